@@ -1,0 +1,1 @@
+"""From volumes to organ and tumour masks."""

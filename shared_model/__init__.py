@@ -1,0 +1,1 @@
+"""The mathematics both sides agree on; free of effects."""

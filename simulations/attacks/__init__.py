@@ -1,0 +1,1 @@
+"""What a curious coordinator would try."""

@@ -1,0 +1,1 @@
+"""What a site and a study declare: problems, documents, tables, identity, the journal."""

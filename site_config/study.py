@@ -1,0 +1,266 @@
+"""The study: what is planned, which hospitals take part, and the lock that freezes both.
+
+A `Study` is what a coordinator writes in `study.yaml`. Locking resolves draws, fixes blocks, adds the roster with key
+fingerprints and the code digest; the SHA-256 of the lock's canonical serialisation is the study id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Role = Literal["development", "evaluation"]
+ModelName = Literal["CLN", "Rad-S", "Rad-D", "RadCLN-S", "RadCLN-D"]
+Phase = Literal["admission", "clinical", "training", "fusion", "evaluation", "report"]
+SiteName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+
+
+class Strict(BaseModel):
+    """Base of everything read from a document: unknown fields are refused and values do not change afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Endpoint(Strict):
+    """Overall survival in days from a declared time zero."""
+
+    name: Literal["overall_survival"] = "overall_survival"
+    time_zero: Literal["treatment", "baseline_ct", "first_followup"] = "treatment"
+
+
+class ClinicalVariable(Strict):
+    """One column of the clinical model; an ordinal variable enters as one linear term."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    label: str
+    kind: Literal["binary", "ordinal"] = "binary"
+    values: dict[int, str] = Field(default_factory=lambda: {0: "no", 1: "yes"})
+
+
+def seven_variables() -> tuple[ClinicalVariable, ...]:
+    """The seven clinical variables of Xia et al. 2024, Table 1."""
+    grades = {0: "high", 1: "moderate", 2: "low", 3: "undifferentiated"}
+    named = (("nash", "NASH"), ("pvtt", "PVTT"), ("surgery", "Surgery"), ("ebrt", "EBRT"), ("tace", "TACE"), ("rfa", "RFA"))
+    first = ClinicalVariable(name="differentiation", label="Differentiation", kind="ordinal", values=grades)
+    return (first, *(ClinicalVariable(name=name, label=label) for name, label in named))
+
+
+class Window(Strict):
+    """A display window in Hounsfield units."""
+
+    width: float = Field(gt=0, le=4096)
+    level: float = Field(ge=-1024, le=3071)
+
+
+class Organ(Strict):
+    """An organ the network looks at; `targets` names its mask and its tumours' mask, in this order."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    region: Literal["abdomen", "chest"]
+    window: Window
+    targets: tuple[str, str]
+
+
+def two_organs() -> tuple[Organ, ...]:
+    """Liver and lung with the paper's windows."""
+    return (
+        Organ(name="liver", region="abdomen", window=Window(width=400, level=0), targets=("liver", "liver_tumour")),
+        Organ(name="lung", region="chest", window=Window(width=1200, level=-600), targets=("lung", "lung_tumour")),
+    )
+
+
+class Imaging(Strict):
+    """From scans to slices."""
+
+    spacing_mm: float = Field(default=5.0, gt=0, le=20)
+    slices: int = Field(default=3, ge=1, le=16)
+    size: int = Field(default=224, ge=32, le=512)
+    field: Literal["whole", "organ"] = "whole"
+    rule: Literal["careful", "paper"] = "careful"
+    missing_followup_chest: Literal["carry_forward", "refuse"] = "carry_forward"
+    missing_baseline_chest: Literal["refuse", "exclude", "zeros"] = "exclude"
+    interval_days: tuple[int, int] = (14, 180)
+
+
+class Network(Strict):
+    """The convolutional-recurrent network of Rad-S and Rad-D."""
+
+    backbone: Literal["efficientnet-b0", "small"] = "efficientnet-b0"
+    norm: Literal["frozen", "group", "batch"] = "group"
+    dropout: dict[Literal["Rad-S", "Rad-D"], float] = Field(default_factory=lambda: {"Rad-S": 0.25, "Rad-D": 0.1})
+    pretrained_sha256: str | None = None
+    warm_start: Literal["none", "phantom"] = "none"
+
+
+class SiteOptimiser(Strict):
+    """What a site does with the broadcast weights in a round."""
+
+    name: Literal["sgd", "adam"] = "sgd"
+    rate: float = Field(default=1e-3, gt=0, le=10)
+
+
+class ServerOptimiser(Strict):
+    """A `torch.optim` optimiser on the summed update; SGD(1.0) is FedAvg, Adam FedAdam."""
+
+    name: Literal["sgd", "adam"] = "adam"
+    rate: float = Field(default=5e-5, gt=0, le=10)
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+
+
+class Training(Strict):
+    """How the networks are trained."""
+
+    rounds: int = Field(default=200, ge=1, le=100_000)
+    local_steps: int = Field(default=1, ge=1, le=100)
+    batch: int = Field(default=16, ge=1, le=1024)
+    site: SiteOptimiser = SiteOptimiser()
+    server: ServerOptimiser = ServerOptimiser()
+    proximal: float = Field(default=0.0, ge=0)
+    flips: float = Field(default=0.5, ge=0, le=1)
+    hazard: Literal["carried", "fresh"] = "carried"
+    hazard_resolution: Literal["piecewise", "exact"] = "piecewise"
+    ties: Literal["efron", "breslow"] = "efron"
+    intervals: int = Field(default=8, ge=1, le=40)
+    cut_days: tuple[float, ...] | None = None
+    clip: float = Field(default=16.0, gt=0)
+    ring: Literal[32, 64] = 32
+    gradient_norm: float = Field(default=0.0, ge=0, description="largest norm of one patient's gradient; 0 leaves it")
+    validate_every: int = Field(default=10, ge=1)
+    keep: Literal["last", "best"] = "last"
+    seed: int = 7
+    precision: Literal["float32", "float64", "mixed"] = "float32"
+
+
+class Evaluation(Strict):
+    """How finely the evaluation table may be opened."""
+
+    resolution: Literal["coarse", "exact"] = "coarse"
+    score_bins: int = Field(default=16, ge=2, le=16)
+    bin_patients: int = Field(default=10, ge=1)
+    cell_days: int = Field(default=30, ge=1)
+    horizons: tuple[int, ...] = (365, 730)
+
+
+class Blocks(Strict):
+    """The fixed groups of sites whose masks cancel."""
+
+    minimum_sites: int = Field(default=5, ge=2)
+    minimum_patients: int = Field(default=20, ge=1)
+
+
+class Privacy(Strict):
+    """What the study asks of every release; a site's own policy may ask for more and wins.
+
+    `demonstration` lets a study of simulated patients open what a study of its size would have to refuse.
+    """
+
+    masks: bool = True
+    minimum_sites: int = Field(default=3, ge=1)
+    minimum_patients: int = Field(default=5, ge=1)
+    minimum_cox_patients: int = Field(default=100, ge=1)
+    minimum_events_per_variable: int = Field(default=10, ge=1)
+    demonstration: bool = False
+
+
+class Draw(Strict):
+    """Let the lock draw this many evaluation sites."""
+
+    evaluation: int = Field(ge=1)
+    seed: int = 7
+
+
+class StudySite(Strict):
+    """A hospital of the study; the role is left out where a draw decides."""
+
+    name: SiteName
+    role: Role | None = None
+
+
+class Deadlines(Strict):
+    """Seconds a phase waits for its sites before the study is STALLED."""
+
+    admission: float = 3600
+    clinical: float = 3600
+    training: float = 7200
+    fusion: float = 3600
+    evaluation: float = 3600
+
+
+class Study(Strict):
+    """Everything a coordinator declares in `study.yaml`."""
+
+    title: str = Field(min_length=1, max_length=200)
+    kind: Literal["develop", "validate"] = "develop"
+    simulated: bool = False
+    endpoint: Endpoint = Endpoint()
+    clinical: tuple[ClinicalVariable, ...] = Field(default_factory=seven_variables)
+    organs: tuple[Organ, ...] = Field(default_factory=two_organs, min_length=1)
+    imaging: Imaging = Imaging()
+    models: tuple[ModelName, ...] = ("CLN", "Rad-S", "Rad-D", "RadCLN-S", "RadCLN-D")
+    network: Network = Network()
+    training: Training = Training()
+    resolution: Literal["totals", "exact"] = "totals"
+    evaluation: Evaluation = Evaluation()
+    validation_fraction: float = Field(default=0.2, ge=0, lt=1)
+    sites: tuple[StudySite, ...] = Field(min_length=1)
+    draw: Draw | None = None
+    blocks: Blocks = Blocks()
+    deadlines: Deadlines = Deadlines()
+    privacy: Privacy = Privacy()
+    bundle_sha256: str | None = Field(default=None, description="the frozen bundle a validate study evaluates")
+
+
+class RosterEntry(Strict):
+    """A hospital in the lock: its role and the public keys its releases are signed with."""
+
+    name: SiteName
+    role: Role
+    signing_key: str = Field(description="Ed25519 public key, 64 hex digits")
+    node_fingerprint: str = Field(description="sha256 of the Flower node's public key, hex")
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the signing key, the words a hospital reads out."""
+        return hashlib.sha256(bytes.fromhex(self.signing_key)).hexdigest()
+
+
+class StudyLock(Strict):
+    """The frozen plan. `study_id` is the SHA-256 of its canonical serialisation."""
+
+    format: Literal[1] = 1
+    study: Study
+    roster: tuple[RosterEntry, ...]
+    blocks: dict[Role, tuple[tuple[str, ...], ...]]
+    code_digest: str
+    coordinator_key: str = Field(description="Ed25519 public key, 64 hex digits")
+
+    @property
+    def study_id(self) -> str:
+        """SHA-256, hex, of `canonical`."""
+        return hashlib.sha256(canonical(self.model_dump(mode="json"))).hexdigest()
+
+    def entry(self, site: str) -> RosterEntry:
+        """The roster's entry of one site; `KeyError` when it is not in the study."""
+        for entry in self.roster:
+            if entry.name == site:
+                return entry
+        raise KeyError(site)
+
+    def names(self, role: Role) -> tuple[str, ...]:
+        """Sites of a role in roster order."""
+        return tuple(entry.name for entry in self.roster if entry.role == role)
+
+
+class SignedLock(Strict):
+    """A lock with the coordinator's Ed25519 signature over `canonical(lock)`."""
+
+    lock: StudyLock
+    signature: str
+
+
+def canonical(data: object) -> bytes:
+    """JSON with sorted keys, no spaces, ASCII only: the bytes that are hashed and signed."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
