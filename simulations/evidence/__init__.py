@@ -1,0 +1,1 @@
+"""Long comparisons, faults, attacks and benchmarks; each writes one file of docs/evidence."""
