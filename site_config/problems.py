@@ -51,7 +51,7 @@ class Kind:
         return Problem(self, what, why or self.why, fix or self.fix, where)
 
 
-@dataclass
+@dataclass(eq=False)
 class Problem(Exception):
     """A fault with its number, what happened, why, the one next command, and where."""
 

@@ -90,7 +90,7 @@ class Network(Strict):
 
     backbone: Literal["efficientnet-b0", "small"] = "efficientnet-b0"
     norm: Literal["frozen", "group", "batch"] = "group"
-    dropout: dict[Literal["Rad-S", "Rad-D"], float] = Field(default_factory=lambda: {"Rad-S": 0.25, "Rad-D": 0.1})
+    dropout: dict[Literal["Rad-S", "Rad-D"], float] = {"Rad-S": 0.25, "Rad-D": 0.1}
     pretrained_sha256: str | None = None
     warm_start: Literal["none", "phantom"] = "none"
 

@@ -1,0 +1,198 @@
+"""What the three command lines share: tables or `--json`, problems as lines with an exit status, and Ctrl-C.
+
+`run(app)` is the whole of a console script's `main`. A command declares `as_json: Json = False` and ends with
+`show(data, render)`; it raises `Problem` and never prints an error itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import math
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import click
+import typer
+
+from site_config.catalogue import host
+from site_config.files import access_problem
+from site_config.problems import Exit, Problem
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+MOST_SHOWN = 60
+OUR_PACKAGES = ("site_config", "shared_model", "client", "server", "simulations")
+_json_wanted = False
+
+
+def _choose_json(value: bool) -> bool:
+    global _json_wanted
+    _json_wanted = value
+    return value
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.", callback=_choose_json, is_eager=True)]
+
+
+def json_wanted() -> bool:
+    """Whether the command now running was asked for `--json`."""
+    return _json_wanted
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON types: pydantic models, dataclasses, enums, paths, arrays and sets included; NaN becomes null."""
+    if value is None or isinstance(value, bool | int | str):
+        return value.value if isinstance(value, Enum) else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Problem):
+        return value.as_dict()
+    if hasattr(value, "model_dump"):
+        return plain(value.model_dump(mode="json"))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in (sorted(value, key=str) if isinstance(value, set | frozenset) else value)]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    return str(value)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console that takes texts literally (no markup, no highlighting)."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, highlight=False, soft_wrap=False)
+
+
+def show(data: Any, render: RenderableType | Callable[[Console], None] | None = None) -> None:
+    """Print `data` as JSON under `--json`, else what `render` draws: a rich renderable, a text, or a function of the console."""
+    if _json_wanted or render is None:
+        typer.echo(json.dumps(plain(data), indent=2, ensure_ascii=False, allow_nan=False))
+    elif callable(render):
+        render(console())
+    else:
+        console().print(render)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str | None = None) -> RenderableType:
+    """A rich table of texts; numbers stand to the right."""
+    from rich.table import Table
+    from rich.text import Text
+
+    cells = [list(row) for row in rows]
+    drawn = Table(
+        title=Text(title) if title else None, caption=Text(caption) if caption else None, title_justify="left", caption_justify="left"
+    )
+    for index, column in enumerate(columns):
+        numeric = bool(cells) and all(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in cells)
+        drawn.add_column(Text(column), justify="right" if numeric else "left")
+    for row in cells:
+        drawn.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
+    return drawn
+
+
+def note(text: str) -> None:
+    """A line for the person at the terminal; it goes to standard error so that `--json` output stays clean."""
+    typer.echo(printable(text), err=True)
+
+
+def printable(text: str) -> str:
+    """The text without control characters, which a table's cell could use to repaint the terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else f"\\x{ord(char):02x}" for char in text)
+
+
+def problem_lines(problem: Problem) -> list[str]:
+    """A problem as lines: what, why, fix and page; further problems found in the same pass follow without repetition."""
+    everything = [problem, *problem.others]
+    lines: list[str] = []
+    said: set[tuple[str, str]] = set()
+    for one in everything[:MOST_SHOWN]:
+        lines.append(printable(str(one)))
+        for word, text in (("why", one.why), ("fix", one.fix)):
+            if (word, text) not in said:
+                said.add((word, text))
+                lines.append(f"  {word}: {printable(text)}")
+    if len(everything) > MOST_SHOWN:
+        lines.append(f"… and {len(everything) - MOST_SHOWN} more; --json lists them all")
+    if len(everything) > 1:
+        lines.append(f"{len(everything)} problems")
+    pages = sorted({f"docs/problems/{one.code}.md" for one in everything})
+    return [*lines, f"  page: {', '.join(pages)}"]
+
+
+def report_problem(problem: Problem) -> int:
+    """Print a problem where it belongs and give the exit status it leads to."""
+    if _json_wanted:
+        typer.echo(json.dumps({"problem": problem.as_dict()}, indent=2, ensure_ascii=False))
+    for line in problem_lines(problem):
+        typer.echo(line, err=True)
+    return int(problem.kind.exit)
+
+
+def _internal(error: BaseException) -> Problem:
+    """What may be said of an unexpected exception: its type and our line, never its text, which could hold a path."""
+    place = "unknown place"
+    for frame in traceback.extract_tb(error.__traceback__):
+        parts = Path(frame.filename).parts
+        for package in OUR_PACKAGES:
+            if package in parts and "site-packages" not in parts:
+                place = f"{'/'.join(parts[parts.index(package) :])}:{frame.lineno}"
+    return host.INTERNAL.problem(f"{type(error).__name__} at {place}")
+
+
+def _usage(error: click.UsageError) -> Problem:
+    what = error.format_message()
+    context = error.ctx
+    fix = f"Run `{context.command_path} --help`." if context else None
+    if context is not None and isinstance(context.command, click.Group):
+        wanted = next((part.strip("'\".") for part in what.split() if part.startswith("'")), "")
+        near = difflib.get_close_matches(wanted, context.command.list_commands(context), 1)
+        if near and "No such command" in what:
+            fix = f"Did you mean `{context.command_path} {near[0]}`?"
+    return host.USAGE.problem(what, fix=fix)
+
+
+def invoke(app: typer.Typer, arguments: Sequence[str] | None = None, program: str | None = None) -> int:
+    """Run a command line and give its exit status; whatever goes wrong becomes a numbered problem on standard error."""
+    wanted = list(sys.argv[1:] if arguments is None else arguments)
+    _choose_json("--json" in wanted)
+    try:
+        result = typer.main.get_command(app).main(args=wanted, prog_name=program, standalone_mode=False)
+        return result if isinstance(result, int) else int(Exit.OK)
+    except (KeyboardInterrupt, click.Abort):
+        typer.echo("stopped; nothing was left half-written", err=True)
+        return int(Exit.INTERRUPTED)
+    except Problem as problem:
+        return report_problem(problem)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.exceptions.NoArgsIsHelpError as help_wanted:
+        typer.echo(help_wanted.format_message(), err=True)
+        return int(Exit.USAGE)
+    except click.UsageError as error:
+        return report_problem(_usage(error))
+    except BrokenPipeError:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (the interpreter flushes it at its end)
+        return int(Exit.OK)
+    except Exception as error:  # the one handler that turns everything into a code
+        if os.environ.get("FEDHCC_DEBUG") == "1":
+            traceback.print_exc()
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] not in OUR_PACKAGES:
+            return report_problem(host.NOT_INSTALLED.problem(f"the library {error.name} is not installed"))
+        return report_problem(access_problem(error, "a file") if isinstance(error, OSError) and error.errno else _internal(error))
+
+
+def run(app: typer.Typer) -> NoReturn:
+    """The `main` of a console script: run the command line and exit with its documented status."""
+    sys.exit(invoke(app))

@@ -1,0 +1,147 @@
+"""Files: whole or not at all when written, limited and named by their role when read.
+
+A path is never put into a message, since it can name a patient; `role` says which file is meant.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from site_config.catalogue import host
+from site_config.problems import Problem
+
+SPOKEN = frozenset({".yaml", ".yml", ".csv", ".json", ".toml", ".md", ".html"})
+JSON_LIMIT = 64 * 2**20
+
+
+def role_of(path: Path) -> str:
+    """How a message calls a file: its name where names are the program's own, else no more than `a file`."""
+    return path.name if path.suffix.lower() in SPOKEN else "a file"
+
+
+def access_problem(error: OSError, role: str) -> Problem:
+    """The access problem behind an `OSError`; neither the path nor the error's own text is repeated."""
+    kinds = {
+        errno.ENOENT: (host.FILE_MISSING, "does not exist"),
+        errno.ENOTDIR: (host.FILE_MISSING, "does not exist: a part of its path is a file"),
+        errno.EACCES: (host.FILE_UNREADABLE, "may not be opened by this user"),
+        errno.EPERM: (host.FILE_UNREADABLE, "may not be opened by this user"),
+        errno.ELOOP: (host.FILE_MISSING, "is a symbolic link that leads to itself"),
+        errno.EISDIR: (host.NOT_A_FILE, "is a folder"),
+        errno.ENOSPC: (host.DISK_FULL, "does not fit on the disk"),
+        errno.EDQUOT: (host.DISK_FULL, "does not fit into the user's quota"),
+        errno.EROFS: (host.CANNOT_WRITE, "lies on a read-only file system"),
+    }
+    kind, words = kinds.get(error.errno or 0, (host.SYSTEM_REFUSED, f"cannot be used ({errno.errorcode.get(error.errno or 0, 'unknown')})"))
+    return kind.problem(f"{role} {words}", where=role)
+
+
+def write_problem(error: OSError, role: str) -> Problem:
+    """Like `access_problem`, for a file that was to be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return access_problem(error, role)
+    reason = errno.errorcode.get(error.errno or 0, "unknown")
+    return host.CANNOT_WRITE.problem(f"{role} cannot be written ({reason})", where=role)
+
+
+def read_limited(path: Path, limit_bytes: int, role: str | None = None) -> bytes:
+    """The whole of an ordinary file of at most `limit_bytes` bytes.
+
+    Pipes, devices and folders are refused before they are opened, so that nothing blocks. Raises access problems
+    (missing, no permission, not a file) apart from the content problem of a file that is too large.
+    """
+    called = role or role_of(path)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise host.NOT_A_FILE.problem(f"{called} is not an ordinary file", where=called)
+        with path.open("rb") as stream:
+            data = stream.read(limit_bytes + 1)
+    except (OSError, ValueError) as error:
+        raise access_problem(error, called) if isinstance(error, OSError) else bad_path(called) from None
+    if len(data) > limit_bytes:
+        raise host.FILE_TOO_LARGE.problem(f"{called} has more than {limit_bytes:,} bytes", where=called)
+    return data
+
+
+def bad_path(role: str) -> Problem:
+    """A path no file system takes, such as one with a NUL byte."""
+    return host.FILE_MISSING.problem(f"{role} has a path that cannot exist", where=role)
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path, mode: int = 0o600) -> Iterator[Path]:
+    """A temporary path beside `path`; when the block ends well its file is flushed to disk and takes `path`'s place.
+
+    When the block raises, the temporary file is removed and the former file stays as it was.
+    """
+    role = role_of(path)
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=f".part{path.suffix}")
+        os.close(handle)
+    except OSError as error:
+        raise write_problem(error, role) from None
+    temporary = Path(name)
+    try:
+        yield temporary
+        try:
+            temporary.chmod(mode)
+            sync(temporary)
+            temporary.replace(path)
+            sync(path.parent)
+        except OSError as error:
+            raise write_problem(error, role) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Have the system write a file, or a folder's entries, to the disk now."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF):  # some network file systems cannot sync a folder
+            raise
+    finally:
+        os.close(handle)
+
+
+def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write a file whole or not at all: temporary name, flush, fsync, rename, fsync of the folder."""
+    with atomic_path(path, mode) as temporary:
+        try:
+            temporary.write_bytes(data)
+        except OSError as error:
+            raise write_problem(error, role_of(path)) from None
+
+
+def make_folder(path: Path, mode: int = 0o700) -> Path:
+    """Create a folder with its parents, private by default; existing ones stay as they are."""
+    try:
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_problem(error, f"the folder {path.name}") from None
+    return path
+
+
+def write_json(path: Path, obj: Any, mode: int = 0o600) -> None:
+    """Write JSON (UTF-8, two spaces, final newline) atomically."""
+    write_atomic(path, (json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode(), mode)
+
+
+def read_json(path: Path, role: str | None = None, limit_bytes: int = JSON_LIMIT) -> Any:
+    """The value of a JSON file that this program wrote; a damaged one is a content problem."""
+    called = role or role_of(path)
+    data = read_limited(path, limit_bytes, called)
+    try:
+        return json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise host.STATE_DAMAGED.problem(f"{called} is not valid JSON", where=called) from None
