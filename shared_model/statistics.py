@@ -31,7 +31,7 @@ class Segment:
 
     A site's contribution lies in [-bound, bound]; a value beyond it is clipped only where `clip` declares it (and then
     counted in the segment `clipped`), else the release is refused. Values are rounded to multiples of `resolution` (the
-    declared release grid) and carried as fixed-point integers in the ring 2^`ring`.
+    declared release grid; 0 keeps all the precision the ring has) and carried as fixed-point integers in the ring 2^`ring`.
     """
 
     name: str

@@ -1,0 +1,197 @@
+"""Parameters of the statistics: what a coordinator may ask, validated on both sides."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from shared_model.statistics import Parameters
+
+Split = Literal["train", "validation", "test"]
+Finite = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
+Column = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+MANUFACTURERS = ("SIEMENS", "GE", "PHILIPS", "TOSHIBA", "OTHER", "UNKNOWN")
+RESPONSES = ("CR", "PR", "SD", "PD", "NE", "UNKNOWN")
+FLAGS = ("followup_chest_carried_forward", "slices_repeated", "partial_organ")
+EXCLUSIONS = ("enrolled", "no_images", "clinical_missing", "analysed")
+
+
+class ScoreSpec(Parameters):
+    """How a patient's score is formed: radiological, clinical, or a fused combination, always a linear predictor.
+
+    `radiology` names the network whose weights are broadcast; `columns` and `coefficients` form the clinical score; with
+    both, `mix` holds their two fused coefficients (radiological, clinical).
+    """
+
+    model: Literal["CLN", "Rad-S", "Rad-D", "RadCLN-S", "RadCLN-D"]
+    radiology: Literal["Rad-S", "Rad-D"] | None = None
+    columns: tuple[Column, ...] = ()
+    coefficients: tuple[Finite, ...] = ()
+    mix: tuple[Finite, Finite] | None = None
+
+    @model_validator(mode="after")
+    def consistent(self) -> ScoreSpec:
+        """A coefficient for every column; a mix exactly where both parts are present."""
+        if len(self.columns) != len(self.coefficients):
+            raise ValueError("a coefficient for every column")
+        if (self.mix is not None) != (self.radiology is not None and bool(self.columns)):
+            raise ValueError("a mix exactly where radiology and columns are both given")
+        return self
+
+
+class Covariates(Parameters):
+    """The covariates of a Cox model: clinical columns, or scores (then `scores` is not empty)."""
+
+    columns: tuple[Column, ...] = ()
+    scores: tuple[ScoreSpec, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Number of covariates p."""
+        return len(self.columns) + len(self.scores)
+
+
+class SplitOnly(Parameters):
+    """A statistic of one split."""
+
+    split: Split
+
+
+class PreCounts(Parameters):
+    """Which columns will be asked about."""
+
+    split: Split
+    columns: Annotated[tuple[Column, ...], Field(max_length=64)]
+
+
+class Moments(Parameters):
+    """First and second moments of covariates."""
+
+    split: Split
+    covariates: Covariates
+
+
+class CoxStart(Parameters):
+    """Constant totals of a piecewise-exponential Cox model."""
+
+    covariates: Covariates
+    cut_days: Annotated[tuple[Finite, ...], Field(max_length=40)]
+    mean: tuple[Finite, ...]
+    sd: tuple[Finite, ...]
+
+
+class CoxRound(CoxStart):
+    """One Newton round: at standardised coefficients and interval rates."""
+
+    beta: tuple[Finite, ...]
+    log_rates: tuple[Finite, ...]
+
+
+class CoxExact(Parameters):
+    """Day-cell sums at standardised coefficients (opt-in)."""
+
+    covariates: Covariates
+    mean: tuple[Finite, ...]
+    sd: tuple[Finite, ...]
+    beta: tuple[Finite, ...]
+    n_days: Annotated[int, Field(ge=1, le=20_000)]
+
+
+class TrainingStart(Parameters):
+    """Deaths and exposure per interval before the first round."""
+
+    cut_days: Annotated[tuple[Finite, ...], Field(max_length=40)]
+
+
+class Hazard(Parameters):
+    """A broadcast hazard: piecewise rates, or day steps where the study is `exact`."""
+
+    kind: Literal["piecewise", "step"]
+    values: dict[str, Any]
+
+
+class TrainingUpdate(Parameters):
+    """One round of broadcast-hazard training at the broadcast weights."""
+
+    model: Literal["Rad-S", "Rad-D"]
+    dimension: Annotated[int, Field(ge=1, le=100_000_000)]
+    hazard: Hazard
+    centre: Finite
+    bound: Annotated[float, Field(gt=0, le=1e9)]
+    ring: Literal[32, 64]
+    cut_days: Annotated[tuple[Finite, ...], Field(max_length=40)]
+    round: Annotated[int, Field(ge=0)]
+
+
+class TrainingHazard(Parameters):
+    """Hazard sums alone, at the broadcast weights (`hazard: fresh`); with `n_days` on day cells (opt-in)."""
+
+    model: Literal["Rad-S", "Rad-D"]
+    centre: Finite
+    cut_days: Annotated[tuple[Finite, ...], Field(max_length=40)]
+    n_days: Annotated[int, Field(ge=0, le=20_000)] = 0
+
+
+class ValidationLoss(Parameters):
+    """The loss of the validation patients as one number."""
+
+    model: Literal["Rad-S", "Rad-D"]
+    hazard: Hazard
+    centre: Finite
+
+
+class ScoreCounts(Parameters):
+    """How many patients score at most each threshold."""
+
+    split: Split
+    score: ScoreSpec
+    thresholds: Annotated[tuple[Finite, ...], Field(min_length=1, max_length=64)]
+
+
+class Histogram(Parameters):
+    """Occupied fine cells of score and day: the first pass of an exact evaluation (opt-in)."""
+
+    split: Split
+    score: ScoreSpec
+    low: Finite
+    high: Finite
+    bins: Annotated[int, Field(ge=2, le=1 << 16)]
+    n_days: Annotated[int, Field(ge=1, le=20_000)]
+
+
+class Table(Parameters):
+    """N[score bin, time cell, event]. Inner edges only: the first bin starts at −∞, the last ends at ∞."""
+
+    split: Split
+    score: ScoreSpec
+    score_cuts: Annotated[tuple[Finite, ...], Field(max_length=5_000)]
+    time_edges: Annotated[tuple[Finite, ...], Field(min_length=2, max_length=5_000)]
+    exact: bool = False
+    variable: Literal["all", "manufacturer", "response"] = "all"
+    value: str = "all"
+
+
+class Contributions(Parameters):
+    """Summed score and its modalities' parts per score bin."""
+
+    split: Split
+    score: ScoreSpec
+    score_cuts: Annotated[tuple[Finite, ...], Field(max_length=64)]
+
+
+class TableData(Parameters):
+    """An opened evaluation table, sent back so that sites can place their patients in it."""
+
+    score_cuts: tuple[Finite, ...]
+    time_edges: tuple[Finite, ...]
+    events: tuple[tuple[int, ...], ...]
+    censored: tuple[tuple[int, ...], ...]
+
+
+class Pair(Parameters):
+    """Two scores' opened tables; sites answer with sums of products of their patients' influences and ranks."""
+
+    split: Split
+    scores: tuple[ScoreSpec, ScoreSpec]
+    tables: tuple[TableData, TableData]
