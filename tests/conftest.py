@@ -1,0 +1,42 @@
+"""Set before anything heavy is imported: one thread a process, no telemetry, hypothesis that repeats itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
+    os.environ[_name] = "1"
+os.environ["FLWR_TELEMETRY_ENABLED"] = "0"
+os.environ["FLWR_DISABLE_UPDATE_CHECK"] = "1"
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.pop("FEDHCC_DEBUG", None)
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+from tests.support import shared_data as find_shared_data  # noqa: E402
+
+settings.register_profile(
+    "fedhcc",
+    derandomize=True,
+    deadline=None,
+    max_examples=60,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("fedhcc")
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of real test data; a test that needs it is skipped, with the reason tests/allowed_skips.txt lists, where it is absent."""
+    folder = find_shared_data()
+    if folder is None:
+        pytest.skip("no shared test data on this machine")
+    return folder
