@@ -23,6 +23,11 @@ class ScoreTable(Result):
     `score_edges` has bins+1 entries (first and last may be ±inf as None), `time_edges` has cells+1 entries in days; cell j
     holds days in (time_edges[j], time_edges[j+1]]. `events` and `censored` are bins × cells counts. `scale` says what the
     score is (linear predictor). `exact` tells rank bins and day cells from the coarse table.
+
+    `variable` and `value` name a subgroup (`response`: a value of `shared_model.parameters.RESPONSES`; `manufacturer`: one of
+    `MANUFACTURERS`). Where a model has a cut-off, the cut-off must be one of `score_edges`, or the report can only split the
+    patients at the nearest edge and says so. `bin_mean` is the mean score of a bin and `contributions` the mean parts
+    (`radiology`, `clinical`) a bin; both feed Figure 3 and, for the mean, the calibration.
     """
 
     model: ModelName
@@ -40,7 +45,13 @@ class ScoreTable(Result):
 
 
 class Characteristics(Result):
-    """Table 1 of one set: sums turned into means and counts. Suppressed cells are None."""
+    """Table 1 of one set: sums turned into means and counts. Suppressed cells are None.
+
+    `mean` and `sd` are keyed by variable (`age`, in years). `counts` is variable → value → patients: `sex` (`male`, `female`,
+    `unknown`), each clinical variable by its name with the labels of the study's `values`, `manufacturer`, `response`, and
+    `flags` (`followup_chest_carried_forward`, `slices_repeated`, `partial_organ`). The report itself hides cells below the
+    study's minimum (and one more where a single hidden cell could be worked out), so these may be the opened numbers.
+    """
 
     set: SetName
     n: int
@@ -49,6 +60,23 @@ class Characteristics(Result):
     mean: dict[str, float | None] = Field(default_factory=dict)
     sd: dict[str, float | None] = Field(default_factory=dict)
     counts: dict[str, dict[str, int | None]] = Field(default_factory=dict)
+
+
+class ScorePair(Result):
+    """Opened sums of `evaluation.pair`: what the paired comparison of two models' scores on one set needs.
+
+    `covariance` is the 2 × 2 sum over patients of products of their influences on the two C-indices (so its diagonal holds the
+    jackknife variances), `cluster` the same with influences summed inside a hospital first; `rank_products` are
+    Σ r₁², Σ r₁r₂, Σ r₂² of ranks centred at their mean (Spearman's correlation is Σ r₁r₂ / √(Σ r₁² Σ r₂²)).
+    """
+
+    first: ModelName
+    second: ModelName
+    set: SetName
+    covariance: list[list[float]]
+    cluster: list[list[float]] | None = None
+    rank_products: list[float] | None = None
+    patients: int
 
 
 class RoundPoint(Result):
@@ -91,6 +119,43 @@ class Cutoff(Result):
     patients_below: int
 
 
+class PooledScore(Result):
+    """The same model trained on pooled patients, held against the federated one on the same held-out patients."""
+
+    model: ModelName
+    n: int
+    events: int
+    spearman: float | None = None
+    c_federated: float | None = None
+    c_federated_ci: tuple[float, float] | None = None
+    c_pooled: float | None = None
+    c_pooled_ci: tuple[float, float] | None = None
+
+
+class CamPicture(Result):
+    """Grad-CAM of one phantom: a base64 PNG (no data: prefix) and what it shows. Never of a real patient."""
+
+    title: str
+    png_base64: str
+    alternative: str
+
+
+class Simulation(Result):
+    """What only a simulation can know: the truth's own C-index, the pooled twin, pictures of phantoms.
+
+    `oracle` maps a set (`train`, `validation`, `test`, `development`, `evaluation`, `all`) to the C-index of the true
+    predictor, `oracle_images` to that of its image part alone. `settings` are words and values that made the demonstration
+    learnable (lesion contrast, effect size, crop, warm start, image size).
+    """
+
+    seed: int | None = None
+    oracle: dict[str, float] = Field(default_factory=dict)
+    oracle_images: dict[str, float] = Field(default_factory=dict)
+    pooled: list[PooledScore] = Field(default_factory=list)
+    cams: list[CamPicture] = Field(default_factory=list)
+    settings: dict[str, str] = Field(default_factory=dict)
+
+
 class StudyResult(Result):
     """Everything the report is made from."""
 
@@ -101,7 +166,7 @@ class StudyResult(Result):
     created: str
     software: str
     lock: dict[str, Any]
-    flow: dict[str, int] = Field(default_factory=dict)
+    flow: dict[str, int] = Field(default_factory=dict, description="`SET.NAME` → patients; NAME of shared_model.parameters.EXCLUSIONS")
     characteristics: list[Characteristics] = Field(default_factory=list)
     clinical: dict[str, Any] | None = Field(default=None, description="CoxFit.as_dict() of CLN")
     fusion: dict[str, dict[str, Any]] = Field(default_factory=dict, description="CoxFit.as_dict() by fused model")
@@ -109,11 +174,11 @@ class StudyResult(Result):
     score_ranges: dict[str, list[float]] = Field(default_factory=dict, description="declared axis ranges for the nomogram")
     cutoffs: list[Cutoff] = Field(default_factory=list)
     tables: list[ScoreTable] = Field(default_factory=list)
-    pairs: list[dict[str, Any]] = Field(default_factory=list, description="joint tables of two scores for paired tests")
+    pairs: list[ScorePair] = Field(default_factory=list, description="opened sums for paired tests of two scores")
     rounds: list[RoundPoint] = Field(default_factory=list)
     ledger: list[LedgerEntry] = Field(default_factory=list)
-    findings: list[dict[str, Any]] = Field(default_factory=list, description="numbered problems, such as not estimable")
+    findings: list[dict[str, Any]] = Field(default_factory=list, description="Problem.as_dict() of what was not estimable, with `about`: a model, set or statistic")
     notes: list[str] = Field(default_factory=list, description="what made a demonstration learnable, printed on the report")
     weights: dict[str, str] = Field(default_factory=dict, description="model → sha256 of its final weights")
     timing: dict[str, float] = Field(default_factory=dict)
-    simulation: dict[str, Any] | None = Field(default=None, description="oracle C, pooled comparison, Grad-CAM pictures; simulated studies only")
+    simulation: Simulation | None = Field(default=None, description="simulated studies only")
