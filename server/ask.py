@@ -1,0 +1,306 @@
+"""Ask a statistic of a block of hospitals and open the sum: the one way numbers come in.
+
+One attempt is three exchanges over a fixed roster (DESIGN section 5): ephemeral keys, masked vectors, and the seeds of the
+own masks, which sites send only against the signed list of all vectors' hashes. What is not complete is not opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+import shared_model.catalogue  # noqa: F401  registers the statistics
+from server.participation import Ledger
+from server.results import LedgerEntry
+from server.state import StudyFolder, ask_key
+from server.transport import Exchange, Failure, Transport
+from shared_model import secure_sum
+from shared_model.protocol import (
+    Context,
+    KeysReply,
+    KeysRequest,
+    Message,
+    OpenReply,
+    OpenRequest,
+    ReleaseReply,
+    ReleaseRequest,
+    parameters_hash,
+    roster_hash,
+    state_hash,
+)
+from shared_model.statistics import REGISTRY, Parameters, Statistic
+from site_config.catalogue import federation
+from site_config.identity import CoordinatorIdentity
+from site_config.problems import Problem
+from site_config.study import Phase, Role, StudyLock
+
+Arrays = Mapping[str, NDArray[Any]]
+Values = dict[str, NDArray[np.float64]]
+FINAL_CODES = range(400, 600)
+RETRY_PAUSE_S = 2.0
+
+
+class Missed(Exception):  # noqa: N818  a value that somebody must handle
+    """A block was not complete in time; `missing` gives each absent site's code."""
+
+    def __init__(self, block: int, missing: Mapping[str, str]) -> None:
+        super().__init__(f"block {block}")
+        self.block = block
+        self.missing = dict(missing)
+
+
+@dataclass
+class Effects:
+    """Clocks, waiting and stopping, passed in so that tests never sleep."""
+
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], None]
+    should_stop: Callable[[], bool] = lambda: False
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One ask: a statistic with its parameters, for one block, in one phase and round, at one broadcast state."""
+
+    statistic: Statistic
+    parameters: Parameters
+    phase: Phase
+    round: int
+    role: Role
+    block: int
+    state: Arrays = field(default_factory=dict)
+    deadline_s: float = 3600.0
+
+
+class Asker:
+    """Asks for one study. `epoch` differs at every start, so that attempts never share a number."""
+
+    def __init__(self, lock: StudyLock, identity: CoordinatorIdentity, transport: Transport, folder: StudyFolder, ledger: Ledger, effects: Effects) -> None:
+        self.lock = lock
+        self._identity = identity
+        self._transport = transport
+        self._folder = folder
+        self.ledger = ledger
+        self._effects = effects
+        self._attempt = folder.next_epoch() << 24
+        self._told: dict[str, set[str]] = {}
+
+    def total(self, name: str, parameters: Parameters, *, phase: Phase, role: Role, round: int = 0, state: Arrays | None = None) -> Values:
+        """The statistic summed over all blocks of a role. A block that is missing makes the study STALLED.
+
+        Answers are kept: asking the same again, also after a restart, opens nothing new.
+        """
+        total: Values = {}
+        for block in range(len(self.lock.blocks[role])):
+            deadline = float(getattr(self.lock.study.deadlines, phase))
+            question = Question(REGISTRY[name], parameters, phase, round, role, block, state or {}, deadline)
+            try:
+                values = self.remembered(question)
+            except Missed as missed:
+                raise self.stalled(missed, phase) from None
+            for segment, value in values.items():
+                total[segment] = total[segment] + value if segment in total else value
+        if not total:
+            raise federation.EMPTY_AGGREGATE.problem(f"phase {phase}: no {role} block is in the study")
+        return total
+
+    def remembered(self, question: Question) -> Values:
+        """The stored answer of this question, or a fresh one, stored before it is used."""
+        key = self._key(question)
+        stored = self._folder.opened(key)
+        if stored is not None:
+            return stored
+        values = self.once(question)
+        self._folder.store_opened(key, values)
+        return values
+
+    def _key(self, q: Question) -> str:
+        parameters = q.parameters.model_dump(mode="json")
+        return ask_key(phase=q.phase, round=q.round, statistic=q.statistic.name, parameters=parameters, state=state_hash(q.state), role=q.role, block=q.block)
+
+    def stalled(self, missed: Missed, phase: str) -> Problem:
+        """The loud, resumable end of a phase that lacks a block."""
+        who = ", ".join(f"{site} ({code})" for site, code in sorted(missed.missing.items()))
+        return federation.STUDY_STALLED.problem(f"phase {phase}: block {missed.block + 1} is not complete; missing: {who}")
+
+    def once(self, question: Question) -> Values:
+        """Attempts until the deadline; raises `Missed` when the block was not complete, a `Problem` when a site refuses."""
+        end = self._effects.monotonic() + question.deadline_s
+        tries = 0
+        while True:
+            tries += 1
+            self._check_stop()
+            attempt = _Attempt(self, question, max(end - self._effects.monotonic(), 1.0))
+            failures = attempt.run()
+            if attempt.values is not None:
+                self._write(question, "opened", tries, {}, attempt.bytes_received)
+                return attempt.values
+            missing = {site: failure.code for site, failure in failures.items()}
+            refused = any(_number(code) in FINAL_CODES for code in missing.values())
+            late = self._effects.monotonic() + RETRY_PAUSE_S >= end
+            self._write(question, "refused" if refused else "missed" if late else "retried", tries, missing, attempt.bytes_received)
+            if refused or late:
+                raise Missed(question.block, missing)
+            self._effects.sleep(RETRY_PAUSE_S)
+
+    def _check_stop(self) -> None:
+        if self._effects.should_stop():
+            raise federation.STUDY_STOPPED.problem("the study was stopped between two steps")
+
+    def _write(self, q: Question, outcome: Any, tries: int, missing: dict[str, str], n_bytes: int) -> None:
+        self.ledger.append(
+            LedgerEntry(
+                time=self._effects.now().isoformat(timespec="seconds"),
+                phase=q.phase,
+                round=q.round,
+                statistic=q.statistic.name,
+                block=q.block,
+                roster=list(self.lock.blocks[q.role][q.block]),
+                missing=missing,
+                outcome=outcome,
+                attempts=tries,
+                bytes_out=n_bytes,
+                masked=self.lock.study.privacy.masks,
+            )
+        )
+
+    def next_attempt(self) -> int:
+        """A number no earlier attempt of this study had."""
+        self._attempt += 1
+        return self._attempt
+
+    def exchange(self, requests: Mapping[str, Message], deadline_s: float) -> Exchange:
+        """One exchange; refusals become failures."""
+        done = self._transport.exchange(requests, deadline_s)
+        replies, failures = dict(done.replies), dict(done.failures)
+        for site, reply in done.replies.items():
+            if reply.kind == "refusal":
+                failures[site] = Failure(str(reply.body.get("code", "")), "refused")
+                del replies[site]
+        for site in requests.keys() - replies.keys() - failures.keys():
+            failures[site] = Failure(federation.STUDY_STALLED.label, "silent")
+        return Exchange(replies, failures)
+
+    def signing_keys(self, sites: tuple[str, ...]) -> dict[str, str]:
+        """The sites' public signing keys from the lock."""
+        return {site: self.lock.entry(site).signing_key for site in sites}
+
+    def sign(self, message: bytes) -> str:
+        """The coordinator's signature, hex."""
+        return self._identity.sign(message)
+
+    def needs_state(self, site: str, digest: str) -> bool:
+        """Whether a site has not been sent this broadcast state by this process."""
+        return digest not in self._told.get(site, set())
+
+    def told(self, site: str, digest: str) -> None:
+        """Remember that a site holds a broadcast state; only the newest few are kept there."""
+        self._told[site] = {digest}
+
+    def forgot(self, site: str) -> None:
+        """A site says it does not hold the state: send it again."""
+        self._told.pop(site, None)
+
+
+class _Attempt:
+    """One attempt: keys, vectors, seeds. `values` is set when the sum was opened."""
+
+    def __init__(self, asker: Asker, question: Question, deadline_s: float) -> None:
+        self.asker = asker
+        self.q = question
+        self.deadline_s = deadline_s
+        self.sites = asker.lock.blocks[question.role][question.block]
+        self.keys_of = asker.signing_keys(self.sites)
+        self.parameters = question.parameters.model_dump(mode="json")
+        self.context = Context(
+            study=asker.lock.study_id,
+            phase=question.phase,
+            round=question.round,
+            attempt=asker.next_attempt(),
+            statistic=question.statistic.name,
+            parameters=parameters_hash(self.parameters),
+            state=state_hash(question.state),
+            roster=roster_hash(self.sites, self.keys_of),
+        )
+        self.values: Values | None = None
+        self.bytes_received = 0
+
+    def run(self) -> dict[str, Failure]:
+        """The failures that kept the sum closed; empty when it was opened."""
+        keys, failures = self._keys()
+        if failures:
+            return failures
+        vectors, hashes, failures = self._vectors(keys)
+        if failures:
+            return failures
+        seeds, failures = self._seeds(hashes)
+        if failures:
+            return failures
+        segments = self.q.statistic.segments(self.q.parameters)
+        self.values = secure_sum.open_sum(segments, vectors, seeds, self.context, len(self.sites))
+        return {}
+
+    def _ask(self, messages: dict[str, Message]) -> tuple[dict[str, Message], dict[str, Failure]]:
+        done = self.asker.exchange(messages, self.deadline_s)
+        return done.replies, done.failures
+
+    def _keys(self) -> tuple[dict[str, KeysReply], dict[str, Failure]]:
+        body = KeysRequest(context=self.context, sites=self.sites).model_dump(mode="json")
+        replies, failures = self._ask({site: Message("keys", body) for site in self.sites})
+        keys: dict[str, KeysReply] = {}
+        for site, reply in replies.items():
+            try:
+                keys[site] = KeysReply.model_validate(reply.body)
+                secure_sum.check_key(keys[site], self.context, self.keys_of[site])
+            except (ValidationError, Problem):
+                failures[site] = Failure(federation.REPLY_INVALID.label, "key")
+        return keys, failures
+
+    def _vectors(self, keys: dict[str, KeysReply]) -> tuple[dict[str, Arrays], dict[str, str], dict[str, Failure]]:
+        body = ReleaseRequest(context=self.context, parameters=self.parameters, keys=keys).model_dump(mode="json")
+        state = dict(self.q.state)
+        send = {site: state if self.asker.needs_state(site, self.context.state) else {} for site in self.sites}
+        replies, failures = self._ask({site: Message("release", body, send[site]) for site in self.sites})
+        vectors: dict[str, Arrays] = {}
+        hashes: dict[str, str] = {}
+        segments = self.q.statistic.segments(self.q.parameters)
+        for site, reply in replies.items():
+            try:
+                release = ReleaseReply.model_validate(reply.body)
+                secure_sum.check_vectors(release, reply.arrays, segments, self.context, self.keys_of[site])
+            except (ValidationError, Problem):
+                failures[site] = Failure(federation.REPLY_INVALID.label, "vector")
+                continue
+            self.asker.told(site, self.context.state)
+            vectors[site], hashes[site] = reply.arrays, release.hash
+            self.bytes_received += sum(array.nbytes for array in reply.arrays.values())
+        for site, failure in failures.items():
+            if failure.code == federation.STATE_MISSING.label:
+                self.asker.forgot(site)
+        return vectors, hashes, failures
+
+    def _seeds(self, hashes: dict[str, str]) -> tuple[dict[str, bytes], dict[str, Failure]]:
+        signature = self.asker.sign(secure_sum.hash_list_bytes(self.context, hashes))
+        body = OpenRequest(context=self.context, hashes=hashes, signature=signature).model_dump(mode="json")
+        replies, failures = self._ask({site: Message("open", body) for site in self.sites})
+        seeds: dict[str, bytes] = {}
+        for site, reply in replies.items():
+            try:
+                seed = bytes.fromhex(OpenReply.model_validate(reply.body).seed)
+            except ValueError:
+                failures[site] = Failure(federation.REPLY_INVALID.label, "seed")
+                continue
+            seeds[site] = seed
+        return seeds, failures
+
+
+def _number(code: str) -> int:
+    text = code.removeprefix("FH-")
+    return int(text) if text.isdigit() else 0
