@@ -52,10 +52,10 @@ MALE_COUNT: Final = 180
 MANUFACTURERS: Final[dict[Manufacturer, float]] = {"SIEMENS": 37 / 78, "GE MEDICAL SYSTEMS": 33 / 78, "Philips": 5 / 78, "TOSHIBA": 3 / 78}
 
 # Lesions: log millilitres at baseline, log ratio of diameters between the visits (ours, typical of advanced disease).
-BURDEN_MEAN: Final = float(np.log(60.0))
-BURDEN_SD: Final = 1.0
-GROWTH_SD: Final = 0.28
-GROWTH_MEAN: Final = 0.05
+BURDEN_MEAN: Final = float(np.log(40.0))
+BURDEN_SD: Final = 0.9
+GROWTH_SD: Final = 0.25
+GROWTH_MEAN: Final = 0.03
 
 
 @dataclass(frozen=True)
@@ -272,11 +272,12 @@ def simulate(options: SurvivalOptions, seed: int) -> SimulatedPopulation:
     clock = solve_clock(options)
     death = clock.death_day(traits.predictor, rng.uniform(size=n))
     censoring = ENTRY_DAY + rng.uniform(size=n) * (clock.last_day - ENTRY_DAY)
+    baseline = -rng.integers(0, 22, n)
     draws = _Draws(
         event_day=np.ceil(np.minimum(death, censoring)).astype(int),
         event=death <= censoring,
-        followup=np.clip(np.round(rng.normal(55, 11, n)), 28, ENTRY_DAY).astype(int),
-        baseline=-rng.integers(0, 22, n),
+        followup=baseline + np.clip(np.round(rng.normal(55, 11, n)), 28, ENTRY_DAY).astype(int),
+        baseline=baseline,
         evaluable=rng.uniform(size=n) >= options.not_evaluable,
         chest=rng.uniform(size=n) >= options.followup_chest_missing,
         nodules=np.where(rng.uniform(size=n) < 0.5, np.exp(rng.normal(0.5, 0.7, n) + 0.4 * traits.burden), 0.0),
