@@ -107,5 +107,6 @@ def build(study: Study, model: RadModel, *, seed: int | None = None, pooled: boo
         network = RadNetwork(
             model, names, backbone=study.network.backbone, norm=study.network.norm, dropout=study.network.dropout.get(model, 0.0)
         )
-    network.to(dtype=torch.float64 if study.training.precision == "float64" else torch.float32, memory_format=torch.channels_last)
+    network.to(dtype=torch.float64 if study.training.precision == "float64" else torch.float32)
+    network.to(memory_format=torch.channels_last)
     return network.eval()

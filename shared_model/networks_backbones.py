@@ -53,7 +53,7 @@ def efficientnet_b0(norm: str, noise: PatientNoise, drops: bool) -> nn.Module:
     MONAI draws dropout and drop-connect from torch's global generator, which would make the gradient depend on how
     patients are batched. Both are switched off there and put back as hooks that ask `noise`, at the same places and rates.
     """
-    from monai.networks.nets.efficientnet import EfficientNetBN  # noqa: PLC0415
+    from monai.networks.nets.efficientnet import EfficientNetBN
 
     layer: Any = ("group", {"num_groups": GROUPS}) if norm == "group" else ("batch", {"eps": 1e-3, "momentum": 0.01})
     network: nn.Module = EfficientNetBN(

@@ -135,7 +135,7 @@ def load_named(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
             raise problems.FOREIGN_WEIGHTS.problem(
                 f"{name} has shape {tuple(tensors[name].shape)}, the network needs {tuple(tensor.shape)}"
             )
-    for name, tensor in wanted.items():
+    for name in wanted:
         if not torch.isfinite(tensors[name]).all():
             raise problems.BROKEN_WEIGHTS.problem(f"{name} holds values that are not finite")
     with torch.no_grad():
@@ -145,9 +145,9 @@ def load_named(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 def save_safetensors(module: nn.Module, path: Path) -> str:
     """Write the network's floating tensors with architecture and schema hash; returns the file's SHA-256, hex."""
-    from safetensors.torch import save  # noqa: PLC0415
+    from safetensors.torch import save
 
-    from site_config.files import write_atomic  # noqa: PLC0415
+    from site_config.files import write_atomic
 
     schema = Schema.of(module)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in floating(module)}
@@ -158,8 +158,8 @@ def save_safetensors(module: nn.Module, path: Path) -> str:
 
 def load_safetensors(module: nn.Module, data: bytes) -> None:
     """Read the bytes of a safetensors file into a network; anything that does not fit is refused by name."""
-    from safetensors import SafetensorError  # noqa: PLC0415
-    from safetensors.torch import load  # noqa: PLC0415
+    from safetensors import SafetensorError
+    from safetensors.torch import load
 
     try:
         tensors = load(data)
