@@ -61,7 +61,6 @@ class Kit(Strict):
     coordinator_key: Hex = Field(pattern=r"^[0-9a-f]{64}$")
     signing_key: Hex = Field(pattern=r"^[0-9a-f]{64}$")
     node_fingerprint: Hex = Field(pattern=r"^[0-9a-f]{64}$")
-    bundles: tuple[Hex, ...] = Field(default=(), description="SHA-256 of the Flower app bundles the runner may execute")
     signature: Hex = ""
 
     def unsigned(self) -> bytes:
