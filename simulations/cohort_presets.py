@@ -1,0 +1,94 @@
+"""The cohorts one asks for by name: who is in them, how their CT looks, and how their study is set.
+
+`demo` is what the whole demonstration runs; `tiny` is for tests; `paper` has the marginals of Xia et al. 2024;
+`clinical-only` has no images and lets survival depend on the seven variables alone, so a Cox model is well specified.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from simulations.phantom import PhantomOptions
+from simulations.phantom_files import GeometryFault
+from simulations.survival_model import SurvivalOptions
+
+
+@dataclass(frozen=True)
+class CohortOptions:
+    """A cohort's options. `study` holds fields of `Study`; `faults` names patients (by key) whose DICOM geometry is broken."""
+
+    name: str
+    title: str
+    survival: SurvivalOptions
+    phantom: PhantomOptions | None
+    study: dict[str, Any] = field(default_factory=dict)
+    format: Literal["nifti", "dicom"] = "nifti"
+    segmenter: Literal["nnunet", "masks"] = "nnunet"
+    truth_masks: bool = False
+    strict_policy: bool = False
+    policy_resolutions: tuple[Literal["counts", "totals", "coarse", "update", "exact"], ...] = ()
+    faults: dict[str, GeometryFault] = field(default_factory=dict)
+
+
+_SMALL_PRIVACY: Final = {
+    "demonstration": True,
+    "minimum_sites": 2,
+    "minimum_patients": 2,
+    "minimum_cox_patients": 10,
+    "minimum_events_per_variable": 1,
+}
+
+_DEMO_STUDY: Final[dict[str, Any]] = {
+    "imaging": {"size": 64, "field": "organ"},
+    "network": {"backbone": "small", "norm": "group", "dropout": {"Rad-S": 0.0, "Rad-D": 0.0}},
+    "training": {"rounds": 40, "batch": 48, "server": {"name": "adam", "rate": 1e-3}, "gradient_norm": 0.0, "seed": 7},
+    "evaluation": {"bin_patients": 2, "score_bins": 16},
+    "blocks": {"minimum_sites": 3, "minimum_patients": 5},
+    "validation_fraction": 0.15,
+    "privacy": _SMALL_PRIVACY,
+}
+
+_TINY_STUDY: Final[dict[str, Any]] = {
+    "imaging": {"size": 32, "field": "organ"},
+    "network": {"backbone": "small", "norm": "group", "dropout": {"Rad-S": 0.0, "Rad-D": 0.0}},
+    "training": {"rounds": 2, "batch": 16, "server": {"name": "adam", "rate": 1e-3}, "intervals": 3},
+    "evaluation": {"bin_patients": 1, "score_bins": 4},
+    "blocks": {"minimum_sites": 2, "minimum_patients": 2},
+    "privacy": _SMALL_PRIVACY,
+}
+
+PRESETS: Final[dict[str, CohortOptions]] = {
+    "demo": CohortOptions(
+        name="demo",
+        title="fedhcc demonstration on phantoms",
+        survival=SurvivalOptions(patients=(56, 42), sites=(12, 3), lone_sites=3, image_effect=1.5),
+        phantom=PhantomOptions(lesion_contrast=2.5),
+        study=_DEMO_STUDY,
+        truth_masks=True,
+    ),
+    "tiny": CohortOptions(
+        name="tiny",
+        title="A tiny study on phantoms",
+        survival=SurvivalOptions(patients=(9, 5), sites=(4, 2), lone_sites=1, image_effect=1.5),
+        phantom=PhantomOptions(matrix=64, slice_mm=6.0, lesion_contrast=2.5),
+        study=_TINY_STUDY,
+        segmenter="masks",
+    ),
+    "paper": CohortOptions(
+        name="paper",
+        title="A cohort with the marginals of Xia et al. 2024, on phantoms",
+        survival=SurvivalOptions(),
+        phantom=PhantomOptions(matrix=192, slice_mm=3.0, lesion_contrast=1.0),
+        study={"draw": None},
+        truth_masks=True,
+        strict_policy=True,
+    ),
+    "clinical-only": CohortOptions(
+        name="clinical-only",
+        title="A cohort of tables without images",
+        survival=SurvivalOptions(image_effect=0.0),
+        phantom=None,
+        study={"models": ("CLN",)},
+    ),
+}
