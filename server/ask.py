@@ -185,7 +185,7 @@ class Asker:
                 failures[site] = Failure(str(reply.body.get("code", "")), "refused")
                 del replies[site]
         for site in requests.keys() - replies.keys() - failures.keys():
-            failures[site] = Failure(federation.STUDY_STALLED.label, "silent")
+            failures[site] = Failure(federation.SITE_SILENT.label, "silent")
         return Exchange(replies, failures)
 
     def signing_keys(self, sites: tuple[str, ...]) -> dict[str, str]:
@@ -260,7 +260,7 @@ class _Attempt:
                 keys[site] = KeysReply.model_validate(reply.body)
                 secure_sum.check_key(keys[site], self.context, self.keys_of[site])
             except (ValidationError, Problem):
-                failures[site] = Failure(federation.REPLY_INVALID.label, "key")
+                failures[site] = Failure(federation.REPLY_MALFORMED.label, "key")
         return keys, failures
 
     def _vectors(self, keys: dict[str, KeysReply]) -> tuple[dict[str, Arrays], dict[str, str], dict[str, Failure]]:
@@ -276,13 +276,13 @@ class _Attempt:
                 release = ReleaseReply.model_validate(reply.body)
                 secure_sum.check_vectors(release, reply.arrays, segments, self.context, self.keys_of[site])
             except (ValidationError, Problem):
-                failures[site] = Failure(federation.REPLY_INVALID.label, "vector")
+                failures[site] = Failure(federation.REPLY_MALFORMED.label, "vector")
                 continue
             self.asker.told(site, self.context.state)
             vectors[site], hashes[site] = reply.arrays, release.hash
             self.bytes_received += sum(array.nbytes for array in reply.arrays.values())
         for site, failure in failures.items():
-            if failure.code == federation.STATE_MISSING.label:
+            if failure.code == federation.BROADCAST_MISSING.label:
                 self.asker.forgot(site)
         return vectors, hashes, failures
 
@@ -295,7 +295,7 @@ class _Attempt:
             try:
                 seed = bytes.fromhex(OpenReply.model_validate(reply.body).seed)
             except ValueError:
-                failures[site] = Failure(federation.REPLY_INVALID.label, "seed")
+                failures[site] = Failure(federation.REPLY_MALFORMED.label, "seed")
                 continue
             seeds[site] = seed
         return seeds, failures

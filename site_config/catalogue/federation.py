@@ -167,3 +167,52 @@ STUDY_STOPPED = Kind(
     fix="Go on with `fedhcc-coordinator resume STUDY`.",
     exit=Exit.INTERRUPTED,
 )
+
+EMPTY_AGGREGATE = Kind(
+    751,
+    "empty-aggregate",
+    "A sum over hospitals holds no patient",
+    why="Every hospital of the roster answered, and together they contributed nothing. A study must not go on as if that were a result.",
+    fix="Look at each hospital's findings with: fedhcc-site data review",
+    exit=Exit.CONTENT,
+)
+STATE_UNREADABLE = Kind(
+    752,
+    "state-unreadable",
+    "The coordinator's stored state cannot be read",
+    why="A file of the study's folder is damaged or may not be opened. It was written whole, so it was changed or its disk failed.",
+    fix="Restore the study's folder from its backup, then run: fedhcc-coordinator resume",
+    exit=Exit.ACCESS,
+)
+ADMISSION_REFUSED = Kind(
+    753,
+    "admission-refused",
+    "A hospital refuses the study",
+    why="Its policy, its lock or its software does not agree with the study. The hospital's own screen says which rule.",
+    fix="Ask the hospital to run: fedhcc-site studies",
+    exit=Exit.REFUSED,
+)
+BROADCAST_MISSING = Kind(
+    754,
+    "broadcast-missing",
+    "The hospital does not hold the broadcast the request refers to",
+    why="The program at the hospital was restarted since the weights were sent. The coordinator sends them again by itself.",
+    fix="Nothing is to be done; the study goes on.",
+    exit=Exit.STALLED,
+)
+MESSAGE_MALFORMED = Kind(
+    755,
+    "message-malformed",
+    "A message from the coordinator does not have the declared form",
+    why="A field is missing, unknown or out of range: the software at the two ends differs, or the message was changed on its way.",
+    fix="Compare the software versions with: fedhcc-coordinator list",
+    exit=Exit.REFUSED,
+)
+NOT_ESTIMABLE = Kind(
+    756,
+    "not-estimable",
+    "A part of the study cannot be estimated from these patients",
+    why="There are too few patients or events, or the sum that would tell is smaller than what may be opened.",
+    fix="Nothing is to be repaired: the report names the part and shows the others.",
+    exit=Exit.FINDINGS,
+)
