@@ -130,11 +130,6 @@ def load_named(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     if missing or foreign:
         told = [f"missing {', '.join(missing[:5])}"] * bool(missing) + [f"unknown {', '.join(foreign[:5])}"] * bool(foreign)
         raise problems.FOREIGN_WEIGHTS.problem(f"the weights do not fit: {'; '.join(told)}")
-    for name, tensor in wanted.items():
-        if tuple(tensors[name].shape) != tuple(tensor.shape):
-            raise problems.FOREIGN_WEIGHTS.problem(
-                f"{name} has shape {tuple(tensors[name].shape)}, the network needs {tuple(tensor.shape)}"
-            )
     for name in wanted:
         if not torch.isfinite(tensors[name]).all():
             raise problems.BROKEN_WEIGHTS.problem(f"{name} holds values that are not finite")

@@ -27,3 +27,19 @@ BROKEN_WEIGHTS = Kind(
     fix="Copy the file again from where it was made and compare its SHA-256.",
     exit=Exit.CONTENT,
 )
+OUT_OF_MEMORY = Kind(
+    604,
+    "out-of-memory",
+    "One patient does not fit into memory",
+    why="Training goes patient by patient as memory asks for it; less than one patient is not possible.",
+    fix="Free the device for this program, or set compute.device to cpu in site.yaml (about 1.5 GB a patient at 224 × 224).",
+    exit=Exit.ACCESS,
+)
+NO_GPU = Kind(
+    605,
+    "no-gpu",
+    "The configured GPU is not there",
+    why="compute.device asks for a GPU and torch sees none: the driver, the container's device access or the CUDA build of torch is missing.",
+    fix="Run nvidia-smi as the same user in the same container; set compute.device to auto or cpu to do without.",
+    exit=Exit.ACCESS,
+)
