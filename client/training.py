@@ -282,7 +282,7 @@ def _adam(rate: float, size: int) -> Callable[[Floats], Floats]:
         before = moved.detach().numpy().copy()
         moved.grad = torch.from_numpy(gradient)
         optimiser.step()
-        return moved.detach().numpy() - before
+        return np.asarray(moved.detach().numpy() - before, dtype=np.float64)
 
     return step
 
