@@ -33,7 +33,9 @@ class Bench:
     device: str = "cpu"
     micro_batch: int = 1
     site: str = ""
+    study_id: str = ""
     _scores: dict[str, tuple[str, Floats]] = field(default_factory=dict)
+    _networks: dict[str, Any] = field(default_factory=dict)
 
     def analysed(self) -> NDArray[np.bool_]:
         """Patients complete for every model of the study, shape (n,)."""
@@ -51,9 +53,19 @@ class Bench:
             chosen = chosen & (self.patients.is_validation == (split == "validation"))
         return self.patients.subset(chosen)
 
+    def network(self, model: str, weights: NDArray[Any]) -> Any:
+        """A network of the study holding the given flat weights; built once and kept."""
+        from shared_model.networks import build
+        from shared_model.weights import from_vector
+
+        if model not in self._networks:
+            self._networks[model] = build(self.study, "Rad-S" if model == "Rad-S" else "Rad-D")
+        from_vector(self._networks[model], weights)
+        return self._networks[model]
+
     def radiology(self, patients: Patients, model: str, arrays: Arrays) -> Floats:
         """Scores of a network at the broadcast weights, shape (n,), computed once a patient and weights."""
-        from client.training import scores_at
+        from client.training import scores
         from shared_model.protocol import state_hash
 
         weights = np.asarray(arrays[f"weights.{model}"])
@@ -66,7 +78,10 @@ class Bench:
         rows = np.array([where[key] for key in patients.keys], dtype=int)
         wanted = rows[np.isnan(known[1][rows])]
         if wanted.size:
-            known[1][wanted] = scores_at(self.study, model, weights, self.patients, wanted, device=self.device, micro_batch=self.micro_batch)
+            mask = np.zeros(len(self.patients.keys), dtype=bool)
+            mask[wanted] = True
+            network = self.network(model, weights)
+            known[1][mask] = scores(network, self.patients.subset(mask), device=self.device, micro_batch=self.micro_batch)
         return known[1][rows]
 
     def parts(self, patients: Patients, spec: asked.ScoreSpec, arrays: Arrays) -> tuple[Floats, Floats]:

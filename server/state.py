@@ -105,7 +105,6 @@ class BlockSums:
     """A block's hazard sums at its own last turn: mass per interval (days · e^{f−centre}), and the centring they used."""
 
     mass: Array
-    exp_score: float
     event_score: float
     patients: int
     events: int
@@ -141,7 +140,7 @@ class TrainingState:
             "bound": self.bound,
             "best_loss": self.best_loss,
             "best_validation": self.best_validation,
-            "blocks": {str(b): [s.exp_score, s.event_score, s.patients, s.events, s.centre] for b, s in self.blocks.items()},
+            "blocks": {str(b): [s.event_score, s.patients, s.events, s.centre] for b, s in self.blocks.items()},
             "accepted_blocks": {str(b): value for b, value in self.accepted_blocks.items()},
             "points": [point.model_dump() for point in self.points],
         }
@@ -152,7 +151,7 @@ class TrainingState:
         """The stored state."""
         arrays, meta = load_arrays(path)
         plain = json.loads(meta["state"])
-        blocks = {int(b): BlockSums(arrays[f"mass.{b}"], float(v[0]), float(v[1]), int(v[2]), int(v[3]), float(v[4])) for b, v in plain["blocks"].items()}
+        blocks = {int(b): BlockSums(arrays[f"mass.{b}"], float(v[0]), int(v[1]), int(v[2]), float(v[3])) for b, v in plain["blocks"].items()}
         return cls(
             next_round=plain["next_round"],
             weights=arrays["weights"],

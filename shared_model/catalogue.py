@@ -75,7 +75,7 @@ def _update(p: TrainingUpdate) -> tuple[Segment, ...]:
         _count("clipped"),
         *(_count(name) for name in ("patients", "events")),
         _sum("mass", m, resolution=2.0**-16),
-        *(_sum(name, resolution=2.0**-16) for name in ("event_score", "exp_score", "loss")),
+        *(_sum(name, resolution=2.0**-16) for name in ("event_score", "loss")),
     )
 
 
@@ -87,7 +87,7 @@ def _hazard(p: TrainingHazard) -> tuple[Segment, ...]:
     else:
         m = len(p.cut_days) + 1
         cells = (_sum("mass", m, resolution=2.0**-16), _count("deaths", m))
-    return (*cells, _sum("event_score", resolution=2.0**-16), _sum("exp_score", resolution=2.0**-16), _count("patients"))
+    return (*cells, _sum("event_score", resolution=2.0**-16), _count("patients"))
 
 
 def _exact(p: CoxExact) -> tuple[Segment, ...]:
@@ -117,7 +117,8 @@ def _one(**bounds: float) -> Any:
 def _add(name: str, title: str, parameters: type[Parameters], segments: Any, resolution: Any, phases: tuple[str, ...], **more: Any) -> None:
     roles = more.get("roles", ALL_ROLES)
     sensitivity = more.get("sensitivity", _one())
-    REGISTRY.add(Statistic(name, title, parameters, segments, resolution, sensitivity, frozenset(roles), frozenset(phases)))
+    cox = name.startswith("cox.")
+    REGISTRY.add(Statistic(name, title, parameters, segments, resolution, sensitivity, frozenset(roles), frozenset(phases), cox=cox))
 
 
 def _evaluation_level(p: Table) -> Resolution:

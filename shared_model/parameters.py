@@ -104,19 +104,12 @@ class TrainingStart(Parameters):
     cut_days: Annotated[tuple[Finite, ...], Field(max_length=40)]
 
 
-class Hazard(Parameters):
-    """A broadcast hazard: piecewise rates, or day steps where the study is `exact`."""
-
-    kind: Literal["piecewise", "step"]
-    values: dict[str, Any]
-
-
 class TrainingUpdate(Parameters):
     """One round of broadcast-hazard training at the broadcast weights."""
 
     model: Literal["Rad-S", "Rad-D"]
     dimension: Annotated[int, Field(ge=1, le=100_000_000)]
-    hazard: Hazard
+    hazard: dict[str, Any]
     centre: Finite
     bound: Annotated[float, Field(gt=0, le=1e9)]
     ring: Literal[32, 64]
@@ -137,7 +130,7 @@ class ValidationLoss(Parameters):
     """The loss of the validation patients as one number."""
 
     model: Literal["Rad-S", "Rad-D"]
-    hazard: Hazard
+    hazard: dict[str, Any]
     centre: Finite
 
 

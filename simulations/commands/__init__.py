@@ -1,1 +1,15 @@
-"""Sub-commands of fedhcc-sim."""
+"""Sub-commands of fedhcc-sim. A module of this folder takes part by having a function `register(app)`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import typer
+
+MODULES = ("run", "cohort", "tabular", "compare", "attack", "faults", "scale")
+
+
+def register_all(app: typer.Typer) -> None:
+    """Add every module's commands, in the order of how often they are wanted."""
+    for name in MODULES:
+        import_module(f"{__name__}.{name}").register(app)

@@ -1,0 +1,26 @@
+"""`fedhcc-coordinator`: the trial office's command."""
+
+from __future__ import annotations
+
+import typer
+
+from server.commands import register_all
+from site_config.console import run
+
+app = typer.Typer(
+    help="The trial office: enrol hospitals, lock and publish a study, run and resume it, and read the report.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    add_completion=False,
+)
+register_all(app)
+
+
+def main() -> None:
+    """Entry point of the console command."""
+    run(app)
+
+
+if __name__ == "__main__":
+    main()
