@@ -76,19 +76,34 @@ class KeysReply(Body):
     signature: str
 
 
+class OpenedCounts(Body):
+    """What masked pre-counts opened for this roster and split; sites hold it against their minima."""
+
+    sites: int
+    patients: int
+    events: int
+
+
 class ReleaseRequest(Body):
-    """Ask for the masked vectors. The broadcast state travels as the message's arrays."""
+    """Ask for the masked vectors. The broadcast state travels as the message's arrays.
+
+    `parameters` is the canonical form (`canonical_parameters`). `counts` is needed for everything finer than counts.
+    `sites` is read in clear mode only, where no exchange of keys has named the roster.
+    """
 
     context: Context
     parameters: dict[str, Any]
     keys: dict[str, KeysReply]
+    counts: OpenedCounts | None = None
+    sites: tuple[str, ...] = ()
 
 
 class ReleaseReply(Body):
-    """Hash (hex) of the masked vectors that travel as arrays, signed over hash and context."""
+    """Hash (hex) of the vectors that travel as arrays, signed over hash and context, and whether they are masked."""
 
     hash: str
     signature: str
+    masked: bool = True
 
 
 class OpenRequest(Body):
@@ -140,6 +155,11 @@ def roster_hash(sites: tuple[str, ...], signing_keys: Mapping[str, str]) -> str:
 def parameters_hash(parameters: Mapping[str, Any]) -> str:
     """SHA-256, hex, of canonical parameters."""
     return hashlib.sha256(canonical(dict(parameters))).hexdigest()
+
+
+def canonical_parameters(parameters: BaseModel) -> dict[str, Any]:
+    """Validated parameters as they travel and are hashed: every field, defaults included, as JSON values."""
+    return parameters.model_dump(mode="json")
 
 
 def state_hash(arrays: Arrays) -> str:

@@ -56,7 +56,8 @@ class Segment:
 class Statistic:
     """A named statistic; `segments` and `sensitivity` are functions of its parameters.
 
-    `sensitivity` gives, a segment, the largest L2 change one patient's presence can make (before noise).
+    `sensitivity` gives, a segment, the largest L2 change one patient's presence can make (before noise). `cox` holds it to
+    the minimum of patients and of events a variable that a Cox model needs; its parameters then have `covariates.size`.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Statistic:
     roles: frozenset[Role]
     phases: frozenset[str]
     budgeted: bool = True
+    cox: bool = False
 
 
 class Registry:
