@@ -1,0 +1,22 @@
+"""One row of scans.csv → one volume, whatever format it has."""
+
+from __future__ import annotations
+
+from client.intake.nifti import is_nifti, read_ct
+from client.intake.volume import Volume
+from site_config.catalogue import scans as catalogue
+from site_config.cohort import Scan
+from site_config.files import access_problem
+from site_config.problems import Problem
+
+
+def read_scan(scan: Scan, role: str) -> tuple[Volume, list[Problem]]:
+    """The volume a row names, and remarks on it. Raises problems 3xx (content) or 9xx (access)."""
+    try:
+        folder = scan.path.is_dir()
+        scan.path.stat()
+    except OSError as error:
+        raise access_problem(error, role) from None
+    if is_nifti(scan.path) and not folder:
+        return read_ct(scan.path, role), []
+    raise catalogue.NOT_AN_IMAGE.problem(f"{role} is neither a NIfTI file nor a folder", where=role)

@@ -1,0 +1,100 @@
+"""Where each target's mask of a scan comes from: labels of a model, or a supplied mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from client.intake.nifti import read_mask
+from client.intake.volume import Volume
+from client.segmentation.cleaning import Mask, clean
+from client.slices import Grid, labels_on
+from site_config.catalogue import scans as catalogue
+from site_config.cohort import Scan
+from site_config.site import Segmentation, Target
+from site_config.study import Organ, Study
+
+
+class Model(Protocol):
+    """A loaded segmentation model: label numbers on the study's grid."""
+
+    digest: str
+
+    def label_map(self, volume: Volume, grid: Grid) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+        """Labels (k, y, x) uint8 on the grid."""
+        ...
+
+
+class Models(Protocol):
+    """Models by name, each loaded once a process."""
+
+    def get(self, name: str) -> Model:
+        """The loaded model."""
+        ...
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """Organ (tumours included) and tumour masks on the grid, (k, y, x), with what has to be flagged."""
+
+    organ: Mask
+    tumour: Mask
+    flags: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """Masks for the organs of one study at one site; a model is run once a scan, whatever it feeds."""
+
+    sources: Segmentation
+    study: Study
+    models: Models
+
+    def source(self, target: str) -> Target:
+        """Where a target comes from; supplied masks unless `site.yaml` says otherwise."""
+        return self.sources.targets.get(target, Target(masks=True))
+
+    def organs(self, scan: Scan, volume: Volume, grid: Grid, wanted: tuple[Organ, ...], role: str) -> dict[str, Segmented]:
+        """Masks of each wanted organ this scan can supply; a whole-body scan without an organ's mask supplies the others."""
+        maps: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = {}
+        found: dict[str, Segmented] = {}
+        for organ in wanted:
+            body = self._mask(organ.targets[0], scan, volume, grid, maps, role)
+            if body is None:
+                if scan.region == "whole":
+                    continue
+                raise catalogue.NO_MASK_SOURCE.problem(f"{role}: no mask of the target {organ.targets[0]}", where=role)
+            tumour = self._mask(organ.targets[1], scan, volume, grid, maps, role)
+            flags = frozenset() if tumour is not None else frozenset({f"{organ.targets[1]}_mask_blank"})
+            tumour = np.zeros_like(body) if tumour is None else tumour
+            spacing = (self.study.imaging.spacing_mm, *volume.spacing_mm)
+            organ_mask, tumour_mask = clean(body, tumour, spacing, self.study.imaging.rule, self._one_model(organ, scan))
+            found[organ.name] = Segmented(organ_mask, tumour_mask, flags)
+        return found
+
+    def _one_model(self, organ: Organ, scan: Scan) -> bool:
+        """Whether organ and tumour are labels of one model, which exclude each other."""
+        first, second = (self.source(target) for target in organ.targets)
+        supplied = any(target in scan.masks for target in organ.targets)
+        return first.model is not None and first.model == second.model and not supplied
+
+    def _mask(
+        self,
+        target: str,
+        scan: Scan,
+        volume: Volume,
+        grid: Grid,
+        maps: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.uint8]]],
+        role: str,
+    ) -> Mask | None:
+        source = self.source(target)
+        if target in scan.masks and (source.masks or source.model is None):
+            labels = source.labels if source.model is None else ()
+            return labels_on(read_mask(scan.masks[target], volume, labels, f"{role}'s mask of {target}"), grid)
+        if source.model is None:
+            return None
+        if source.model not in maps:
+            maps[source.model] = self.models.get(source.model).label_map(volume, grid)
+        return np.isin(maps[source.model], source.labels)
