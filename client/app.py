@@ -1,0 +1,55 @@
+"""The Flower ClientApp: one query handler, which hands a message to the site's agent and returns the reply.
+
+The home folder of the site comes from the node's configuration (`home`) or from the environment (`FEDHCC_SITE_HOME`). One
+agent lives per home for as long as the process, since the keys of a secure sum are in its memory.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+from flwr.app import Context, Message
+from flwr.clientapp import ClientApp
+
+from client.flower import Handle, answer
+from site_config.catalogue import identity
+
+HOME_VARIABLE = "FEDHCC_SITE_HOME"
+
+app = ClientApp()
+_agents: dict[Path, Handle] = {}
+_making = threading.Lock()
+
+
+def agent_of(home: Path) -> Handle:
+    """The resident agent of a site's home folder, made at its first message."""
+    key = home.resolve()
+    with _making:
+        if key not in _agents:
+            from client.handlers import Agent
+            from site_config.documents import load_site
+
+            _agents[key] = Agent(load_site(key / "site.yaml")).handle
+        return _agents[key]
+
+
+def forget_agents() -> None:
+    """Drop every resident agent, as a restart of the process would; for tests and simulations."""
+    with _making:
+        _agents.clear()
+
+
+def home_of(context: Context) -> Path:
+    """The home folder this node works for."""
+    home = context.node_config.get("home") or os.environ.get(HOME_VARIABLE)
+    if not home:
+        raise identity.IDENTITY_MISSING.problem(f"Neither the node's configuration nor {HOME_VARIABLE} names a home folder")
+    return Path(str(home))
+
+
+@app.query("fedhcc")  # type: ignore[untyped-decorator]
+def handle(message: Message, context: Context) -> Message:
+    """Answer one message; the agent turns every fault into a code."""
+    return answer(message, agent_of(home_of(context)))
