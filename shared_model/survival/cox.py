@@ -1,0 +1,49 @@
+"""The federated Cox model: one import for both resolutions.
+
+`totals` opens M + p numbers a round and is what studies use; `exact` opens sums by day and equals R's `coxph`. A site
+computes `totals_start`, `totals_round`, `totals_end` or `exact_sums` of its own rows, an opener adds them over sites (in
+a loop in simulations, under masks in a study), and `fit_totals` or `fit_exact` does the rest.
+"""
+
+from __future__ import annotations
+
+from shared_model.survival.cox_exact import ExactOpener, ExactSums, Grid, exact_sums, fit_exact
+from shared_model.survival.cox_fit import Baseline, ChiTest, CoxFit, Finding, ProportionalHazards
+from shared_model.survival.cox_moments import Moments, Scale, open_scale, site_moments
+from shared_model.survival.cox_totals import (
+    TotalsEnd,
+    TotalsOpener,
+    TotalsRound,
+    TotalsStart,
+    fit_totals,
+    quarter_grid,
+    totals_end,
+    totals_round,
+    totals_start,
+)
+
+__all__ = [
+    "Baseline",
+    "ChiTest",
+    "CoxFit",
+    "ExactOpener",
+    "ExactSums",
+    "Finding",
+    "Grid",
+    "Moments",
+    "ProportionalHazards",
+    "Scale",
+    "TotalsEnd",
+    "TotalsOpener",
+    "TotalsRound",
+    "TotalsStart",
+    "exact_sums",
+    "fit_exact",
+    "fit_totals",
+    "open_scale",
+    "quarter_grid",
+    "site_moments",
+    "totals_end",
+    "totals_round",
+    "totals_start",
+]
