@@ -1,0 +1,63 @@
+"""One self-contained page from a finished study: inline style, inline SVG, no script and no request to anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from server.report import sections_conduct as conduct
+from server.report import sections_results as results
+from server.report import text
+from server.report.blocks import Section
+from server.report.numbers import Metrics
+from server.results import StudyResult
+from site_config.study import Study
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+TIME_ZERO = {"treatment": "the start of treatment", "baseline_ct": "the baseline CT", "first_followup": "the first follow-up CT"}
+
+
+def statistic_titles() -> dict[str, str]:
+    """What each named statistic is, from the catalogue."""
+    from shared_model import catalogue
+    from shared_model.statistics import REGISTRY
+
+    assert catalogue.__doc__  # importing it registers the statistics
+    return {name: REGISTRY[name].title for name in REGISTRY}
+
+
+def sections(result: StudyResult, study: Study, metrics: Metrics) -> list[Section]:
+    """The page's sections in reading order; one without anything to say is left out."""
+    found = [
+        results.glance(metrics), conduct.simulation(result), results.patients(metrics), results.clinical(metrics), results.discrimination(metrics),
+        results.risk(metrics), results.fused(metrics), results.subgroups(metrics), conduct.grad_cam(result), conduct.training(result, metrics),
+        conduct.participation(metrics), conduct.egress(metrics, statistic_titles()), conduct.protection(result, study), conduct.limits(metrics),
+        conduct.reproduce(result, study),
+    ]  # fmt: skip
+    return [section for section in found if section is not None and section.blocks]
+
+
+def render(result: StudyResult, study: Study, metrics: Metrics) -> str:
+    """The page as HTML text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=False)
+    css = environment.get_template("report.css.j2").render()
+    total, events = sum(size.n for size in metrics.sets), sum(size.events for size in metrics.sets)
+    hospitals = len({entry["name"] for entry in result.lock.get("roster", [])})
+    lede = (
+        f"{text.plural(total, 'patient')} and {text.plural(events, 'death')} in {text.plural(hospitals, 'hospital')}; survival is counted in days from "
+        f"{TIME_ZERO[study.endpoint.time_zero]}. Every number below was computed from sums over several hospitals; no patient's record left one."
+    )
+    chips = [
+        (result.label, "strong" if result.label == "COMPLETE" else "warn"),
+        (f"Study {result.study_id[:12]}", ""),
+        (result.created[:10], ""),
+    ]
+    if result.simulated:
+        chips.insert(0, ("SIMULATED", "warn"))
+    if not study.privacy.masks:
+        chips.append(("Not masked", "warn"))
+    return environment.get_template("report.html.j2").render(
+        css=css, heading=result.title, lede=lede, chips=chips, simulated=result.simulated, incomplete=result.label == "INCOMPLETE",
+        sections=sections(result, study, metrics), study_id=result.study_id, software=result.software,
+    )  # fmt: skip

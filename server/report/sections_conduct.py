@@ -1,0 +1,121 @@
+"""The sections about how the study was done: training, participation, what left the hospitals, privacy, limits, how to repeat it."""
+
+from __future__ import annotations
+
+from server.report import figures_model, privacy, tables, text
+from server.report.blocks import Block, Bullets, Facts, Figure, Panel, Paragraph, Photo, Photos, Section, Table
+from server.report.numbers import Metrics
+from server.report.sections_results import absent
+from server.results import StudyResult
+from site_config.study import Study
+
+
+def simulation(result: StudyResult) -> Section | None:
+    """What only a simulation can know; None for a study of people."""
+    truth = result.simulation
+    if truth is None:
+        return None
+    blocks: list[Block] = [
+        Paragraph(
+            "Simulated patients have a known truth, so the best possible C-index and a model trained on pooled patients can stand beside the federated one."
+        )
+    ]
+    if truth.oracle:
+        rows = [[name, text.number(c, 3), text.number(truth.oracle_images.get(name), 3)] for name, c in truth.oracle.items()]
+        blocks.append(Table("C-index of the true predictor (the ceiling)", ["Patients", "Everything", "Images alone"], rows))
+    if truth.pooled:
+        rows = [
+            [p.model, str(p.n), str(p.events), text.with_interval(p.c_federated, *(p.c_federated_ci or (None, None)), decimals=3),
+             text.with_interval(p.c_pooled, *(p.c_pooled_ci or (None, None)), decimals=3), text.number(p.spearman, 4)]
+            for p in truth.pooled
+        ]  # fmt: skip
+        header = ["Model", "n", "Events", "C federated (95 % CI)", "C pooled (95 % CI)", "Spearman of the scores"]
+        blocks.append(Table("Federated against pooled training, held-out patients", header, rows))
+    items = [*truth.settings.items(), *([("seed", str(truth.seed))] if truth.seed is not None else [])]
+    if items:
+        blocks.append(Paragraph("What made this demonstration learnable:"))
+        blocks.append(Facts(items))
+    if result.notes:
+        blocks.append(Bullets(result.notes))
+    return Section("simulation", "What only a simulation knows", blocks)
+
+
+def grad_cam(result: StudyResult) -> Section:
+    """Grad-CAM pictures, of phantoms only."""
+    pictures = result.simulation.cams if result.simulation and result.simulated else []
+    if not pictures:
+        words = "Grad-CAM shows where in an image a network looks. It is an image of a patient's scan, so it never leaves a hospital; this report can show it for phantoms only."
+        return Section("gradcam", "Where the network looks", [Paragraph(words, tone="absent")])
+    photos = [Photo(c.title, c.png_base64, c.alternative) for c in pictures]
+    return Section("gradcam", "Where the network looks", [Photos("gradcam-pictures", "Figure 5", "Grad-CAM of phantoms", photos,
+                   "Warm colours: regions that raise the risk score. Phantoms, not people: pictures of people never leave a hospital.")])  # fmt: skip
+
+
+def training(result: StudyResult, metrics: Metrics) -> Section:
+    """Loss by round, one panel a network."""
+    models = list(dict.fromkeys(point.model for point in result.rounds))
+    if not models:
+        return Section("training", "Training", absent(metrics, "training"))
+    panels = [
+        Panel(figures_model.training(m, [p for p in result.rounds if p.model == m], f"train-{m}", simulated=metrics.simulated))
+        for m in models
+    ]
+    figure = Figure("training", "Figure S7", "Training by round", panels, [tables.training(result.rounds)],
+                    "Loss a patient of the broadcast-hazard likelihood. A round whose global loss had risen is taken back and repeated at half the rate.")  # fmt: skip
+    return Section("training", "Training", [figure])
+
+
+def participation(metrics: Metrics) -> Section:
+    """The ledger, hospital by hospital."""
+    if not metrics.participation:
+        return Section("participation", "Participation", absent(metrics, "participation"))
+    missed = sum(row.missed for row in metrics.participation)
+    words = f"{text.plural(len(metrics.participation), 'hospital')} were asked; {'no planned release was missed' if not missed else text.plural(missed, 'ask was', 'asks were') + ' missed'}."
+    return Section("participation", "Participation", [Paragraph(words), tables.participation(metrics.participation)])
+
+
+def egress(metrics: Metrics, titles: dict[str, str]) -> Section:
+    """Everything that left a hospital."""
+    if not metrics.statistics:
+        return Section("egress", "What left the hospitals", absent(metrics, "participation"))
+    total = sum(row.bytes_out for row in metrics.statistics)
+    clear = [row.name for row in metrics.statistics if not row.masked]
+    words = (
+        f"Nothing but the named sums below, {text.bytes_size(total)} in all, sent by all hospitals together. No image and no patient row left a hospital."
+        + (f" Not masked: {text.listed(sorted(set(clear)))}." if clear else "")
+    )
+    return Section("egress", "What left the hospitals", [Paragraph(words), tables.statistics(metrics.statistics, titles)])
+
+
+def protection(result: StudyResult, study: Study) -> Section:
+    """Settings, and what they do not protect."""
+    return Section(
+        "privacy",
+        "Privacy",
+        [Facts(privacy.settings(result, study)), Paragraph("What this does not protect:"), Bullets(privacy.NOT_PROTECTED)],
+    )
+
+
+def limits(metrics: Metrics) -> Section:
+    """Limitations generated from facts."""
+    return Section("limitations", "Limitations", [Bullets(metrics.limitations)])
+
+
+def reproduce(result: StudyResult, study: Study) -> Section:
+    """Everything needed to repeat the study or to check that this page belongs to it."""
+    items = [
+        ("Study id (SHA-256 of the lock)", result.study_id),
+        ("Code digest", str(result.lock.get("code_digest", text.MISSING))),
+        ("Coordinator's key", str(result.lock.get("coordinator_key", text.MISSING))),
+        ("Software", result.software),
+        ("Report of", result.created),
+        ("Seed of training", str(study.training.seed)),
+        ("Training", f"{study.training.rounds} rounds, {study.training.local_steps} local step(s), batch {study.training.batch}, "
+         f"server {study.training.server.name} at {study.training.server.rate:g}, hazard {study.training.hazard} {study.training.hazard_resolution}"),
+        ("Images", f"{study.imaging.slices} slices an organ, {study.imaging.size} px, {study.imaging.spacing_mm:g} mm, field {study.imaging.field}"),
+        ("Network", f"{study.network.backbone}, {study.network.norm} norm, start {study.network.warm_start}"),
+        *((f"Weights of {model} (SHA-256)", digest) for model, digest in result.weights.items()),
+        *((f"Time, {phase}", text.seconds(span)) for phase, span in result.timing.items()),
+    ]  # fmt: skip
+    words = "The signed lock, the ledger, every opened sum and the numbers of this page (metrics.json) are kept with the study; the report is a function of them and can be built again."
+    return Section("reproduce", "Reproducibility", [Facts(items), Paragraph(words, tone="note")])

@@ -1,0 +1,238 @@
+"""The sections with results, in the order of the study this follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from server.report import figures_model, figures_survival, tables, text
+from server.report.blocks import Block, Figure, Flow, FlowStep, Headline, Panel, Paragraph, Section
+from server.report.numbers import Metrics, RiskGroups
+from server.report.style import SET_LABEL
+from server.results import SetName
+
+SETS: tuple[SetName, ...] = ("train", "validation", "test")
+FLOW_LABEL = {"no_images": "scans missing or unusable", "clinical_missing": "clinical variables missing"}
+SUBGROUP_LABEL = {"response": "RECIST response at follow-up", "manufacturer": "Scanner manufacturer"}
+
+
+def absent(metrics: Metrics, *keys: str) -> list[Block]:
+    """Why parts of a section are not there."""
+    return [Paragraph(metrics.absent[key], tone="absent") for key in keys if key in metrics.absent]
+
+
+def glance(metrics: Metrics) -> Section:
+    """The large numbers and C of every model on the three sets."""
+    by_set = {size.set: size for size in metrics.sets}
+    items: list[tuple[str, str, str]] = []
+    total, events = sum(s.n for s in metrics.sets), sum(s.events for s in metrics.sets)
+    items.append(
+        (
+            f"{total:,d}",
+            "patients",
+            f"{text.plural(events, 'death')} in {text.plural(sum(s.sites for s in metrics.sets if s.set != 'validation'), 'hospital')}",
+        )
+    )
+    best = next(
+        (
+            r
+            for m in ("RadCLN-D", "Rad-D", "CLN")
+            for r in metrics.concordance
+            if r.model == m and r.set == "test" and r.c.value is not None
+        ),
+        None,
+    )
+    if best is not None:
+        items.append(
+            (
+                text.number(best.c.value),
+                f"C-index of {best.model}, test",
+                f"95 % CI {text.interval(best.c.low, best.c.high)}, n {best.c.n}, {best.c.events} events",
+            )
+        )
+    risk = next((g for g in metrics.risk_groups if g.set == "test" and g.hazard_ratio.value is not None), None)
+    if risk is not None:
+        hr = risk.hazard_ratio
+        items.append(
+            (
+                text.ratio(hr.value),
+                f"HR high against low risk, {risk.model}, test",
+                f"95 % CI {text.ratio(hr.low)}–{text.ratio(hr.high)}, n {hr.n}, {hr.events} events",
+            )
+        )
+    if "test" in by_set:
+        test = by_set["test"]
+        items.append(
+            (
+                str(test.n),
+                "patients in held-out hospitals",
+                f"{text.plural(test.events, 'event')}, {text.plural(test.sites, 'hospital')} that never trained",
+            )
+        )
+    panels = [
+        Panel(figures_model.concordance(rows, SET_LABEL[s], f"glance-{s}", simulated=metrics.simulated))
+        for s in SETS
+        if (rows := [r for r in metrics.concordance if r.set == s]) and any(r.c.value is not None for r in rows)
+    ]
+    blocks: list[Block] = [Headline(items)]
+    if panels:
+        blocks.append(Figure("glance", "", "C-index of the models by set", panels, caption="Dots: C-index; lines: 95 % intervals; the vertical line is chance. "
+                             "Training figures are apparent. The numbers are Table 2."))  # fmt: skip
+    return Section("glance", "At a glance", blocks)
+
+
+def patients(metrics: Metrics) -> Section:
+    """Flow, Table 1 and survival by set."""
+    blocks: list[Block] = [_flow(metrics), tables.characteristics(metrics)]
+    sets = metrics.set_survival
+    keys = [s for s in SETS if SET_LABEL[s] in {c.label for c in sets.curves}]
+    if sets.curves:
+        picture = figures_survival.sets_compared(sets, keys, "s2", simulated=metrics.simulated)
+        blocks.append(Figure("s2", "Figure S2", "Overall survival of the three sets", [Panel(picture)],
+                             [tables.curve(sets.curves, "Overall survival by set")], _curve_note(metrics)))  # fmt: skip
+    return Section("patients", "Patients", [*blocks, *absent(metrics, "set_survival")])
+
+
+def _curve_note(metrics: Metrics) -> str:
+    return (
+        f"Kaplan–Meier with 95 % bands (Greenwood, log-log). A curve ends where fewer than {metrics.minimum_cell} patients remain at risk; "
+        f"such counts read <{metrics.minimum_cell}."
+    )
+
+
+def _flow(metrics: Metrics) -> Flow:
+    sizes = {s.set: s for s in metrics.sets}
+    columns, told, rows = [], [], []
+    for name, size in sizes.items():
+        enrolled = metrics.flow.get(f"{name}.enrolled")
+        left = [
+            (FLOW_LABEL[k], text.count(metrics.flow[f"{name}.{k}"], metrics.minimum_cell))
+            for k in FLOW_LABEL
+            if metrics.flow.get(f"{name}.{k}", 0) != 0
+        ]
+        first = FlowStep(
+            "Enrolled", text.count(enrolled, metrics.minimum_cell) if f"{name}.enrolled" in metrics.flow else text.MISSING, left_out=left
+        )
+        last = FlowStep("Analysed", str(size.n), f"{text.plural(size.events, 'event')}, {text.plural(size.sites, 'hospital')}")
+        columns.append([FlowStep(SET_LABEL[name], ""), first, last])
+        out = ", ".join(f"{n} {why}" for why, n in left) or "nobody left out"
+        told.append(f"{SET_LABEL[name]}: {first.count} enrolled, {out}, {size.n} analysed")
+        rows.append(
+            [
+                SET_LABEL[name],
+                first.count,
+                *(text.count(metrics.flow.get(f"{name}.{k}", 0), metrics.minimum_cell) for k in FLOW_LABEL),
+                str(size.n),
+                str(size.events),
+            ]
+        )
+    total = sum(size.n for size in metrics.sets)
+    top = FlowStep("All patients analysed", str(total), "before analysis, exclusions as below")
+    numbers = tables.Table("Patients by set", ["Set", "Enrolled", *FLOW_LABEL.values(), "Analysed", "Events"], rows)
+    return Flow("flow", "Figure 1", "Flow of patients", ". ".join(told) + ".", top, columns, [numbers],
+                caption="A patient may be left out for more than one reason. Training and validation patients share hospitals; test hospitals are held out.")  # fmt: skip
+
+
+def clinical(metrics: Metrics) -> Section:
+    """The clinical Cox model as forest plot and table."""
+    blocks: list[Block] = []
+    if metrics.clinical is not None:
+        wide = figures_model.forest(metrics.clinical, "s3", simulated=metrics.simulated)
+        narrow = figures_model.forest(metrics.clinical, "s3n", simulated=metrics.simulated, width=350)
+        blocks.append(Figure("s3", "Figure S3", "Clinical model (CLN)", [Panel(wide, narrow)], [tables.cox(metrics.clinical)],
+                             f"Multivariable Cox model on the training patients, n {metrics.clinical.n}, {metrics.clinical.events} events."))  # fmt: skip
+    return Section("clinical", "Clinical model", [*blocks, *absent(metrics, "CLN")])
+
+
+def discrimination(metrics: Metrics) -> Section:
+    """Tables 2 and 3, ROC curves, score distributions."""
+    blocks: list[Block] = []
+    rows = [r for r in metrics.concordance if r.set != "train"]
+    apparent = [r for r in metrics.concordance if r.set == "train"]
+    if rows or apparent:
+        blocks.append(tables.concordance([*rows, *apparent]))
+    if metrics.comparisons:
+        blocks.append(tables.comparisons(metrics.comparisons))
+    blocks += absent(metrics, "Rad-S", "Rad-D", "RadCLN-S", "RadCLN-D", "concordance", "comparisons")
+    blocks += _rocs(metrics)
+    blocks += absent(metrics, "roc")
+    return Section("discrimination", "Discrimination", blocks)
+
+
+def _rocs(metrics: Metrics) -> Iterable[Block]:
+    panels = []
+    for horizon in metrics.horizons:
+        for set_ in SETS:
+            rows = [r for r in metrics.roc if r.set == set_ and r.horizon == horizon and r.false_positive]
+            if rows:
+                title = f"{SET_LABEL[set_]} · {horizon} days"
+                panels.append(Panel(figures_survival.roc(rows, title, f"roc-{horizon}-{set_}", simulated=metrics.simulated)))
+    if panels:
+        yield Figure("s4", "Figure S4", "Time-dependent ROC curves of the five models", panels, [tables.roc(metrics.roc)],
+                     "Cases died before the horizon, controls lived beyond it; patients lost before it are accounted for by inverse probability of censoring. "
+                     "A patient whose time is the horizon itself is neither.")  # fmt: skip
+
+
+def risk(metrics: Metrics) -> Section:
+    """Score distributions and Kaplan–Meier by risk group."""
+    blocks: list[Block] = []
+    shown = [d for d in metrics.distributions if d.model == "RadCLN-D"] or metrics.distributions[:3]
+    if shown:
+        panels = [Panel(figures_survival.distribution(d, f"dist-{d.set}", simulated=metrics.simulated)) for d in shown]
+        blocks.append(Figure("f3l", "Figure 3, left", "Who has which score, and what it is made of", panels, [tables.distribution(shown)],
+                             f"Bins of at least {metrics.minimum_cell} patients. Lower panels: mean part of the score from images and from clinical variables."))  # fmt: skip
+    for model, label in (("RadCLN-D", "Figure 3, right"), ("RadCLN-S", "Figure S5"), ("Rad-D", "Figure S6")):
+        groups = [g for g in metrics.risk_groups if g.model == model]
+        blocks += _km(metrics, groups, model, label)
+    return Section("risk", "Risk groups", [*blocks, *absent(metrics, "distribution", "risk_groups")])
+
+
+def _km(metrics: Metrics, groups: Sequence[RiskGroups], model: str, label: str) -> list[Block]:
+    if not groups:
+        return []
+    drawn = [g for g in groups if g.curves]
+    panels = [Panel(figures_survival.kaplan_meier(g, f"km-{model}-{g.set}", simulated=metrics.simulated)) for g in drawn]
+    numbers = [tables.risk_groups(groups), *(tables.curve(g.curves, f"{model}, {SET_LABEL[g.set]}") for g in drawn)]
+    caption = f"High risk is a score above {text.number(groups[0].cutoff)} (linear predictor), the training median, frozen before a held-out hospital was opened. {_curve_note(metrics)}"
+    blocks: list[Block] = [Figure(f"km-{model}", label, f"Survival by risk group of {model}", panels, numbers, caption)] if panels else []
+    return blocks + [Paragraph(f"{SET_LABEL[g.set]}: {g.reason}", tone="absent") for g in groups if g.reason]
+
+
+def fused(metrics: Metrics) -> Section:
+    """Importance, nomogram and calibration (Figure 4)."""
+    blocks: list[Block] = []
+    models = [m for m in (metrics.clinical, *metrics.fusion) if m is not None]
+    drawn = [m for m in models if any(c.wald_chi2 is not None for c in m.coefficients)]
+    if drawn:
+        panels = [Panel(figures_model.importance(m, f"wald-{m.model}", simulated=metrics.simulated)) for m in drawn]
+        blocks.append(Figure("wald", "Figure 4 a", "Importance of the parts", panels, [tables.cox(m) for m in drawn],
+                             "Wald χ² minus its degrees of freedom, on the training patients (apparent). Radiology: score of the network; clinical: score of CLN."))  # fmt: skip
+    if metrics.nomogram is not None:
+        wide = figures_model.nomogram(metrics.nomogram, "nomo", simulated=metrics.simulated)
+        narrow = figures_model.nomogram(metrics.nomogram, "nomon", simulated=metrics.simulated, width=350)
+        blocks.append(Figure("nomogram", "Figure 4 b", f"Nomogram of {metrics.nomogram.model}", [Panel(wide, narrow)], [tables.nomogram(metrics.nomogram)],
+                             "Add the points of each axis and read the survival under the total. The axes span a declared range, not the smallest and largest patient."))  # fmt: skip
+    shown = [c for c in metrics.calibration if c.groups]
+    if shown:
+        panels = [Panel(figures_survival.calibration(c, f"cal-{c.set}", simulated=metrics.simulated)) for c in shown]
+        blocks.append(Figure("calibration", "Figure 4 c", f"Calibration of {shown[0].model} at {shown[0].horizon} days", panels, [tables.calibration(shown)],
+                             "Dots: groups of patients by predicted survival; lines: 95 % intervals of the observed. Slope: coefficient of the linear predictor in the set (1 is perfect; below 1, predictions too extreme)."))  # fmt: skip
+    return Section("fused", "The fused model", [*blocks, *absent(metrics, "fusion", "nomogram", "calibration")])
+
+
+def subgroups(metrics: Metrics) -> Section:
+    """RECIST and manufacturer subgroups (Figure 6)."""
+    panels = []
+    for variable in dict.fromkeys(s.variable for s in metrics.subgroups):
+        rows = [s for s in metrics.subgroups if s.variable == variable]
+        if any(row.c.value is not None for row in rows):
+            panels.append(
+                Panel(figures_model.subgroups(rows, SUBGROUP_LABEL.get(variable, variable), f"sub-{variable}", simulated=metrics.simulated))
+            )
+    blocks: list[Block] = []
+    numbers = [tables.subgroups(metrics.subgroups, SUBGROUP_LABEL)] if metrics.subgroups else []
+    caption = "Subgroups of fewer than 10 patients are not estimated. NE: response not evaluable. Intervals of small subgroups are wide; differences between them are not tested."
+    if panels:
+        blocks.append(Figure("f6", "Figure 6", "Subgroups of validation + test patients", panels, numbers, caption))
+    else:
+        blocks += numbers
+    return Section("subgroups", "Subgroups", [*blocks, *absent(metrics, "subgroups")])
