@@ -55,11 +55,16 @@ class Enrolled(Strict):
 
 
 class Register(Strict):
-    """The coordinator's title and public address `host:port`, and every hospital ever approved."""
+    """The coordinator's title and addresses, and every hospital ever approved.
+
+    `address` is what hospitals connect to, `listen` what the gateway binds, `superlink_port` the private one on loopback.
+    """
 
     format: Literal[1] = 1
     title: str
     address: str
+    listen: str = ""
+    superlink_port: int = 8000
     sites: tuple[Enrolled, ...] = ()
 
     def active(self) -> dict[str, Enrolled]:
@@ -81,14 +86,17 @@ def utc() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def init(home: Path, title: str, address: str, now: dt.datetime | None = None) -> CoordinatorIdentity:
+def init(
+    home: Path, title: str, address: str, now: dt.datetime | None = None, *, listen: str = "", superlink_port: int = 8000
+) -> CoordinatorIdentity:
     """A new coordinator: signing key, certificate authority, server certificates, runner's secret, an empty register."""
     moment = now or utc()
     identity = CoordinatorIdentity.create(home)
     certificates.create_authority(home / "tls", title, moment)
     renew_certificates(home, address, moment)
     write_atomic(identity.folder / "runtime.secret", secrets.token_hex(32).encode(), 0o600)
-    save(home, Register(title=title, address=address))
+    bind = listen or f"0.0.0.0:{address.rpartition(':')[2]}"
+    save(home, Register(title=title, address=address, listen=bind, superlink_port=superlink_port))
     return identity
 
 
