@@ -130,8 +130,13 @@ def load_named(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     if missing or foreign:
         told = [f"missing {', '.join(missing[:5])}"] * bool(missing) + [f"unknown {', '.join(foreign[:5])}"] * bool(foreign)
         raise problems.FOREIGN_WEIGHTS.problem(f"the weights do not fit: {'; '.join(told)}")
-    for name in wanted:
-        if not torch.isfinite(tensors[name]).all():
+    for name, tensor in wanted.items():
+        given = tensors[name]
+        if given.shape != tensor.shape:
+            raise problems.FOREIGN_WEIGHTS.problem(f"{name} has shape {tuple(given.shape)}, the network needs {tuple(tensor.shape)}")
+        if given.dtype != tensor.dtype:
+            raise problems.FOREIGN_WEIGHTS.problem(f"{name} holds {given.dtype}, the network needs {tensor.dtype}")
+        if not bool(torch.isfinite(given).all()):
             raise problems.BROKEN_WEIGHTS.problem(f"{name} holds values that are not finite")
     with torch.no_grad():
         for name, tensor in wanted.items():

@@ -43,3 +43,26 @@ NO_GPU = Kind(
     fix="Run nvidia-smi as the same user in the same container; set compute.device to auto or cpu to do without.",
     exit=Exit.ACCESS,
 )
+NOTHING_TO_FREEZE = Kind(
+    606,
+    "nothing-to-freeze",
+    "Frozen normalisation needs pretrained weights",
+    why="Frozen normalisation keeps the statistics of the pretrained network; random weights have none.",
+    fix="Declare network.pretrained_sha256 in study.yaml, or set network.norm to group.",
+)
+PRETRAINED_MISSING = Kind(
+    607,
+    "pretrained-missing",
+    "The pretrained weights' file is missing",
+    why="The study declares ImageNet weights by their SHA-256; they are never downloaded silently.",
+    fix="Fetch efficientnet-b0-355c32eb.pth from its publisher, compare its SHA-256, and give its path to the coordinator's run command.",
+    exit=Exit.ACCESS,
+)
+FOREIGN_FILE = Kind(
+    608,
+    "foreign-file",
+    "A file is not the declared one",
+    why="Its SHA-256 differs from the one declared: it is another file, an incomplete download, or was changed.",
+    fix="Fetch the file again from its publisher and compare its SHA-256 with the declared one.",
+    exit=Exit.CONTENT,
+)
