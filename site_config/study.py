@@ -15,13 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field
 Role = Literal["development", "evaluation"]
 ModelName = Literal["CLN", "Rad-S", "Rad-D", "RadCLN-S", "RadCLN-D"]
 Phase = Literal["admission", "clinical", "training", "fusion", "evaluation", "report"]
-SiteName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+SiteName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="lower-case letters, digits and hyphens")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, 64 hex digits")]
 
 
 class Strict(BaseModel):
     """Base of everything read from a document: unknown fields are refused and values do not change afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Endpoint(Strict):
@@ -37,6 +38,7 @@ class ClinicalVariable(Strict):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
     label: str
     kind: Literal["binary", "ordinal"] = "binary"
+    unit: str = Field(default="", max_length=40, description="shown in the report; the seven variables have none")
     values: dict[int, str] = Field(default_factory=lambda: {0: "no", 1: "yes"})
 
 
@@ -91,7 +93,7 @@ class Network(Strict):
     backbone: Literal["efficientnet-b0", "small"] = "efficientnet-b0"
     norm: Literal["frozen", "group", "batch"] = "group"
     dropout: dict[Literal["Rad-S", "Rad-D"], float] = {"Rad-S": 0.25, "Rad-D": 0.1}
-    pretrained_sha256: str | None = None
+    pretrained_sha256: Sha256 | None = Field(default=None, description="ImageNet weights file every site must have")
     warm_start: Literal["none", "phantom"] = "none"
 
 
@@ -182,11 +184,11 @@ class StudySite(Strict):
 class Deadlines(Strict):
     """Seconds a phase waits for its sites before the study is STALLED."""
 
-    admission: float = 3600
-    clinical: float = 3600
-    training: float = 7200
-    fusion: float = 3600
-    evaluation: float = 3600
+    admission: float = Field(default=3600, gt=0, le=2_592_000)
+    clinical: float = Field(default=3600, gt=0, le=2_592_000)
+    training: float = Field(default=7200, gt=0, le=2_592_000)
+    fusion: float = Field(default=3600, gt=0, le=2_592_000)
+    evaluation: float = Field(default=3600, gt=0, le=2_592_000)
 
 
 class Study(Strict):
@@ -210,7 +212,7 @@ class Study(Strict):
     blocks: Blocks = Blocks()
     deadlines: Deadlines = Deadlines()
     privacy: Privacy = Privacy()
-    bundle_sha256: str | None = Field(default=None, description="the frozen bundle a validate study evaluates")
+    bundle_sha256: Sha256 | None = Field(default=None, description="the frozen bundle a validate study evaluates")
 
 
 class RosterEntry(Strict):

@@ -1,0 +1,19 @@
+"""Misspelt names: the nearest valid one, and a stranger's text made fit for a message."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name closest to a misspelt one, or None when none is close."""
+    plain = {one.lower().replace("-", "_"): one for one in known}
+    found = difflib.get_close_matches(name.lower().replace("-", "_"), list(plain), 1, 0.6)
+    return plain[found[0]] if found else None
+
+
+def clean(text: str) -> str:
+    """At most 40 printable characters of a document's text, for a message."""
+    shown = "".join(char if char.isprintable() else "?" for char in text[:40])
+    return shown + ("…" if len(text) > 40 else "")
