@@ -139,6 +139,9 @@ def _expected(error: Any) -> str:
         )
     if kind in EXPECTED:
         return EXPECTED[kind]
+    for name, word in (("min_length", "at least"), ("max_length", "at most")):
+        if name in context:
+            return f"{word} {context[name]} {'characters' if kind.startswith('string') else 'entries'}"
     return str(error["msg"]).removeprefix("Input should be ").removeprefix("Value should be ").lower()
 
 
@@ -170,24 +173,28 @@ def _inside(way: Location) -> str:
 
 
 def fields_at(model: type[BaseModel], way: Location) -> list[str]:
-    """Names of the fields of the model that stands at a location of a document."""
+    """Names of the fields of the model that stands at a location of a document; empty where none does."""
     here: Any = model
     for part in way:
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            info = here.model_fields.get(str(part))
-            here = _model_in(info.annotation) if info else None
-    return (
-        [name for name, info in here.model_fields.items() if not info.exclude]
-        if isinstance(here, type) and issubclass(here, BaseModel)
-        else []
-    )
+        here = next((found for one in _models(here) if (found := _step(one, part)) is not None), None)
+    found = next((one for one in _models(here) if isinstance(one, type) and issubclass(one, BaseModel)), None)
+    return [name for name, info in found.model_fields.items() if not info.exclude] if found else []
 
 
-def _model_in(annotation: Any) -> Any:
-    """The model inside `X | None`, `tuple[X, ...]`, `dict[str, X]`."""
+def _models(annotation: Any) -> list[Any]:
+    """An annotation's alternatives: `X | None` is X and None."""
+    return list(typing.get_args(annotation)) if typing.get_origin(annotation) in (typing.Union, types.UnionType) else [annotation]
+
+
+def _step(annotation: Any, part: int | str) -> Any:
+    """The annotation of a field, of a list's entries or of a mapping's values."""
     if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for argument in typing.get_args(annotation) if (found := _model_in(argument))), None)
+        info = annotation.model_fields.get(str(part))
+        return info.annotation if info else None
+    arguments = typing.get_args(annotation)
+    if typing.get_origin(annotation) is dict:
+        return arguments[1]
+    return arguments[0] if typing.get_origin(annotation) in (tuple, list) else None
 
 
 def dump_yaml(model: BaseModel, comment: str = "") -> str:
