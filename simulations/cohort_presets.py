@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from simulations.phantom import PhantomOptions
 from simulations.phantom_files import GeometryFault
-from simulations.survival_model import SurvivalOptions
+from simulations.survival_model import SurvivalOptions, simulate
+from site_config.catalogue import host
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class CohortOptions:
     faults: dict[str, GeometryFault] = field(default_factory=dict)
 
 
-_SMALL_PRIVACY: Final = {
+_SMALL_PRIVACY: Final[dict[str, Any]] = {
     "demonstration": True,
     "minimum_sites": 2,
     "minimum_patients": 2,
@@ -92,3 +93,52 @@ PRESETS: Final[dict[str, CohortOptions]] = {
         study={"models": ("CLN",)},
     ),
 }
+
+
+@dataclass(frozen=True)
+class CohortChange:
+    """What a command line asks of a preset; None leaves the preset's own value."""
+
+    sites: tuple[int, int] | None = None
+    patients: tuple[int, int] | None = None
+    skew: float | None = None
+    event_fraction: float | None = None
+    image_effect: float | None = None
+    lesion_contrast: float | None = None
+    scanner_shift: float | None = None
+    format: str | None = None
+    masks: bool = False
+    tilt: int = 0
+    gaps: int = 0
+
+    def applied(self, preset: str, seed: int) -> CohortOptions:
+        """The preset so changed. A configuration problem names an unknown preset or format, or sizes that cannot be."""
+        if preset not in PRESETS:
+            raise host.USAGE.problem(f"there is no cohort {preset}", fix=f"Choose from {', '.join(PRESETS)}.")
+        if self.format not in (None, "nifti", "dicom"):
+            raise host.USAGE.problem(f"the format {self.format} is neither nifti nor dicom")
+        base = PRESETS[preset]
+        survival = replace(base.survival, **self._given("sites", "patients", "skew", "event_fraction", "image_effect"))
+        for sites, patients in zip(survival.sites, survival.patients, strict=True):
+            if patients < sites or (sites == 0) != (patients == 0):
+                raise host.USAGE.problem(f"{patients} patients cannot be dealt to {sites} hospitals")
+        looks = self._given("lesion_contrast", "scanner_shift")
+        changed = replace(base, survival=survival, phantom=base.phantom and replace(base.phantom, **looks))
+        if self.format == "dicom":
+            changed = replace(changed, format="dicom")
+        if self.masks:
+            changed = replace(changed, segmenter="masks")
+        return replace(changed, faults=self._faults(changed, seed)) if self.tilt or self.gaps else changed
+
+    def _given(self, *names: str) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    def _faults(self, options: CohortOptions, seed: int) -> dict[str, GeometryFault]:
+        """The first patients are tilted, the next ones lack slices 20 and 21."""
+        if options.format != "dicom":
+            raise host.USAGE.problem("tilt and gaps are written into DICOM series only", fix="Add --format dicom.")
+        keys = [patient.key for patient in simulate(options.survival, seed).patients]
+        if self.tilt + self.gaps > len(keys):
+            raise host.USAGE.problem(f"{self.tilt + self.gaps} faulty patients are more than there are")
+        tilted = {key: GeometryFault(tilt_degrees=12.0) for key in keys[: self.tilt]}
+        return tilted | {key: GeometryFault(missing=(20, 21)) for key in keys[self.tilt : self.tilt + self.gaps]}
