@@ -17,6 +17,7 @@ from client.prepared import Patients
 from shared_model import parameters as asked
 from shared_model.parameters import EXCLUSIONS, FLAGS, MANUFACTURERS, RESPONSES
 from shared_model.statistics import Parameters
+from shared_model.survival.cox_moments import site_moments
 from site_config.study import Study
 
 Floats = NDArray[np.float64]
@@ -32,7 +33,6 @@ class Bench:
     patients: Patients
     device: str = "cpu"
     micro_batch: int = 1
-    site: str = ""
     study_id: str = ""
     _scores: dict[str, tuple[str, Floats]] = field(default_factory=dict)
     _networks: dict[str, Any] = field(default_factory=dict)
@@ -162,10 +162,15 @@ def tally(values: Any, names: tuple[str, ...], other: str) -> Floats:
 
 
 def moments(bench: Bench, p: asked.Moments, arrays: Arrays) -> Values:
-    """Σx, Σx² and n, for means and standard deviations."""
+    """n, events, Σ(x − origin) and Σ(x − origin)(x − origin)', for means and standard deviations."""
     patients = bench.split(p.split)
-    x = bench.covariates(patients, p.covariates, arrays)
-    return {"sum": x.sum(axis=0), "square": (x**2).sum(axis=0), "patients": np.array([float(len(x))])}
+    found = site_moments(bench.covariates(patients, p.covariates, arrays), patients.event, np.asarray(p.origin))
+    return {
+        "total": found.total,
+        "products": found.products,
+        "patients": np.array([float(found.n)]),
+        "events": np.array([float(found.events)]),
+    }
 
 
 def score_counts(bench: Bench, p: asked.ScoreCounts, arrays: Arrays) -> Values:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,38 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Values = dict[str, NDArray[Any]]
 Arrays = Mapping[str, NDArray[Any]]
+
+
+def cox_start(bench: Bench, p: asked.CoxStart, arrays: Arrays) -> Values:
+    """Deaths and days at risk per interval, and the deaths' covariate sum."""
+    patients = bench.split("train")
+    x = bench.covariates(patients, p.covariates, arrays)
+    found = cox.totals_start(x, patients.event_day, patients.event, p.cut_days, p.mean, p.sd)
+    return {"deaths": found.deaths, "exposure": found.exposure, "death_covariates": found.event_covariates}
+
+
+def cox_round(bench: Bench, p: asked.CoxRound, arrays: Arrays) -> Values:
+    """S0 by interval and G at the broadcast coefficients and rates."""
+    patients = bench.split("train")
+    x = bench.covariates(patients, p.covariates, arrays)
+    found = cox.totals_round(x, patients.event_day, p.cut_days, p.beta, p.rates, p.mean, p.sd)
+    return {"mass": found.mass, "gradient": found.weighted}
+
+
+def cox_end(bench: Bench, p: asked.CoxRound, arrays: Arrays) -> Values:
+    """Q and S1 at the fitted coefficients, for the standard errors."""
+    patients = bench.split("train")
+    x = bench.covariates(patients, p.covariates, arrays)
+    found = cox.totals_end(x, patients.event_day, p.cut_days, p.beta, p.rates, p.mean, p.sd)
+    return {"square": found.second, "mass_covariates": found.mass_x}
+
+
+def cox_exact(bench: Bench, p: asked.CoxExact, arrays: Arrays) -> Values:
+    """Sums by day (opt-in)."""
+    patients = bench.split("train")
+    x = bench.covariates(patients, p.covariates, arrays)
+    found = cox.exact_sums(x, patients.event_day, patients.event, p.beta, p.mean, p.sd, p.n_days)
+    return {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
 
 
 def training_start(bench: Bench, p: asked.TrainingStart, _arrays: Arrays) -> Values:
@@ -87,3 +120,15 @@ def validation_loss(bench: Bench, p: asked.ValidationLoss, arrays: Arrays) -> Va
         "patients": np.array([float(len(score))]),
         "events": np.array([float(patients.event.sum())]),
     }
+
+
+FUNCTIONS: dict[str, Callable[[Bench, Any, Arrays], Values]] = {
+    "cox.start": cox_start,
+    "cox.round": cox_round,
+    "cox.end": cox_end,
+    "cox.exact": cox_exact,
+    "training.start": training_start,
+    "training.hazard": training_hazard,
+    "training.update": training_update,
+    "validation.loss": validation_loss,
+}

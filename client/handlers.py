@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 import shared_model.catalogue  # noqa: F401  registers the statistics
 from client import enrol
-from client.door import CohortFacts, Door
+from client.door import CohortFacts, Door, outward_code
 from client.policy import refusals
 from shared_model.protocol import (
     AdmissionReply,
@@ -45,26 +45,39 @@ from site_config.version import code_digest, software
 log = logging.getLogger("fedhcc.site")
 Arrays = Mapping[str, NDArray[Any]]
 KEPT_STATES = 2
-DATA_DEPENDENT = frozenset({privacy.VALUE_OUT_OF_BOUNDS.code, privacy.TOO_FEW_PATIENTS.code, privacy.VALUE_DIFFERS_BY_FEW.code})
-SPOKEN = range(400, 600)
+FREE = frozenset(
+    {
+        federation.BROADCAST_MISSING,
+        federation.MESSAGE_MALFORMED,
+        identity.STUDY_UNKNOWN,
+        identity.STUDY_NOT_APPROVED,
+        identity.STUDY_DECLINED,
+        identity.CODE_DIFFERS,
+        identity.LOCK_SIGNATURE,
+        identity.LOCK_ROSTER,
+        identity.NOT_JOINED,
+    }
+)
 
 
 def outward(problem: Problem) -> str:
-    """The code that may leave for a problem: protocol and policy codes as they are, all else as SITE_CANNOT_RELEASE."""
-    code = problem.kind.code
-    spoken = (code in SPOKEN and code not in DATA_DEPENDENT) or problem.kind == federation.BROADCAST_MISSING
-    return problem.code if spoken else privacy.SITE_CANNOT_RELEASE.label
+    """The code that may leave: as it is where it cannot depend on a patient's data, else SITE_CANNOT_RELEASE."""
+    return problem.code if problem.kind in FREE else outward_code(problem)
 
 
 class Agent:
     """One hospital's side of every study it is in. Lives as long as the client process; its door holds the masks' secrets."""
 
-    def __init__(self, site: SiteConfig, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), entropy: Callable[[int], bytes] | None = None) -> None:
+    def __init__(
+        self, site: SiteConfig, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), entropy: Callable[[int], bytes] | None = None
+    ) -> None:
         self.site = site
         self.identity = SiteIdentity.load(site.state, site.site)
         self.journal = Journal(site.state / "journal.jsonl")
         self._now = now
-        self.door = Door(site.site, self.identity.signing_key, site.policy, self.journal, clock=now, **({"entropy": entropy} if entropy else {}))
+        self.door = Door(
+            site.site, self.identity.signing_key, site.policy, self.journal, clock=now, **({"entropy": entropy} if entropy else {})
+        )
         self._locks: dict[str, StudyLock] = {}
         self._benches: dict[str, Any] = {}
         self._states: OrderedDict[str, dict[str, NDArray[Any]]] = OrderedDict()
@@ -80,7 +93,7 @@ class Agent:
         except (ValidationError, KeyError):
             log.warning("a %s message has not the declared form", message.kind)
             return Message("refusal", Refusal(code=federation.MESSAGE_MALFORMED.label).model_dump())
-        except Exception as error:  # noqa: BLE001  the one place that turns everything into a code
+        except Exception as error:
             log.error("unexpected %s in %s", type(error).__name__, _place(error))
             return Message("refusal", Refusal(code=privacy.SITE_CANNOT_RELEASE.label).model_dump())
 
@@ -175,7 +188,7 @@ class Agent:
 
             role = lock.entry(self.site.site).role
             patients = load_patients(self.site, lock.study, lock.study_id, role)
-            self._benches[lock.study_id] = Bench(lock.study, patients, _device(self.site), self.site.compute.micro_batch, self.site.site)
+            self._benches[lock.study_id] = Bench(lock.study, patients, _device(self.site), self.site.compute.micro_batch, lock.study_id)
         return self._benches[lock.study_id]
 
     def _facts(self, lock: StudyLock, bench: Any) -> CohortFacts:

@@ -20,12 +20,13 @@ from server.participation import Ledger
 from server.results import LedgerEntry
 from server.state import StudyFolder, ask_key
 from server.transport import Exchange, Failure, Transport
-from shared_model import secure_sum
+from shared_model import secure_sum, secure_sum_signatures
 from shared_model.protocol import (
     Context,
     KeysReply,
     KeysRequest,
     Message,
+    OpenedCounts,
     OpenReply,
     OpenRequest,
     ReleaseReply,
@@ -44,9 +45,10 @@ Arrays = Mapping[str, NDArray[Any]]
 Values = dict[str, NDArray[np.float64]]
 FINAL_CODES = range(400, 600)
 RETRY_PAUSE_S = 2.0
+REFUSALS = 3
 
 
-class Missed(Exception):  # noqa: N818  a value that somebody must handle
+class Missed(Exception):
     """A block was not complete in time; `missing` gives each absent site's code."""
 
     def __init__(self, block: int, missing: Mapping[str, str]) -> None:
@@ -77,20 +79,24 @@ class Question:
     block: int
     state: Arrays = field(default_factory=dict)
     deadline_s: float = 3600.0
+    counts: OpenedCounts | None = None
 
 
 class Asker:
     """Asks for one study. `epoch` differs at every start, so that attempts never share a number."""
 
-    def __init__(self, lock: StudyLock, identity: CoordinatorIdentity, transport: Transport, folder: StudyFolder, ledger: Ledger, effects: Effects) -> None:
+    def __init__(
+        self, lock: StudyLock, identity: CoordinatorIdentity, transport: Transport, folder: StudyFolder, ledger: Ledger, effects: Effects
+    ) -> None:
         self.lock = lock
         self._identity = identity
         self._transport = transport
         self._folder = folder
         self.ledger = ledger
-        self._effects = effects
+        self.effects = effects
         self._attempt = folder.next_epoch() << 24
         self._told: dict[str, set[str]] = {}
+        self.counts: dict[tuple[str, int, str], OpenedCounts] = {}
 
     def total(self, name: str, parameters: Parameters, *, phase: Phase, role: Role, round: int = 0, state: Arrays | None = None) -> Values:
         """The statistic summed over all blocks of a role. A block that is missing makes the study STALLED.
@@ -99,8 +105,7 @@ class Asker:
         """
         total: Values = {}
         for block in range(len(self.lock.blocks[role])):
-            deadline = float(getattr(self.lock.study.deadlines, phase))
-            question = Question(REGISTRY[name], parameters, phase, round, role, block, state or {}, deadline)
+            question = self.question(name, parameters, phase=phase, role=role, block=block, round=round, state=state)
             try:
                 values = self.remembered(question)
             except Missed as missed:
@@ -110,6 +115,14 @@ class Asker:
         if not total:
             raise federation.EMPTY_AGGREGATE.problem(f"phase {phase}: no {role} block is in the study")
         return total
+
+    def question(
+        self, name: str, parameters: Parameters, *, phase: Phase, role: Role, block: int, round: int = 0, state: Arrays | None = None
+    ) -> Question:
+        """A question with the phase's deadline and the pre-counts the sites hold it against."""
+        split = getattr(parameters, "split", "validation" if name == "validation.loss" else "train")
+        deadline = float(getattr(self.lock.study.deadlines, phase))
+        return Question(REGISTRY[name], parameters, phase, round, role, block, state or {}, deadline, self.counts.get((role, block, split)))
 
     def remembered(self, question: Question) -> Values:
         """The stored answer of this question, or a fresh one, stored before it is used."""
@@ -123,7 +136,15 @@ class Asker:
 
     def _key(self, q: Question) -> str:
         parameters = q.parameters.model_dump(mode="json")
-        return ask_key(phase=q.phase, round=q.round, statistic=q.statistic.name, parameters=parameters, state=state_hash(q.state), role=q.role, block=q.block)
+        return ask_key(
+            phase=q.phase,
+            round=q.round,
+            statistic=q.statistic.name,
+            parameters=parameters,
+            state=state_hash(q.state),
+            role=q.role,
+            block=q.block,
+        )
 
     def stalled(self, missed: Missed, phase: str) -> Problem:
         """The loud, resumable end of a phase that lacks a block."""
@@ -132,32 +153,33 @@ class Asker:
 
     def once(self, question: Question) -> Values:
         """Attempts until the deadline; raises `Missed` when the block was not complete, a `Problem` when a site refuses."""
-        end = self._effects.monotonic() + question.deadline_s
+        end = self.effects.monotonic() + question.deadline_s
         tries = 0
         while True:
             tries += 1
-            self._check_stop()
-            attempt = _Attempt(self, question, max(end - self._effects.monotonic(), 1.0))
+            self.check_stop()
+            attempt = _Attempt(self, question, max(end - self.effects.monotonic(), 1.0))
             failures = attempt.run()
             if attempt.values is not None:
                 self._write(question, "opened", tries, {}, attempt.bytes_received)
                 return attempt.values
             missing = {site: failure.code for site, failure in failures.items()}
-            refused = any(_number(code) in FINAL_CODES for code in missing.values())
-            late = self._effects.monotonic() + RETRY_PAUSE_S >= end
+            refused = any(_number(code) in FINAL_CODES for code in missing.values()) and tries >= REFUSALS
+            late = self.effects.monotonic() + RETRY_PAUSE_S >= end
             self._write(question, "refused" if refused else "missed" if late else "retried", tries, missing, attempt.bytes_received)
             if refused or late:
                 raise Missed(question.block, missing)
-            self._effects.sleep(RETRY_PAUSE_S)
+            self.effects.sleep(RETRY_PAUSE_S)
 
-    def _check_stop(self) -> None:
-        if self._effects.should_stop():
+    def check_stop(self) -> None:
+        """Raise FH-720 when somebody asked the study to stop."""
+        if self.effects.should_stop():
             raise federation.STUDY_STOPPED.problem("the study was stopped between two steps")
 
     def _write(self, q: Question, outcome: Any, tries: int, missing: dict[str, str], n_bytes: int) -> None:
         self.ledger.append(
             LedgerEntry(
-                time=self._effects.now().isoformat(timespec="seconds"),
+                time=self.effects.now().isoformat(timespec="seconds"),
                 phase=q.phase,
                 round=q.round,
                 statistic=q.statistic.name,
@@ -234,13 +256,14 @@ class _Attempt:
 
     def run(self) -> dict[str, Failure]:
         """The failures that kept the sum closed; empty when it was opened."""
-        keys, failures = self._keys()
+        masked = self.asker.lock.study.privacy.masks
+        keys, failures = self._keys() if masked else ({}, {})
         if failures:
             return failures
         vectors, hashes, failures = self._vectors(keys)
         if failures:
             return failures
-        seeds, failures = self._seeds(hashes)
+        seeds, failures = self._seeds(hashes) if masked else ({}, {})
         if failures:
             return failures
         segments = self.q.statistic.segments(self.q.parameters)
@@ -258,27 +281,27 @@ class _Attempt:
         for site, reply in replies.items():
             try:
                 keys[site] = KeysReply.model_validate(reply.body)
-                secure_sum.check_key(keys[site], self.context, self.keys_of[site])
+                secure_sum_signatures.check_keys(self.context, {site: keys[site]}, (site,), self.keys_of)
             except (ValidationError, Problem):
                 failures[site] = Failure(federation.REPLY_MALFORMED.label, "key")
         return keys, failures
 
     def _vectors(self, keys: dict[str, KeysReply]) -> tuple[dict[str, Arrays], dict[str, str], dict[str, Failure]]:
-        body = ReleaseRequest(context=self.context, parameters=self.parameters, keys=keys).model_dump(mode="json")
+        request = ReleaseRequest(context=self.context, parameters=self.parameters, keys=keys, counts=self.q.counts, sites=self.sites)
+        body = request.model_dump(mode="json")
         state = dict(self.q.state)
         send = {site: state if self.asker.needs_state(site, self.context.state) else {} for site in self.sites}
         replies, failures = self._ask({site: Message("release", body, send[site]) for site in self.sites})
         vectors: dict[str, Arrays] = {}
         hashes: dict[str, str] = {}
-        segments = self.q.statistic.segments(self.q.parameters)
         for site, reply in replies.items():
             try:
-                release = ReleaseReply.model_validate(reply.body)
-                secure_sum.check_vectors(release, reply.arrays, segments, self.context, self.keys_of[site])
+                release = self._checked(site, reply)
             except (ValidationError, Problem):
                 failures[site] = Failure(federation.REPLY_MALFORMED.label, "vector")
                 continue
-            self.asker.told(site, self.context.state)
+            if state:
+                self.asker.told(site, self.context.state)
             vectors[site], hashes[site] = reply.arrays, release.hash
             self.bytes_received += sum(array.nbytes for array in reply.arrays.values())
         for site, failure in failures.items():
@@ -286,8 +309,17 @@ class _Attempt:
                 self.asker.forgot(site)
         return vectors, hashes, failures
 
+    def _checked(self, site: str, reply: Message) -> ReleaseReply:
+        release = ReleaseReply.model_validate(reply.body)
+        secure_sum.check_vectors(self.q.statistic.segments(self.q.parameters), reply.arrays)
+        found = secure_sum.vectors_hash(reply.arrays)
+        secure_sum_signatures.check_vectors_signature(self.context, release, found, site, self.keys_of[site])
+        if release.masked != self.asker.lock.study.privacy.masks:
+            raise federation.REPLY_MALFORMED.problem("a vector is masked where the study is clear, or the other way round")
+        return release
+
     def _seeds(self, hashes: dict[str, str]) -> tuple[dict[str, bytes], dict[str, Failure]]:
-        signature = self.asker.sign(secure_sum.hash_list_bytes(self.context, hashes))
+        signature = self.asker.sign(secure_sum_signatures.list_bytes(self.context, hashes))
         body = OpenRequest(context=self.context, hashes=hashes, signature=signature).model_dump(mode="json")
         replies, failures = self._ask({site: Message("open", body) for site in self.sites})
         seeds: dict[str, bytes] = {}

@@ -38,6 +38,8 @@ class ScoreTable(Result):
     time_edges: list[float]
     events: list[list[int]]
     censored: list[list[int]]
+    bin_edges: list[float | None] | None = Field(default=None, description="edges of the bins that bin_mean and contributions speak of")
+    bin_patients: list[int] | None = None
     bin_mean: list[float | None] | None = None
     contributions: dict[str, list[float | None]] | None = None
     exact: bool = False
@@ -177,7 +179,7 @@ class StudyResult(Result):
     pairs: list[ScorePair] = Field(default_factory=list, description="opened sums for paired tests of two scores")
     rounds: list[RoundPoint] = Field(default_factory=list)
     ledger: list[LedgerEntry] = Field(default_factory=list)
-    findings: list[dict[str, Any]] = Field(default_factory=list, description="Problem.as_dict() of what was not estimable, with `about`: a model, set or statistic")
+    findings: list[dict[str, Any]] = Field(default_factory=list, description="Problem.as_dict() of what failed, plus `about` (model, set)")
     notes: list[str] = Field(default_factory=list, description="what made a demonstration learnable, printed on the report")
     weights: dict[str, str] = Field(default_factory=dict, description="model → sha256 of its final weights")
     timing: dict[str, float] = Field(default_factory=dict)

@@ -90,12 +90,24 @@ def _hazard(p: TrainingHazard) -> tuple[Segment, ...]:
     return (*cells, _sum("event_score", resolution=2.0**-16), _count("patients"))
 
 
+def _moments(p: Moments) -> tuple[Segment, ...]:
+    k = p.covariates.size
+    fine = {"bound": 2.0**24, "resolution": 2.0**-20}
+    return (_sum("total", k, **fine), _sum("products", k, k, **fine), _count("patients"), _count("events"))
+
+
+def _cox_start(p: CoxStart) -> tuple[Segment, ...]:
+    m = len(p.cut_days) + 1
+    return (_count("deaths", m), _sum("exposure", m, resolution=1.0), _sum("death_covariates", p.covariates.size))
+
+
 def _exact(p: CoxExact) -> tuple[Segment, ...]:
     k = p.covariates.size
-    shapes = {"s0": (), "s1": (k,), "s2": (k, k), "e0": (), "e1": (k,), "e2": (k, k)}
+    shapes: dict[str, tuple[int, ...]] = {"mass": (), "mass_x": (k,), "mass_xx": (k, k)}
+    shapes |= {f"death_{name}": shape for name, shape in list(shapes.items())}
     fine = {"bound": 2.0**20, "resolution": 2.0**-30}
     cells = tuple(_sum(name, p.n_days, *shape, **fine) for name, shape in shapes.items())
-    return (*cells, _sum("death_covariates", k, **fine), _count("deaths", p.n_days))
+    return (*cells, _count("deaths", p.n_days), _sum("death_covariates", p.n_days, k, **fine))
 
 
 def _table(p: Table) -> tuple[Segment, ...]:
@@ -152,7 +164,7 @@ _add(
     "moments",
     "Sums and squared sums of covariates",
     Moments,
-    lambda p: (_sum("sum", p.covariates.size), _sum("square", p.covariates.size), _count("patients")),
+    _moments,
     _fixed("totals"),
     (*_COX, "evaluation"),
 )
@@ -160,7 +172,7 @@ _add(
     "cox.start",
     "Deaths per interval and covariate sum of the deaths",
     CoxStart,
-    lambda p: (_count("deaths", len(p.cut_days) + 1), _sum("death_covariates", p.covariates.size)),
+    _cox_start,
     _fixed("totals"),
     _COX,
     roles=DEVELOPMENT,

@@ -66,10 +66,11 @@ class PreCounts(Parameters):
 
 
 class Moments(Parameters):
-    """First and second moments of covariates."""
+    """First and second moments of covariates about an origin (p,)."""
 
     split: Split
     covariates: Covariates
+    origin: tuple[Finite, ...]
 
 
 class CoxStart(Parameters):
@@ -85,7 +86,7 @@ class CoxRound(CoxStart):
     """One Newton round: at standardised coefficients and interval rates."""
 
     beta: tuple[Finite, ...]
-    log_rates: tuple[Finite, ...]
+    rates: tuple[Finite, ...]
 
 
 class CoxExact(Parameters):

@@ -1,0 +1,77 @@
+"""Admission: offer the signed lock, hear who refuses and by which code, and open the counts everything else is held against.
+
+The counts (patients, events, per column and pair) are masked sums over each block and split; sites hold every later
+request against them, and the report's patient flow is their sum.
+"""
+
+from __future__ import annotations
+
+from server.phases.study import Event, Running, scalar
+from server.transport import Failure, Transport
+from shared_model.parameters import EXCLUSIONS, PreCounts, Split
+from shared_model.protocol import AdmissionReply, AdmissionRequest, Message, OpenedCounts
+from site_config.catalogue import federation
+from site_config.study import Role, SignedLock
+
+SPLITS: dict[Role, tuple[Split, ...]] = {"development": ("train", "validation"), "evaluation": ("test",)}
+PAUSE_S = 2.0
+
+
+def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
+    """Every site of the roster accepts, or the study does not start. Raises FH-753 on a refusal, FH-716 on silence."""
+    sites = [entry.name for entry in running.lock.roster]
+    body = AdmissionRequest(signed=signed, canary=running.canary).model_dump(mode="json")
+    end = running.asker.effects.monotonic() + running.study.deadlines.admission
+    waiting, failures = set(sites), dict[str, Failure]()
+    refused: dict[str, tuple[str, ...]] = {}
+    while waiting:
+        running.asker.check_stop()
+        left = max(end - running.asker.effects.monotonic(), 1.0)
+        done = running.asker.exchange({site: Message("admission", body) for site in sorted(waiting)}, left)
+        for site, reply in done.replies.items():
+            answer = AdmissionReply.model_validate(reply.body)
+            waiting.discard(site)
+            if not answer.accepted:
+                refused[site] = answer.refusals
+        failures = done.failures
+        running.tell(Event("admission", len(sites) - len(waiting), len(sites), "hospitals answered"))
+        if waiting and running.asker.effects.monotonic() + PAUSE_S >= end:
+            break
+        if waiting:
+            running.asker.effects.sleep(PAUSE_S)
+    if refused:
+        who = "; ".join(f"{site}: {', '.join(codes)}" for site, codes in sorted(refused.items()))
+        raise federation.ADMISSION_REFUSED.problem(f"the study is refused by {who}")
+    if waiting:
+        who = ", ".join(f"{site} ({failures[site].code})" for site in sorted(waiting) if site in failures)
+        raise federation.STUDY_STALLED.problem(f"phase admission: no answer from {who}")
+
+
+def count(running: Running) -> None:
+    """Open the counts of every block and split, and write the patient flow.
+
+    Raises FH-751 when a split that has to hold patients holds none.
+    """
+    columns = tuple(variable.name for variable in running.study.clinical)
+    flow = dict.fromkeys(EXCLUSIONS, 0)
+    for role, splits in SPLITS.items():
+        for split in splits:
+            patients = 0
+            for block in range(len(running.lock.blocks.get(role, ()))):
+                question = running.asker.question(
+                    "precounts", PreCounts(split=split, columns=columns), phase="admission", role=role, block=block
+                )
+                values = running.asker.remembered(question)
+                found = OpenedCounts(
+                    sites=round(scalar(values, "sites")), patients=round(scalar(values, "patients")), events=round(scalar(values, "events"))
+                )
+                running.asker.counts[role, block, split] = found
+                patients += found.patients
+                running.result.flow[f"{split}_events"] = running.result.flow.get(f"{split}_events", 0) + found.events
+                if split != "validation":
+                    for name, number in zip(EXCLUSIONS, values["flow"], strict=True):
+                        flow[name] += round(float(number))
+            running.result.flow[split] = patients
+            if patients == 0 and split != "validation" and running.lock.blocks.get(role):
+                raise federation.EMPTY_AGGREGATE.problem(f"the {role} hospitals together have no patient complete for this study")
+    running.result.flow |= flow

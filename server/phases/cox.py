@@ -1,0 +1,195 @@
+"""Cox models from asked totals: the clinical model (CLN), and fused or single scores calibrated to survival.
+
+`shared_model.survival.cox` holds the mathematics; here its openers ask hospitals under masks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.phases.study import Running, scalar
+from server.phases.training import cut_days
+from server.results import Cutoff
+from shared_model.parameters import Covariates, CoxExact, CoxRound, CoxStart, Moments, PreCounts, ScoreSpec
+from shared_model.precounts import Counts, Minima, decide
+from shared_model.survival import cox
+from site_config.catalogue import federation
+from site_config.problems import Problem
+from site_config.study import ModelName, Phase
+
+Floats = NDArray[np.float64]
+LONGEST_DAYS = 8_000
+AXIS_SD = 3.0
+
+
+class AskedSums:
+    """Opens the sums of a Cox model over the development hospitals' training patients (`TotalsOpener`, `ExactOpener`)."""
+
+    def __init__(self, running: Running, covariates: Covariates, phase: Phase, cuts: tuple[float, ...]) -> None:
+        self._running, self._covariates, self._phase, self._cuts = running, covariates, phase, cuts
+
+    def _open(self, name: str, parameters: Moments | CoxStart | CoxRound | CoxExact) -> dict[str, Floats]:
+        return self._running.total(name, parameters, self._phase, "development", *self._covariates.scores)
+
+    def moments(self, origin: Floats) -> cox.Moments:
+        """Σ over hospitals of `site_moments`."""
+        values = self._open("moments", Moments(split="train", covariates=self._covariates, origin=plain(origin)))
+        return cox.Moments(round(scalar(values, "patients")), round(scalar(values, "events")), values["total"], values["products"])
+
+    def totals_start(self, mean: Floats, sd: Floats) -> cox.TotalsStart:
+        """Σ over hospitals of `totals_start`."""
+        parameters = CoxStart(covariates=self._covariates, cut_days=self._cuts, mean=plain(mean), sd=plain(sd))
+        values = self._open("cox.start", parameters)
+        return cox.TotalsStart(values["deaths"], values["exposure"], values["death_covariates"])
+
+    def _at(self, beta: Floats, rates: Floats, mean: Floats, sd: Floats) -> CoxRound:
+        return CoxRound(
+            covariates=self._covariates, cut_days=self._cuts, mean=plain(mean), sd=plain(sd), beta=plain(beta), rates=plain(rates)
+        )
+
+    def totals_round(self, beta: Floats, rates: Floats, mean: Floats, sd: Floats) -> cox.TotalsRound:
+        """Σ over hospitals of `totals_round`."""
+        values = self._open("cox.round", self._at(beta, rates, mean, sd))
+        return cox.TotalsRound(values["mass"], values["gradient"])
+
+    def totals_end(self, beta: Floats, rates: Floats, mean: Floats, sd: Floats) -> cox.TotalsEnd:
+        """Σ over hospitals of `totals_end`."""
+        values = self._open("cox.end", self._at(beta, rates, mean, sd))
+        return cox.TotalsEnd(values["square"], values["mass_covariates"])
+
+    def exact(self, beta: Floats, mean: Floats, sd: Floats) -> cox.ExactSums:
+        """Σ over hospitals of `exact_sums` (opt-in)."""
+        parameters = CoxExact(covariates=self._covariates, mean=plain(mean), sd=plain(sd), beta=plain(beta), n_days=LONGEST_DAYS)
+        return cox.ExactSums(**self._open("cox.exact", parameters))
+
+
+def plain(values: Floats) -> tuple[float, ...]:
+    """A vector as parameters carry it."""
+    return tuple(float(value) for value in np.asarray(values).reshape(-1))
+
+
+def fit(running: Running, covariates: Covariates, names: tuple[str, ...], phase: Phase) -> cox.CoxFit:
+    """A Cox model at the study's resolution. Raises survival problems where it cannot be estimated."""
+    cuts = cut_days(running.study.training)
+    opener = AskedSums(running, covariates, phase, cuts)
+    sites = len(running.lock.names("development"))
+    if running.study.resolution == "exact":
+        return cox.fit_exact(opener, names, cox.Grid.days(LONGEST_DAYS), ties=running.study.training.ties, sites=sites)
+    privacy = running.study.privacy
+    lifted = privacy.demonstration and running.study.simulated
+    return cox.fit_totals(
+        opener,
+        names,
+        cuts,
+        minimum_patients=1 if lifted else privacy.minimum_cox_patients,
+        minimum_events_per_variable=0 if lifted else privacy.minimum_events_per_variable,
+        sites=sites,
+    )
+
+
+def clinical(running: Running) -> None:
+    """CLN: the columns that masked counts allow, then the Cox model of them."""
+    columns = permitted(running)
+    if not columns:
+        running.find(federation.NOT_ESTIMABLE.problem("CLN: no clinical column is held by enough hospitals and patients"))
+        return
+    try:
+        found = fit(running, Covariates(columns=columns), columns, "clinical")
+    except Problem as problem:
+        not_estimable(running, problem, "CLN")
+        return
+    running.result.clinical = found.as_dict()
+    kept = [j for j, keep in enumerate(found.kept) if keep]
+    if not kept:
+        running.find(federation.NOT_ESTIMABLE.problem("CLN: no covariate varies"))
+        return
+    running.specs["CLN"] = ScoreSpec(model="CLN", columns=tuple(columns[j] for j in kept), coefficients=plain(found.coef[kept]))
+    keep_baseline(running, "CLN", found)
+
+
+def permitted(running: Running) -> tuple[str, ...]:
+    """Columns whose masked counts reach the study's minima; what is dropped becomes a finding."""
+    columns = tuple(variable.name for variable in running.study.clinical)
+    values = running.total("precounts", PreCounts(split="train", columns=columns), "admission", "development")
+    privacy = running.study.privacy
+    lifted = privacy.demonstration and running.study.simulated
+    minima = Minima(1, 1) if lifted else Minima(privacy.minimum_sites, privacy.minimum_patients)
+    decision = decide(columns, Counts.of(values), minima)
+    for dropped in decision.dropped:
+        running.find(federation.NOT_ESTIMABLE.problem(f"CLN: {dropped.column} was left out: {dropped.reason}"))
+    return tuple(decision.kept)
+
+
+def keep_baseline(running: Running, model: str, found: cox.CoxFit) -> None:
+    """Cumulative hazard at score 0, for predicted survival."""
+    baseline = found.baseline.as_dict()
+    running.result.baseline[model] = {"time": baseline["time"], "cumulative_hazard": baseline["cumulative_hazard"]}
+
+
+def not_estimable(running: Running, problem: Problem, model: str) -> None:
+    """A survival problem becomes a finding; any other problem goes on up."""
+    if not 800 <= problem.kind.code < 900 and problem.kind != federation.NOT_ESTIMABLE:
+        raise problem
+    finding = problem.as_dict()
+    finding["what"] = f"{model}: {problem.what}"
+    running.result.findings.append(finding)
+
+
+def fuse(running: Running) -> None:
+    """Calibrate every score to survival, fuse radiology with the clinical score, and freeze the cut-offs."""
+    for model in running.study.models:
+        try:
+            if model in ("Rad-S", "Rad-D") and model in running.weights:
+                single(running, model)
+            elif model in ("RadCLN-S", "RadCLN-D"):
+                fused(running, model)
+        except Problem as problem:
+            not_estimable(running, problem, model)
+    for spec in list(running.specs.values()):
+        freeze_cutoff(running, spec)
+
+
+def single(running: Running, model: ModelName) -> None:
+    """One network's score, calibrated by a Cox model of that score alone."""
+    radiology = "Rad-S" if model == "Rad-S" else "Rad-D"
+    spec = ScoreSpec(model=model, radiology=radiology)  # type: ignore[arg-type]
+    running.specs[model] = spec
+    found = fit(running, Covariates(scores=(spec,)), (model,), "fusion")
+    running.result.fusion[model] = found.as_dict()
+    keep_baseline(running, model, found)
+
+
+def fused(running: Running, model: ModelName) -> None:
+    """RadCLN: a Cox model of two covariates, the radiological and the clinical score."""
+    radiology = "Rad-S" if model == "RadCLN-S" else "Rad-D"
+    clinical_spec, radiology_spec = running.specs.get("CLN"), running.specs.get(radiology)
+    if clinical_spec is None or radiology_spec is None:
+        missing = "CLN" if clinical_spec is None else radiology
+        raise federation.NOT_ESTIMABLE.problem(f"{missing} was not fitted")
+    found = fit(running, Covariates(scores=(radiology_spec, clinical_spec)), (radiology, "CLN"), "fusion")
+    running.result.fusion[model] = found.as_dict()
+    running.specs[model] = ScoreSpec(
+        model=model,
+        radiology=radiology,  # type: ignore[arg-type]
+        columns=clinical_spec.columns,
+        coefficients=clinical_spec.coefficients,
+        mix=(float(found.coef[0]), float(found.coef[1])),
+    )
+    keep_baseline(running, model, found)
+
+
+def freeze_cutoff(running: Running, spec: ScoreSpec) -> None:
+    """The median training score by bisection on counts, and the declared axis range of the score (mean ± 3 SD)."""
+    from server.phases.scores import ScoreOpener
+    from shared_model.survival.cutoff import median_cutoff
+
+    opener = ScoreOpener(running, spec, "train", "fusion")
+    spread = opener.spread()
+    running.result.score_ranges[spec.model] = [spread.mean - AXIS_SD * spread.sd, spread.mean + AXIS_SD * spread.sd]
+    try:
+        found = median_cutoff(opener, spread.n, spread.mean, spread.sd, minimum=running.study.evaluation.bin_patients)
+    except Problem as problem:
+        not_estimable(running, problem, spec.model)
+        return
+    running.result.cutoffs.append(Cutoff(model=spec.model, value=found.value, patients_above=found.above, patients_below=found.below))

@@ -1,0 +1,238 @@
+"""Evaluation: per model and set one table N[score bin, time cell, event], from which every metric is computed.
+
+Default: at most 16 score bins of at least 10 patients, found by bisection on counts, and 30-day cells with the horizons
+among their edges. `exact` (opt-in) opens occupied fine cells first and then a table whose bins and cells hold single
+values. Paired comparisons open sums of products of influences (infinitesimal jackknife), never two scores of a patient.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.phases.scores import ScoreOpener, Spread, role_of
+from server.phases.study import Event, Running, scalar
+from server.results import Characteristics, ScorePair, ScoreTable
+from shared_model.parameters import (
+    FLAGS,
+    MANUFACTURERS,
+    RESPONSES,
+    Contributions,
+    Histogram,
+    Pair,
+    ScoreSpec,
+    Split,
+    SplitOnly,
+    Table,
+    TableData,
+)
+from shared_model.survival.cutoff import quantile_edges
+from shared_model.survival.table import coarse_time_edges
+from site_config.catalogue import federation
+from site_config.study import ModelName
+
+Floats = NDArray[np.float64]
+LONGEST_DAYS = 4_000
+FINE_BINS = 1 << 14
+SUBGROUP_PATIENTS = 10
+PREFERRED: tuple[ModelName, ...] = ("RadCLN-D", "RadCLN-S", "Rad-D", "Rad-S", "CLN")
+
+
+def evaluate(running: Running) -> None:
+    """All tables, characteristics, pairs and subgroups into the result."""
+    splits: list[Split] = ["train", "validation", "test"] if running.lock.blocks.get("development") else ["test"]
+    splits = [split for split in splits if running.result.flow.get(split, 0) > 0]
+    for done, split in enumerate(splits):
+        running.result.characteristics.append(characteristics(running, split))
+        opened: dict[str, tuple[ScoreSpec, TableData]] = {}
+        for model, spec in running.specs.items():
+            running.tell(Event("evaluation", done, len(splits), f"{model} on {split}"))
+            found = model_table(running, spec, split)
+            if found is not None:
+                opened[model] = (spec, found)
+        pairs(running, split, opened)
+    subgroups(running, [split for split in splits if split != "train"])
+    running.tell(Event("evaluation", len(splits), len(splits), "tables opened"))
+
+
+def characteristics(running: Running, split: Split) -> Characteristics:
+    """Table 1 of a split from counts and sums."""
+    values = running.total("characteristics", SplitOnly(split=split), "evaluation", role_of(split))
+    n, known = round(scalar(values, "patients")), scalar(values, "age_known")
+    total, square = values["age"]
+    found = Characteristics(set=split, n=n, events=round(scalar(values, "events")), sites=round(scalar(values, "sites")))
+    if known > 1:
+        found.mean["age"] = float(total / known)
+        found.sd["age"] = float(np.sqrt(max((square - total**2 / known) / (known - 1), 0.0)))
+    male, sex = round(scalar(values, "male")), round(scalar(values, "sex_known"))
+    found.counts["sex"] = {"male": male, "female": sex - male, "unknown": n - sex}
+    for j, variable in enumerate(running.study.clinical[:16]):
+        found.counts[variable.name] = {
+            variable.values[v]: round(float(values["clinical"][j, k])) for k, v in enumerate(sorted(variable.values)[:8])
+        }
+    for name, labels in (("manufacturer", MANUFACTURERS), ("response", RESPONSES), ("flags", FLAGS)):
+        found.counts[name] = {label: round(float(count)) for label, count in zip(labels, values[name], strict=True)}
+    return found
+
+
+def model_table(running: Running, spec: ScoreSpec, split: Split) -> TableData | None:
+    """The table of one model on one set; a finding instead where there are too few patients for two bins."""
+    opener = ScoreOpener(running, spec, split, "evaluation")
+    spread = opener.spread()
+    exact = running.study.evaluation.resolution == "exact"
+    cuts = exact_cuts(running, opener, spread) if exact else (score_cuts(running, opener, spread), time_edges(running))
+    if len(cuts[0]) == 0:
+        running.find(federation.NOT_ESTIMABLE.problem(f"{spec.model} on {split}: {spread.n} patients do not fill two score bins"))
+        return None
+    parameters = Table(split=split, score=spec, score_cuts=cuts[0], time_edges=cuts[1], exact=exact)
+    values = running.total("evaluation.table", parameters, "evaluation", role_of(split), spec)
+    events, censored = counts(values["events"]), counts(values["censored"])
+    table = ScoreTable(
+        model=spec.model,
+        set=split,
+        score_edges=[None, *cuts[0], None],
+        time_edges=list(cuts[1]),
+        events=events,
+        censored=censored,
+        exact=exact,
+    )
+    shown = score_cuts(running, opener, spread) if exact else cuts[0]
+    means(running, table, spec, split, shown)
+    running.result.tables.append(table)
+    return TableData(score_cuts=cuts[0], time_edges=cuts[1], events=tuple(map(tuple, events)), censored=tuple(map(tuple, censored)))
+
+
+def counts(values: Floats) -> list[list[int]]:
+    """A counted matrix as integers."""
+    return [[round(float(value)) for value in row] for row in values]
+
+
+def time_edges(running: Running) -> tuple[float, ...]:
+    """The public grid of time cells, horizons among its edges."""
+    evaluation = running.study.evaluation
+    return tuple(float(edge) for edge in coarse_time_edges(LONGEST_DAYS, evaluation.cell_days, evaluation.horizons))
+
+
+def score_cuts(running: Running, opener: ScoreOpener, spread: Spread) -> tuple[float, ...]:
+    """Inner edges of the score bins: quantiles, with the frozen cut-off in place of its nearest neighbour."""
+    evaluation = running.study.evaluation
+    minimum = evaluation.bin_patients
+    if spread.n < 2 * minimum or spread.sd <= 0:
+        return ()
+    edges = quantile_edges(opener, spread.n, spread.mean, spread.sd, bins=evaluation.score_bins, minimum=minimum)
+    inner = [float(edge) for edge in edges[1:-1]]
+    cutoff = next((c.value for c in running.result.cutoffs if c.model == opener.spec.model), None)
+    if cutoff is not None:
+        if inner:
+            inner.remove(min(inner, key=lambda edge: abs(edge - cutoff)))
+        inner = merge(opener, sorted({*inner, cutoff}), cutoff, spread.n, minimum)
+    return tuple(inner)
+
+
+def merge(opener: ScoreOpener, cuts: list[float], keep: float, n: int, minimum: int) -> list[float]:
+    """Drop cuts, the kept one last, until every bin holds the minimum."""
+    while cuts:
+        above = [n, *(int(count) for count in opener.counts_above(np.asarray(cuts))), 0]
+        sizes = [above[i] - above[i + 1] for i in range(len(above) - 1)]
+        small = [i for i, size in enumerate(sizes) if size < minimum]
+        if not small:
+            return cuts
+        beside = [cuts[j] for j in (small[0] - 1, small[0]) if 0 <= j < len(cuts)]
+        others = [cut for cut in beside if cut != keep]
+        cuts.remove(others[0] if others else keep)
+    return cuts
+
+
+def exact_cuts(running: Running, opener: ScoreOpener, spread: Spread) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Cuts between occupied fine score cells, and the occupied days: the first of two passes."""
+    if spread.sd <= 0 or spread.n < 2:
+        return (), ()
+    low, high = spread.mean - 12 * spread.sd, spread.mean + 12 * spread.sd
+    parameters = Histogram(split=opener.split, score=opener.spec, low=low, high=high, bins=FINE_BINS, n_days=LONGEST_DAYS * 2)
+    values = running.total("evaluation.histogram", parameters, "evaluation", role_of(opener.split), opener.spec)
+    grid = np.linspace(low, high, FINE_BINS + 1)
+    occupied = np.flatnonzero(np.rint(values["scores"]))
+    cutoff = [c.value for c in running.result.cutoffs if c.model == opener.spec.model]
+    cuts = sorted({*(float(grid[cell + 1]) for cell in occupied[:-1]), *cutoff})
+    days = np.flatnonzero(np.rint(values["days"])).astype(float)
+    return tuple(cuts), tuple(float(day) for day in (days[0] - 1, *days))
+
+
+def means(running: Running, table: ScoreTable, spec: ScoreSpec, split: Split, cuts: tuple[float, ...]) -> None:
+    """Mean score and modality contributions per bin; bins under five patients stay None."""
+    parameters = Contributions(split=split, score=spec, score_cuts=cuts)
+    values = running.total("evaluation.contributions", parameters, "evaluation", role_of(split), spec)
+    held = values["patients"]
+
+    def mean(name: str) -> list[float | None]:
+        return [float(total / n) if round(n) >= 5 else None for total, n in zip(values[name], held, strict=True)]
+
+    table.bin_edges = [None, *cuts, None]
+    table.bin_patients = [round(float(n)) for n in held]
+    table.bin_mean = mean("score")
+    table.contributions = {"radiology": mean("radiology"), "clinical": mean("clinical")}
+
+
+def pairs(running: Running, split: Split, opened: dict[str, tuple[ScoreSpec, TableData]]) -> None:
+    """Paired sums of every two models on one set."""
+    for first, second in combinations(opened, 2):
+        (one, table_one), (two, table_two) = opened[first], opened[second]
+        parameters = Pair(split=split, scores=(one, two), tables=(table_one, table_two))
+        values = running.total("evaluation.pair", parameters, "evaluation", role_of(split), one, two)
+        running.result.pairs.append(
+            ScorePair(
+                first=one.model,
+                second=two.model,
+                set=split,
+                covariance=values["covariance"].tolist(),
+                cluster=values["cluster"].tolist(),
+                rank_products=values["rank_products"].tolist(),
+                patients=round(scalar(values, "patients")),
+            )
+        )
+
+
+def subgroups(running: Running, splits: list[Split]) -> None:
+    """RECIST response and manufacturer on validation and test, of the best model that was fitted, split at its cut-off.
+
+    Values with fewer than ten patients are not asked; where only one would be hidden, the smallest other is hidden too, or
+    it could be worked out as the difference to all.
+    """
+    model = next((name for name in PREFERRED if name in running.specs), None)
+    cutoff = next((c for c in running.result.cutoffs if c.model == model), None)
+    if model is None or cutoff is None:
+        return
+    spec = running.specs[model]
+    for variable in ("response", "manufacturer"):
+        for value in large_values(running, variable, splits):
+            for split in splits:
+                parameters = Table(
+                    split=split, score=spec, score_cuts=(cutoff.value,), time_edges=time_edges(running), variable=variable, value=value
+                )
+                values = running.total("evaluation.table", parameters, "evaluation", role_of(split), spec)
+                running.result.tables.append(
+                    ScoreTable(
+                        model=model,
+                        set=split,
+                        variable=variable,
+                        value=value,
+                        score_edges=[None, cutoff.value, None],
+                        time_edges=list(time_edges(running)),
+                        events=counts(values["events"]),
+                        censored=counts(values["censored"]),
+                    )
+                )
+
+
+def large_values(running: Running, variable: str, splits: list[Split]) -> list[str]:
+    """Values held by at least ten patients of the sets together, after complementary suppression."""
+    tally: dict[str, int] = {}
+    for found in running.result.characteristics:
+        if found.set in splits:
+            for value, count in found.counts[variable].items():
+                tally[value] = tally.get(value, 0) + (count or 0)
+    large = sorted((value for value, count in tally.items() if count >= SUBGROUP_PATIENTS), key=lambda value: -tally[value])
+    hidden = [value for value, count in tally.items() if 0 < count < SUBGROUP_PATIENTS]
+    return large[:-1] if len(hidden) == 1 and len(large) > 1 else large

@@ -1,0 +1,270 @@
+"""Training of one network by broadcast hazard (DESIGN section 3).
+
+With weights w and scores f_i(w), centred at c, a round at block b opens under one roster
+
+    G = Σ_i ∂/∂w [ e^{f_i − c} H(t_i) − δ_i (f_i − c) ],   mass_m = Σ_i e^{f_i − c} e_im,   Σ_i δ_i (f_i − c),   n,
+
+and the coordinator sets λ_m = D_m / Σ_b mass_m (each block's sums from its own last turn, moved to a common centre),
+H = Σ_m λ_m e_m, and takes one step of a `torch.optim` optimiser along G/n. The profile log-likelihood of the broadcast
+weights, Σ_m D_m log(D_m/mass_m) + Σ δ (f − c) − D, is known from the same sums one round late: when it has fallen below
+the last accepted one by more than a tolerance, the step is undone and the rate halved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.ask import Missed, Question, Values
+from server.phases.study import WEIGHTS, Event, Running, scalar
+from server.results import RoundPoint
+from server.state import BlockSums, TrainingState, save_arrays
+from shared_model.parameters import TrainingHazard, TrainingStart, TrainingUpdate, ValidationLoss
+from shared_model.survival.hazard import (
+    DaySums,
+    PiecewiseHazard,
+    PiecewiseSums,
+    StepHazard,
+    next_centre,
+    piecewise_hazard,
+    piecewise_loglik,
+    step_hazard,
+)
+from site_config.catalogue import federation
+from site_config.study import Training
+
+Floats = NDArray[np.float64]
+MISSED_SHARE = 0.2
+RISE_PER_EVENT = 0.05
+LONGEST_DAYS = 8_000
+QUARTER = 365.25 / 4
+
+
+def cut_days(training: Training) -> tuple[float, ...]:
+    """Declared cut points, or the quarter grid: the first M − 1 quarters of a year, M intervals."""
+    if training.cut_days is not None:
+        return training.cut_days
+    return tuple(round(QUARTER * m, 2) for m in range(1, training.intervals))
+
+
+def train(running: Running, model: str) -> None:
+    """Train to the last round, resuming where the stored state stands, and leave the final weights in `running.weights`."""
+    trainer = Trainer(running, model)
+    trainer.run()
+    final = trainer.final()
+    running.weights[model] = final
+    running.result.weights[model] = hashlib.sha256(np.ascontiguousarray(final).tobytes()).hexdigest()
+    running.result.rounds += trainer.state.points
+    save_arrays(running.folder.weights_file(model), {"weights": final}, {"model": model, "study": running.lock.study_id})
+
+
+class Trainer:
+    """The rounds of one network."""
+
+    def __init__(self, running: Running, model: str) -> None:
+        from shared_model.optimiser import VectorOptimiser
+
+        self.running = running
+        self.model = model
+        self.training = running.study.training
+        self.cuts = cut_days(self.training)
+        self.n_blocks = len(running.lock.blocks["development"])
+        self.rounds = 1 if running.canary else self.training.rounds
+        path = running.folder.training_file(model)
+        self.state = TrainingState.load(path) if path.exists() else self._start()
+        self.optimiser = VectorOptimiser(self.training, len(self.state.weights))
+        if self.state.optimiser:
+            self.optimiser.restore(self.state.optimiser)
+
+    def _start(self) -> TrainingState:
+        from server.initial import initial_weights
+
+        weights = initial_weights(self.running.study, self.model)
+        deaths = np.zeros(len(self.cuts) + 1)
+        blocks: dict[int, BlockSums] = {}
+        for block in range(self.n_blocks):
+            question = self._question("training.start", TrainingStart(cut_days=self.cuts), block, 0, {})
+            opened = self.running.asker.remembered(question)
+            deaths += opened["deaths"]
+            blocks[block] = BlockSums(opened["exposure"], 0.0, round(scalar(opened, "patients")), round(scalar(opened, "events")), 0.0)
+        if deaths.sum() == 0:
+            raise federation.NOT_ESTIMABLE.problem(f"{self.model}: no training patient has an event")
+        return TrainingState(
+            next_round=0,
+            weights=weights,
+            accepted=weights.copy(),
+            optimiser={},
+            rate_factor=1.0,
+            bound=self.training.clip,
+            deaths=deaths,
+            blocks=blocks,
+            best_loss=np.inf,
+            best_validation=np.inf,
+            best_weights=weights.copy(),
+        )
+
+    def run(self) -> None:
+        """All rounds that are left."""
+        path = self.running.folder.training_file(self.model)
+        while self.state.next_round < self.rounds:
+            self._round(self.state.next_round)
+            self.state.next_round += 1
+            self.state.optimiser = self.optimiser.state()
+            self.state.save(path)
+
+    def final(self) -> NDArray[np.float32]:
+        """The kept weights: of the last round, or of the best validation loss."""
+        best = self.training.keep == "best" and np.isfinite(self.state.best_validation)
+        return self.state.best_weights if best else self.state.weights
+
+    def _block(self, round: int) -> int:
+        """Blocks in a seeded order, each once in a cycle."""
+        cycle, turn = divmod(round, self.n_blocks)
+        order = np.random.Generator(np.random.PCG64([self.training.seed, cycle])).permutation(self.n_blocks)
+        return int(order[turn])
+
+    def _question(self, name: str, parameters: object, block: int, round: int, state: dict[str, NDArray[np.generic]]) -> Question:
+        return self.running.asker.question(name, parameters, phase="training", role="development", block=block, round=round, state=state)  # type: ignore[arg-type]
+
+    def _broadcast(self) -> dict[str, NDArray[np.generic]]:
+        return {f"{WEIGHTS}{self.model}": self.state.weights}
+
+    def _sums(self) -> tuple[PiecewiseSums, float]:
+        """All blocks' last sums moved to one centre, and that centre."""
+        centre = max(sums.centre for sums in self.state.blocks.values())
+        mass = sum((sums.mass * np.exp(sums.centre - centre) for sums in self.state.blocks.values()), np.zeros(len(self.cuts) + 1))
+        whole = PiecewiseSums(mass, self.state.deaths)
+        new = next_centre(whole, centre)
+        return PiecewiseSums(mass * np.exp(centre - new), self.state.deaths), new
+
+    def _hazard(self, round: int) -> tuple[PiecewiseHazard | StepHazard, float]:
+        if self.training.hazard == "fresh":
+            return self._fresh(round)
+        sums, centre = self._sums()
+        return piecewise_hazard(sums.mass, sums.deaths, self.cuts, centre), centre
+
+    def _fresh(self, round: int) -> tuple[PiecewiseHazard | StepHazard, float]:
+        """Hazard sums asked at the very weights that are trained from: of all blocks, on intervals or on days."""
+        _, centre = self._sums()
+        exact = self.training.hazard_resolution == "exact"
+        parameters = TrainingHazard(model=self.model, centre=centre, cut_days=self.cuts, n_days=LONGEST_DAYS if exact else 0)  # type: ignore[arg-type]
+        asker = self.running.asker
+        parts = [
+            asker.once(self._question("training.hazard", parameters, block, round, self._broadcast())) for block in range(self.n_blocks)
+        ]
+        mass = np.sum([part["mass"] for part in parts], axis=0)
+        deaths = np.sum([part["deaths"] for part in parts], axis=0)
+        if exact:
+            days = DaySums(mass, np.sum([part["death_mass"] for part in parts], axis=0), deaths)
+            return step_hazard(days, self.training.ties, centre), centre
+        return piecewise_hazard(mass, deaths, self.cuts, centre), centre
+
+    def _round(self, round: int) -> None:
+        block = self._block(round)
+        asker = self.running.asker
+        try:
+            hazard, centre = self._hazard(round)
+            parameters = TrainingUpdate(
+                model=self.model,  # type: ignore[arg-type]
+                dimension=len(self.state.weights),
+                hazard=hazard.as_dict(),
+                centre=centre,
+                bound=self.state.bound,
+                ring=self.training.ring,
+                cut_days=self.cuts,
+                round=round,
+            )
+            opened = asker.once(self._question("training.update", parameters, block, round, self._broadcast()))
+        except Missed as missed:
+            self._missed(missed, round)
+            return
+        self._learn(round, block, opened, centre)
+        if (round + 1) % self.training.validate_every == 0 or round + 1 == self.rounds:
+            self._validate()
+        point = self.state.points[-1]
+        numbers = {"loss": point.loss or np.nan, "validation loss": point.validation_loss or np.nan, "rate": point.rate}
+        self.running.tell(Event(f"training {self.model}", round + 1, self.rounds, f"block {block + 1} of {self.n_blocks}", numbers))
+
+    def _missed(self, missed: Missed, round: int) -> None:
+        """A block that was not complete costs its turn; too many turns, or the only block, stall the study."""
+        turns = max(self.rounds // self.n_blocks, 1)
+        share = self.running.asker.ledger.missed_share("training", "training.update", turns).get(missed.block, 1 / turns)
+        if self.n_blocks == 1 or share > MISSED_SHARE:
+            raise self.running.asker.stalled(missed, f"training {self.model}, round {round + 1}")
+        self.state.points.append(RoundPoint(model=self.model, round=round, block=missed.block, patients=0, accepted=False))  # type: ignore[arg-type]
+
+    def _learn(self, round: int, block: int, opened: Values, centre: float) -> None:
+        from shared_model.optimiser import pseudo_gradient
+
+        patients, events = round_of(opened, "patients"), round_of(opened, "events")
+        if patients == 0:
+            raise federation.EMPTY_AGGREGATE.problem(f"training {self.model}: block {block + 1} holds no training patient")
+        before = self.state.blocks[block]
+        self.state.blocks[block] = BlockSums(opened["mass"], scalar(opened, "event_score"), patients, events, centre)
+        loss = self._loss()
+        events_all = max(float(self.state.deaths.sum()), 1.0)
+        point = RoundPoint(model=self.model, round=round, block=block, patients=patients, clipped=round_of(opened, "clipped"))  # type: ignore[arg-type]
+        point.loss = loss / events_all if np.isfinite(loss) else None
+        risen = not np.isfinite(loss) or loss > self.state.best_loss + RISE_PER_EVENT * events_all
+        if risen and round > 0:
+            self.state.blocks[block] = before
+            self.state.weights = self.state.accepted.copy()
+            self.state.rate_factor *= 0.5
+            self.optimiser.set_rate(self.training.server.rate * self.state.rate_factor)
+            point.accepted = False
+        else:
+            self.state.best_loss = min(self.state.best_loss, loss) if round >= self.n_blocks else loss
+            self.state.accepted = self.state.weights.copy()
+            self.state.bound = self._next_bound(opened)
+            gradient = pseudo_gradient(opened["update"], patients, self.training)
+            self.state.weights = self.optimiser.step(self.state.weights, gradient)
+        point.rate = self.training.server.rate * self.state.rate_factor
+        self.state.points.append(point)
+
+    def _next_bound(self, opened: Values) -> float:
+        """The largest value one site may add next round: eight times the largest opened, doubled when something was clipped.
+
+        A public function of opened sums, at least 2^-10 and at most the declared `training.clip` times 2^20.
+        """
+        largest = float(np.abs(opened["update"]).max(initial=0.0))
+        wanted = self.state.bound * 2 if round_of(opened, "clipped") else 8 * largest
+        exponent = np.ceil(np.log2(min(max(wanted, 2.0**-10), self.training.clip * 2.0**20)))
+        return float(2.0**exponent)
+
+    def _loss(self) -> float:
+        """Negative profile log-likelihood of all blocks' last sums."""
+        sums, centre = self._sums()
+        scores = sum(s.event_score + s.events * s.centre for s in self.state.blocks.values())
+        return -piecewise_loglik(sums, scores, centre)
+
+    def _validate(self) -> None:
+        """One masked number: the validation patients' loss at the weights of the next round."""
+        counts = [self.running.asker.counts.get(("development", block, "validation")) for block in range(self.n_blocks)]
+        if not any(count and count.patients for count in counts):
+            return
+        sums, centre = self._sums()
+        hazard = piecewise_hazard(sums.mass, sums.deaths, self.cuts, centre).as_dict()
+        parameters = ValidationLoss(model=self.model, hazard=hazard, centre=centre)  # type: ignore[arg-type]
+        round = self.state.points[-1].round
+        loss, patients = 0.0, 0
+        for block in range(self.n_blocks):
+            try:
+                opened = self.running.asker.once(self._question("validation.loss", parameters, block, round, self._broadcast()))
+            except Missed:
+                return
+            loss += scalar(opened, "loss")
+            patients += round_of(opened, "patients")
+        if patients == 0:
+            return
+        value = loss / patients
+        self.state.points[-1].validation_loss = value
+        if value < self.state.best_validation:
+            self.state.best_validation = value
+            self.state.best_weights = self.state.weights.copy()
+
+
+def round_of(values: Values, name: str) -> int:
+    """A count segment of one number."""
+    return round(scalar(values, name))

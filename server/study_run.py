@@ -1,0 +1,110 @@
+"""A locked study from admission to report; resumable at any point.
+
+Phases: admission (who takes part, counts) → clinical (CLN) → training (Rad-S, Rad-D) → fusion (RadCLN, cut-offs) →
+evaluation (tables) → report. All but training are replayed from stored answers when a study resumes; training goes on
+from its stored round. A missing block stalls the study, loudly; nothing is ever finished without it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from server.ask import Asker, Effects
+from server.participation import Ledger
+from server.phases.admission import admit, count
+from server.phases.cox import clinical, fuse
+from server.phases.evaluation import evaluate
+from server.phases.study import Event, Running
+from server.phases.training import train
+from server.results import StudyResult
+from server.state import StudyFolder, load_arrays
+from server.transport import Transport
+from shared_model.protocol import Message, StudyReference
+from site_config.catalogue import federation
+from site_config.files import write_atomic
+from site_config.identity import CoordinatorIdentity, verify_lock
+from site_config.problems import Problem
+from site_config.version import software
+
+NETWORKS = ("Rad-S", "Rad-D")
+
+
+def run_study(
+    home: Path,
+    study_id: str,
+    transport: Transport,
+    *,
+    effects: Effects | None = None,
+    tell: Callable[[Event], None] = lambda _event: None,
+    canary: bool = False,
+) -> StudyResult:
+    """Run or resume a published study to its result; `home/studies/ID` holds its lock and gets everything else.
+
+    Raises FH-716 (STALLED) when a block is missing, FH-753 when a hospital refuses, FH-720 when stopped.
+    """
+    identity = CoordinatorIdentity.load(home)
+    folder = StudyFolder(home / "studies" / study_id / ("canary" if canary else "run"))
+    signed = StudyFolder(home / "studies" / study_id).signed_lock()
+    lock = verify_lock(signed, identity.public_key)
+    effects = effects or Effects(time.monotonic, time.sleep)
+    asker = Asker(lock, identity, transport, folder, Ledger(folder.ledger_file), effects)
+    running = Running(
+        asker, folder, _empty(lock.study.title, study_id, lock.study.simulated, effects, lock.model_dump(mode="json")), tell, canary
+    )
+    started = effects.monotonic()
+    admit(running, signed, transport)
+    count(running)
+    _timed(running, "clinical", started, lambda: _clinical(running))
+    _timed(running, "training", effects.monotonic(), lambda: _train(running))
+    if not canary:
+        _timed(running, "fusion", effects.monotonic(), lambda: fuse(running))
+        _timed(running, "evaluation", effects.monotonic(), lambda: evaluate(running))
+    return _finish(running, transport)
+
+
+def _empty(title: str, study_id: str, simulated: bool, effects: Effects, lock: dict[str, object]) -> StudyResult:
+    now = effects.now().isoformat(timespec="seconds")
+    return StudyResult(study_id=study_id, title=title, label="INCOMPLETE", simulated=simulated, created=now, software=software(), lock=lock)
+
+
+def _timed(running: Running, phase: str, started: float, work: Callable[[], None]) -> None:
+    work()
+    running.result.timing[phase] = round(running.asker.effects.monotonic() - started, 3)
+
+
+def _clinical(running: Running) -> None:
+    if running.canary or not any(model in running.study.models for model in ("CLN", "RadCLN-S", "RadCLN-D")):
+        return
+    running.tell(Event("clinical", 0, 1, "Cox model of the clinical variables"))
+    clinical(running)
+    running.tell(Event("clinical", 1, 1, "Cox model of the clinical variables"))
+
+
+def _train(running: Running) -> None:
+    wanted = [model for model in NETWORKS if model in running.study.models or f"RadCLN-{model[-1]}" in running.study.models]
+    for model in wanted:
+        try:
+            train(running, model)
+        except Problem as problem:
+            if problem.kind != federation.NOT_ESTIMABLE:
+                raise
+            running.find(problem)
+
+
+def _finish(running: Running, transport: Transport) -> StudyResult:
+    result = running.result
+    result.ledger = list(running.asker.ledger.entries)
+    complete = not any(entry.outcome in ("missed", "excluded") for entry in result.ledger)
+    result.label = "COMPLETE" if complete and not running.canary else "INCOMPLETE"
+    write_atomic(running.folder.result_file, result.model_dump_json(indent=1).encode() + b"\n")
+    body = StudyReference(study=result.study_id).model_dump()
+    transport.exchange({entry.name: Message("finish", body) for entry in running.lock.roster}, 60.0)
+    running.tell(Event("report", 1, 1, "the study is finished"))
+    return result
+
+
+def final_weights(folder: StudyFolder, model: str) -> object:
+    """The final weights (D,) of a network of a finished study."""
+    return load_arrays(folder.weights_file(model))[0]["weights"]
