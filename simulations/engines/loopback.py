@@ -1,0 +1,180 @@
+"""The `loopback` engine: the real gateway, SuperLink and site programs over TLS, as processes of this machine.
+
+Sites are started as hospitals start them (`fedhcc-site run`), the coordinator's two processes as the trial office does.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from client.control import ControlClient
+from server import enrol
+from server.flower import FlowerTransport, SuperLinkAddress, attach, register_nodes
+from server.gateway import Gateway, environment
+from site_config.catalogue import federation
+from site_config.files import read_limited
+from site_config.identity import private_folder
+from site_config.problems import Problem
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+READY_S = 120.0
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on just now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def loopback_address() -> tuple[str, int]:
+    """`host:port` for a gateway on this machine and a port for its SuperLink."""
+    gateway, superlink = free_ports(2)
+    return f"127.0.0.1:{gateway}", superlink
+
+
+def link_of(home: Path) -> SuperLinkAddress:
+    """The private SuperLink of a coordinator's home."""
+    register = enrol.load(home)
+    ca = read_limited(home / "tls" / "ca.pem", 1 << 16)
+    return SuperLinkAddress(f"127.0.0.1:{register.superlink_port}", ca, str(home / "identity" / "runtime.secret"))
+
+
+def site_command(home: Path) -> list[str]:
+    """How a site is started."""
+    return [sys.executable, "-m", "client.cli", "run", "--home", str(home)]
+
+
+class SiteProcess:
+    """One site's program; its output goes to `state/logs/process.log`."""
+
+    def __init__(self, name: str, home: Path, command: Sequence[str] | None = None, extra: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self.home = home
+        self._command = list(command or site_command(home))
+        self._extra = {**ONE_THREAD, **(extra or {})}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> Path:
+        """Where the process writes."""
+        return private_folder(private_folder(self.home / "state") / "logs") / "process.log"
+
+    def start(self) -> None:
+        """Start the program."""
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(  # noqa: S603
+                self._command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment(self._extra), start_new_session=True
+            )
+
+    def registered(self) -> bool:
+        """Whether the program says that it is registered with the coordinator."""
+        client = ControlClient(self.home / "state")
+        try:
+            return client.call("Status").connection == "registered"
+        except Problem:
+            return False
+        finally:
+            client.close()
+
+    def stop(self, grace_s: float = 20.0) -> int:
+        """Ask to end, then end; the exit status."""
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(grace_s)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        return self.process.returncode if self.process is not None else -signal.SIGKILL
+
+    def kill(self) -> None:
+        """End the program and its working process at once, as a power cut would."""
+        if self.process is not None:
+            import os
+
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+class Loopback:
+    """Coordinator and sites as processes; a context manager. Sites must be enrolled, approved and joined."""
+
+    def __init__(self, coordinator: Path, sites: Mapping[str, Path], wait: Callable[[float], None] = time.sleep) -> None:
+        self.coordinator = coordinator
+        self.gateway = Gateway(coordinator)
+        self.sites = {name: SiteProcess(name, home) for name, home in sites.items()}
+        self.nodes: dict[str, int] = {}
+        self._wait = wait
+        self._transports: list[FlowerTransport] = []
+
+    def start(self) -> None:
+        """Start everything and wait until every site is registered."""
+        self.gateway.start()
+        try:
+            self.register()
+            for site in self.sites.values():
+                site.start()
+            self.wait_registered(self.sites)
+        except BaseException:
+            self.stop()
+            raise
+
+    def register(self) -> None:
+        """Register the enrolled sites' keys with the SuperLink."""
+        register = enrol.load(self.coordinator)
+        self.nodes = register_nodes(link_of(self.coordinator), register.active().values())
+        enrol.set_node_ids(self.coordinator, self.nodes)
+
+    def wait_registered(self, names: Mapping[str, object] | Sequence[str], limit_s: float = READY_S) -> None:
+        """Wait until the named sites are registered; FH-719 when one ends or takes too long."""
+        end = time.monotonic() + limit_s
+        waiting = set(names)
+        while waiting:
+            for name in list(waiting):
+                process = self.sites[name].process
+                if process is not None and process.poll() is not None:
+                    raise federation.ENGINE_FAILED.problem(f"Site {name} ended with status {process.returncode}", where="state/logs/process.log")
+                if self.sites[name].registered():
+                    waiting.discard(name)
+            if waiting and time.monotonic() > end:
+                raise federation.ENGINE_FAILED.problem(f"Sites not registered in time: {', '.join(sorted(waiting))}")
+            if waiting:
+                self._wait(0.3)
+
+    def transport(self, bundle: bytes | None = None) -> FlowerTransport:
+        """A transport to the running sites, ended with the engine."""
+        link = link_of(self.coordinator)
+        found = FlowerTransport(lambda: attach(link, bundle), self.nodes)
+        self._transports.append(found)
+        return found
+
+    def stop(self) -> None:
+        """Stop everything."""
+        for transport in self._transports:
+            transport.close()
+        for site in self.sites.values():
+            if site.process is not None and site.process.poll() is None:
+                site.process.send_signal(signal.SIGTERM)
+        for site in self.sites.values():
+            site.stop()
+        self.gateway.stop()
+
+    def __enter__(self) -> Loopback:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
