@@ -127,7 +127,7 @@ def load_patients(site: SiteConfig, study: Study, study_id: str, role: Role) -> 
     """This site's patients for a study. Raises table problems (2xx), FH-350 when scans were not prepared for this study,
     and FH-354 when the study refuses patients without a chest scan.
     """
-    from site_config.documents import load_cohort
+    from site_config.cohort import load_cohort
 
     secret = site_secret(site.state)
     folder = prepared_folder(site)

@@ -6,7 +6,7 @@ finding of this patient; other scans and other patients go on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from client import slices
 from client.intake import choose
 from client.intake.read import read_scan
 from client.intake.volume import Volume
-from client.prepared_record import Finding, OrganRecord
+from client.prepared_record import OrganRecord
 from client.segmentation.segmenter import Segmented, Segmenter
 from site_config.catalogue import scans as catalogue
 from site_config.cohort import Scan
@@ -156,11 +156,11 @@ def _assemble(views: list[OrganView], findings: list[Problem], study: Study) -> 
         filled, remarks, refuses = _fill_missing(organ, chosen, study)
         refused |= refuses
         findings = [*findings, *remarks]
-        for visit, (record, tensor, flag) in filled.items():
-            organs[visit][organ.name], tensors[visit, organ.name] = record, tensor
+        for visit, (record, cut_out, flag) in filled.items():
+            organs[visit][organ.name], tensors[visit, organ.name] = record, cut_out
             flags.add(flag)
     wanted = [(visit, organ.name) for visit in VISITS for organ in study.organs]
-    tensor = None
+    tensor: NDArray[np.float32] | None = None
     if all(key in tensors for key in wanted):
         tensor = np.stack([np.stack([tensors[visit, organ.name] for organ in study.organs]) for visit in VISITS])
     comparison = choose.compare_visits(chosen, study)

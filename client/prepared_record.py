@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from site_config.catalogue import all_kinds, scans
 from site_config.files import read_json, write_json
-from site_config.problems import Problem
+from site_config.problems import Exit, Problem
 from site_config.study import Strict
 
-FORMAT = 1
 INDEX = "index.json"
 
 
@@ -57,17 +56,16 @@ class OrganRecord(Strict):
 class Record(Strict):
     """One patient's provenance. `fingerprint` covers settings, models and files; it is keyed, so it names none of them."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     fingerprint: str
     software: str
-    models: dict[str, str] = {}
     usable: bool
     refused: bool = False
     retry: bool = False
     flags: tuple[str, ...] = ()
     manufacturer: str = "unknown"
     interval_days: float | None = None
-    organs: dict[str, dict[str, OrganRecord]] = {}
+    organs: dict[str, dict[str, OrganRecord]] = Field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     tensor_sha256: str | None = None
 
@@ -75,7 +73,7 @@ class Record(Strict):
 class Index(Strict):
     """All patients of the prepared cohort, and the settings they were prepared for."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     settings: str
     size: tuple[int, ...]
     patients: dict[str, str]
@@ -92,7 +90,7 @@ def read_record(folder: Path, key: str) -> Record | None:
     except ValidationError:
         return None
     except Problem as problem:
-        if problem.kind.exit == scans.PREPARED_DAMAGED.exit:
+        if problem.kind.exit == Exit.CONTENT:
             return None
         raise
 

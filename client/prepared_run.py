@@ -75,7 +75,7 @@ def prepare(site: SiteConfig, study: Study, *, progress: Progress | None = None)
     (340–346), FH-353 when another run is at work, and access problems of the state folder. What is wrong with a patient's
     scans is a finding of that patient and never stops the others.
     """
-    from site_config.documents import load_cohort, load_scans
+    from site_config.cohort import load_cohort, load_scans
 
     folder = make_folder(prepared_folder(site))
     secret = site_secret(site.state)

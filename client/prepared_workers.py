@@ -34,9 +34,11 @@ def sources_digest(site: SiteConfig, study: Study, scans: tuple[Scan, ...]) -> s
 
 def work(site: SiteConfig, study: Study, jobs: list[Job]) -> Iterator[str]:
     """Prepare the jobs and yield each key when its files are on disk."""
-    from client.segmentation.models import models_for
+    from client.segmentation.models import SiteModels, check_targets
 
-    segmenter = Segmenter(site.segmentation, study, models_for(site, study))
+    if jobs:
+        check_targets(site, study)
+    segmenter = Segmenter(site.segmentation, study, SiteModels(site))
     for job in jobs:
         do(site, study, segmenter, job)
         yield job.key

@@ -11,7 +11,7 @@ Deciding and doing are apart: `choose` gives a `Choice`, a value that is recorde
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,13 +71,16 @@ def grid_of(z_mm: NDArray[np.float64], spacing_mm: float) -> Grid:
 def slice_at(hu: NDArray[np.int16], grid: Grid, index: int) -> NDArray[np.int16]:
     """One grid slice, linear between its two neighbours, rounded to whole HU (SimpleITK cuts off towards 0: at most 1 HU apart)."""
     low, weight = int(grid.lower[index]), float(grid.upper_weight[index])
+    below: NDArray[np.int16] = hu[low]
+    above: NDArray[np.int16] = hu[low + 1]
     if weight <= 1e-6:
-        return hu[low]
+        return below
     if weight >= 1 - 1e-6:
-        return hu[low + 1]
-    mixed = hu[low] * np.float64(1 - weight)
-    mixed += hu[low + 1] * np.float64(weight)
-    return np.floor(mixed + 0.5).astype(np.int16)
+        return above
+    mixed = below * np.float64(1 - weight)
+    mixed += above * np.float64(weight)
+    rounded: NDArray[np.int16] = np.floor(mixed + 0.5).astype(np.int16)
+    return rounded
 
 
 def stack(hu: NDArray[np.int16], grid: Grid) -> NDArray[np.int16]:
@@ -90,7 +93,8 @@ def stack(hu: NDArray[np.int16], grid: Grid) -> NDArray[np.int16]:
 
 def labels_on(mask: Mask, grid: Grid) -> Mask:
     """A mask on the grid, nearest slice: labels are never interpolated linearly."""
-    return mask[grid.lower + (grid.upper_weight >= 0.5)]
+    picked: Mask = mask[grid.lower + (grid.upper_weight >= 0.5)]
+    return picked
 
 
 def measure(organ: Mask, tumour: Mask, volume: Volume, grid: Grid) -> Measured:
@@ -116,8 +120,8 @@ def _box(mask: Mask, areas: NDArray[np.float64]) -> tuple[int, int, int, int] | 
     """(top, bottom, left, right) of a mask over all slices, half open; None when it is empty."""
     if not areas.any():
         return None
-    flat = mask.any(axis=0)
-    rows, columns = np.flatnonzero(flat.any(axis=1)), np.flatnonzero(flat.any(axis=0))
+    flat: Mask = np.asarray(mask.any(axis=0), dtype=bool)
+    rows, columns = np.flatnonzero(np.any(flat, axis=1)), np.flatnonzero(np.any(flat, axis=0))
     return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
 
 
@@ -161,7 +165,7 @@ def field_of(measured: Measured, volume: Volume, which: Literal["whole", "organ"
     return first_row, first_row + rows, first_column, first_column + columns
 
 
-def cut(plane: NDArray[np.generic], field: tuple[int, int, int, int], outside: float) -> NDArray[np.generic]:
+def cut(plane: NDArray[Any], field: tuple[int, int, int, int], outside: float) -> NDArray[Any]:
     """A rectangle of a slice; what lies beyond the image is `outside`."""
     top, bottom, left, right = field
     height, width = plane.shape
@@ -186,7 +190,7 @@ def averaging(source: int, target: int) -> NDArray[np.float64]:
     return matrix
 
 
-def normalised(plane: NDArray[np.generic], window: Window, size: int) -> NDArray[np.float32]:
+def normalised(plane: NDArray[Any], window: Window, size: int) -> NDArray[np.float32]:
     """Window to [0, 1], resize by area to `size` × `size`, then zero mean and unit variance of this slice (zeros if constant)."""
     low = window.level - window.width / 2
     scaled = np.clip((plane.astype(np.float64) - low) / window.width, 0.0, 1.0)

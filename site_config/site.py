@@ -28,6 +28,7 @@ class SegmentationModel(Strict):
     sha256: dict[str, str] = Field(description="file relative to the folder → 64 hex digits")
     step: float = Field(default=0.5, gt=0, le=1)
     mirroring: bool = False
+    orientation: Literal["auto", "LPS", "RAS"] = Field(default="auto", description="order of the axes the model was trained on")
 
 
 class Target(Strict):

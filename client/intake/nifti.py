@@ -44,6 +44,8 @@ def is_nifti(path: Path) -> bool:
 def _open(path: Path, role: str) -> Any:
     """The file with its header read and its data not; access problems apart from content problems."""
     import nibabel
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
 
     try:
         with path.open("rb") as stream:
@@ -52,7 +54,7 @@ def _open(path: Path, role: str) -> Any:
         raise access_problem(error, role) from None
     try:
         image = nibabel.load(path)
-    except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError, ValueError):
+    except (ImageFileError, HeaderDataError, ValueError):
         raise scans.NOT_AN_IMAGE.problem(f"{role} is not a NIfTI image", where=role) from None
     except (EOFError, zlib.error, OSError):
         raise scans.IMAGE_INCOMPLETE.problem(f"{role} ends within its header", where=role) from None
@@ -124,7 +126,7 @@ def _grid(image: Any, role: str) -> _Grid:
     return _Grid(order, flip, steps, origin, np.stack(columns, axis=1))
 
 
-def _data(image: Any, grid: _Grid, role: str) -> NDArray[np.generic]:
+def _data(image: Any, grid: _Grid, role: str) -> NDArray[Any]:
     """The voxels as (z, y, x) of LPS; a view of what the file holds where possible."""
     try:
         values = np.asanyarray(image.dataobj)
@@ -134,7 +136,8 @@ def _data(image: Any, grid: _Grid, role: str) -> NDArray[np.generic]:
         raise scans.IMAGE_INCOMPLETE.problem(f"{role} ends before its data do", where=role) from None
     values = values.reshape(values.shape[:3]).transpose(grid.order)
     steps = tuple(slice(None, None, -1) if flip else slice(None) for flip in grid.flip)
-    return values[steps]  # type: ignore[no-any-return]
+    reordered: NDArray[Any] = values[steps]
+    return reordered
 
 
 def read_ct(path: Path, role: str = "a scan") -> Volume:
@@ -162,9 +165,8 @@ def read_mask(path: Path, volume: Volume, labels: tuple[int, ...] = (), role: st
     grid = _grid(image, role)
     _check_same_place(image, grid, volume, role)
     values = _data(image, grid, role)
-    if values.dtype.kind == "f":
-        if not np.isfinite(values).all() or bool((values != np.rint(values)).any()):  # type: ignore[call-overload]
-            raise scans.MASK_VALUES.problem(f"{role} holds fractions or values that are no numbers", where=role)
+    if values.dtype.kind == "f" and (not np.isfinite(values).all() or bool((values != np.rint(values)).any())):
+        raise scans.MASK_VALUES.problem(f"{role} holds fractions or values that are no numbers", where=role)
     if values.size and float(values.min()) < 0:
         raise scans.MASK_VALUES.problem(f"{role} holds negative numbers", where=role)
     chosen = np.isin(values, labels) if labels else values > 0

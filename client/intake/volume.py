@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,7 @@ def check_axes(axes: NDArray[np.float64], role: str) -> None:
         raise scans.OBLIQUE.problem(f"{role} stands at {oblique:.0f} degrees to the body's axis", where=role)
 
 
-def hounsfield(values: NDArray[np.generic], role: str) -> NDArray[np.int16]:
+def hounsfield(values: NDArray[Any], role: str) -> NDArray[np.int16]:
     """Values as int16 Hounsfield units, rounded and clamped to [−1024, 3071]; padding below −1024 is air.
 
     Raises FH-306 for values that are no numbers and FH-327 where nothing looks like air or tissue.
@@ -94,9 +95,9 @@ def hounsfield(values: NDArray[np.generic], role: str) -> NDArray[np.int16]:
     if values.dtype.kind == "f":
         if not np.isfinite(values).all():
             raise scans.NOT_FINITE.problem(f"{role} holds values that are no numbers", where=role)
-        clamped = np.rint(np.clip(values, HU_LOWEST, HU_HIGHEST)).astype(np.int16)  # type: ignore[arg-type]
+        clamped: NDArray[np.int16] = np.rint(np.clip(values, HU_LOWEST, HU_HIGHEST)).astype(np.int16)
     elif values.dtype == np.int16:
-        clamped = np.clip(values, HU_LOWEST, HU_HIGHEST)  # type: ignore[arg-type]
+        clamped = np.clip(values, HU_LOWEST, HU_HIGHEST)
     else:
         clamped = np.clip(values.astype(np.int64, copy=False), HU_LOWEST, HU_HIGHEST).astype(np.int16)
     check_hounsfield(clamped, role)

@@ -58,7 +58,8 @@ def _near(organ: Mask, tumour: Mask, spacing_mm: Spacing, one_model: bool) -> Ma
         return np.asarray(touched[labels])
     for k in range(len(reach)):
         reach[k] = ndimage.binary_fill_holes(reach[k])
-    return tumour & reach
+    kept: Mask = tumour & reach
+    return kept
 
 
 def _large_islands(mask: Mask, spacing_mm: Spacing) -> Mask:

@@ -1,26 +1,76 @@
-"""The segmentation models a site declares, each loaded once a process."""
+"""The segmentation models a site declares, each verified, loaded once a process and kept."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from client.segmentation.segmenter import Model
+from client.segmentation.safe_load import ModelFiles, read_model
 from site_config.catalogue import scans as catalogue
-from site_config.site import SiteConfig
+from site_config.site import SegmentationModel, SiteConfig
 from site_config.study import Study
+
+if TYPE_CHECKING:
+    from client.segmentation.nnunet import NnUNetModel
+
+_LOADED: dict[tuple[str, str, str], NnUNetModel] = {}
 
 
 @dataclass(frozen=True)
 class SiteModels:
-    """Models by name."""
+    """Models by the names of `site.yaml`."""
 
     site: SiteConfig
 
-    def get(self, name: str) -> Model:
+    def get(self, name: str) -> NnUNetModel:
         """The loaded model. Raises FH-340 … FH-345."""
-        raise catalogue.MODEL_UNSUPPORTED.problem(f"the model {name} cannot be loaded yet", where="segmentation.models")
+        from client.segmentation.nnunet import load
+
+        options = self.options(name)
+        key = (str(self.site.path(options.folder)), options.model_dump_json(), self.site.compute.device)
+        if key not in _LOADED:
+            _LOADED[key] = load(self.files(name), options, self.site.compute.device)
+        return _LOADED[key]
+
+    def options(self, name: str) -> SegmentationModel:
+        """What `site.yaml` says about a model. Raises FH-322 when it declares none of that name."""
+        try:
+            return self.site.segmentation.models[name]
+        except KeyError:
+            raise catalogue.NO_MASK_SOURCE.problem(f"no model is called {name}", where="segmentation.targets") from None
+
+    def files(self, name: str) -> ModelFiles:
+        """The model's verified files."""
+        options = self.options(name)
+        return read_model(name, self.site.path(options.folder), options, self.site.policy.simulated_patients)
 
 
-def models_for(site: SiteConfig, study: Study) -> SiteModels:
-    """The site's models, checked against what the study needs."""
-    return SiteModels(site)
+def check_targets(site: SiteConfig, study: Study) -> None:
+    """Verify, before any scan is opened, that every model the study needs can be loaded and has the labels asked of it.
+
+    Raises FH-322 for a target without source, FH-340 … FH-345 for the models' files, FH-343 for labels.
+    """
+    models = SiteModels(site)
+    verified: dict[str, ModelFiles] = {}
+    for target in (target for organ in study.organs for target in organ.targets):
+        source = site.segmentation.targets.get(target)
+        if source is None or source.model is None:
+            continue
+        if source.model not in verified:
+            verified[source.model] = models.files(source.model)
+        known = label_numbers(verified[source.model])
+        if not source.labels or not known >= set(source.labels):
+            listed = ", ".join(str(label) for label in sorted(known))
+            asked = ", ".join(str(label) for label in source.labels) or "none"
+            raise catalogue.LABEL_UNKNOWN.problem(
+                f"{target} asks for label {asked} of {source.model}, which has {listed}", where=f"segmentation.targets.{target}"
+            )
+
+
+def label_numbers(files: ModelFiles) -> set[int]:
+    """Foreground label numbers of a model's dataset.json; of a region-based model, those its regions are written as."""
+    order = files.dataset.get("regions_class_order")
+    labels = files.dataset["labels"]
+    if isinstance(order, list):
+        return {int(label) for label in order}
+    return {value for key, value in labels.items() if isinstance(value, int) and value > 0 and key != "ignore"}

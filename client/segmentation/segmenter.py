@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from client.intake.nifti import read_mask
 from client.intake.volume import Volume
@@ -16,13 +17,13 @@ from site_config.cohort import Scan
 from site_config.site import Segmentation, Target
 from site_config.study import Organ, Study
 
+LabelMap = NDArray[np.uint8]
+
 
 class Model(Protocol):
     """A loaded segmentation model: label numbers on the study's grid."""
 
-    digest: str
-
-    def label_map(self, volume: Volume, grid: Grid) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    def label_map(self, volume: Volume, grid: Grid) -> LabelMap:
         """Labels (k, y, x) uint8 on the grid."""
         ...
 
@@ -58,7 +59,7 @@ class Segmenter:
 
     def organs(self, scan: Scan, volume: Volume, grid: Grid, wanted: tuple[Organ, ...], role: str) -> dict[str, Segmented]:
         """Masks of each wanted organ this scan can supply; a whole-body scan without an organ's mask supplies the others."""
-        maps: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = {}
+        maps: dict[str, LabelMap] = {}
         found: dict[str, Segmented] = {}
         for organ in wanted:
             body = self._mask(organ.targets[0], scan, volume, grid, maps, role)
@@ -86,7 +87,7 @@ class Segmenter:
         scan: Scan,
         volume: Volume,
         grid: Grid,
-        maps: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.uint8]]],
+        maps: dict[str, LabelMap],
         role: str,
     ) -> Mask | None:
         source = self.source(target)

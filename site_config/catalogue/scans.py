@@ -329,7 +329,7 @@ MODEL_UNSUPPORTED = Kind(
     342,
     "model-unsupported",
     "A segmentation model is of a kind that is not supported",
-    why="Cascades need a second model's output, and models with several input channels need other images than one CT; region-based labels are not supported either. The message says which.",
+    why="Cascades need a second model's output, and models with several input channels, or made for another modality, need other images than one CT. The message says which.",
     fix="Use a single-channel CT model with configuration 2d, 3d_lowres or 3d_fullres, or supply masks.",
     exit=Exit.CONFIGURATION,
 )
