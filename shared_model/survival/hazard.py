@@ -147,8 +147,8 @@ def day_sums(score: ArrayLike, event_day: ArrayLike, event: ArrayLike, n_days: i
     risk = scaled_risk(score, centre)
     dead = np.asarray(event, dtype=bool)
     cell = day_cells(event_day, n_days)
-    mass = np.bincount(cell, weights=risk, minlength=n_days)
-    death_mass = np.bincount(cell[dead], weights=risk[dead], minlength=n_days)
+    mass = np.bincount(cell, weights=risk, minlength=n_days).astype(np.float64)
+    death_mass = np.bincount(cell[dead], weights=risk[dead], minlength=n_days).astype(np.float64)
     deaths = np.bincount(cell[dead], minlength=n_days).astype(np.float64)
     return DaySums(mass, death_mass, deaths)
 
