@@ -48,10 +48,12 @@ class Bench:
 
     def split(self, split: str) -> Patients:
         """The analysis set of `train`, `validation` (development sites) or `test` (evaluation sites)."""
-        chosen = self.analysed()
-        if split != "test":
-            chosen = chosen & (self.patients.is_validation == (split == "validation"))
-        return self.patients.subset(chosen)
+        return self.patients.subset(self.analysed() & self.members(split))
+
+    def members(self, split: str) -> NDArray[np.bool_]:
+        """Patients of a split, analysed or not, shape (n,)."""
+        everybody = np.ones(len(self.patients), dtype=bool)
+        return everybody if split == "test" else self.patients.is_validation == (split == "validation")
 
     def network(self, model: str, weights: NDArray[Any]) -> Any:
         """A network of the study holding the given flat weights; built once and kept."""
@@ -82,7 +84,7 @@ class Bench:
             mask[wanted] = True
             network = self.network(model, weights)
             known[1][mask] = scores(network, self.patients.subset(mask), device=self.device, micro_batch=self.micro_batch)
-        return known[1][rows]
+        return np.asarray(known[1][rows], dtype=np.float64)
 
     def parts(self, patients: Patients, spec: asked.ScoreSpec, arrays: Arrays) -> tuple[Floats, Floats]:
         """Radiological and clinical contribution to a score, each shape (n,); the score is their sum."""
@@ -101,7 +103,7 @@ class Bench:
     def covariates(self, patients: Patients, spec: asked.Covariates, arrays: Arrays) -> Floats:
         """The covariates of a Cox model, shape (n, p)."""
         scores = [self.score(patients, score, arrays) for score in spec.scores]
-        return np.column_stack([columns(patients, spec.columns), *scores]) if spec.size else np.zeros((len(patients.keys), 0))
+        return np.asarray(np.column_stack([columns(patients, spec.columns), *scores]), dtype=np.float64)
 
 
 def columns(patients: Patients, names: tuple[str, ...]) -> Floats:
@@ -115,10 +117,11 @@ def precounts(bench: Bench, p: asked.PreCounts, _arrays: Arrays) -> Values:
     patients = bench.split(p.split)
     nonzero = (columns(patients, p.columns) != 0).astype(float)
     pairs = nonzero.T @ nonzero
-    flow = {"enrolled": len(bench.patients.keys), "analysed": int(bench.analysed().sum())}
-    if any(model.startswith("Rad") for model in bench.study.models):
-        flow["no_images"] = int((~bench.patients.has_images).sum())
-    flow["clinical_missing"] = flow["enrolled"] - flow["analysed"] - flow.get("no_images", 0)
+    whole = bench.patients.subset(bench.members(p.split))
+    radiology = any(model.startswith("Rad") for model in bench.study.models)
+    no_images = int((~whole.has_images).sum()) if radiology else 0
+    flow = {"enrolled": len(whole), "analysed": len(patients), "no_images": no_images}
+    flow["clinical_missing"] = flow["enrolled"] - flow["analysed"] - flow["no_images"]
     return {
         "sites": np.array([float(bool(patients.keys))]),
         "patients": np.array([float(len(patients.keys))]),
@@ -149,9 +152,9 @@ def characteristics(bench: Bench, p: asked.SplitOnly, _arrays: Arrays) -> Values
         "age_known": np.array([float(known_age.sum())]),
         "age": np.array([age.sum(), (age**2).sum()]),
         "clinical": clinical,
-        "manufacturer": tally(patients.manufacturer, MANUFACTURERS, "UNKNOWN"),
+        "manufacturer": tally(patients.manufacturer, MANUFACTURERS, "unknown"),
         "response": tally([response or "UNKNOWN" for response in patients.response], RESPONSES, "UNKNOWN"),
-        "flags": np.array([float(sum(flag in flags for flags in patients.flags)) for flag in FLAGS]),
+        "flags": np.array([float(sum(any(one.endswith(flag) for one in flags) for flags in patients.flags)) for flag in FLAGS]),
     }
 
 

@@ -90,7 +90,7 @@ def _train(running: Running) -> None:
         except Problem as problem:
             if problem.kind != federation.NOT_ESTIMABLE:
                 raise
-            running.find(problem)
+            running.find(problem, model)
 
 
 def _finish(running: Running, transport: Transport) -> StudyResult:

@@ -11,9 +11,9 @@ from shared_model.statistics import Parameters
 Split = Literal["train", "validation", "test"]
 Finite = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
 Column = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-MANUFACTURERS = ("SIEMENS", "GE", "PHILIPS", "TOSHIBA", "OTHER", "UNKNOWN")
+MANUFACTURERS = ("siemens", "ge", "philips", "canon", "fujifilm", "neusoft", "united imaging", "other", "unknown")
 RESPONSES = ("CR", "PR", "SD", "PD", "NE", "UNKNOWN")
-FLAGS = ("followup_chest_carried_forward", "slices_repeated", "partial_organ")
+FLAGS = ("carried_forward", "slices_repeated", "partial")
 EXCLUSIONS = ("enrolled", "no_images", "clinical_missing", "analysed")
 
 

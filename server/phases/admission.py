@@ -53,7 +53,7 @@ def count(running: Running) -> None:
     Raises FH-751 when a split that has to hold patients holds none.
     """
     columns = tuple(variable.name for variable in running.study.clinical)
-    flow = dict.fromkeys(EXCLUSIONS, 0)
+    flow = running.result.flow
     for role, splits in SPLITS.items():
         for split in splits:
             patients = 0
@@ -67,11 +67,7 @@ def count(running: Running) -> None:
                 )
                 running.asker.counts[role, block, split] = found
                 patients += found.patients
-                running.result.flow[f"{split}_events"] = running.result.flow.get(f"{split}_events", 0) + found.events
-                if split != "validation":
-                    for name, number in zip(EXCLUSIONS, values["flow"], strict=True):
-                        flow[name] += round(float(number))
-            running.result.flow[split] = patients
+                for name, number in zip(EXCLUSIONS, values["flow"], strict=True):
+                    flow[f"{split}.{name}"] = flow.get(f"{split}.{name}", 0) + round(float(number))
             if patients == 0 and split != "validation" and running.lock.blocks.get(role):
                 raise federation.EMPTY_AGGREGATE.problem(f"the {role} hospitals together have no patient complete for this study")
-    running.result.flow |= flow

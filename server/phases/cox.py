@@ -92,7 +92,7 @@ def clinical(running: Running) -> None:
     """CLN: the columns that masked counts allow, then the Cox model of them."""
     columns = permitted(running)
     if not columns:
-        running.find(federation.NOT_ESTIMABLE.problem("CLN: no clinical column is held by enough hospitals and patients"))
+        running.find(federation.NOT_ESTIMABLE.problem("CLN: no clinical column is held by enough hospitals and patients"), "CLN")
         return
     try:
         found = fit(running, Covariates(columns=columns), columns, "clinical")
@@ -102,7 +102,7 @@ def clinical(running: Running) -> None:
     running.result.clinical = found.as_dict()
     kept = [j for j, keep in enumerate(found.kept) if keep]
     if not kept:
-        running.find(federation.NOT_ESTIMABLE.problem("CLN: no covariate varies"))
+        running.find(federation.NOT_ESTIMABLE.problem("CLN: no covariate varies"), "CLN")
         return
     running.specs["CLN"] = ScoreSpec(model="CLN", columns=tuple(columns[j] for j in kept), coefficients=plain(found.coef[kept]))
     keep_baseline(running, "CLN", found)
@@ -117,7 +117,7 @@ def permitted(running: Running) -> tuple[str, ...]:
     minima = Minima(1, 1) if lifted else Minima(privacy.minimum_sites, privacy.minimum_patients)
     decision = decide(columns, Counts.of(values), minima)
     for dropped in decision.dropped:
-        running.find(federation.NOT_ESTIMABLE.problem(f"CLN: {dropped.column} was left out: {dropped.reason}"))
+        running.find(federation.NOT_ESTIMABLE.problem(f"CLN: {dropped.column} was left out: {dropped.reason}"), "CLN")
     return tuple(decision.kept)
 
 
@@ -131,9 +131,7 @@ def not_estimable(running: Running, problem: Problem, model: str) -> None:
     """A survival problem becomes a finding; any other problem goes on up."""
     if not 800 <= problem.kind.code < 900 and problem.kind != federation.NOT_ESTIMABLE:
         raise problem
-    finding = problem.as_dict()
-    finding["what"] = f"{model}: {problem.what}"
-    running.result.findings.append(finding)
+    running.find(problem.kind.problem(f"{model}: {problem.what}", why=problem.why, fix=problem.fix), model)
 
 
 def fuse(running: Running) -> None:

@@ -43,7 +43,7 @@ PREFERRED: tuple[ModelName, ...] = ("RadCLN-D", "RadCLN-S", "Rad-D", "Rad-S", "C
 def evaluate(running: Running) -> None:
     """All tables, characteristics, pairs and subgroups into the result."""
     splits: list[Split] = ["train", "validation", "test"] if running.lock.blocks.get("development") else ["test"]
-    splits = [split for split in splits if running.result.flow.get(split, 0) > 0]
+    splits = [split for split in splits if running.result.flow.get(f"{split}.analysed", 0) > 0]
     for done, split in enumerate(splits):
         running.result.characteristics.append(characteristics(running, split))
         opened: dict[str, tuple[ScoreSpec, TableData]] = {}

@@ -61,9 +61,9 @@ class Running:
         """The broadcast arrays some scores need."""
         return {f"{WEIGHTS}{score.radiology}": self.weights[score.radiology] for score in scores if score.radiology}
 
-    def find(self, problem: Problem) -> None:
-        """Keep a finding for the report; the study goes on."""
-        self.result.findings.append(problem.as_dict())
+    def find(self, problem: Problem, about: str = "") -> None:
+        """Keep a finding for the report, with the model (and set) it is about; the study goes on."""
+        self.result.findings.append(problem.as_dict() | {"about": about})
 
 
 def scalar(values: Values, name: str) -> float:
