@@ -1,0 +1,236 @@
+"""Federated training equals pooled training: 15 ragged sites against all patients in one place.
+
+The pooled side is written independently: the textbook partial likelihood (Efron's ties) of all patients at once,
+differentiated by torch, and `torch.optim.Adam` on the network's own parameters. The federated side is the project's: every
+site's `local_update` under a fresh exact hazard made of the sites' sums, one full-batch step, `VectorOptimiser` on the
+summed update. `python -m simulations.evidence.equality` prints and records the figures.
+
+Gradients are compared at the same weights (the federated ones); weights and held-out scores after the last round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import reduce
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from client.training import local_update, scores
+from shared_model.networks import RadNetwork, build
+from shared_model.optimiser import VectorOptimiser, pseudo_gradient
+from shared_model.secure_sum import add_pair_masks, dequantise, dtype, encode
+from shared_model.statistics import Segment
+from shared_model.survival.hazard import day_sums, step_hazard
+from shared_model.weights import from_vector, gradient_vector, to_vector
+from simulations.evidence.made_up import MadeUpPatients, made_up_patients
+from simulations.evidence.record import record
+from site_config.study import Study, StudySite
+
+SITES = (0, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 6, 8)
+HELD_OUT = 40
+SEED = 20261123
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison: what is trained, how, and whether the sums are masked."""
+
+    backbone: str
+    precision: str
+    ring: int
+    masked: bool
+    clip: float = 16.0
+    size: int = 32
+
+    @property
+    def name(self) -> str:
+        """A row's label."""
+        return f"{self.backbone} {self.precision} {f'masked 2^{self.ring}, clip {self.clip:g}' if self.masked else 'clear'}"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Largest relative gradient difference over the compared rounds; weights' and held-out scores' agreement; what clipping meets."""
+
+    gradient_relative: float
+    weights_largest_difference: float
+    held_out_spearman: float
+    held_out_largest_difference: float
+    largest_value_of_a_site: float
+    rounds: int
+    seconds: float
+
+
+CASES = tuple(
+    case
+    for backbone in ("small", "efficientnet-b0")
+    for case in (
+        Case(backbone, "float64", 64, masked=False),
+        Case(backbone, "float32", 32, masked=True),
+        Case(backbone, "float32", 32, masked=True, clip=1.0),
+        Case(backbone, "float32", 64, masked=True),
+    )
+)
+
+
+def study_of(case: Case) -> Study:
+    """The study compared: dropout and flips off, one step a site, Adam 1e-3 at the server."""
+    return Study.model_validate(
+        {
+            "title": "equality",
+            "sites": [StudySite(name=f"site-{i}") for i in range(len(SITES))],
+            "network": {"backbone": case.backbone, "norm": "group", "dropout": {"Rad-D": 0.0}},
+            "training": {
+                "precision": case.precision,
+                "flips": 0.0,
+                "hazard": "fresh",
+                "hazard_resolution": "exact",
+                "server": {"name": "adam", "rate": 1e-3},
+                "batch": 1024,
+                "ring": case.ring,
+                "clip": case.clip,
+            },
+        }
+    )
+
+
+def federated_gradient(network: RadNetwork, sites: Sequence[MadeUpPatients], study: Study, case: Case, number: int) -> tuple[Floats, float]:
+    """Σ over the sites of their updates (D,), masked where the case asks for it, and the largest value of one site."""
+    n_days = int(max(site.event_day.max(initial=0) for site in sites)) + 1
+    sums = [day_sums(scores(network, site, micro_batch=8), site.event_day, site.event, n_days, 0.0) for site in sites]
+    hazard = step_hazard(reduce(lambda one, two: one + two, sums), "efron")
+    updates = [local_update(network, site, hazard, 0.0, study.training, seed_parts=(SEED, number), micro_batch=4).update for site in sites]
+    total = masked_sum(updates, study, number) if case.masked else np.sum(updates, axis=0, dtype=np.float64)
+    return total, max(float(np.abs(update).max()) for update in updates)
+
+
+def masked_sum(updates: Sequence[Floats], study: Study, number: int) -> Floats:
+    """The sum as the coordinator opens it: fixed point, pair masks that cancel, declared clip."""
+    segments = (
+        Segment("update", (updates[0].size,), bound=study.training.clip, ring=study.training.ring, resolution=0.0, clip=True),
+        Segment("clipped", (1,), bound=2.0**20, resolution=1.0),
+    )
+    names = [f"site-{i:02d}" for i in range(len(updates))]
+    total = np.zeros(updates[0].size, dtype=dtype(segments[0]))
+    for name, update in zip(names, updates, strict=True):
+        vectors = encode(segments, {"update": update, "clipped": np.zeros(1)}, len(updates))
+        keys = {peer: np.random.default_rng([number, *sorted(map(hash_of, (name, peer)))]).bytes(32) for peer in names if peer != name}
+        add_pair_masks(vectors, name, keys)
+        total += vectors["update"]
+    return dequantise(segments[0], total, len(updates))
+
+
+def hash_of(name: str) -> int:
+    """A site's number, for its made-up pair keys."""
+    return int(name.rsplit("-", 1)[1])
+
+
+def pooled_gradient(network: RadNetwork, patients: MadeUpPatients) -> Floats:
+    """∂/∂w (D,) of the negative log partial likelihood with Efron's ties, all patients in one graph."""
+    network.zero_grad(set_to_none=True)
+    kind = next(network.parameters()).dtype
+    risk = network(torch.from_numpy(patients.images.slices).to(kind)).double()
+    day, event = torch.from_numpy(patients.event_day), torch.from_numpy(patients.event)
+    loss = torch.zeros((), dtype=torch.float64)
+    for moment in torch.unique(day[event]):
+        at_risk = torch.exp(risk[day >= moment]).sum()
+        dying = risk[(day == moment) & event]
+        shares = torch.arange(len(dying), dtype=torch.float64) / len(dying)
+        loss = loss + torch.log(at_risk - shares * torch.exp(dying).sum()).sum() - dying.sum()
+    loss.backward()  # type: ignore[no-untyped-call]
+    out = gradient_vector(network)
+    network.zero_grad(set_to_none=True)
+    return out
+
+
+def compare(case: Case, rounds: int) -> Figures:
+    """Train both ways from the same weights and compare."""
+    started = time.perf_counter()
+    study = study_of(case)
+    everybody = made_up_patients(sum(SITES), SEED, size=case.size)
+    bounds = np.concatenate([[0], np.cumsum(SITES)])
+    sites = [everybody.part(range(bounds[i], bounds[i + 1])) for i in range(len(SITES))]
+    federated, pooled = build(study, "Rad-D", seed=SEED), build(study, "Rad-D", seed=SEED)
+    server = VectorOptimiser(study.training, to_vector(federated).size)
+    adam = torch.optim.Adam([p for p in pooled.parameters() if p.requires_grad], lr=study.training.server.rate)
+    worst = largest = 0.0
+    for number in range(rounds):
+        total, value = federated_gradient(federated, sites, study, case, number)
+        largest = max(largest, value)
+        if number % 5 == 0 or number == rounds - 1:
+            reference = pooled_gradient(federated, everybody)
+            worst = max(worst, float(np.linalg.norm(total - reference) / np.linalg.norm(reference)))
+        weights = server.step(to_vector(federated), pseudo_gradient(total, sum(SITES), study.training))
+        from_vector(federated, weights)
+        pooled_step(pooled, everybody, adam)
+    return agreement(case, (federated, pooled), (worst, largest), rounds, time.perf_counter() - started)
+
+
+def pooled_step(network: RadNetwork, patients: MadeUpPatients, adam: torch.optim.Optimizer) -> None:
+    """One Adam step on the mean gradient of all patients."""
+    gradient, first = torch.from_numpy(pooled_gradient(network, patients) / len(patients.keys)), 0
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            parameter.grad = gradient[first : first + parameter.numel()].reshape(parameter.shape).to(parameter.dtype)
+        first += parameter.numel()
+    adam.step()
+
+
+def agreement(case: Case, networks: tuple[RadNetwork, RadNetwork], found: tuple[float, float], rounds: int, seconds: float) -> Figures:
+    """Weights and scores of held-out patients, compared."""
+    from scipy.stats import spearmanr
+
+    federated, pooled = networks
+    held_out = made_up_patients(HELD_OUT, SEED + 1, size=case.size)
+    one, two = scores(federated, held_out, micro_batch=8), scores(pooled, held_out, micro_batch=8)
+    return Figures(
+        gradient_relative=found[0],
+        weights_largest_difference=float(np.abs(to_vector(federated).astype(np.float64) - to_vector(pooled)).max()),
+        held_out_spearman=float(spearmanr(one, two).statistic),
+        held_out_largest_difference=float(np.abs(one - two).max()),
+        largest_value_of_a_site=found[1],
+        rounds=rounds,
+        seconds=round(seconds, 1),
+    )
+
+
+def main() -> None:
+    """Print one row a case and record them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--backbone", choices=("small", "efficientnet-b0"))
+    parser.add_argument("--no-record", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"{len(SITES)} sites of {SITES} patients, {options.rounds} rounds")
+    print(f"{'case':42} {'gradient, relative':>20} {'weights, largest':>18} {'Spearman':>10} {'site max':>9} {'seconds':>8}")
+    found: dict[str, object] = {}
+    for case in CASES:
+        if options.backbone in (None, case.backbone):
+            row = compare(case, options.rounds)
+            found[case.name] = asdict(row)
+            print(
+                f"{case.name:42} {row.gradient_relative:20.2e} {row.weights_largest_difference:18.2e} "
+                f"{row.held_out_spearman:10.6f} {row.largest_value_of_a_site:9.3f} {row.seconds:8.1f}",
+                flush=True,
+            )
+    if not options.no_record:
+        covers = ["client/training.py", "client/training_data.py", "shared_model/networks.py", "shared_model/networks_backbones.py"]
+        covers += [
+            "shared_model/weights.py",
+            "shared_model/optimiser.py",
+            "shared_model/survival/hazard.py",
+            "shared_model/survival/loss.py",
+        ]
+        figures = {"sites": list(SITES), "held_out": HELD_OUT, "cases": found}
+        record("equality", covers=covers, figures=figures, seeds=[SEED], command="python -m simulations.evidence.equality")
+
+
+if __name__ == "__main__":
+    main()
