@@ -61,7 +61,7 @@ def contributions(bench: Bench, p: asked.Contributions, arrays: Arrays) -> Value
     n = len(p.score_cuts) + 1
 
     def by_bin(values: Floats) -> Floats:
-        return np.bincount(bins, weights=values, minlength=n)
+        return np.asarray(np.bincount(bins, weights=values, minlength=n), dtype=np.float64)
 
     return {
         "score": by_bin(radiology + clinical),

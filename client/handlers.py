@@ -7,10 +7,11 @@ codes that could depend on a patient's data all leave as one, SITE_CANNOT_RELEAS
 from __future__ import annotations
 
 import logging
+import secrets
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from shared_model.protocol import (
 from shared_model.statistics import Parameters, Statistic
 from site_config.catalogue import federation, identity, privacy
 from site_config.identity import SiteIdentity
-from site_config.journal import Journal
+from site_config.journal import Journal, local_time
 from site_config.problems import Kind, Problem
 from site_config.site import SiteConfig
 from site_config.study import StudyLock
@@ -69,15 +70,16 @@ class Agent:
     """One hospital's side of every study it is in. Lives as long as the client process; its door holds the masks' secrets."""
 
     def __init__(
-        self, site: SiteConfig, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), entropy: Callable[[int], bytes] | None = None
+        self,
+        site: SiteConfig,
+        *,
+        now: Callable[[], datetime] = local_time,
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self.site = site
         self.identity = SiteIdentity.load(site.state, site.site)
-        self.journal = Journal(site.state / "journal.jsonl")
-        self._now = now
-        self.door = Door(
-            site.site, self.identity.signing_key, site.policy, self.journal, clock=now, **({"entropy": entropy} if entropy else {})
-        )
+        self.journal = Journal(site.state / "journal.jsonl", durable=not site.policy.simulated_patients)
+        self.door = Door(site.site, self.identity.signing_key, site.policy, self.journal, clock=now, entropy=entropy)
         self._locks: dict[str, StudyLock] = {}
         self._benches: dict[str, Any] = {}
         self._states: OrderedDict[str, dict[str, NDArray[Any]]] = OrderedDict()
