@@ -73,7 +73,7 @@ def prepare_patient(scans: tuple[Scan, ...], study: Study, segmenter: Segmenter)
         except Problem as problem:
             if problem.kind.exit in (Exit.CONFIGURATION, Exit.REFUSED):
                 raise
-            findings.append(problem)
+            findings += [problem, *problem.others]
             continue
         views += found
         findings += remarks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from client.intake.dicom_read import read_folder
 from client.intake.nifti import is_nifti, read_ct
 from client.intake.volume import Volume
 from site_config.catalogue import scans as catalogue
@@ -13,10 +14,11 @@ from site_config.problems import Problem
 def read_scan(scan: Scan, role: str) -> tuple[Volume, list[Problem]]:
     """The volume a row names, and remarks on it. Raises problems 3xx (content) or 9xx (access)."""
     try:
-        folder = scan.path.is_dir()
         scan.path.stat()
     except OSError as error:
         raise access_problem(error, role) from None
-    if is_nifti(scan.path) and not folder:
+    if scan.path.is_dir():
+        return read_folder(scan, role)
+    if is_nifti(scan.path):
         return read_ct(scan.path, role), []
-    raise catalogue.NOT_AN_IMAGE.problem(f"{role} is neither a NIfTI file nor a folder", where=role)
+    raise catalogue.NOT_AN_IMAGE.problem(f"{role} is neither a NIfTI file nor a folder of DICOM files", where=role)
