@@ -153,7 +153,7 @@ def _node(event: Any, line: int) -> Node:
         return Node(line, items={})
     if isinstance(event, yaml.SequenceStartEvent):
         return Node(line, items=[])
-    return Node(line, value=_scalar(event.value) if event.implicit[0] and event.style is None else event.value)
+    return Node(line, value=_scalar(event.value) if event.implicit[0] and not event.style else event.value)
 
 
 def _scalar(text: str) -> Any:
