@@ -73,7 +73,6 @@ CASES = tuple(
     for case in (
         Case(backbone, "float64", 64, masked=False),
         Case(backbone, "float32", 32, masked=True),
-        Case(backbone, "float32", 32, masked=True, clip=1.0),
         Case(backbone, "float32", 64, masked=True),
     )
 )
@@ -106,7 +105,7 @@ def federated_gradient(network: RadNetwork, sites: Sequence[MadeUpPatients], stu
     sums = [day_sums(scores(network, site, micro_batch=8), site.event_day, site.event, n_days, 0.0) for site in sites]
     hazard = step_hazard(reduce(lambda one, two: one + two, sums), "efron")
     updates = [local_update(network, site, hazard, 0.0, study.training, seed_parts=(SEED, number), micro_batch=4).update for site in sites]
-    total = masked_sum(updates, study, number) if case.masked else np.sum(updates, axis=0, dtype=np.float64)
+    total = masked_sum(updates, study, number) if case.masked else np.asarray(np.sum(updates, axis=0), dtype=np.float64)
     return total, max(float(np.abs(update).max()) for update in updates)
 
 
