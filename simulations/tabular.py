@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -115,7 +117,7 @@ def rows_of(table: Table, site: str, time: str, event: str, design: Covariates, 
     return Rows(tuple(sites), design.names, tuple(strata_labels), groups, dropped, tuple(findings))
 
 
-Sum = TypeVar("Sum", cox.Moments, cox.TotalsStart, cox.TotalsRound, cox.TotalsEnd)
+Sum = TypeVar("Sum")
 
 
 class TableOpener:
@@ -133,10 +135,8 @@ class TableOpener:
         return distinct, local
 
     def _total(self, of: Callable[[SiteRows], Sum]) -> Sum:
-        first, *rest = (of(site) for site in self.rows.sites)
-        for more in rest:
-            first = first + more
-        return first
+        total: Sum = reduce(add, [of(site) for site in self.rows.sites])
+        return total
 
     def moments(self, origin: Floats) -> cox.Moments:
         """Sum of `site_moments`."""
