@@ -10,7 +10,7 @@ import os
 import threading
 from pathlib import Path
 
-from flwr.app import Context, Message
+from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from client.flower import Handle, answer
@@ -42,8 +42,11 @@ def forget_agents() -> None:
 
 
 def home_of(context: Context) -> Path:
-    """The home folder this node works for."""
+    """The home folder this node works for; Flower's simulation numbers its nodes, and the variable then lists their homes."""
     home = context.node_config.get("home") or os.environ.get(HOME_VARIABLE)
+    partition = context.node_config.get("partition-id")
+    if home and partition is not None and os.pathsep in str(home):
+        home = str(home).split(os.pathsep)[int(partition)]
     if not home:
         raise identity.IDENTITY_MISSING.problem(f"Neither the node's configuration nor {HOME_VARIABLE} names a home folder")
     return Path(str(home))
@@ -53,3 +56,11 @@ def home_of(context: Context) -> Path:
 def handle(message: Message, context: Context) -> Message:
     """Answer one message; the agent turns every fault into a code."""
     return answer(message, agent_of(home_of(context)))
+
+
+@app.query("site")  # type: ignore[untyped-decorator]
+def say_site(message: Message, context: Context) -> Message:
+    """Which site this node stands for: asked in simulations, where nodes have no registered keys."""
+    from site_config.documents import load_site
+
+    return Message(RecordDict({"who": ConfigRecord({"site": load_site(home_of(context) / "site.yaml").site})}), reply_to=message)

@@ -16,6 +16,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from server import certificates
+from site_config.catalogue import federation
 from site_config.catalogue import identity as problems
 from site_config.files import read_limited, write_atomic
 from site_config.identity import (
@@ -27,8 +28,9 @@ from site_config.identity import (
     read_request,
     same_fingerprint,
     sign_kit,
+    verify_lock,
 )
-from site_config.study import Role, RosterEntry, SiteName, Strict
+from site_config.study import Role, RosterEntry, SignedLock, SiteName, Strict, StudyLock
 
 REGISTER_LIMIT = 8 << 20
 
@@ -105,6 +107,23 @@ def renew_certificates(home: Path, address: str, now: dt.datetime | None = None)
     moment = now or utc()
     certificates.issue(home / "tls", "gateway", (host_of(address), "localhost", "127.0.0.1"), moment)
     certificates.issue(home / "tls", "superlink", ("127.0.0.1", "localhost"), moment)
+
+
+def readdress(home: Path, address: str, *, listen: str = "", superlink_port: int | None = None) -> Register:
+    """Give the gateway another address, with certificates for it and new kits for everybody; keys and register stay."""
+    register = load(home)
+    changed = register.model_copy(
+        update={
+            "address": address,
+            "listen": listen or f"0.0.0.0:{address.rpartition(':')[2]}",
+            "superlink_port": superlink_port or register.superlink_port,
+        }
+    )
+    save(home, changed)
+    renew_certificates(home, address)
+    for name in changed.active():
+        kit(home, name)
+    return changed
 
 
 def load(home: Path) -> Register:
@@ -190,6 +209,33 @@ def set_node_ids(home: Path, node_ids: dict[str, int]) -> Register:
     if changed != register:
         save(home, changed)
     return changed
+
+
+def publish(home: Path, signed: bytes) -> StudyLock:
+    """Put a signed lock where `run` finds it; FH-410 or FH-412 unless this coordinator signed it, FH-411 for keys that changed."""
+    try:
+        found = SignedLock.model_validate_json(signed)
+    except ValidationError:
+        raise problems.LOCK_SIGNATURE.problem("The file is not a signed lock") from None
+    lock = verify_lock(found, CoordinatorIdentity.load(home).public_key)
+    register = load(home)
+    for entry in lock.roster:
+        if active_site(register, entry.name).entry(entry.role) != entry:
+            raise problems.LOCK_ROSTER.problem(f"{entry.name} is enrolled with other keys than the lock names")
+    folder = private_folder(private_folder(home / "studies") / lock.study_id)
+    if not (folder / "lock.json").exists():
+        write_atomic(folder / "lock.json", found.model_dump_json().encode() + b"\n", 0o600)
+    return lock
+
+
+def find_study(home: Path, prefix: str) -> str:
+    """The id of the one published study that starts with `prefix` (at least 6 digits); FH-718."""
+    folder = home / "studies"
+    found = [path.parent.name for path in folder.glob("*/lock.json")] if folder.is_dir() else []
+    chosen = [name for name in found if len(prefix) >= 6 and name.startswith(prefix.lower())]
+    if len(chosen) != 1:
+        raise federation.STUDY_MISSING.problem(f"{len(chosen)} published studies have an id that starts with {prefix[:12]!r}")
+    return chosen[0]
 
 
 def roster(home: Path, roles: dict[str, Role]) -> tuple[RosterEntry, ...]:

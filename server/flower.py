@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -35,12 +36,13 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.grid import HttpGrid, http_grid
 
-from server.enrol import Enrolled
+from server.enrol import Enrolled, load
 from server.transport import Exchange, Failure
 from shared_model.protocol import Message
 from shared_model.wire import Packed, WireError, pack, unpack
 from site_config.bundle_file import app_bundle
 from site_config.catalogue import federation
+from site_config.files import read_limited
 
 MESSAGE_TYPE = "query.fedhcc"
 HEADER, LARGE = "fedhcc", "arrays"
@@ -211,6 +213,12 @@ class SuperLinkAddress:
         )
 
 
+def link_of(home: Path) -> SuperLinkAddress:
+    """The private SuperLink of a coordinator's home."""
+    ca = read_limited(home / "tls" / "ca.pem", 1 << 16)
+    return SuperLinkAddress(f"127.0.0.1:{load(home).superlink_port}", ca, str(home / "identity" / "runtime.secret"))
+
+
 def _retries() -> RetryInvoker:
     """Retry while the SuperLink restarts, then give up; Flower's own never gives up and kills the process on a refusal."""
     transient = {502, 503, 504}
@@ -229,8 +237,6 @@ def _retries() -> RetryInvoker:
 
 def register_nodes(link: SuperLinkAddress, sites: Iterable[Enrolled]) -> dict[str, int]:
     """Register every site's node key that is not registered yet; the node ids by site name."""
-    from cryptography.hazmat.primitives import serialization
-
     client = link.control()
     try:
         known = {
@@ -240,12 +246,33 @@ def register_nodes(link: SuperLinkAddress, sites: Iterable[Enrolled]) -> dict[st
         }
         found: dict[str, int] = {}
         for site in sites:
-            public = serialization.load_ssh_public_key(site.node_key.encode())
-            pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+            pem = _pem(site)
             if pem not in known:
                 known[pem] = int(client.RegisterNode(RegisterNodeRequest(public_key=pem, name=site.name)).node_id)
             found[site.name] = known[pem]
         return found
+    finally:
+        client.close()
+
+
+def _pem(site: Enrolled) -> bytes:
+    """A site's node key as Flower keeps it."""
+    from cryptography.hazmat.primitives import serialization
+
+    public = serialization.load_ssh_public_key(site.node_key.encode())
+    return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def unregister_strangers(link: SuperLinkAddress, sites: Iterable[Enrolled]) -> int:
+    """Strike every registered node that is none of these sites' (revoked while the SuperLink was down); how many."""
+    wanted = {_pem(site) for site in sites}
+    client = link.control()
+    try:
+        nodes = client.ListNodes(ListNodesRequest()).nodes_info
+        strangers = [int(node.node_id) for node in nodes if not node.unregistered_at and bytes(node.public_key) not in wanted]
+        for node_id in strangers:
+            client.UnregisterNode(UnregisterNodeRequest(node_id=node_id))
+        return len(strangers)
     finally:
         client.close()
 

@@ -14,12 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from client.control import ControlClient
+from client.enrol import join
 from server import enrol
-from server.flower import FlowerTransport, SuperLinkAddress, attach, register_nodes
-from server.gateway import Gateway, environment
+from server.flower import FlowerTransport, attach, link_of, register_nodes
+from server.gateway import Gateway, environment, listening
 from site_config.catalogue import federation
+from site_config.documents import load_site
 from site_config.files import read_limited
-from site_config.identity import private_folder
+from site_config.identity import MAX_DOCUMENT, private_folder
 from site_config.problems import Problem
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -44,13 +46,6 @@ def loopback_address() -> tuple[str, int]:
     return f"127.0.0.1:{gateway}", superlink
 
 
-def link_of(home: Path) -> SuperLinkAddress:
-    """The private SuperLink of a coordinator's home."""
-    register = enrol.load(home)
-    ca = read_limited(home / "tls" / "ca.pem", 1 << 16)
-    return SuperLinkAddress(f"127.0.0.1:{register.superlink_port}", ca, str(home / "identity" / "runtime.secret"))
-
-
 def site_command(home: Path) -> list[str]:
     """How a site is started."""
     return [sys.executable, "-m", "client.cli", "run", "--home", str(home)]
@@ -63,24 +58,30 @@ class SiteProcess:
         self.name = name
         self.home = home
         self._command = list(command or site_command(home))
+        self.state = load_site(home / "site.yaml").state
         self._extra = {**ONE_THREAD, **(extra or {})}
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def log(self) -> Path:
         """Where the process writes."""
-        return private_folder(private_folder(self.home / "state") / "logs") / "process.log"
+        return private_folder(private_folder(self.state) / "logs") / "process.log"
 
     def start(self) -> None:
         """Start the program."""
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(  # noqa: S603
-                self._command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment(self._extra), start_new_session=True
+                self._command,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environment(self._extra),
+                start_new_session=True,
             )
 
     def registered(self) -> bool:
         """Whether the program says that it is registered with the coordinator."""
-        client = ControlClient(self.home / "state")
+        client = ControlClient(self.state)
         try:
             return client.call("Status").connection == "registered"
         except Problem:
@@ -121,7 +122,9 @@ class Loopback:
         self._transports: list[FlowerTransport] = []
 
     def start(self) -> None:
-        """Start everything and wait until every site is registered."""
+        """Start everything and wait until every site is registered. Where its ports are taken, the federation moves to free ones."""
+        if listening(self.gateway.superlink.port) or listening(self.gateway.nginx.port):
+            self.move()
         self.gateway.start()
         try:
             self.register()
@@ -131,6 +134,14 @@ class Loopback:
         except BaseException:
             self.stop()
             raise
+
+    def move(self) -> None:
+        """Another address for the gateway and a new kit for every site, as `fedhcc-coordinator renew` does it."""
+        address, superlink = loopback_address()
+        enrol.readdress(self.coordinator, address, listen=address, superlink_port=superlink)
+        for name, site in self.sites.items():
+            join(site.state, read_limited(self.coordinator / "kits" / f"{name}.kit.json", MAX_DOCUMENT))
+        self.gateway = Gateway(self.coordinator)
 
     def register(self) -> None:
         """Register the enrolled sites' keys with the SuperLink."""
@@ -146,7 +157,9 @@ class Loopback:
             for name in list(waiting):
                 process = self.sites[name].process
                 if process is not None and process.poll() is not None:
-                    raise federation.ENGINE_FAILED.problem(f"Site {name} ended with status {process.returncode}", where="state/logs/process.log")
+                    raise federation.ENGINE_FAILED.problem(
+                        f"Site {name} ended with status {process.returncode}", where="state/logs/process.log"
+                    )
                 if self.sites[name].registered():
                     waiting.discard(name)
             if waiting and time.monotonic() > end:

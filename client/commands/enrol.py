@@ -1,0 +1,95 @@
+"""`fedhcc-site init` and `join`: two exchanges with the coordinator, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from site_config.console import Json, note, show
+
+Home = Annotated[
+    Path,
+    typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder with site.yaml.", file_okay=False),
+]
+TEMPLATE = """# The hospital's own configuration. `fedhcc-site config show` lists every field with its meaning.
+site: {name}
+paths:
+  cohort: cohort.csv
+  scans: scans.csv
+  images: images
+  state: state
+"""
+
+
+def state_of(home: Path) -> Path:
+    """The state folder that site.yaml names."""
+    from site_config.documents import load_site
+
+    return load_site(home / "site.yaml").state
+
+
+def init(
+    name: Annotated[str, typer.Option("--name", help="Short name of the hospital: small letters, digits, hyphens.")],
+    home: Home = Path(),
+    json: Json = False,
+) -> None:
+    """Make this hospital's keys and the enrolment request to send to the coordinator."""
+    from client import enrol
+    from site_config.documents import load_site, parse_site
+    from site_config.files import make_folder, write_atomic
+    from site_config.identity import fingerprint, spoken
+    from site_config.version import software
+
+    make_folder(home)
+    document = home / "site.yaml"
+    if not document.exists():
+        text = TEMPLATE.format(name=name).encode()
+        parse_site(text, "site.yaml", home)
+        write_atomic(document, text, 0o644)
+    site = load_site(document)
+    identity = enrol.init(site.state, name)
+    request, path = enrol.write_request(identity, home, software())
+    digest = fingerprint(request.signing_key)
+    show(
+        {"site": name, "request": str(path), "fingerprint": digest},
+        f"Keys made; they stay in this folder.\nSend {path.name} to the coordinator"
+        f" and read out this fingerprint by telephone:\n\n  {spoken(digest)}\n",
+    )
+    note("Next: fedhcc-site join KIT, with the kit the coordinator sends back.")
+
+
+def join(
+    kit: Annotated[Path, typer.Argument(help="The kit that the coordinator sent, NAME.kit.json.")],
+    fingerprint: Annotated[str | None, typer.Option("--fingerprint", help="What the coordinator read out; at least 16 digits.")] = None,
+    home: Home = Path(),
+    json: Json = False,
+) -> None:
+    """Join with the coordinator's kit: its address, its certificate authority and its key."""
+    from client import enrol
+    from site_config.files import read_limited
+    from site_config.identity import MAX_DOCUMENT, spoken
+    from site_config.identity import fingerprint as fingerprint_of
+
+    found = enrol.join(state_of(home), read_limited(kit, MAX_DOCUMENT, "the kit"), fingerprint)
+    digest = fingerprint_of(found.coordinator_key)
+    show(
+        {
+            "site": found.site,
+            "coordinator": found.title,
+            "address": found.address,
+            "fingerprint": digest,
+            "compared": fingerprint is not None,
+        },
+        f"Joined {found.title} at {found.address} as {found.site}.\nThe coordinator's fingerprint is\n\n  {spoken(digest)}\n",
+    )
+    if fingerprint is None:
+        note("Compare it by telephone before the first study; or join again with --fingerprint.")
+    note("Next: fedhcc-site run")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(init)
+    app.command()(join)

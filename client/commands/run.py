@@ -1,0 +1,35 @@
+"""`fedhcc-site run`: connect and answer until stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from client.commands.enrol import Home
+from site_config.console import Json, note
+
+
+def run(home: Home = Path(), json: Json = False) -> None:
+    """Run the hospital's program: it connects outwards, answers approved studies, and stops at Ctrl-C."""
+    import os
+    import signal
+
+    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+    os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+    from client.runner import SiteProgram, log_to_file
+    from site_config.documents import load_site
+
+    site = load_site(home / "site.yaml")
+    log_to_file(site.state, site.logging.level, site.logging.keep_megabytes)
+    program = SiteProgram(site)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: program.stop())
+    note(f"{site.site} connects to {program.kit.address}; look at it with: fedhcc-site status")
+    program.run()
+    note("stopped")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(run)

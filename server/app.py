@@ -1,0 +1,54 @@
+"""The Flower ServerApp: runs a published study over the Grid it is given.
+
+`fedhcc-coordinator run` holds the server task in its own process and needs no ServerApp; this one serves `flwr run` and
+Flower's simulation engine, where nodes have no registered keys and say themselves which site they stand for. Home and
+study come from the run's configuration (`home`, `study`) or the environment (`FEDHCC_HOME`, `FEDHCC_STUDY`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from flwr.app import ConfigRecord, Context, Message, RecordDict
+from flwr.serverapp import ServerApp
+from flwr.serverapp.grid import Grid
+
+from server import enrol
+from server.flower import FlowerTransport
+from site_config.catalogue import federation
+
+WHO = "query.site"
+NODES_S = 120.0
+
+app = ServerApp()
+
+
+def sites_of(grid: Grid, expected: int, limit_s: float = NODES_S) -> dict[str, int]:
+    """Node ids by the site each node says it stands for; waits until `expected` nodes are there."""
+    end = time.monotonic() + limit_s
+    nodes = list(grid.get_node_ids())
+    while len(nodes) < expected and time.monotonic() < end:
+        time.sleep(0.2)
+        nodes = list(grid.get_node_ids())
+    questions = [Message(RecordDict({"who": ConfigRecord({})}), node, WHO) for node in nodes]
+    found: dict[str, int] = {}
+    for reply in grid.send_and_receive(questions, timeout=limit_s):
+        if not reply.has_error():
+            found[str(reply.content["who"]["site"])] = reply.metadata.src_node_id
+    return found
+
+
+@app.main()  # type: ignore[untyped-decorator]
+def main(grid: Grid, context: Context) -> None:
+    """Run the study; its result is written to the coordinator's home."""
+    from server.study_run import run_study
+
+    home = context.run_config.get("home") or os.environ.get("FEDHCC_HOME")
+    study = context.run_config.get("study") or os.environ.get("FEDHCC_STUDY")
+    if not (home and study):
+        raise federation.STUDY_MISSING.problem("Neither the run's configuration nor the environment names a home and a study")
+    folder = Path(str(home))
+    nodes = sites_of(grid, len(enrol.load(folder).active()))
+    run_study(folder, enrol.find_study(folder, str(study)), FlowerTransport(lambda: grid, nodes))

@@ -1,0 +1,149 @@
+"""`fedhcc-coordinator init`, `approve`, `revoke`, `renew` and `list`: which hospitals take part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from site_config.console import Json, note, show, table
+
+Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The coordinator's folder.", file_okay=False)]
+ReadOut = Annotated[str | None, typer.Option("--fingerprint", help="What the hospital read out; at least 16 digits.")]
+RoleName = Annotated[str | None, typer.Option("--role", help="development or evaluation; left out, each study decides.")]
+
+
+def _role(role: str | None) -> Literal["development", "evaluation"] | None:
+    if role is None:
+        return None
+    if role == "development":
+        return "development"
+    if role == "evaluation":
+        return "evaluation"
+    raise typer.BadParameter("development or evaluation", param_hint="--role")
+
+
+def init(
+    address: Annotated[str, typer.Option("--address", help="Where hospitals reach the gateway, HOST:PORT.")],
+    title: Annotated[str, typer.Option("--title", help="The trial office's name, shown to hospitals.")],
+    home: Home = Path(),
+    listen: Annotated[str, typer.Option("--listen", help="What the gateway binds, ADDRESS:PORT; left out, every interface.")] = "",
+    superlink_port: Annotated[int, typer.Option("--superlink-port", min=1, max=65535, help="Private port on loopback.")] = 8000,
+    json: Json = False,
+) -> None:
+    """Make the coordinator's key, its certificate authority and an empty register."""
+    from server import enrol
+    from site_config.files import make_folder
+    from site_config.identity import spoken
+
+    make_folder(home)
+    identity = enrol.init(home, title, address, listen=listen, superlink_port=superlink_port)
+    show(
+        {"title": title, "address": address, "fingerprint": identity.fingerprint},
+        f"Made. Hospitals compare this fingerprint by telephone:\n\n  {spoken(identity.fingerprint)}\n",
+    )
+    note("Next: fedhcc-coordinator approve NAME.request.json")
+
+
+def _approve(home: Path, request: Path, role: str | None, fingerprint: str | None, replace: bool) -> None:
+    from server import enrol
+    from site_config.files import read_limited
+    from site_config.identity import MAX_DOCUMENT, spoken
+    from site_config.identity import fingerprint as fingerprint_of
+
+    kit = enrol.approve(home, read_limited(request, MAX_DOCUMENT, "the request"), _role(role), fingerprint, replace=replace)
+    path = home / "kits" / f"{kit.site}.kit.json"
+    digest = fingerprint_of(kit.signing_key)
+    _register_running(home)
+    show(
+        {"site": kit.site, "kit": str(path), "fingerprint": digest, "compared": fingerprint is not None},
+        f"Approved {kit.site}. Send it {path.name}.\nIts fingerprint is\n\n  {spoken(digest)}\n",
+    )
+    if fingerprint is None:
+        note("Compare it by telephone before the first study; or approve again with --fingerprint.")
+
+
+def _register_running(home: Path) -> None:
+    """Register new keys at once where the SuperLink runs; otherwise `run` and `serve` do it when they start."""
+    from server import enrol
+    from server.gateway import listening
+
+    register = enrol.load(home)
+    if listening(register.superlink_port):
+        from server.flower import link_of, register_nodes
+
+        enrol.set_node_ids(home, register_nodes(link_of(home), register.active().values()))
+
+
+def approve(
+    request: Annotated[Path, typer.Argument(help="The hospital's NAME.request.json.")],
+    home: Home = Path(),
+    role: RoleName = None,
+    fingerprint: ReadOut = None,
+    json: Json = False,
+) -> None:
+    """Check a hospital's request, enrol it and write its kit."""
+    _approve(home, request, role, fingerprint, replace=False)
+
+
+def revoke(site: Annotated[str, typer.Argument(help="The hospital's name.")], home: Home = Path(), json: Json = False) -> None:
+    """Strike a hospital: its key is refused from now on, and no new lock can name it."""
+    from server import enrol
+    from server.gateway import listening
+
+    gone = enrol.revoke(home, site)
+    unregistered = False
+    if gone.node_id and listening(enrol.load(home).superlink_port):
+        from server.flower import link_of, unregister_node
+
+        unregister_node(link_of(home), gone.node_id)
+        unregistered = True
+    show({"site": site, "unregistered": unregistered}, f"Revoked {site}.")
+    if not unregistered:
+        note("The SuperLink does not run; the key is struck from it when it starts.")
+
+
+def renew(
+    site: Annotated[
+        str | None, typer.Argument(help="A hospital whose kit is issued again; left out, the server certificates are renewed.")
+    ] = None,
+    request: Annotated[Path | None, typer.Option("--request", help="A new request: the hospital made new keys.")] = None,
+    address: Annotated[str | None, typer.Option("--address", help="A new HOST:PORT for hospitals.")] = None,
+    home: Home = Path(),
+    fingerprint: ReadOut = None,
+    json: Json = False,
+) -> None:
+    """Renew the server certificates (kits stay valid), or one hospital's kit or keys."""
+    from server import enrol
+
+    if address is not None:
+        enrol.readdress(home, address)
+    if site is None:
+        enrol.renew_certificates(home, enrol.load(home).address)
+        show({"renewed": ["gateway", "superlink"]}, "Server certificates renewed; they are used from the next start.")
+        return
+    if request is not None:
+        role = enrol.active_site(enrol.load(home), site).role
+        _approve(home, request, role, fingerprint, replace=True)
+        return
+    enrol.kit(home, site)
+    show({"kit": f"kits/{site}.kit.json"}, f"Issued kits/{site}.kit.json again.")
+
+
+def list_sites(home: Home = Path(), json: Json = False) -> None:
+    """Every hospital ever approved."""
+    from server import enrol
+    from site_config.identity import spoken
+
+    register = enrol.load(home)
+    rows = [(s.name, s.role or "by study", s.status, spoken(s.fingerprint)[:39], s.approved[:10]) for s in register.sites]
+    shown = [{**site.model_dump(), "fingerprint": site.fingerprint} for site in register.sites]
+    show(shown, table(register.title, ("hospital", "role", "status", "fingerprint (first 32 digits)", "approved"), rows))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (init, approve, revoke, renew):
+        app.command()(command)
+    app.command("list")(list_sites)

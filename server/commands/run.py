@@ -1,0 +1,205 @@
+"""`fedhcc-coordinator serve`, `run`, `resume`, `stop` and `status`: a study from admission to report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from server.commands.enrol import Home
+from site_config.console import Json, note, show, table
+
+if TYPE_CHECKING:
+    from server.flower import FlowerTransport
+    from server.phases.study import Event
+
+Study = Annotated[str, typer.Argument(help="The study's id, or its first 6 or more digits.")]
+Canary = Annotated[bool, typer.Option("--canary", help="Only admission and one round: the cheapest proof that everything works.")]
+
+
+def _quiet() -> None:
+    import os
+
+    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+    os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+
+
+@contextmanager
+def _link(home: Path) -> Iterator[None]:
+    """The SuperLink and the gateway: those that run (`serve`), or our own for as long as the study runs."""
+    from server import enrol
+    from server.gateway import Gateway, listening
+
+    if listening(enrol.load(home).superlink_port):
+        yield
+        return
+    with Gateway(home):
+        yield
+
+
+def _register(home: Path) -> dict[str, int]:
+    from server import enrol
+    from server.flower import link_of, register_nodes, unregister_strangers
+
+    link, active = link_of(home), enrol.load(home).active()
+    nodes = register_nodes(link, active.values())
+    unregister_strangers(link, active.values())
+    enrol.set_node_ids(home, nodes)
+    return nodes
+
+
+def serve(home: Home = Path(), json: Json = False) -> None:
+    """Run the SuperLink and the gateway until Ctrl-C, so that hospitals stay connected between studies."""
+    import signal
+    import threading
+
+    _quiet()
+    from server.gateway import Gateway
+
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    with Gateway(home) as gateway:
+        _register(home)
+        note(f"hospitals reach {gateway.register.address}")
+        while not over.wait(1.0):
+            gateway.check()
+    note("stopped")
+
+
+def _teller() -> tuple[list[str], object]:
+    lines: list[str] = []
+
+    def tell(event: Event) -> None:
+        line = f"{event.phase} {event.done}/{event.total} {event.text}"
+        if not lines or lines[-1] != line:
+            lines.append(line)
+            note(line)
+
+    return lines, tell
+
+
+def _run(home: Path, study: str, canary: bool, wait_s: float) -> None:
+    import signal
+    import threading
+    import time
+
+    _quiet()
+    from server import enrol, watch
+    from server.ask import Effects
+    from server.flower import FlowerTransport, attach, link_of
+    from server.study_run import run_study
+    from site_config.problems import Problem
+
+    study_id = enrol.find_study(home, study)
+    watch.clear_stop(home, study_id)
+    watch.note_end(home, study_id, "")
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    effects = Effects(time.monotonic, time.sleep, lambda: over.is_set() or watch.stop_asked(home, study_id))
+    _, tell = _teller()
+    with _link(home):
+        nodes = _register(home)
+        link = link_of(home)
+        transport = FlowerTransport(lambda: attach(link), nodes)
+        try:
+            _wait_online(transport, wait_s)
+            result = run_study(home, study_id, transport, effects=effects, tell=tell, canary=canary)  # type: ignore[arg-type]
+        except Problem as problem:
+            watch.note_end(home, study_id, problem.code)
+            raise
+        finally:
+            transport.close()
+    report = None if canary else _report(home, study_id)
+    show(
+        {"study": study_id, "label": result.label, "canary": canary, "report": str(report) if report else None},
+        f"{'Canary passed' if canary else result.label}: {result.title}" + (f"\n{report}" if report else ""),
+    )
+
+
+def _wait_online(transport: FlowerTransport, limit_s: float) -> None:
+    """Give connected programs a moment to be seen; who is missing is the study's business."""
+    import time
+
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end and not all(transport.sites().values()):
+        time.sleep(0.5)
+
+
+def _report(home: Path, study_id: str) -> Path:
+    from server import watch
+    from server.report import build
+    from server.results import StudyResult
+    from site_config.files import read_limited
+
+    folder = watch.folder_of(home, study_id)
+    result = StudyResult.model_validate_json(read_limited(folder / "result.json", watch.RESULT_LIMIT))
+    return build(result, folder)
+
+
+Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for hospitals to connect before asking.")]
+
+
+def run(study: Study, home: Home = Path(), canary: Canary = False, wait: Wait = 60.0, json: Json = False) -> None:
+    """Run a published study, or go on with it; ends COMPLETE, or STALLED with who is missing."""
+    _run(home, study, canary, wait)
+
+
+def resume(study: Study, home: Home = Path(), wait: Wait = 60.0, json: Json = False) -> None:
+    """Go on with a study that was stopped, stalled or interrupted, from its last finished round."""
+    _run(home, study, False, wait)
+
+
+def stop(study: Study, home: Home = Path(), json: Json = False) -> None:
+    """Ask a running study to end after the present round; `resume` goes on."""
+    from server import enrol, watch
+
+    study_id = enrol.find_study(home, study)
+    watch.ask_stop(home, study_id)
+    show({"study": study_id, "stop": "asked"}, f"Asked {study_id[:12]} to stop.")
+
+
+def status(home: Home = Path(), json: Json = False) -> None:
+    """Every published study and where it stands; every hospital and whether it is connected."""
+    from server import enrol, watch
+    from server.gateway import listening
+
+    _quiet()
+    register = enrol.load(home)
+    online: set[int] | None = None
+    if listening(register.superlink_port):
+        from server.flower import link_of, online_nodes
+
+        online = online_nodes(link_of(home))
+    sites = [{"site": s.name, "connected": None if online is None else s.node_id in online} for s in register.active().values()]
+    studies = watch.statuses(home)
+    words = {None: "SuperLink does not run", True: "connected", False: "NOT connected"}
+    rows = [(s.study[:12], s.title, s.sites, s.state, s.last, ", ".join(s.missing or ())) for s in studies]
+
+    def draw(console: object) -> None:
+        console.print(table("Studies", ("id", "title", "sites", "state", "last", "missing"), rows))  # type: ignore[attr-defined]
+        console.print(table("Hospitals", ("hospital", "connection"), [(s["site"], words[s["connected"]]) for s in sites]))  # type: ignore[attr-defined,index]
+
+    show({"studies": studies, "sites": sites}, draw)
+
+
+def publish(
+    lock: Annotated[Path, typer.Argument(help="The signed lock that `study lock` wrote.")], home: Home = Path(), json: Json = False
+) -> None:
+    """Publish a signed lock, so that `run` finds it; hospitals are offered it at admission, or get the file."""
+    from server import enrol
+    from site_config.files import read_limited
+
+    found = enrol.publish(home, read_limited(lock, 16 << 20, "the lock"))
+    show({"study": found.study_id, "title": found.study.title}, f"Published {found.study.title}\nstudy id {found.study_id}")
+    note(f"Next: fedhcc-coordinator run {found.study_id[:12]} --canary")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (serve, run, resume, stop, status):
+        app.command()(command)
