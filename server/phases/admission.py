@@ -6,6 +6,7 @@ request against them, and the report's patient flow is their sum.
 
 from __future__ import annotations
 
+from server.ask import Missed
 from server.phases.study import Event, Running, scalar
 from server.transport import Failure, Transport
 from shared_model.parameters import EXCLUSIONS, PreCounts, Split
@@ -61,7 +62,10 @@ def count(running: Running) -> None:
                 question = running.asker.question(
                     "precounts", PreCounts(split=split, columns=columns), phase="admission", role=role, block=block
                 )
-                values = running.asker.remembered(question)
+                try:
+                    values = running.asker.remembered(question)
+                except Missed as missed:
+                    raise running.asker.stalled(missed, "admission") from None
                 found = OpenedCounts(
                     sites=round(scalar(values, "sites")), patients=round(scalar(values, "patients")), events=round(scalar(values, "events"))
                 )

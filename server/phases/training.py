@@ -86,7 +86,10 @@ class Trainer:
         blocks: dict[int, BlockSums] = {}
         for block in range(self.n_blocks):
             question = self._question("training.start", TrainingStart(cut_days=self.cuts), block, 0, {})
-            opened = self.running.asker.remembered(question)
+            try:
+                opened = self.running.asker.remembered(question)
+            except Missed as missed:
+                raise self.running.asker.stalled(missed, "training") from None
             deaths += opened["deaths"]
             blocks[block] = BlockSums(opened["exposure"], 0.0, round(scalar(opened, "patients")), round(scalar(opened, "events")), 0.0)
         if deaths.sum() == 0:
