@@ -1,7 +1,7 @@
 """One append-only, hash-chained log per site: everything that left the hospital, and everything that was refused.
 
 Each line is the canonical JSON of an entry; its `hash` covers the entry and the hash of the entry before, so a change is
-found at its place. `journal.head` beside it holds number and hash of the last entry, so that lines cut from the end are
+found at its place. `journal.head` beside `journal.jsonl` holds number and hash of the last entry, so that lines cut from the end are
 found too. A line reaches the disk before `append` returns, hence before anything it tells of leaves the hospital. A process
 killed while it wrote leaves a line without its end: the next opening moves that rest to `journal.torn-N` and says so in an
 entry. One process at a time writes (a lock on `journal.lock`); anyone may read.
@@ -107,34 +107,39 @@ def _read_or_none(path: Path) -> bytes | None:
         raise access_problem(error, path.name) from None
 
 
-def read(folder: Path) -> tuple[Entry, ...]:
-    """All entries of the journal in a state folder, verified; a torn last line is left out. No lock is taken."""
-    head = _read_or_none(folder / "journal.head")  # first: the writer may append meanwhile, the head then lags
-    entries, _ = parse(_read_or_none(folder / "journal.jsonl") or b"")
+def read(path: Path) -> tuple[Entry, ...]:
+    """All entries of a journal file, verified; a torn last line is left out. No lock is taken."""
+    head = _read_or_none(path.with_suffix(".head"))  # first: the writer may append meanwhile, the head then lags
+    entries, _ = parse(_read_or_none(path) or b"")
     _check_head(head, entries)
     return tuple(entries)
 
 
 class Journal:
-    """The writer. `folder` None keeps the journal in memory, for simulations whose patients do not exist."""
+    """The writer of one file, `journal.jsonl`, with its side files of the same stem.
 
-    def __init__(self, folder: Path | None, *, clock: Clock = local_time, durable: bool = True) -> None:
-        self._folder, self._clock, self._durable = folder, clock, durable
+    `path` None keeps the journal in memory, and `durable` False leaves out the fsync of every entry: both are for
+    simulations whose patients do not exist. Raises FH-525 when another process writes, FH-523 and FH-524 when the file was
+    changed or cut.
+    """
+
+    def __init__(self, path: Path | None, *, clock: Clock = local_time, durable: bool = True) -> None:
+        self._path, self._clock, self._durable = path, clock, durable
         self._entries: list[Entry] = []
         self._lock = self._file = -1
-        if folder is not None:
-            make_folder(folder)
-            self._lock = self._take_lock(folder)
+        if path is not None:
+            make_folder(path.parent)
+            self._lock = self._take_lock(path.with_suffix(".lock"))
             try:
-                self._open(folder)
+                self._open(path)
             except BaseException:  # whatever it was, another process may try
                 self.close()
                 raise
 
     @staticmethod
-    def _take_lock(folder: Path) -> int:
+    def _take_lock(path: Path) -> int:
         try:
-            handle = os.open(folder / "journal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise write_problem(error, "journal.lock") from None
         try:
@@ -144,15 +149,14 @@ class Journal:
             raise privacy.JOURNAL_BUSY.problem("the journal is locked by another process", where="journal.lock") from None
         return handle
 
-    def _open(self, folder: Path) -> None:
-        path = folder / "journal.jsonl"
+    def _open(self, path: Path) -> None:
         content = _read_or_none(path) or b""
         entries, rest = parse(content)
-        _check_head(_read_or_none(folder / "journal.head"), entries)
+        _check_head(_read_or_none(path.with_suffix(".head")), entries)
         self._entries = entries
         try:
             if rest:
-                torn = folder / f"journal.torn-{len(entries) + 1}"
+                torn = path.with_suffix(f".torn-{len(entries) + 1}")
                 torn.write_bytes(rest)
                 torn.chmod(0o600)
                 sync(torn)
@@ -160,7 +164,7 @@ class Journal:
             if rest:
                 os.ftruncate(self._file, len(content) - len(rest))
             os.fsync(self._file)
-            sync(folder)
+            sync(path.parent)
         except OSError as error:
             raise write_problem(error, path.name) from None
         if rest:
@@ -183,7 +187,7 @@ class Journal:
         """Write one entry; it is on the disk when this returns."""
         previous = self._entries[-1].hash if self._entries else FIRST
         entry = Entry.make(len(self._entries) + 1, self._clock().isoformat(timespec="seconds"), kind, data, previous)
-        if self._folder is not None:
+        if self._path is not None:
             self._write(entry.line())
         self._entries.append(entry)
         self._write_head(entry)
@@ -205,14 +209,13 @@ class Journal:
 
     def _write_head(self, entry: Entry) -> None:
         """By rename, without fsync: after a power cut the head may lag, which opening allows; it never leads."""
-        folder = self._folder
-        if folder is None:
+        if self._path is None:
             return
         try:
-            temporary = folder / ".journal.head.part"
+            temporary = self._path.with_suffix(".head.part")
             temporary.write_bytes(canonical({"number": entry.number, "hash": entry.hash}))
             temporary.chmod(0o600)
-            temporary.replace(folder / "journal.head")
+            temporary.replace(self._path.with_suffix(".head"))
         except OSError as error:
             raise write_problem(error, "journal.head") from None
 
