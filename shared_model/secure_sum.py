@@ -154,6 +154,11 @@ def add_streams(buffer: Unsigned, streams: Iterable[tuple[bytes, bool]]) -> None
             (np.add if plus else np.subtract)(part, stream, out=part)
 
 
+def adds(site: str, peer: str) -> bool:
+    """Whether `site` adds the stream it shares with `peer`; of a pair exactly one adds and the other subtracts."""
+    return site < peer
+
+
 def _ring(buffer: Unsigned) -> int:
     return int(buffer.itemsize) * 8
 
@@ -161,7 +166,8 @@ def _ring(buffer: Unsigned) -> int:
 def add_pair_masks(buffers: Mapping[str, Unsigned], site: str, pair_keys: Mapping[str, bytes]) -> None:
     """Add the masks `site` shares with every peer to its vectors, in place. `pair_keys`: peer → `pair_key`."""
     for label, buffer in buffers.items():
-        add_streams(buffer, [(segment_key(key, label, buffer.size, _ring(buffer)), site < peer) for peer, key in sorted(pair_keys.items())])
+        keys = ((segment_key(key, label, buffer.size, _ring(buffer)), adds(site, peer)) for peer, key in sorted(pair_keys.items()))
+        add_streams(buffer, keys)
 
 
 def seed_mask(buffers: Mapping[str, Unsigned], seed: bytes, context_digest: bytes, site: str, *, remove: bool = False) -> None:

@@ -1,0 +1,146 @@
+"""`fedhcc-site egress`: everything that left the hospital, from the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from client.commands.enrol import Home
+from site_config.console import Json, note, show, table
+
+if TYPE_CHECKING:
+    from client.egress import Filter
+
+app = typer.Typer(help="Everything that left the hospital, from the journal.", invoke_without_command=True)
+
+Study = Annotated[str, typer.Option(help="Only this study: its id or the first digits of it.")]
+Statistic = Annotated[str, typer.Option(help="Only this statistic.")]
+Phase = Annotated[str, typer.Option(help="Only this phase.")]
+Since = Annotated[str, typer.Option(help="Only from this day or time on, as 2026-11-23.")]
+SHOWN = 40
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the commands of this module."""
+    parent.add_typer(app, name="egress")
+
+
+def _path(home: Path) -> Path:
+    from site_config.documents import load_site
+
+    return load_site(home / "site.yaml").state / "journal.jsonl"
+
+
+def _filter(study: str, statistic: str, phase: str, since: str) -> Filter:
+    from client.egress import Filter
+
+    return Filter(study, statistic, phase, since)
+
+
+@app.callback()
+def view(
+    context: typer.Context,
+    home: Home = Path(),
+    study: Study = "",
+    statistic: Statistic = "",
+    phase: Phase = "",
+    since: Since = "",
+    refusals: Annotated[bool, typer.Option("--refusals", help="Show what was turned away, and why, instead.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help=f"Show every row, not the last {SHOWN}.")] = False,
+    json: Json = False,
+) -> None:
+    """Show what left: time, study, phase, statistic, size, masked or clear, with whom, and the rule that allowed it."""
+    if context.invoked_subcommand is not None:
+        return
+    from client.egress import released, turned_away
+    from site_config import journal
+
+    entries, chosen = journal.read(_path(home)), _filter(study, statistic, phase, since)
+    if refusals:
+        turned = turned_away(entries, chosen)
+        last = turned if everything else turned[-SHOWN:]
+        rows = [
+            (row.number, row.time[:16].replace("T", " "), f"{row.statistic} ({row.phase} {row.round})", row.code, row.reason)
+            for row in last
+        ]
+        show(turned, table("Turned away", ("", "time", "asked", "code", "reason"), rows, _rest(turned, last)))
+        return
+    found = released(entries, chosen)
+    shown = found if everything else found[-SHOWN:]
+    lines = [
+        (
+            row.number,
+            row.time[:16].replace("T", " "),
+            f"{row.statistic} ({row.phase} {row.round}, {row.study[:8]})",
+            f"{row.bytes:,} bytes {'masked' if row.masked else 'CLEAR'}",
+            f"{len(row.roster.split())} sites, {'opened' if row.opened else 'never opened'}",
+            row.rule,
+        )
+        for row in shown
+    ]
+    columns = ("", "time", "asked", "sent", "sum", "allowed by")
+    show(found, table("What left this hospital", columns, lines, _rest(found, shown)))
+
+
+def _rest(found: Sequence[object], shown: Sequence[object]) -> str | None:
+    if not found:
+        return "nothing"
+    return None if len(shown) == len(found) else f"the last {len(shown)} of {len(found)}; --all shows every one"
+
+
+@app.command()
+def verify(home: Home = Path(), json: Json = False) -> None:
+    """Check the journal's chain from the first entry to the last; names the entry that was changed or is missing."""
+    from client.egress import released
+    from site_config import journal
+
+    entries = journal.read(_path(home))
+    head = entries[-1].hash if entries else journal.FIRST
+    found = {"entries": len(entries), "releases": len(released(entries)), "head": head, "intact": True}
+    rows = [("entries", len(entries)), ("releases", found["releases"]), ("last hash", head)]
+    show(found, table("The journal is intact", ("", ""), rows, "Write the last hash down elsewhere: it proves later that nothing was cut."))
+
+
+@app.command()
+def export(
+    to: Annotated[Path, typer.Argument(help="The CSV file to write.")],
+    home: Home = Path(),
+    study: Study = "",
+    statistic: Statistic = "",
+    phase: Phase = "",
+    since: Since = "",
+    json: Json = False,
+) -> None:
+    """Write everything that left as CSV, for the data-protection officer."""
+    from client.egress import as_csv, released
+    from site_config import files, journal
+
+    rows = released(journal.read(_path(home)), _filter(study, statistic, phase, since))
+    files.write_atomic(to, as_csv(rows).encode("utf-8-sig"))
+    show({"rows": len(rows), "file": to.name}, f"{len(rows)} rows written to {to.name}")
+
+
+@app.command()
+def allow(
+    study: Annotated[str, typer.Argument(help="The whole id of the study.")],
+    home: Home = Path(),
+    why: Annotated[str, typer.Option("--note", help="Who decided, and why; it stands in the journal.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Agree that a study opens values that differ by few hospitals or patients from earlier ones. Stop the client first."""
+    from client.ledger import CONSENT, Consent
+    from site_config.catalogue import host
+    from site_config.journal import Journal
+
+    if len(study) != 64 or not set(study) <= set("0123456789abcdef"):
+        raise host.USAGE.problem("a study is named here by its whole id, 64 hex digits", fix="`fedhcc-site studies --json` shows it.")
+    note("The difference of two such sums is the value of the few hospitals or patients that changed.")
+    if not yes:
+        typer.confirm(f"Allow it for study {study[:12]}?", abort=True)
+    with Journal(_path(home)) as book:
+        entry = book.append(CONSENT, Consent(study=study, note=why[:500]).model_dump())
+    show({"entry": entry.number, "study": study}, f"Written as entry {entry.number} of the journal.")
