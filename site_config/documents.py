@@ -199,5 +199,14 @@ def _step(annotation: Any, part: int | str) -> Any:
 
 def dump_yaml(model: BaseModel, comment: str = "") -> str:
     """The model as a YAML document in the order of its fields; reading it back gives an equal value."""
-    body = yaml.safe_dump(model.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True, width=120)
+    body = yaml.safe_dump(_yamlable(model.model_dump(exclude_none=True)), sort_keys=False, allow_unicode=True, width=120)
     return "".join(f"# {line}\n" for line in comment.splitlines()) + body
+
+
+def _yamlable(value: Any) -> Any:
+    """Lists for tuples and texts for paths; whole numbers stay as keys."""
+    if isinstance(value, dict):
+        return {key: _yamlable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_yamlable(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,138 @@
+"""`fedhcc-site check`: site.yaml, cohort.csv and scans.csv, every fault at once, before anything else is tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from site_config.console import Json, problem_lines, show, table
+from site_config.problems import Exit, Problem, together
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from site_config.cohort import Cohort, Scan
+    from site_config.site import SiteConfig
+    from site_config.study import Study
+
+Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The folder that holds site.yaml.", file_okay=False)]
+StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the study's defaults are assumed.")]
+
+
+@dataclass
+class Checked:
+    """What the check found in the three files."""
+
+    site: SiteConfig | None = None
+    cohort: Cohort | None = None
+    scans: tuple[Scan, ...] = ()
+    faults: list[Problem] = field(default_factory=list)
+    findings: list[Problem] = field(default_factory=list)
+
+    def keep(self, problem: Problem) -> None:
+        """Keep a raised problem and those it carries, each by itself."""
+        self.faults.append(problem)
+        self.faults.extend(problem.others)
+
+
+def check(home: Home = Path(), study: StudyFile = None, json: Json = False) -> None:
+    """Check site.yaml, cohort.csv and scans.csv; nothing leaves the machine.
+
+    Exit status 0: nothing to say; 1: findings to read; 10: configuration, 11: content, 12: access.
+    """
+    found = examine(home, _study(study) if study else None)
+    show(_data(found), lambda console: _draw(console, found))
+    if found.faults:
+        raise typer.Exit(int(_worst(found.faults)))
+    if found.findings:
+        raise typer.Exit(int(Exit.FINDINGS))
+
+
+def _worst(faults: list[Problem]) -> Exit:
+    """Access first: as long as something cannot be reached, what is said of its content may change."""
+    return next((one.kind.exit for exit_ in (Exit.ACCESS,) for one in faults if one.kind.exit == exit_), faults[0].kind.exit)
+
+
+def _study(path: Path) -> Study:
+    from pydantic import ValidationError
+
+    from site_config.catalogue import configuration as kinds
+    from site_config.documents import load_study
+    from site_config.files import read_limited
+    from site_config.study import SignedLock
+
+    if path.suffix != ".json":
+        return load_study(path)
+    try:
+        return SignedLock.model_validate_json(read_limited(path, 8 * 2**20)).lock.study
+    except ValidationError:
+        raise kinds.LOCK_DAMAGED.problem(f"{path.name} is no signed lock", where=path.name) from None
+
+
+def examine(home: Path, study: Study | None = None) -> Checked:
+    """Read the three files as far as they can be read; a fault in one does not hide those of another."""
+    from site_config.cohort import check_together, load_cohort, load_scans
+    from site_config.documents import load_site
+
+    found = Checked()
+    try:
+        found.site = load_site(home / "site.yaml")
+    except Problem as problem:
+        found.keep(problem)
+        return found
+    paths = found.site.paths
+    try:
+        found.cohort = load_cohort(found.site.path(paths.cohort), study)
+        found.findings.extend(found.cohort.findings)
+    except Problem as problem:
+        found.keep(problem)
+    if paths.scans is not None:
+        try:
+            found.scans = load_scans(found.site.path(paths.scans), found.site.path(paths.images), study)
+        except Problem as problem:
+            found.keep(problem)
+    if found.cohort is not None and found.scans:
+        faults, findings = check_together(found.cohort.patients, found.scans)
+        found.faults.extend(faults)
+        found.findings.extend(findings)
+    return found
+
+
+def _counts(found: Checked) -> dict[str, int]:
+    patients = found.cohort.patients if found.cohort else ()
+    return {
+        "patients": len(patients),
+        "events": sum(patient.event for patient in patients),
+        "with both visits": sum(patient.baseline_day is not None and patient.followup_day is not None for patient in patients),
+        "scans": len(found.scans),
+        "supplied masks": sum(len(scan.masks) for scan in found.scans),
+    }
+
+
+def _data(found: Checked) -> dict[str, Any]:
+    return {
+        "site": found.site.site if found.site else None,
+        "counts": _counts(found),
+        "faults": found.faults,
+        "findings": found.findings,
+    }
+
+
+def _draw(console: Console, found: Checked) -> None:
+    if found.site is not None:
+        rows = [(name, number) for name, number in _counts(found).items()]
+        console.print(table(found.site.site, ("what", "number"), rows, "these numbers stay on this machine"))
+    for word, problems in (("fault", found.faults), ("finding", found.findings)):
+        if problems:
+            console.print(f"\n{len(problems)} {word}{'s' if len(problems) > 1 else ''}")
+            console.print("\n".join(problem_lines(together(problems))))
+    if not found.faults:
+        console.print("\nNo fault. Next: fedhcc-site prepare")
+
+
+def register(app: typer.Typer) -> None:
+    """Add `check` to the hospital's command line."""
+    app.command()(check)

@@ -1,0 +1,204 @@
+"""`fedhcc-coordinator study`: start from a preset, check, lock, show; and the schema an editor checks study.yaml with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from site_config.console import Json, note, show, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from server.expect import Expectation, SetSize
+    from site_config.problems import Problem
+    from site_config.study import Study, StudyLock
+
+Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The coordinator's folder.", file_okay=False)]
+StudyFile = Annotated[Path, typer.Argument(help="The study's document.")]
+PerSite = Annotated[float, typer.Option("--patients-per-site", min=0.1, help="Patients a hospital to expect.")]
+EventShare = Annotated[float, typer.Option("--event-share", min=0.01, max=1.0, help="Share of patients whose death is observed.")]
+
+study_app = typer.Typer(help="Write, check and lock a study.", no_args_is_help=True)
+
+
+@study_app.command()
+def new(
+    preset: Annotated[str, typer.Option("--preset", help="paper, demo, canary or tiny.")] = "paper",
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; left out, the study is printed.")] = None,
+) -> None:
+    """Write a complete study to start from; its sites are placeholders.
+
+    Example: fedhcc-coordinator study new --preset paper --out study.yaml
+    """
+    from site_config import presets
+    from site_config.catalogue import host
+    from site_config.documents import dump_yaml
+    from site_config.files import write_atomic
+
+    text = dump_yaml(presets.preset(preset), f"Preset {preset}. Replace the sites by yours; docs/reference/study.md tells every field.")
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    if out.exists():
+        raise host.CANNOT_WRITE.problem(f"{out.name} exists already", fix="Choose another name, or remove the file first.")
+    write_atomic(out, text.encode(), 0o644)
+    note(f"wrote {out.name}; next: fedhcc-coordinator study check {out.name}")
+
+
+@study_app.command()
+def check(
+    study: StudyFile = Path("study.yaml"),
+    patients_per_site: PerSite = 4.0,
+    event_share: EventShare = 0.6,
+    home: Annotated[Path | None, typer.Option("--home", envvar="FEDHCC_HOME", help="Also check that every site is enrolled here.")] = None,
+    json: Json = False,
+) -> None:
+    """Check a study: every fault with its line, and what a study of this size can hope for.
+
+    Exit status 0: nothing to say; 1: findings to read; 10 and above: faults.
+    """
+    from server.expect import expect
+    from site_config.documents import load_study
+    from site_config.problems import together
+
+    plan = load_study(study)
+    if home is not None:
+        missing = _not_enrolled(plan, home)
+        if missing:
+            raise together(missing)
+    expected = expect(plan, patients_per_site, event_share)
+    findings = expected.findings()
+    show(_check_data(plan, expected, findings), lambda console: _draw_check(console, plan, expected, findings))
+    if findings:
+        raise typer.Exit(1)
+
+
+def _not_enrolled(plan: Study, home: Path) -> list[Problem]:
+    from server import enrol
+    from site_config.locking import unknown_sites
+
+    return unknown_sites(plan, enrol.load(home).active())
+
+
+def _check_data(plan: Study, expected: Expectation, findings: list[Problem]) -> dict[str, Any]:
+    def size(one: SetSize) -> dict[str, Any]:
+        return {"sites": one.sites, "patients": one.patients, "events": one.events, "c_half_width": one.c_half_width}
+
+    return {
+        "title": plan.title,
+        "assumed": {"patients_per_site": expected.patients_a_site, "event_share": expected.event_share},
+        "sets": {"training": size(expected.training), "validation": size(expected.validation), "test": size(expected.test)},
+        "variables": expected.variables,
+        "events_per_variable": expected.events_a_variable,
+        "findings": findings,
+    }
+
+
+def _draw_check(console: Console, plan: Study, expected: Expectation, findings: list[Problem]) -> None:
+    from site_config.console import problem_lines
+    from site_config.problems import together
+
+    sets = (("training", expected.training), ("validation", expected.validation), ("test", expected.test))
+    rows = [
+        (name, one.sites, one.patients, one.events, "–" if one.c_half_width is None else f"±{one.c_half_width:.2f}") for name, one in sets
+    ]
+    assumed = f"assuming {expected.patients_a_site:g} patients a hospital, of whom {expected.event_share:.0%} die under observation"
+    console.print(f"No fault in {plan.title!r}.\n")
+    console.print(table("", ("set", "sites", "patients", "events", "C-index, 95 %"), rows, assumed))
+    if expected.variables:
+        console.print(
+            f"{expected.events_a_variable:.1f} events a clinical variable ({expected.variables} variables; ten or more are wanted)"
+        )
+    if findings:
+        console.print("\n".join(problem_lines(together(findings))))
+
+
+@study_app.command()
+def lock(
+    study: StudyFile = Path("study.yaml"),
+    home: Home = Path(),
+    out: Annotated[Path | None, typer.Option("--out", help="File for the signed lock; left out, NAME.lock.json beside the study.")] = None,
+    json: Json = False,
+) -> None:
+    """Freeze a study: draw roles, fix blocks, add the hospitals' keys and the code's digest, and sign.
+
+    The same study, keys and code always give the same study id.
+    """
+    from server import enrol
+    from site_config.documents import load_study
+    from site_config.files import write_atomic
+    from site_config.identity import CoordinatorIdentity, sign_lock
+    from site_config.locking import lock_study, resolve_roles
+    from site_config.problems import together
+    from site_config.version import code_digest
+
+    plan = load_study(study)
+    missing = _not_enrolled(plan, home)
+    if missing:
+        raise together(missing)
+    identity = CoordinatorIdentity.load(home)
+    locked = lock_study(plan, enrol.roster(home, resolve_roles(plan)), code_digest=code_digest(), coordinator_key=identity.public_key)
+    path = out or study.with_suffix(".lock.json")
+    write_atomic(path, sign_lock(locked, identity).model_dump_json(indent=1).encode() + b"\n", 0o644)
+    show(_lock_data(locked) | {"file": path.name}, lambda console: _draw_lock(console, locked))
+    note(f"wrote {path.name}")
+
+
+@study_app.command("show")
+def show_lock(
+    lock_file: Annotated[Path, typer.Argument(help="A signed lock.", metavar="LOCK")],
+    json: Json = False,
+) -> None:
+    """Show who is in a lock, in which role and block, and its study id."""
+    from pydantic import ValidationError
+
+    from site_config.catalogue import configuration as kinds
+    from site_config.files import read_limited
+    from site_config.locking import lock_faults
+    from site_config.problems import together
+    from site_config.study import SignedLock
+
+    try:
+        locked = SignedLock.model_validate_json(read_limited(lock_file, 8 * 2**20)).lock
+    except ValidationError:
+        raise kinds.LOCK_DAMAGED.problem(f"{lock_file.name} is no signed lock", where=lock_file.name) from None
+    faults = lock_faults(locked)
+    if faults:
+        raise together(faults)
+    show(_lock_data(locked), lambda console: _draw_lock(console, locked))
+
+
+def _lock_data(locked: StudyLock) -> dict[str, Any]:
+    roster = [{"name": entry.name, "role": entry.role, "fingerprint": entry.fingerprint} for entry in locked.roster]
+    return {
+        "study_id": locked.study_id,
+        "title": locked.study.title,
+        "roster": roster,
+        "blocks": {role: [list(block) for block in blocks] for role, blocks in locked.blocks.items()},
+        "code_digest": locked.code_digest,
+    }
+
+
+def _draw_lock(console: Console, locked: StudyLock) -> None:
+    place = {name: number for blocks in locked.blocks.values() for number, block in enumerate(blocks, 1) for name in block}
+    rows = [(entry.name, entry.role, place.get(entry.name), entry.fingerprint[:16]) for entry in locked.roster]
+    console.print(table(locked.study.title, ("site", "role", "block", "key"), rows, f"study id {locked.study_id}"))
+
+
+@study_app.command()
+def schema(which: Annotated[str, typer.Argument(help="study or site.")] = "study") -> None:
+    """Print the JSON Schema with which an editor checks study.yaml or site.yaml while it is written."""
+    from site_config.catalogue import host
+    from site_config.schemas import schema_text
+
+    if which not in ("study", "site"):
+        raise host.USAGE.problem("the schemas are `study` and `site`", fix="Write `study` or `site`.")
+    typer.echo(schema_text(which), nl=False)
+
+
+def register(app: typer.Typer) -> None:
+    """Add `study` to the coordinator's command line."""
+    app.add_typer(study_app, name="study")

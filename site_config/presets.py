@@ -1,0 +1,85 @@
+"""Complete studies to start from: `paper`, `demo`, `canary` and `tiny`.
+
+`paper` follows Xia et al. 2024: 52 hospitals of which 15 are drawn for evaluation, batches of about 16 patients, Adam
+at 5e-5, 200 epochs of 8 batches = 1,600 updates, and the last round is the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from site_config.catalogue import configuration as kinds
+from site_config.names import nearest
+from site_config.study import Study, StudySite
+
+Settings = dict[str, Any]
+
+LIFTED_MINIMA: Final[Settings] = {
+    "demonstration": True,
+    "minimum_sites": 2,
+    "minimum_patients": 2,
+    "minimum_cox_patients": 10,
+    "minimum_events_per_variable": 1,
+}
+
+PAPER: Final[Settings] = {
+    "title": "Overall survival of advanced hepatocellular carcinoma under immunotherapy",
+    "training": {"rounds": 1600, "batch": 16, "server": {"name": "adam", "rate": 5e-5}, "validate_every": 10, "keep": "last"},
+    "draw": {"evaluation": 15, "seed": 7},
+}
+
+DEMO: Final[Settings] = {
+    "title": "Demonstration on simulated patients",
+    "simulated": True,
+    "imaging": {"size": 64, "field": "organ"},
+    "network": {"backbone": "small", "norm": "group", "dropout": {"Rad-S": 0.0, "Rad-D": 0.0}},
+    "training": {"rounds": 40, "batch": 48, "server": {"name": "adam", "rate": 1e-3}, "seed": 7},
+    "evaluation": {"bin_patients": 2, "score_bins": 16},
+    "blocks": {"minimum_sites": 3, "minimum_patients": 5},
+    "validation_fraction": 0.15,
+    "privacy": LIFTED_MINIMA,
+}
+
+TINY: Final[Settings] = {
+    "title": "A tiny study of simulated patients, for tests",
+    "simulated": True,
+    "imaging": {"size": 32, "field": "organ"},
+    "network": {"backbone": "small", "norm": "group", "dropout": {"Rad-S": 0.0, "Rad-D": 0.0}},
+    "training": {"rounds": 2, "batch": 16, "server": {"name": "adam", "rate": 1e-3}, "intervals": 3},
+    "evaluation": {"bin_patients": 1, "score_bins": 4},
+    "blocks": {"minimum_sites": 2, "minimum_patients": 2},
+    "privacy": LIFTED_MINIMA,
+}
+
+CANARY: Final[Settings] = {
+    "title": "Canary: does every hospital's road work?",
+    "models": ("CLN", "Rad-D"),
+    "training": {"rounds": 1, "local_steps": 1, "validate_every": 1},
+}
+
+SETTINGS: Final[dict[str, Settings]] = {"paper": PAPER, "demo": DEMO, "canary": CANARY, "tiny": TINY}
+SITES: Final[dict[str, tuple[int, int]]] = {"paper": (52, 0), "demo": (12, 3), "canary": (5, 1), "tiny": (4, 2)}
+
+
+def centres(development: int, evaluation: int, *, drawn: bool = False) -> tuple[StudySite, ...]:
+    """Placeholders `centre-01` …; with roles unless a draw decides them."""
+    roles: list[Any] = [None if drawn else "development"] * development + [None if drawn else "evaluation"] * evaluation
+    return tuple(StudySite(name=f"centre-{number:02d}", role=role) for number, role in enumerate(roles, 1))
+
+
+def preset(name: str, sites: Sequence[StudySite] | None = None) -> Study:
+    """A preset as a study, over placeholder sites unless others are given; FH-126 for an unknown name."""
+    if name not in SETTINGS:
+        near = nearest(name, SETTINGS)
+        fix = f"Write `{near}`." if near else f"Choose one of {', '.join(SETTINGS)}."
+        raise kinds.PRESET.problem("there is no such preset", fix=fix)
+    settings = SETTINGS[name]
+    chosen = tuple(sites) if sites is not None else centres(*SITES[name], drawn="draw" in settings)
+    return Study.model_validate({**settings, "sites": chosen})
+
+
+def canary_of(study: Study) -> Study:
+    """A study cut down to one round of one step, to try every hospital's road before the long run."""
+    cut = study.training.model_copy(update={"rounds": 1, "local_steps": 1, "validate_every": 1})
+    return study.model_copy(update={"title": f"Canary: {study.title}"[:200], "training": cut})
