@@ -28,7 +28,10 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a caption; the first column heads its row, `align` has one letter (l, r, c) a column."""
+    """A table with a caption; the first column heads its row, `align` has one letter (l, r, c) a column.
+
+    `group_rows` head the rows below them; a `folded` table opens on demand.
+    """
 
     kind: ClassVar[str] = "table"
     caption: str
@@ -38,6 +41,7 @@ class Table:
     label: str = ""
     note: str = ""
     group_rows: frozenset[int] = frozenset()
+    folded: bool = False
 
     def side(self, column: int) -> str:
         """`l`, `r` or `c` for a column; the first is left, others right, unless `align` says otherwise."""
@@ -86,7 +90,6 @@ class Flow:
     label: str
     title: str
     alternative: str
-    top: FlowStep
     columns: Sequence[Sequence[FlowStep]]
     numbers: Sequence[Table] = ()
     caption: str = ""

@@ -8,7 +8,7 @@ from server.report.numbers import Coefficient, CoxModel, Test
 from server.results import StudyResult
 from site_config.study import ModelName, Study
 
-PART_LABEL = {"radiology": "Radiological score", "clinical": "Clinical score", "score": "Score"}
+PART_LABEL = {"Rad-S": "Radiological score (Rad-S)", "Rad-D": "Radiological score (Rad-D)", "CLN": "Clinical score (CLN)"}
 
 
 def cox_model(model: ModelName, fit: dict[str, Any], study: Study) -> CoxModel:
@@ -17,23 +17,39 @@ def cox_model(model: ModelName, fit: dict[str, Any], study: Study) -> CoxModel:
     warnings = [f"{w.get('code', '')} {w.get('what', '')}".strip() for w in fit.get("warnings", [])]
     rows = [_coefficient(fit, index, labels, warnings) for index in range(len(fit["covariates"]))]
     return CoxModel(
-        model=model, n=fit["n"], events=fit["events"], sites=fit.get("sites"), coefficients=rows, concordance=fit.get("concordance"),
-        likelihood_ratio=_test(fit.get("lr_test")), warnings=warnings,
-    )  # fmt: skip
+        model=model,
+        n=fit["n"],
+        events=fit["events"],
+        sites=fit.get("sites"),
+        coefficients=rows,
+        concordance=fit.get("concordance"),
+        likelihood_ratio=_test(fit.get("lr_test")),
+        warnings=warnings,
+    )
 
 
 def _coefficient(fit: dict[str, Any], index: int, labels: dict[str, str], warnings: list[str]) -> Coefficient:
     name = fit["covariates"][index]
-    label = labels.get(name) or next((shown for part, shown in PART_LABEL.items() if part in name), name)
+    label = labels.get(name) or PART_LABEL.get(name, name)
     coef, se, interval = fit["coef"][index], fit["se"][index], fit["hr_ci"][index]
     estimable = coef is not None and se is not None and se > 0
     low, high = interval if interval is not None else (None, None)
     wald = (coef / se) ** 2 if estimable else None
     reason = None if estimable else next((w for w in warnings if name in w or label in w), "not estimable")
     return Coefficient(
-        covariate=name, label=label, n=fit["n"], events=fit["events"], coef=coef, se=se, hr=fit["hr"][index] if estimable else None,
-        low=low, high=high, p=fit["p"][index] if estimable else None, wald_chi2=wald, reason=reason,
-    )  # fmt: skip
+        covariate=name,
+        label=label,
+        n=fit["n"],
+        events=fit["events"],
+        coef=coef,
+        se=se,
+        hr=fit["hr"][index] if estimable else None,
+        low=low,
+        high=high,
+        p=fit["p"][index] if estimable else None,
+        wald_chi2=wald,
+        reason=reason,
+    )
 
 
 def _test(found: dict[str, Any] | None) -> Test | None:
@@ -43,5 +59,5 @@ def _test(found: dict[str, Any] | None) -> Test | None:
 
 
 def fusions(result: StudyResult, study: Study) -> list[CoxModel]:
-    """The fused models in the study's order."""
+    """The fused models, and single scores calibrated to survival, in the study's order."""
     return [cox_model(model, result.fusion[model], study) for model in study.models if model in result.fusion]

@@ -5,7 +5,7 @@ Pictures wider than a phone are drawn twice, for a wide and a narrow page; the p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from server.report import style, text
@@ -14,6 +14,7 @@ from server.report.style import Picture
 from server.results import RoundPoint
 
 
+@style.styled
 def forest(model: CoxModel, name: str, *, simulated: bool, width: int = 720) -> Picture:
     """Hazard ratios with 95 % intervals on a logarithmic axis; a covariate that could not be estimated says so."""
     rows = model.coefficients
@@ -55,7 +56,8 @@ def _hazard_ratio(axes: Any, index: int, row: Coefficient, width: int) -> None:
     axes.plot([row.low, row.high], [index, index], color=style.LOW, linewidth=1.6, solid_capstyle="butt")
     axes.plot([row.hr], [index], marker="s", markersize=6, color=style.LOW, markeredgecolor="white")
     if width > 500:
-        axes.text(1.02, index, f"{_shown(row)}   {text.p_equals(row.p)}", transform=axes.get_yaxis_transform(), va="center", fontsize=9)
+        for at, words in ((1.03, _shown(row)), (1.27, text.p_equals(row.p))):
+            axes.text(at, index, words, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
 
 
 def _shown(row: Coefficient) -> str:
@@ -64,6 +66,7 @@ def _shown(row: Coefficient) -> str:
     return f"{text.ratio(row.hr)} ({text.ratio(row.low)}–{text.ratio(row.high)})"
 
 
+@style.styled
 def concordance(rows: Sequence[Concordance], title: str, name: str, *, simulated: bool) -> Picture:
     """C of every model on one set with its 95 % interval."""
     shown = [row for row in rows if row.c.value is not None]
@@ -84,6 +87,7 @@ def concordance(rows: Sequence[Concordance], title: str, name: str, *, simulated
     return style.finish(figure, name, f"C-index, {title}: {told or 'nothing could be estimated'}.", simulated=simulated)
 
 
+@style.styled
 def importance(model: CoxModel, name: str, *, simulated: bool) -> Picture:
     """Wald χ² − degrees of freedom of each covariate, largest on top."""
     rows = sorted((row for row in model.coefficients if row.wald_chi2 is not None), key=lambda row: -(row.wald_chi2 or 0))
@@ -101,6 +105,7 @@ def importance(model: CoxModel, name: str, *, simulated: bool) -> Picture:
     return style.finish(figure, name, f"Importance of covariates in {model.model} by Wald χ² minus 1: {told}.", simulated=simulated)
 
 
+@style.styled
 def nomogram(one: Nomogram, name: str, *, simulated: bool, width: int = 760) -> Picture:
     """Points for every axis, their total, and survival at the horizons for a total."""
     survival = list(one.survival.items())
@@ -148,31 +153,42 @@ def _rule(axes: Any, row: int, label: str, ticks: Sequence[tuple[str, float]], *
         axes.text(at, row + 0.15, text_, ha="center", va="top", fontsize=8.5)
 
 
-def subgroups(rows: Sequence[Subgroup], title: str, name: str, *, simulated: bool) -> Picture:
-    """C within subgroups, one row a value and model."""
-    shown = [row for row in rows if row.c.value is not None]
-    figure, axes = style.panel(360, 62 + 23 * max(len(shown), 1))
-    axes.axvline(0.5, color=style.MUTED, linewidth=0.9)
-    labels = []
-    for index, row in enumerate(shown):
-        colour = style.MODEL_COLOUR[row.model]
-        if row.c.low is not None and row.c.high is not None:
-            axes.plot([row.c.low, row.c.high], [index, index], color=colour, linewidth=1.8, solid_capstyle="butt")
-        axes.plot([row.c.value], [index], marker="o", markersize=6, color=colour, markeredgecolor="white")
-        first = index == 0 or shown[index - 1].value != row.value
-        labels.append(f"{row.value} (n {row.c.n})  {row.model}" if first else row.model)
-        if first and index:
-            axes.axhline(index - 0.5, color=style.RULE, linewidth=0.7)
-    axes.set_ylim(len(shown) - 0.5, -0.5)
-    axes.set_yticks(range(len(shown)), labels)
+@style.styled
+def subgroups(rows: Sequence[Subgroup], words: Mapping[str, str], name: str, *, simulated: bool, width: int = 720) -> Picture:
+    """Hazard ratio of high against low risk within every estimated subgroup."""
+    wide = width > 500
+    figure, axes = style.panel(width, 70 + (28 if wide else 40) * len(rows))
+    axes.axvline(1, color=style.MUTED, linewidth=0.9)
+    labels = [f"{words.get(row.value, row.value)} (n {row.n}, {row.events} events)" for row in rows]
+    for index, (row, label) in enumerate(zip(rows, labels, strict=True)):
+        hr = row.hazard_ratio
+        shown = f"{text.ratio(hr.value)} ({text.ratio(hr.low)}–{text.ratio(hr.high)})"
+        axes.plot([hr.low, hr.high], [index, index], color=style.HIGH, linewidth=1.7, solid_capstyle="butt")
+        axes.plot([hr.value], [index], marker="s", markersize=6, color=style.HIGH, markeredgecolor="white")
+        place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 9}
+        if wide:
+            axes.text(1.03, index, shown, **place)
+            axes.text(1.27, index, text.p_equals(hr.p), **place)
+        else:
+            axes.text(0.0, index - 0.36, f"{label}   {shown}", **place)
+        if index and rows[index - 1].variable != row.variable:
+            axes.axhline(index - 0.5, color=style.RULE, linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_xlim(0.2, max(20.0, *(min(row.hazard_ratio.high or 1, 60.0) * 1.1 for row in rows)))
+    _ratio_ticks(axes, wide=wide)
+    axes.set_ylim(len(rows) - 0.5, -0.6)
+    axes.set_yticks(range(len(rows)), labels if wide else [""] * len(rows))
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
-    axes.set_xlim(0.2, 1.0)
-    axes.set(title=title, xlabel="C-index (95 % interval)")
-    told = "; ".join(f"{row.model}, {row.value}: {text.with_interval(row.c.value, row.c.low, row.c.high)} (n {row.c.n})" for row in shown)
-    return style.finish(figure, name, f"C-index by {title}: {told or 'no subgroup was large enough'}.", simulated=simulated)
+    axes.set_xlabel("Hazard ratio, high against low risk (95 % interval)")
+    told = "; ".join(
+        f"{label}: {text.ratio(row.hazard_ratio.value)} ({text.ratio(row.hazard_ratio.low)}–{text.ratio(row.hazard_ratio.high)})"
+        for row, label in zip(rows, labels, strict=True)
+    )
+    return style.finish(figure, name, f"Hazard ratio of high against low risk by subgroup: {told}.", simulated=simulated)
 
 
+@style.styled
 def training(model: str, rounds: Sequence[RoundPoint], name: str, *, simulated: bool) -> Picture:
     """Loss of the training patients by round, validation loss where it was opened, rejected rounds marked."""
     figure, axes = style.panel(360, 250)
@@ -181,8 +197,16 @@ def training(model: str, rounds: Sequence[RoundPoint], name: str, *, simulated: 
     axes.plot([p.round for p in taken], [p.loss for p in taken], color=colour, linewidth=1.2, alpha=0.9, label="training (apparent)")
     checked = [point for point in rounds if point.validation_loss is not None]
     if checked:
-        axes.plot([p.round for p in checked], [p.validation_loss for p in checked], color=style.INK, marker="o", markersize=4,
-                  linewidth=1.2, linestyle=(0, (4, 2)), label="validation")  # fmt: skip
+        axes.plot(
+            [p.round for p in checked],
+            [p.validation_loss for p in checked],
+            color=style.INK,
+            marker="o",
+            markersize=4,
+            linewidth=1.2,
+            linestyle=(0, (4, 2)),
+            label="validation",
+        )
     rejected = [point for point in taken if not point.accepted]
     if rejected:
         axes.plot(

@@ -10,27 +10,37 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.report import style, text
-from server.report.numbers import Calibration, Distribution, RiskGroups, RocCurve, SetSurvival, SurvivalCurve
+from server.report.numbers import Calibration, Distribution, Estimate, RiskGroups, RocCurve, SetSurvival, Subgroup, SurvivalCurve, Test
 from server.report.style import Picture
 
 MONTH = 365.25 / 12
 
 
+@style.styled
 def kaplan_meier(groups: RiskGroups, name: str, *, simulated: bool) -> Picture:
     """Low against high risk on one set, with hazard ratio, log-rank p and numbers at risk."""
-    colours = [style.LOW, style.HIGH]
-    hr = groups.hazard_ratio
-    lines = []
-    if hr.value is not None:
-        lines.append(f"HR {text.ratio(hr.value)} ({text.ratio(hr.low)}–{text.ratio(hr.high)})")
-    if groups.logrank is not None:
-        lines.append(f"log-rank {text.p_equals(groups.logrank.p)}")
-    figure = _curves(groups.curves, colours, ["solid", (0, (5, 2))], style.SET_LABEL[groups.set], lines)
-    told = "; ".join(_told(curve) for curve in groups.curves)
-    alternative = f"Kaplan–Meier curves of {groups.model} risk groups, {style.SET_LABEL[groups.set]}: {told}. {', '.join(lines)}."
-    return style.finish(figure, name, alternative, simulated=simulated)
+    about = f"{groups.model} risk groups, {style.SET_LABEL[groups.set]}"
+    return _two_groups(groups.curves, groups.hazard_ratio, groups.logrank, style.SET_LABEL[groups.set], about, name, simulated)
 
 
+@style.styled
+def subgroup(one: Subgroup, title: str, name: str, *, simulated: bool) -> Picture:
+    """Low against high risk within one subgroup."""
+    return _two_groups(one.curves, one.hazard_ratio, one.logrank, title, f"{one.model} risk groups, {title}", name, simulated)
+
+
+def _two_groups(
+    curves: Sequence[SurvivalCurve], hr: Estimate, logrank: Test | None, title: str, about: str, name: str, simulated: bool
+) -> Picture:
+    lines = [f"HR {text.ratio(hr.value)} ({text.ratio(hr.low)}–{text.ratio(hr.high)})"] if hr.value is not None else []
+    if logrank is not None:
+        lines.append(f"log-rank {text.p_equals(logrank.p)}")
+    figure = _curves(curves, [style.LOW, style.HIGH], ["solid", (0, (5, 2))], title, lines)
+    told = "; ".join(_told(curve) for curve in curves)
+    return style.finish(figure, name, f"Kaplan–Meier curves of {about}: {told}. {', '.join(lines)}.", simulated=simulated)
+
+
+@style.styled
 def sets_compared(sets: SetSurvival, keys: Sequence[str], name: str, *, simulated: bool) -> Picture:
     """Overall survival of training, validation and test patients on one picture."""
     lines = [f"log-rank {text.p_equals(sets.logrank.p)}"] if sets.logrank else []
@@ -46,9 +56,14 @@ def _told(curve: SurvivalCurve) -> str:
 
 
 def _curves(
-    curves: Sequence[SurvivalCurve], colours: Sequence[str], dashes: Sequence[Any], title: str, lines: Sequence[str],
-    width: int = 360, height: int = 330,
-) -> Any:  # fmt: skip
+    curves: Sequence[SurvivalCurve],
+    colours: Sequence[str],
+    dashes: Sequence[Any],
+    title: str,
+    lines: Sequence[str],
+    width: int = 360,
+    height: int = 330,
+) -> Any:
     """Step curves with 95 % bands above, numbers at risk below, on one time axis in months."""
     figure, (upper, lower) = style.panel(width, height, nrows=2, sharex=True, height_ratios=[1, 0.055 * len(curves) + 0.02])
     for curve, colour, dash in zip(curves, colours, dashes, strict=True):
@@ -84,6 +99,7 @@ def _at_risk(axes: Any, curves: Sequence[SurvivalCurve], colours: Sequence[str])
     axes.set_xlabel("Months · patients at risk above", fontsize=9)
 
 
+@style.styled
 def roc(curves: Sequence[RocCurve], title: str, name: str, *, simulated: bool) -> Picture:
     """ROC curves of the models on one set at one horizon, with their areas."""
     figure, axes = style.panel(360, 350)
@@ -100,6 +116,7 @@ def roc(curves: Sequence[RocCurve], title: str, name: str, *, simulated: bool) -
     return style.finish(figure, name, f"Time-dependent ROC, {title}. Areas under the curve: {told}.", simulated=simulated)
 
 
+@style.styled
 def calibration(one: Calibration, name: str, *, simulated: bool) -> Picture:
     """Predicted against observed survival by quantile group on one set."""
     figure, axes = style.panel(330, 330)
@@ -119,9 +136,10 @@ def calibration(one: Calibration, name: str, *, simulated: bool) -> Picture:
     return style.finish(figure, name, f"Calibration of {one.model}, {style.SET_LABEL[one.set]}: {told}.", simulated=simulated)
 
 
-PARTS = {"radiological": "#0072B2", "clinical": "#E69F00"}
+PARTS = {"radiology": "#0072B2", "clinical": "#E69F00"}
 
 
+@style.styled
 def distribution(one: Distribution, name: str, *, simulated: bool) -> Picture:
     """Patients by score bin above; below, what each part contributed to the score on average."""
     parts = list(one.contributions)
@@ -132,13 +150,19 @@ def distribution(one: Distribution, name: str, *, simulated: bool) -> Picture:
     width = [high - low for low, high in zip(left, right, strict=True)]
     middle = [low + w / 2 for low, w in zip(left, width, strict=True)]
     upper.bar(left, one.patients, width=width, align="edge", color="#c9d3e3", edgecolor="white", linewidth=1.2, label="patients")
-    upper.bar(left, one.bin_events, width=width, align="edge", color="#7c8aa5", edgecolor="white", linewidth=1.2, label="of these, events")
+    if one.bin_events:
+        upper.bar(
+            left, one.bin_events, width=width, align="edge", color="#7c8aa5", edgecolor="white", linewidth=1.2, label="of these, events"
+        )
     upper.set(ylabel="Patients", title=f"{one.model} · {style.SET_LABEL[one.set]}")
     upper.legend(loc="upper left", borderaxespad=0.1)
     if parts:
         _contributions(axes[1], one, middle, max(width))
     (axes[1] if parts else axes).set_xlabel("Score (linear predictor)")
-    told = f"{text.plural(one.n, 'patient')}, {text.plural(one.events, 'event')} in {len(one.patients)} bins: {', '.join(map(str, one.patients))}"
+    told = (
+        f"{text.plural(one.n, 'patient')}, {text.plural(one.events, 'event')} in {len(one.patients)} bins: "
+        f"{', '.join(map(str, one.patients))}"
+    )
     return style.finish(figure, name, f"Distribution of the {one.model} score, {style.SET_LABEL[one.set]}: {told}.", simulated=simulated)
 
 
@@ -154,10 +178,10 @@ def _contributions(axes: Any, one: Distribution, middle: Sequence[float], width:
     axes.legend(loc="upper left", borderaxespad=0.1)
 
 
-def _finite(low: Sequence[float], high: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Open-ended outer bins are drawn as wide as the widest inner one (the page stores ±1e9 for no edge)."""
-    inner = [h - lo for lo, h in zip(low, high, strict=True) if abs(lo) < 1e8 and abs(h) < 1e8]
-    wide = sorted(inner)[len(inner) // 2] if inner else 1.0
-    left = [lo if abs(lo) < 1e8 else h - wide for lo, h in zip(low, high, strict=True)]
-    right = [h if abs(h) < 1e8 else lo + wide for lo, h in zip(left, high, strict=True)]
+def _finite(low: Sequence[float | None], high: Sequence[float | None]) -> tuple[list[float], list[float]]:
+    """Open-ended outer bins are drawn as wide as the middling inner one."""
+    inner = sorted(h - lo for lo, h in zip(low, high, strict=True) if lo is not None and h is not None)
+    wide = inner[len(inner) // 2] if inner else 1.0
+    left = [lo if lo is not None else (h - wide if h is not None else 0.0) for lo, h in zip(low, high, strict=True)]
+    right = [h if h is not None else lo + wide for lo, h in zip(left, high, strict=True)]
     return left, right

@@ -38,7 +38,8 @@ def _kind(result: StudyResult, study: Study) -> Iterator[str]:
         yield "The networks started from weights learned on simulated scans, not on people."
     if study.evaluation.resolution == "coarse":
         yield (
-            f"Scores and times were opened in bins (at most {study.evaluation.score_bins} bins, {study.evaluation.cell_days}-day cells), so metrics "
+            f"Scores and times were opened in bins (at most {study.evaluation.score_bins} bins, {study.evaluation.cell_days}-day "
+            "cells), so metrics "
             "can differ from those of single patients by up to the error bound printed with them."
         )
     if study.training.keep == "best":
@@ -64,7 +65,10 @@ def _size(sizes: list[SetSize], concordance: list[Concordance]) -> Iterator[str]
         rows = [r for r in concordance if r.set == "test" and r.c.low is not None and r.c.high is not None]
         widest = max(((r.c.high or 0) - (r.c.low or 0)) / 2 for r in rows) if rows else None
         half = f" the 95 % interval of a C-index reaches up to ±{text.number(widest)}." if widest else ""
-        yield f"The test set has {text.plural(test.n, 'patient')} and {text.plural(test.events, 'event')} from {text.plural(test.sites, 'hospital')}:{half or ' small.'}"
+        yield (
+            f"The test set has {text.plural(test.n, 'patient')} and {text.plural(test.events, 'event')} from "
+            f"{text.plural(test.sites, 'hospital')}:{half or ' small.'}"
+        )
     validation = by_set.get("validation")
     if validation is not None and 0 < validation.n < FEW_PATIENTS:
         yield f"The validation patients ({validation.n}, {validation.events} events) come from the hospitals that trained the models."
@@ -83,7 +87,10 @@ def _models(study: Study, sizes: list[SetSize], clinical: CoxModel | None) -> It
     if train is not None and train.n and study.kind == "develop":
         yield "The fused models weigh their two scores on the same patients the scores were trained on, which favours the radiological one."
     if study.training.local_steps > 1:
-        yield f"{study.training.local_steps} local steps a round with a frozen hazard approximate pooled training; one step a round equals it."
+        yield (
+            f"{study.training.local_steps} local steps a round with a frozen hazard approximate pooled training; one step a round "
+            "equals it."
+        )
 
 
 def _data(result: StudyResult, sizes: list[SetSize]) -> Iterator[str]:
@@ -91,11 +98,20 @@ def _data(result: StudyResult, sizes: list[SetSize]) -> Iterator[str]:
     carried = sum((c.counts.get("flags", {}).get("followup_chest_carried_forward") or 0) for c in result.characteristics)
     if carried and total:
         share = text.percent(carried, total)
-        yield f"Where a follow-up chest scan was missing, the baseline slices stand in for it ({text.count(carried if carried >= 5 else None)} of {total} patients, {share})."
+        yield (
+            "Where a follow-up chest scan was missing, the baseline slices stand in for it "
+            f"({text.count(carried if carried >= 5 else None)} of {total} patients, {share})."
+        )
     lost = sum(count for key, count in result.flow.items() if key.split(".")[-1] in ("no_images", "clinical_missing"))
     if lost:
-        yield f"{text.plural(lost, 'enrolled patient')} could not be analysed; their reasons are in Figure 1, and whether they differ is not known."
-    yield "Masks of organs and tumours decide which slices the networks see; their quality inside the hospitals was not measured by this study."
+        yield (
+            f"{text.plural(lost, 'enrolled patient')} could not be analysed; their reasons are in Figure 1, and whether they differ "
+            "is not known."
+        )
+    yield (
+        "Masks of organs and tumours decide which slices the networks see; their quality inside the hospitals was not measured by "
+        "this study."
+    )
 
 
 def _findings(result: StudyResult) -> Iterator[str]:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from server.report import conduct, estimate_models, estimate_scores, suppress
+from typing import Literal
+
+from server.report import conduct, estimate_fused, estimate_models, estimate_scores, estimate_survival, suppress
+from server.report.absent import absent
 from server.report.limitations import limitations
-from server.report.numbers import Cell, Characteristic, Metrics, SetSize, SetSurvival
+from server.report.metrics_labels import LABELS, VALUE_LABELS
+from server.report.numbers import Cell, Characteristic, Metrics, SetSize
 from server.results import Characteristics, SetName, StudyResult
 from site_config.study import Study
 
 SETS: tuple[SetName, ...] = ("train", "validation", "test")
-LABELS = {
-    "age": "Age, years",
-    "sex": "Sex",
-    "manufacturer": "Scanner manufacturer",
-    "response": "RECIST response",
-    "flags": "Handling of scans",
-}
-VALUE_LABELS = {"SIEMENS": "Siemens", "PHILIPS": "Philips", "TOSHIBA": "Toshiba", "OTHER": "other", "UNKNOWN": "unknown", "NE": "not evaluable",
-                "followup_chest_carried_forward": "follow-up chest carried forward", "slices_repeated": "slices repeated",
-                "partial_organ": "organ partly outside the scan"}  # fmt: skip
 
 
 def study_of(result: StudyResult) -> Study:
@@ -33,14 +27,33 @@ def compute(result: StudyResult) -> Metrics:
     sizes = _sizes(result)
     clinical = estimate_models.cox_model("CLN", result.clinical, study) if result.clinical else None
     concordance = estimate_scores.concordance_rows(result, study)
-    return Metrics(
-        study_id=result.study_id, title=result.title, label=result.label, simulated=result.simulated, minimum_cell=minimum,
-        horizons=list(study.evaluation.horizons), sets=sizes, flow={k: suppress.cell(v, minimum) for k, v in result.flow.items()},
-        characteristics=_characteristics(result, study, minimum), set_survival=SetSurvival(curves=[]), clinical=clinical,
-        fusion=estimate_models.fusions(result, study), concordance=concordance, comparisons=[], roc=[], distributions=[], risk_groups=[],
-        nomogram=None, calibration=[], subgroups=[], participation=conduct.participation(result), statistics=conduct.statistics(result),
-        absent={}, limitations=limitations(result, study, sizes, concordance, clinical),
-    )  # fmt: skip
+    found = Metrics(
+        study_id=result.study_id,
+        title=result.title,
+        label=result.label,
+        simulated=result.simulated,
+        minimum_cell=minimum,
+        horizons=list(study.evaluation.horizons),
+        sets=sizes,
+        flow=_flow(result, minimum),
+        characteristics=_characteristics(result, study, minimum),
+        set_survival=estimate_survival.set_survival(result, study, minimum),
+        clinical=clinical,
+        fusion=estimate_models.fusions(result, study),
+        concordance=concordance,
+        comparisons=estimate_scores.comparisons(result),
+        roc=estimate_scores.roc_curves(result, study, minimum),
+        distributions=estimate_fused.distributions(result, minimum),
+        risk_groups=estimate_survival.risk_groups(result, minimum),
+        nomogram=estimate_fused.nomogram(result, study),
+        calibration=estimate_fused.calibrations(result, study, minimum),
+        subgroups=estimate_survival.subgroups(result, minimum),
+        participation=conduct.participation(result),
+        statistics=conduct.statistics(result),
+        absent={},
+        limitations=limitations(result, study, sizes, concordance, clinical),
+    )
+    return found.model_copy(update={"absent": absent(result, study, found)})
 
 
 def _sizes(result: StudyResult) -> list[SetSize]:
@@ -69,3 +82,23 @@ def _rows(one: Characteristics, study: Study, minimum: int) -> list[Characterist
         ]
         rows.append(Characteristic(variable=name, label=labels.get(name, name), set=one.set, counts=cells))
     return rows
+
+
+def _cell(value: str, shown: int | None, opened: int | None, minimum: int) -> Cell:
+    hidden: Literal["small", "complement"] | None = None
+    if shown is None:
+        hidden = "complement" if opened is not None and opened >= minimum else "small"
+    return Cell(value=VALUE_LABELS.get(value, value), count=shown, hidden=hidden)
+
+
+def _flow(result: StudyResult, minimum: int) -> dict[str, int | None]:
+    """Flow counts by set; where enrolled − analysed would give a small exclusion back, `enrolled` is hidden too."""
+    shown: dict[str, int | None] = {}
+    for set_ in SETS:
+        mine = {key: count for key, count in result.flow.items() if key.startswith(f"{set_}.")}
+        reasons = {key: count for key, count in mine.items() if key.split(".")[1] not in ("enrolled", "analysed")}
+        hidden = suppress.group(reasons, minimum, total_known=True)
+        lone = sum(count is None for count in hidden.values()) == 1
+        ends = {key: None if lone and key.endswith(".enrolled") else count for key, count in mine.items() if key not in reasons}
+        shown |= {key: ({**ends, **hidden})[key] for key in mine}
+    return shown

@@ -39,8 +39,10 @@ class Concordance(Numbers):
     """One row of Table 2: Harrell's C of a model on a set.
 
     `c` has the plain interval (C ± 1.96·se, se by the infinitesimal jackknife) as the paper prints it, `logit` the interval
-    that stays inside 0 and 1; `error_bound` is how far the coarse table's C can be from the exact one; `p_score` is the score
-    test of the continuous score, which the paper prints beside C.
+    that stays inside 0 and 1, `clustered` the interval whose SE sums influences inside a hospital first; `error_bound` is how far
+    the coarse table's C can be from the exact one; `p_score` is the score test of the score, which the paper prints beside C.
+    For the combined set `c` is the inverse-variance fixed effect of validation and test, and `noether` the same with
+    survcomp's Noether standard errors (pairs strict in time, tied scores dropped), most likely what the paper printed.
     """
 
     model: ModelName
@@ -48,6 +50,8 @@ class Concordance(Numbers):
     apparent: bool
     c: Estimate
     logit: Estimate
+    clustered: Estimate | None = None
+    noether: Estimate | None = None
     p_score: float | None = None
     error_bound: float | None = None
     exact: bool = False
@@ -125,6 +129,7 @@ class RiskGroups(Numbers):
     hazard_ratio: Estimate
     logrank: Test | None = None
     reason: str | None = None
+    note: str | None = None
 
 
 class Coefficient(Numbers):
@@ -195,33 +200,45 @@ class Calibration(Numbers):
 
 
 class Distribution(Numbers):
-    """Figure 3 left: patients by score bin with the mean contribution of each part; bins below the minimum are joined."""
+    """Figure 3 left: patients by score bin with the mean contribution of each part; bins below the minimum are joined.
+
+    Bins reach from `low` to `high`; None is an open end. `bin_events` is empty where events were not opened by these bins.
+    """
 
     model: ModelName
     set: SetName
     n: int
     events: int
-    low: list[float]
-    high: list[float]
+    low: list[float | None]
+    high: list[float | None]
     patients: list[int]
-    bin_events: list[int]
+    bin_events: list[int] = Field(default_factory=list)
     contributions: dict[str, list[float | None]] = Field(default_factory=dict)
 
 
 class Subgroup(Numbers):
-    """Figure 6: C of one model within one subgroup of validation + test."""
+    """Figure 6: one model's risk groups within one subgroup of validation + test; `c` where the table has more than two bins.
+
+    A suppressed subgroup has neither n nor events, only the reason.
+    """
 
     model: ModelName
     variable: str
     value: str
-    c: Estimate
+    n: int | None
+    events: int | None
+    curves: list[SurvivalCurve] = Field(default_factory=list)
+    hazard_ratio: Estimate
+    logrank: Test | None = None
+    c: Estimate | None = None
 
 
 class Cell(Numbers):
-    """One count of Table 1; None is suppressed."""
+    """One count of Table 1; a suppressed one is None and says why: it is small, or it would give a small one back."""
 
     value: str
     count: int | None
+    hidden: Literal["small", "complement"] | None = None
 
 
 class Characteristic(Numbers):
@@ -279,7 +296,7 @@ class Metrics(Numbers):
     minimum_cell: int
     horizons: list[int]
     sets: list[SetSize]
-    flow: dict[str, int | None]
+    flow: dict[str, int | None] = Field(description="`SET.NAME` → patients; None is suppressed")
     characteristics: list[Characteristic]
     set_survival: SetSurvival
     clinical: CoxModel | None

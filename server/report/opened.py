@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from server.results import ScoreTable, SetName, StudyResult
+from shared_model.survival.calibration import with_bin_scores
 from shared_model.survival.table import Cells, EvaluationTable
 from site_config.study import ModelName
 
@@ -50,3 +51,22 @@ def joined(cells: Iterable[Cells], *, as_strata: bool = False) -> Cells:
         np.concatenate([part.count for part in parts]),
         np.concatenate(strata),
     )
+
+
+def bin_scores(table: ScoreTable) -> list[float]:
+    """A score for every bin: its opened mean where one was opened for these bins, else the middle (or the edge) of the bin."""
+    edges = table.score_edges
+    own = table.bin_mean is not None and table.bin_edges in (None, edges) and len(table.bin_mean) == len(edges) - 1
+    means = table.bin_mean if own and table.bin_mean is not None else [None] * (len(edges) - 1)
+    return [mean if mean is not None else _middle(low, high) for mean, low, high in zip(means, edges[:-1], edges[1:], strict=True)]
+
+
+def _middle(low: float | None, high: float | None) -> float:
+    if low is None or high is None:
+        return next((edge for edge in (low, high) if edge is not None), 0.0)
+    return (low + high) / 2
+
+
+def scored_cells(table: ScoreTable) -> Cells:
+    """A table's cells with scores on the scale of the linear predictor."""
+    return with_bin_scores(evaluation_table(table), bin_scores(table))

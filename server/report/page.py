@@ -28,11 +28,22 @@ def statistic_titles() -> dict[str, str]:
 def sections(result: StudyResult, study: Study, metrics: Metrics) -> list[Section]:
     """The page's sections in reading order; one without anything to say is left out."""
     found = [
-        results.glance(metrics), conduct.simulation(result), results.patients(metrics), results.clinical(metrics), results.discrimination(metrics),
-        results.risk(metrics), results.fused(metrics), results.subgroups(metrics), conduct.grad_cam(result), conduct.training(result, metrics),
-        conduct.participation(metrics), conduct.egress(metrics, statistic_titles()), conduct.protection(result, study), conduct.limits(metrics),
+        results.glance(metrics),
+        conduct.simulation(result),
+        results.patients(metrics),
+        results.clinical(metrics),
+        results.discrimination(metrics),
+        results.risk(metrics),
+        results.fused(metrics),
+        results.subgroups(metrics),
+        conduct.grad_cam(result),
+        conduct.training(result, metrics),
+        conduct.participation(metrics),
+        conduct.egress(metrics, statistic_titles()),
+        conduct.protection(result, study),
+        conduct.limits(metrics),
         conduct.reproduce(result, study),
-    ]  # fmt: skip
+    ]
     return [section for section in found if section is not None and section.blocks]
 
 
@@ -45,8 +56,10 @@ def render(result: StudyResult, study: Study, metrics: Metrics) -> str:
     total, events = sum(size.n for size in metrics.sets), sum(size.events for size in metrics.sets)
     hospitals = len({entry["name"] for entry in result.lock.get("roster", [])})
     lede = (
-        f"{text.plural(total, 'patient')} and {text.plural(events, 'death')} in {text.plural(hospitals, 'hospital')}; survival is counted in days from "
-        f"{TIME_ZERO[study.endpoint.time_zero]}. Every number below was computed from sums over several hospitals; no patient's record left one."
+        f"{text.plural(total, 'patient')} and {text.plural(events, 'death')} in {text.plural(hospitals, 'hospital')}; survival is "
+        "counted in days from "
+        f"{TIME_ZERO[study.endpoint.time_zero]}. Every number below was computed from sums over several hospitals; no patient's "
+        "record left one."
     )
     chips = [
         (result.label, "strong" if result.label == "COMPLETE" else "warn"),
@@ -58,6 +71,13 @@ def render(result: StudyResult, study: Study, metrics: Metrics) -> str:
     if not study.privacy.masks:
         chips.append(("Not masked", "warn"))
     return environment.get_template("report.html.j2").render(
-        css=css, heading=result.title, lede=lede, chips=chips, simulated=result.simulated, incomplete=result.label == "INCOMPLETE",
-        sections=sections(result, study, metrics), study_id=result.study_id, software=result.software,
-    )  # fmt: skip
+        css=css,
+        heading=result.title,
+        lede=lede,
+        chips=chips,
+        simulated=result.simulated,
+        incomplete=result.label == "INCOMPLETE",
+        sections=sections(result, study, metrics),
+        study_id=result.study_id,
+        software=result.software,
+    )

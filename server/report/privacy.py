@@ -7,12 +7,18 @@ from server.results import StudyResult
 from site_config.study import Study
 
 NOT_PROTECTED = (
-    "A coordinator who breaks the protocol: chosen coefficients, crafted weights or invented hospitals. It is assumed to follow the protocol and to be curious.",
-    "What the broadcast weights tell: each round's summed update is public to every hospital, and the final model may reveal who took part in training.",
+    "A coordinator who breaks the protocol: chosen coefficients, crafted weights or invented hospitals. It is assumed to follow "
+    "the protocol and to be curious.",
+    "What the broadcast weights tell: each round's summed update is public to every hospital, and the final model may reveal who "
+    "took part in training.",
     "Hospitals that collude with the coordinator, once fewer honest hospitals or patients remain than the minima above.",
     "When messages were sent, and how large they were.",
-    "Small groups, from the coordinator: this page hides small counts from its readers, but the coordinator opened the sums they come from.",
-    "Anything by proof: that known attacks fail is measured, and absence of a successful attack is not proof. Only differential privacy is a guarantee.",
+    "Small groups, from the coordinator: this page hides small counts from its readers, but the coordinator opened the sums they "
+    "come from.",
+    (
+        "Anything by proof: that known attacks fail is measured, and absence of a successful attack is not proof. Only differential "
+        "privacy is a guarantee."
+    ),
 )
 
 
@@ -33,8 +39,13 @@ def settings(result: StudyResult, study: Study) -> list[tuple[str, str]]:
         ("Smallest sum", f"{privacy.minimum_sites} hospitals and {privacy.minimum_patients} patients; sites may ask for more and win"),
         ("Smallest clinical model", f"{privacy.minimum_cox_patients} patients and {privacy.minimum_events_per_variable} events a variable"),
         ("Clinical model", "totals only, on a coarse grid" if study.resolution == "totals" else "EXACT: risk-set sums by day"),
-        ("Evaluation", f"coarse: at most {study.evaluation.score_bins} score bins of at least {study.evaluation.bin_patients} patients, "
-         f"{study.evaluation.cell_days}-day cells" if study.evaluation.resolution == "coarse" else "EXACT: rank, day and event of every patient"),
+        (
+            "Evaluation",
+            f"coarse: at most {study.evaluation.score_bins} score bins of at least {study.evaluation.bin_patients} patients, "
+            f"{study.evaluation.cell_days}-day cells"
+            if study.evaluation.resolution == "coarse"
+            else "EXACT: rank, day and event of every patient",
+        ),
         ("Differential privacy", "not used: nothing here carries a formal guarantee"),
         ("Demonstration", "yes: minima were lifted because every patient is simulated" if privacy.demonstration else "no"),
-    ]  # fmt: skip
+    ]

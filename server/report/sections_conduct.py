@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from server.report import figures_model, privacy, tables, text
 from server.report.blocks import Block, Bullets, Facts, Figure, Panel, Paragraph, Photo, Photos, Section, Table
 from server.report.numbers import Metrics
 from server.report.sections_results import absent
 from server.results import StudyResult
 from site_config.study import Study
+
+SHORT_LIST = 12
 
 
 def simulation(result: StudyResult) -> Section | None:
@@ -17,7 +21,8 @@ def simulation(result: StudyResult) -> Section | None:
         return None
     blocks: list[Block] = [
         Paragraph(
-            "Simulated patients have a known truth, so the best possible C-index and a model trained on pooled patients can stand beside the federated one."
+            "Simulated patients have a known truth, so the best possible C-index and a model trained on pooled patients can stand "
+            "beside the federated one."
         )
     ]
     if truth.oracle:
@@ -25,10 +30,16 @@ def simulation(result: StudyResult) -> Section | None:
         blocks.append(Table("C-index of the true predictor (the ceiling)", ["Patients", "Everything", "Images alone"], rows))
     if truth.pooled:
         rows = [
-            [p.model, str(p.n), str(p.events), text.with_interval(p.c_federated, *(p.c_federated_ci or (None, None)), decimals=3),
-             text.with_interval(p.c_pooled, *(p.c_pooled_ci or (None, None)), decimals=3), text.number(p.spearman, 4)]
+            [
+                p.model,
+                str(p.n),
+                str(p.events),
+                _c(p.c_federated, p.c_federated_ci),
+                _c(p.c_pooled, p.c_pooled_ci),
+                text.number(p.spearman, 4),
+            ]
             for p in truth.pooled
-        ]  # fmt: skip
+        ]
         header = ["Model", "n", "Events", "C federated (95 % CI)", "C pooled (95 % CI)", "Spearman of the scores"]
         blocks.append(Table("Federated against pooled training, held-out patients", header, rows))
     items = [*truth.settings.items(), *([("seed", str(truth.seed))] if truth.seed is not None else [])]
@@ -40,15 +51,34 @@ def simulation(result: StudyResult) -> Section | None:
     return Section("simulation", "What only a simulation knows", blocks)
 
 
+def _c(value: float | None, interval: tuple[float, float] | None) -> str:
+    low, high = interval or (None, None)
+    return text.with_interval(value, low, high, 3)
+
+
 def grad_cam(result: StudyResult) -> Section:
     """Grad-CAM pictures, of phantoms only."""
     pictures = result.simulation.cams if result.simulation and result.simulated else []
     if not pictures:
-        words = "Grad-CAM shows where in an image a network looks. It is an image of a patient's scan, so it never leaves a hospital; this report can show it for phantoms only."
+        words = (
+            "Grad-CAM shows where in an image a network looks. It is an image of a patient's scan, so it never leaves a hospital; "
+            "this report can show it for phantoms only."
+        )
         return Section("gradcam", "Where the network looks", [Paragraph(words, tone="absent")])
     photos = [Photo(c.title, c.png_base64, c.alternative) for c in pictures]
-    return Section("gradcam", "Where the network looks", [Photos("gradcam-pictures", "Figure 5", "Grad-CAM of phantoms", photos,
-                   "Warm colours: regions that raise the risk score. Phantoms, not people: pictures of people never leave a hospital.")])  # fmt: skip
+    return Section(
+        "gradcam",
+        "Where the network looks",
+        [
+            Photos(
+                "gradcam-pictures",
+                "Figure 5",
+                "Grad-CAM of phantoms",
+                photos,
+                "Warm colours: regions that raise the risk score. Phantoms, not people: pictures of people never leave a hospital.",
+            )
+        ],
+    )
 
 
 def training(result: StudyResult, metrics: Metrics) -> Section:
@@ -60,18 +90,35 @@ def training(result: StudyResult, metrics: Metrics) -> Section:
         Panel(figures_model.training(m, [p for p in result.rounds if p.model == m], f"train-{m}", simulated=metrics.simulated))
         for m in models
     ]
-    figure = Figure("training", "Figure S7", "Training by round", panels, [tables.training(result.rounds)],
-                    "Loss a patient of the broadcast-hazard likelihood. A round whose global loss had risen is taken back and repeated at half the rate.")  # fmt: skip
+    figure = Figure(
+        "training",
+        "Figure S7",
+        "Training by round",
+        panels,
+        [tables.training(result.rounds)],
+        (
+            "Loss a patient of the broadcast-hazard likelihood. A round whose global loss had risen is taken back and "
+            "repeated at half the rate."
+        ),
+    )
     return Section("training", "Training", [figure])
 
 
 def participation(metrics: Metrics) -> Section:
-    """The ledger, hospital by hospital."""
-    if not metrics.participation:
+    """The ledger, hospital by hospital; a long list is folded below those that missed something."""
+    rows = metrics.participation
+    if not rows:
         return Section("participation", "Participation", absent(metrics, "participation"))
-    missed = sum(row.missed for row in metrics.participation)
-    words = f"{text.plural(len(metrics.participation), 'hospital')} were asked; {'no planned release was missed' if not missed else text.plural(missed, 'ask was', 'asks were') + ' missed'}."
-    return Section("participation", "Participation", [Paragraph(words), tables.participation(metrics.participation)])
+    missing = [row for row in rows if row.missed]
+    never = "No hospital missed an ask."
+    some = f"{text.plural(len(missing), 'hospital')} missed {text.plural(sum(row.missed for row in missing), 'ask')}."
+    blocks: list[Block] = [Paragraph(f"{text.plural(len(rows), 'hospital')} took part. {some if missing else never}")]
+    if len(rows) <= SHORT_LIST:
+        return Section("participation", "Participation", [*blocks, tables.participation(rows, "Participation by hospital")])
+    if missing:
+        blocks.append(tables.participation(missing, "Hospitals that missed an ask"))
+    blocks.append(replace(tables.participation(rows, "Participation by hospital"), folded=True))
+    return Section("participation", "Participation", blocks)
 
 
 def egress(metrics: Metrics, titles: dict[str, str]) -> Section:
@@ -81,8 +128,8 @@ def egress(metrics: Metrics, titles: dict[str, str]) -> Section:
     total = sum(row.bytes_out for row in metrics.statistics)
     clear = [row.name for row in metrics.statistics if not row.masked]
     words = (
-        f"Nothing but the named sums below, {text.bytes_size(total)} in all, sent by all hospitals together. No image and no patient row left a hospital."
-        + (f" Not masked: {text.listed(sorted(set(clear)))}." if clear else "")
+        f"Nothing but the named sums below, {text.bytes_size(total)} in all, sent by all hospitals together. No image and no "
+        "patient row left a hospital." + (f" Not masked: {text.listed(sorted(set(clear)))}." if clear else "")
     )
     return Section("egress", "What left the hospitals", [Paragraph(words), tables.statistics(metrics.statistics, titles)])
 
@@ -110,12 +157,25 @@ def reproduce(result: StudyResult, study: Study) -> Section:
         ("Software", result.software),
         ("Report of", result.created),
         ("Seed of training", str(study.training.seed)),
-        ("Training", f"{study.training.rounds} rounds, {study.training.local_steps} local step(s), batch {study.training.batch}, "
-         f"server {study.training.server.name} at {study.training.server.rate:g}, hazard {study.training.hazard} {study.training.hazard_resolution}"),
-        ("Images", f"{study.imaging.slices} slices an organ, {study.imaging.size} px, {study.imaging.spacing_mm:g} mm, field {study.imaging.field}"),
+        (
+            "Training",
+            f"{study.training.rounds} rounds, {study.training.local_steps} local step(s), batch {study.training.batch}, "
+            f"server {study.training.server.name} at {study.training.server.rate:g}, hazard {study.training.hazard} "
+            f"{study.training.hazard_resolution}",
+        ),
+        (
+            "Images",
+            (
+                f"{study.imaging.slices} slices an organ, {study.imaging.size} px, {study.imaging.spacing_mm:g} mm, field "
+                f"{study.imaging.field}"
+            ),
+        ),
         ("Network", f"{study.network.backbone}, {study.network.norm} norm, start {study.network.warm_start}"),
         *((f"Weights of {model} (SHA-256)", digest) for model, digest in result.weights.items()),
         *((f"Time, {phase}", text.seconds(span)) for phase, span in result.timing.items()),
-    ]  # fmt: skip
-    words = "The signed lock, the ledger, every opened sum and the numbers of this page (metrics.json) are kept with the study; the report is a function of them and can be built again."
+    ]
+    words = (
+        "The signed lock, the ledger, every opened sum and the numbers of this page (metrics.json) are kept with the study; the "
+        "report is a function of them and can be built again."
+    )
     return Section("reproduce", "Reproducibility", [Facts(items), Paragraph(words, tone="note")])

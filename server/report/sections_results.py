@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from server.report import figures_model, figures_survival, tables, text
-from server.report.blocks import Block, Figure, Flow, FlowStep, Headline, Panel, Paragraph, Section
-from server.report.numbers import Metrics, RiskGroups
-from server.report.style import SET_LABEL
+from server.report.blocks import Block, Figure, Flow, FlowStep, Headline, Panel, Paragraph, Section, Table
+from server.report.metrics_labels import VALUE_LABELS
+from server.report.numbers import Metrics, RiskGroups, Subgroup
+from server.report.style import SET_LABEL, SET_NAME
 from server.results import SetName
 
 SETS: tuple[SetName, ...] = ("train", "validation", "test")
 FLOW_LABEL = {"no_images": "scans missing or unusable", "clinical_missing": "clinical variables missing"}
-SUBGROUP_LABEL = {"response": "RECIST response at follow-up", "manufacturer": "Scanner manufacturer"}
+MOST_WANTED = ("RadCLN-D", "Rad-D", "RadCLN-S", "Rad-S", "CLN")
+SUBGROUP_LABEL = {"response": "RECIST", "manufacturer": "Scanner"}
 
 
 def absent(metrics: Metrics, *keys: str) -> list[Block]:
@@ -22,73 +24,60 @@ def absent(metrics: Metrics, *keys: str) -> list[Block]:
 
 def glance(metrics: Metrics) -> Section:
     """The large numbers and C of every model on the three sets."""
-    by_set = {size.set: size for size in metrics.sets}
-    items: list[tuple[str, str, str]] = []
-    total, events = sum(s.n for s in metrics.sets), sum(s.events for s in metrics.sets)
-    items.append(
-        (
-            f"{total:,d}",
-            "patients",
-            f"{text.plural(events, 'death')} in {text.plural(sum(s.sites for s in metrics.sets if s.set != 'validation'), 'hospital')}",
-        )
-    )
-    best = next(
-        (
-            r
-            for m in ("RadCLN-D", "Rad-D", "CLN")
-            for r in metrics.concordance
-            if r.model == m and r.set == "test" and r.c.value is not None
-        ),
-        None,
-    )
-    if best is not None:
-        items.append(
-            (
-                text.number(best.c.value),
-                f"C-index of {best.model}, test",
-                f"95 % CI {text.interval(best.c.low, best.c.high)}, n {best.c.n}, {best.c.events} events",
-            )
-        )
-    risk = next((g for g in metrics.risk_groups if g.set == "test" and g.hazard_ratio.value is not None), None)
-    if risk is not None:
-        hr = risk.hazard_ratio
-        items.append(
-            (
-                text.ratio(hr.value),
-                f"HR high against low risk, {risk.model}, test",
-                f"95 % CI {text.ratio(hr.low)}–{text.ratio(hr.high)}, n {hr.n}, {hr.events} events",
-            )
-        )
-    if "test" in by_set:
-        test = by_set["test"]
-        items.append(
-            (
-                str(test.n),
-                "patients in held-out hospitals",
-                f"{text.plural(test.events, 'event')}, {text.plural(test.sites, 'hospital')} that never trained",
-            )
-        )
+    by_set = {s: [row for row in metrics.concordance if row.set == s] for s in SETS}
     panels = [
         Panel(figures_model.concordance(rows, SET_LABEL[s], f"glance-{s}", simulated=metrics.simulated))
-        for s in SETS
-        if (rows := [r for r in metrics.concordance if r.set == s]) and any(r.c.value is not None for r in rows)
+        for s, rows in by_set.items()
+        if any(row.c.value is not None for row in rows)
     ]
-    blocks: list[Block] = [Headline(items)]
+    blocks: list[Block] = [Headline(_headline(metrics))]
     if panels:
-        blocks.append(Figure("glance", "", "C-index of the models by set", panels, caption="Dots: C-index; lines: 95 % intervals; the vertical line is chance. "
-                             "Training figures are apparent. The numbers are Table 2."))  # fmt: skip
-    return Section("glance", "At a glance", blocks)
+        caption = (
+            "Dots: C-index; lines: 95 % intervals; the vertical line is chance. Training figures are apparent. Table 2 has the numbers, "
+            "with patients and events."
+        )
+        blocks.append(Figure("glance-figure", "", "C-index of the models by set", panels, caption=caption))
+    return Section("glance", "At a glance", [*blocks, *absent(metrics, "concordance")])
+
+
+def _headline(metrics: Metrics) -> list[tuple[str, str, str]]:
+    """Value, what it is, and what it rests on."""
+    events = sum(size.events for size in metrics.sets)
+    items = [(f"{sum(size.n for size in metrics.sets):,d}", "patients analysed", text.plural(events, "death"))]
+    test = next((size for size in metrics.sets if size.set == "test"), None)
+    if test is not None:
+        hospitals = text.plural(test.sites, "hospital")
+        items.append((str(test.n), "patients held out", f"{text.plural(test.events, 'death')}, {hospitals} that never trained"))
+    held_out = [row for row in metrics.concordance if row.set == "test" and row.c.value is not None]
+    best = next((row for model in MOST_WANTED for row in held_out if row.model == model), None)
+    if best is not None:
+        under = f"95 % CI {text.interval(best.c.low, best.c.high)}, n {best.c.n}, {best.c.events} events"
+        items.append((text.number(best.c.value), f"C-index of {best.model}, test", under))
+    groups = [group for group in metrics.risk_groups if group.set == "test" and group.hazard_ratio.value is not None]
+    if groups:
+        hr = groups[0].hazard_ratio
+        under = f"95 % CI {text.ratio(hr.low)}–{text.ratio(hr.high)}, n {hr.n}, {hr.events} events"
+        items.append((text.ratio(hr.value), f"hazard ratio, high against low risk by {groups[0].model}, test", under))
+    return items
 
 
 def patients(metrics: Metrics) -> Section:
     """Flow, Table 1 and survival by set."""
     blocks: list[Block] = [_flow(metrics), tables.characteristics(metrics)]
     sets = metrics.set_survival
-    keys = [s for s in SETS if SET_LABEL[s] in {c.label for c in sets.curves}]
+    keys = [s for s in SETS if SET_NAME[s] in {c.label for c in sets.curves}]
     if sets.curves:
         picture = figures_survival.sets_compared(sets, keys, "s2", simulated=metrics.simulated)
-        blocks.append(Figure("s2", "Figure S2", "Overall survival of the three sets", [Panel(picture)],
-                             [tables.curve(sets.curves, "Overall survival by set")], _curve_note(metrics)))  # fmt: skip
+        blocks.append(
+            Figure(
+                "s2",
+                "Figure S2",
+                "Overall survival of the three sets",
+                [Panel(picture)],
+                [tables.curve(sets.curves, "Overall survival by set")],
+                _curve_note(metrics),
+            )
+        )
     return Section("patients", "Patients", [*blocks, *absent(metrics, "set_survival")])
 
 
@@ -100,36 +89,29 @@ def _curve_note(metrics: Metrics) -> str:
 
 
 def _flow(metrics: Metrics) -> Flow:
-    sizes = {s.set: s for s in metrics.sets}
     columns, told, rows = [], [], []
-    for name, size in sizes.items():
-        enrolled = metrics.flow.get(f"{name}.enrolled")
-        left = [
-            (FLOW_LABEL[k], text.count(metrics.flow[f"{name}.{k}"], metrics.minimum_cell))
-            for k in FLOW_LABEL
-            if metrics.flow.get(f"{name}.{k}", 0) != 0
-        ]
-        first = FlowStep(
-            "Enrolled", text.count(enrolled, metrics.minimum_cell) if f"{name}.enrolled" in metrics.flow else text.MISSING, left_out=left
-        )
+    for size in metrics.sets:
+        counts = {key: metrics.flow.get(f"{size.set}.{key}", 0) for key in FLOW_LABEL}
+        left = [(FLOW_LABEL[key], _hidden(count)) for key, count in counts.items() if count != 0]
+        key = f"{size.set}.enrolled"
+        enrolled = _hidden(metrics.flow[key]) if key in metrics.flow else text.MISSING
+        first = FlowStep("Enrolled", enrolled, left_out=left)
         last = FlowStep("Analysed", str(size.n), f"{text.plural(size.events, 'event')}, {text.plural(size.sites, 'hospital')}")
-        columns.append([FlowStep(SET_LABEL[name], ""), first, last])
+        columns.append([FlowStep(SET_NAME[size.set], ""), first, last])
         out = ", ".join(f"{n} {why}" for why, n in left) or "nobody left out"
-        told.append(f"{SET_LABEL[name]}: {first.count} enrolled, {out}, {size.n} analysed")
-        rows.append(
-            [
-                SET_LABEL[name],
-                first.count,
-                *(text.count(metrics.flow.get(f"{name}.{k}", 0), metrics.minimum_cell) for k in FLOW_LABEL),
-                str(size.n),
-                str(size.events),
-            ]
-        )
-    total = sum(size.n for size in metrics.sets)
-    top = FlowStep("All patients analysed", str(total), "before analysis, exclusions as below")
-    numbers = tables.Table("Patients by set", ["Set", "Enrolled", *FLOW_LABEL.values(), "Analysed", "Events"], rows)
-    return Flow("flow", "Figure 1", "Flow of patients", ". ".join(told) + ".", top, columns, [numbers],
-                caption="A patient may be left out for more than one reason. Training and validation patients share hospitals; test hospitals are held out.")  # fmt: skip
+        told.append(f"{SET_NAME[size.set]}: {enrolled} enrolled, {out}, {size.n} analysed")
+        rows.append([SET_NAME[size.set], enrolled, *(_hidden(count) for count in counts.values()), str(size.n), str(size.events)])
+    numbers = Table("Patients by set", ["Set", "Enrolled", *FLOW_LABEL.values(), "Analysed", "Events"], rows)
+    caption = (
+        "A patient may be left out for more than one reason. Training and validation patients share hospitals; test hospitals are "
+        "held out. "
+        f"{text.HIDDEN}: a count below {metrics.minimum_cell}, or one that would let it be worked out."
+    )
+    return Flow("flow", "Figure 1", "Flow of patients", ". ".join(told) + ".", columns, [numbers], caption)
+
+
+def _hidden(count: int | None) -> str:
+    return text.HIDDEN if count is None else f"{count:,d}"
 
 
 def clinical(metrics: Metrics) -> Section:
@@ -138,8 +120,16 @@ def clinical(metrics: Metrics) -> Section:
     if metrics.clinical is not None:
         wide = figures_model.forest(metrics.clinical, "s3", simulated=metrics.simulated)
         narrow = figures_model.forest(metrics.clinical, "s3n", simulated=metrics.simulated, width=350)
-        blocks.append(Figure("s3", "Figure S3", "Clinical model (CLN)", [Panel(wide, narrow)], [tables.cox(metrics.clinical)],
-                             f"Multivariable Cox model on the training patients, n {metrics.clinical.n}, {metrics.clinical.events} events."))  # fmt: skip
+        blocks.append(
+            Figure(
+                "s3",
+                "Figure S3",
+                "Clinical model (CLN)",
+                [Panel(wide, narrow)],
+                [tables.cox(metrics.clinical)],
+                (f"Multivariable Cox model on the training patients, n {metrics.clinical.n}, {metrics.clinical.events} events."),
+            )
+        )
     return Section("clinical", "Clinical model", [*blocks, *absent(metrics, "CLN")])
 
 
@@ -167,9 +157,16 @@ def _rocs(metrics: Metrics) -> Iterable[Block]:
                 title = f"{SET_LABEL[set_]} · {horizon} days"
                 panels.append(Panel(figures_survival.roc(rows, title, f"roc-{horizon}-{set_}", simulated=metrics.simulated)))
     if panels:
-        yield Figure("s4", "Figure S4", "Time-dependent ROC curves of the five models", panels, [tables.roc(metrics.roc)],
-                     "Cases died before the horizon, controls lived beyond it; patients lost before it are accounted for by inverse probability of censoring. "
-                     "A patient whose time is the horizon itself is neither.")  # fmt: skip
+        yield Figure(
+            "s4",
+            "Figure S4",
+            "Time-dependent ROC curves of the five models",
+            panels,
+            [tables.roc(metrics.roc)],
+            "Cases died before the horizon, controls lived beyond it; patients lost before it are accounted for by "
+            "inverse probability of censoring. "
+            "A patient whose time is the horizon itself is neither.",
+        )
 
 
 def risk(metrics: Metrics) -> Section:
@@ -178,8 +175,19 @@ def risk(metrics: Metrics) -> Section:
     shown = [d for d in metrics.distributions if d.model == "RadCLN-D"] or metrics.distributions[:3]
     if shown:
         panels = [Panel(figures_survival.distribution(d, f"dist-{d.set}", simulated=metrics.simulated)) for d in shown]
-        blocks.append(Figure("f3l", "Figure 3, left", "Who has which score, and what it is made of", panels, [tables.distribution(shown)],
-                             f"Bins of at least {metrics.minimum_cell} patients. Lower panels: mean part of the score from images and from clinical variables."))  # fmt: skip
+        blocks.append(
+            Figure(
+                "f3l",
+                "Figure 3, left",
+                "Who has which score, and what it is made of",
+                panels,
+                [tables.distribution(shown)],
+                (
+                    f"Bins of at least {metrics.minimum_cell} patients. Lower panels: mean part of the score from images "
+                    "and from clinical variables."
+                ),
+            )
+        )
     for model, label in (("RadCLN-D", "Figure 3, right"), ("RadCLN-S", "Figure S5"), ("Rad-D", "Figure S6")):
         groups = [g for g in metrics.risk_groups if g.model == model]
         blocks += _km(metrics, groups, model, label)
@@ -192,9 +200,13 @@ def _km(metrics: Metrics, groups: Sequence[RiskGroups], model: str, label: str) 
     drawn = [g for g in groups if g.curves]
     panels = [Panel(figures_survival.kaplan_meier(g, f"km-{model}-{g.set}", simulated=metrics.simulated)) for g in drawn]
     numbers = [tables.risk_groups(groups), *(tables.curve(g.curves, f"{model}, {SET_LABEL[g.set]}") for g in drawn)]
-    caption = f"High risk is a score above {text.number(groups[0].cutoff)} (linear predictor), the training median, frozen before a held-out hospital was opened. {_curve_note(metrics)}"
+    caption = (
+        f"High risk is a score above {text.number(groups[0].cutoff)} (linear predictor), the training median, frozen before a "
+        f"held-out hospital was opened. {_curve_note(metrics)}"
+    )
     blocks: list[Block] = [Figure(f"km-{model}", label, f"Survival by risk group of {model}", panels, numbers, caption)] if panels else []
-    return blocks + [Paragraph(f"{SET_LABEL[g.set]}: {g.reason}", tone="absent") for g in groups if g.reason]
+    why = [f"{SET_NAME[g.set]}: {g.reason}." for g in groups if g.reason] + [g.note for g in groups if g.note]
+    return blocks + [Paragraph(words, tone="absent") for words in why]
 
 
 def fused(metrics: Metrics) -> Section:
@@ -204,35 +216,81 @@ def fused(metrics: Metrics) -> Section:
     drawn = [m for m in models if any(c.wald_chi2 is not None for c in m.coefficients)]
     if drawn:
         panels = [Panel(figures_model.importance(m, f"wald-{m.model}", simulated=metrics.simulated)) for m in drawn]
-        blocks.append(Figure("wald", "Figure 4 a", "Importance of the parts", panels, [tables.cox(m) for m in drawn],
-                             "Wald χ² minus its degrees of freedom, on the training patients (apparent). Radiology: score of the network; clinical: score of CLN."))  # fmt: skip
+        blocks.append(
+            Figure(
+                "wald",
+                "Figure 4 a",
+                "Importance of the parts",
+                panels,
+                [tables.cox(m) for m in drawn],
+                (
+                    "Wald χ² minus its degrees of freedom, on the training patients (apparent). Radiology: score of the "
+                    "network; clinical: score of CLN."
+                ),
+            )
+        )
     if metrics.nomogram is not None:
         wide = figures_model.nomogram(metrics.nomogram, "nomo", simulated=metrics.simulated)
         narrow = figures_model.nomogram(metrics.nomogram, "nomon", simulated=metrics.simulated, width=350)
-        blocks.append(Figure("nomogram", "Figure 4 b", f"Nomogram of {metrics.nomogram.model}", [Panel(wide, narrow)], [tables.nomogram(metrics.nomogram)],
-                             "Add the points of each axis and read the survival under the total. The axes span a declared range, not the smallest and largest patient."))  # fmt: skip
+        blocks.append(
+            Figure(
+                "nomogram",
+                "Figure 4 b",
+                f"Nomogram of {metrics.nomogram.model}",
+                [Panel(wide, narrow)],
+                [tables.nomogram(metrics.nomogram)],
+                (
+                    "Add the points of each axis and read the survival under the total. The axes span a declared range, "
+                    "not the smallest and largest patient."
+                ),
+            )
+        )
     shown = [c for c in metrics.calibration if c.groups]
     if shown:
         panels = [Panel(figures_survival.calibration(c, f"cal-{c.set}", simulated=metrics.simulated)) for c in shown]
-        blocks.append(Figure("calibration", "Figure 4 c", f"Calibration of {shown[0].model} at {shown[0].horizon} days", panels, [tables.calibration(shown)],
-                             "Dots: groups of patients by predicted survival; lines: 95 % intervals of the observed. Slope: coefficient of the linear predictor in the set (1 is perfect; below 1, predictions too extreme)."))  # fmt: skip
+        blocks.append(
+            Figure(
+                "calibration",
+                "Figure 4 c",
+                f"Calibration of {shown[0].model} at {shown[0].horizon} days",
+                panels,
+                [tables.calibration(shown)],
+                (
+                    "Dots: groups of patients by predicted survival; lines: 95 % intervals of the observed. Slope: "
+                    "coefficient of the linear predictor in the set (1 is perfect; below 1, predictions too extreme)."
+                ),
+            )
+        )
     return Section("fused", "The fused model", [*blocks, *absent(metrics, "fusion", "nomogram", "calibration")])
 
 
 def subgroups(metrics: Metrics) -> Section:
     """RECIST and manufacturer subgroups (Figure 6)."""
-    panels = []
-    for variable in dict.fromkeys(s.variable for s in metrics.subgroups):
-        rows = [s for s in metrics.subgroups if s.variable == variable]
-        if any(row.c.value is not None for row in rows):
-            panels.append(
-                Panel(figures_model.subgroups(rows, SUBGROUP_LABEL.get(variable, variable), f"sub-{variable}", simulated=metrics.simulated))
-            )
     blocks: list[Block] = []
-    numbers = [tables.subgroups(metrics.subgroups, SUBGROUP_LABEL)] if metrics.subgroups else []
-    caption = "Subgroups of fewer than 10 patients are not estimated. NE: response not evaluable. Intervals of small subgroups are wide; differences between them are not tested."
-    if panels:
-        blocks.append(Figure("f6", "Figure 6", "Subgroups of validation + test patients", panels, numbers, caption))
+    rows = metrics.subgroups
+    estimated = [row for row in rows if row.hazard_ratio.value is not None]
+    numbers = [tables.subgroups(rows, SUBGROUP_LABEL, VALUE_LABELS)] if rows else []
+    if estimated:
+        title = f"Risk groups of {estimated[0].model} within subgroups, validation + test"
+        wide = figures_model.subgroups(estimated, VALUE_LABELS, "f6", simulated=metrics.simulated)
+        narrow = figures_model.subgroups(estimated, VALUE_LABELS, "f6n", simulated=metrics.simulated, width=350)
+        caption = (
+            "Hazard of high against low risk within each subgroup. Subgroups of fewer than 10 patients are not opened, nor one "
+            "that would let "
+            "such a group be worked out. Intervals of small subgroups are wide; differences between subgroups are not tested."
+        )
+        blocks.append(Figure("f6", "Figure 6", title, [Panel(wide, narrow)], numbers, caption))
     else:
         blocks += numbers
+    drawn = [row for row in rows if row.curves]
+    if drawn:
+        panels = [
+            Panel(figures_survival.subgroup(row, _named(row), f"km-sub-{i}", simulated=metrics.simulated)) for i, row in enumerate(drawn)
+        ]
+        curves = [tables.curve(row.curves, _named(row)) for row in drawn]
+        blocks.append(Figure("f6-km", "Figure 6, curves", "Survival by risk group within subgroups", panels, curves, _curve_note(metrics)))
     return Section("subgroups", "Subgroups", [*blocks, *absent(metrics, "subgroups")])
+
+
+def _named(row: Subgroup) -> str:
+    return f"{SUBGROUP_LABEL.get(row.variable, row.variable)}: {VALUE_LABELS.get(row.value, row.value)}"

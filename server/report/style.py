@@ -6,10 +6,12 @@ style or marker does so too. Text stays text in the SVG, so it can be selected, 
 
 from __future__ import annotations
 
+import functools
 import io
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec
 
 INK = "#1f2430"
 MUTED = "#667085"
@@ -28,6 +30,7 @@ MODEL_DASH: dict[str, Any] = {
 }
 SET_COLOUR = {"train": "#6b7280", "validation": "#009E73", "test": "#CC79A7"}
 SET_DASH: dict[str, Any] = {"train": (0, (1, 1.4)), "validation": (0, (5, 2)), "test": "solid"}
+SET_NAME = {"train": "Training", "validation": "Validation", "test": "Test", "combined": "Validation + test"}
 SET_LABEL = {"train": "Training (apparent)", "validation": "Validation", "test": "Test", "combined": "Validation + test"}
 FONTS = ["Inter", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"]
 
@@ -52,26 +55,68 @@ def _installed() -> list[str]:
 def settings() -> dict[str, Any]:
     """Matplotlib's settings for every figure of the report; sizes are in points at 72 points an inch of SVG."""
     return {
-        "font.family": _installed(), "font.size": 9.5, "svg.fonttype": "none", "svg.hashsalt": "fedhcc", "axes.unicode_minus": True,
-        "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED, "axes.linewidth": 0.7, "axes.labelsize": 9.5,
-        "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.titlepad": 8.0,
-        "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
-        "grid.color": FAINT, "grid.linewidth": 0.8, "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelcolor": INK,
-        "ytick.labelcolor": INK, "xtick.labelsize": 9.0, "ytick.labelsize": 9.0, "xtick.major.size": 3.0, "ytick.major.size": 3.0,
-        "xtick.major.width": 0.7, "ytick.major.width": 0.7, "legend.frameon": False, "legend.fontsize": 9.0,
-        "legend.handlelength": 2.2, "lines.linewidth": 1.7, "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
-    }  # fmt: skip
+        "font.family": _installed(),
+        "font.size": 9.5,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "fedhcc",
+        "axes.unicode_minus": True,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": MUTED,
+        "axes.linewidth": 0.7,
+        "axes.labelsize": 9.5,
+        "axes.titlesize": 10.5,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.titlepad": 8.0,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": FAINT,
+        "grid.linewidth": 0.8,
+        "xtick.color": MUTED,
+        "ytick.color": MUTED,
+        "xtick.labelcolor": INK,
+        "ytick.labelcolor": INK,
+        "xtick.labelsize": 9.0,
+        "ytick.labelsize": 9.0,
+        "xtick.major.size": 3.0,
+        "ytick.major.size": 3.0,
+        "xtick.major.width": 0.7,
+        "ytick.major.width": 0.7,
+        "legend.frameon": False,
+        "legend.fontsize": 9.0,
+        "legend.handlelength": 2.2,
+        "lines.linewidth": 1.7,
+        "figure.facecolor": "none",
+        "axes.facecolor": "none",
+        "savefig.facecolor": "none",
+    }
+
+
+Arguments = ParamSpec("Arguments")
+
+
+def styled(draw: Callable[Arguments, Picture]) -> Callable[Arguments, Picture]:
+    """Draw under the report's settings and leave matplotlib's global ones as they were."""
+
+    @functools.wraps(draw)
+    def inside(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Picture:
+        import matplotlib as mpl
+
+        with mpl.rc_context(settings()):
+            return draw(*args, **kwargs)
+
+    return inside
 
 
 def panel(width: float = 360, height: float = 280, **layout: Any) -> tuple[Any, Any]:
-    """A figure with one axes; width and height in CSS pixels. Never touches matplotlib's global state."""
-    import matplotlib as mpl
+    """A figure with its axes; width and height in CSS pixels. Used inside a `styled` function only."""
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(settings()):
-        figure = Figure(figsize=(width / 72, height / 72), layout="constrained")
-        axes = figure.subplots(**layout)
-    return figure, axes
+    figure = Figure(figsize=(width / 72, height / 72), layout="constrained")
+    return figure, figure.subplots(**layout)
 
 
 def finish(figure: Any, name: str, alternative: str, *, simulated: bool) -> Picture:
@@ -79,13 +124,10 @@ def finish(figure: Any, name: str, alternative: str, *, simulated: bool) -> Pict
 
     The mark is part of the picture so that a figure cut out of the page still says what it is.
     """
-    import matplotlib as mpl
-
-    with mpl.rc_context(settings()):
-        if simulated:
-            figure.text(0.995, 0.995, "SIMULATED", ha="right", va="top", fontsize=7.5, color=MARK, fontweight="bold")
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    if simulated:
+        figure.text(0.995, 0.995, "SIMULATED", ha="right", va="top", fontsize=7.5, color=MARK, fontweight="bold")
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     width = round(figure.get_size_inches()[0] * 72)
     return Picture(svg=_inline(buffer.getvalue(), name, alternative), alternative=alternative, width=width)
 

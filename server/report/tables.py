@@ -7,15 +7,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from server.report import text
 from server.report.blocks import Table
 from server.report.numbers import (
-    Calibration, Characteristic, Comparison, Concordance, CoxModel, Distribution, Metrics, Nomogram, Participation, RiskGroups, RocCurve,
-    Statistic, Subgroup, SurvivalCurve,
-)  # fmt: skip
-from server.report.style import SET_LABEL
+    Calibration,
+    Characteristic,
+    Comparison,
+    Concordance,
+    CoxModel,
+    Distribution,
+    Estimate,
+    Metrics,
+    Nomogram,
+    Participation,
+    RiskGroups,
+    RocCurve,
+    Statistic,
+    Subgroup,
+    SurvivalCurve,
+)
+from server.report.style import SET_LABEL, SET_NAME
 from server.results import RoundPoint
 
 
 def characteristics(metrics: Metrics) -> Table:
-    """Table 1: a row a value, a column a set."""
+    """Table 1: a row a value, a column a set; a yes/no variable takes one row."""
     sets = [size.set for size in metrics.sets]
     by_key = {(c.variable, c.set): c for c in metrics.characteristics}
     variables = list(dict.fromkeys((c.variable, c.label) for c in metrics.characteristics))
@@ -23,32 +36,45 @@ def characteristics(metrics: Metrics) -> Table:
     heads: set[int] = set()
     for variable, label in variables:
         cells = [by_key.get((variable, set_)) for set_ in sets]
+        values = list(dict.fromkeys(c.value for cell in cells if cell for c in cell.counts))
         if any(cell is not None and cell.mean is not None for cell in cells):
             rows.append([f"{label}, mean ± SD", *(_mean(cell) for cell in cells)])
-            continue
-        heads.add(len(rows))
-        rows.append([label, *([""] * len(sets))])
-        values = list(dict.fromkeys(c.value for cell in cells if cell for c in cell.counts))
-        for value in values:
-            rows.append([value, *(_count(cell, value, metrics.sets[i].n, metrics.minimum_cell) for i, cell in enumerate(cells))])
-    header = ["", *(f"{SET_LABEL[s.set]}\nn {s.n}, {s.events} events, {text.plural(s.sites, 'hospital')}" for s in metrics.sets)]
+        elif set(values) <= {"no", "yes"}:
+            rows.append([label, *_counts(cells, "yes", metrics)])
+        elif len(values) == 1:
+            rows.append([_capital(values[0]), *_counts(cells, values[0], metrics)])
+        else:
+            heads.add(len(rows))
+            rows.append([label, *([""] * len(sets))])
+            rows += [[f"\u2003{value}", *_counts(cells, value, metrics)] for value in values]
+    header = ["", *(f"{SET_NAME[s.set]}\nn {s.n}, {s.events} events\n{text.plural(s.sites, 'hospital')}" for s in metrics.sets)]
     note = (
-        f"Counts and shares of patients. A count below {metrics.minimum_cell}, and one more where it could be worked out from the "
-        f"others, reads <{metrics.minimum_cell} or is hidden (·). This hides small groups from readers of this page, not from the coordinator."
+        f"Patients (share of the set). Counts from 1 to {metrics.minimum_cell - 1} read <{metrics.minimum_cell}; a count that "
+        "would let one be "
+        f"worked out reads {text.HIDDEN}. This hides small groups from readers of this page, not from the coordinator, who opened the sums."
     )
     return Table("Characteristics of the patients by set", header, rows, label="Table 1", note=note, group_rows=frozenset(heads))
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _mean(cell: Characteristic | None) -> str:
     return text.MISSING if cell is None or cell.mean is None else f"{text.number(cell.mean, 1)} ± {text.number(cell.sd, 1)}"
 
 
+def _counts(cells: Sequence[Characteristic | None], value: str, metrics: Metrics) -> list[str]:
+    return [_count(cell, value, metrics.sets[index].n, metrics.minimum_cell) for index, cell in enumerate(cells)]
+
+
 def _count(cell: Characteristic | None, value: str, n: int, minimum: int) -> str:
     found = next((c for c in cell.counts if c.value == value), None) if cell else None
     if found is None:
-        return text.MISSING
-    share = text.percent(found.count, n)
-    return text.count(found.count, minimum) if found.count is None else f"{found.count} ({share})" if share else str(found.count)
+        return "0" if cell and cell.counts else text.MISSING
+    if found.count is None:
+        return text.HIDDEN if found.hidden == "complement" else text.count(None, minimum)
+    return f"{found.count} ({text.percent(found.count, n)})"
 
 
 def cox(model: CoxModel) -> Table:
@@ -72,23 +98,48 @@ def _hr(hr: float | None, low: float | None, high: float | None) -> str:
 
 
 def concordance(rows: Sequence[Concordance]) -> Table:
-    """Table 2: C-index of the five models on validation, test and both."""
-    body = [
-        [
-            f"{row.model}{' (apparent)' if row.apparent else ''}", SET_LABEL[row.set], _size(row.c.n), _size(row.c.events),
-            text.with_interval(row.c.value, row.c.low, row.c.high, 3) if row.c.value is not None else (row.c.reason or text.MISSING),
-            text.interval(row.logit.low, row.logit.high, 3), "0" if row.exact else f"±{text.number(row.error_bound, 3)}" if row.error_bound is not None else text.MISSING,
-            text.p_value(row.p_score),
-        ]
-        for row in rows
-    ]  # fmt: skip
+    """Table 2: C-index of the five models on validation, test and both; training, which is apparent, last."""
+    body: list[list[str]] = []
+    heads: set[int] = set()
+    for set_ in ("validation", "test", "combined", "train"):
+        mine = [row for row in rows if row.set == set_]
+        if mine:
+            heads.add(len(body))
+            body.append([SET_LABEL[set_], *([""] * 6)])
+            body += [_concordance(row) for row in mine]
+            body += [_noether(row) for row in mine if row.noether is not None]
     note = (
-        "C: Harrell's concordance, SE by the infinitesimal jackknife, interval C ± 1.96 SE as printed in the study this follows; the logit interval "
-        "stays inside 0 and 1. Error bound: how far C of the binned table can be from C of the unbinned scores. p: score test of the "
-        "continuous score. Validation + test: inverse-variance fixed effect of the two."
+        "C: Harrell's concordance with the infinitesimal-jackknife SE; interval C ± 1.96 SE as printed in the study this follows. "
+        "The logit "
+        "interval stays inside 0 and 1. Error bound: how far C of the opened bins can at most be from C of the single scores. p: "
+        "score test of "
+        "the score. Validation + test: inverse-variance fixed effect of the two, with the jackknife SE and with Noether's (pairs strict in "
+        "time, tied scores dropped), which the published study most likely used."
     )
-    header = ["Model", "Set", "n", "Events", "C-index (95 % CI)", "Logit interval", "Error bound", "p"]
-    return Table("Discrimination of the five models", header, body, align="llrrrrrr", label="Table 2", note=note)
+    header = ["Model", "n", "Events", "C-index (95 % CI)", "Logit interval", "Error bound", "p"]
+    return Table("Discrimination of the five models", header, body, label="Table 2", note=note, group_rows=frozenset(heads))
+
+
+def _concordance(row: Concordance) -> list[str]:
+    bound = "exact" if row.exact else text.MISSING if row.error_bound is None else f"±{text.number(row.error_bound, 3)}"
+    return [
+        row.model,
+        _size(row.c.n),
+        _size(row.c.events),
+        _estimate(row.c, 3),
+        text.interval(row.logit.low, row.logit.high, 3),
+        bound,
+        text.p_value(row.p_score),
+    ]
+
+
+def _noether(row: Concordance) -> list[str]:
+    one = row.noether or row.c
+    return [f"{row.model}, Noether SE", _size(one.n), _size(one.events), _estimate(one, 3), text.MISSING, text.MISSING, text.MISSING]
+
+
+def _estimate(one: Estimate, decimals: int = 2) -> str:
+    return one.reason or text.MISSING if one.value is None else text.with_interval(one.value, one.low, one.high, decimals)
 
 
 def _size(count: int | None) -> str:
@@ -97,41 +148,44 @@ def _size(count: int | None) -> str:
 
 def comparisons(rows: Sequence[Comparison]) -> Table:
     """Table 3: pairs of models compared, p one- and two-sided."""
-    body = [
-        [
-            f"{row.first} against {row.second}", SET_LABEL[row.set], _size(row.paired.n), _size(row.paired.events),
-            text.with_interval(row.paired.value, row.paired.low, row.paired.high, 3) if row.paired.low is not None
-            else text.number(row.paired.value, 3),
-            text.p_value(row.paired.p), text.p_value(row.p_one_sided), text.p_value(row.meta_p_two_sided), text.p_value(row.meta_p_one_sided),
-        ]
-        for row in rows
-    ]  # fmt: skip
+    body: list[list[str]] = []
+    heads: set[int] = set()
+    for set_ in ("validation", "test", "combined"):
+        mine = [row for row in rows if row.set == set_]
+        if mine:
+            heads.add(len(body))
+            body.append([f"{SET_LABEL[set_]} · n {mine[0].paired.n}, {mine[0].paired.events} events", *([""] * 5)])
+            body += [_comparison(row) for row in mine]
     note = (
-        "Paired: difference of two C-indices on the same patients with the jackknife covariance of both, the test to read. As published: "
-        "the study's own test (t with n − 1 degrees of freedom and the scores' rank correlation in the standard error), which its code "
-        "computes one-sided although its text says two-sided; both are shown."
+        "Paired: difference of two C-indices on the same patients with the jackknife covariance of both; the test to read. As "
+        "published: the "
+        "study's own test (t with n − 1 degrees of freedom, the scores' rank correlation in the standard error), which its code computes "
+        "one-sided although its text says two-sided; both are shown. No correction for multiple comparisons."
     )
-    header = [
-        "Models",
-        "Set",
-        "n",
-        "Events",
-        "Difference in C (95 % CI)",
-        "p paired, two-sided",
-        "one-sided",
-        "p as published, two-sided",
-        "one-sided",
-    ]
-    return Table("Models compared", header, body, align="llrrrrrrr", label="Table 3", note=note)
+    header = ["Models", "Difference in C (95 % CI)", "p paired\ntwo-sided", "\none-sided", "p as published\ntwo-sided", "\none-sided"]
+    return Table("Models compared", header, body, label="Table 3", note=note, group_rows=frozenset(heads))
+
+
+def _comparison(row: Comparison) -> list[str]:
+    shown = [row.paired.p, row.p_one_sided, row.meta_p_two_sided, row.meta_p_one_sided]
+    return [f"{row.first} against {row.second}", _estimate(row.paired, 3), *(text.p_value(p) for p in shown)]
 
 
 def roc(rows: Sequence[RocCurve]) -> Table:
     """Areas under the time-dependent ROC curves."""
     body = [
-        [row.model, SET_LABEL[row.set], f"{row.horizon} d", _size(row.auc.n), _size(row.auc.events),
-         text.with_interval(row.auc.value, row.auc.low, row.auc.high, 3) if row.auc.value is not None else (row.auc.reason or text.MISSING)]
+        [
+            row.model,
+            SET_LABEL[row.set],
+            f"{row.horizon} d",
+            _size(row.auc.n),
+            _size(row.auc.events),
+            text.with_interval(row.auc.value, row.auc.low, row.auc.high, 3)
+            if row.auc.value is not None
+            else (row.auc.reason or text.MISSING),
+        ]
         for row in rows
-    ]  # fmt: skip
+    ]
     return Table("Time-dependent areas under the curve", ["Model", "Set", "Horizon", "n", "Events", "AUC (95 % CI)"], body, align="llrrrr")
 
 
@@ -164,8 +218,16 @@ def risk_groups(rows: Sequence[RiskGroups]) -> Table:
         sizes = [f"{by[k].n} / {by[k].events}" if k in by else text.MISSING for k in ("Low", "High")]
         test = f"{text.number(row.logrank.chi2, 1)}, {text.p_equals(row.logrank.p)}" if row.logrank else text.MISSING
         hr = row.hazard_ratio
-        body.append([row.model, SET_LABEL[row.set], *sizes, _hr(hr.value, hr.low, hr.high) if hr.value is not None else hr.reason or text.MISSING,
-                     text.p_value(hr.p), test])  # fmt: skip
+        body.append(
+            [
+                row.model,
+                SET_LABEL[row.set],
+                *sizes,
+                _hr(hr.value, hr.low, hr.high) if hr.value is not None else hr.reason or text.MISSING,
+                text.p_value(hr.p),
+                test,
+            ]
+        )
     header = ["Model", "Set", "Low: n / events", "High: n / events", "HR high against low (95 % CI)", "p (Wald)", "Log-rank χ², p"]
     return Table("Risk groups by the frozen cut-off", header, body, align="llrrrrr")
 
@@ -182,7 +244,7 @@ def distribution(rows: Sequence[Distribution]) -> Table:
                     f"{row.model}, {SET_LABEL[row.set]}",
                     _edge(row.low[index], row.high[index]),
                     str(patients),
-                    str(row.bin_events[index]),
+                    str(row.bin_events[index]) if row.bin_events else text.MISSING,
                     *means,
                 ]
             )
@@ -193,10 +255,10 @@ def _at(parts: Mapping[str, Sequence[float | None]], part: str, index: int) -> f
     return parts[part][index] if part in parts else None
 
 
-def _edge(low: float, high: float) -> str:
-    if low < -1e8:
+def _edge(low: float | None, high: float | None) -> str:
+    if low is None:
         return f"≤ {text.number(high)}"
-    return f"> {text.number(low)}" if high > 1e8 else text.interval(low, high)
+    return f"> {text.number(low)}" if high is None else f"{text.number(low)} to {text.number(high)}"
 
 
 def calibration(rows: Sequence[Calibration]) -> Table:
@@ -217,14 +279,19 @@ def nomogram(one: Nomogram) -> Table:
     return Table(f"Nomogram of {one.model}", ["Axis", "Value", "Points"], body)
 
 
-def subgroups(rows: Sequence[Subgroup], shown: Mapping[str, str]) -> Table:
-    """C within subgroups; suppressed ones say why."""
-    body = [
-        [f"{shown.get(row.variable, row.variable)}: {row.value}", row.model, _size(row.c.n), _size(row.c.events),
-         text.with_interval(row.c.value, row.c.low, row.c.high, 3) if row.c.value is not None else (row.c.reason or text.MISSING)]
-        for row in rows
-    ]  # fmt: skip
-    return Table("C-index by subgroup, validation + test", ["Subgroup", "Model", "n", "Events", "C-index (95 % CI)"], body, align="llrrr")
+def subgroups(rows: Sequence[Subgroup], variables: Mapping[str, str], words: Mapping[str, str]) -> Table:
+    """Risk groups within subgroups; hidden ones say why."""
+    body = []
+    for row in rows:
+        by = {c.label.split(" ")[0]: c for c in row.curves}
+        sizes = [f"{by[k].n} / {by[k].events}" if k in by else text.MISSING for k in ("Low", "High")]
+        hr = row.hazard_ratio
+        test = text.p_value(row.logrank.p) if row.logrank else text.MISSING
+        name = f"{variables.get(row.variable, row.variable)}: {words.get(row.value, row.value)}"
+        shown = _hr(hr.value, hr.low, hr.high) if hr.value is not None else hr.reason or text.MISSING
+        body.append([name, row.model, _size(row.n), _size(row.events), *sizes, shown, test])
+    header = ["Subgroup", "Model", "n", "Events", "Low: n / events", "High: n / events", "HR (95 % CI)", "p (log-rank)"]
+    return Table("Risk groups within subgroups, validation + test", header, body, align="llrrrrrr")
 
 
 def training(rounds: Iterable[RoundPoint]) -> Table:
@@ -246,7 +313,7 @@ def training(rounds: Iterable[RoundPoint]) -> Table:
     return Table("Training by round", ["Model", "Round", "Block", "n", "Training loss", "Validation loss", "Accepted"], body, note=note)
 
 
-def participation(rows: Sequence[Participation]) -> Table:
+def participation(rows: Sequence[Participation], caption: str) -> Table:
     """Who took part; never how many patients they have."""
     body = [
         [
@@ -260,16 +327,23 @@ def participation(rows: Sequence[Participation]) -> Table:
         for row in rows
     ]
     note = "Counts of asks, not of patients: numbers of patients are shown for the whole study only."
-    return Table("Participation by hospital", ["Hospital", "Role", "Asked", "Took part", "Missed", "Why"], body, align="llrrrl", note=note)
+    return Table(caption, ["Hospital", "Role", "Asked", "Took part", "Missed", "Why"], body, align="llrrrl", note=note)
 
 
 def statistics(rows: Sequence[Statistic], titles: Mapping[str, str]) -> Table:
     """Everything that left a hospital, by name."""
     body = [
-        [titles.get(row.name, row.name), row.name, row.phase, str(row.opened), str(row.other),
-         str(row.smallest_roster) if row.smallest_roster == row.largest_roster else f"{row.smallest_roster}–{row.largest_roster}",
-         text.bytes_size(row.bytes_out), "yes" if row.masked else "no"]
+        [
+            titles.get(row.name, row.name),
+            row.name,
+            row.phase,
+            str(row.opened),
+            str(row.other),
+            str(row.smallest_roster) if row.smallest_roster == row.largest_roster else f"{row.smallest_roster}–{row.largest_roster}",
+            text.bytes_size(row.bytes_out),
+            "yes" if row.masked else "no",
+        ]
         for row in rows
-    ]  # fmt: skip
+    ]
     header = ["What", "Statistic", "Phase", "Opened", "Not opened", "Hospitals a sum", "Sent by hospitals", "Masked"]
     return Table("What left the hospitals", header, body, align="lllrrrrr")

@@ -10,6 +10,7 @@ import math
 
 MISSING = "—"
 MINUS = "−"
+HIDDEN = "·"
 
 
 def number(value: float | None, decimals: int = 2) -> str:

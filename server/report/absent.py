@@ -1,0 +1,44 @@
+"""Why a part of the page is not there: the numbered finding where one was recorded, a plain sentence otherwise."""
+
+from __future__ import annotations
+
+from server.report.numbers import Metrics
+from server.results import StudyResult
+from site_config.study import Study
+
+
+def absent(result: StudyResult, study: Study, metrics: Metrics) -> dict[str, str]:
+    """Part of the page → the sentence that stands in its place."""
+    found: dict[str, str] = {}
+    tabled = {table.model for table in result.tables}
+    for model in study.models:
+        fitted = metrics.clinical is not None if model == "CLN" else model in tabled
+        if not fitted:
+            found[model] = _why(result, model, f"{model} is not here")
+    if study.kind == "validate" and metrics.clinical is None:
+        found["CLN"] = "This study evaluates a frozen bundle; no clinical model was fitted."
+    pages = {
+        "set_survival": (bool(metrics.set_survival.curves), "No evaluation table was opened, so survival cannot be drawn."),
+        "concordance": (bool(metrics.concordance), "No C-index: no evaluation table was opened."),
+        "comparisons": (bool(metrics.comparisons), "Models are not compared: no pair of scores was opened on held-out patients."),
+        "roc": (any(one.false_positive for one in metrics.roc), "No ROC curve could be estimated at the declared horizons."),
+        "distribution": (bool(metrics.distributions), "No score distribution: no table with bins of enough patients was opened."),
+        "risk_groups": (bool(metrics.risk_groups), "No risk groups: no cut-off was frozen."),
+        "fusion": (any(one.model.startswith("RadCLN") for one in metrics.fusion), "No fused model was fitted."),
+        "nomogram": (metrics.nomogram is not None, "No nomogram: it needs a fused model with both parts and a baseline hazard."),
+        "calibration": (
+            any(c.groups for c in metrics.calibration),
+            "No calibration: it needs a baseline hazard and follow-up to the horizon.",
+        ),
+        "subgroups": (bool(metrics.subgroups), "No subgroup was opened."),
+        "training": (bool(result.rounds), "No network was trained in this study."),
+        "participation": (bool(result.ledger), "The ledger is empty."),
+    }
+    return found | {part: _why(result, part, sentence) for part, (there, sentence) in pages.items() if not there}
+
+
+def _why(result: StudyResult, about: str, sentence: str) -> str:
+    """The sentence with every finding about this part."""
+    told = [f"{f.get('code', '')}: {f.get('what', '')}".rstrip(". ") + "." for f in result.findings if f.get("about") == about]
+    start = sentence.rstrip(".")
+    return f"{start}. {' '.join(told)}" if told else f"{start}."
