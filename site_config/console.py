@@ -86,20 +86,23 @@ def show(data: Any, render: RenderableType | Callable[[Console], None] | None = 
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str | None = None) -> RenderableType:
-    """A rich table of texts; numbers stand to the right."""
+    """A rich table of texts under its title, with a caption below; numbers stand to the right."""
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     cells = [list(row) for row in rows]
-    drawn = Table(
-        title=Text(title) if title else None, caption=Text(caption) if caption else None, title_justify="left", caption_justify="left"
-    )
+    drawn = Table()
     for index, column in enumerate(columns):
         numeric = bool(cells) and all(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in cells)
         drawn.add_column(Text(column), justify="right" if numeric else "left")
     for row in cells:
         drawn.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
-    return drawn
+    parts: list[RenderableType] = [Text(printable(title), style="bold")] if title else []
+    parts.append(drawn)
+    if caption:
+        parts.append(Text(printable(caption), style="dim"))
+    return Group(*parts)
 
 
 def note(text: str) -> None:

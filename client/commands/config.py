@@ -46,6 +46,7 @@ def check(home: Home = Path(), study: StudyFile = None, json: Json = False) -> N
     found = examine(home, _study(study) if study else None)
     show(_data(found), lambda console: _draw(console, found))
     if found.faults:
+        typer.echo("\n".join(problem_lines(together(found.faults))), err=True)
         raise typer.Exit(int(_worst(found.faults)))
     if found.findings:
         raise typer.Exit(int(Exit.FINDINGS))
@@ -125,12 +126,10 @@ def _draw(console: Console, found: Checked) -> None:
     if found.site is not None:
         rows = [(name, number) for name, number in _counts(found).items()]
         console.print(table(found.site.site, ("what", "number"), rows, "these numbers stay on this machine"))
-    for word, problems in (("fault", found.faults), ("finding", found.findings)):
-        if problems:
-            console.print(f"\n{len(problems)} {word}{'s' if len(problems) > 1 else ''}")
-            console.print("\n".join(problem_lines(together(problems))))
-    if not found.faults:
-        console.print("\nNo fault. Next: fedhcc-site prepare")
+    if found.findings:
+        console.print(f"\nFindings ({len(found.findings)}), to read; they stop nothing:")
+        console.print("\n".join(problem_lines(together(found.findings))))
+    console.print("\nFaults:" if found.faults else "\nNo fault. Next: fedhcc-site prepare")
 
 
 def register(app: typer.Typer) -> None:
