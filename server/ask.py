@@ -46,6 +46,7 @@ Values = dict[str, NDArray[np.float64]]
 FINAL_CODES = range(400, 600)
 RETRY_PAUSE_S = 2.0
 REFUSALS = 3
+WHOLE = -1
 
 
 class Missed(Exception):
@@ -99,22 +100,35 @@ class Asker:
         self.counts: dict[tuple[str, int, str], OpenedCounts] = {}
 
     def total(self, name: str, parameters: Parameters, *, phase: Phase, role: Role, round: int = 0, state: Arrays | None = None) -> Values:
-        """The statistic summed over all blocks of a role. A block that is missing makes the study STALLED.
+        """The statistic summed over all blocks of a role, under one roster of all its sites.
 
-        Answers are kept: asking the same again, also after a restart, opens nothing new.
+        One roster rather than a sum of opened blocks: a Cox model's sums over twenty patients give them away, over hundreds
+        they do not. A site that is missing makes the study STALLED. Answers are kept: asking the same again, also after a
+        restart, opens nothing new.
         """
-        total: Values = {}
-        for block in range(len(self.lock.blocks[role])):
-            question = self.question(name, parameters, phase=phase, role=role, block=block, round=round, state=state)
-            try:
-                values = self.remembered(question)
-            except Missed as missed:
-                raise self.stalled(missed, phase) from None
-            for segment, value in values.items():
-                total[segment] = total[segment] + value if segment in total else value
-        if not total:
+        if not self.lock.blocks.get(role):
             raise federation.EMPTY_AGGREGATE.problem(f"phase {phase}: no {role} block is in the study")
-        return total
+        block = WHOLE if len(self.lock.blocks[role]) > 1 else 0
+        question = self.question(name, parameters, phase=phase, role=role, block=block, round=round, state=state)
+        try:
+            return self.remembered(question)
+        except Missed as missed:
+            raise self.stalled(missed, phase) from None
+
+    def sites(self, role: Role, block: int) -> tuple[str, ...]:
+        """The roster of a block, or of all blocks of a role for `WHOLE`."""
+        blocks = self.lock.blocks[role]
+        return tuple(site for each in blocks for site in each) if block == WHOLE else blocks[block]
+
+    def counts_of(self, role: Role, block: int, split: str) -> OpenedCounts | None:
+        """The pre-counts of a block and split, or their sums over all blocks; None while one is not opened."""
+        if block != WHOLE:
+            return self.counts.get((role, block, split))
+        found = [self.counts.get((role, each, split)) for each in range(len(self.lock.blocks[role]))]
+        known = [counts for counts in found if counts is not None]
+        if len(known) < len(found):
+            return None
+        return OpenedCounts(sites=sum(c.sites for c in known), patients=sum(c.patients for c in known), events=sum(c.events for c in known))
 
     def question(
         self, name: str, parameters: Parameters, *, phase: Phase, role: Role, block: int, round: int = 0, state: Arrays | None = None
@@ -122,7 +136,7 @@ class Asker:
         """A question with the phase's deadline and the pre-counts the sites hold it against."""
         split = getattr(parameters, "split", "validation" if name == "validation.loss" else "train")
         deadline = float(getattr(self.lock.study.deadlines, phase))
-        return Question(REGISTRY[name], parameters, phase, round, role, block, state or {}, deadline, self.counts.get((role, block, split)))
+        return Question(REGISTRY[name], parameters, phase, round, role, block, state or {}, deadline, self.counts_of(role, block, split))
 
     def remembered(self, question: Question) -> Values:
         """The stored answer of this question, or a fresh one, stored before it is used."""
@@ -149,7 +163,8 @@ class Asker:
     def stalled(self, missed: Missed, phase: str) -> Problem:
         """The loud, resumable end of a phase that lacks a block."""
         who = ", ".join(f"{site} ({code})" for site, code in sorted(missed.missing.items()))
-        return federation.STUDY_STALLED.problem(f"phase {phase}: block {missed.block + 1} is not complete; missing: {who}")
+        which = "the roster of all blocks" if missed.block == WHOLE else f"block {missed.block + 1}"
+        return federation.STUDY_STALLED.problem(f"phase {phase}: {which} is not complete; missing: {who}")
 
     def once(self, question: Question) -> Values:
         """Attempts until the deadline; raises `Missed` when the block was not complete, a `Problem` when a site refuses."""
@@ -184,7 +199,7 @@ class Asker:
                 round=q.round,
                 statistic=q.statistic.name,
                 block=q.block,
-                roster=list(self.lock.blocks[q.role][q.block]),
+                roster=list(self.sites(q.role, q.block)),
                 missing=missing,
                 outcome=outcome,
                 attempts=tries,
@@ -238,7 +253,7 @@ class _Attempt:
         self.asker = asker
         self.q = question
         self.deadline_s = deadline_s
-        self.sites = asker.lock.blocks[question.role][question.block]
+        self.sites = asker.sites(question.role, question.block)
         self.keys_of = asker.signing_keys(self.sites)
         self.parameters = question.parameters.model_dump(mode="json")
         self.context = Context(

@@ -51,16 +51,16 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
 def count(running: Running) -> None:
     """Open the counts of every block and split, and write the patient flow.
 
+    Columns are counted later and over all blocks together: a block of twenty patients has columns that one of them holds.
     Raises FH-751 when a split that has to hold patients holds none.
     """
-    columns = tuple(variable.name for variable in running.study.clinical)
     flow = running.result.flow
     for role, splits in SPLITS.items():
         for split in splits:
             patients = 0
             for block in range(len(running.lock.blocks.get(role, ()))):
                 question = running.asker.question(
-                    "precounts", PreCounts(split=split, columns=columns), phase="admission", role=role, block=block
+                    "precounts", PreCounts(split=split, columns=()), phase="admission", role=role, block=block
                 )
                 try:
                     values = running.asker.remembered(question)
