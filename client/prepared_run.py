@@ -22,6 +22,7 @@ from client.prepared_withdraw import withdrawn_keys
 from site_config.catalogue import scans as catalogue
 from site_config.cohort import Scan
 from site_config.files import access_problem, make_folder, write_atomic, write_json
+from site_config.problems import together
 from site_config.site import SiteConfig
 from site_config.study import Study, canonical
 
@@ -75,13 +76,16 @@ def prepare(site: SiteConfig, study: Study, *, progress: Progress | None = None)
     (340–346), FH-353 when another run is at work, and access problems of the state folder. What is wrong with a patient's
     scans is a finding of that patient and never stops the others.
     """
-    from site_config.cohort import load_cohort, load_scans
+    from site_config.cohort import check_together, load_cohort, load_scans
 
     folder = make_folder(prepared_folder(site))
     secret = site_secret(site.state)
     cohort = load_cohort(site.path(site.paths.cohort), study)
     table = site.paths.scans
-    rows = () if table is None else load_scans(site.path(table), site.path(site.paths.images))
+    rows = () if table is None else load_scans(site.path(table), site.path(site.paths.images), study, strict=False)
+    faults, _ = check_together(cohort.patients, rows)
+    if faults:
+        raise together(faults)
     gone = withdrawn_keys(site.state)
     with only_one(folder):
         from client.prepared_workers import sources_digest, work

@@ -16,12 +16,14 @@ LEAST_ISLAND_MM3 = 100.0
 def clean(organ: Mask, tumour: Mask, spacing_mm: Spacing, rule: Literal["careful", "paper"], one_model: bool = False) -> tuple[Mask, Mask]:
     """Organ and tumour masks (k, y, x) on the study's grid, as the slice rule takes them.
 
-    `careful`: a tumour counts within 10 mm of the organ (voxel by voxel; with `one_model`, whose labels exclude each
-    other, island by island, since a large tumour hollows its organ out), three-dimensional islands under 100 mm³ are
+    `careful`: a tumour counts within 10 mm of the organ (voxel by voxel; with `one_model`, where a large tumour hollows
+    its organ out, island by island, from the organ's healthy part), three-dimensional islands under 100 mm³ are
     dropped, and the organ is organ ∪ tumour. `paper` takes both masks as they come. The inputs are not changed.
     """
     if rule == "paper" or not tumour.any():
         return organ, tumour
+    if one_model:
+        organ = organ & ~tumour
     window = _bounds(tumour, spacing_mm)
     near = _near(organ[window], tumour[window], spacing_mm, one_model)
     kept = np.zeros_like(tumour)

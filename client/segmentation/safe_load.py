@@ -94,7 +94,8 @@ def refuse(what: str, name: str) -> Problem:
 def read_model(name: str, folder: Path, model: SegmentationModel, simulated: bool) -> ModelFiles:
     """Verify and read a model. Raises FH-340, FH-341, FH-342, FH-344, FH-345 or an access problem."""
     where = f"segmentation.models.{name}"
-    files = {file: _verified(file, name, folder, model) for file in ("dataset.json", "plans.json")}
+    wanted = {"dataset.json", "plans.json", *(f"fold_{fold}/{model.checkpoint}" for fold in model.folds)}
+    files = {file: _verified(file, name, folder, model) for file in sorted(wanted | set(model.sha256))}
     dataset, plans = (_parsed(files[file], file, name) for file in ("dataset.json", "plans.json"))
     if ((folder / PHANTOM_MARK).exists() or PHANTOM_MARK.removesuffix(".json") in dataset) and not simulated:
         raise catalogue.PHANTOMS_ONLY.problem(f"the model {name} is fit for phantoms only", where=where)
@@ -102,7 +103,7 @@ def read_model(name: str, folder: Path, model: SegmentationModel, simulated: boo
     checkpoints = []
     for fold in model.folds:
         file = f"fold_{fold}/{model.checkpoint}"
-        checkpoints.append(_unpickled(_verified(file, name, folder, model), file, name))
+        checkpoints.append(_unpickled(files[file], file, name))
     configuration = _configuration(checkpoints, name)
     if configuration not in plans["configurations"]:
         raise catalogue.MODEL_INCOMPLETE.problem(f"the checkpoint of {name} belongs to another plans.json", where=where)
