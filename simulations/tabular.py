@@ -101,7 +101,7 @@ def rows_of(table: Table, site: str, time: str, event: str, design: Covariates, 
     if not complete.any():
         raise problems.NO_PATIENTS.problem(f"none of the {len(hospital)} rows is complete in the columns named")
     findings = [Finding.of(problems.ROWS_DROPPED, f"{dropped} rows with missing values were left out")] if dropped else []
-    findings += [Finding("text-levels", f"{name} is text: its first level is the reference") for name in design.expanded]
+    findings += [Finding.of(problems.TEXT_COVARIATE, f"{name} is text: its first level is the reference") for name in design.expanded]
     chosen = np.flatnonzero(complete)
     merged = np.full(len(followed), np.nan)
     merged[chosen] = merge_near_times(followed[chosen])
@@ -181,7 +181,7 @@ def fit_cox(rows: Rows, *, ties: Ties = "efron", resolution: Resolution = "exact
     return fit.with_concordance(concordance(patient_cells(fit.linear_predictor(rows.x), rows.time, rows.event, rows.stratum)))
 
 
-def default_cuts(rows: Rows, intervals: int = 8) -> tuple[float, ...]:
+def default_cuts(rows: Rows, intervals: int = 10) -> tuple[float, ...]:
     """Cut points (at most intervals−1,) between equal numbers of deaths: a table does not tell its unit of time."""
     deaths = rows.time[rows.event]
     if not len(deaths):

@@ -93,7 +93,7 @@ def lung_rows() -> Rows:
 def compare_lung() -> Lung:
     """Fit all of it; a few seconds, most of them importing lifelines."""
     rows = lung_rows()
-    exact, totals = fit_cox(rows), fit_cox(rows, resolution="totals", cut_points=quarter_grid(8))
+    exact, totals = fit_cox(rows), fit_cox(rows, resolution="totals", cut_points=quarter_grid())
     coef, se, loglik, c = _pooled(rows)
     return Lung(rows, exact, totals, coef, se, loglik, c, tuple(_alone(rows, site) for site in rows.sites))
 

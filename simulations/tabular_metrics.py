@@ -118,7 +118,7 @@ def fit_metrics(
         findings.append(Finding.of(problems.NOT_ESTIMABLE, "no C-index: no pair of patients is comparable"))
     if not rows.event.any():
         findings.append(Finding.of(problems.NO_EVENTS, "no events"))
-    aucs = {f"{horizon:g}": _auc(source, float(horizon), convention, findings) for horizon in horizons}
+    aucs = {_key(horizon): _auc(source, float(horizon), convention, findings) for horizon in horizons}
     test, ratio = _group_tests(parts, findings)
     return Metrics(
         n=len(rows.time),
@@ -136,6 +136,11 @@ def fit_metrics(
         dropped_rows=rows.dropped,
         findings=tuple(findings),
     )
+
+
+def _key(horizon: float) -> str:
+    """365 and 365.0 are "365"."""
+    return str(int(horizon)) if horizon == int(horizon) else str(horizon)
 
 
 def _auc(source: Cells | EvaluationTable, horizon: float, convention: Convention, findings: list[Finding]) -> Roc | None:

@@ -245,8 +245,11 @@ def fit_exact(
         path = _newton(open_, scale, (null, opened), ties, len(grid.strata))
     keep = independent(path.at.information) & ~scale.constant if scale.events else np.zeros(len(names), dtype=bool)
     infinite = _infinite(path, keep)
-    if path.converged and not infinite.any() and scale.events:
-        path = _polish(open_, scale, path, ties, len(grid.strata))
+    if path.converged and scale.events:
+        polished = _polish(open_, scale, path, ties, len(grid.strata))
+        # Where a coefficient runs to infinity Newton never settles: the fit stays where R's criterion stopped it.
+        infinite = infinite & _infinite(polished, keep)
+        path = path if infinite.any() else polished
     findings += describe(names, scale, keep, infinite, path.converged)
     kept_null = independent(null.information) & ~scale.constant
     score = float(null.score @ solve_kept(null.information, null.score, kept_null))
@@ -288,9 +291,9 @@ def describe(names: tuple[str, ...], scale: Scale, keep: NDArray[np.bool_], infi
             found.append(Finding.of(problems.CONSTANT, f"{name} has one value only and was dropped"))
         elif not kept and scale.events:
             found.append(Finding.of(problems.COLLINEAR, f"{name} does not vary beyond the covariates before it and was dropped"))
-    if infinite.any() and converged:
+    if infinite.any():
         listed = ", ".join(name for name, flag in zip(names, infinite, strict=True) if flag)
-        found.append(Finding.of(problems.MONOTONE, f"the likelihood converged before {listed}; the coefficient may be infinite"))
+        found.append(Finding.of(problems.MONOTONE, f"the likelihood flattens before {listed} settles; the coefficient may be infinite"))
     if not converged:
         found.append(Finding.of(problems.NOT_CONVERGED, f"not converged in {ITERATIONS} iterations"))
     df = int(keep.sum())

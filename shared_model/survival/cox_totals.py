@@ -2,11 +2,13 @@
 
 With a hazard constant between public cut points the Cox model is a Poisson model (Holford 1980; Laird and Olivier 1981).
 Given β and rates λ a site forms H_i = Σ_m λ_m e_im and w_i = e^{β'x_i} and opens S0_m = Σ w_i e_im and G = Σ w_i H_i x_i.
-The coordinator takes x̄ = G/Σ λ_m S0_m for the covariates' mean among those at risk in every interval, which makes
+The coordinator needs x̄_m, the covariates' mean among those at risk in interval m, which nobody opens. It starts from
+x̄ = G/Σ λ_m S0_m for all, and learns from every step s it took: log S0_m rose by x̄_m's (a Broyden update in the metric of
+Cov(x)), while the mean of the x̄_m must stay x̄. Then
 
-    U = d − G − Σ_m (D_m − λ_m S0_m) x̄,   step = B⁻¹ U,   log λ_m = log(D_m/S0_m) − x̄'step,
+    U = d − G − Σ_m (D_m − λ_m S0_m) x̄_m,   step = B⁻¹ U,   log λ_m = log(D_m/S0_m) − x̄_m'step,
 
-with B = D·Cov(x) at first, then updated by BFGS; the fixed point is the exact one since λ_m S0_m = D_m there. The profile
+with B = D·Cov(x) at first, then updated by BFGS. U is exact at the fixed point, where λ_m S0_m = D_m. The profile
 log-likelihood Σ D_m log(D_m/S0_m) + d'β − D needs S0 only, so a step that lowers it is halved at no further cost. At the
 end Q = Σ w_i H_i x_i x_i' and S1_m = Σ w_i e_im x_i are opened once: they give the exact gradient for one last Newton step
 and the information Q − Σ_m λ_m S1_m S1_m'/S0_m, λ_m = D_m/S0_m.
@@ -30,9 +32,12 @@ Floats = NDArray[np.float64]
 QUARTER_DAYS = 365.25 / 4
 COLLINEAR = 1e-7
 LONGEST_STEP = 1.5
+LARGEST_CHANGE = 20.0
+LARGEST_FALL = 0.1
+"""A fall of the log-likelihood that is no reason to halve: U is exact at the fixed point only, and the next step mends it."""
 
 
-def quarter_grid(intervals: int = 8, last_day: float | None = None) -> tuple[float, ...]:
+def quarter_grid(intervals: int = 10, last_day: float | None = None) -> tuple[float, ...]:
     """Cut points (intervals−1,) in days, a quarter of a year apart, or the fewest quarters apart that reach `last_day`."""
     apart = 1 if last_day is None else max(1, int(np.ceil(last_day / (QUARTER_DAYS * intervals))))
     return tuple(float(QUARTER_DAYS * apart * k) for k in range(1, intervals))
@@ -265,6 +270,7 @@ class _Climb:
         self.null_information = start.deaths.sum() * correlation
         self.curvature = self.null_information.copy()
         self.null_score = np.zeros(len(keep))
+        self.means = np.zeros((len(start.deaths), len(keep)))
         zero = np.zeros(len(keep))
         self.state = _State(zero, self.profile_rates(start.exposure), TotalsRound(start.exposure, zero), -np.inf, zero)
 
@@ -279,26 +285,23 @@ class _Climb:
         logs = np.log(deaths[dead] / mass[dead])
         return float(deaths[dead] @ logs + self.start.event_covariates @ beta - deaths.sum())
 
-    def score(self, opened: TotalsRound, rates: Floats) -> tuple[Floats, Floats]:
-        """U (p,) and x̄ (p,)."""
-        expected = float(rates @ opened.mass)
-        mean = opened.weighted / expected if expected > 0 else np.zeros_like(opened.weighted)
-        gap = float(np.sum(self.start.deaths - rates * opened.mass))
-        return self.start.event_covariates - opened.weighted - gap * mean, mean
+    def score(self, opened: TotalsRound, rates: Floats) -> Floats:
+        """U (p,)."""
+        return self.start.event_covariates - opened.weighted - (self.start.deaths - rates * opened.mass) @ self.means
 
     def run(self, tolerance_se: float, largest: int) -> tuple[int, bool]:
         """Rounds opened, and whether the last step was below the tolerance."""
         beta, rates = self.state.beta, self.state.rates
-        step, mean, halvings = np.zeros_like(beta), np.zeros_like(beta), 0
+        step, halvings = np.zeros_like(beta), 0
         for opened_rounds in range(1, largest + 1):
             opened = self.open.totals_round(beta, rates, self.scale.mean, self.scale.sd)
             value = self.loglik(opened.mass, beta)
-            # Released sums are rounded: a fall within rounding is no fall.
-            if value < self.state.loglik - 1e-6 * max(1.0, abs(value)) ** 0.5 * 1e-2 and halvings < 8:
+            if value < self.state.loglik - LARGEST_FALL and halvings < 8:
                 halvings += 1
-                beta, rates = self._toward(step / 2**halvings, mean)
+                beta, rates = self._toward(step / 2**halvings)
                 continue
-            score, mean = self.score(opened, rates)
+            self._learn_means(opened, rates, beta - self.state.beta)
+            score = self.score(opened, rates)
             if opened_rounds == 1:
                 self.null_score = score
             else:
@@ -310,12 +313,29 @@ class _Climb:
                 return opened_rounds, True
             longest = float(np.max(np.abs(step), initial=0.0))
             step = step * min(1.0, LONGEST_STEP / longest) if longest > 0 else step
-            beta, rates = self._toward(step, mean)
+            beta, rates = self._toward(step)
         return largest, False
 
-    def _toward(self, step: Floats, mean: Floats) -> tuple[Floats, Floats]:
-        """β and rates after a step from the accepted point: log λ_m = log(D_m/S0_m) − x̄'step."""
-        return self.state.beta + step, self.profile_rates(self.state.opened.mass) * np.exp(-float(mean @ step))
+    def _toward(self, step: Floats) -> tuple[Floats, Floats]:
+        """β and rates after a step from the accepted point: log λ_m = log(D_m/S0_m) − x̄_m'step."""
+        change = np.clip(-(self.means @ step), -LARGEST_CHANGE, LARGEST_CHANGE)
+        return self.state.beta + step, self.profile_rates(self.state.opened.mass) * np.exp(change)
+
+    def _learn_means(self, opened: TotalsRound, rates: Floats, step: Floats) -> None:
+        """Move x̄_m (M, p) to what the step showed, and their mean to the x̄ that was opened."""
+        expected = rates * opened.mass
+        total = float(expected.sum())
+        if total <= 0:
+            return
+        before, after = self.state.opened.mass, opened.mass
+        seen = (before > 0) & (after > 0)
+        risen = np.log(np.divide(after, before, out=np.ones_like(after), where=seen))
+        metric = self.null_information @ step
+        length = float(step @ metric)
+        if length > 0:
+            surprise = np.where(seen, risen - self.means @ step, 0.0)
+            self.means = self.means + np.outer(surprise, metric) / length
+        self.means = self.means + (opened.weighted - expected @ self.means) / total
 
     def _update(self, s: Floats, y: Floats) -> None:
         """BFGS on the kept covariates, damped after Powell (1978) so that the curvature stays positive."""

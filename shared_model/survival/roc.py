@@ -94,10 +94,10 @@ def _by_horizon(source: Cells | EvaluationTable, horizon: float, convention: Con
     """Cells, and which of them end before (timeROC) or by (scikit-survival) the horizon."""
     cells = as_cells(source)
     if isinstance(source, EvaluationTable):
-        if horizon not in source.time_edges:
-            raise ValueError("the horizon is not an edge of the table")
         if horizon >= source.time_edges[-1]:
             raise problems.BEYOND_FOLLOW_UP.problem(f"no AUC at day {horizon:g}: nobody was followed beyond it")
+        if horizon not in source.time_edges:
+            raise ValueError("the horizon is not an edge of the table")
         return cells, cells.time <= horizon
     return cells, (cells.time <= horizon if convention == "sksurv" else cells.time < horizon)
 

@@ -108,6 +108,14 @@ SMALL_GROUP = Kind(
     fix="Merge groups.",
     exit=Exit.FINDINGS,
 )
+TEXT_COVARIATE = Kind(
+    814,
+    "text-covariate",
+    "A covariate is text and was coded by its levels",
+    why="A Cox model needs numbers: as R does with a factor, every level but the first got a column of zeros and ones.",
+    fix="Code the column yourself if another level should be the reference.",
+    exit=Exit.FINDINGS,
+)
 TABLE_UNREADABLE = Kind(
     821,
     "table-unreadable",
