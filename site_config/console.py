@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 MOST_SHOWN = 60
+STOPPED = "stopped; nothing was left half-written"
 OUR_PACKAGES = ("site_config", "shared_model", "client", "server", "simulations")
 _json_wanted = False
 
@@ -174,11 +175,13 @@ def invoke(app: typer.Typer, arguments: Sequence[str] | None = None, program: st
         result = typer.main.get_command(app).main(args=wanted, prog_name=program, standalone_mode=False)
         return result if isinstance(result, int) else int(Exit.OK)
     except (KeyboardInterrupt, click.Abort):
-        typer.echo("stopped; nothing was left half-written", err=True)
+        typer.echo(STOPPED, err=True)
         return int(Exit.INTERRUPTED)
     except Problem as problem:
         return report_problem(problem)
     except click.exceptions.Exit as end:
+        if end.exit_code == Exit.INTERRUPTED:  # typer's own translation of Ctrl-C
+            typer.echo(STOPPED, err=True)
         return end.exit_code
     except click.exceptions.NoArgsIsHelpError as help_wanted:
         typer.echo(help_wanted.format_message(), err=True)

@@ -43,7 +43,7 @@ EXPECTED = {
     "model_attributes_type": "a mapping (`field: value` lines)",
     "path_type": "a path",
 }
-VALUE_ERRORS = ("literal_error", "greater_than", "less_than", "string_", "too_short", "too_long", "finite_number", "enum")
+VALUE_ERRORS = ("literal_error", "greater_than", "less_than", "string_too", "string_pattern", "too_short", "too_long", "finite_number")
 
 
 def load_study(path: Path) -> Study:

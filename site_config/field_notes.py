@@ -18,7 +18,7 @@ NOTES: Final[dict[str, str]] = {
     "Study.models": "Which models are fitted and reported.",
     "Study.network": "The network of Rad-S and Rad-D.",
     "Study.training": "How the networks are trained over the hospitals.",
-    "Study.resolution": "How the Cox models are fitted: `totals` opens a few numbers a round, `exact` day cells; every site must allow `exact`.",
+    "Study.resolution": "How the Cox models are fitted: `totals` opens a few numbers a round, `exact` day cells (opt-in of every site).",
     "Study.evaluation": "How finely the evaluation table is opened.",
     "Study.validation_fraction": "Share of a development site's patients kept for validation, chosen by a keyed hash inside the site.",
     "Study.sites": "The hospitals by name.",

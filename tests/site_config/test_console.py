@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+
+from site_config import console
+from site_config.catalogue import host, tables
+from site_config.problems import Exit, Problem, together
+from tests.support import run_cli
+
+app = typer.Typer(no_args_is_help=True)
+SECRET = "/data/Erika Mustermann/ct.nii"
+
+
+@dataclasses.dataclass
+class Point:
+    x: float
+    where: Path
+
+
+@app.command()
+def shows(as_json: console.Json = False) -> None:
+    """Show a table."""
+    console.show(
+        {"n": 1, "point": Point(float("nan"), Path("a")), "array": np.arange(3)},
+        console.table("Title", ("a", "b"), [(1, "[bold]x\x1b[2J")]),
+    )
+
+
+@app.command()
+def fails(as_json: console.Json = False) -> None:
+    """Fail with two problems."""
+    raise together([tables.BLANK.problem("row 2: blank", where="cohort.csv:2"), host.DISK_FULL.problem("no room")])
+
+
+@app.command()
+def breaks(kind: str) -> None:
+    """Raise something unexpected."""
+    raise {
+        "key": KeyError(SECRET),
+        "os": PermissionError(13, "no", SECRET),
+        "stop": KeyboardInterrupt(),
+        "lib": ModuleNotFoundError(name="torchx"),
+    }[kind]
+
+
+@app.command()
+def ends(status: int) -> None:
+    """End with a status."""
+    raise typer.Exit(status)
+
+
+def test_a_table_takes_texts_literally() -> None:
+    ran = run_cli(app, "shows")
+    assert ran.status == 0
+    assert "[bold]x\\x1b[2J" in ran.out
+
+
+def test_json_holds_plain_values_only() -> None:
+    assert run_cli(app, "shows", "--json").data == {"n": 1, "point": {"x": None, "where": "a"}, "array": [0, 1, 2]}
+
+
+def test_problems_go_to_standard_error_with_a_status_and_a_page() -> None:
+    ran = run_cli(app, "fails")
+    assert ran.status == Exit.CONTENT
+    assert ran.out == ""
+    lines = ran.err.splitlines()
+    assert lines[0] == "FH-207 row 2: blank (cohort.csv:2)"
+    assert lines[1].startswith("  why: ")
+    assert lines[2].startswith("  fix: ")
+    assert lines[-1] == "  page: docs/problems/FH-207.md, docs/problems/FH-914.md"
+
+
+def test_problems_as_json() -> None:
+    ran = run_cli(app, "fails", "--json")
+    assert ran.data["problem"]["code"] == "FH-207"
+    assert ran.data["problem"]["others"][0]["name"] == "disk-full"
+
+
+@pytest.mark.parametrize(("kind", "code", "status"), [("key", "FH-901", 16), ("os", "FH-911", 12), ("lib", "FH-918", 12)])
+def test_what_nobody_expected_becomes_a_code_that_says_nothing_of_the_data(kind: str, code: str, status: int) -> None:
+    ran = run_cli(app, "breaks", kind)
+    assert ran.status == status
+    assert ran.err.startswith(code)
+    assert "Mustermann" not in ran.err + ran.out
+    assert "Traceback" not in ran.err
+
+
+def test_the_debug_variable_shows_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEDHCC_DEBUG", "1")
+    assert "Traceback" in run_cli(app, "breaks", "key").err
+
+
+def test_control_c_ends_with_130() -> None:
+    ran = run_cli(app, "breaks", "stop")
+    assert ran.status == 130
+    assert "nothing was left half-written" in ran.err
+
+
+@pytest.mark.parametrize("status", [0, 1, 15])
+def test_exit_statuses_pass_through(status: int) -> None:
+    assert run_cli(app, "ends", str(status)).status == status
+
+
+def test_a_misspelt_command_is_answered_with_the_nearest() -> None:
+    ran = run_cli(app, "shwos")
+    assert ran.status == Exit.USAGE
+    assert "shows" in ran.err
+    assert ran.err.startswith("FH-902")
+
+
+def test_no_command_shows_help() -> None:
+    ran = run_cli(app)
+    assert ran.status == Exit.USAGE
+    assert "Show a table." in ran.out + ran.err
+
+
+def test_many_problems_are_cut_but_counted() -> None:
+    lines = console.problem_lines(together([tables.BLANK.problem(f"row {n}: blank") for n in range(500)]))
+    assert len(lines) < 80
+    assert "… and 440 more; --json lists them all" in lines
+    assert "500 problems" in lines
+
+
+def test_a_problem_is_an_ordinary_exception() -> None:
+    import copy
+    import pickle
+
+    problem = tables.BLANK.problem("x", where="a:1")
+    for other in (pickle.loads(pickle.dumps(problem)), copy.copy(problem)):
+        assert isinstance(other, Problem)
+        assert (other.code, other.what, other.where) == (problem.code, "x", "a:1")
+    assert len({problem, problem}) == 1
