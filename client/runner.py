@@ -35,6 +35,7 @@ log = logging.getLogger("fedhcc.site")
 FIRST_POLL_S, LAST_POLL_S = 0.05, 0.4
 PATIENCE_ACTIVE_S = 90.0
 REPLY_PATIENCE_S = 180.0
+wall_clock = time.time
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
 SKEW_S = 240.0
 
@@ -91,7 +92,6 @@ class Waiting:
 
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
 
 
 class SiteProgram:
@@ -168,7 +168,7 @@ class SiteProgram:
         self.board.tell(connection="disconnected", problem=problem.code)
         if problem.kind != federation.NODE_REFUSED:
             return problem
-        offset = clock_offset_s(self.kit.address, self.kit.ca, self._waiting.wall)
+        offset = clock_offset_s(self.kit.address, self.kit.ca, wall_clock)
         if offset is not None and abs(offset) > SKEW_S:
             return federation.CLOCK_SKEW.problem(f"This clock is {offset / 60:+.0f} minutes off the coordinator's")
         return problem
@@ -201,7 +201,7 @@ class SiteProgram:
 
     def _in_hours(self) -> bool:
         schedule = self.site.policy.schedule
-        return schedule.from_hour <= time.localtime(self._waiting.wall()).tm_hour < schedule.to_hour
+        return schedule.from_hour <= time.localtime(wall_clock()).tm_hour < schedule.to_hour
 
     def _answer(self, node: FleetNode, delivery: Delivery) -> None:
         from client.flower import answer

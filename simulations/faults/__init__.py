@@ -1,0 +1,1 @@
+"""Faults inflicted on a real federation on this machine, and what becomes of the study."""

@@ -1,0 +1,45 @@
+"""A site's program with something wrong with it: `python -m simulations.faults.odd_site WHAT run --home HOME`.
+
+`clock` runs it with a clock ten minutes ahead, `version` as another version of the software. Nothing of this is in the
+program itself: the module changes the functions that tell time and version before the command line starts.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import time
+
+AHEAD_S = 600.0
+
+
+def wrong_clock() -> None:
+    """Every clock the program and Flower's signatures read is ten minutes ahead."""
+    from flwr.supernode import node_auth_http_interceptor as signing
+
+    from client import runner
+
+    honest = time.time
+    signing.now = lambda: dt.datetime.fromtimestamp(honest() + AHEAD_S, dt.UTC)
+    setattr(runner, "wall_clock", lambda: honest() + AHEAD_S)  # noqa: B010 - a name the module imports, changed on purpose
+
+
+def other_version() -> None:
+    """The program believes to be release 9.9.9, whose bundle is another one."""
+    from client import runner
+    from site_config.bundle_file import bundle_hash
+
+    setattr(runner, "bundle_hash", lambda: bundle_hash("9.9.9"))  # noqa: B010 - a name the module imports, changed on purpose
+
+
+def main() -> None:
+    """Change what is asked and start the command line with the remaining arguments."""
+    what = sys.argv.pop(1)
+    {"clock": wrong_clock, "version": other_version}[what]()
+    from client.cli import main as start
+
+    start()
+
+
+if __name__ == "__main__":
+    main()
