@@ -33,6 +33,7 @@ class OrganView:
     organ: str
     scan: Scan
     tensor: NDArray[np.float32]
+    picture: NDArray[np.uint8]
     record: OrganRecord
     flags: frozenset[str]
     findings: tuple[Problem, ...]
@@ -41,9 +42,10 @@ class OrganView:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A patient's outcome: the tensor (V, O, S, H, W), or None where no complete one can be made."""
+    """A patient's outcome: the tensor (V, O, S, H, W), or None where no complete one can be made, and pictures by visit.organ."""
 
     tensor: NDArray[np.float32] | None
+    pictures: dict[str, NDArray[np.uint8]]
     organs: dict[str, dict[str, OrganRecord]]
     flags: frozenset[str]
     findings: tuple[Problem, ...]
@@ -131,7 +133,8 @@ def _view(organ: Organ, scan: Scan, volume: Volume, grid: slices.Grid, masks: Se
         phase=scan.phase or volume.phase,
     )
     tensor = slices.render(volume, grid, choice, measured, organ.window, study.imaging)
-    return OrganView(organ.name, scan, tensor, record, frozenset(flags), tuple(findings), scan.manufacturer or volume.manufacturer)
+    picture = slices.picture(volume, grid, choice, measured, (masks.organ, masks.tumour), organ.window, study.imaging)
+    return OrganView(organ.name, scan, tensor, picture, record, frozenset(flags), tuple(findings), scan.manufacturer or volume.manufacturer)
 
 
 def _assemble(views: list[OrganView], findings: list[Problem], study: Study) -> Prepared:
@@ -164,8 +167,16 @@ def _assemble(views: list[OrganView], findings: list[Problem], study: Study) -> 
     if all(key in tensors for key in wanted):
         tensor = np.stack([np.stack([tensors[visit, organ.name] for organ in study.organs]) for visit in VISITS])
     comparison = choose.compare_visits(chosen, study)
+    pictures = {f"{visit}.{organ}": view.picture for (visit, organ), view in sorted(chosen.items())}
     return Prepared(
-        tensor, organs, frozenset(flags), (*findings, *comparison.findings), comparison.manufacturer, comparison.interval_days, refused
+        tensor,
+        pictures,
+        organs,
+        frozenset(flags),
+        (*findings, *comparison.findings),
+        comparison.manufacturer,
+        comparison.interval_days,
+        refused,
     )
 
 

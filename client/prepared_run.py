@@ -140,7 +140,7 @@ def _stamp(path: Path) -> list[list[str | int]]:
 def is_current(folder: Path, job: Job) -> bool:
     """Whether a patient's files are whole and fit the job; something that could not be opened before is tried again."""
     record = read_record(folder, job.key)
-    if record is None or record.fingerprint != job.fingerprint or record.retry:
+    if record is None or record.fingerprint != job.fingerprint or record.retry or not (folder / f"{job.key}.view.safetensors").exists():
         return False
     if record.tensor_sha256 is None:
         return True
@@ -185,8 +185,9 @@ def remove_strangers(folder: Path, keys: set[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-def store(folder: Path, key: str, tensor_bytes: bytes | None, record: Record) -> None:
-    """Write one patient: the tensor first, then the record that vouches for it."""
+def store(folder: Path, key: str, tensor_bytes: bytes | None, picture_bytes: bytes, record: Record) -> None:
+    """Write one patient: pictures and the tensor first, then the record that vouches for them."""
+    write_atomic(folder / f"{key}.view.safetensors", picture_bytes)
     path = folder / f"{key}.safetensors"
     if tensor_bytes is None:
         path.unlink(missing_ok=True)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
 from client.prepared_patient import prepare_patient
 from client.prepared_record import Finding, Record
 from client.prepared_run import SOFTWARE, prepared_folder, store
 from client.segmentation.segmenter import Segmenter
+from site_config.catalogue import scans as catalogue
 from site_config.cohort import Scan
 from site_config.site import SiteConfig
 from site_config.study import Study, canonical
@@ -33,21 +40,60 @@ def sources_digest(site: SiteConfig, study: Study, scans: tuple[Scan, ...]) -> s
 
 
 def work(site: SiteConfig, study: Study, jobs: list[Job]) -> Iterator[str]:
-    """Prepare the jobs and yield each key when its files are on disk."""
-    from client.segmentation.models import SiteModels, check_targets
+    """Prepare the jobs and yield each key when its files are on disk, in `compute.workers` processes.
 
-    if jobs:
-        check_targets(site, study)
-    segmenter = Segmenter(site.segmentation, study, SiteModels(site))
-    for job in jobs:
-        do(site, study, segmenter, job)
-        yield job.key
+    Raises problems of the models (FH-322, FH-340 … FH-346) and access problems of the state folder.
+    """
+    from client.segmentation.models import check_targets
+
+    if not jobs:
+        return
+    check_targets(site, study)
+    if min(site.compute.workers, len(jobs)) == 1:
+        for job in jobs:
+            yield do(site, study, job)
+        return
+    yield from _in_processes(site, study, jobs)
 
 
-def do(site: SiteConfig, study: Study, segmenter: Segmenter, job: Job) -> None:
-    """Prepare and store one patient."""
+def _in_processes(site: SiteConfig, study: Study, jobs: list[Job]) -> Iterator[str]:
+    """The same in several processes, which live as long as the run and end with it."""
+    context = multiprocessing.get_context("forkserver")
+    models = any(target.model is not None for target in site.segmentation.targets.values())
+    context.set_forkserver_preload([__name__, *(["client.segmentation.nnunet_import"] if models else [])])
+    pool = ProcessPoolExecutor(min(site.compute.workers, len(jobs)), mp_context=context, initializer=_start)
+    try:
+        waiting = [pool.submit(do, site, study, job) for job in jobs]
+        for finished in as_completed(waiting):
+            yield finished.result()
+    except BrokenProcessPool:
+        raise catalogue.SEGMENTATION_FAILED.problem("a worker process was ended by the system; memory probably ran out") from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start() -> None:
+    """A worker uses one thread, leaves Ctrl-C to its parent, and ends when its parent does, however that ends."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def do(site: SiteConfig, study: Study, job: Job) -> str:
+    """Prepare and store one patient; gives the key."""
     from safetensors.numpy import save
 
+    from client.segmentation.models import SiteModels
+
+    segmenter = Segmenter(site.segmentation, study, SiteModels(site))
     prepared = prepare_patient(job.scans, study, segmenter)
     data = None if prepared.tensor is None else save({"slices": prepared.tensor})
     record = Record(
@@ -63,4 +109,5 @@ def do(site: SiteConfig, study: Study, segmenter: Segmenter, job: Job) -> None:
         findings=tuple(Finding.of(problem) for problem in prepared.findings),
         tensor_sha256=None if data is None else hashlib.sha256(data).hexdigest(),
     )
-    store(prepared_folder(site), job.key, data, record)
+    store(prepared_folder(site), job.key, data, save(prepared.pictures), record)
+    return job.key

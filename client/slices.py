@@ -200,6 +200,28 @@ def normalised(plane: NDArray[Any], window: Window, size: int) -> NDArray[np.flo
     return (resized / deviation if deviation > 1e-8 else np.zeros_like(resized)).astype(np.float32)
 
 
+def picture(
+    volume: Volume, grid: Grid, choice: Choice, measured: Measured, masks: tuple[Mask, Mask], window: Window, imaging: Imaging
+) -> NDArray[np.uint8]:
+    """The chosen slices for people, (S, 2, H, W) uint8: grey values in the window, and labels (1 organ, 2 tumour)."""
+    field = field_of(measured, volume, imaging.field)
+    low = window.level - window.width / 2
+    out = np.zeros((len(choice.slices), 2, imaging.size, imaging.size), dtype=np.uint8)
+    rows, columns = (nearest(length, imaging.size) for length in (field[1] - field[0], field[3] - field[2]))
+    for place, k in enumerate(choice.slices):
+        grey = np.clip((cut(slice_at(volume.hu, grid, k), field, HU_LOWEST).astype(np.float64) - low) / window.width, 0.0, 1.0)
+        out[place, 0] = np.rint(255 * (averaging(grey.shape[0], imaging.size) @ grey @ averaging(grey.shape[1], imaging.size).T))
+        for number, mask in enumerate(masks, start=1):
+            labels = cut(mask[k], field, False)[np.ix_(rows, columns)]
+            out[place, 1][labels] = number
+    return out
+
+
+def nearest(source: int, target: int) -> NDArray[np.intp]:
+    """For each of `target` positions the nearest of `source`."""
+    return np.minimum(((np.arange(target) + 0.5) * source / target).astype(np.intp), source - 1)
+
+
 def render(volume: Volume, grid: Grid, choice: Choice, measured: Measured, window: Window, imaging: Imaging) -> NDArray[np.float32]:
     """The chosen slices as the network sees them, (S, H, W) float32."""
     field = field_of(measured, volume, imaging.field)

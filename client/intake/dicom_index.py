@@ -170,7 +170,7 @@ def read_header(path: Path, role: str) -> _Read:
                 return _left_out("deflated transfer syntax")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=TAGS)  # type: ignore[arg-type]
+                dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=TAGS)
                 left = path.stat().st_size - stream.tell()
                 return _slice(dataset, path, left)
     except OSError as error:

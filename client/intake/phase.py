@@ -10,11 +10,20 @@ import re
 from collections.abc import Mapping
 
 WORDS: dict[str, tuple[str, ...]] = {
-    "portal": ("portal", "porto", "portale", "portalvenous", "pv", "pvp", "venous", "venos", "venös", "venoes", "ven", "veineux", "veineuse", "venosa", "venoso", "vein", "静脉期", "门脉", "门静脉", "門脈"),
-    "arterial": ("arterial", "arteriell", "arteriel", "artériel", "arterielle", "artérielle", "arteriosa", "arteriosus", "art", "hap", "动脉期", "动脉", "動脈"),
-    "delayed": ("delayed", "delay", "late", "spät", "spaet", "spat", "tardif", "tardive", "tardiva", "tardía", "tardia", "equilibrium", "延迟", "平衡"),
+    "portal": (
+        *("portal", "porto", "portale", "portalvenous", "pv", "pvp", "venous", "venos", "venös", "venoes", "ven"),
+        *("veineux", "veineuse", "venosa", "venoso", "vein", "静脉期", "门脉", "门静脉", "門脈"),
+    ),
+    "arterial": (
+        *("arterial", "arteriell", "arteriel", "artériel", "arterielle", "artérielle", "arteriosa", "arteriosus"),
+        *("art", "hap", "动脉期", "动脉", "動脈"),
+    ),
+    "delayed": (
+        *("delayed", "delay", "late", "spät", "spaet", "spat", "tardif", "tardive", "tardiva", "tardía", "tardia"),
+        *("equilibrium", "延迟", "平衡"),
+    ),
     "native": ("native", "nativ", "plain", "unenhanced", "noncontrast", "nonenhanced", "basale", "precontrast", "平扫", "単純"),
-}  # fmt: skip
+}
 WITHOUT = re.compile(
     r"\b(non?|without|w/?o|ohne|sans|senza|sin|pre)[\s_-]*(iv[\s_-]*)?(contrast|contraste|contrasto|kontrast|km|mdc|injection|pdc|enhanced)\b"
 )

@@ -13,7 +13,7 @@ from site_config.study import Study
 if TYPE_CHECKING:
     from client.segmentation.nnunet import NnUNetModel
 
-_LOADED: dict[tuple[str, str, str], NnUNetModel] = {}
+_LOADED: dict[tuple[str, str, str], NnUNetModel] = {}  # by place, options and device: one network a process
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,14 @@ class SiteModels:
         from client.segmentation.nnunet import load
 
         options = self.options(name)
-        key = (str(self.site.path(options.folder)), options.model_dump_json(), self.site.compute.device)
-        if key not in _LOADED:
-            _LOADED[key] = load(self.files(name), options, self.site.compute.device)
-        return _LOADED[key]
+        place = (str(self.site.path(options.folder)), options.model_dump_json(), self.site.compute.device)
+        if place not in _LOADED:
+            files = self.files(name)
+            content = (files.digest, options.orientation, self.site.compute.device)
+            if content not in _LOADED:
+                _LOADED[content] = load(files, options, self.site.compute.device)
+            _LOADED[place] = _LOADED[content]
+        return _LOADED[place]
 
     def options(self, name: str) -> SegmentationModel:
         """What `site.yaml` says about a model. Raises FH-322 when it declares none of that name."""

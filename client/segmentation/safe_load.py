@@ -74,6 +74,9 @@ CLASS_NAMES = {"preprocessor_name": {"DefaultPreprocessor"}, "label_manager": {"
 OLD_NETWORKS = {"PlainConvUNet", "ResidualEncoderUNet"}
 
 
+_READ: dict[str, ModelFiles] = {}  # what was read, by the approved checksums: verified again each time, parsed once
+
+
 @dataclass(frozen=True)
 class ModelFiles:
     """A verified model: parsed JSON, the checkpoints' contents, the configuration's name, and a digest of all of it."""
@@ -96,8 +99,13 @@ def read_model(name: str, folder: Path, model: SegmentationModel, simulated: boo
     where = f"segmentation.models.{name}"
     wanted = {"dataset.json", "plans.json", *(f"fold_{fold}/{model.checkpoint}" for fold in model.folds)}
     files = {file: _verified(file, name, folder, model) for file in sorted(wanted | set(model.sha256))}
+    described = [sorted(model.sha256.items()), [str(fold) for fold in model.folds], model.checkpoint, model.step, model.mirroring]
+    digest = hashlib.sha256(json.dumps([name, described, simulated]).encode()).hexdigest()
+    phantom = (folder / PHANTOM_MARK).exists()
+    if digest in _READ and not (phantom and not simulated):
+        return _READ[digest]
     dataset, plans = (_parsed(files[file], file, name) for file in ("dataset.json", "plans.json"))
-    if ((folder / PHANTOM_MARK).exists() or PHANTOM_MARK.removesuffix(".json") in dataset) and not simulated:
+    if (phantom or PHANTOM_MARK.removesuffix(".json") in dataset) and not simulated:
         raise catalogue.PHANTOMS_ONLY.problem(f"the model {name} is fit for phantoms only", where=where)
     check_plans(plans, name)
     checkpoints = []
@@ -109,9 +117,8 @@ def read_model(name: str, folder: Path, model: SegmentationModel, simulated: boo
         raise catalogue.MODEL_INCOMPLETE.problem(f"the checkpoint of {name} belongs to another plans.json", where=where)
     check_configuration(resolved(plans, configuration, name), name)
     check_channels(dataset, name)
-    described = [sorted(model.sha256.items()), [str(fold) for fold in model.folds], model.checkpoint, model.step, model.mirroring]
-    digest = hashlib.sha256(json.dumps(described).encode()).hexdigest()
-    return ModelFiles(name, dataset, plans, tuple(checkpoints), configuration, digest)
+    _READ[digest] = ModelFiles(name, dataset, plans, tuple(checkpoints), configuration, digest)
+    return _READ[digest]
 
 
 def _verified(file: str, name: str, folder: Path, model: SegmentationModel) -> bytes:
