@@ -173,6 +173,8 @@ def invoke(app: typer.Typer, arguments: Sequence[str] | None = None, program: st
     _choose_json("--json" in wanted)
     try:
         result = typer.main.get_command(app).main(args=wanted, prog_name=program, standalone_mode=False)
+        if result == Exit.INTERRUPTED:  # typer's own translation of Ctrl-C
+            typer.echo(STOPPED, err=True)
         return result if isinstance(result, int) else int(Exit.OK)
     except (KeyboardInterrupt, click.Abort):
         typer.echo(STOPPED, err=True)
@@ -180,8 +182,6 @@ def invoke(app: typer.Typer, arguments: Sequence[str] | None = None, program: st
     except Problem as problem:
         return report_problem(problem)
     except click.exceptions.Exit as end:
-        if end.exit_code == Exit.INTERRUPTED:  # typer's own translation of Ctrl-C
-            typer.echo(STOPPED, err=True)
         return end.exit_code
     except click.exceptions.NoArgsIsHelpError as help_wanted:
         typer.echo(help_wanted.format_message(), err=True)
