@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from server.report import opened
+from server.report import opened, text
 from server.report.numbers import Axis, Calibration, CalibrationGroup, Distribution, Estimate, Nomogram
 from server.results import ScoreTable, SetName, StudyResult
 from shared_model.survival import calibration as calibrate
@@ -168,7 +168,7 @@ def _nomogram(
         drawn = draw(names, slopes, ranges, hazards)
     except ValueError:
         return None
-    axes = [Axis(label=f"Radiological score ({network})", ticks=[(f"{t:.1f}", p) for t, p in _pairs(drawn, 0)])]
+    axes = [Axis(label=f"Radiological score ({network})", ticks=[(text.number(t, 1), p) for t, p in _pairs(drawn, 0)])]
     for index, variable in enumerate(variables, start=1):
         ticks = [(variable.values[round(t)], p) for t, p in _pairs(drawn, index) if t == round(t) and round(t) in variable.values]
         axes.append(Axis(label=variable.label, ticks=sorted(ticks, key=lambda tick: tick[1])))

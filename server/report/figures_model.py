@@ -91,7 +91,7 @@ def concordance(rows: Sequence[Concordance], title: str, name: str, *, simulated
 def importance(model: CoxModel, name: str, *, simulated: bool) -> Picture:
     """Wald χ² − degrees of freedom of each covariate, largest on top."""
     rows = sorted((row for row in model.coefficients if row.wald_chi2 is not None), key=lambda row: -(row.wald_chi2 or 0))
-    figure, axes = style.panel(360, 70 + 26 * len(rows))
+    figure, axes = style.panel(335, 70 + 26 * len(rows))
     axes.axvline(0, color=style.MUTED, linewidth=0.9)
     values = [(row.wald_chi2 or 0) - 1 for row in rows]
     axes.hlines(range(len(rows)), 0, values, color=style.RULE, linewidth=2)
@@ -119,7 +119,9 @@ def nomogram(one: Nomogram, name: str, *, simulated: bool, width: int = 760) -> 
     for row, axis in enumerate(one.axes, start=1):
         _rule(axes, row, axis.label, _spaced(axis.ticks, 100, width))
     low, high = one.total_range
-    total = [(f"{low + (high - low) * share / 10:.0f}", 10.0 * share) for share in range(0, 11, 1 if width > 500 else 2)]
+    most = 18 if width > 500 else 8
+    step = next((size for size in (10, 20, 50, 100, 200, 500, 1000) if (high - low) / size <= most), 5000)
+    total = [(f"{value:.0f}", 100 * (value - low) / (high - low)) for value in range(round(low), int(high) + 1, step)]
     _rule(axes, 1 + len(one.axes), "Total points", total)
     for row, (horizon, ticks) in enumerate(survival, start=2 + len(one.axes)):
         scaled = [(f"{chance:.0%}".replace("%", " %"), 100 * (points_ - low) / (high - low)) for chance, points_ in ticks]
@@ -191,7 +193,7 @@ def subgroups(rows: Sequence[Subgroup], words: Mapping[str, str], name: str, *, 
 @style.styled
 def training(model: str, rounds: Sequence[RoundPoint], name: str, *, simulated: bool) -> Picture:
     """Loss of the training patients by round, validation loss where it was opened, rejected rounds marked."""
-    figure, axes = style.panel(360, 250)
+    figure, axes = style.panel(335, 240)
     taken = [point for point in rounds if point.loss is not None]
     colour = style.MODEL_COLOUR[model]
     axes.plot([p.round for p in taken], [p.loss for p in taken], color=colour, linewidth=1.2, alpha=0.9, label="training (apparent)")

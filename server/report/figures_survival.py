@@ -41,11 +41,11 @@ def _two_groups(
 
 
 @style.styled
-def sets_compared(sets: SetSurvival, keys: Sequence[str], name: str, *, simulated: bool) -> Picture:
+def sets_compared(sets: SetSurvival, keys: Sequence[str], name: str, *, simulated: bool, width: int = 560) -> Picture:
     """Overall survival of training, validation and test patients on one picture."""
     lines = [f"log-rank {text.p_equals(sets.logrank.p)}"] if sets.logrank else []
     colours = [style.SET_COLOUR[key] for key in keys]
-    figure = _curves(sets.curves, colours, [style.SET_DASH[key] for key in keys], "All patients by set", lines, width=560, height=360)
+    figure = _curves(sets.curves, colours, [style.SET_DASH[key] for key in keys], "All patients by set", lines, width=width, height=360)
     told = "; ".join(_told(curve) for curve in sets.curves)
     return style.finish(figure, name, f"Overall survival by set: {told}. {', '.join(lines)}.", simulated=simulated)
 
@@ -61,8 +61,8 @@ def _curves(
     dashes: Sequence[Any],
     title: str,
     lines: Sequence[str],
-    width: int = 360,
-    height: int = 330,
+    width: int = 335,
+    height: int = 320,
 ) -> Any:
     """Step curves with 95 % bands above, numbers at risk below, on one time axis in months."""
     figure, (upper, lower) = style.panel(width, height, nrows=2, sharex=True, height_ratios=[1, 0.055 * len(curves) + 0.02])
@@ -90,6 +90,7 @@ def _at_risk(axes: Any, curves: Sequence[SurvivalCurve], colours: Sequence[str])
     axes.set_ylim(len(curves) - 0.4, -0.6)
     axes.set_yticks(list(rows), [curve.label.split(" (")[0] for curve in curves])
     axes.tick_params(length=0)
+    axes.tick_params(axis="y", pad=9)
     for row, (curve, colour) in enumerate(zip(curves, colours, strict=True)):
         axes.get_yticklabels()[row].set_color(colour)
         for day, count in zip(curve.ticks, curve.at_risk, strict=True):
@@ -102,7 +103,7 @@ def _at_risk(axes: Any, curves: Sequence[SurvivalCurve], colours: Sequence[str])
 @style.styled
 def roc(curves: Sequence[RocCurve], title: str, name: str, *, simulated: bool) -> Picture:
     """ROC curves of the models on one set at one horizon, with their areas."""
-    figure, axes = style.panel(360, 350)
+    figure, axes = style.panel(335, 335)
     axes.plot([0, 1], [0, 1], color=style.RULE, linewidth=1, zorder=1)
     for curve in curves:
         label = f"{curve.model}  {text.number(curve.auc.value)}"
@@ -144,7 +145,7 @@ def distribution(one: Distribution, name: str, *, simulated: bool) -> Picture:
     """Patients by score bin above; below, what each part contributed to the score on average."""
     parts = list(one.contributions)
     rows = {"nrows": 2, "sharex": True, "height_ratios": [1, 1]} if parts else {}
-    figure, axes = style.panel(360, 340 if parts else 240, **rows)
+    figure, axes = style.panel(335, 330 if parts else 230, **rows)
     upper = axes[0] if parts else axes
     left, right = _finite(one.low, one.high)
     width = [high - low for low, high in zip(left, right, strict=True)]
@@ -155,6 +156,7 @@ def distribution(one: Distribution, name: str, *, simulated: bool) -> Picture:
             left, one.bin_events, width=width, align="edge", color="#7c8aa5", edgecolor="white", linewidth=1.2, label="of these, events"
         )
     upper.set(ylabel="Patients", title=f"{one.model} · {style.SET_LABEL[one.set]}")
+    upper.set_ylim(0, 1.42 * max(one.patients))
     upper.legend(loc="upper left", borderaxespad=0.1)
     if parts:
         _contributions(axes[1], one, middle, max(width))
@@ -175,6 +177,7 @@ def _contributions(axes: Any, one: Distribution, middle: Sequence[float], width:
         colour = PARTS.get(part, spare[index % 2])
         axes.plot([x for x, _ in kept], [v for _, v in kept], color=colour, marker=marker, markersize=4.5, linewidth=1.4, label=part)
     axes.set_ylabel("Mean contribution")
+    axes.margins(y=0.3)
     axes.legend(loc="upper left", borderaxespad=0.1)
 
 

@@ -91,7 +91,7 @@ def training(result: StudyResult, metrics: Metrics) -> Section:
         for m in models
     ]
     figure = Figure(
-        "training",
+        "training-figure",
         "Figure S7",
         "Training by round",
         panels,

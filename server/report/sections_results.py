@@ -67,13 +67,14 @@ def patients(metrics: Metrics) -> Section:
     sets = metrics.set_survival
     keys = [s for s in SETS if SET_NAME[s] in {c.label for c in sets.curves}]
     if sets.curves:
-        picture = figures_survival.sets_compared(sets, keys, "s2", simulated=metrics.simulated)
+        wide = figures_survival.sets_compared(sets, keys, "s2", simulated=metrics.simulated)
+        narrow = figures_survival.sets_compared(sets, keys, "s2n", simulated=metrics.simulated, width=335)
         blocks.append(
             Figure(
                 "s2",
                 "Figure S2",
                 "Overall survival of the three sets",
-                [Panel(picture)],
+                [Panel(wide, narrow)],
                 [tables.curve(sets.curves, "Overall survival by set")],
                 _curve_note(metrics),
             )
@@ -212,7 +213,7 @@ def _km(metrics: Metrics, groups: Sequence[RiskGroups], model: str, label: str) 
 def fused(metrics: Metrics) -> Section:
     """Importance, nomogram and calibration (Figure 4)."""
     blocks: list[Block] = []
-    models = [m for m in (metrics.clinical, *metrics.fusion) if m is not None]
+    models = [m for m in (metrics.clinical, *metrics.fusion) if m is not None and len(m.coefficients) > 1]
     drawn = [m for m in models if any(c.wald_chi2 is not None for c in m.coefficients)]
     if drawn:
         panels = [Panel(figures_model.importance(m, f"wald-{m.model}", simulated=metrics.simulated)) for m in drawn]

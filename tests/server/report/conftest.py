@@ -1,0 +1,34 @@
+"""One simulated study, its numbers and its page, made once for all tests of the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.report import build
+from server.report.metrics import compute
+from server.report.numbers import Metrics
+from server.results import StudyResult
+from simulations.survival_model import SurvivalOptions
+from tests.server.report.fixture_study import Cohort, make
+
+
+@pytest.fixture(scope="session")
+def study_result() -> StudyResult:
+    return make(seed=7)
+
+
+@pytest.fixture(scope="session")
+def study_cohort() -> Cohort:
+    return Cohort(7, SurvivalOptions())
+
+
+@pytest.fixture(scope="session")
+def study_metrics(study_result: StudyResult) -> Metrics:
+    return compute(study_result)
+
+
+@pytest.fixture(scope="session")
+def study_page(study_result: StudyResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(study_result, tmp_path_factory.mktemp("report"))

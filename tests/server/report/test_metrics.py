@@ -1,0 +1,165 @@
+"""The numbers of the report against lifelines and scikit-survival, on the patients as the opened tables show them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from lifelines import CoxPHFitter, KaplanMeierFitter
+from lifelines.statistics import logrank_test
+from sksurv.metrics import concordance_index_censored
+
+from server.report import estimate_survival, metrics, opened
+from server.report.numbers import Metrics
+from server.results import StudyResult
+from tests.server.report.fixture_study import Cohort, influences
+
+
+def patients(result: StudyResult, model: str, set_: str) -> pd.DataFrame:
+    """One row a patient of an opened table: bin, upper edge of the cell, event."""
+    table = opened.find(result, model, set_)
+    rows = [
+        (b, table.time_edges[t + 1], event)
+        for event, counts in ((True, table.events), (False, table.censored))
+        for b, row in enumerate(counts)
+        for t, n in enumerate(row)
+        for _ in range(n)
+    ]
+    return pd.DataFrame(rows, columns=["bin", "day", "event"])
+
+
+@pytest.mark.parametrize("set_", ["train", "validation", "test"])
+def test_concordance_equals_scikit_survival(study_result: StudyResult, study_metrics: Metrics, set_: str) -> None:
+    frame = patients(study_result, "RadCLN-D", set_)
+    expected = concordance_index_censored(frame["event"], frame["day"], frame["bin"])[0]
+    row = next(r for r in study_metrics.concordance if r.model == "RadCLN-D" and r.set == set_)
+    assert row.c.value == pytest.approx(expected, abs=1e-12)
+    assert (row.c.n, row.c.events) == (len(frame), int(frame["event"].sum()))
+    assert row.apparent == (set_ == "train")
+
+
+def test_the_error_bound_holds_for_the_unbinned_scores(study_cohort: Cohort, study_metrics: Metrics) -> None:
+    for row in study_metrics.concordance:
+        if row.set == "combined":
+            continue
+        chosen = study_cohort.split == row.set
+        exact, _ = influences(study_cohort.scores[row.model][chosen], study_cohort.day[chosen], study_cohort.event[chosen])
+        assert abs(row.c.value - exact) <= row.error_bound + 1e-12
+        assert abs(row.c.value - exact) < 0.03
+
+
+def test_risk_groups_equal_lifelines(study_result: StudyResult, study_metrics: Metrics) -> None:
+    group = next(g for g in study_metrics.risk_groups if g.model == "RadCLN-D" and g.set == "test")
+    frame = patients(study_result, "RadCLN-D", "test")
+    table = opened.find(study_result, "RadCLN-D", "test")
+    frame["high"] = (frame["bin"] >= table.score_edges.index(group.cutoff)).astype(float)
+    fit = CoxPHFitter().fit(frame[["high", "day", "event"]], "day", "event", fit_options={"precision": 1e-12})
+    assert group.hazard_ratio.value == pytest.approx(float(np.exp(fit.params_["high"])), rel=1e-6)
+    assert group.hazard_ratio.p == pytest.approx(float(fit.summary["p"].iloc[0]), rel=1e-5)
+    low, high = frame[frame["high"] == 0], frame[frame["high"] == 1]
+    test = logrank_test(low["day"], high["day"], low["event"], high["event"])
+    assert group.logrank.chi2 == pytest.approx(test.test_statistic, rel=1e-9)
+    km = KaplanMeierFitter().fit(low["day"], low["event"])
+    curve = group.curves[0]
+    assert (curve.n, curve.events) == (len(low), int(low["event"].sum()))
+    for day, survival in zip(curve.day, curve.survival, strict=True):
+        assert survival == pytest.approx(float(km.predict(day)), abs=1e-10)
+    for tick, count in zip(curve.ticks, curve.at_risk, strict=True):
+        followed = int((low["day"] > tick).sum())
+        assert count == (followed if followed >= 5 or followed == 0 else None)
+
+
+def test_curves_end_where_fewer_than_the_minimum_remain(study_metrics: Metrics) -> None:
+    for group in study_metrics.risk_groups:
+        for curve in group.curves:
+            assert all(count is None or count >= 5 or count == 0 for count in curve.at_risk)
+
+
+def test_table_3_has_every_pair_with_p_one_and_two_sided(study_metrics: Metrics) -> None:
+    rows = [row for row in study_metrics.comparisons if row.set == "test"]
+    assert len(rows) == 10
+    for row in rows:
+        two, one = row.paired.p, row.p_one_sided
+        assert two == pytest.approx(2 * min(one, 1 - one), abs=1e-12)
+        assert row.meta_p_two_sided == pytest.approx(2 * min(row.meta_p_one_sided, 1 - row.meta_p_one_sided), abs=1e-12)
+        c = {r.model: r.c.value for r in study_metrics.concordance if r.set == "test"}
+        assert row.paired.value == pytest.approx(c[row.first] - c[row.second], abs=1e-12)
+
+
+def test_combined_is_the_inverse_variance_mean(study_metrics: Metrics) -> None:
+    for model in ("CLN", "RadCLN-D"):
+        by = {r.set: r for r in study_metrics.concordance if r.model == model}
+        weights = [1 / by[s].c.se ** 2 for s in ("validation", "test")]
+        expected = np.average([by["validation"].c.value, by["test"].c.value], weights=weights)
+        assert by["combined"].c.value == pytest.approx(expected, abs=1e-12)
+        assert by["combined"].c.n == by["validation"].c.n + by["test"].c.n
+        assert by["combined"].noether is not None
+
+
+def test_nomogram_predicts_what_the_fused_model_predicts(study_result: StudyResult, study_metrics: Metrics) -> None:
+    drawn = study_metrics.nomogram
+    axes = {axis.label: dict(axis.ticks) for axis in drawn.axes}
+    radiology = next(axis for axis in drawn.axes if axis.label.startswith("Radiological"))
+    score, points = next((float(v.replace("−", "-")), p) for v, p in radiology.ticks if v == "0.5")
+    total = points + axes["PVTT"]["yes"] + sum(axes[name]["no"] for name in ("NASH", "Surgery", "EBRT", "TACE", "RFA"))
+    total += axes["Differentiation"]["high"]
+    fit, clinical = study_result.fusion["RadCLN-D"], study_result.clinical
+    lp = fit["coef"][0] * score + fit["coef"][1] * clinical["coef"][clinical["covariates"].index("pvtt")]
+    base = study_result.baseline["RadCLN-D"]
+    hazard = max(h for t, h in zip(base["time"], base["cumulative_hazard"], strict=True) if t <= 365)
+    expected = float(np.exp(-hazard * np.exp(lp)))
+    marks = sorted((p, s) for s, p in drawn.survival[365])
+    assert np.interp(total, [p for p, _ in marks], [s for _, s in marks]) == pytest.approx(expected, abs=0.01)
+
+
+def test_small_cells_and_their_complements_are_hidden(study_result: StudyResult, study_metrics: Metrics) -> None:
+    for row in study_metrics.characteristics:
+        if not row.counts or row.variable == "flags":
+            continue
+        source = next(c for c in study_result.characteristics if c.set == row.set)
+        hidden = [cell for cell in row.counts if cell.count is None]
+        assert all(cell.count is None or cell.count == 0 or cell.count >= 5 for cell in row.counts)
+        nonzero = sum(1 for count in source.counts[row.variable].values() if count)
+        assert len(hidden) != 1 or nonzero == 1
+
+
+def test_metrics_json_is_finite_and_every_estimate_has_n_and_events(study_page: Path) -> None:
+    data = json.loads((study_page.parent / "metrics.json").read_text())
+
+    def walk(value: object) -> None:
+        if isinstance(value, dict):
+            if "se" in value and "value" in value and value["value"] is not None:
+                assert value["n"] is not None and value["events"] is not None
+            if {"value", "reason"} <= value.keys() and value["value"] is None:
+                assert value["reason"]
+            for part in value.values():
+                walk(part)
+        elif isinstance(value, list):
+            for part in value:
+                walk(part)
+
+    walk(data)
+    assert data["sets"][2]["n"] == 46 or data["sets"][2]["n"] > 0
+
+
+def test_a_study_with_nothing_says_why(study_result: StudyResult) -> None:
+    finding = {"code": "FH-803", "what": "Rad-D: too few patients", "about": "Rad-D"}
+    empty = study_result.model_copy(
+        update={
+            "clinical": None, "fusion": {}, "tables": [], "pairs": [], "cutoffs": [], "rounds": [], "baseline": {}, "ledger": [],
+            "characteristics": [], "flow": {}, "findings": [finding], "simulation": None, "simulated": False,
+        }
+    )  # fmt: skip
+    found = metrics.compute(empty)
+    assert "FH-803" in found.absent["Rad-D"]
+    assert set(found.absent) >= {"CLN", "Rad-S", "RadCLN-S", "RadCLN-D", "concordance", "roc", "risk_groups", "nomogram", "calibration"}
+    assert any("FH-803" in sentence for sentence in found.limitations)
+
+
+def test_a_cutoff_between_edges_is_split_at_the_nearest_and_says_so(study_result: StudyResult) -> None:
+    moved = [c.model_copy(update={"value": c.value + 1e-3}) for c in study_result.cutoffs]
+    groups = estimate_survival.risk_groups(study_result.model_copy(update={"cutoffs": moved}), 5)
+    assert groups and all(group.note and "nearest" in group.note for group in groups if group.curves)
