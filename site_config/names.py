@@ -7,10 +7,12 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name closest to a misspelt one, or None when none is close."""
+    """The known name closest to a misspelt or shortened one, or None when none is close."""
     plain = {one.lower().replace("-", "_"): one for one in known}
-    found = difflib.get_close_matches(name.lower().replace("-", "_"), list(plain), 1, 0.6)
-    return plain[found[0]] if found else None
+    given = name.lower().replace("-", "_")
+    found = difflib.get_close_matches(given, list(plain), 1, 0.6)
+    begun = [one for one in plain if len(given) >= 4 and (one.startswith(given) or (given.startswith(one) and len(one) >= 4))]
+    return plain[found[0]] if found else (plain[begun[0]] if len(begun) == 1 else None)
 
 
 def clean(text: str) -> str:

@@ -210,7 +210,7 @@ MESSAGE_MALFORMED = Kind(
 )
 NOT_ESTIMABLE = Kind(
     756,
-    "not-estimable",
+    "study-not-estimable",
     "A part of the study cannot be estimated from these patients",
     why="There are too few patients or events, or the sum that would tell is smaller than what may be opened.",
     fix="Nothing is to be repaired: the report names the part and shows the others.",
