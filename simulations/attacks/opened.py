@@ -1,0 +1,170 @@
+"""What the coordinator legitimately holds after a clinical model: every opened sum with the parameters it was asked at.
+
+A masked sum over the roster is the plain sum of the sites' rounded contributions (that the masks cancel exactly is tested
+elsewhere), so it is formed here without masks. Grids are those of the catalogue unless an attack's positive control asks
+for finer ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared_model.precounts import Counts, decide
+from shared_model.survival import cox
+from shared_model.survival.cutoff import counts_above, median_cutoff, quantile_edges
+from shared_model.survival.table import EvaluationTable, coarse_time_edges, site_table
+from simulations.attacks.cohorts import COLUMNS, Cohort, Floats, Ints
+
+GRID = 2.0**-10
+FINE = 2.0**-24
+INTERVALS = 8
+THRESHOLD_GRID = 2.0**-20
+
+
+def rounded_sum(cohort: Cohort, contribution: Callable[[NDArray[np.bool_]], Floats], grid: float) -> Floats:
+    """Sum over hospitals of their contributions (a function of the patients' mask), each rounded to the grid."""
+    parts = [np.rint(np.asarray(contribution(cohort.at(site)), dtype=np.float64) / grid) * grid for site in cohort.sites]
+    return np.asarray(np.sum(parts, axis=0), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One opened round: where it was asked and what came."""
+
+    beta: Floats
+    rates: Floats
+    mass: Floats
+    gradient: Floats
+
+
+@dataclass
+class CoxTranscript:
+    """Everything opened for one Cox model at the resolution `totals`; plays the opener of `fit_totals`."""
+
+    cohort: Cohort
+    cut_days: tuple[float, ...]
+    grid: float = GRID
+    scale: tuple[Floats, Floats] = field(default_factory=lambda: (np.zeros(7), np.ones(7)))
+    first: cox.Moments | None = None
+    start: cox.TotalsStart | None = None
+    rounds: list[Asked] = field(default_factory=list)
+    end: cox.TotalsEnd | None = None
+    end_at: tuple[Floats, Floats] | None = None
+
+    def moments(self, origin: Floats) -> cox.Moments:
+        """Opened moments; counts are exact."""
+        c = self.cohort
+        parts = [cox.site_moments(c.x[c.at(s)], c.event[c.at(s)], origin) for s in c.sites]
+        total = np.sum([np.rint(part.total / self.grid) * self.grid for part in parts], axis=0)
+        products = np.sum([np.rint(part.products / self.grid) * self.grid for part in parts], axis=0)
+        found = cox.Moments(c.n, int(c.event.sum()), total, products)
+        self.first = self.first or found
+        return found
+
+    def totals_start(self, mean: Floats, sd: Floats) -> cox.TotalsStart:
+        """Opened start; deaths are counts, exposure is in days on the catalogue's grid of one day."""
+        self.scale = (mean, sd)
+        c = self.cohort
+        parts = [cox.totals_start(c.x[c.at(s)], c.day[c.at(s)], c.event[c.at(s)], self.cut_days, mean, sd) for s in c.sites]
+        covariates = np.sum([np.rint(part.event_covariates / self.grid) * self.grid for part in parts], axis=0)
+        exposure = np.sum([np.rint(part.exposure) for part in parts], axis=0)
+        self.start = cox.TotalsStart(np.sum([part.deaths for part in parts], axis=0), exposure, covariates)
+        return self.start
+
+    def totals_round(self, beta: Floats, rates: Floats, mean: Floats, sd: Floats) -> cox.TotalsRound:
+        """Opened round."""
+        c = self.cohort
+        parts = [cox.totals_round(c.x[c.at(s)], c.day[c.at(s)], self.cut_days, beta, rates, mean, sd) for s in c.sites]
+        mass = np.sum([np.rint(part.mass / self.grid) * self.grid for part in parts], axis=0)
+        gradient = np.sum([np.rint(part.weighted / self.grid) * self.grid for part in parts], axis=0)
+        self.rounds.append(Asked(beta.copy(), rates.copy(), mass, gradient))
+        return cox.TotalsRound(mass, gradient)
+
+    def totals_end(self, beta: Floats, rates: Floats, mean: Floats, sd: Floats) -> cox.TotalsEnd:
+        """Opened end."""
+        c = self.cohort
+        parts = [cox.totals_end(c.x[c.at(s)], c.day[c.at(s)], self.cut_days, beta, rates, mean, sd) for s in c.sites]
+        second = np.sum([np.rint(part.second / self.grid) * self.grid for part in parts], axis=0)
+        mass_x = np.sum([np.rint(part.mass_x / self.grid) * self.grid for part in parts], axis=0)
+        self.end, self.end_at = cox.TotalsEnd(second, mass_x), (beta.copy(), rates.copy())
+        return self.end
+
+
+def clinical_model(cohort: Cohort, columns: tuple[int, ...], *, grid: float = GRID) -> tuple[CoxTranscript, cox.CoxFit]:
+    """Fit CLN on some columns as a study does and keep the transcript.
+
+    Minima are not asked here: whether a study may ask is the door's to say.
+    """
+    chosen = Cohort(cohort.x[:, list(columns)], cohort.day, cohort.event, cohort.site)
+    transcript = CoxTranscript(chosen, cox.quarter_grid(INTERVALS), grid, scale=(np.zeros(len(columns)), np.ones(len(columns))))
+    names = [COLUMNS[k] for k in columns]
+    fitted = cox.fit_totals(transcript, names, transcript.cut_days, minimum_patients=1, minimum_events_per_variable=0)
+    return transcript, fitted
+
+
+def column_counts(cohort: Cohort) -> Counts:
+    """The opened pre-counts of the seven columns."""
+    held = cohort.x > 0
+    both = held[:, :, None] & held[:, None, :]
+    at = np.stack([cohort.at(site) for site in cohort.sites]).astype(np.int64)
+    return Counts(
+        sites=len(cohort.sites),
+        patients=cohort.n,
+        events=int(cohort.event.sum()),
+        nonzero=held.sum(axis=0),
+        nonzero_sites=((at @ held.astype(np.int64)) > 0).sum(axis=0),
+        pair_nonzero=both.sum(axis=0),
+        pair_nonzero_sites=(np.einsum("sn,nab->sab", at, both.astype(np.int64)) > 0).sum(axis=0),
+    )
+
+
+def default_columns(cohort: Cohort) -> tuple[int, ...]:
+    """The columns the pre-counts leave in the clinical model."""
+    kept = decide(COLUMNS, column_counts(cohort)).kept
+    return tuple(COLUMNS.index(column) for column in kept)
+
+
+@dataclass
+class ScoreTranscript:
+    """Everything opened about one score: counts at thresholds, the table, the bins' sums. Plays the opener of cut-offs."""
+
+    score: Floats
+    asked: list[tuple[float, int]] = field(default_factory=list)
+
+    def counts_above(self, thresholds: Floats) -> Ints:
+        """Patients above thresholds, which are rounded as a study asks them."""
+        grid = np.rint(np.asarray(thresholds) / THRESHOLD_GRID) * THRESHOLD_GRID
+        found = counts_above(self.score, grid)
+        self.asked += [(float(t), int(k)) for t, k in zip(grid, found, strict=True)]
+        return found
+
+
+@dataclass(frozen=True)
+class ScoreOpened:
+    """A score's opened table, bin sums (bins,) and threshold counts."""
+
+    table: EvaluationTable
+    bin_score: Floats
+    thresholds: tuple[tuple[float, int], ...]
+
+
+def _bin_sums(inside: Ints, score: Floats, bins: int, at: NDArray[np.bool_]) -> Floats:
+    return np.asarray(np.bincount(inside[at], weights=score[at], minlength=bins), dtype=np.float64)
+
+
+def score_table(cohort: Cohort, score: Floats, *, bins: int = 16, minimum: int = 10, cell_days: int = 30) -> ScoreOpened:
+    """The default evaluation of a score over a cohort: cut-off and bins by counts, then the table and the bins' sums."""
+    opener = ScoreTranscript(score)
+    mean, sd = float(score.mean()), float(score.std(ddof=1))
+    if cohort.n >= 2 * minimum:
+        median_cutoff(opener, cohort.n, mean, sd, minimum=1)
+    edges = quantile_edges(opener, cohort.n, mean, sd, bins=bins, minimum=minimum)
+    table = site_table(score, cohort.day, cohort.event, edges, coarse_time_edges(float(cohort.day.max()), cell_days))
+    inside = np.searchsorted(edges[1:-1], score, side="left")
+    sums = rounded_sum(cohort, partial(_bin_sums, inside, score, len(edges) - 1), GRID)
+    return ScoreOpened(table, sums, tuple(opener.asked))
