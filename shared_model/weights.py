@@ -151,7 +151,8 @@ def save_safetensors(module: nn.Module, path: Path) -> str:
 
     schema = Schema.of(module)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in floating(module)}
-    data = save(tensors, metadata={"architecture": schema.architecture, "schema": schema.hash})
+    # One entry: safetensors writes several in a random order, and the same weights must give the same file.
+    data = save(tensors, metadata={"fedhcc": f"{schema.architecture} {schema.hash}"})
     write_atomic(path, data)
     return hashlib.sha256(data).hexdigest()
 

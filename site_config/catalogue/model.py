@@ -66,3 +66,27 @@ FOREIGN_FILE = Kind(
     fix="Fetch the file again from its publisher and compare its SHA-256 with the declared one.",
     exit=Exit.CONTENT,
 )
+NOT_IN_BUNDLE = Kind(
+    609,
+    "not-in-bundle",
+    "The bundle does not hold this model",
+    why="A bundle holds the models its study made; a model that could not be estimated is not in it.",
+    fix="Look into the bundle's card.md for the models it holds.",
+    exit=Exit.CONTENT,
+)
+CHANGED_BUNDLE = Kind(
+    610,
+    "changed-bundle",
+    "The bundle is not as it was made",
+    why="A file in it is missing, incomplete or changed, or it is another bundle than the one named.",
+    fix="Copy the whole folder again from where the study was finished, and compare the SHA-256 of bundle.json.",
+    exit=Exit.CONTENT,
+)
+EXPORT_DIFFERS = Kind(
+    611,
+    "export-differs",
+    "An exported network gives other scores",
+    why="The exported program and the network must agree to 1e-4 on the same slices; this version of torch or MONAI computes something else.",
+    fix="Install the versions of requirements/ and export again; use the weights_*.safetensors files meanwhile.",
+    exit=Exit.CONTENT,
+)

@@ -1,0 +1,59 @@
+"""A small bundle for tests: a made-up clinical model, networks with random weights, a lock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shared_model.bundle import Formula, Manifest, write_bundle
+from shared_model.networks import RadModel, build
+from shared_model.parameters import ScoreSpec
+from shared_model.weights import to_vector
+from site_config.study import RosterEntry, Study, StudyLock, StudySite
+
+COLUMNS = ("differentiation", "nash", "pvtt", "surgery", "ebrt", "tace", "rfa")
+COEFFICIENTS = (-0.3, 0.4, 0.5, -0.2, 0.1, -0.1, 0.2)
+BASELINE = {"time": (365.0, 730.0, 1095.0), "cumulative_hazard": (0.4, 0.9, 1.3)}
+
+
+def lock_of(backbone: str = "small", size: int = 64) -> StudyLock:
+    study = Study.model_validate(
+        {
+            "title": "Bundle under test",
+            "simulated": True,
+            "sites": [StudySite(name="alpha", role="development")],
+            "network": {"backbone": backbone, "norm": "group"},
+            "imaging": {"size": size},
+        }
+    )
+    entry = RosterEntry(name="alpha", role="development", signing_key="00" * 32, node_fingerprint="00" * 32)
+    return StudyLock(study=study, roster=(entry,), blocks={"development": (("alpha",),)}, code_digest="0", coordinator_key="00" * 32)
+
+
+def manifest_of(lock: StudyLock) -> Manifest:
+    clinical = {"columns": COLUMNS, "coefficients": COEFFICIENTS}
+    fused = {**clinical, "mix": (1.2, 0.8)}
+    models = {
+        "CLN": Formula(spec=ScoreSpec.model_validate({"model": "CLN", **clinical}), cutoff=0.1, axis=(-2, 2), **BASELINE),
+        "Rad-S": Formula(spec=ScoreSpec(model="Rad-S", radiology="Rad-S"), slope=1.1, axis=(-1, 1), cutoff=0.0, **BASELINE),
+        "Rad-D": Formula(spec=ScoreSpec(model="Rad-D", radiology="Rad-D"), slope=1.3, axis=(-1, 1), cutoff=0.0, **BASELINE),
+        "RadCLN-S": Formula(spec=ScoreSpec.model_validate({"model": "RadCLN-S", "radiology": "Rad-S", **fused}), cutoff=0.2, **BASELINE),
+        "RadCLN-D": Formula(spec=ScoreSpec.model_validate({"model": "RadCLN-D", "radiology": "Rad-D", **fused}), cutoff=0.2, **BASELINE),
+    }
+    return Manifest(
+        study_id=lock.study_id,
+        title=lock.study.title,
+        label="COMPLETE",
+        simulated=True,
+        created="2026-11-23T08:00:00+00:00",
+        software="fedhcc 0.1.0",
+        models=models,  # type: ignore[arg-type]
+        cohort={"train": {"patients": 40, "events": 25, "sites": 12}},
+        metrics={"RadCLN-D": {"C-index": 0.712, "events": 20}},
+        notes=("Field cropped to the organ.",),
+    )
+
+
+def bundle_in(folder: Path, backbone: str = "small", size: int = 64, models: tuple[RadModel, ...] = ("Rad-S", "Rad-D")) -> str:
+    lock = lock_of(backbone, size)
+    weights = {model: to_vector(build(lock.study, model, seed=3)) for model in models}
+    return write_bundle(folder, manifest_of(lock), lock, weights)
