@@ -214,7 +214,7 @@ PATIENTS_NOT_SIMULATED = Kind(
 )
 STUDY_UNKNOWN = Kind(
     527,
-    "study-not-approved",
+    "message-for-unapproved-study",
     "A message for a study this site has not approved",
     why="Only studies whose signed lock the hospital approved are answered.",
     fix="`fedhcc-site studies` lists them; approve with `fedhcc-site studies approve STUDY`.",

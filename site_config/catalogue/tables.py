@@ -283,15 +283,6 @@ QUOTES = Kind(
     exit=Exit.CONTENT,
 )
 
-FEW_PATIENTS = Kind(
-    233,
-    "few-patients",
-    "The hospital has very few patients",
-    why="This is normal: four patients a hospital are the rule in the study this follows. Sums are opened only over several hospitals together.",
-    fix="Nothing needs to be done.",
-    exit=Exit.OK,
-)
-
 BAD_KEY = Kind(
     234,
     "bad-key",

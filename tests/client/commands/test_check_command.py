@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from client.commands import config
+from site_config import presets
+from site_config.documents import dump_yaml
+from site_config.problems import Exit
+from tests.site_config.broken import COHORT, GOOD, HEAD, SCANS, SITE
+from tests.support import app_of, run_cli
+
+APP = app_of(config.register)
+
+
+def lay(folder: Path) -> Path:
+    for name, content in (("site.yaml", SITE), ("cohort.csv", f"{HEAD}\n{GOOD}\n"), ("scans.csv", SCANS)):
+        (folder / name).write_text(content)
+    (folder / "images" / "a").mkdir(parents=True)
+    for name in ("base", "follow", "liver"):
+        (folder / "images" / "a" / f"{name}.nii.gz").write_bytes(b"")
+    return folder
+
+
+def test_a_hospital_in_order(tmp_path: Path) -> None:
+    ran = run_cli(APP, "check", "--home", lay(tmp_path))
+    assert ran.status == Exit.OK, ran.err + ran.out
+    assert "No fault. Next: fedhcc-site prepare" in ran.out
+
+
+def test_faults_of_all_three_files_in_one_pass_and_access_first(tmp_path: Path) -> None:
+    lay(tmp_path)
+    (tmp_path / "cohort.csv").write_text(COHORT.replace("2021-01-10", "01/02/2021"))
+    (tmp_path / "images" / "a" / "follow.nii.gz").unlink()
+    ran = run_cli(APP, "check", "--home", tmp_path, "--json")
+    assert {fault["code"] for fault in ran.data["faults"]} == {"FH-210", "FH-220"}
+    assert ran.status == Exit.ACCESS
+
+
+def test_the_two_tables_are_laid_side_by_side(tmp_path: Path) -> None:
+    lay(tmp_path)
+    (tmp_path / "cohort.csv").write_text(f"{HEAD}\n{GOOD}\n{GOOD.replace('A1', 'C3')}\n")
+    (tmp_path / "scans.csv").write_text(SCANS.replace("2021-03-04", "2021-09-04"))
+    data = run_cli(APP, "check", "--home", tmp_path, "--json").data
+    assert [(fault["code"], fault["where"]) for fault in data["faults"]] == [("FH-228", "scans.csv:3")]
+    assert [finding["code"] for finding in data["findings"]] == ["FH-230", "FH-230"]
+    (tmp_path / "scans.csv").write_text(SCANS.replace("date", "day").replace("2021-01-01", "-9").replace("2021-03-04", "53"))
+    assert [fault["code"] for fault in run_cli(APP, "check", "--home", tmp_path, "--json").data["faults"]] == ["FH-211"]
+
+
+def test_another_study_wants_other_columns(tmp_path: Path) -> None:
+    lay(tmp_path)
+    paper = presets.preset("paper")
+    plan = paper.model_copy(update={"clinical": (paper.clinical[0], paper.clinical[1].model_copy(update={"name": "hepatitis"}))})
+    (tmp_path / "study.yaml").write_text(dump_yaml(plan))
+    ran = run_cli(APP, "check", "--home", tmp_path, "--study", tmp_path / "study.yaml", "--json")
+    assert {fault["code"] for fault in ran.data["faults"]} == {"FH-204", "FH-205"}
+    assert "`hepatitis`" in ran.err
+
+
+def test_a_hospital_without_images(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text("site: bern\npaths: {scans: null}\n")
+    (tmp_path / "cohort.csv").write_text(f"{HEAD}\n{GOOD}\n")
+    assert run_cli(APP, "check", "--home", tmp_path).status == Exit.OK

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from server import enrol
+from server.commands import study
+from site_config import presets
+from site_config.documents import dump_yaml, load_study
+from site_config.identity import SiteIdentity, verify_lock
+from site_config.problems import Exit
+from site_config.study import SignedLock
+from tests.support import app_of, run_cli
+
+APP = app_of(study.register)
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Path:
+    """A coordinator's home at which the six hospitals of the canary preset are enrolled."""
+    home = tmp_path / "office"
+    home.mkdir()
+    enrol.init(home, "Trial office", "127.0.0.1:9443")
+    for site in presets.preset("canary").sites:
+        identity = SiteIdentity.create(tmp_path / site.name, site.name)
+        enrol.approve(home, identity.request("test").model_dump_json().encode())
+    return home
+
+
+def test_new_check_lock_show(office: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "study.yaml"
+    assert run_cli(APP, "study", "new", "--preset", "canary", "--out", plan).status == Exit.OK
+    assert load_study(plan) == presets.preset("canary")
+    assert run_cli(APP, "study", "new", "--out", plan).status == Exit.ACCESS  # never over an existing file
+
+    checked = run_cli(APP, "study", "check", plan, "--home", office, "--patients-per-site", "40", "--json")
+    assert checked.status == Exit.OK
+    assert checked.data["sets"]["test"] == {"sites": 1, "patients": 40, "events": 24, "c_half_width": pytest.approx(0.133, abs=0.001)}
+
+    locked = run_cli(APP, "study", "lock", plan, "--home", office, "--json")
+    assert locked.status == Exit.OK, locked.err
+    signed = SignedLock.model_validate_json((tmp_path / "study.lock.json").read_text())
+    lock = verify_lock(signed, signed.lock.coordinator_key)
+    assert lock.study_id == locked.data["study_id"]
+    assert locked.data["study_id"] == run_cli(APP, "study", "lock", plan, "--home", office, "--json").data["study_id"]
+
+    shown = run_cli(APP, "study", "show", tmp_path / "study.lock.json")
+    assert shown.status == Exit.OK
+    assert lock.study_id in shown.out
+    assert "centre-06" in shown.out
+
+
+def test_a_preset_is_printed_as_yaml(tmp_path: Path) -> None:
+    ran = run_cli(APP, "study", "new", "--preset", "paper")
+    (tmp_path / "study.yaml").write_text(ran.out)
+    assert load_study(tmp_path / "study.yaml") == presets.preset("paper")
+    assert run_cli(APP, "study", "new", "--preset", "demos").err.startswith("FH-126")
+
+
+def test_what_to_expect_is_shown_before_anything_runs(tmp_path: Path) -> None:
+    plan = tmp_path / "study.yaml"
+    plan.write_text(dump_yaml(presets.preset("paper")))
+    ran = run_cli(APP, "study", "check", plan, "--event-share", "0.3")
+    assert ran.status == Exit.FINDINGS
+    assert "events a clinical variable" in ran.out
+    assert "FH-124" in ran.out
+    assert "±0." in ran.out
+
+
+def test_a_misspelt_hospital_is_answered_with_the_enrolled_one(office: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "study.yaml"
+    plan.write_text(dump_yaml(presets.preset("canary")).replace("centre-03", "center-03"))
+    for arguments in (("check", plan, "--home", office), ("lock", plan, "--home", office)):
+        ran = run_cli(APP, "study", *arguments)
+        assert ran.status == Exit.CONFIGURATION
+        assert ran.err.startswith("FH-113 `center-03` is not enrolled")
+        assert "Write `centre-03` in study.yaml." in ran.err
+    assert not (tmp_path / "study.lock.json").exists()
+
+
+def test_an_edited_or_foreign_lock_is_refused(tmp_path: Path) -> None:
+    for text in ("{}", "[", json.dumps({"lock": {}, "signature": ""})):
+        (tmp_path / "x.lock.json").write_text(text)
+        assert run_cli(APP, "study", "show", tmp_path / "x.lock.json").err.startswith("FH-127")
+
+
+@pytest.mark.parametrize("which", ["study", "site"])
+def test_schemas_are_json(which: str) -> None:
+    assert run_cli(APP, "study", "schema", which).data["additionalProperties"] is False
+
+
+def test_an_unknown_schema_is_a_matter_of_usage() -> None:
+    assert run_cli(APP, "study", "schema", "cohort").status == Exit.USAGE

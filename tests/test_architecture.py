@@ -1,0 +1,117 @@
+"""What the house promises about itself: small files, Flower at the edges, light command lines, one number a problem."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from site_config.catalogue import all_kinds
+from tests.support import ROOT
+
+PACKAGES = ("site_config", "shared_model", "client", "server", "simulations")
+LINES = 400
+HEAVY = (
+    "torch",
+    "flwr",
+    "monai",
+    "nnunetv2",
+    "matplotlib",
+    "pandas",
+    "SimpleITK",
+    "scipy",
+    "lifelines",
+    "pydicom",
+    "nibabel",
+    "opacus",
+    "grpc",
+)
+FLOWER_HOMES = ("client/flower.py", "client/app.py", "server/flower.py", "server/app.py", "simulations/engines/", "simulations/faults/")
+CATCHERS = {"site_config/console.py", "client/handlers.py", "client/app.py", "client/worker.py", "client/runner.py", "client/flower.py"}
+ALLOWED = {
+    "simulations": {"simulations", "client", "server", "shared_model", "site_config"},
+    "client": {"client", "shared_model", "site_config"},
+    "server": {"server", "shared_model", "site_config"},
+    "shared_model": {"shared_model", "site_config"},
+    "site_config": {"site_config"},
+}
+
+
+def sources(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """First parts of the names of every module a file imports, wherever in the file."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_no_file_is_over_400_lines() -> None:
+    long = {
+        str(path.relative_to(ROOT)): n for path in sources(*PACKAGES, "tests") if (n := len(path.read_text("utf-8").splitlines())) > LINES
+    }
+    assert long == {}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_layers_hold_also_for_imports_inside_functions(package: str) -> None:
+    broken = {
+        str(path.relative_to(ROOT)): sorted(others)
+        for path in sources(package)
+        if (others := (imported(path) & set(PACKAGES)) - ALLOWED[package])
+    }
+    assert broken == {}
+
+
+def test_flower_is_imported_only_at_the_edges() -> None:
+    users = [str(path.relative_to(ROOT)) for path in sources(*PACKAGES) if "flwr" in imported(path)]
+    assert [path for path in users if not path.startswith(FLOWER_HOMES)] == []
+
+
+@pytest.mark.parametrize("module", ["client.cli", "server.cli", "simulations.cli"])
+def test_a_command_line_imports_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print(' '.join(name for name in {HEAVY!r} if name in sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split() == []
+
+
+def test_every_problem_has_a_number_and_a_name_of_its_own() -> None:
+    kinds = all_kinds()
+    assert [count for count in Counter(kind.code for kind in kinds).items() if count[1] > 1] == []
+    assert [count for count in Counter(kind.name for kind in kinds).items() if count[1] > 1] == []
+
+
+def test_no_broad_except_but_where_everything_becomes_a_code() -> None:
+    """A handler that cleans up and raises again is no such one."""
+    broad = []
+    for path in sources(*PACKAGES):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ExceptHandler) and not (isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None):
+                names = {name.id for name in ast.walk(node.type) if isinstance(name, ast.Name)} if node.type else {"Exception"}
+                if names & {"Exception", "BaseException"}:
+                    broad.append(str(path.relative_to(ROOT)))
+    assert set(broad) <= CATCHERS
+
+
+def test_public_names_are_told() -> None:
+    """Every module and every public function or class of ours has a docstring."""
+    silent = []
+    for path in sources(*PACKAGES):
+        tree = ast.parse(path.read_text("utf-8"))
+        if not ast.get_docstring(tree) and tree.body:
+            silent.append(str(path.relative_to(ROOT)))
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_") and not ast.get_docstring(node):
+                silent.append(f"{path.relative_to(ROOT)}:{node.name}")
+    assert silent == []
