@@ -7,7 +7,8 @@ ever fetched, written or imported, and nothing listens for Flower on the hospita
 Why not Flower's SuperNode with a runner beside it: it fetches the bundle, starts a process per message, polls every three
 seconds, and ends the process for a refusal. Masks' keys live in memory between three messages, so one process must stay.
 
-Every touch of Flower's internals on this side lives here and in `client/app.py`.
+Every touch of Flower's internals on this side lives here and in `client/app.py`; `INTERNALS` holds the first 16 digits of the
+SHA-256 of the modules this was written against, and a test fails where the installed Flower differs.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import httpx
@@ -47,11 +49,28 @@ from site_config.catalogue import federation
 from site_config.identity import Kit, SiteIdentity
 from site_config.problems import Kind, Problem
 
+FLOWER = "1.41.0"
+INTERNALS = {
+    "flwr.supernode.fleet_http_client": "9b09bd3e5237f2a9",
+    "flwr.supernode.node_auth_http_interceptor": "a4f3f51424039a14",
+    "flwr.supercore.inflatable.inflatable_utils": "077b26d921aa8638",
+    "flwr.supercore.inflatable.inflatable_protobuf_utils": "aeac102e54a87609",
+    "flwr.supercore.protobuf.client": "0bb91b4a9336b8cc",
+    "flwr.app.message.message": "1d223bba91a32f83",
+    "flwr.common.constant": "bf7e70193aee9ca2",
+}
 MESSAGE_TYPE = "query.fedhcc"
 HEADER, LARGE = "fedhcc", "arrays"
 HEARTBEAT_S = 10.0
 TRANSIENT = frozenset({502, 503, 504})
 Handle = Callable[[Message], Message]
+
+
+def check_version() -> None:
+    """FH-717 where another Flower is installed than the one this module was written against."""
+    found = version("flwr")
+    if found != FLOWER:
+        raise federation.FLOWER_DIFFERS.problem(f"flwr {found} is installed, {FLOWER} is needed")
 
 
 def to_records(message: Message) -> RecordDict:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from client.flower import Delivery, FleetNode
 
 log = logging.getLogger("fedhcc.site")
-FIRST_POLL_S, LAST_POLL_S = 0.05, 0.4
+FIRST_POLL_S, LAST_POLL_S, IDLE_POLL_S = 0.05, 0.4, 2.0
+IDLE_S = 30.0
 PATIENCE_ACTIVE_S = 90.0
 REPLY_PATIENCE_S = 180.0
 wall_clock = time.time
@@ -112,8 +113,9 @@ class SiteProgram:
 
     def run(self) -> None:
         """Serve until stopped; raises the `Problem` that ends it (FH-710 to FH-714)."""
-        from client.flower import FleetNode, Pulse
+        from client.flower import FleetNode, Pulse, check_version
 
+        check_version()
         with sole_user(self.site.state):
             control = ControlServer(self.site.state, self.board)
             control.start()
@@ -176,7 +178,7 @@ class SiteProgram:
     def _serve(self, node: FleetNode) -> None:
         from client.flower import Interrupted
 
-        pause, failures = FIRST_POLL_S, 0
+        pause, failures, last = FIRST_POLL_S, 0, self._waiting.clock()
         while not self._over.is_set():
             if self.board.paused() or not self._in_hours():
                 self.board.wait(1.0)
@@ -194,10 +196,11 @@ class SiteProgram:
                 raise self._explained(problem) from None
             if delivery is None:
                 self._over.wait(pause)
-                pause = min(pause * 1.25, LAST_POLL_S)
+                idle = self._waiting.clock() - last > IDLE_S
+                pause = min(pause * 1.25, IDLE_POLL_S if idle else LAST_POLL_S)
                 continue
-            pause = FIRST_POLL_S
             self._answer(node, delivery)
+            pause, last = FIRST_POLL_S, self._waiting.clock()
 
     def _in_hours(self) -> bool:
         schedule = self.site.policy.schedule

@@ -1,7 +1,7 @@
 """Flower at the coordinator: messages to named sites over a Grid, and the attachment to a SuperLink.
 
-Every touch of Flower's internals on this side lives here and in `server/app.py`; `INTERNALS` lists what is used with the
-parameters it was written against, and a test fails where the installed Flower differs.
+Every touch of Flower's internals on this side lives here and in `server/app.py`; `INTERNALS` holds the first 16
+digits of the SHA-256 of the modules this was written against, and a test fails where the installed Flower differs.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,18 @@ from site_config.bundle_file import app_bundle
 from site_config.catalogue import federation
 from site_config.files import read_limited
 
+FLOWER = "1.41.0"
+INTERNALS = {
+    "flwr.superlink.grid.http_grid": "0c33918af5016310",
+    "flwr.supercore.retry.retry_invoker": "d386007aca8d4e36",
+    "flwr.supercore.control.control_http_client": "e5111a5314d49b15",
+    "flwr.supercore.runtime.runtime_http_client": "efdac833ff305507",
+    "flwr.supercore.interceptors.http.superexec_auth": "8d929df267d13271",
+    "flwr.supercore.task_identity": "5c6b5ac44068f7ca",
+    "flwr.serverapp.grid.grid": "4e86ee39e682552a",
+    "flwr.superlink.servicer.runtime.runtime_handlers": "3facf815e9360dd6",
+    "flwr.superlink.servicer.fleet.fleet_handlers": "117665fa865c30dc",
+}
 MESSAGE_TYPE = "query.fedhcc"
 HEADER, LARGE = "fedhcc", "arrays"
 LOST = (httpx.HTTPError, RunNotRunningException, ConnectionError, ValueError)
@@ -60,6 +73,13 @@ CODES = {
     ErrorCode.INVALID_FAB: federation.BUNDLE_REFUSED,
     ErrorCode.CLIENT_APP_CRASHED: federation.SITE_CRASHED,
 }
+
+
+def check_version() -> None:
+    """FH-717 where another Flower is installed than the one this module was written against."""
+    found = version("flwr")
+    if found != FLOWER:
+        raise federation.FLOWER_DIFFERS.problem(f"flwr {found} is installed, {FLOWER} is needed")
 
 
 def to_records(message: Message) -> RecordDict:
@@ -331,6 +351,7 @@ class AttachedGrid(HttpGrid):  # type: ignore[misc]
 
 def attach(link: SuperLinkAddress, bundle: bytes | None = None, effects: Effects | None = None) -> AttachedGrid:
     """Start a Flower run and take its server task into this process; LINK_LOST where the SuperLink does not give it."""
+    check_version()
     chosen = effects or Effects()
     http_grid.pull_objects = partial(inflatable_utils.pull_objects, initial_backoff=0.05, backoff_cap=0.5)
     secret = load_superexec_auth_secret(secret_file=link.secret_file)

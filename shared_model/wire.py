@@ -41,7 +41,7 @@ def pack(message: Message) -> Packed:
     """Pack a message; arrays are little-endian, C-ordered, of one of `TYPES`. Raises `WireError`."""
     if message.kind not in KINDS or len(message.arrays) > MAX_ARRAYS:
         raise WireError("kind or number of arrays")
-    arrays = {name: np.ascontiguousarray(array) for name, array in message.arrays.items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in message.arrays.items()}
     small = sum(array.nbytes for array in arrays.values()) <= INLINE
     described = []
     for name, array in arrays.items():

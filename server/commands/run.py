@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from server.commands.enrol import Home
+from server.commands.study import study_app
 from site_config.console import Json, note, show, table
 
 if TYPE_CHECKING:
@@ -203,3 +204,4 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (serve, run, resume, stop, status):
         app.command()(command)
+    study_app.command()(publish)

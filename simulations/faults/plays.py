@@ -335,8 +335,7 @@ def late_reply(stage: Stage) -> Observed:
     stage.until(lambda: stage.forwarder.is_cut, again, 20)
     stage.forwarder.mend()
     detected = stage.until(_in_ledger(stage), again, 60)
-    observed = see_through(stage, again, detected, "ledger")
-    return observed
+    return see_through(stage, again, detected, "ledger")
 
 
 PLAYS: dict[str, Callable[[Stage], Observed]] = {
