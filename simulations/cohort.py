@@ -100,7 +100,7 @@ def make_cohort(
 def study_for(population: SimulatedPopulation, options: CohortOptions) -> Study:
     """The study of a population: the preset's settings with the population's sites and roles."""
     sites = tuple(StudySite(name=name, role=population.roles[name]) for name in population.sites)
-    return Study.model_validate({"title": options.title, "simulated": True, **options.study, "sites": sites})
+    return Study.model_validate({**options.study, "title": options.title, "simulated": True, "sites": sites})
 
 
 def site_config(site: str, role: Literal["development", "evaluation"], options: CohortOptions) -> SiteConfig:

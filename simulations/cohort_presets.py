@@ -13,6 +13,7 @@ from simulations.phantom import PhantomOptions
 from simulations.phantom_files import GeometryFault
 from simulations.survival_model import SurvivalOptions, simulate
 from site_config.catalogue import host
+from site_config.presets import DEMO, TINY
 
 
 @dataclass(frozen=True)
@@ -32,40 +33,13 @@ class CohortOptions:
     faults: dict[str, GeometryFault] = field(default_factory=dict)
 
 
-_SMALL_PRIVACY: Final[dict[str, Any]] = {
-    "demonstration": True,
-    "minimum_sites": 2,
-    "minimum_patients": 2,
-    "minimum_cox_patients": 10,
-    "minimum_events_per_variable": 1,
-}
-
-_DEMO_STUDY: Final[dict[str, Any]] = {
-    "imaging": {"size": 64, "field": "organ"},
-    "network": {"backbone": "small", "norm": "group", "dropout": {"Rad-S": 0.0, "Rad-D": 0.0}},
-    "training": {"rounds": 40, "batch": 48, "server": {"name": "adam", "rate": 1e-3}, "gradient_norm": 0.0, "seed": 7},
-    "evaluation": {"bin_patients": 2, "score_bins": 16},
-    "blocks": {"minimum_sites": 3, "minimum_patients": 5},
-    "validation_fraction": 0.15,
-    "privacy": _SMALL_PRIVACY,
-}
-
-_TINY_STUDY: Final[dict[str, Any]] = {
-    "imaging": {"size": 32, "field": "organ"},
-    "network": {"backbone": "small", "norm": "group", "dropout": {"Rad-S": 0.0, "Rad-D": 0.0}},
-    "training": {"rounds": 2, "batch": 16, "server": {"name": "adam", "rate": 1e-3}, "intervals": 3},
-    "evaluation": {"bin_patients": 1, "score_bins": 4},
-    "blocks": {"minimum_sites": 2, "minimum_patients": 2},
-    "privacy": _SMALL_PRIVACY,
-}
-
 PRESETS: Final[dict[str, CohortOptions]] = {
     "demo": CohortOptions(
         name="demo",
         title="fedhcc demonstration on phantoms",
         survival=SurvivalOptions(patients=(56, 42), sites=(12, 3), lone_sites=3, image_effect=1.5),
         phantom=PhantomOptions(lesion_contrast=2.5),
-        study=_DEMO_STUDY,
+        study=DEMO,
         truth_masks=True,
     ),
     "tiny": CohortOptions(
@@ -73,7 +47,7 @@ PRESETS: Final[dict[str, CohortOptions]] = {
         title="A tiny study on phantoms",
         survival=SurvivalOptions(patients=(9, 5), sites=(4, 2), lone_sites=1, image_effect=1.5),
         phantom=PhantomOptions(matrix=64, slice_mm=6.0, lesion_contrast=2.5),
-        study=_TINY_STUDY,
+        study=TINY,
         segmenter="masks",
     ),
     "paper": CohortOptions(
