@@ -90,3 +90,19 @@ EXPORT_DIFFERS = Kind(
     fix="Install the versions of requirements/ and export again; use the weights_*.safetensors files meanwhile.",
     exit=Exit.CONTENT,
 )
+UNKNOWN_VALUE = Kind(
+    612,
+    "unknown-value",
+    "A clinical value is not one of the bundle's",
+    why="The model knows the variables and values of its study only; another value would be read as a number it never saw.",
+    fix="Give values as NAME=NUMBER with a name and number of the bundle's lock.json.",
+    exit=Exit.USAGE,
+)
+TOO_FEW_TO_SHOW = Kind(
+    613,
+    "too-few-to-show",
+    "There are too few patients with images",
+    why="Both ends of the risk scale are shown, and no patient stands on both.",
+    fix="Ask for fewer with `--extremes`, or prepare the cohort first with `fedhcc-site data prepare`.",
+    exit=Exit.CONTENT,
+)

@@ -1,0 +1,119 @@
+"""`fedhcc-site predict` and `explain`: use a finished study's bundle on the hospital's own patients; nothing leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from site_config.console import Json, note, show, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from client.predict import Reading
+    from shared_model.bundle import Bundle
+    from site_config.site import SiteConfig
+
+Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The folder that holds site.yaml.", file_okay=False)]
+Folder = Annotated[Path, typer.Argument(help="The bundle's folder.", file_okay=False)]
+Hash = Annotated[str | None, typer.Option("--sha256", help="The bundle's hash as its makers published it; another bundle is refused.")]
+
+
+def _open(home: Path, folder: Path, sha256: str | None) -> tuple[SiteConfig, Bundle]:
+    from shared_model.bundle import load_bundle
+    from site_config.documents import load_site
+
+    return load_site(home / "site.yaml"), load_bundle(folder, sha256=sha256)
+
+
+def _values(pairs: list[str]) -> dict[str, float]:
+    from site_config.catalogue import model as problems
+
+    found: dict[str, float] = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            raise problems.UNKNOWN_VALUE.problem("a value is given as NAME=NUMBER, such as pvtt=1", where="--value") from None
+    return found
+
+
+def predict(
+    bundle: Folder,
+    patient: Annotated[str, typer.Option("--patient", help="The patient's key in cohort.csv and scans.csv.")],
+    home: Home = Path(),
+    value: Annotated[list[str] | None, typer.Option("--value", help="A clinical value, NAME=NUMBER; repeat. Wins over cohort.csv.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Where the page is written.", dir_okay=False)] = Path("prediction.html"),
+    sha256: Hash = None,
+    explain: Annotated[bool, typer.Option("--explain/--no-explain", help="With heat maps (needs about 15 seconds more).")] = True,
+    json: Json = False,
+) -> None:
+    """Radiological, clinical and fused score, risk group and survival of one patient. For research only.
+
+    Missing parts leave the models that do without them: RadCLN-S without follow-up, Rad-D without clinical variables, CLN
+    without scans. The page holds the patient's slices and stays in the hospital.
+    """
+    from client.predict import find_case, read_case
+    from client.predict_page import write_prediction
+
+    site, opened = _open(home, bundle, sha256)
+    case = find_case(site, opened.lock.study, patient, _values(value or []))
+    reading = read_case(opened, case, explain=explain)
+    write_prediction(opened, case, reading, out)
+    data = {
+        "bundle": opened.sha256,
+        "research_only": True,
+        "simulated": opened.manifest.simulated,
+        "models": reading.predictions.models,
+        "missing": reading.predictions.missing,
+        "remarks": case.remarks,
+        "page": out.name,
+    }
+    show(data, _table(reading))
+    note(f"For research only. The page is {out.name}; it holds the patient's images and stays in the hospital.")
+
+
+def _table(reading: Reading) -> RenderableType:
+    rows = []
+    for one in reading.predictions.models:
+        survival = ["–" if value is None else f"{100 * value:.0f} %" for value in one.survival.values()]
+        rows.append((one.model, f"{one.score:.3f}", one.group or "no cut-off", *survival))
+    horizons = [f"day {day}" for day in (reading.predictions.models[0].survival if reading.predictions.models else ())]
+    missing = "; ".join(f"{model}: {', '.join(what)} missing" for model, what in reading.predictions.missing.items())
+    return table("Prediction", ("model", "score", "risk", *horizons), rows, missing or None)
+
+
+def explain(
+    bundle: Folder,
+    home: Home = Path(),
+    extremes: Annotated[int, typer.Option("--extremes", min=1, max=10, help="Patients at each end of the risk scale.")] = 2,
+    out: Annotated[Path, typer.Option("--out", help="Where the page is written.", dir_okay=False)] = Path("explain.html"),
+    sha256: Hash = None,
+    json: Json = False,
+) -> None:
+    """Heat maps of this hospital's patients of highest and lowest risk. The page stays in the hospital."""
+    from client.predict import extremes as find_extremes
+    from client.predict_page import write_extremes
+
+    site, opened = _open(home, bundle, sha256)
+    compute = site.compute
+    found = find_extremes(opened, site, opened.manifest.study_id, extremes, device=compute.device, micro_batch=compute.micro_batch)
+    model = "Rad-D" if "Rad-D" in opened.manifest.networks else "Rad-S"
+    write_extremes(opened, found, model, out)
+    data = {
+        "bundle": opened.sha256,
+        "model": model,
+        "patients": [{"risk": one.risk, "score": one.score} for one in found],
+        "page": out.name,
+    }
+    show(data, table(f"{model}: both ends of the risk scale", ("risk", "score"), [(one.risk, f"{one.score:.3f}") for one in found]))
+    note(f"The page is {out.name}; it holds patients' images and stays in the hospital.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add `predict` and `explain` to the hospital's command."""
+    app.command()(predict)
+    app.command()(explain)
