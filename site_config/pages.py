@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -163,16 +162,9 @@ def _inner(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def _type(info: FieldInfo) -> str:
     """The value of a field in words, with its limits."""
-    limits = []
-    for rule in info.metadata:
-        for kind, word in ((annotated_types.Ge, "≥"), (annotated_types.Gt, ">"), (annotated_types.Le, "≤"), (annotated_types.Lt, "<")):
-            if isinstance(rule, kind):
-                limits.append(f"{word} {_bound(rule)}")
+    signs = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
+    limits = [f"{sign} {getattr(rule, name)}" for rule in info.metadata for name, sign in signs if getattr(rule, name, None) is not None]
     return _words(info.annotation) + (f", {' and '.join(limits)}" if limits else "")
-
-
-def _bound(rule: Any) -> Any:
-    return next(getattr(rule, name) for name in ("ge", "gt", "le", "lt") if hasattr(rule, name))
 
 
 def _words(annotation: Any) -> str:

@@ -84,8 +84,8 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 BROKEN = (
     study("wrong type", "rounds: 20", "rounds: many", "FH-109", "study.yaml:4", "whole number"),
     study("unknown field", "training:", "horizon: 4\ntraining:", "FH-107", "study.yaml:3", "Remove the line"),
-    study("misspelt field", "training:", "traning:", "FH-107", "study.yaml:3", "`training`"),
-    study("misspelt value", "role: evaluation", "role: evalution", "FH-110", "study.yaml:9", "`evaluation`"),
+    study("misspelt field", "training:", "trainings:", "FH-107", "study.yaml:3", "`training`"),
+    study("misspelt value", "role: evaluation", "role: evaluations", "FH-110", "study.yaml:9", "`evaluation`"),
     study("out of range", "rounds: 20", "rounds: 0", "FH-110", "study.yaml:4", "greater than or equal to 1"),
     study("missing field", "title: A study\n", "", "FH-108", "study.yaml:1", "`title`"),
     study("site twice", "name: lyon", "name: bern", "FH-112", "study.yaml:8", "Rename"),

@@ -54,7 +54,7 @@ def test_labels_named_no_stay_texts() -> None:
 
 
 def test_all_faults_of_a_document_at_once_in_the_order_of_lines() -> None:
-    text = STUDY.replace("title", "titel").replace("20", "x").replace("evaluation", "evaluatoin")
+    text = STUDY.replace("title", "titles").replace("20", "x").replace("evaluation", "evaluations")
     with pytest.raises(Problem) as caught:
         parse_study(text.encode())
     found = [caught.value, *caught.value.others]
