@@ -24,8 +24,6 @@ COVERS = [
     "client/worker.py",
     "server/flower.py",
     "server/gateway.py",
-    "server/ask.py",
-    "server/study_run.py",
     "simulations/faults",
 ]
 HEAD = """# Faults, and what becomes of the study

@@ -29,7 +29,7 @@ from site_config.documents import dump_yaml, load_study
 from site_config.files import read_json, write_atomic
 from site_config.identity import CoordinatorIdentity, private_folder, sign_kit
 
-ROUNDS = 6
+ROUNDS = 4
 DEADLINE_S = 150.0
 POLL_S = 0.05
 RUN_LIMIT_S = 420.0
@@ -89,6 +89,7 @@ class Stage:
             update={
                 "models": ("Rad-D",),
                 "training": study.training.model_copy(update={"rounds": rounds}),
+                "blocks": study.blocks.model_copy(update={"minimum_sites": 4}),
                 "deadlines": study.deadlines.model_copy(update=dict.fromkeys(phases, deadline_s)),
             }
         )
