@@ -16,7 +16,11 @@ BASELINE = {"time": (365.0, 730.0, 1095.0), "cumulative_hazard": (0.4, 0.9, 1.3)
 
 
 def lock_of(backbone: str = "small", size: int = 64) -> StudyLock:
-    study = Study.model_validate(
+    return lock_for(study_of(backbone, size))
+
+
+def study_of(backbone: str, size: int) -> Study:
+    return Study.model_validate(
         {
             "title": "Bundle under test",
             "simulated": True,
@@ -25,6 +29,9 @@ def lock_of(backbone: str = "small", size: int = 64) -> StudyLock:
             "imaging": {"size": size},
         }
     )
+
+
+def lock_for(study: Study) -> StudyLock:
     entry = RosterEntry(name="alpha", role="development", signing_key="00" * 32, node_fingerprint="00" * 32)
     return StudyLock(study=study, roster=(entry,), blocks={"development": (("alpha",),)}, code_digest="0", coordinator_key="00" * 32)
 
@@ -54,6 +61,9 @@ def manifest_of(lock: StudyLock) -> Manifest:
 
 
 def bundle_in(folder: Path, backbone: str = "small", size: int = 64, models: tuple[RadModel, ...] = ("Rad-S", "Rad-D")) -> str:
-    lock = lock_of(backbone, size)
+    return bundle_for(lock_of(backbone, size), folder, models)
+
+
+def bundle_for(lock: StudyLock, folder: Path, models: tuple[RadModel, ...] = ("Rad-S", "Rad-D")) -> str:
     weights = {model: to_vector(build(lock.study, model, seed=3)) for model in models}
     return write_bundle(folder, manifest_of(lock), lock, weights)
