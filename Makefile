@@ -26,7 +26,7 @@ help: ## what there is
 .venv/ready: .tools/ready requirements/dev.txt pyproject.toml
 	@echo "· installing the locked packages (about 6 GB with torch; minutes the first time)"
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
-	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 

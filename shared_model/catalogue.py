@@ -33,6 +33,7 @@ from shared_model.parameters import (
 from shared_model.statistics import REGISTRY, Parameters, Resolution, Segment, Statistic
 
 GRID = 2.0**-10
+LARGE = 2.0**44
 ALL_ROLES = frozenset({"development", "evaluation"})
 DEVELOPMENT = frozenset({"development"})
 
@@ -181,7 +182,7 @@ _add(
     "cox.round",
     "Weighted exposure per interval and weighted covariate sum",
     CoxRound,
-    lambda p: (_sum("mass", len(p.cut_days) + 1), _sum("gradient", p.covariates.size)),
+    lambda p: (_sum("mass", len(p.cut_days) + 1, bound=LARGE), _sum("gradient", p.covariates.size, bound=LARGE)),
     _fixed("totals"),
     _COX,
     roles=DEVELOPMENT,
@@ -190,7 +191,10 @@ _add(
     "cox.end",
     "Second moments for the standard errors",
     CoxRound,
-    lambda p: (_sum("square", p.covariates.size, p.covariates.size), _sum("mass_covariates", len(p.cut_days) + 1, p.covariates.size)),
+    lambda p: (
+        _sum("square", p.covariates.size, p.covariates.size, bound=LARGE),
+        _sum("mass_covariates", len(p.cut_days) + 1, p.covariates.size, bound=LARGE),
+    ),
     _fixed("totals"),
     _COX,
     roles=DEVELOPMENT,

@@ -55,7 +55,7 @@ class _Stop:
 
 
 def _words(event: Event) -> str:
-    name = WORDS.get(event.phase, event.phase.capitalize())
+    name = WORDS.get(event.phase, event.phase[:1].upper() + event.phase[1:])
     numbers = "  ".join(f"{key} {value:.4g}" for key, value in event.numbers.items() if value == value)
     return f"{name}  {numbers}" if numbers else name
 

@@ -84,7 +84,10 @@ def model_table(running: Running, spec: ScoreSpec, split: Split) -> TableData | 
     exact = running.study.evaluation.resolution == "exact"
     cuts = exact_cuts(running, opener, spread) if exact else (score_cuts(running, opener, spread), time_edges(running))
     if len(cuts[0]) == 0:
-        running.find(federation.NOT_ESTIMABLE.problem(f"{spec.model} on {split}: {spread.n} patients do not fill two score bins"))
+        running.find(
+            federation.NOT_ESTIMABLE.problem(f"{spec.model} on {split}: {spread.n} patients do not fill two score bins"),
+            f"{spec.model} {split}",
+        )
         return None
     parameters = Table(split=split, score=spec, score_cuts=cuts[0], time_edges=cuts[1], exact=exact)
     values = running.total("evaluation.table", parameters, "evaluation", role_of(split), spec)

@@ -32,6 +32,8 @@ Floats = NDArray[np.float64]
 QUARTER_DAYS = 365.25 / 4
 COLLINEAR = 1e-7
 LONGEST_STEP = 1.5
+LARGEST_BETA = 6.0
+"""A hazard ratio of e^6 a standard deviation is a likelihood that rises for ever; the fit stops there and says so."""
 LARGEST_CHANGE = 20.0
 LARGEST_FALL = 0.1
 """A fall of the log-likelihood that is no reason to halve: U is exact at the fixed point only, and the next step mends it."""
@@ -212,7 +214,7 @@ def fit_totals(
     step = solve_kept(information, score, keep)
     beta = state.beta + step
     coef = np.where(keep, beta / scale.sd, 0.0)
-    infinite = keep & (np.abs(step) > 0.02 * (1 + np.abs(beta)))
+    infinite = keep & ((np.abs(step) > 0.02 * (1 + np.abs(beta))) | (np.abs(beta) > LARGEST_BETA - LONGEST_STEP))
     null = climb.loglik(start.exposure, np.zeros(len(names)))
     return CoxFit(
         n=scale.n,
@@ -313,6 +315,8 @@ class _Climb:
                 return opened_rounds, True
             longest = float(np.max(np.abs(step), initial=0.0))
             step = step * min(1.0, LONGEST_STEP / longest) if longest > 0 else step
+            if bool(np.any(np.abs(beta + step) > LARGEST_BETA)):
+                return opened_rounds, False
             beta, rates = self._toward(step)
         return largest, False
 

@@ -1,0 +1,192 @@
+"""What a coordinator must never be shown: a success that silently lost a hospital."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from client.compute import Bench
+from client.prepared import load_patients
+from server.ask import Effects
+from server.phases.training import cut_days
+from server.study_run import run_study
+from server.transport import Exchange, Failure, Transport
+from shared_model.protocol import Message
+from shared_model.survival import cox
+from simulations.engines.local import local_transport
+from simulations.home import Homes
+from site_config.problems import Problem
+from site_config.study import StudyLock
+
+Make = Callable[..., tuple[Homes, StudyLock]]
+
+
+class Clock:
+    """A clock that only waiting moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Broken(Transport):
+    """A transport whose messages a test may change; `change(site, request, reply)` gives the reply or a failure."""
+
+    def __init__(self, inner: Transport, change: Callable[[str, Message, Message], Message | Failure]) -> None:
+        self._inner, self._change = inner, change
+
+    def exchange(self, requests: Mapping[str, Message], deadline_s: float) -> Exchange:
+        done = self._inner.exchange(requests, deadline_s)
+        out = Exchange({}, dict(done.failures))
+        for site, reply in done.replies.items():
+            changed = self._change(site, requests[site], reply)
+            if isinstance(changed, Failure):
+                out.failures[site] = changed
+            else:
+                out.replies[site] = changed
+        return out
+
+    def sites(self) -> Mapping[str, bool]:
+        return self._inner.sites()
+
+
+def go(homes: Homes, lock: StudyLock, transport: Transport, should_stop: Callable[[], bool] = lambda: False):
+    clock = Clock()
+    return run_study(homes.coordinator, lock.study_id, transport, effects=Effects(clock.monotonic, clock.sleep, should_stop))
+
+
+@pytest.fixture(autouse=True)
+def fresh_agents():
+    from client.app import forget_agents
+
+    forget_agents()
+    yield
+    forget_agents()
+
+
+def result_file(homes: Homes, lock: StudyLock) -> Path:
+    return homes.coordinator / "studies" / lock.study_id / "run" / "result.json"
+
+
+def test_a_silent_hospital_stalls_the_study_loudly_and_it_resumes_to_the_same_numbers(tables: Make) -> None:
+    homes, lock = tables()
+    lost = lock.names("development")[2]
+
+    def silent(site: str, request: Message, reply: Message) -> Message | Failure:
+        after_admission = request.kind == "release" and request.body["context"]["statistic"] == "cox.round"
+        return Failure("FH-701", "silent") if site == lost and after_admission else reply
+
+    with pytest.raises(Problem) as stalled:
+        go(homes, lock, Broken(local_transport(homes.sites()), silent))
+    assert stalled.value.code == "FH-716"
+    assert lost in stalled.value.what
+    assert not result_file(homes, lock).exists()
+    result = go(homes, lock, local_transport(homes.sites()))
+    assert result.label == "INCOMPLETE" or all(e.outcome != "missed" for e in result.ledger[-20:])
+    assert result.clinical is not None
+
+
+def test_a_hospital_that_comes_back_in_time_costs_nothing(tables: Make) -> None:
+    homes, lock = tables()
+    failures = iter([True, True])
+
+    def flaky(site: str, request: Message, reply: Message) -> Message | Failure:
+        first = site == lock.names("development")[0] and request.kind == "keys"
+        return Failure("FH-702") if first and next(failures, False) else reply
+
+    result = go(homes, lock, Broken(local_transport(homes.sites()), flaky))
+    assert result.label == "COMPLETE"
+    assert [entry.outcome for entry in result.ledger].count("retried") == 2
+
+
+@pytest.mark.parametrize("kind", ["keys", "release", "open"])
+def test_a_changed_reply_opens_nothing(tables: Make, kind: str) -> None:
+    homes, lock = tables()
+    liar = lock.names("development")[1]
+
+    def change(site: str, request: Message, reply: Message) -> Message | Failure:
+        if site != liar or request.kind != kind:
+            return reply
+        if kind == "release":
+            arrays = {name: array.copy() for name, array in reply.arrays.items()}
+            next(iter(arrays.values()))[0] += 1
+            return Message(reply.kind, reply.body, arrays)
+        field = "public_key" if kind == "keys" else "seed"
+        text = reply.body[field]
+        return Message(reply.kind, {**reply.body, field: ("0" if text[0] != "0" else "1") + text[1:]}, reply.arrays)
+
+    with pytest.raises(Problem) as refused:
+        go(homes, lock, Broken(local_transport(homes.sites()), change))
+    assert refused.value.code in ("FH-716", "FH-522")
+    assert not result_file(homes, lock).exists()
+
+
+def test_stop_ends_between_two_steps_and_resume_gives_the_undisturbed_result(tables: Make) -> None:
+    homes, lock = tables()
+    asked = iter(range(1000))
+    with pytest.raises(Problem) as stopped:
+        go(homes, lock, local_transport(homes.sites()), lambda: next(asked) > 9)
+    assert stopped.value.code == "FH-720"
+    assert not result_file(homes, lock).exists()
+    resumed = go(homes, lock, local_transport(homes.sites()))
+    assert resumed.label == "COMPLETE"
+    values = (resumed.clinical, resumed.cutoffs, resumed.tables, resumed.pairs)
+    import shutil
+
+    shutil.rmtree(homes.coordinator / "studies" / lock.study_id / "run")
+    undisturbed = go(homes, lock, local_transport(homes.sites()))
+    assert (undisturbed.clinical, undisturbed.cutoffs, undisturbed.tables, undisturbed.pairs) == values
+
+
+def test_a_lock_for_other_code_is_refused_at_admission(tables: Make) -> None:
+    from server.state import StudyFolder
+    from site_config.files import write_atomic
+    from site_config.identity import CoordinatorIdentity, sign_lock
+
+    homes, lock = tables()
+    other = lock.model_copy(update={"code_digest": "0" * 64})
+    folder = StudyFolder(homes.coordinator / "studies" / other.study_id)
+    write_atomic(folder.lock_file, sign_lock(other, CoordinatorIdentity.load(homes.coordinator)).model_dump_json().encode())
+    with pytest.raises(Problem) as refused:
+        go(homes, other, local_transport(homes.sites()))
+    assert refused.value.code == "FH-753"
+    assert "FH-415" in refused.value.what
+
+
+def test_clinical_totals_equal_the_same_fit_on_pooled_rows(tables: Make) -> None:
+    homes, lock = tables(patients=(150, 30))
+    result = go(homes, lock, local_transport(homes.sites()))
+    parts = [load_patients(homes.config(name), lock.study, lock.study_id, "development") for name in lock.names("development")]
+    train = [Bench(lock.study, part).split("train") for part in parts]
+    names = tuple(result.clinical["covariates"])
+    order = [train[0].clinical_names.index(name) for name in names]
+    cuts = cut_days(lock.study.training)
+
+    class Pooled:
+        x = np.concatenate([part.clinical[:, order] for part in train])
+        day = np.concatenate([part.event_day for part in train])
+        event = np.concatenate([part.event for part in train])
+
+        def moments(self, origin):
+            return cox.site_moments(self.x, self.event, origin)
+
+        def totals_start(self, mean, sd):
+            return cox.totals_start(self.x, self.day, self.event, cuts, mean, sd)
+
+        def totals_round(self, beta, rates, mean, sd):
+            return cox.totals_round(self.x, self.day, cuts, beta, rates, mean, sd)
+
+        def totals_end(self, beta, rates, mean, sd):
+            return cox.totals_end(self.x, self.day, cuts, beta, rates, mean, sd)
+
+    pooled = cox.fit_totals(Pooled(), names, cuts, minimum_patients=1, minimum_events_per_variable=0)
+    for mine, theirs, se in zip(result.clinical["coef"], pooled.coef, pooled.se, strict=True):
+        assert abs((mine or 0.0) - theirs) <= 0.02 * max(se, 1e-12)

@@ -1,0 +1,74 @@
+"""A whole study on phantoms through the apps a hospital runs."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from client.compute import Bench
+from client.prepared import load_patients
+from server.state import StudyFolder
+from simulations.run import Finished, Options, run
+from site_config.journal import read as read_journal
+
+
+def test_the_study_completes_and_leaves_report_metrics_and_result(finished: Finished) -> None:
+    assert finished.result.label == "COMPLETE"
+    assert finished.report.name == "report.html"
+    page = finished.report.read_text()
+    assert "SIMULATED" in page.upper()
+    metrics = json.loads(finished.report.with_name("metrics.json").read_text())
+    assert metrics
+
+
+def test_counts_are_those_of_the_hospitals(finished: Finished) -> None:
+    lock, flow = finished.lock, finished.result.flow
+    for split, role in (("train", "development"), ("validation", "development"), ("test", "evaluation")):
+        n = 0
+        for name in lock.names(role):
+            patients = load_patients(finished.homes.config(name), lock.study, lock.study_id, role)
+            n += len(Bench(lock.study, patients).split(split))
+        assert flow[f"{split}.analysed"] == n
+
+
+def test_every_ask_had_the_whole_block_and_was_masked(finished: Finished) -> None:
+    blocks = {frozenset(block) for group in finished.lock.blocks.values() for block in group}
+    for entry in finished.result.ledger:
+        assert entry.outcome == "opened"
+        assert entry.masked
+        assert frozenset(entry.roster) in blocks
+        assert not entry.missing
+
+
+def test_evaluation_sites_never_train(finished: Finished) -> None:
+    for name in finished.lock.names("evaluation"):
+        entries = read_journal(finished.homes.config(name).state / "journal.jsonl")
+        asked = {entry.data["context"]["statistic"] for entry in entries if entry.kind == "release"}
+        assert asked
+        assert not {statistic for statistic in asked if statistic.startswith(("training.", "cox."))}
+
+
+def test_training_moves_the_weights_and_keeps_every_round(finished: Finished) -> None:
+    study = finished.lock.study
+    rounds = [point for point in finished.result.rounds if point.model == "Rad-D"]
+    assert len(rounds) == study.training.rounds
+    assert all(point.loss is not None and np.isfinite(point.loss) for point in rounds)
+    assert set(finished.result.weights) == {"Rad-S", "Rad-D"}
+
+
+def test_pooled_twin_and_truth_stand_beside_the_federated_model(finished: Finished) -> None:
+    assert finished.result.simulation is not None
+    twin = finished.result.simulation.pooled[0]
+    assert twin.n == finished.result.flow["test.analysed"]
+    assert finished.result.simulation.oracle["evaluation"] > 0.5
+
+
+def test_running_again_opens_nothing_new(finished: Finished) -> None:
+    folder = StudyFolder(finished.homes.coordinator / "studies" / finished.lock.study_id / "run")
+    before = len(finished.result.ledger)
+    again = run(Options(out=finished.homes.root, preset="tiny", pooled=False))
+    assert again.result.weights == finished.result.weights
+    assert len(again.result.ledger) == before
+    assert [t.model_dump() for t in again.result.tables] == [t.model_dump() for t in finished.result.tables]
+    assert folder.result_file.exists()
