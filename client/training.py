@@ -177,6 +177,30 @@ def local_update(
     )
 
 
+def summed_gradient(
+    network: RadNetwork,
+    patients: Trainees,
+    hazard: Hazard,
+    centre: float,
+    training: Training,
+    *,
+    broadcast_score: Floats,
+    seed_parts: SeedParts,
+    device: str = "cpu",
+    micro_batch: int = 1,
+) -> Floats:
+    """Σ_i ∂ℓ_i/∂w (D,) of all patients given, in training mode: one step's work without the eval-mode pass beside it.
+
+    `broadcast_score` (n,) are the scores the loss is linearised around.
+    """
+    bench = Bench(choose_device(device), micro_batch, mixed=training.precision == "mixed")
+    network.to(bench.device)
+    rows = list(range(len(patients.keys)))
+    hazard_i = hazard.for_patients(patients.event_day, patients.event)
+    task = _Task(network, patients, rows, hazard_i, patients.event, centre, training, seed_parts, bench)
+    return task.gradient(rows, broadcast_score, 0)
+
+
 @dataclass
 class _Task:
     """The fixed parts of one round at one site; positions count within `rows`."""
