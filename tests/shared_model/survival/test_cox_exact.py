@@ -158,10 +158,10 @@ def test_proportional_hazards_test_is_the_score_test_of_split_episodes(ties):
     dead = ((data.day[None, :] == times[:, None]) & data.event[None, :]).sum(axis=1)
     km = np.concatenate([[1.0], np.cumprod(1 - dead / at_risk)[:-1]])
     rows, entry, leave, status = [], [], [], []
-    for before, when, g in zip(np.concatenate([[0.0], times[:-1]]), times, 1 - km, strict=True):
+    for when, g in zip(times, 1 - km, strict=True):
         here = data.day >= when
         rows.append(np.column_stack([three.x[here], three.x[here] * g]))
-        entry.append(np.full(here.sum(), before))
+        entry.append(np.full(here.sum(), when - 0.5))  # statsmodels counts an entry at a death as at risk
         leave.append(np.full(here.sum(), when))
         status.append((data.event & (data.day == when))[here])
     z = np.concatenate(rows)
