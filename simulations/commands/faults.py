@@ -1,0 +1,59 @@
+"""`fedhcc-sim faults`: play faults on a loopback federation and see what becomes of the study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from site_config.console import Json, note, show, table
+
+
+def faults(
+    names: Annotated[list[str] | None, typer.Argument(help="Which faults; left out, all. --list names them.")] = None,
+    out: Annotated[Path, typer.Option(help="Where the study and the processes' logs go.")] = Path("fedhcc-faults"),
+    list_only: Annotated[bool, typer.Option("--list", help="Name the faults and end.")] = False,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same study.")] = 7,
+    as_json: Json = False,
+) -> None:
+    """Kill, cut, fill and confuse a federation of real processes; the final weights must be the undisturbed run's."""
+    from dataclasses import asdict
+
+    from simulations.faults.plays import PLAYS
+    from simulations.faults.stage import Stage
+    from site_config.catalogue import host
+
+    titles = {name: (play.__doc__ or "").split("\n")[0] for name, play in PLAYS.items()}
+    unknown = [name for name in names or () if name not in PLAYS]
+    if unknown:
+        raise host.USAGE.problem(f"there is no fault {unknown[0]}", fix="fedhcc-sim faults --list names them.")
+    if list_only:
+        show(titles, table("Faults", ("name", "what happens"), list(titles.items())))
+        return
+    stage = Stage(out, seed=seed)
+    stage.federation.start()
+    found = {}
+    try:
+        note(f"undisturbed run: {stage.undisturbed():.0f} s")
+        for name in names or PLAYS:
+            stage.put_aside()
+            found[name] = PLAYS[name](stage)
+            note(f"{name}: {found[name].first_end}, {found[name].label}, weights {'equal' if found[name].weights_equal else 'DIFFER'}")
+    finally:
+        stage.close()
+    rows = [
+        (n, f.detected_s, f.first_end, "yes" if f.resumed else "no", f.label, "equal" if f.weights_equal else "DIFFER")
+        for n, f in found.items()
+    ]
+    show(
+        {name: asdict(one) for name, one in found.items()},
+        table("Faults", ("fault", "noticed after, s", "first run", "resumed", "label", "weights"), rows),
+    )
+    if not all(one.weights_equal and one.label == "COMPLETE" for one in found.values()):
+        raise typer.Exit(1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(faults)
