@@ -134,7 +134,8 @@ def _pixels(header: SliceHeader, role: str) -> NDArray[np.int16]:
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(header.path))
     try:
-        values: NDArray[Any] = sitk.GetArrayViewFromImage(reader.Execute())
+        image = reader.Execute()  # the view below does not keep its image alive
+        values: NDArray[Any] = sitk.GetArrayViewFromImage(image)
         if values.shape[-2:] != header.shape or values.size != header.shape[0] * header.shape[1]:
             raise catalogue.CANNOT_DECODE.problem(f"a slice of {role} decodes to another size than its header states", where=role)
         clamped: NDArray[np.int16] = np.rint(np.clip(values.reshape(header.shape), HU_LOWEST, HU_HIGHEST)).astype(np.int16)

@@ -117,7 +117,7 @@ def stack_of(slices: tuple[SliceHeader, ...], normal: NDArray[np.float64], role:
 def gaps(z_mm: NDArray[np.float64], heights: NDArray[np.float64], role: str) -> tuple[list[Problem], bool]:
     """One missing slice is a finding that names its place; more, or uneven spacing, is refused (FH-309)."""
     steps = np.diff(z_mm)
-    usual = float(np.median(steps))
+    usual = float(np.median(steps) if len(steps) > 3 else steps.min())  # among few, one gap would be the median
     check_spacing((usual,), role)
     multiples = np.maximum(1, np.rint(steps / usual)).astype(int)
     missing = int((multiples - 1).sum())

@@ -47,12 +47,16 @@ def phase_in(text: str) -> str | None:
     found = {"native"} if WITHOUT.search(lowered) else set()
     words = set(re.split(r"[^\w]+|_|(?<=[a-zäöüéèí])(?=\d)|(?<=\d)(?=[a-zäöüéèí])", lowered))
     for phase, spellings in WORDS.items():
-        if any(
-            spelling in words if spelling.isascii() or (spelling.isalpha() and len(spelling) > 3) else spelling in lowered
-            for spelling in spellings
-        ):
+        if any(_says(spelling, words, lowered) for spelling in spellings):
             found.add(phase)
     return found.pop() if len(found) == 1 else None
+
+
+def _says(spelling: str, words: set[str], text: str) -> bool:
+    """Whether a word begins with a spelling (short ones: is it); Chinese and Japanese are looked for anywhere."""
+    if any(ord(letter) > 0x2E7F for letter in spelling):
+        return spelling in text
+    return any(word == spelling or (len(spelling) > 4 and word.startswith(spelling)) for word in words)
 
 
 def _seconds(clock: str) -> float | None:

@@ -51,11 +51,19 @@ def plans_of(patch: tuple[int, int] = (64, 64), spacing: tuple[float, float] = (
         "spacing": list(spacing),
         "normalization_schemes": ["CTNormalization"],
         "use_mask_for_norm": [False],
-        **RESAMPLING,
+        **copy.deepcopy(RESAMPLING),
         "architecture": copy.deepcopy(ARCHITECTURE),
         "batch_dice": True,
     }
-    intensities = {"max": 300.0, "mean": 60.0, "median": 60.0, "min": -100.0, "percentile_00_5": -100.0, "percentile_99_5": 250.0, "std": 40.0}
+    intensities = {
+        "max": 300.0,
+        "mean": 60.0,
+        "median": 60.0,
+        "min": -100.0,
+        "percentile_00_5": -100.0,
+        "percentile_99_5": 250.0,
+        "std": 40.0,
+    }
     return {
         "dataset_name": "Dataset999_Test",
         "plans_name": "nnUNetPlans",
