@@ -18,6 +18,8 @@ from pydantic import ValidationError
 from site_config.catalogue import identity as problems
 from site_config.files import read_json, read_limited, write_atomic, write_json
 from site_config.identity import MAX_DOCUMENT, Kit, SiteIdentity, SiteRequest, private_folder, read_kit, verify_lock, verify_own_entry
+from site_config.locking import lock_faults
+from site_config.problems import together
 from site_config.study import RosterEntry, SignedLock, StudyLock
 
 Decision = Literal["pending", "approved", "declined"]
@@ -77,9 +79,15 @@ class Offer:
 
 
 def offer(state: Path, signed: SignedLock) -> StudyLock:
-    """Keep a lock that the coordinator signed and that names this site's keys; it stays pending until a person decides."""
+    """Keep a lock that the coordinator signed, that names this site's keys and does not contradict itself.
+
+    It stays pending until a person decides. Raises FH-410 to FH-412 for signature and keys, FH-1xx for its content.
+    """
     lock = verify_lock(signed, load_kit(state).coordinator_key)
     verify_own_entry(lock, SiteIdentity.load(state))
+    faults = lock_faults(lock)
+    if faults:
+        raise together(faults)
     folder = private_folder(private_folder(state / "studies") / lock.study_id)
     if not (folder / "lock.json").exists():
         write_atomic(folder / "lock.json", signed.model_dump_json().encode() + b"\n", 0o600)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import io
 import json
 import math
 import os
@@ -171,6 +172,9 @@ def invoke(app: typer.Typer, arguments: Sequence[str] | None = None, program: st
     """Run a command line and give its exit status; whatever goes wrong becomes a numbered problem on standard error."""
     wanted = list(sys.argv[1:] if arguments is None else arguments)
     _choose_json("--json" in wanted)
+    for stream in (sys.stdout, sys.stderr):  # a terminal without UTF-8 gets escapes in place of a fault
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         result = typer.main.get_command(app).main(args=wanted, prog_name=program, standalone_mode=False)
         if result == Exit.INTERRUPTED:  # typer's own translation of Ctrl-C

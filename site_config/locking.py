@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from site_config.catalogue import configuration as kinds
 from site_config.names import nearest
 from site_config.problems import Problem, together
+from site_config.rules import study_faults
 from site_config.study import Role, RosterEntry, Study, StudyLock
 
 PATIENTS_A_SITE = 4.0
@@ -86,8 +87,8 @@ def lock_study(study: Study, entries: Sequence[RosterEntry], *, code_digest: str
 
 
 def lock_faults(lock: StudyLock) -> list[Problem]:
-    """What contradicts itself in a lock received from elsewhere: sites, roles and blocks must agree."""
-    found = []
+    """What contradicts itself in a lock received from elsewhere: the study's own rules, and sites, roles and blocks must agree."""
+    found = [fault.kind.problem(fault.what, fix=fault.fix, where="the lock") for fault in study_faults(lock.study)]
     names = [entry.name for entry in lock.roster]
     if len(set(names)) != len(names) or len({entry.signing_key for entry in lock.roster}) != len(names):
         found.append(kinds.LOCK_DAMAGED.problem("a name or a key stands twice in the roster"))

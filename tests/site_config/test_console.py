@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ import typer
 from site_config import console
 from site_config.catalogue import host, tables
 from site_config.problems import Exit, Problem, together
-from tests.support import run_cli
+from tests.support import ROOT, run_cli
 
 app = typer.Typer(no_args_is_help=True)
 SECRET = "/data/Erika Mustermann/ct.nii"
@@ -135,3 +138,14 @@ def test_a_problem_is_an_ordinary_exception() -> None:
         assert isinstance(other, Problem)
         assert (other.code, other.what, other.where) == (problem.code, "x", "a:1")
     assert len({problem, problem}) == 1
+
+
+def test_a_terminal_without_utf8_gets_escapes_and_no_traceback() -> None:
+    code = "import typer; from site_config import console; from site_config.catalogue import host; app = typer.Typer()\n"
+    code += "@app.command()\ndef a(): console.show({}, console.table('β', ('≥',), [('λ',)])); raise host.DISK_FULL.problem('λ')\n"
+    code += "console.run(app)"
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1:strict"}
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == Exit.ACCESS
+    assert ran.stderr.startswith("FH-914 \\u03bb")
+    assert "Traceback" not in ran.stderr

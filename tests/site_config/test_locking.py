@@ -110,6 +110,12 @@ def test_a_lock_that_contradicts_itself_is_told() -> None:
         assert {fault.code for fault in locking.lock_faults(one)} == {"FH-127"}
 
 
+def test_a_lock_whose_study_breaks_the_rules_is_told() -> None:
+    good = lock(presets.preset("canary"))
+    study = good.study.model_copy(update={"privacy": good.study.privacy.model_copy(update={"demonstration": True})})
+    assert [fault.code for fault in locking.lock_faults(good.model_copy(update={"study": study}))] == ["FH-123"]
+
+
 def test_presets_are_what_they_say() -> None:
     paper, canary = presets.preset("paper"), presets.preset("canary")
     assert (paper.training.rounds, paper.training.keep, paper.training.server.rate, len(paper.sites)) == (1600, "last", 5e-5, 52)
