@@ -136,7 +136,8 @@ def _model(name: str) -> SegmentationModel:
 
 def _models(out: Path, options: CohortOptions) -> None:
     if options.phantom is not None and options.segmenter == "nnunet":
-        shutil.copytree(MODELS, out / "models", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("liver", "lung"):
+            shutil.copytree(MODELS / name, out / "models" / name)
 
 
 def _yaml(path: Path, data: dict[str, Any]) -> None:

@@ -86,7 +86,7 @@ def _architecture(stages: int) -> dict[str, Any]:
             "kernel_sizes": [[3, 3]] * stages,
             "strides": [[1, 1], *([[2, 2]] * (stages - 1))],
             "n_conv_per_stage": [2] * stages,
-            "n_conv_per_stage_decoder": [2] * (stages - 1),
+            "n_conv_per_stage_decoder": [1] * (stages - 1),
             "conv_bias": True,
             "norm_op": "torch.nn.modules.instancenorm.InstanceNorm2d",
             "norm_op_kwargs": {"eps": 1e-05, "affine": True},
