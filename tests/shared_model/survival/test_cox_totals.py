@@ -105,9 +105,7 @@ def test_collinear_and_constant_covariates_are_dropped():
     x = np.column_stack([data.x[:, 0], np.ones(len(data.x)), data.x[:, 1], data.x[:, 0] + data.x[:, 1]])
     mixed = Data(("age", "one", "sex", "sum"), x, data.day, data.event, data.site)
     fit = fit_totals(Opener(mixed.sites(), CUTS), mixed.names, CUTS)
-    reference = fit_totals(
-        Opener(Data(("age", "sex"), data.x[:, :2], data.day, data.event, data.site).sites(), CUTS), ("age", "sex"), CUTS
-    )
+    reference = fit_totals(Opener(Data(("age", "sex"), data.x[:, :2], data.day, data.event, data.site).sites(), CUTS), ("age", "sex"), CUTS)
     assert fit.kept.tolist() == [True, False, True, False]
     np.testing.assert_allclose(fit.coef[[0, 2]], reference.coef, rtol=1e-6)
 
