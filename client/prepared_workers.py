@@ -16,7 +16,7 @@ from client.prepared_patient import prepare_patient
 from client.prepared_record import Finding, Record
 from client.prepared_run import SOFTWARE, prepared_folder, store
 from client.segmentation.segmenter import Segmenter
-from site_config.catalogue import scans as catalogue
+from site_config.catalogue import segmentation as catalogue
 from site_config.cohort import Scan
 from site_config.site import SiteConfig
 from site_config.study import Study, canonical

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from client.segmentation.safe_load import ModelFiles, read_model
 from site_config.catalogue import scans as catalogue
+from site_config.catalogue import segmentation
 from site_config.site import SegmentationModel, SiteConfig
 from site_config.study import Study
 
@@ -66,7 +67,7 @@ def check_targets(site: SiteConfig, study: Study) -> None:
         if not source.labels or not known >= set(source.labels):
             listed = ", ".join(str(label) for label in sorted(known))
             asked = ", ".join(str(label) for label in source.labels) or "none"
-            raise catalogue.LABEL_UNKNOWN.problem(
+            raise segmentation.LABEL_UNKNOWN.problem(
                 f"{target} asks for label {asked} of {source.model}, which has {listed}", where=f"segmentation.targets.{target}"
             )
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from client.intake.volume import Volume
 from client.segmentation.safe_load import ModelFiles
 from client.slices import Grid, stack
-from site_config.catalogue import scans as catalogue
+from site_config.catalogue import segmentation as catalogue
 from site_config.site import SegmentationModel
 
 LabelMap = NDArray[np.uint8]

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from site_config.problems import Kind
 
-GROUPS = ("configuration", "tables", "scans", "identity", "privacy", "model", "federation", "survival", "host")
+GROUPS = ("configuration", "tables", "scans", "segmentation", "identity", "privacy", "model", "federation", "survival", "host")
 
 
 def all_kinds() -> tuple[Kind, ...]:

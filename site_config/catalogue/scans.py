@@ -1,4 +1,4 @@
-"""Problems 3xx: scans, segmentation, slices and the prepared cohort.
+"""Problems 3xx: scans, slices and the prepared cohort (34x stand in `segmentation`).
 
 Kinds with `Exit.FINDINGS` are remarks on a scan that is used all the same; kinds with `Exit.CONTENT` mean that the scan
 cannot be used. Files that cannot be opened at all are access problems (9xx), never these.
@@ -299,73 +299,6 @@ MANY_PATIENTS = Kind(
     fix="Separate the export by patient, one folder each, and name the right folder in `scans.csv`.",
     exit=Exit.CONTENT,
 )
-OUTSIDE_IMAGES = Kind(
-    339,
-    "path-leads-outside",
-    "A scan's path leads out of the images folder",
-    why="A link or a path with `..` points at a place outside `paths.images` of `site.yaml`, or leads round in a circle.",
-    fix="Move the scan into the images folder, or set `paths.images` to the folder that holds all scans.",
-    exit=Exit.CONTENT,
-)
-
-# --- segmentation models --------------------------------------------------------------------------------------------
-MODEL_CHANGED = Kind(
-    340,
-    "model-changed",
-    "A segmentation model's file is not the one that was approved",
-    why="Its SHA-256 differs from the one in `site.yaml`, or `site.yaml` states none. Model files can carry code, so nothing was read from it.",
-    fix="Fetch the model again from its source; only when its checksum is confirmed there, write it under `segmentation.models` in `site.yaml`.",
-    exit=Exit.CONTENT,
-)
-MODEL_UNSAFE = Kind(
-    341,
-    "model-unsafe",
-    "A segmentation model asks for something that is not on the allowed list",
-    why="An nnU-Net model names classes that get called and can carry code inside its checkpoint. This one names a class, operator or object outside the list that genuine models use, so it was refused before anything of it ran.",
-    fix="Use a genuine nnU-Net v2 model of plain U-Net or residual-encoder architecture; report this file to whoever supplied it.",
-    exit=Exit.REFUSED,
-)
-MODEL_UNSUPPORTED = Kind(
-    342,
-    "model-unsupported",
-    "A segmentation model is of a kind that is not supported",
-    why="Cascades need a second model's output, and models with several input channels, or made for another modality, need other images than one CT. The message says which.",
-    fix="Use a single-channel CT model with configuration 2d, 3d_lowres or 3d_fullres, or supply masks.",
-    exit=Exit.CONFIGURATION,
-)
-LABEL_UNKNOWN = Kind(
-    343,
-    "label-unknown",
-    "A target names a label that the model does not have",
-    why="`segmentation.targets` in `site.yaml` maps a target to label numbers, and the model's dataset.json lists others.",
-    fix="Choose among the labels the message lists and correct `segmentation.targets`.",
-    exit=Exit.CONFIGURATION,
-)
-PHANTOMS_ONLY = Kind(
-    344,
-    "phantoms-only",
-    "A demonstration model was offered for real patients",
-    why="The model was trained on phantoms and finds nothing in a real scan (liver Dice 0.05); it exists so that the whole chain can be tried.",
-    fix="Configure a model trained on patients, or supply masks; only a site whose patients are all simulated may use this one (`policy.simulated_patients: true`).",
-    exit=Exit.REFUSED,
-)
-MODEL_INCOMPLETE = Kind(
-    345,
-    "model-incomplete",
-    "A segmentation model's folder is not a complete nnU-Net v2 model",
-    why="dataset.json, plans.json or a fold's checkpoint is missing or does not hold what nnU-Net v2 writes; version 1 models cannot be read.",
-    fix="Export the model with `nnUNetv2_export_model_to_zip`, unpack it, and name the folder that holds dataset.json and plans.json.",
-    exit=Exit.CONFIGURATION,
-)
-SEGMENTATION_FAILED = Kind(
-    346,
-    "segmentation-failed",
-    "A segmentation stopped",
-    why="The network ran out of memory or the device failed. The scan itself is not at fault.",
-    fix="Run the command again with `compute.workers: 1`, or with `compute.device: cpu` in `site.yaml`; finished patients are kept.",
-    exit=Exit.ACCESS,
-)
-
 # --- the prepared cohort --------------------------------------------------------------------------------------------
 NOT_PREPARED = Kind(
     350,
