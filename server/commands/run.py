@@ -164,13 +164,21 @@ def stop(study: Study, home: Home = Path(), json: Json = False) -> None:
     show({"study": study_id, "stop": "asked"}, f"Asked {study_id[:12]} to stop.")
 
 
-def status(home: Home = Path(), json: Json = False) -> None:
+def status(
+    home: Home = Path(),
+    healthy: Annotated[
+        bool, typer.Option("--healthy", help="Only tell, by the exit status, whether gateway and SuperLink answer.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Every published study and where it stands; every hospital and whether it is connected."""
     from server import enrol, watch
     from server.gateway import listening
 
     _quiet()
     register = enrol.load(home)
+    if healthy:
+        raise typer.Exit(0 if listening(register.superlink_port) and listening(int(register.listen.rpartition(":")[2])) else 1)
     online: set[int] | None = None
     if listening(register.superlink_port):
         from server.flower import link_of, online_nodes
