@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared_model.parameters import ScoreSpec
 from site_config.study import ModelName
 
 SetName = Literal["train", "validation", "test"]
@@ -175,6 +176,7 @@ class StudyResult(Result):
     baseline: dict[str, dict[str, list[float]]] = Field(default_factory=dict, description="model → {time, cumulative_hazard} at score 0")
     score_ranges: dict[str, list[float]] = Field(default_factory=dict, description="declared axis ranges for the nomogram")
     cutoffs: list[Cutoff] = Field(default_factory=list)
+    scores: list[ScoreSpec] = Field(default_factory=list, description="how each fitted model's score is formed")
     tables: list[ScoreTable] = Field(default_factory=list)
     pairs: list[ScorePair] = Field(default_factory=list, description="opened sums for paired tests of two scores")
     rounds: list[RoundPoint] = Field(default_factory=list)

@@ -1,7 +1,8 @@
 """A locked study from admission to report; resumable at any point.
 
 Phases: admission (who takes part, counts) → clinical (CLN) → training (Rad-S, Rad-D) → fusion (RadCLN, cut-offs) →
-evaluation (tables) → report. All but training are replayed from stored answers when a study resumes; training goes on
+evaluation (tables) → report. A validation study takes the models of its bundle (`home/studies/ID/bundle`) in place of the
+middle three. All but training are replayed from stored answers when a study resumes; training goes on
 from its stored round. A missing block stalls the study, loudly; nothing is ever finished without it.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from server.ask import Asker, Effects
 from server.participation import Ledger
@@ -28,7 +30,10 @@ from site_config.identity import CoordinatorIdentity, verify_lock
 from site_config.problems import Problem
 from site_config.version import software
 
-NETWORKS = ("Rad-S", "Rad-D")
+if TYPE_CHECKING:
+    from shared_model.networks import RadModel
+
+NETWORKS: tuple[RadModel, ...] = ("Rad-S", "Rad-D")
 
 
 def run_study(
@@ -56,12 +61,25 @@ def run_study(
     started = effects.monotonic()
     admit(running, signed, transport)
     count(running)
-    _timed(running, "clinical", started, lambda: _clinical(running))
-    _timed(running, "training", effects.monotonic(), lambda: _train(running))
+    if lock.study.kind == "validate":
+        from server.bundle import adopt
+
+        adopt(running, home / "studies" / study_id / "bundle")
+    else:
+        _timed(running, "clinical", started, lambda: _clinical(running))
+        _timed(running, "training", effects.monotonic(), lambda: _train(running))
+        if not canary:
+            _timed(running, "fusion", effects.monotonic(), lambda: fuse(running))
     if not canary:
-        _timed(running, "fusion", effects.monotonic(), lambda: fuse(running))
         _timed(running, "evaluation", effects.monotonic(), lambda: evaluate(running))
-    return _finish(running, transport)
+    result = _finish(running, transport)
+    if not canary and lock.study.kind == "develop":
+        from server.bundle import bundle_result
+
+        bundle_result(
+            result, lock, {model: running.weights[model] for model in NETWORKS if model in running.weights}, folder.root / "model"
+        )
+    return result
 
 
 def _empty(title: str, study_id: str, simulated: bool, effects: Effects, lock: dict[str, object]) -> StudyResult:
@@ -96,6 +114,7 @@ def _train(running: Running) -> None:
 def _finish(running: Running, transport: Transport) -> StudyResult:
     result = running.result
     result.ledger = list(running.asker.ledger.entries)
+    result.scores = list(running.specs.values())
     complete = not any(entry.outcome in ("missed", "excluded") for entry in result.ledger)
     result.label = "COMPLETE" if complete and not running.canary else "INCOMPLETE"
     write_atomic(running.folder.result_file, result.model_dump_json(indent=1).encode() + b"\n")

@@ -13,11 +13,13 @@ from site_config.study import StudyLock
 
 def write_out(homes: Homes, lock: StudyLock, result: StudyResult, beside: Any, tell: Any) -> Path:
     """`report.html`, `metrics.json` and `model/` in the run's folder; the report's path."""
-    from server.report import build
+    from server.outcome import write_outcome
+    from server.state import StudyFolder
 
     if beside is not None:
         beside.add_to(result)
     tell(Event("report", 0, 1, "figures"))
-    path = build(result, homes.root)
+    folder = StudyFolder(homes.coordinator / "studies" / lock.study_id / "run")
+    path = write_outcome(result, lock, folder, homes.root)
     tell(Event("report", 1, 1, "report.html"))
     return path

@@ -133,13 +133,15 @@ def _wait_online(transport: FlowerTransport, limit_s: float) -> None:
 
 def _report(home: Path, study_id: str) -> Path:
     from server import watch
-    from server.report import build
+    from server.outcome import write_outcome
     from server.results import StudyResult
+    from server.state import StudyFolder
     from site_config.files import read_limited
 
     folder = watch.folder_of(home, study_id)
     result = StudyResult.model_validate_json(read_limited(folder / "result.json", watch.RESULT_LIMIT))
-    return build(result, folder)
+    lock = StudyFolder(home / "studies" / study_id).signed_lock().lock
+    return write_outcome(result, lock, StudyFolder(folder), folder)
 
 
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for hospitals to connect before asking.")]
