@@ -18,11 +18,22 @@ from client.intake.volume import Volume
 from client.prepared_record import OrganRecord
 from client.segmentation.segmenter import Segmented, Segmenter
 from site_config.catalogue import scans as catalogue
+from site_config.catalogue import segmentation as models
 from site_config.cohort import Scan
 from site_config.problems import Exit, Problem
 from site_config.study import Organ, Study
 
 VISITS = ("baseline", "followup")
+MODEL_PROBLEMS = frozenset(
+    {
+        models.MODEL_CHANGED,
+        models.MODEL_UNSAFE,
+        models.MODEL_UNSUPPORTED,
+        models.LABEL_UNKNOWN,
+        models.PHANTOMS_ONLY,
+        models.MODEL_INCOMPLETE,
+    }
+)
 PLAUSIBLE_ML = {"liver": (500.0, 5000.0), "lung": (500.0, 10_000.0)}
 
 
@@ -66,14 +77,14 @@ def role_of(scan: Scan) -> str:
 
 
 def prepare_patient(scans: tuple[Scan, ...], study: Study, segmenter: Segmenter) -> Prepared:
-    """Choose, measure and cut the slices of one patient; never raises for what is wrong with a scan."""
+    """Choose, measure and cut the slices of one patient. What is wrong with a scan is a finding; a model's fault is raised."""
     views: list[OrganView] = []
     findings: list[Problem] = []
     for scan in scans:
         try:
             found, remarks = look_at(scan, study, segmenter)
         except Problem as problem:
-            if problem.kind.exit in (Exit.CONFIGURATION, Exit.REFUSED):
+            if problem.kind in MODEL_PROBLEMS:
                 raise
             findings += [problem, *problem.others]
             continue

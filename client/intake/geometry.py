@@ -44,6 +44,7 @@ def stackings(series: Series, role: str) -> list[Stacking]:
     Raises FH-302 (cut-off file), FH-305, FH-307 … FH-310 or FH-319. Pixels of copies are compared by the reader.
     """
     whole = series.slices
+    check_size((max(LEAST_SLICES, len(whole)), *whole[0].shape), role)
     if not all(header.complete for header in whole):
         broken = sum(not header.complete for header in whole)
         raise catalogue.IMAGE_INCOMPLETE.problem(f"{broken} of {len(whole)} files of {role} end before their pixels do", where=role)
@@ -56,7 +57,6 @@ def direction(slices: tuple[SliceHeader, ...], role: str) -> NDArray[np.float64]
     """The slice normal, towards the head. Raises FH-305, FH-308 with the angle, FH-319 with the angle."""
     first = slices[0]
     check_spacing(first.spacing, role)
-    check_size((max(LEAST_SLICES, len(slices)), *first.shape), role)
     normal = np.cross(first.row_axis, first.column_axis)
     length = float(np.linalg.norm(normal))
     if length < 0.9:

@@ -89,6 +89,7 @@ def _affine(image: Any, role: str) -> NDArray[np.float64]:
     chosen = np.asarray(sform if sform is not None else qform, dtype=np.float64)
     if not np.isfinite(chosen).all():
         raise scans.IMPLAUSIBLE_GEOMETRY.problem(f"{role} states positions that are no numbers", where=role)
+    check_spacing(tuple(float(step) for step in np.linalg.norm(chosen[:3, :3], axis=0) * MILLIMETRES[unit]), role)
     if both:
         corner = np.array([*(n - 1 for n in image.shape[:3]), 1.0])
         apart = max(np.abs((sform - qform)[:3, 3]).max(), np.abs((sform - qform) @ corner).max())
