@@ -133,8 +133,7 @@ def check_roster(policy: Policy, lock: StudyLock, site: str, roster: tuple[str, 
 
 def inside_hours(schedule: Schedule, now: datetime) -> bool:
     """Whether the local hour lies in the schedule; 22 to 6 goes over midnight."""
-    start, end = schedule.from_hour, schedule.to_hour
-    return start <= now.hour < end if start < end else now.hour >= start or now.hour < end
+    return schedule.includes(now.hour)
 
 
 def check_patients(least: Floor, ask: Ask) -> None:

@@ -203,8 +203,7 @@ class SiteProgram:
             pause, last = FIRST_POLL_S, self._waiting.clock()
 
     def _in_hours(self) -> bool:
-        schedule = self.site.policy.schedule
-        return schedule.from_hour <= time.localtime(wall_clock()).tm_hour < schedule.to_hour
+        return self.site.policy.schedule.includes(time.localtime(wall_clock()).tm_hour)
 
     def _answer(self, node: FleetNode, delivery: Delivery) -> None:
         from client.flower import answer

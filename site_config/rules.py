@@ -191,8 +191,13 @@ def _model_files(site: SiteConfig) -> Iterable[Fault]:
 
 def _policy(site: SiteConfig) -> Iterable[Fault]:
     policy = site.policy
-    if policy.schedule.from_hour >= policy.schedule.to_hour:
-        yield Fault(kinds.CONTRADICTION, ("policy", "schedule"), "`from_hour` must be before `to_hour`")
+    if policy.schedule.from_hour == policy.schedule.to_hour:
+        yield Fault(
+            kinds.CONTRADICTION,
+            ("policy", "schedule"),
+            "no hour is left to compute in",
+            "Write two different hours; 22 to 6 goes over midnight.",
+        )
     if policy.known_peers is not None:
         if policy.known_peers.at_least > len(policy.known_peers.fingerprints):
             yield Fault(

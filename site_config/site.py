@@ -54,10 +54,16 @@ class KnownPeers(Strict):
 
 
 class Schedule(Strict):
-    """Hours of the day, local time, in which the site computes."""
+    """Hours of the day, local time, in which the site computes; 22 to 6 goes over midnight."""
 
     from_hour: int = Field(default=0, ge=0, le=23)
     to_hour: int = Field(default=24, ge=1, le=24)
+
+    def includes(self, hour: int) -> bool:
+        """Whether the site computes in this hour, 0 to 23."""
+        if self.from_hour < self.to_hour:
+            return self.from_hour <= hour < self.to_hour
+        return hour >= self.from_hour or hour < self.to_hour
 
 
 class Policy(Strict):

@@ -53,6 +53,12 @@ def test_labels_named_no_stay_texts() -> None:
     assert parse_study(text.encode()).clinical[0].values == {0: "no", 1: "yes"}
 
 
+@pytest.mark.parametrize(("hours", "inside"), [((0, 24), range(24)), ((8, 10), [8, 9]), ((22, 3), [22, 23, 0, 1, 2])])
+def test_a_schedule_may_go_over_midnight(hours: tuple[int, int], inside: list[int]) -> None:
+    site = parse_site(f"{SITE}policy: {{schedule: {{from_hour: {hours[0]}, to_hour: {hours[1]}}}}}".encode())
+    assert [hour for hour in range(24) if site.policy.schedule.includes(hour)] == sorted(inside)
+
+
 def test_all_faults_of_a_document_at_once_in_the_order_of_lines() -> None:
     text = STUDY.replace("title", "titles").replace("20", "x").replace("evaluation", "evaluations")
     with pytest.raises(Problem) as caught:
