@@ -106,3 +106,10 @@ TOO_FEW_TO_SHOW = Kind(
     fix="Ask for fewer with `--extremes`, or prepare the cohort first with `fedhcc-site data prepare`.",
     exit=Exit.CONTENT,
 )
+BUNDLE_DIFFERS = Kind(
+    614,
+    "bundle-differs",
+    "The validation study measures patients differently than the bundle",
+    why="Endpoint, clinical variables, organs, imaging and network must be those the models were made with; otherwise a score means something else.",
+    fix="Copy these parts of the bundle's lock.json into study.yaml, and lock the study again.",
+)
