@@ -26,11 +26,12 @@ COVERS = [
     "server/gateway.py",
     "simulations/faults",
 ]
+SHORT = " (the study ends after training here; fusion and evaluation ask in the same way)"
 HEAD = """# Faults, and what becomes of the study
 
 Written by `python -m simulations.evidence.faults` from a loopback federation: a real gateway, SuperLink and {sites} site
 programs over TLS on one machine, and `fedhcc-coordinator run` as a process, which trains Rad-D for {rounds} rounds on simulated
-patients with a deadline of {deadline:.0f} seconds a phase. *Noticed* is the time from the fault until somebody is told.
+patients with a deadline of {deadline:.0f} seconds a phase{short}. *Noticed* is the time from the fault until somebody is told.
 *Weights* says whether the final weights are, to the last bit, those of the undisturbed run.
 
 | fault | noticed after | who is told | codes | first run ends | then | label | weights | next command |
@@ -38,7 +39,7 @@ patients with a deadline of {deadline:.0f} seconds a phase. *Noticed* is the tim
 """
 
 
-def page(found: dict[str, dict[str, Any]], sites: int) -> str:
+def page(found: dict[str, dict[str, Any]], sites: int, whole: bool) -> str:
     """`docs/faults.md`."""
     lines = []
     for name, one in found.items():
@@ -51,7 +52,7 @@ def page(found: dict[str, dict[str, Any]], sites: int) -> str:
         lines.append(
             f"| {title} | {noticed} | {one['told']} | {codes} | {one['first_end']} | {then} | {one['label']} | {equal} | {command} |"
         )
-    return HEAD.format(sites=sites, rounds=ROUNDS, deadline=DEADLINE_S) + "\n".join(lines) + "\n"
+    return HEAD.format(sites=sites, rounds=ROUNDS, deadline=DEADLINE_S, short="" if whole else SHORT) + "\n".join(lines) + "\n"
 
 
 def finite(observed: Observed) -> dict[str, Any]:
@@ -67,11 +68,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Play faults on a loopback federation.")
     parser.add_argument("names", nargs="*", help="which faults; left out, all")
     parser.add_argument("--out", type=Path, default=None, help="a folder to keep; left out, a temporary one")
+    parser.add_argument("--whole", action="store_true", help="play whole studies, with fusion and evaluation")
     chosen = parser.parse_args()
     os.environ.setdefault("FEDHCC_DEBUG", "0")
     kept = read_json(FOLDER / "faults.json")["figures"]["faults"] if (FOLDER / "faults.json").exists() else {}
     with tempfile.TemporaryDirectory(prefix="fedhcc-faults-") as folder:
-        stage = Stage(chosen.out or Path(folder))
+        stage = Stage(chosen.out or Path(folder), whole=chosen.whole)
         stage.federation.start()
         try:
             seconds = stage.undisturbed()
@@ -82,7 +84,7 @@ def main() -> None:
                 sys.stderr.write(f"{name} {kept[name]}\n")
                 ordered = {each: kept[each] for each in PLAYS if each in kept}
                 record("faults", covers=COVERS, figures={"undisturbed_s": round(seconds, 1), "faults": ordered}, seeds=[7])
-                write_atomic(ROOT / "docs" / "faults.md", page(ordered, len(stage.names)).encode(), 0o644)
+                write_atomic(ROOT / "docs" / "faults.md", page(ordered, len(stage.names), chosen.whole).encode(), 0o644)
         finally:
             stage.close()
 

@@ -32,7 +32,7 @@ from site_config.identity import CoordinatorIdentity, private_folder, sign_kit
 ROUNDS = 4
 DEADLINE_S = 150.0
 POLL_S = 0.05
-RUN_LIMIT_S = 420.0
+RUN_LIMIT_S = 900.0
 
 
 @dataclass
@@ -64,7 +64,8 @@ class Run:
 class Stage:
     """The study, the federation and the coordinator's process."""
 
-    def __init__(self, root: Path, rounds: int = ROUNDS, deadline_s: float = DEADLINE_S, seed: int = 7) -> None:
+    def __init__(self, root: Path, rounds: int = ROUNDS, deadline_s: float = DEADLINE_S, seed: int = 7, whole: bool = False) -> None:
+        self._program = "server.cli" if whole else "simulations.faults.short"
         self.homes = Homes(root)
         options = Options(root, preset="tiny", seed=seed, pooled=False)
         make_cohort(options, self.homes, lambda _event: None)
