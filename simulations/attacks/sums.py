@@ -289,7 +289,7 @@ def days_from_risk_sums(case: Case) -> tuple[int, int, float]:
 
     def contribution(at: NDArray[np.bool_]) -> Floats:
         mass = weight[at, None] * exposures(c.day[at], CONTROL_CUTS)
-        return np.einsum("nm,na,nb->abm", mass, (c.x[at] > 0).astype(float), (c.x[at] > 0).astype(float))
+        return np.asarray(np.einsum("nm,na,nb->abm", mass, (c.x[at] > 0).astype(float), (c.x[at] > 0).astype(float)))
 
     sums = rounded_sum(c, contribution, FINE)
     found = {(a, b): float(sums[a, b].sum() / (sums[a, b, 0] / CONTROL_CUTS[0])) for a, b in single_pairs(case, ALL)}
