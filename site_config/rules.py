@@ -178,6 +178,27 @@ def _sources(site: SiteConfig) -> Iterable[Fault]:
             yield Fault(kinds.SOURCE, place, "`labels` is missing", "Add the label numbers of the model that make up this target.")
 
 
+def site_in_study(site: SiteConfig, study: Study) -> list[Fault]:
+    """What shows only when a hospital's file is laid beside the study: its name, and a source for every target.
+
+    A hospital without images (`paths.scans: null`) needs no sources.
+    """
+    found = []
+    names = [one.name for one in study.sites]
+    if site.site not in names:
+        near = nearest(site.site, names)
+        fix = f"Write `site: {near}`." if near else "Ask the coordinator under which name this hospital takes part."
+        found.append(Fault(kinds.UNKNOWN_SITE, ("site",), f"`{site.site}` is not a site of the study", fix))
+    wanted = [target for organ in study.organs for target in organ.targets] if site.paths.scans is not None else []
+    declared = list(site.segmentation.targets)
+    for target in wanted:
+        if target not in declared:
+            near = nearest(target, [name for name in declared if name not in wanted])
+            fix = f"Rename `{near}` to `{target}`." if near else f"Add `{target}: {{masks: true}}`, or a model with labels."
+            found.append(Fault(kinds.SOURCE, ("segmentation", "targets"), f"the study's target `{target}` has no source", fix))
+    return found
+
+
 def _model_files(site: SiteConfig) -> Iterable[Fault]:
     for name, model in site.segmentation.models.items():
         place = ("segmentation", "models", name, "sha256")

@@ -84,6 +84,8 @@ def examine(home: Path, study: Study | None = None) -> Checked:
     except Problem as problem:
         found.keep(problem)
         return found
+    if study is not None:
+        found.faults.extend(_beside_the_study(found.site, study))
     paths = found.site.paths
     try:
         found.cohort = load_cohort(found.site.path(paths.cohort), study)
@@ -100,6 +102,15 @@ def examine(home: Path, study: Study | None = None) -> Checked:
         found.faults.extend(faults)
         found.findings.extend(findings)
     return found
+
+
+def _beside_the_study(site: SiteConfig, study: Study) -> list[Problem]:
+    from site_config.rules import site_in_study
+
+    return [
+        one.kind.problem(one.what, fix=one.fix, where=f"site.yaml, {'.'.join(map(str, one.location))}")
+        for one in site_in_study(site, study)
+    ]
 
 
 def _counts(found: Checked) -> dict[str, int]:

@@ -52,9 +52,9 @@ def test_the_right_files_pass(tmp_path: Path) -> None:
 def test_a_broken_file_is_told_with_number_place_and_fix(tmp_path: Path, broken: Broken) -> None:
     lay(tmp_path)
     (tmp_path / broken.file).write_bytes(broken.data)
-    started = time.perf_counter()
+    started = time.process_time()
     ran = run_check(tmp_path, broken.file)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     line = next((line for line in ran.err.splitlines() if line.startswith(broken.code)), "")
     assert broken.place in line, ran.err
     assert broken.fix in ran.err

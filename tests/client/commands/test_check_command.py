@@ -51,6 +51,7 @@ def test_another_study_wants_other_columns(tmp_path: Path) -> None:
     lay(tmp_path)
     paper = presets.preset("paper")
     plan = paper.model_copy(update={"clinical": (paper.clinical[0], paper.clinical[1].model_copy(update={"name": "hepatitis"}))})
+    (tmp_path / "site.yaml").write_text("site: centre-01\npaths: {scans: null}\n")
     (tmp_path / "study.yaml").write_text(dump_yaml(plan))
     ran = run_cli(APP, "check", "--home", tmp_path, "--study", tmp_path / "study.yaml", "--json")
     assert {fault["code"] for fault in ran.data["faults"]} == {"FH-204", "FH-205"}
@@ -61,3 +62,14 @@ def test_a_hospital_without_images(tmp_path: Path) -> None:
     (tmp_path / "site.yaml").write_text("site: bern\npaths: {scans: null}\n")
     (tmp_path / "cohort.csv").write_text(f"{HEAD}\n{GOOD}\n")
     assert run_cli(APP, "check", "--home", tmp_path).status == Exit.OK
+
+
+def test_a_misspelt_hospital_or_target_is_answered_with_the_studys_name(tmp_path: Path) -> None:
+    lay(tmp_path)
+    (tmp_path / "study.yaml").write_text(dump_yaml(presets.preset("paper")))
+    targets = "{liver: {masks: true}, liver_tumor: {masks: true}, lung: {masks: true}, lung_tumour: {masks: true}}"
+    (tmp_path / "site.yaml").write_text(f"site: center-07\nsegmentation: {{targets: {targets}}}\n")
+    ran = run_cli(APP, "check", "--home", tmp_path, "--study", tmp_path / "study.yaml", "--json")
+    assert [fault["code"] for fault in ran.data["faults"]] == ["FH-113", "FH-120"]
+    assert ran.data["faults"][0]["fix"] == "Write `site: centre-07`."
+    assert ran.data["faults"][1]["fix"] == "Rename `liver_tumor` to `liver_tumour`."
