@@ -91,11 +91,12 @@ def prepare(site: SiteConfig, study: Study, *, progress: Progress | None = None)
         from client.prepared_workers import sources_digest, work
 
         jobs = []
+        root = site.path(site.paths.images).resolve()
         digest = settings_digest(study)
         for patient in cohort.patients:
             key = patient_key(secret, patient.key)
             scans = tuple(scan for scan in rows if scan.patient == patient.key)
-            fingerprint = _fingerprint(secret, digest, sources_digest(site, study, scans), scans)
+            fingerprint = _fingerprint(secret, digest, sources_digest(site, study, scans), scans, root)
             if key not in gone:
                 jobs.append(Job(key, scans, fingerprint))
         todo = [job for job in jobs if not is_current(folder, job)]
@@ -107,34 +108,34 @@ def prepare(site: SiteConfig, study: Study, *, progress: Progress | None = None)
         return _finish(folder, digest, study, jobs, made=len(todo))
 
 
-def _fingerprint(secret: bytes, settings: str, sources: str, scans: tuple[Scan, ...]) -> str:
+def _fingerprint(secret: bytes, settings: str, sources: str, scans: tuple[Scan, ...], root: Path) -> str:
     """Keyed hash of all that a patient's slices depend on; files enter by relative name, size and time of change."""
     rows = [
         [
             *(str(part) for part in (scan.visit, scan.day, scan.date, scan.region, scan.phase, scan.series_uid, scan.manufacturer)),
-            _stamp(scan.path),
-            {target: _stamp(path) for target, path in sorted(scan.masks.items())},
+            _stamp(scan.path, root),
+            {target: _stamp(path, root) for target, path in sorted(scan.masks.items())},
         ]
         for scan in scans
     ]
     return keyed_hash(secret, "fingerprint", settings, sources, canonical(rows).decode()).hex()
 
 
-def _stamp(path: Path) -> list[list[str | int]]:
-    """Name, size and time of change of a file, or of every file of a folder; unreadable ones count as such."""
+def _stamp(path: Path, root: Path) -> list[list[str | int]]:
+    """Name below the images folder, size and time of change of a file, or of every file of a folder; unreadable ones count as such."""
     try:
         if not path.is_dir():
             info = path.stat()
-            return [[str(path), info.st_size, info.st_mtime_ns]]
+            return [[os.path.relpath(path, root), info.st_size, info.st_mtime_ns]]
         found: list[list[str | int]] = []
         for parent, _, names in sorted(os.walk(path)):
             for name in sorted(names):
                 child = Path(parent) / name
                 info = child.lstat() if child.is_symlink() else child.stat()
-                found.append([str(child), info.st_size, info.st_mtime_ns, stat.S_IFMT(info.st_mode)])
+                found.append([os.path.relpath(child, root), info.st_size, info.st_mtime_ns, stat.S_IFMT(info.st_mode)])
         return found
     except OSError as error:
-        return [[str(path), "unreadable", error.errno or 0]]
+        return [[os.path.relpath(path, root), "unreadable", error.errno or 0]]
 
 
 def is_current(folder: Path, job: Job) -> bool:
