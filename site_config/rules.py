@@ -135,6 +135,13 @@ def _settings(study: Study) -> Iterable[Fault]:
             "frozen statistics need pretrained weights",
             "Set `pretrained_sha256`, or write `norm: group`.",
         )
+    if study.network.warm_start == "phantom" and (not study.simulated or study.network.pretrained_sha256 is None):
+        yield Fault(
+            kinds.CONTRADICTION,
+            ("network", "warm_start"),
+            "weights trained on phantoms start simulated studies only, from a file declared by its SHA-256",
+            "Write `warm_start: none`.",
+        )
     cuts = study.training.cut_days
     if cuts is not None and (len(cuts) + 1 != study.training.intervals or list(cuts) != sorted(set(cuts)) or cuts[0] <= 0):
         yield Fault(
@@ -188,7 +195,7 @@ def site_in_study(site: SiteConfig, study: Study) -> list[Fault]:
     if site.site not in names:
         near = nearest(site.site, names)
         fix = f"Write `site: {near}`." if near else "Ask the coordinator under which name this hospital takes part."
-        found.append(Fault(kinds.UNKNOWN_SITE, ("site",), f"`{site.site}` is not a site of the study", fix))
+        found.append(Fault(kinds.NOT_IN_STUDY, ("site",), f"`{site.site}` is not a site of the study", fix))
     wanted = [target for organ in study.organs for target in organ.targets] if site.paths.scans is not None else []
     declared = list(site.segmentation.targets)
     for target in wanted:

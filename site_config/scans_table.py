@@ -25,7 +25,7 @@ VOLUMES = (".nii", ".nii.gz")
 
 
 @dataclass(frozen=True)
-class _Folder:
+class ImagesFolder:
     """The images folder, as configured and with its links resolved; `strict` makes an unreachable scan a fault of the table."""
 
     configured: Path
@@ -41,7 +41,7 @@ def load_scans(path: Path, root: Path, study: Study | None = None, today: date |
     """
     data = read_limited(path, BYTES, "scans.csv")
     try:
-        folder = _Folder(root, root.resolve(strict=True), strict)
+        folder = ImagesFolder(root, root.resolve(strict=True), strict)
         if not folder.real.is_dir():
             raise host.NOT_A_FILE.problem("the images folder is not a folder", where="site.yaml, paths.images")
     except OSError:
@@ -50,7 +50,7 @@ def load_scans(path: Path, root: Path, study: Study | None = None, today: date |
     return parse_scans(data, folder, study.organs if study else two_organs(), today or date.today())
 
 
-def parse_scans(data: bytes, folder: _Folder, organs: Sequence[Organ], today: date, role: str = "scans.csv") -> tuple[Scan, ...]:
+def parse_scans(data: bytes, folder: ImagesFolder, organs: Sequence[Organ], today: date, role: str = "scans.csv") -> tuple[Scan, ...]:
     """The scans of a table's bytes."""
     columns = scans_columns(tuple(organs))
     known = [*(column.name for column in columns), "date", "day"]
@@ -69,7 +69,7 @@ def parse_scans(data: bytes, folder: _Folder, organs: Sequence[Organ], today: da
     return tuple(scans)
 
 
-def _scan(row: Row, masks: list[str], folder: _Folder, today: date, faults: Faults) -> Scan | None:
+def _scan(row: Row, masks: list[str], folder: ImagesFolder, today: date, faults: Faults) -> Scan | None:
     before = len(faults.problems)
     patient = row.cells.get("patient", "")
     if not patient:
@@ -102,7 +102,7 @@ def _same(names: Sequence[str]) -> dict[str, str]:
     return {name: name for name in names}
 
 
-def _path(row: Row, column: str, folder: _Folder, faults: Faults, *, needed: bool = False) -> Path | None:
+def _path(row: Row, column: str, folder: ImagesFolder, faults: Faults, *, needed: bool = False) -> Path | None:
     """The absolute path of a cell; it is below the images folder, links included, and can be read."""
     cell = row.cells.get(column, "")
     if not cell:
@@ -119,7 +119,7 @@ def _path(row: Row, column: str, folder: _Folder, faults: Faults, *, needed: boo
     return None
 
 
-def _reach(folder: _Folder, plain: PurePosixPath, row: int, column: str, faults: Faults) -> Path | None:
+def _reach(folder: ImagesFolder, plain: PurePosixPath, row: int, column: str, faults: Faults) -> Path | None:
     try:
         real = (folder.real / plain).resolve(strict=True)
         if not real.is_relative_to(folder.real):

@@ -174,6 +174,14 @@ VALIDATION_STUDY = Kind(
     fix="Set `bundle_sha256`, give every site the role evaluation and remove `draw`.",
 )
 
+NOT_IN_STUDY = Kind(
+    122,
+    "not-in-study",
+    "This hospital is not a site of the study",
+    why="The name in site.yaml is not among the study's sites: misspelt, or another name than the coordinator enrolled.",
+    fix="Write the name under which the hospital was enrolled.",
+)
+
 DEMONSTRATION = Kind(
     123,
     "demonstration",

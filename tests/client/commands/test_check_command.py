@@ -70,6 +70,6 @@ def test_a_misspelt_hospital_or_target_is_answered_with_the_studys_name(tmp_path
     targets = "{liver: {masks: true}, liver_tumor: {masks: true}, lung: {masks: true}, lung_tumour: {masks: true}}"
     (tmp_path / "site.yaml").write_text(f"site: center-07\nsegmentation: {{targets: {targets}}}\n")
     ran = run_cli(APP, "check", "--home", tmp_path, "--study", tmp_path / "study.yaml", "--json")
-    assert [fault["code"] for fault in ran.data["faults"]] == ["FH-113", "FH-120"]
+    assert [fault["code"] for fault in ran.data["faults"]] == ["FH-122", "FH-120"]
     assert ran.data["faults"][0]["fix"] == "Write `site: centre-07`."
     assert ran.data["faults"][1]["fix"] == "Rename `liver_tumor` to `liver_tumour`."
