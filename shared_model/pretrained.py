@@ -102,6 +102,27 @@ def load_extractors(network: RadNetwork, tensors: Mapping[str, Tensor]) -> LoadR
     return LoadReport(tuple(sorted(tensors)), {name: "not in the warm start" for name in LAST if name not in tensors})
 
 
+def load_warm_start(network: RadNetwork, data: bytes) -> LoadReport:
+    """Write a simulated study's warm start (bytes of a safetensors file) into a network; every tensor must be there and fit.
+
+    Extractors are shared by the networks and stored under their own names; the rest stands under `Rad-D/` and `Rad-S/`.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        stored = load(data)
+    except (SafetensorError, ValueError) as error:
+        raise problems.BROKEN_WEIGHTS.problem("the warm start is not a readable safetensors file") from error
+    with torch.no_grad():
+        for name, tensor in floating(network):
+            source = stored.get(f"{network.model}/{name}", stored.get(name))
+            if source is None or source.shape != tensor.shape:
+                raise problems.FOREIGN_WEIGHTS.problem(f"warm-start weights do not fit: {name}")
+            tensor.copy_(source)
+    return LoadReport(tuple(name for name, _ in floating(network)), {})
+
+
 def published_name(name: str) -> str:
     """MONAI's tensor name as EfficientNet-PyTorch calls it: blocks are counted through, not by stage."""
     return re.sub(r"^_blocks\.\d+\.(\d+)\.", r"_blocks.\1.", name)

@@ -2,6 +2,7 @@
 
     OUT/study.yaml                 what the coordinator would write
     OUT/sites/NAME/site.yaml, cohort.csv, scans.csv, images/…
+    OUT/pretrained/SHA256          first weights the study declares, for the coordinator's home
     OUT/models/…                   the tiny phantom segmenters the sites point to
     OUT/truth.json, OUT/truth/…    oracle risks and lesion masks: marked simulated, never read by the federation
 
@@ -31,6 +32,7 @@ from site_config.site import Compute, Paths, Policy, Segmentation, SegmentationM
 from site_config.study import Study, StudySite
 
 MODELS: Final = Path(__file__).parent / "models"
+WARM_START: Final = MODELS / "warm_start_small.safetensors"
 LABELS: Final[dict[str, tuple[int, ...]]] = {"liver": (1, 2), "liver_tumour": (2,), "lung": (3, 4), "lung_tumour": (4,)}
 SCANS: Final[tuple[tuple[Visit, Region], ...]] = (
     ("baseline", "abdomen"),
@@ -79,6 +81,7 @@ def make_cohort(
         _yaml(home / "site.yaml", site_config(site, population.roles[site], options).model_dump(mode="json", exclude_defaults=True))
         _cohort_csv(home / "cohort.csv", patients)
     scans = _images(out, population, options, workers, progress)
+    _first_weights(out, options)
     _yaml(out / "study.yaml", study_for(population, options).model_dump(mode="json", exclude_defaults=True))
     oracle = {"all": population.oracle(), "development": population.oracle("development")}
     if "evaluation" in population.roles.values():
@@ -138,6 +141,14 @@ def _models(out: Path, options: CohortOptions) -> None:
     if options.phantom is not None and options.segmenter == "nnunet":
         for name in ("liver", "lung"):
             shutil.copytree(MODELS / name, out / "models" / name)
+
+
+def _first_weights(out: Path, options: CohortOptions) -> None:
+    """What the trial office would hold: the file of first weights, named by the SHA-256 the study declares."""
+    network = options.study.get("network", {})
+    if network.get("warm_start") == "phantom":
+        (out / "pretrained").mkdir()
+        shutil.copy(WARM_START, out / "pretrained" / network["pretrained_sha256"])
 
 
 def _yaml(path: Path, data: dict[str, Any]) -> None:

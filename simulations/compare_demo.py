@@ -107,7 +107,7 @@ def train_pooled(root: Path, study_id: str, model: ModelName, path: Path) -> Non
     training = lock.study.training
     patients, held_out = pool(homes, lock, "train"), pool(homes, lock, "test")
     whole = training.model_copy(update={"batch": len(patients.keys), "local_steps": 1, "proximal": 0.0})
-    weights = initial_weights(lock.study, model)
+    weights = initial_weights(lock.study, model, homes.coordinator)
     network = build(lock.study, "Rad-S" if model == "Rad-S" else "Rad-D")
     optimiser = VectorOptimiser(training, len(weights))
     for round in range(training.rounds):

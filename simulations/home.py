@@ -63,6 +63,8 @@ def enrol(homes: Homes, seed: int) -> None:
     study = homes.study()
     if not (homes.coordinator / "register.json").exists():
         at_office.init(homes.coordinator, study.title, ADDRESS)
+    for file in sorted((homes.cohort / "pretrained").glob("*")):
+        write_atomic(private_folder(homes.coordinator / "pretrained") / file.name, file.read_bytes())
     for site in study.sites:
         state = private_folder(homes.config(site.name).state)
         secret = state / "secret"

@@ -248,6 +248,8 @@ def _recist(ratio: float, evaluable: bool) -> Literal["CR", "PR", "SD", "PD", "N
 
 def _deal(rng: np.random.Generator, predictor: Array, sizes: tuple[int, ...], skew: float) -> list[NDArray[np.int64]]:
     """Indices of each site's patients; with `skew` 1 the hospitals are perfectly sorted by prognosis, with 0 not at all."""
+    if not sizes:
+        return []
     spread = predictor.std() or 1.0
     key = skew * (predictor - predictor.mean()) / spread + np.sqrt(1 - skew**2) * rng.standard_normal(predictor.size)
     order = np.argsort(key)

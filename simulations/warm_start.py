@@ -43,7 +43,7 @@ class WarmStartOptions:
     batch: int = 64
     rate: float = 2e-3
     head_steps: int = 600
-    gain: float = 10.0
+    gain: float = 30.0
     size: int = 64
     seed: int = 9000
     contrast: tuple[float, float] = (1.5, 2.8)

@@ -15,6 +15,9 @@ from site_config.study import Study, StudySite
 
 Settings = dict[str, Any]
 
+PHANTOM_START: Final = "f50f8757b557eb26988adaf3422b53bccf41db164711a9f8a682728aafb671ed"
+"""SHA-256 of the committed first weights of the demonstration (simulations/models/warm_start_small.safetensors)."""
+
 LIFTED_MINIMA: Final[Settings] = {
     "demonstration": True,
     "minimum_sites": 2,
@@ -33,8 +36,14 @@ DEMO: Final[Settings] = {
     "title": "Demonstration on simulated patients",
     "simulated": True,
     "imaging": {"size": 64, "field": "organ"},
-    "network": {"backbone": "small", "norm": "group", "dropout": {"Rad-S": 0.0, "Rad-D": 0.0}},
-    "training": {"rounds": 40, "batch": 48, "server": {"name": "adam", "rate": 1e-3}, "seed": 7},
+    "network": {
+        "backbone": "small",
+        "norm": "group",
+        "dropout": {"Rad-S": 0.0, "Rad-D": 0.0},
+        "warm_start": "phantom",
+        "pretrained_sha256": PHANTOM_START,
+    },
+    "training": {"rounds": 30, "batch": 48, "server": {"name": "adam", "rate": 1e-4}, "clip": 256.0, "seed": 7},
     "evaluation": {"bin_patients": 2, "score_bins": 16},
     "blocks": {"minimum_sites": 3, "minimum_patients": 5},
     "validation_fraction": 0.15,

@@ -81,7 +81,7 @@ class Trainer:
     def _start(self) -> TrainingState:
         from server.initial import initial_weights
 
-        weights = initial_weights(self.running.study, self.model)
+        weights = initial_weights(self.running.study, self.model, self.running.folder.root)
         deaths = np.zeros(len(self.cuts) + 1)
         blocks: dict[int, BlockSums] = {}
         for block in range(self.n_blocks):
