@@ -38,6 +38,10 @@ def agent_of(home: Path) -> Handle:
 def forget_agents() -> None:
     """Drop every resident agent, as a restart of the process would; for tests and simulations."""
     with _making:
+        for known in _agents.values():
+            close = getattr(getattr(known, "__self__", None), "close", None)
+            if close is not None:
+                close()
         _agents.clear()
 
 

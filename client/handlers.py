@@ -99,6 +99,10 @@ class Agent:
             log.error("unexpected %s in %s", type(error).__name__, _place(error))
             return Message("refusal", Refusal(code=privacy.SITE_CANNOT_RELEASE.label).model_dump())
 
+    def close(self) -> None:
+        """Let go of the journal, so that another process may write."""
+        self.journal.close()
+
     def _handlers(self) -> dict[str, Callable[[Message], Message]]:
         return {
             "admission": self._admission,
