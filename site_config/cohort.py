@@ -161,11 +161,13 @@ def _needed_moments(row: Row, form: str, rules: _Rules, event: bool | None, faul
 
 
 def _order(row: Row, form: str, rules: _Rules, event: bool, moments: dict[str, int | None], faults: Faults) -> None:
-    """Faults of the order of moments: baseline CT < follow-up CT ≤ death, and no CT after death."""
+    """Faults of the order of moments: baseline CT and first dose < follow-up CT ≤ death, and no CT after death."""
     baseline, followup = moments["baseline_ct"], moments["followup_ct"]
     last, last_ct, zero = moments["last_contact"], moments["last_ct"], moments[rules.zero]
     if baseline is not None and followup is not None and followup <= baseline:
         faults.add(kinds.TIME_ORDER, row.number, f"followup_ct_{form}", "the follow-up CT is not after the baseline CT")
+    elif moments["treatment"] is not None and followup is not None and followup <= moments["treatment"]:
+        faults.add(kinds.TIME_ORDER, row.number, f"followup_ct_{form}", "the follow-up CT is not after the first dose")
     if last is None:
         return
     if event and followup is not None and last < followup:

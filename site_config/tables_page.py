@@ -21,8 +21,8 @@ Days count from any one day of that patient, usually the first dose (day 0); ear
 """
 
 EXAMPLES = {
-    "order": """The order must be baseline CT < follow-up CT ≤ death. A death before the follow-up CT is refused: a patient enters
-the study by reaching it. A patient without an event is followed to the latest of last contact, last CT and follow-up CT.
+    "order": """The order must be baseline CT and first dose < follow-up CT ≤ death. A death before the follow-up CT is refused:
+a patient enters the study by reaching it. A patient without an event is followed to the latest of last contact, last CT and follow-up CT.
 Survival of 0 days is taken as 1 and reported as a finding.""",
     "cohort": """```
 patient,age,sex,treatment_day,baseline_ct_day,followup_ct_day,last_contact_day,last_ct_day,event,differentiation,nash,pvtt,surgery,ebrt,tace,rfa,response

@@ -106,6 +106,10 @@ def test_the_studys_interval_is_checked() -> None:
     assert "FH-226" in [finding.code for finding in cohort.findings]
 
 
+def test_a_first_dose_after_the_follow_up_ct_is_a_fault() -> None:
+    assert codes(COHORT.replace("2021-01-10", "2021-05-10")) == ["FH-214"]
+
+
 def test_faults_stand_in_the_order_of_their_rows() -> None:
     text = f"{HEAD}\n{GOOD.replace(',1,2,', ',3,2,')}\n{GOOD.replace('63', 'x')}\n{GOOD.replace('PD', 'progress')}\n"
     assert codes(text) == ["FH-213", "FH-203", "FH-208", "FH-203", "FH-213"]
