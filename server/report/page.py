@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from server.report import sections_conduct as conduct
@@ -47,19 +49,28 @@ def sections(result: StudyResult, study: Study, metrics: Metrics) -> list[Sectio
     return [section for section in found if section is not None and section.blocks]
 
 
-def render(result: StudyResult, study: Study, metrics: Metrics) -> str:
-    """The page as HTML text."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+@dataclass(frozen=True)
+class Document:
+    """A page: what stands above its sections, and the sections."""
 
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=False)
-    css = environment.get_template("report.css.j2").render()
+    heading: str
+    eyebrow: str
+    lede: str
+    chips: Sequence[tuple[str, str]]
+    sections: Sequence[Section]
+    footer: str
+    simulated: bool = False
+    incomplete: bool = False
+
+
+def render(result: StudyResult, study: Study, metrics: Metrics) -> str:
+    """The report as HTML text."""
     total, events = sum(size.n for size in metrics.sets), sum(size.events for size in metrics.sets)
     hospitals = len({entry["name"] for entry in result.lock.get("roster", [])})
+    who = f"{text.plural(total, 'patient')} and {text.plural(events, 'death')} in {text.plural(hospitals, 'hospital')}"
     lede = (
-        f"{text.plural(total, 'patient')} and {text.plural(events, 'death')} in {text.plural(hospitals, 'hospital')}; survival is "
-        "counted in days from "
-        f"{TIME_ZERO[study.endpoint.time_zero]}. Every number below was computed from sums over several hospitals; no patient's "
-        "record left one."
+        f"{who}; survival is counted in days from {TIME_ZERO[study.endpoint.time_zero]}. Every number below was computed from sums over "
+        "several hospitals; no patient's record left one."
     )
     chips = [
         (result.label, "strong" if result.label == "COMPLETE" else "warn"),
@@ -70,14 +81,25 @@ def render(result: StudyResult, study: Study, metrics: Metrics) -> str:
         chips.insert(0, ("SIMULATED", "warn"))
     if not study.privacy.masks:
         chips.append(("Not masked", "warn"))
-    return environment.get_template("report.html.j2").render(
-        css=css,
-        heading=result.title,
-        lede=lede,
-        chips=chips,
-        simulated=result.simulated,
-        incomplete=result.label == "INCOMPLETE",
-        sections=sections(result, study, metrics),
-        study_id=result.study_id,
-        software=result.software,
+    footer = f"Study {result.study_id}. Numbers for machines: metrics.json beside this page. Made by {result.software}."
+    return document(
+        Document(
+            heading=result.title,
+            eyebrow="Federated multi-centre study of overall survival",
+            lede=lede,
+            chips=chips,
+            sections=sections(result, study, metrics),
+            footer=footer,
+            simulated=result.simulated,
+            incomplete=result.label == "INCOMPLETE",
+        )
     )
+
+
+def document(page: Document) -> str:
+    """Any page of sections as self-contained HTML text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=False)
+    css = environment.get_template("report.css.j2").render()
+    return environment.get_template("report.html.j2").render(css=css, page=page, simulated=page.simulated)

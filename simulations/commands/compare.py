@@ -2,9 +2,85 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+from simulations.commands.tabular import compare_app
+from site_config.console import Json, note, show, table
+
+if TYPE_CHECKING:
+    from simulations.compare import Comparison
+
+ALL = ("skewed", "mild", "iid", "six-centres")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of this module to `compare`."""
+    """Add the commands of this module to `compare`, which `tabular` registered."""
     del app
+    compare_app.command("tabular")(tabular)
+
+
+def tabular(
+    out: Annotated[Path | None, typer.Option(help="Folder for compare.html and compare.csv.")] = None,
+    scenario: Annotated[list[str] | None, typer.Option(help="skewed, mild, iid or six-centres; may be repeated; left out: all.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of paired seeds.")] = 5,
+    model: Annotated[str, typer.Option(help="linear or mlp (eight hidden units).")] = "linear",
+    rounds: Annotated[int | None, typer.Option(min=1, help="Updates of every method; left out: 150 linear, 60 mlp.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Own table instead of made-up cohorts.")] = None,
+    site: Annotated[str, typer.Option(help="Column that names the hospital of a row.")] = "site",
+    time: Annotated[str, typer.Option(help="Column of follow-up times from 0.")] = "time",
+    event: Annotated[str, typer.Option(help="Column of events: 0/1, 1/2 or true/false.")] = "event",
+    covariates: Annotated[str, typer.Option(help="Own table: columns of the model, separated by commas.")] = "",
+    held_out: Annotated[float, typer.Option(min=0.05, max=0.8, help="Own table: share of patients whose hospitals are held out.")] = 0.3,
+    as_json: Json = False,
+) -> None:
+    """Train one model in ten ways on the same patients and compare the C-index on hospitals nobody saw."""
+    comparison = _compared(scenario or list(ALL), seeds, model, rounds, csv, (site, time, event, covariates), held_out)
+    if out is not None:
+        from simulations.compare_page import write_comparison
+
+        page, rows = write_comparison(comparison, out)
+        note(f"wrote {page} and {rows}")
+    show(comparison.as_dict(), lambda console: _print(console, comparison))
+
+
+def _compared(
+    scenarios: list[str], seeds: int, model: str, rounds: int | None, csv: Path | None, columns: tuple[str, str, str, str], held_out: float
+) -> Comparison:
+    from site_config.catalogue import host
+
+    unknown = [name for name in scenarios if name not in ALL]
+    if unknown or model not in ("linear", "mlp"):
+        what = f"--scenario cannot be {unknown[0]!r}" if unknown else f"--model cannot be {model!r}"
+        raise host.USAGE.problem(what, fix=f"Choose {', '.join(ALL)}." if unknown else "Choose linear or mlp.")
+    names = [name.strip() for name in columns[3].split(",") if name.strip()]
+    if csv is not None and not names:
+        raise host.USAGE.problem("--csv needs --covariates", fix="For example --covariates age,sex.")
+    from simulations.compare import compare_rows, compare_simulated
+    from simulations.compare_methods import default_plan
+
+    plan = default_plan(model, rounds)  # type: ignore[arg-type]
+    if csv is None:
+        return compare_simulated(scenarios, range(seeds), model, plan, note)  # type: ignore[arg-type]
+    from simulations.tabular import load_rows
+
+    table_rows = load_rows(csv, *columns[:3], names)
+    return compare_rows(table_rows, held_out, range(seeds), model, plan, note)  # type: ignore[arg-type]
+
+
+def _print(console: Any, comparison: Comparison) -> None:
+    for scenario in dict.fromkeys(one.scenario for one in comparison.summaries):
+        mine = [one for one in comparison.summaries if one.scenario == scenario]
+        rows = []
+        for one in mine:
+            interval = "" if one.low is None or one.high is None else f"{one.low:+.4f} to {one.high:+.4f}"
+            sent = f"{one.bytes_up / 1e3:,.0f} kB"
+            rows.append((one.method_title, f"{one.c:.4f}", f"{one.difference:+.4f}", interval, sent, f"{one.seconds:.1f} s"))
+        first = mine[0]
+        title = (
+            f"{first.title}: n {first.n:.0f}, {first.events:.0f} events; held out {first.held_out:.0f}, {first.held_out_events:.0f} events"
+        )
+        columns = ("method", "C", "to pooled", "95 % CI", "sent", "CPU")
+        console.print(table(title, columns, rows, caption=f"{first.seeds} paired seeds, {comparison.model} model, held-out hospitals"))
