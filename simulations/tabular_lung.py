@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.survival.concordance import concordance
-from shared_model.survival.cox import CoxFit, quarter_grid
+from shared_model.survival.cox import CLINICAL_CUTS, CoxFit
 from shared_model.survival.table import patient_cells
 from simulations.tabular import Rows, SiteRows, fit_cox
 from simulations.tabular_read import merge_near_times
@@ -93,7 +93,7 @@ def lung_rows() -> Rows:
 def compare_lung() -> Lung:
     """Fit all of it; a few seconds, most of them importing lifelines."""
     rows = lung_rows()
-    exact, totals = fit_cox(rows), fit_cox(rows, resolution="totals", cut_points=quarter_grid())
+    exact, totals = fit_cox(rows), fit_cox(rows, resolution="totals", cut_points=CLINICAL_CUTS)
     coef, se, loglik, c = _pooled(rows)
     return Lung(rows, exact, totals, coef, se, loglik, c, tuple(_alone(rows, site) for site in rows.sites))
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.phases.study import Running, scalar
-from server.phases.training import cut_days
 from server.results import Cutoff
 from shared_model.parameters import Covariates, CoxExact, CoxRound, CoxStart, Moments, PreCounts, ScoreSpec
 from shared_model.precounts import Counts, Minima, decide
@@ -71,7 +70,7 @@ def plain(values: Floats) -> tuple[float, ...]:
 
 def fit(running: Running, covariates: Covariates, names: tuple[str, ...], phase: Phase) -> cox.CoxFit:
     """A Cox model at the study's resolution. Raises survival problems where it cannot be estimated."""
-    cuts = cut_days(running.study.training)
+    cuts = running.study.training.cut_days or cox.CLINICAL_CUTS
     opener = AskedSums(running, covariates, phase, cuts)
     sites = len(running.lock.names("development"))
     if running.study.resolution == "exact":

@@ -11,6 +11,7 @@ from shared_model.survival.cox_exact import ExactOpener, ExactSums, Grid, exact_
 from shared_model.survival.cox_fit import Baseline, ChiTest, CoxFit, Finding, ProportionalHazards
 from shared_model.survival.cox_moments import Moments, Scale, open_scale, site_moments
 from shared_model.survival.cox_totals import (
+    CLINICAL_CUTS,
     TotalsEnd,
     TotalsOpener,
     TotalsRound,
@@ -23,6 +24,7 @@ from shared_model.survival.cox_totals import (
 )
 
 __all__ = [
+    "CLINICAL_CUTS",
     "Baseline",
     "ChiTest",
     "CoxFit",

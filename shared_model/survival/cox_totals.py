@@ -30,6 +30,8 @@ from site_config.catalogue import survival as problems
 
 Floats = NDArray[np.float64]
 QUARTER_DAYS = 365.25 / 4
+CLINICAL_CUTS = tuple(100.0 * k for k in range(1, 10))
+"""Public cut points of a clinical model: every 100 days to day 900. Nearer to day-exact than quarters of a year (evidence)."""
 COLLINEAR = 1e-7
 LONGEST_STEP = 1.5
 LARGEST_BETA = 6.0

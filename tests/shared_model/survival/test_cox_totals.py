@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from shared_model.survival.cox import fit_totals, quarter_grid
+from shared_model.survival.cox import CLINICAL_CUTS, fit_totals, quarter_grid
 from shared_model.survival.hazard import exposures, interval_of
 from site_config.problems import Problem
 from tests.shared_model.survival.survival_data import SETS, Data, Opener, fit_days, flchain, gbsg2, lung
 
-CUTS = quarter_grid()
+CUTS = CLINICAL_CUTS
 
 
 def newton(data, cuts):
