@@ -27,6 +27,7 @@ from simulations.phantom import SCANNERS, Region, Visit, draw_anatomy, render
 from simulations.phantom_files import GeometryFault, write_dicom, write_masks, write_nifti
 from simulations.survival_model import Oracle, SimulatedPatient, SimulatedPopulation, simulate
 from site_config.columns import cohort_columns, scans_columns
+from site_config.console import plain
 from site_config.files import write_json
 from site_config.site import Compute, Paths, Policy, Segmentation, SegmentationModel, SiteConfig, Target
 from site_config.study import Study, StudySite
@@ -259,7 +260,7 @@ def _truth(out: Path, population: SimulatedPopulation, options: CohortOptions, o
             "seed": population.seed,
             "options": json.loads(json.dumps(asdict(replace(options, faults={})), default=str)),
             "coefficients": population.coefficients,
-            "oracle": {name: asdict(value) for name, value in oracle.items()},
+            "oracle": {name: plain(value) for name, value in oracle.items()},
             "patients": patients,
         },
     )
