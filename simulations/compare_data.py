@@ -62,9 +62,9 @@ SCENARIOS: Final[dict[ScenarioName, SurvivalOptions]] = {
     "six-centres": SurvivalOptions(patients=(207, HELD_OUT[0]), sites=(6, HELD_OUT[1]), lone_sites=0, skew=0.0),
 }
 SCENARIO_TITLE: Final[dict[str, str]] = {
-    "skewed": "52 hospitals of 1–8 patients that differ strongly in survival (sorted by prognosis, correlation 0.98)",
-    "mild": "52 hospitals of 1–8 patients that differ in survival (correlation 0.8)",
-    "iid": "52 hospitals of 1–8 patients, patients spread at random",
+    "skewed": "52 small hospitals that differ strongly in survival",
+    "mild": "52 small hospitals that differ in survival",
+    "iid": "52 small hospitals, patients spread at random",
     "six-centres": "six large hospitals, patients spread at random",
 }
 

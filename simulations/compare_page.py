@@ -144,4 +144,9 @@ def _how(comparison: Comparison) -> Section:
         ("Local risk sets", "Breslow's partial likelihood inside each hospital; one patient contributes nothing"),
         ("Seeds", ", ".join(map(str, comparison.seeds))),
     ]
+    if comparison.simulated:
+        items[1:1] = [
+            ("Small hospitals", "1 to 8 patients, 207 patients in 52 hospitals; large ones: 207 patients in six"),
+            ("Differ in survival", "patients are dealt to hospitals by prognosis, with correlation 0.98 (strongly) or 0.8"),
+        ]
     return Section("how", "How it was done", [Facts(items)])
