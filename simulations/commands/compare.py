@@ -1,4 +1,4 @@
-"""`fedhcc-sim compare tabular`: what federation costs, on tabular cohorts, method by method on the same patients."""
+"""`fedhcc-sim compare tabular | phantom`: what federation costs, on the same patients."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module to `compare`, which `tabular` registered."""
     del app
     compare_app.command("tabular")(tabular)
+    compare_app.command("phantom")(phantom)
 
 
 def tabular(
@@ -44,6 +45,26 @@ def tabular(
         page, rows = write_comparison(comparison, out)
         note(f"wrote {page} and {rows}")
     show(comparison.as_dict(), lambda console: _print(console, comparison))
+
+
+def phantom(
+    out: Annotated[Path, typer.Option(help="Folder of the runs, compare-phantom.html and .csv; the same folder again resumes.")],
+    preset: Annotated[str, typer.Option(help="A simulated study: demo, tiny or paper.")] = "demo",
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of paired seeds.")] = 3,
+    minutes: Annotated[float, typer.Option(min=0, help="Begin no further seed after this long.")] = 240.0,
+    as_json: Json = False,
+) -> None:
+    """Whole studies of phantoms: the federated network against its twin on pooled patients, seed by seed."""
+    from simulations.compare_phantom import compare_phantom, write_phantom
+
+    found = compare_phantom(out, preset, range(1, seeds + 1), 60 * minutes, note)
+    page, rows = write_phantom(found, out)
+    note(f"wrote {page} and {rows}")
+    lines = [(o.seed, o.n, o.events, f"{o.c_federated:.3f}", f"{o.c_pooled:.3f}", f"{o.difference:+.4f}") for o in found.outcomes]
+    mean = found.mean
+    caption = f"mean difference {mean[0]:+.4f}" if mean else "no seed was finished"
+    columns = ("seed", "n", "events", "C federated", "C pooled", "difference")
+    show(found.as_dict(), table(f"{preset}: held-out phantoms", columns, lines, caption=caption))
 
 
 def _compared(
