@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from client.commands import register_all
-from site_config.console import run
+from site_config.console import add_version, run
 
 app = typer.Typer(
     help="The hospital's side of a federated study: prepare scans, join, approve studies, run, and see what left the house.",
@@ -14,6 +14,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
 )
+add_version(app)
 register_all(app)
 
 

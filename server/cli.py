@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from server.commands import register_all
-from site_config.console import run
+from site_config.console import add_version, run
 
 app = typer.Typer(
     help="The trial office: enrol hospitals, lock and publish a study, run and resume it, and read the report.",
@@ -14,6 +14,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
 )
+add_version(app)
 register_all(app)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from simulations.commands import register_all
-from site_config.console import run
+from site_config.console import add_version, run
 
 app = typer.Typer(
     help="A whole federation on one machine: simulated cohorts, complete studies, comparisons, attacks and faults.",
@@ -14,6 +14,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
 )
+add_version(app)
 register_all(app)
 
 

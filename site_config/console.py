@@ -203,6 +203,26 @@ def invoke(app: typer.Typer, arguments: Sequence[str] | None = None, program: st
         return report_problem(access_problem(error, "a file") if isinstance(error, OSError) and error.errno else _internal(error))
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from site_config.version import code_digest, software
+
+        typer.echo(f"{software()}  code {code_digest()}")
+        raise typer.Exit
+
+
+def add_version(app: typer.Typer) -> None:
+    """Give a command line `--version`: the release and the digest of the code a lock is bound to."""
+
+    @app.callback()
+    def start(
+        version: Annotated[
+            bool, typer.Option("--version", help="Show the release and the code's digest.", callback=_tell_version, is_eager=True)
+        ] = False,
+    ) -> None:
+        """Options of the whole command line."""
+
+
 def run(app: typer.Typer) -> NoReturn:
     """The `main` of a console script: run the command line and exit with its documented status."""
     sys.exit(invoke(app))

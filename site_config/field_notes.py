@@ -81,6 +81,8 @@ NOTES: Final[dict[str, str]] = {
     "Evaluation.score_bins": "Most bins of the score.",
     "Evaluation.bin_patients": "Fewest patients a bin.",
     "Evaluation.cell_days": "Days of a time cell.",
+    "Evaluation.clinical_bins": "Most bins of a score of clinical variables alone, which would name their pattern if it were finer.",
+    "Evaluation.clinical_cell_days": "Days of a time cell for such a score.",
     "Evaluation.horizons": "Days at which AUC and calibration are reported.",
     "Blocks.minimum_sites": "Fewest sites of a block.",
     "Blocks.minimum_patients": "Fewest patients of a block, checked by masked counts.",

@@ -1,4 +1,4 @@
-"""`fedhcc-site check`: site.yaml, cohort.csv and scans.csv, every fault at once, before anything else is tried."""
+"""`fedhcc-site check` and `identity`: site.yaml, cohort.csv and scans.csv, every fault at once, before anything else is tried."""
 
 from __future__ import annotations
 
@@ -50,6 +50,21 @@ def check(home: Home = Path(), study: StudyFile = None, json: Json = False) -> N
         raise typer.Exit(int(_worst(found.faults)))
     if found.findings:
         raise typer.Exit(int(Exit.FINDINGS))
+
+
+def identity(home: Home = Path(), json: Json = False) -> None:
+    """This hospital's name and fingerprint, to read out by telephone, and the coordinator's once joined."""
+    from site_config.documents import load_site
+    from site_config.files import read_limited
+    from site_config.identity import MAX_DOCUMENT, SiteIdentity, fingerprint, read_kit, spoken
+
+    state = load_site(home / "site.yaml").state
+    own = SiteIdentity.load(state)
+    kit_file = state / "identity" / "kit.json"
+    kit = read_kit(read_limited(kit_file, MAX_DOCUMENT), own) if kit_file.exists() else None
+    coordinator = fingerprint(kit.coordinator_key) if kit else None
+    rows = [(f"hospital {own.name}", spoken(own.fingerprint)), *([("coordinator", spoken(coordinator))] if coordinator else [])]
+    show({"site": own.name, "fingerprint": own.fingerprint, "coordinator": coordinator}, table("", ("whose", "fingerprint"), rows))
 
 
 def _worst(faults: list[Problem]) -> Exit:
@@ -144,5 +159,6 @@ def _draw(console: Console, found: Checked) -> None:
 
 
 def register(app: typer.Typer) -> None:
-    """Add `check` to the hospital's command line."""
+    """Add `check` and `identity` to the hospital's command line."""
     app.command()(check)
+    app.command()(identity)

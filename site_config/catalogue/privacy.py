@@ -65,7 +65,7 @@ ROSTER_NOT_WHOLE = Kind(
     "roster-not-whole-blocks",
     "The roster is not made of whole blocks of the study",
     why="Rosters never shrink or grow by single hospitals: two sums that differ by one hospital are that hospital's value.",
-    fix="The coordinator asks whole blocks only; exclude a block with `fedhcc-coordinator exclude`.",
+    fix="The coordinator asks whole blocks only; a hospital that cannot take part needs a new lock without it.",
     exit=Exit.REFUSED,
 )
 ROLE_REFUSED = Kind(
@@ -161,7 +161,7 @@ VALUE_OUT_OF_BOUNDS = Kind(
     "value-out-of-bounds",
     "A computed value does not fit its declaration",
     why="A statistic declares bounds so that sums cannot overflow; what does not fit is clipped only where that is declared.",
-    fix="`fedhcc-site data check` finds impossible values in the cohort; otherwise report it with the statistic's name.",
+    fix="`fedhcc-site check` finds impossible values in the cohort; otherwise report it with the statistic's name.",
     exit=Exit.REFUSED,
 )
 VECTOR_MALFORMED = Kind(

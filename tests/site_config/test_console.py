@@ -149,3 +149,14 @@ def test_a_terminal_without_utf8_gets_escapes_and_no_traceback() -> None:
     assert ran.returncode == Exit.ACCESS
     assert ran.stderr.startswith("FH-914 \\u03bb")
     assert "Traceback" not in ran.stderr
+
+
+def test_every_command_line_tells_its_version() -> None:
+    own = typer.Typer()
+    console.add_version(own)
+    own.command()(shows)
+    ran = run_cli(own, "--version")
+    assert ran.status == 0
+    assert ran.out.startswith("fedhcc")
+    assert len(ran.out.split()[-1]) == 64
+    assert run_cli(own, "shows").status == 0

@@ -5,6 +5,7 @@ from pathlib import Path
 from client.commands import config
 from site_config import presets
 from site_config.documents import dump_yaml
+from site_config.identity import SiteIdentity
 from site_config.problems import Exit
 from tests.site_config.broken import COHORT, GOOD, HEAD, SCANS, SITE
 from tests.support import app_of, run_cli
@@ -73,3 +74,15 @@ def test_a_misspelt_hospital_or_target_is_answered_with_the_studys_name(tmp_path
     assert [fault["code"] for fault in ran.data["faults"]] == ["FH-122", "FH-120"]
     assert ran.data["faults"][0]["fix"] == "Write `site: centre-07`."
     assert ran.data["faults"][1]["fix"] == "Rename `liver_tumor` to `liver_tumour`."
+
+
+def test_a_hospital_reads_its_fingerprint_out(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text("site: bern\n")
+    assert run_cli(APP, "identity", "--home", tmp_path).status == Exit.IDENTITY
+    own = SiteIdentity.create(tmp_path / "state", "bern")
+    assert run_cli(APP, "identity", "--home", tmp_path, "--json").data == {
+        "site": "bern",
+        "fingerprint": own.fingerprint,
+        "coordinator": None,
+    }
+    assert "hospital bern" in run_cli(APP, "identity", "--home", tmp_path).out
