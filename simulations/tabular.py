@@ -107,9 +107,12 @@ def rows_of(table: Table, site: str, time: str, event: str, design: Covariates, 
     merged[chosen] = merge_near_times(followed[chosen])
     strata_labels = in_order([in_stratum[i] for i in chosen])
     code = {label: index for index, label in enumerate(strata_labels)}
+    rows_at: dict[str, list[int]] = {}
+    for i in chosen:
+        rows_at.setdefault(str(hospital[i]), []).append(int(i))
     sites = []
-    for name in in_order([hospital[i] for i in chosen]):
-        mine = np.asarray([i for i in chosen if hospital[i] == name])
+    for name in in_order(list(rows_at)):
+        mine = np.asarray(rows_at[name])
         codes = np.asarray([code[str(in_stratum[i])] for i in mine], dtype=np.int64)
         held = tuple(str(in_group[i]) for i in mine)
         sites.append(SiteRows(name, design.x[mine], merged[mine], died[mine] > 0, codes, held))
