@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from site_config.catalogue import all_kinds
+from site_config.catalogue import GROUPS, all_kinds
+from site_config.problems import Kind
 from tests.support import ROOT
 
 PACKAGES = ("site_config", "shared_model", "client", "server", "simulations")
@@ -90,6 +93,18 @@ def test_every_problem_has_a_number_and_a_name_of_its_own() -> None:
     kinds = all_kinds()
     assert [count for count in Counter(kind.code for kind in kinds).items() if count[1] > 1] == []
     assert [count for count in Counter(kind.name for kind in kinds).items() if count[1] > 1] == []
+
+
+def test_every_problem_can_be_met() -> None:
+    """A page for a fault that nothing raises would only mislead."""
+    raised = {
+        name
+        for path in sources(*PACKAGES)
+        if path.parent.name != "catalogue"
+        for name in re.findall(r"\b[A-Z][A-Z_0-9]+\b", path.read_text("utf-8"))
+    }
+    groups = [import_module(f"site_config.catalogue.{group}") for group in GROUPS]
+    assert [name for group in groups for name, value in vars(group).items() if isinstance(value, Kind) and name not in raised] == []
 
 
 def test_no_broad_except_but_where_everything_becomes_a_code() -> None:

@@ -110,15 +110,6 @@ NOT_ENROLLED = Kind(
     fix="Enrol it: `fedhcc-site init`, then `fedhcc-coordinator approve NAME.request.json`, then `fedhcc-site join`.",
     exit=Exit.IDENTITY,
 )
-UNKNOWN_PEERS = Kind(
-    414,
-    "unknown-peers",
-    "Too few of the hospitals in the roster are known to this site",
-    why="The site's policy asks that hospitals whose fingerprints it exchanged itself are in every roster; "
-    "the coordinator alone cannot vouch for them.",
-    fix="Compare the roster shown by `fedhcc-site approve STUDY` with the fingerprints you hold, and decline the study if in doubt.",
-    exit=Exit.REFUSED,
-)
 CODE_DIFFERS = Kind(
     415,
     "code-differs",

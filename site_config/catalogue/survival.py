@@ -100,14 +100,6 @@ NO_CUTOFF = Kind(
     fix="Use more training patients, or a score with more distinct values.",
     exit=Exit.REFUSED,
 )
-SMALL_GROUP = Kind(
-    813,
-    "group-suppressed",
-    "A subgroup is too small to be shown",
-    why="Groups below ten patients are suppressed, and with one such group the next smallest too: it would follow by subtraction.",
-    fix="Merge groups.",
-    exit=Exit.FINDINGS,
-)
 TEXT_COVARIATE = Kind(
     814,
     "text-covariate",
