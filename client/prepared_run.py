@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from client.intake.stamp import stamp
 from client.prepared_keys import keyed_hash, patient_key, site_secret
 from client.prepared_record import INDEX, Finding, Index, Record, read_record, write_record
 from client.prepared_withdraw import withdrawn_keys
@@ -113,29 +112,12 @@ def _fingerprint(secret: bytes, settings: str, sources: str, scans: tuple[Scan, 
     rows = [
         [
             *(str(part) for part in (scan.visit, scan.day, scan.date, scan.region, scan.phase, scan.series_uid, scan.manufacturer)),
-            _stamp(scan.path, root),
-            {target: _stamp(path, root) for target, path in sorted(scan.masks.items())},
+            stamp(scan.path, root),
+            {target: stamp(path, root) for target, path in sorted(scan.masks.items())},
         ]
         for scan in scans
     ]
     return keyed_hash(secret, "fingerprint", settings, sources, canonical(rows).decode()).hex()
-
-
-def _stamp(path: Path, root: Path) -> list[list[str | int]]:
-    """Name below the images folder, size and time of change of a file, or of every file of a folder; unreadable ones count as such."""
-    try:
-        if not path.is_dir():
-            info = path.stat()
-            return [[os.path.relpath(path, root), info.st_size, info.st_mtime_ns]]
-        found: list[list[str | int]] = []
-        for parent, _, names in sorted(os.walk(path)):
-            for name in sorted(names):
-                child = Path(parent) / name
-                info = child.lstat() if child.is_symlink() else child.stat()
-                found.append([os.path.relpath(child, root), info.st_size, info.st_mtime_ns, stat.S_IFMT(info.st_mode)])
-        return found
-    except OSError as error:
-        return [[os.path.relpath(path, root), "unreadable", error.errno or 0]]
 
 
 def is_current(folder: Path, job: Job) -> bool:

@@ -12,9 +12,11 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
+from client.prepared_keys import site_secret
 from client.prepared_patient import prepare_patient
 from client.prepared_record import Finding, Record
 from client.prepared_run import SOFTWARE, prepared_folder, store
+from client.segmentation.cache import LabelCache
 from client.segmentation.segmenter import Segmenter
 from site_config.catalogue import segmentation as catalogue
 from site_config.cohort import Scan
@@ -93,7 +95,9 @@ def do(site: SiteConfig, study: Study, job: Job) -> str:
 
     from client.segmentation.models import SiteModels
 
-    segmenter = Segmenter(site.segmentation, study, SiteModels(site))
+    folder = prepared_folder(site)
+    cache = LabelCache(folder, job.key, site_secret(site.state), site.path(site.paths.images).resolve())
+    segmenter = Segmenter(site.segmentation, study, SiteModels(site), cache)
     prepared = prepare_patient(job.scans, study, segmenter)
     data = None if prepared.tensor is None else save({"slices": prepared.tensor})
     record = Record(
@@ -109,5 +113,6 @@ def do(site: SiteConfig, study: Study, job: Job) -> str:
         findings=tuple(Finding.of(problem) for problem in prepared.findings),
         tensor_sha256=None if data is None else hashlib.sha256(data).hexdigest(),
     )
-    store(prepared_folder(site), job.key, data, save(prepared.pictures), record)
+    store(folder, job.key, data, save(prepared.pictures), record)
+    cache.tidy()
     return job.key

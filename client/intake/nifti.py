@@ -146,7 +146,7 @@ def read_ct(path: Path, role: str = "a scan") -> Volume:
     image = _open(path, role)
     grid = _grid(image, role)
     check_axes(grid.axes, role)
-    hu = hounsfield(np.ascontiguousarray(_data(image, grid, role)), role)
+    hu = hounsfield(_data(image, grid, role), role)
     step = grid.spacing[0]
     return Volume(
         hu=hu,

@@ -49,6 +49,10 @@ class NoModels:
         """Refuse every name (FH-322)."""
         raise catalogue.NO_MASK_SOURCE.problem(f"no model is called {name}")
 
+    def digest(self, name: str) -> str:
+        """Refuse every name (FH-322)."""
+        raise catalogue.NO_MASK_SOURCE.problem(f"no model is called {name}")
+
 
 def case_to_slices(
     image: Path,

@@ -90,18 +90,21 @@ def check_axes(axes: NDArray[np.float64], role: str) -> None:
 def hounsfield(values: NDArray[Any], role: str) -> NDArray[np.int16]:
     """Values as int16 Hounsfield units, rounded and clamped to [−1024, 3071]; padding below −1024 is air.
 
+    The result is a new array in the order (z, y, x), whatever order `values` has in memory; nothing else of its size is made.
     Raises FH-306 for values that are no numbers and FH-327 where nothing looks like air or tissue.
     """
-    if values.dtype.kind == "f":
-        if not np.isfinite(values).all():
-            raise scans.NOT_FINITE.problem(f"{role} holds values that are no numbers", where=role)
-        clamped: NDArray[np.int16] = np.rint(np.clip(values, HU_LOWEST, HU_HIGHEST)).astype(np.int16)
-    elif values.dtype == np.int16:
-        clamped = np.clip(values, HU_LOWEST, HU_HIGHEST)
-    else:
-        clamped = np.clip(values.astype(np.int64, copy=False), HU_LOWEST, HU_HIGHEST).astype(np.int16)
-    check_hounsfield(clamped, role)
-    return clamped
+    hu = np.empty(values.shape, dtype=np.int16)
+    for plane, out in zip(values, hu, strict=True):
+        if plane.dtype == np.int16:
+            np.clip(plane, HU_LOWEST, HU_HIGHEST, out=out)
+        elif plane.dtype.kind == "f":
+            if not np.isfinite(plane).all():
+                raise scans.NOT_FINITE.problem(f"{role} holds values that are no numbers", where=role)
+            out[:] = np.rint(np.clip(plane, HU_LOWEST, HU_HIGHEST))
+        else:
+            out[:] = np.clip(plane.astype(np.int64), HU_LOWEST, HU_HIGHEST)
+    check_hounsfield(hu, role)
+    return hu
 
 
 def check_hounsfield(hu: NDArray[np.int16], role: str) -> None:

@@ -22,13 +22,14 @@ def clean(organ: Mask, tumour: Mask, spacing_mm: Spacing, rule: Literal["careful
     """
     if rule == "paper" or not tumour.any():
         return organ, tumour
-    if one_model:
-        organ = organ & ~tumour
     window = _bounds(tumour, spacing_mm)
-    near = _near(organ[window], tumour[window], spacing_mm, one_model)
-    kept = np.zeros_like(tumour)
-    kept[window] = _large_islands(near, spacing_mm)
-    return organ | kept, kept
+    near_by, spots = organ[window], tumour[window]
+    if one_model:
+        near_by = near_by & ~spots
+    large = _large_islands(_near(near_by, spots, spacing_mm, one_model), spacing_mm)
+    whole, kept = organ.copy(), np.zeros_like(tumour)
+    whole[window], kept[window] = near_by | large, large
+    return whole, kept
 
 
 def _bounds(mask: Mask, spacing_mm: Spacing) -> tuple[slice, slice, slice]:

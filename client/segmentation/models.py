@@ -44,6 +44,10 @@ class SiteModels:
         except KeyError:
             raise catalogue.NO_MASK_SOURCE.problem(f"no model is called {name}", where="segmentation.targets") from None
 
+    def digest(self, name: str) -> str:
+        """What the model's verified files and options are, without building the network."""
+        return self.files(name).digest
+
     def files(self, name: str) -> ModelFiles:
         """The model's verified files."""
         options = self.options(name)

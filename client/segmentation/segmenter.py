@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from client.intake.nifti import read_mask
 from client.intake.volume import Volume
+from client.segmentation.cache import LabelCache
 from client.segmentation.cleaning import Mask, clean
 from client.slices import Grid, labels_on
 from site_config.catalogue import scans as catalogue
@@ -35,6 +36,10 @@ class Models(Protocol):
         """The loaded model."""
         ...
 
+    def digest(self, name: str) -> str:
+        """What the model is, verified but not loaded."""
+        ...
+
 
 @dataclass(frozen=True)
 class Segmented:
@@ -52,6 +57,7 @@ class Segmenter:
     sources: Segmentation
     study: Study
     models: Models
+    cache: LabelCache | None = None
 
     def source(self, target: str) -> Target:
         """Where a target comes from; supplied masks unless `site.yaml` says otherwise."""
@@ -97,5 +103,20 @@ class Segmenter:
         if source.model is None:
             return None
         if source.model not in maps:
-            maps[source.model] = self.models.get(source.model).label_map(volume, grid)
-        return np.isin(maps[source.model], source.labels)
+            maps[source.model] = self._label_map(source.model, scan, volume, grid)
+        wanted = np.zeros(256, dtype=bool)
+        wanted[list(source.labels)] = True
+        return wanted[maps[source.model]]
+
+    def _label_map(self, model: str, scan: Scan, volume: Volume, grid: Grid) -> LabelMap:
+        """The model's labels of a scan, made once for as long as neither scan, model nor grid changes."""
+        spacing = self.study.imaging.spacing_mm
+        if self.cache is None:
+            return self.models.get(model).label_map(volume, grid)
+        digest = self.models.digest(model)
+        kept = self.cache.read(scan, digest, spacing)
+        if kept is not None and kept.shape == (len(grid), *volume.shape[1:]):
+            return kept
+        made = self.models.get(model).label_map(volume, grid)
+        self.cache.write(scan, digest, spacing, made)
+        return made

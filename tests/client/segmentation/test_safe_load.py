@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from client.segmentation.models import SiteModels, check_targets, label_numbers
 from client.segmentation.safe_load import read_model
 from site_config.problems import Problem
 from site_config.site import Policy, Segmentation, SegmentationModel, SiteConfig, Target
-from tests.client.made_scans import a_study, body
+from tests.client.made_scans import a_study, body, write_site
 from tests.client.nnunet_folder import DATASET, plans_of, write_model
 
 CANARY: list[str] = []
@@ -184,3 +185,27 @@ def test_a_genuine_folder_gives_the_labels_nnunet_itself_gives(
     ours = loaded.label_map(volume, slices.grid_of(volume.z_mm, 5.0))
     theirs = loaded.predictor.predict_single_npy_array(hu[None].astype(np.float32), {"spacing": [5.0, 7.0, 7.0]})
     assert (ours == theirs).mean() > 0.999  # nnU-Net keeps logits in half precision
+
+
+def test_another_window_needs_no_second_segmentation_and_another_scan_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from client.prepared import prepare
+    from client.segmentation.nnunet import NnUNetModel
+    from site_config.study import Organ, Window
+
+    made = write_site(tmp_path / "site", patients=2, scans=lambda key, visit, region: region == "abdomen")
+    targets = {"liver": Target(model="m", labels=(1, 2)), "liver_tumour": Target(model="m", labels=(2,))}
+    site = made.model_copy(update={"segmentation": Segmentation(models={"m": write_model(tmp_path / "m")}, targets=targets)})
+    runs: list[int] = []
+    ordinary = NnUNetModel._predict
+    monkeypatch.setattr(NnUNetModel, "_predict", lambda self, *rest: (runs.append(1), ordinary(self, *rest))[1])
+
+    def study_of(level: float) -> Any:
+        liver = Organ(name="liver", region="abdomen", window=Window(width=400, level=level), targets=("liver", "liver_tumour"))
+        return a_study().model_copy(update={"organs": (liver,)})
+
+    prepare(site, study_of(0))
+    assert len(runs) == 4  # organ and tumour of one model: once a scan
+    assert prepare(site, study_of(50)).made == 2 and len(runs) == 4
+    os.utime(tmp_path / "site" / "images" / "P001" / "followup_abdomen.nii.gz", (1, 1))
+    assert prepare(site, study_of(50)).made == 1 and len(runs) == 5
+    assert len(list((site.state / "prepared").glob("*.labels"))) == 4
