@@ -12,6 +12,7 @@ from datetime import datetime
 
 import shared_model.catalogue  # noqa: F401 - fills the registry
 from client.ledger import Ledger, Minima, Value
+from shared_model.parameters import ScoreSpec
 from shared_model.protocol import Context, OpenedCounts
 from shared_model.statistics import REGISTRY, Parameters, Statistic
 from site_config.catalogue import privacy
@@ -146,6 +147,11 @@ def check_patients(least: Floor, ask: Ask) -> None:
     if counts.sites < least.sites or counts.patients < least.patients:
         raise privacy.TOO_FEW_PATIENTS.problem(
             f"{counts.patients} patients at {counts.sites} sites; at least {least.patients} at {least.sites} are asked"
+        )
+    score = getattr(ask.parameters, "score", None)
+    if isinstance(score, ScoreSpec) and score.clinical_only and counts.patients < least.cox_patients:
+        raise privacy.TOO_FEW_PATIENTS.problem(
+            f"{counts.patients} patients; what a score of clinical variables alone opens asks for {least.cox_patients}"
         )
     if not ask.statistic.cox:
         return

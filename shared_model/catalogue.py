@@ -7,6 +7,7 @@ Every count is of patients of one *analysis set*: the patients of a split who ar
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from shared_model.parameters import (
@@ -34,6 +35,8 @@ from shared_model.statistics import REGISTRY, Parameters, Resolution, Segment, S
 
 GRID = 2.0**-10
 LARGE = 2.0**44
+CLINICAL_BINS = 5
+CLINICAL_CELL_DAYS = 45.0
 ALL_ROLES = frozenset({"development", "evaluation"})
 DEVELOPMENT = frozenset({"development"})
 
@@ -135,7 +138,9 @@ def _add(name: str, title: str, parameters: type[Parameters], segments: Any, res
 
 
 def _evaluation_level(p: Table) -> Resolution:
-    return "exact" if p.exact else "coarse"
+    """Of a score that gives covariate patterns away, finer than a few broad bins and long cells is exact."""
+    fine = len(p.score_cuts) >= CLINICAL_BINS or min(b - a for a, b in pairwise(p.time_edges)) < CLINICAL_CELL_DAYS
+    return "exact" if p.exact or (p.score.clinical_only and fine) else "coarse"
 
 
 _ANY = ("admission", "clinical", "training", "fusion", "evaluation")
@@ -268,7 +273,7 @@ _add(
         _sum("clinical", len(p.score_cuts) + 1),
         _count("patients", len(p.score_cuts) + 1),
     ),
-    _fixed("coarse"),
+    lambda p: "exact" if p.score.clinical_only else "coarse",
     ("evaluation",),
 )
 _add(

@@ -39,6 +39,11 @@ class ScoreSpec(Parameters):
             raise ValueError("a mix exactly where radiology and columns are both given")
         return self
 
+    @property
+    def clinical_only(self) -> bool:
+        """Whether known coefficients and the score give the covariate pattern away: no image has a part in it."""
+        return self.radiology is None
+
 
 class Covariates(Parameters):
     """The covariates of a Cox model: clinical columns, or scores (then `scores` is not empty)."""

@@ -137,12 +137,18 @@ class Training(Strict):
 
 
 class Evaluation(Strict):
-    """How finely the evaluation table may be opened."""
+    """How finely the evaluation table may be opened.
+
+    A score of clinical variables alone names its covariate pattern to whoever knows the coefficients, so its table is
+    coarser (`clinical_bins`, `clinical_cell_days`) and asks for as many patients as a Cox model.
+    """
 
     resolution: Literal["coarse", "exact"] = "coarse"
     score_bins: int = Field(default=16, ge=2, le=16)
     bin_patients: int = Field(default=10, ge=1)
     cell_days: int = Field(default=30, ge=1)
+    clinical_bins: int = Field(default=5, ge=2, le=16)
+    clinical_cell_days: int = Field(default=90, ge=1)
     horizons: tuple[int, ...] = (365, 730)
 
 

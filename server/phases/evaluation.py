@@ -82,7 +82,11 @@ def model_table(running: Running, spec: ScoreSpec, split: Split) -> TableData | 
     opener = ScoreOpener(running, spec, split, "evaluation")
     spread = opener.spread()
     exact = running.study.evaluation.resolution == "exact"
-    cuts = exact_cuts(running, opener, spread) if exact else (score_cuts(running, opener, spread), time_edges(running))
+    if spec.clinical_only and not exact and spread.n < clinical_minimum(running):
+        what = f"{spec.model} on {split}: {spread.n} patients, a table of clinical variables alone asks for {clinical_minimum(running)}"
+        running.find(federation.NOT_ESTIMABLE.problem(what), f"{spec.model} {split}")
+        return None
+    cuts = exact_cuts(running, opener, spread) if exact else (score_cuts(running, opener, spread), time_edges(running, spec))
     if len(cuts[0]) == 0:
         running.find(
             federation.NOT_ESTIMABLE.problem(f"{spec.model} on {split}: {spread.n} patients do not fill two score bins"),
@@ -112,10 +116,17 @@ def counts(values: Floats) -> list[list[int]]:
     return [[round(float(value)) for value in row] for row in values]
 
 
-def time_edges(running: Running) -> tuple[float, ...]:
-    """The public grid of time cells, horizons among its edges."""
+def clinical_minimum(running: Running) -> int:
+    """Patients behind a table of a score that gives covariate patterns away."""
+    privacy = running.study.privacy
+    return 1 if privacy.demonstration and running.study.simulated else privacy.minimum_cox_patients
+
+
+def time_edges(running: Running, spec: ScoreSpec) -> tuple[float, ...]:
+    """The public grid of time cells, horizons among its edges; longer cells for clinical variables alone."""
     evaluation = running.study.evaluation
-    return tuple(float(edge) for edge in coarse_time_edges(LONGEST_DAYS, evaluation.cell_days, evaluation.horizons))
+    days = evaluation.clinical_cell_days if spec.clinical_only else evaluation.cell_days
+    return tuple(float(edge) for edge in coarse_time_edges(LONGEST_DAYS, days, evaluation.horizons))
 
 
 def score_cuts(running: Running, opener: ScoreOpener, spread: Spread) -> tuple[float, ...]:
@@ -124,7 +135,8 @@ def score_cuts(running: Running, opener: ScoreOpener, spread: Spread) -> tuple[f
     minimum = evaluation.bin_patients
     if spread.n < 2 * minimum or spread.sd <= 0:
         return ()
-    edges = quantile_edges(opener, spread.n, spread.mean, spread.sd, bins=evaluation.score_bins, minimum=minimum)
+    bins = evaluation.clinical_bins if opener.spec.clinical_only else evaluation.score_bins
+    edges = quantile_edges(opener, spread.n, spread.mean, spread.sd, bins=bins, minimum=minimum)
     inner = [float(edge) for edge in edges[1:-1]]
     cutoff = next((c.value for c in running.result.cutoffs if c.model == opener.spec.model), None)
     if cutoff is not None:
@@ -164,7 +176,16 @@ def exact_cuts(running: Running, opener: ScoreOpener, spread: Spread) -> tuple[t
 
 
 def means(running: Running, table: ScoreTable, spec: ScoreSpec, split: Split, cuts: tuple[float, ...]) -> None:
-    """Mean score and modality contributions per bin; bins under five patients stay None."""
+    """Mean score and modality contributions per bin; bins under five patients stay None.
+
+    Of clinical variables alone no bin sums are opened: with known coefficients they are equations for covariate patterns.
+    """
+    table.bin_edges = [None, *cuts, None]
+    if spec.clinical_only:
+        table.bin_patients = (
+            [sum(row) for row in np.add(table.events, table.censored).tolist()] if len(table.events) == len(cuts) + 1 else None
+        )
+        return
     parameters = Contributions(split=split, score=spec, score_cuts=cuts)
     values = running.total("evaluation.contributions", parameters, "evaluation", role_of(split), spec)
     held = values["patients"]
@@ -172,7 +193,6 @@ def means(running: Running, table: ScoreTable, spec: ScoreSpec, split: Split, cu
     def mean(name: str) -> list[float | None]:
         return [float(total / n) if round(n) >= 5 else None for total, n in zip(values[name], held, strict=True)]
 
-    table.bin_edges = [None, *cuts, None]
     table.bin_patients = [round(float(n)) for n in held]
     table.bin_mean = mean("score")
     table.contributions = {"radiology": mean("radiology"), "clinical": mean("clinical")}
@@ -208,12 +228,14 @@ def subgroups(running: Running, splits: list[Split]) -> None:
     if model is None or cutoff is None:
         return
     spec = running.specs[model]
+    edges = time_edges(running, spec)
+    if spec.clinical_only:
+        held = {found.set: found.n for found in running.result.characteristics}
+        splits = [split for split in splits if held.get(split, 0) >= clinical_minimum(running)]
     for variable in ("response", "manufacturer"):
         for value in large_values(running, variable, splits):
             for split in splits:
-                parameters = Table(
-                    split=split, score=spec, score_cuts=(cutoff.value,), time_edges=time_edges(running), variable=variable, value=value
-                )
+                parameters = Table(split=split, score=spec, score_cuts=(cutoff.value,), time_edges=edges, variable=variable, value=value)
                 values = running.total("evaluation.table", parameters, "evaluation", role_of(split), spec)
                 running.result.tables.append(
                     ScoreTable(
@@ -222,7 +244,7 @@ def subgroups(running: Running, splits: list[Split]) -> None:
                         variable=variable,
                         value=value,
                         score_edges=[None, cutoff.value, None],
-                        time_edges=list(time_edges(running)),
+                        time_edges=list(edges),
                         events=counts(values["events"]),
                         censored=counts(values["censored"]),
                     )

@@ -147,7 +147,8 @@ def add_scores(system: System, atoms: Atoms, pattern_score: Floats, opened: Scor
     for k, count in enumerate(held):
         member = (inside == k).astype(np.float64)
         system.add(atoms.of_pattern(member), float(count), 1e-3)
-        system.add(atoms.of_pattern(member * pattern_score), float(opened.bin_score[k]), 1e-2)
+        if opened.bin_score is not None:
+            system.add(atoms.of_pattern(member * pattern_score), float(opened.bin_score[k]), 1e-2)
 
 
 def add_table(system: System, atoms: Atoms, pattern_score: Floats, opened: ScoreOpened) -> None:

@@ -19,10 +19,12 @@ from shared_model.survival import cox
 from shared_model.survival.cutoff import counts_above, median_cutoff, quantile_edges
 from shared_model.survival.table import EvaluationTable, coarse_time_edges, site_table
 from simulations.attacks.cohorts import COLUMNS, Cohort, Floats, Ints
+from site_config.study import Evaluation
 
 GRID = 2.0**-10
 FINE = 2.0**-24
 INTERVALS = 8
+DEFAULT = Evaluation()
 THRESHOLD_GRID = 2.0**-20
 
 
@@ -146,10 +148,10 @@ class ScoreTranscript:
 
 @dataclass(frozen=True)
 class ScoreOpened:
-    """A score's opened table, bin sums (bins,) and threshold counts."""
+    """A score's opened table, threshold counts, and the score's sum by bin (bins,) where that is opened."""
 
     table: EvaluationTable
-    bin_score: Floats
+    bin_score: Floats | None
     thresholds: tuple[tuple[float, int], ...]
 
 
@@ -157,8 +159,11 @@ def _bin_sums(inside: Ints, score: Floats, bins: int, at: NDArray[np.bool_]) -> 
     return np.asarray(np.bincount(inside[at], weights=score[at], minlength=bins), dtype=np.float64)
 
 
-def score_table(cohort: Cohort, score: Floats, *, bins: int = 16, minimum: int = 10, cell_days: int = 30) -> ScoreOpened:
-    """The default evaluation of a score over a cohort: cut-off and bins by counts, then the table and the bins' sums."""
+def score_table(
+    cohort: Cohort, score: Floats, *, bins: int = DEFAULT.clinical_bins, cell_days: int = DEFAULT.clinical_cell_days, sums: bool = False
+) -> ScoreOpened:
+    """The evaluation of a clinical score over a cohort: cut-off and bins by counts, then the table (and the bins' sums)."""
+    minimum = DEFAULT.bin_patients
     opener = ScoreTranscript(score)
     mean, sd = float(score.mean()), float(score.std(ddof=1))
     if cohort.n >= 2 * minimum:
@@ -166,5 +171,5 @@ def score_table(cohort: Cohort, score: Floats, *, bins: int = 16, minimum: int =
     edges = quantile_edges(opener, cohort.n, mean, sd, bins=bins, minimum=minimum)
     table = site_table(score, cohort.day, cohort.event, edges, coarse_time_edges(float(cohort.day.max()), cell_days))
     inside = np.searchsorted(edges[1:-1], score, side="left")
-    sums = rounded_sum(cohort, partial(_bin_sums, inside, score, len(edges) - 1), GRID)
-    return ScoreOpened(table, sums, tuple(opener.asked))
+    by_bin = rounded_sum(cohort, partial(_bin_sums, inside, score, len(edges) - 1), GRID) if sums else None
+    return ScoreOpened(table, by_bin, tuple(opener.asked))

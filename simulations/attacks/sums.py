@@ -17,6 +17,7 @@ from simulations.attacks import linear
 from simulations.attacks.claims import NEAR_DAYS, Claims, score, summary
 from simulations.attacks.cohorts import COLUMNS, LEVELS, Cohort, Floats, controls, draw, encode, patterns
 from simulations.attacks.opened import (
+    DEFAULT,
     FINE,
     CoxTranscript,
     ScoreOpened,
@@ -91,7 +92,7 @@ def cox_code(case: Case) -> str:
 def table_code(case: Case, *, exact: bool = False) -> str:
     """Whether the door opens an evaluation table of this cohort at defaults."""
     spec = ScoreSpec(model="CLN", columns=COLUMNS, coefficients=(0.0,) * 7)
-    parameters = Table(split="train", score=spec, score_cuts=(0.0,), time_edges=(0.0, 30.0), exact=exact)
+    parameters = Table(split="train", score=spec, score_cuts=(0.0,), time_edges=(0.0, float(DEFAULT.clinical_cell_days)), exact=exact)
     c = case.cohort
     return gate("evaluation.table", parameters, sites=len(c.sites), patients=c.n, events=int(c.event.sum()))
 
@@ -197,10 +198,14 @@ def risk_sums(case: Case, iterates: int = 6) -> Claims:
     return linear.from_risk_sums(transcript, sums, CONTROL_CUTS[0])
 
 
-def everything(case: Case) -> Claims:
-    """Attack g at defaults."""
+def everything(case: Case, *, finer: bool = False) -> Claims:
+    """Attack g at defaults, or with the table of a clinical score as fine as that of a score with images."""
     transcript, fitted = case.clinical
-    return linear.from_totals(case.columns, transcript, fitted.coef, case.table)
+    table = case.table
+    if finer:
+        scores = case.known_score(case.cohort.x.astype(np.float64))
+        table = score_table(case.cohort, scores, bins=DEFAULT.score_bins, cell_days=DEFAULT.cell_days, sums=True)
+    return linear.from_totals(case.columns, transcript, fitted.coef, table)
 
 
 def attack_g(n: int, seeds: Sequence[int]) -> list[Result]:
@@ -209,7 +214,12 @@ def attack_g(n: int, seeds: Sequence[int]) -> list[Result]:
     chosen = cases(n, seeds)
     figures = summary([score(risk_sums(case), case.cohort, case.others) for case in chosen])
     results = [control("g", f"{title}: S0, S1, S2 at 2^-24", figures, figures["unique_hit_share"] >= 0.6, n)]
-    return results + _totals("g", f"{title}: totals, tables, counts", chosen, everything)
+    results += _totals("g", f"{title}: totals, tables, counts", chosen, everything)
+    if cox_code(chosen[0]):
+        return results
+    finer = summary([score(everything(case, finer=True), case.cohort, case.others) for case in chosen])
+    name = f"{title}: with {DEFAULT.score_bins} bins, {DEFAULT.cell_days} days and bin sums"
+    return [*results, statistical("g", name, n, finer, "if it were permitted")]
 
 
 # ------------------------------------------------------------------------------------------------ h
@@ -241,23 +251,37 @@ def attack_h(n: int, seeds: Sequence[int]) -> list[Result]:
     """From score to covariate pattern: coefficients are known, so a narrow score bin names its pattern."""
     title = "Score to pattern from an evaluation table"
     chosen = cases(n, seeds)
-    fine, coarse = [], []
+    every = patterns()
+    fine = []
     for case in chosen:
-        c = case.cohort
-        every = patterns()
-        seven = clinical_model(c, ALL)[1]
-        narrow = score_table(c, seven.linear_predictor(c.x), bins=2, minimum=n)
+        c, seven = case.cohort, clinical_model(case.cohort, ALL)[1]
         exact = seven.linear_predictor(every)
         edges = np.linspace(exact.min() - 1e-9, exact.max() + 1e-9, 4097)
         table = site_table(seven.linear_predictor(c.x), c.day, c.event, edges, coarse_time_edges(float(c.day.max()), 1))
-        fine.append(score(from_table(case, ScoreOpened(table, narrow.bin_score, ()), exact), c, case.others))
-        coarse.append(score(from_table(case, case.table, case.known_score(every)), c, case.others))
+        fine.append(score(from_table(case, ScoreOpened(table, None, ()), exact), c, case.others))
     figures = summary(fine)
     results = [control("h", f"{title}: 4096 bins", figures, figures["patients_hit_share"] >= 0.9, n)]
     results.append(refused("h", f"{title}: exact", table_code(chosen[0], exact=True), n=n))
     code = table_code(chosen[0])
-    name = f"{title}: bins of 10, 30 days"
-    results.append(refused("h", name, code, n=n) if code else statistical("h", name, n, summary(coarse)))
+    for name, bins, days, setting in (
+        (
+            f"{title}: {DEFAULT.clinical_bins} bins, {DEFAULT.clinical_cell_days} days",
+            DEFAULT.clinical_bins,
+            DEFAULT.clinical_cell_days,
+            "default",
+        ),
+        (f"{title}: {DEFAULT.score_bins} bins, {DEFAULT.cell_days} days", DEFAULT.score_bins, DEFAULT.cell_days, "if it were permitted"),
+    ):
+        if code and setting == "default":
+            results.append(refused("h", name, code, n=n))
+        tables = [
+            score_table(case.cohort, case.known_score(case.cohort.x.astype(np.float64)), bins=bins, cell_days=days) for case in chosen
+        ]
+        found = [
+            score(from_table(case, table, case.known_score(every)), case.cohort, case.others)
+            for case, table in zip(chosen, tables, strict=True)
+        ]
+        results.append(statistical("h", name, n, summary(found), "if it were permitted" if code or setting != "default" else "default"))
     return results
 
 
