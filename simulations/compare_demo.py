@@ -177,6 +177,8 @@ class Beside:
         truth = read_json(path)
         result.simulation.seed = truth.get("seed")
         for name, oracle in truth.get("oracle", {}).items():
+            if oracle["c_index"] is None:
+                continue
             result.simulation.oracle[name] = oracle["c_index"]
             result.simulation.oracle_images[name] = oracle["image_c_index"]
         options = truth.get("options", {})
