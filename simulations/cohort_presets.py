@@ -13,7 +13,7 @@ from simulations.phantom import PhantomOptions
 from simulations.phantom_files import GeometryFault
 from simulations.survival_model import SurvivalOptions, simulate
 from site_config.catalogue import host
-from site_config.presets import DEMO, TINY
+from site_config.presets import DEMO, PAPER, TINY
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ PRESETS: Final[dict[str, CohortOptions]] = {
         title="A cohort with the marginals of Xia et al. 2024, on phantoms",
         survival=SurvivalOptions(),
         phantom=PhantomOptions(matrix=192, slice_mm=3.0, lesion_contrast=1.0),
-        study={"draw": None},
+        study={name: value for name, value in PAPER.items() if name != "draw"},
         truth_masks=True,
         strict_policy=True,
     ),
@@ -69,6 +69,14 @@ PRESETS: Final[dict[str, CohortOptions]] = {
 }
 
 
+def _check_sizes(survival: SurvivalOptions) -> None:
+    """A usage problem where patients, hospitals and the largest hospital do not go together."""
+    for lone, sites, patients in zip((survival.lone_sites, 0), survival.sites, survival.patients, strict=True):
+        most = patients if survival.largest_site is None else min(lone, sites) + (sites - min(lone, sites)) * survival.largest_site
+        if patients < sites or (sites == 0) != (patients == 0) or patients > most:
+            raise host.USAGE.problem(f"{patients} patients cannot be dealt to {sites} hospitals")
+
+
 @dataclass(frozen=True)
 class CohortChange:
     """What a command line asks of a preset; None leaves the preset's own value."""
@@ -77,6 +85,9 @@ class CohortChange:
     patients: tuple[int, int] | None = None
     skew: float | None = None
     event_fraction: float | None = None
+    lone_sites: int | None = None
+    largest_site: int | None = None
+    followup_chest_missing: float | None = None
     image_effect: float | None = None
     lesion_contrast: float | None = None
     scanner_shift: float | None = None
@@ -92,10 +103,9 @@ class CohortChange:
         if self.format not in (None, "nifti", "dicom"):
             raise host.USAGE.problem(f"the format {self.format} is neither nifti nor dicom")
         base = PRESETS[preset]
-        survival = replace(base.survival, **self._given("sites", "patients", "skew", "event_fraction", "image_effect"))
-        for sites, patients in zip(survival.sites, survival.patients, strict=True):
-            if patients < sites or (sites == 0) != (patients == 0):
-                raise host.USAGE.problem(f"{patients} patients cannot be dealt to {sites} hospitals")
+        wanted = ("sites", "patients", "skew", "event_fraction", "image_effect", "lone_sites", "largest_site", "followup_chest_missing")
+        survival = replace(base.survival, **self._given(*wanted))
+        _check_sizes(survival)
         looks = self._given("lesion_contrast", "scanner_shift")
         changed = replace(base, survival=survival, phantom=base.phantom and replace(base.phantom, **looks))
         if self.format == "dicom":

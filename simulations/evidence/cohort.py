@@ -19,6 +19,7 @@ from simulations.tabular import Rows, SiteRows, TableOpener
 from site_config.catalogue import survival as problems
 
 COHORTS = 200
+MORE_COHORTS = 1000
 MARGINAL_COHORTS = 50
 FIRST_SEED = 40_000
 Z95 = 1.959963984540054
@@ -92,9 +93,18 @@ def marginals(seeds: range) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure, record, print; 1 when a coverage leaves 0.92 to 0.98."""
-    seeds = range(FIRST_SEED, FIRST_SEED + COHORTS)
-    figures: dict[str, Any] = {"cohorts": COHORTS, "coverage": coverage(seeds), "marginals": marginals(seeds[:MARGINAL_COHORTS])}
+    """Measure, record, print; 1 when a coverage leaves 0.92 to 0.98.
+
+    Two hundred cohorts know a coverage to ±0.03 only (95 %), so a thousand that begin with the same seeds stand beside them.
+    """
+    seeds = range(FIRST_SEED, FIRST_SEED + MORE_COHORTS)
+    figures: dict[str, Any] = {
+        "cohorts": COHORTS,
+        "coverage": coverage(seeds[:COHORTS]),
+        "more_cohorts": MORE_COHORTS,
+        "coverage_more": coverage(seeds),
+        "marginals": marginals(seeds[:MARGINAL_COHORTS]),
+    }
     covers = [
         "simulations/survival_model.py",
         "simulations/cohort_presets.py",
@@ -103,7 +113,7 @@ def main() -> int:
     ]
     path = record("cohort", covers=covers, figures=figures, seeds=[seeds[0], seeds[-1]])
     print(path.read_text())
-    return int(not all(0.92 <= one["coverage"] <= 0.98 for one in figures["coverage"].values()))
+    return int(not all(0.92 <= one["coverage"] <= 0.98 for one in figures["coverage_more"].values()))
 
 
 if __name__ == "__main__":
