@@ -170,27 +170,33 @@ def pairs(first: Step, second: Step, count: int) -> tuple[list[float], list[floa
 
 
 def measure(count: int, compile_too: bool) -> dict[str, object]:
-    """All figures."""
-    authors, ours = authors_step(setting()), our_step(setting())
-    theirs, mine = pairs(authors, ours, count)
+    """All figures, each printed as soon as it is there."""
+    figures: dict[str, object] = {}
+
+    def keep(name: str, value: object) -> None:
+        figures[name] = value
+        print(f"{name}: {value}", flush=True)
+
+    ours = our_step(setting())
+    theirs, mine = pairs(authors_step(setting()), ours, count)
     ratios = [two / one for one, two in zip(theirs, mine, strict=True)]
-    figures: dict[str, object] = {
-        "authors_seconds": theirs,
-        "ours_seconds": mine,
-        "time_ratio_median": statistics.median(ratios),
-        "time_ratio_range": [min(ratios), max(ratios)],
-        "where_our_time_goes": where_time_goes(ours),
-        "whole_update_seconds": seconds(whole_update(setting())),
-    }
+    keep("authors_seconds", theirs)
+    keep("ours_seconds", mine)
+    keep("time_ratio_median", statistics.median(ratios))
+    keep("time_ratio_range", [min(ratios), max(ratios)])
+    memory = {variant: memory_of(variant) for variant in ("authors", "ours")}
+    keep("peak_mib", memory)
+    keep("memory_ratio", memory["ours"] / memory["authors"])
+    keep("where_our_time_goes", where_time_goes(ours))
+    keep("whole_update_seconds", seconds(whole_update(setting())))
     late = our_step(frozen_extractors(setting()))
     late()
-    figures["ours_early_stages_frozen_seconds"] = seconds(late)
+    keep("ours_early_stages_frozen_seconds", seconds(late))
     if compile_too:
         quick = our_step(compiled(setting()))
-        figures["compile_seconds"] = seconds(quick)
-        figures["ours_compiled_seconds"] = seconds(quick)
-    memory = {variant: memory_of(variant) for variant in ("authors", "ours")}
-    return figures | {"peak_mib": memory, "memory_ratio": memory["ours"] / memory["authors"]}
+        keep("compile_seconds", seconds(quick))
+        keep("ours_compiled_seconds", seconds(quick))
+    return figures
 
 
 def main() -> None:
@@ -209,7 +215,6 @@ def main() -> None:
         print(json.dumps({"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
         return
     figures = measure(options.pairs, options.compile)
-    print(json.dumps(figures, indent=1))
     if not options.no_record:
         covers = ["client/training.py", "client/training_data.py", "shared_model/networks.py", "shared_model/networks_backbones.py"]
         record("training_step", covers=covers, figures=figures, seeds=[SEED])
