@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from server.report.numbers import Metrics
 from server.results import StudyResult
 from site_config.study import Study
@@ -15,6 +17,8 @@ def absent(result: StudyResult, study: Study, metrics: Metrics) -> dict[str, str
         fitted = metrics.clinical is not None if model == "CLN" else model in tabled
         if not fitted:
             found[model] = _why(result, model, f"{model} is not here")
+        elif findings := told(result, model):
+            found[model] = f"About {model}: {findings}"
     if study.kind == "validate" and metrics.clinical is None:
         found["CLN"] = "This study evaluates a frozen bundle; no clinical model was fitted."
     pages = {
@@ -37,8 +41,18 @@ def absent(result: StudyResult, study: Study, metrics: Metrics) -> dict[str, str
     return found | {part: _why(result, part, sentence) for part, (there, sentence) in pages.items() if not there}
 
 
-def _why(result: StudyResult, about: str, sentence: str) -> str:
-    """The sentence with every finding about this part."""
-    told = [f"{f.get('code', '')}: {f.get('what', '')}".rstrip(". ") + "." for f in result.findings if f.get("about") == about]
-    start = sentence.rstrip(".")
-    return f"{start}. {' '.join(told)}" if told else f"{start}."
+def told(result: StudyResult, about: str) -> str:
+    """Every finding about one part, as sentences with their codes; empty where there is none."""
+    return " ".join(sentence(finding) for finding in result.findings if finding.get("about") == about)
+
+
+def sentence(finding: dict[str, Any]) -> str:
+    """`FH-756: CLN: …` as one sentence, naming what it is about once."""
+    about, what = str(finding.get("about") or ""), str(finding.get("what") or "").rstrip(". ")
+    named = what if not about or what.startswith(about) else f"{about}: {what}"
+    return f"{finding.get('code', '')}: {named}."
+
+
+def _why(result: StudyResult, about: str, plain: str) -> str:
+    """The plain sentence, and every finding about this part."""
+    return f"{plain.rstrip('.')}. {told(result, about)}".strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -96,12 +97,20 @@ def calibrations(result: StudyResult, study: Study, minimum: int) -> list[Calibr
         hazard = baseline_at(result, model, horizon)
         tables = [table for set_ in SETS if (table := opened.find(result, model, set_)) is not None]
         if hazard and tables:
-            return [_calibration(table, float(horizon), hazard, max(CALIBRATION_PATIENTS, minimum)) for table in tables]
+            slope = _slope_of(result, model)
+            return [_calibration(table, slope, float(horizon), hazard, max(CALIBRATION_PATIENTS, minimum)) for table in tables]
     return []
 
 
-def _calibration(table: ScoreTable, horizon: float, hazard: float, minimum: int) -> Calibration:
+def _slope_of(result: StudyResult, model: ModelName) -> float:
+    """What a score is multiplied by to be a linear predictor: a network's own score was calibrated by a Cox model of it alone."""
+    fit = result.fusion.get(model)
+    return float(fit["coef"][0] or 0.0) if fit and len(fit["coef"]) == 1 else 1.0
+
+
+def _calibration(table: ScoreTable, slope_of_score: float, horizon: float, hazard: float, minimum: int) -> Calibration:
     cells = opened.scored_cells(table)
+    cells = replace(cells, score=slope_of_score * cells.score)
     n, events = opened.size(table)
     slope = _slope(cells, n, events)
     codes = calibrate.quantile_groups(cells, CALIBRATION_GROUPS, minimum)

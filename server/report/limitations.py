@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from server.report import text
+from server.report.absent import sentence
 from server.report.numbers import Concordance, CoxModel, SetSize
 from server.results import StudyResult
 from site_config.study import Study
@@ -115,6 +116,4 @@ def _data(result: StudyResult, sizes: list[SetSize]) -> Iterator[str]:
 
 
 def _findings(result: StudyResult) -> Iterator[str]:
-    for finding in result.findings:
-        about = f"{finding['about']}: " if finding.get("about") else ""
-        yield f"{finding.get('code', '')} {about}{finding.get('what', '')}".strip().rstrip(".") + "."
+    yield from (sentence(finding) for finding in result.findings)
