@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.survival.normal import Z95
+from shared_model.survival.pairs import ordered_pairs
 from shared_model.survival.table import Cells, EvaluationTable, as_cells
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
-CHUNK_ENTRIES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -68,29 +68,13 @@ def logit_interval(c: float, se: float) -> Interval:
 def count_pairs(source: Cells | EvaluationTable) -> PairCounts:
     """Comparable pairs of all patients, within strata."""
     cells = as_cells(source)
-    m = len(cells.count)
-    totals = np.zeros((3, m))
-    event_cells = np.flatnonzero(cells.event)
-    step = max(1, CHUNK_ENTRIES // max(m, 1))
-    for start in range(0, len(event_cells), step):
-        rows = event_cells[start : start + step]
-        totals += _pairs_of(cells, rows)
+    totals = np.zeros((3, len(cells.count)))
+    rank = np.unique(cells.score, return_inverse=True)[1].astype(np.int64)
+    for code in np.unique(cells.stratum):
+        mine = np.flatnonzero(cells.stratum == code)
+        totals[:, mine] = ordered_pairs(cells.time[mine], cells.event[mine], rank[mine], cells.count[mine])
     sums = (totals * cells.count).sum(axis=1) / 2
     return PairCounts(float(sums[0]), float(sums[1]), float(sums[2]), totals[0], totals[1], totals[2])
-
-
-def _pairs_of(cells: Cells, rows: NDArray[np.int64]) -> Floats:
-    """(3, m) concordant, discordant and tied pairs per patient of every cell, from the deaths in `rows`."""
-    time, event_time = cells.time[None, :], cells.time[rows, None]
-    comparable = (time > event_time) | ((time == event_time) & ~cells.event[None, :])
-    comparable &= cells.stratum[None, :] == cells.stratum[rows, None]
-    below = cells.score[None, :] < cells.score[rows, None]
-    tied = cells.score[None, :] == cells.score[rows, None]
-    found = np.zeros((3, len(cells.count)))
-    for kind, chosen in enumerate((comparable & below, comparable & ~below & ~tied, comparable & tied)):
-        found[kind, rows] += chosen @ cells.count
-        found[kind] += cells.count[rows] @ chosen
-    return found
 
 
 def concordance(source: Cells | EvaluationTable) -> Concordance | None:
