@@ -1,31 +1,60 @@
-"""Links between pages of docs/ lead somewhere."""
+"""The documentation's links lead somewhere, and every command it shows exists with the options it shows."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
+import typer
 
+from client.cli import app as site
+from server.cli import app as coordinator
+from simulations.cli import app as sim
 from tests.support import ROOT
 
-PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+APPS = {"fedhcc-site": site, "fedhcc-coordinator": coordinator, "fedhcc-sim": sim}
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)(?:#[^)]*)?\)")
+COMMAND = re.compile(r"(?:\.venv/bin/)?(fedhcc-(?:site|coordinator|sim)\b[^`\n]*)")
 
 
-def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    missing = [target for target in LINK.findall(page.read_text()) if not (page.parent / target.strip()).exists()]
+    assert not missing
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_relative_link_leads_somewhere(page: Path) -> None:
-    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
-    for link in re.findall(r"\]\(([^)\s]+)\)", text):
-        if link.startswith(("http://", "https://", "mailto:")):
-            continue
-        target, _, anchor = link.partition("#")
-        found = (page.parent / target).resolve() if target else page
-        assert found.exists(), link
-        if anchor:
-            assert anchor in anchors(found), link
+def shown(page: Path) -> list[str]:
+    """Commands in code blocks and in back-ticks, without comments and shell beyond them."""
+    text = page.read_text()
+    blocks = re.findall(r"```[a-z]*\n(.*?)```", text, flags=re.DOTALL)
+    inline = re.findall(r"`([^`\n]+)`", text)
+    lines = [line for block in blocks for line in block.splitlines()] + inline
+    found = [match.group(1) for line in lines for match in [COMMAND.search(line)] if match]
+    return [re.split(r"\s+#|\s*[|>&;]\s|…", command)[0].strip() for command in found]
+
+
+def fault(command: str) -> str | None:
+    """What is wrong with a command line, or None."""
+    words = shlex.split(command.replace("[", "").replace("]", ""))
+    here: click.Command = typer.main.get_command(APPS[words[0]])
+    rest = words[1:]
+    while isinstance(here, click.Group) and rest and not rest[0].startswith("-"):
+        if rest[0] not in here.commands:
+            return f"{command!r}: no command {rest[0]!r}"
+        here = here.commands[rest[0]]
+        rest = rest[1:]
+    options = {name for parameter in here.params for name in [*parameter.opts, *parameter.secondary_opts]} | {"--help"}
+    for word in rest:
+        if word.startswith("--") and word.split("=")[0] not in options:
+            return f"{command!r}: no option {word!r}"
+    return None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_exist(page: Path) -> None:
+    faults = [found for command in shown(page) if "/" not in command.split()[0] for found in [fault(command)] if found]
+    assert not faults
