@@ -92,11 +92,11 @@ def adopt(running: Running, path: Path) -> Bundle:
     differing = [name for name in SAME if getattr(mine, name) != getattr(theirs, name)]
     if differing:
         raise federation.BUNDLE_STUDY_DIFFERS.problem(f"the study's {', '.join(differing)} differ from those the bundle was made with")
-    for model in bundle.manifest.networks:
+    for network, file in bundle.manifest.networks.items():
         from shared_model.weights import to_vector
 
-        running.weights[model] = to_vector(bundle.network(model))
-        running.result.weights[model] = bundle.manifest.networks[model].sha256
+        running.weights[network] = to_vector(bundle.network(network))
+        running.result.weights[network] = file.sha256
     for model, how in bundle.manifest.models.items():
         if model not in running.study.models:
             continue

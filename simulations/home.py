@@ -6,14 +6,13 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from site_config.locking import lock_study
-
 from client import enrol as at_site
 from server import enrol as at_office
 from server.state import StudyFolder
 from site_config.documents import load_site, load_study
 from site_config.files import write_atomic
 from site_config.identity import CoordinatorIdentity, SiteIdentity, private_folder, sign_lock
+from site_config.locking import lock_study
 from site_config.site import SiteConfig
 from site_config.study import Study, StudyLock
 from site_config.version import code_digest, software
