@@ -112,7 +112,7 @@ def test_an_empty_study_is_a_page_of_reasons(study_result: StudyResult, tmp_path
     )  # fmt: skip
     html = build(empty, tmp_path).read_text()
     assert "<b>happened" not in html
-    assert "FH-802: too few patients" in html
+    assert "FH-802: CLN: too few patients" in html
     assert "No held-out hospital was evaluated" in html
 
 
