@@ -19,11 +19,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from shared_model.networks import RadModel, RadNetwork, build
+from shared_model.networks import RadNetwork
 from shared_model.weights import floating
 from site_config.catalogue import model as problems
 from site_config.files import read_limited
-from site_config.study import Study
 
 LIMIT_BYTES = 200 * 2**20
 STEM = "_conv_stem.weight"
@@ -36,28 +35,6 @@ class LoadReport:
 
     loaded: tuple[str, ...]
     kept: dict[str, str]
-
-
-def initial(study: Study, model: RadModel, *, pretrained: Path | None = None, pooled: bool = False) -> tuple[RadNetwork, tuple[str, ...]]:
-    """The network a study starts from, and sentences for the report on where its weights come from.
-
-    Random weights follow `training.seed`. Where the study declares `network.pretrained_sha256` the file is required;
-    frozen normalisation without it would freeze statistics of nothing and is refused (unless a warm start follows).
-    """
-    network = build(study, model, seed=study.training.seed, pooled=pooled)
-    declared = study.network.pretrained_sha256
-    if declared is None:
-        if study.network.norm == "frozen" and study.network.warm_start == "none":
-            raise problems.NOTHING_TO_FREEZE.problem(
-                "network.norm is frozen, and no pretrained weights are declared", where="study.yaml: network"
-            )
-        return network, (f"{model} starts from random weights (seed {study.training.seed}).",)
-    if pretrained is None:
-        raise problems.PRETRAINED_MISSING.problem("the study declares pretrained weights, and no file was given")
-    report = load_imagenet(network, read_verified(pretrained, declared))
-    return network, (
-        f"{model} starts from ImageNet weights (sha256 {declared[:12]}…); kept random: {', '.join(sorted(report.kept)) or 'nothing'}.",
-    )
 
 
 def read_verified(path: Path, sha256: str) -> bytes:
@@ -81,25 +58,6 @@ def load_imagenet(network: RadNetwork, data: bytes) -> LoadReport:
         raise problems.FOREIGN_WEIGHTS.problem(f"the pretrained file holds no tensor {STEM}")
     reports = [_load_published(network.get_submodule(f"extractor_{organ}"), published, network.norm) for organ in network.organs]
     return reports[0]
-
-
-def load_extractors(network: RadNetwork, tensors: Mapping[str, Tensor]) -> LoadReport:
-    """Write one extractor's tensors (names without the organ's prefix) into every organ's extractor: a warm start.
-
-    All of them must be there with their shapes but for the last linear layer, which may be missing.
-    """
-    for organ in network.organs:
-        wanted = dict(floating(network.get_submodule(f"extractor_{organ}")))
-        foreign = sorted(set(tensors) - set(wanted))
-        missing = sorted(name for name in wanted if name not in tensors and name not in LAST)
-        misfits = [name for name, tensor in wanted.items() if name in tensors and tensors[name].shape != tensor.shape]
-        if foreign or missing or misfits:
-            raise problems.FOREIGN_WEIGHTS.problem(f"warm-start weights do not fit: {', '.join((missing + foreign + misfits)[:5])}")
-        with torch.no_grad():
-            for name, tensor in wanted.items():
-                if name in tensors:
-                    tensor.copy_(tensors[name])
-    return LoadReport(tuple(sorted(tensors)), {name: "not in the warm start" for name in LAST if name not in tensors})
 
 
 def load_warm_start(network: RadNetwork, data: bytes) -> LoadReport:

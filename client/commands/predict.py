@@ -1,4 +1,4 @@
-"""`fedhcc-site predict` and `explain`: use a finished study's bundle on the hospital's own patients; nothing leaves."""
+"""`fedhcc-site predict`, `explain` and `export`: use a finished study's bundle on the hospital's own patients; nothing leaves."""
 
 from __future__ import annotations
 
@@ -113,7 +113,22 @@ def explain(
     note(f"The page is {out.name}; it holds patients' images and stays in the hospital.")
 
 
+def export(
+    bundle: Folder,
+    out: Annotated[Path, typer.Argument(help="Folder for the exported networks.", file_okay=False)],
+    sha256: Hash = None,
+    json: Json = False,
+) -> None:
+    """Write a bundle's networks as `torch.export` programs and as a MONAI bundle, and check that they give the same scores."""
+    from shared_model.bundle import load_bundle
+    from shared_model.bundle_export import export_bundle
+
+    found = export_bundle(load_bundle(bundle, sha256=sha256), out)
+    rows = [(one.file, f"{one.difference:.1e}", one.sha256[:12]) for one in found]
+    show({"files": found}, table("Exported", ("file", "largest difference", "sha256"), rows))
+
+
 def register(app: typer.Typer) -> None:
-    """Add `predict` and `explain` to the hospital's command."""
-    app.command()(predict)
-    app.command()(explain)
+    """Add `predict`, `explain` and `export` to the hospital's command."""
+    for command in (predict, explain, export):
+        app.command()(command)

@@ -43,13 +43,6 @@ NO_GPU = Kind(
     fix="Run nvidia-smi as the same user in the same container; set compute.device to auto or cpu to do without.",
     exit=Exit.ACCESS,
 )
-NOTHING_TO_FREEZE = Kind(
-    606,
-    "nothing-to-freeze",
-    "Frozen normalisation needs pretrained weights",
-    why="Frozen normalisation keeps the statistics of the pretrained network; random weights have none.",
-    fix="Declare network.pretrained_sha256 in study.yaml, or set network.norm to group.",
-)
 PRETRAINED_MISSING = Kind(
     607,
     "pretrained-missing",

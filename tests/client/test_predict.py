@@ -138,6 +138,13 @@ def test_explain_shows_both_ends_of_the_scale(hospital: Path, tmp_path: Path) ->
     assert "FH-613" in too_many.err
 
 
+def test_export_writes_programs_that_agree(hospital: Path, tmp_path: Path) -> None:
+    ran = run_cli(APP, "export", hospital / "bundle", tmp_path / "out", "--json")
+    assert ran.status == 0, ran.err
+    assert max(one["difference"] for one in ran.data["files"]) <= 1e-4
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["monai", "network_Rad-D.pt2", "network_Rad-S.pt2"]
+
+
 def test_the_overlay_is_brightest_where_the_map_is() -> None:
     heat = np.zeros((8, 8), dtype=np.float32)
     heat[2, 5] = 2.0

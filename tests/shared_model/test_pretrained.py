@@ -6,14 +6,13 @@ import hashlib
 import io
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from shared_model.networks import RadNetwork, build
-from shared_model.pretrained import initial, load_extractors, load_imagenet, published_name
-from shared_model.weights import floating, to_vector
+from shared_model.networks import build
+from shared_model.pretrained import load_imagenet, published_name, read_verified
+from shared_model.weights import floating
 from site_config.problems import Problem
 from site_config.study import Study, StudySite
 
@@ -69,20 +68,14 @@ def test_group_norm_takes_the_kernels_and_tells_what_it_leaves(published: dict[s
     assert any("_bn" in name for name in report.kept)
 
 
-def test_a_declared_file_must_be_there_and_be_that_file(tmp_path: Path, published: dict[str, Tensor]) -> None:
-    data = as_file(published)
-    sha256 = hashlib.sha256(data).hexdigest()
-    path = tmp_path / "efficientnet-b0-355c32eb.pth"
-    with pytest.raises(Problem, match="FH-607"):
-        initial(study_of(sha256=sha256), "Rad-S")
-    path.write_bytes(data + b"x")
+def test_a_file_is_read_only_when_it_is_the_declared_one(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    path.write_bytes(b"declared")
+    sha256 = hashlib.sha256(b"declared").hexdigest()
+    assert read_verified(path, sha256.upper()) == b"declared"
+    path.write_bytes(b"declarec")
     with pytest.raises(Problem, match="FH-608"):
-        initial(study_of(sha256=sha256), "Rad-S", pretrained=path)
-    path.write_bytes(data)
-    network, told = initial(study_of(sha256=sha256), "Rad-S", pretrained=path)
-    assert isinstance(network, RadNetwork)
-    assert "ImageNet" in told[0]
-    assert "_fc.weight" in told[0]
+        read_verified(path, sha256)
 
 
 def test_a_file_that_would_run_code_is_refused() -> None:
@@ -101,26 +94,3 @@ def test_what_is_no_such_file_is_refused(published: dict[str, Tensor]) -> None:
         load_imagenet(build(study_of(), "Rad-S"), as_file({"weights": torch.zeros(1)}))
     with pytest.raises(Problem, match="FH-603"):
         load_imagenet(build(study_of(), "Rad-S"), b"no torch file")
-
-
-def test_frozen_normalisation_of_random_weights_is_refused_and_random_weights_are_said_to_be_random() -> None:
-    with pytest.raises(Problem, match="FH-606"):
-        initial(study_of(backbone="small"), "Rad-S")
-    network, told = initial(study_of("group", backbone="small"), "Rad-S")
-    assert "random" in told[0]
-    np.testing.assert_array_equal(to_vector(network), to_vector(initial(study_of("group", backbone="small"), "Rad-S")[0]))
-
-
-def test_a_warm_start_fills_every_organ_and_must_be_complete() -> None:
-    study = study_of("group", backbone="small")
-    source = build(study, "Rad-S", seed=1).get_submodule("extractor_liver")
-    tensors = {name: tensor.clone() for name, tensor in floating(source) if not name.startswith("_fc")}
-    network = build(study, "Rad-D", seed=2)
-    report = load_extractors(network, tensors)
-    assert set(report.kept) == {"_fc.weight", "_fc.bias"}
-    for organ in network.organs:
-        found = dict(floating(network.get_submodule(f"extractor_{organ}")))
-        assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
-    missing = {name: tensor for name, tensor in tensors.items() if name != "stages.0.0.weight"}
-    with pytest.raises(Problem, match=r"stages\.0\.0\.weight"):
-        load_extractors(network, missing)
