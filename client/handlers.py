@@ -82,6 +82,7 @@ class Agent:
         self.door = Door(site.site, self.identity.signing_key, site.policy, self.journal, clock=now, entropy=entropy)
         self._locks: dict[str, StudyLock] = {}
         self._benches: dict[str, Any] = {}
+        self._withdrawn: frozenset[str] = frozenset()
         self._states: OrderedDict[str, dict[str, NDArray[Any]]] = OrderedDict()
         self.phase = ""
 
@@ -188,6 +189,12 @@ class Agent:
         return arrays
 
     def _bench(self, lock: StudyLock) -> Any:
+        from client.prepared_withdraw import withdrawn_keys
+
+        gone = withdrawn_keys(self.site.state)
+        if gone != self._withdrawn:  # from this request on, no study holds the patient
+            self._benches.clear()
+            self._withdrawn = gone
         if lock.study_id not in self._benches:
             from client.compute import Bench
             from client.prepared import load_patients
