@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from shared_model.survival import cox
 from shared_model.survival.concordance import concordance
-from shared_model.survival.cox_exact import cell_sums
 from shared_model.survival.cox_fit import Finding
 from shared_model.survival.cox_moments import standardise
+from shared_model.survival.cox_sums import cell_sums
 from shared_model.survival.hazard import Ties
 from shared_model.survival.table import patient_cells
 from simulations.tabular_read import Covariates, Table, covariates, events, in_order, labels, merge_near_times, numbers, read_table

@@ -7,21 +7,12 @@ a loop in simulations, under masks in a study), and `fit_totals` or `fit_exact` 
 
 from __future__ import annotations
 
-from shared_model.survival.cox_exact import ExactOpener, ExactSums, Grid, exact_sums, fit_exact
+from shared_model.survival.cox_exact import ExactOpener, fit_exact
 from shared_model.survival.cox_fit import Baseline, ChiTest, CoxFit, Finding, ProportionalHazards
 from shared_model.survival.cox_moments import Moments, Scale, open_scale, site_moments
-from shared_model.survival.cox_totals import (
-    CLINICAL_CUTS,
-    TotalsEnd,
-    TotalsOpener,
-    TotalsRound,
-    TotalsStart,
-    fit_totals,
-    quarter_grid,
-    totals_end,
-    totals_round,
-    totals_start,
-)
+from shared_model.survival.cox_sums import ExactSums, Grid, exact_sums
+from shared_model.survival.cox_totals import CLINICAL_CUTS, TotalsOpener, fit_totals, quarter_grid
+from shared_model.survival.cox_totals_site import TotalsEnd, TotalsRound, TotalsStart, totals_end, totals_round, totals_start
 
 __all__ = [
     "CLINICAL_CUTS",

@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from shared_model.survival.cox_fit import Baseline, ChiTest, CoxFit, Finding, independent, invert_kept, solve_kept
-from shared_model.survival.cox_moments import MomentOpener, Scale, open_scale, standardise
-from shared_model.survival.hazard import LARGEST_EXPONENT, exposures, interval_of
+from shared_model.survival.cox_moments import MomentOpener, Scale, open_scale
+from shared_model.survival.cox_totals_site import TotalsEnd, TotalsRound, TotalsStart
 from site_config.catalogue import survival as problems
 
 Floats = NDArray[np.float64]
@@ -47,40 +47,6 @@ def quarter_grid(intervals: int = 10, last_day: float | None = None) -> tuple[fl
     return tuple(float(QUARTER_DAYS * apart * k) for k in range(1, intervals))
 
 
-@dataclass(frozen=True)
-class TotalsStart:
-    """`deaths` (M,), `exposure` (M,) in days, and Σ δ_i x_i (p,) on standardised covariates."""
-
-    deaths: Floats
-    exposure: Floats
-    event_covariates: Floats
-
-    def __add__(self, other: TotalsStart) -> TotalsStart:
-        return TotalsStart(self.deaths + other.deaths, self.exposure + other.exposure, self.event_covariates + other.event_covariates)
-
-
-@dataclass(frozen=True)
-class TotalsRound:
-    """S0 (M,) `mass` and G (p,) `weighted`."""
-
-    mass: Floats
-    weighted: Floats
-
-    def __add__(self, other: TotalsRound) -> TotalsRound:
-        return TotalsRound(self.mass + other.mass, self.weighted + other.weighted)
-
-
-@dataclass(frozen=True)
-class TotalsEnd:
-    """Q (p, p) `second` and S1 (M, p) `mass_x`."""
-
-    second: Floats
-    mass_x: Floats
-
-    def __add__(self, other: TotalsEnd) -> TotalsEnd:
-        return TotalsEnd(self.second + other.second, self.mass_x + other.mass_x)
-
-
 class TotalsOpener(MomentOpener, Protocol):
     """Opens sums over sites; simulations add in a loop, the coordinator asks under masks on a coarse grid."""
 
@@ -92,83 +58,6 @@ class TotalsOpener(MomentOpener, Protocol):
 
     def totals_end(self, beta: Floats, rates: Floats, mean: Floats, sd: Floats) -> TotalsEnd:
         """Sum over sites of `totals_end`."""
-
-
-def stratified_exposures(event_day: ArrayLike, cut_days: Sequence[float], stratum: ArrayLike | None, n_strata: int) -> Floats:
-    """Days (n, S·M) in every interval, intervals of another stratum 0."""
-    plain = exposures(event_day, cut_days)
-    if stratum is None:
-        return plain
-    mine = np.asarray(stratum)[:, None] == np.arange(n_strata)[None, :]
-    return np.asarray((mine[:, :, None] * plain[:, None, :]).reshape(len(plain), n_strata * plain.shape[1]), dtype=np.float64)
-
-
-def totals_start(
-    x: ArrayLike,
-    event_day: ArrayLike,
-    event: ArrayLike,
-    cut_days: Sequence[float],
-    mean: ArrayLike,
-    sd: ArrayLike,
-    stratum: ArrayLike | None = None,
-    n_strata: int = 1,
-) -> TotalsStart:
-    """One site's `TotalsStart` of covariates x (n, p) as they are, event_day (n,) in days, event (n,)."""
-    dead = np.asarray(event, dtype=bool)
-    codes = np.zeros(len(dead), dtype=np.int64) if stratum is None else np.asarray(stratum, dtype=np.int64)
-    width = len(cut_days) + 1
-    cell = codes * width + interval_of(event_day, cut_days)
-    deaths = np.bincount(cell[dead], minlength=width * n_strata).astype(np.float64)
-    exposure = stratified_exposures(event_day, cut_days, stratum, n_strata).sum(axis=0)
-    return TotalsStart(deaths, exposure, standardise(x, mean, sd)[dead].sum(axis=0))
-
-
-def totals_round(
-    x: ArrayLike,
-    event_day: ArrayLike,
-    cut_days: Sequence[float],
-    beta: ArrayLike,
-    rates: ArrayLike,
-    mean: ArrayLike,
-    sd: ArrayLike,
-    stratum: ArrayLike | None = None,
-    n_strata: int = 1,
-) -> TotalsRound:
-    """One site's `TotalsRound`."""
-    values, days, weight = _weights(x, event_day, cut_days, beta, mean, sd, stratum, n_strata)
-    return TotalsRound(weight @ days, (weight * (days @ np.asarray(rates, dtype=np.float64))) @ values)
-
-
-def totals_end(
-    x: ArrayLike,
-    event_day: ArrayLike,
-    cut_days: Sequence[float],
-    beta: ArrayLike,
-    rates: ArrayLike,
-    mean: ArrayLike,
-    sd: ArrayLike,
-    stratum: ArrayLike | None = None,
-    n_strata: int = 1,
-) -> TotalsEnd:
-    """One site's `TotalsEnd`."""
-    values, days, weight = _weights(x, event_day, cut_days, beta, mean, sd, stratum, n_strata)
-    expected = weight * (days @ np.asarray(rates, dtype=np.float64))
-    return TotalsEnd((expected[:, None] * values).T @ values, (weight[:, None] * days).T @ values)
-
-
-def _weights(
-    x: ArrayLike,
-    event_day: ArrayLike,
-    cut_days: Sequence[float],
-    beta: ArrayLike,
-    mean: ArrayLike,
-    sd: ArrayLike,
-    stratum: ArrayLike | None,
-    n_strata: int,
-) -> tuple[Floats, Floats, Floats]:
-    values = standardise(x, mean, sd)
-    days = stratified_exposures(event_day, cut_days, stratum, n_strata)
-    return values, days, np.exp(np.minimum(values @ np.asarray(beta, dtype=np.float64), LARGEST_EXPONENT))
 
 
 @dataclass
@@ -217,7 +106,6 @@ def fit_totals(
     beta = state.beta + step
     coef = np.where(keep, beta / scale.sd, 0.0)
     infinite = keep & ((np.abs(step) > 0.02 * (1 + np.abs(beta))) | (np.abs(beta) > LARGEST_BETA - LONGEST_STEP))
-    null = climb.loglik(start.exposure, np.zeros(len(names)))
     return CoxFit(
         n=scale.n,
         events=scale.events,
@@ -227,8 +115,8 @@ def fit_totals(
         covariance=invert_kept(information, keep) / np.outer(scale.sd, scale.sd),
         kept=keep,
         loglik=state.loglik + float(score @ step) / 2,
-        loglik_null=null,
-        score_test=ChiTest(max(0.0, float(climb.null_score @ solve_kept(climb.null_information, climb.null_score, keep))), int(keep.sum())),
+        loglik_null=climb.loglik(start.exposure, np.zeros(len(names))),
+        score_test=climb.score_test(keep),
         baseline=_baseline(climb, end, step, coef, cut_days, strata),
         iterations=rounds,
         resolution="totals",
@@ -355,6 +243,10 @@ class _Climb:
             sy = float(s @ y)
         y = np.where(self.keep, y, 0.0)
         self.curvature = self.curvature + np.outer(y, y) / sy - np.outer(bs, bs) / sbs
+
+    def score_test(self, keep: NDArray[np.bool_]) -> ChiTest:
+        """U'(D·Cov x)⁻¹U at β = 0."""
+        return ChiTest(max(0.0, float(self.null_score @ solve_kept(self.null_information, self.null_score, keep))), int(keep.sum()))
 
     def exact(self, end: TotalsEnd) -> tuple[Floats, Floats]:
         """Information (p, p) and gradient (p,) of the profile likelihood at the accepted point."""

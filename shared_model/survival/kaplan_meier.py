@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.survival.cox_exact import ExactSums, Grid, cell_sums, fit_exact
+from shared_model.survival.cox_exact import fit_exact
 from shared_model.survival.cox_fit import ChiTest, CoxFit, independent, solve_kept
 from shared_model.survival.cox_moments import Moments, site_moments, standardise
+from shared_model.survival.cox_sums import ExactSums, Grid, cell_sums
 from shared_model.survival.hazard import Ties
 from shared_model.survival.normal import Z95
 from shared_model.survival.table import Cells, EvaluationTable, as_cells

@@ -6,16 +6,12 @@ The test of R's `cox.zph` (Grambsch and Therneau 1994, in the exact form of surv
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.survival.cox_fit import ChiTest, ProportionalHazards, solve_kept
+from shared_model.survival.cox_sums import ExactSums, at_risk
 from shared_model.survival.hazard import Ties, tie_shares, tied_increments
-
-if TYPE_CHECKING:
-    from shared_model.survival.cox_exact import ExactSums
 
 Floats = NDArray[np.float64]
 
@@ -24,8 +20,6 @@ def proportional_hazards(sums: ExactSums, patients: Floats, keep: NDArray[np.boo
     """Tests from pooled sums at the fitted β; `patients` (K,) counts patients by cell. None without kept covariates."""
     if not keep.any():
         return None
-    from shared_model.survival.cox_exact import at_risk
-
     p = len(keep)
     time = _km_time(patients, sums.deaths, strata)
     risk, risk_x = at_risk(sums.mass, strata), at_risk(sums.mass_x, strata)

@@ -1,0 +1,125 @@
+"""What a site computes for the Cox model at resolution `totals`; `cox_totals` says how it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from shared_model.survival.cox_moments import standardise
+from shared_model.survival.hazard import LARGEST_EXPONENT, exposures, interval_of
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TotalsStart:
+    """`deaths` (M,), `exposure` (M,) in days, and Σ δ_i x_i (p,) on standardised covariates."""
+
+    deaths: Floats
+    exposure: Floats
+    event_covariates: Floats
+
+    def __add__(self, other: TotalsStart) -> TotalsStart:
+        return TotalsStart(self.deaths + other.deaths, self.exposure + other.exposure, self.event_covariates + other.event_covariates)
+
+
+@dataclass(frozen=True)
+class TotalsRound:
+    """S0 (M,) `mass` and G (p,) `weighted`."""
+
+    mass: Floats
+    weighted: Floats
+
+    def __add__(self, other: TotalsRound) -> TotalsRound:
+        return TotalsRound(self.mass + other.mass, self.weighted + other.weighted)
+
+
+@dataclass(frozen=True)
+class TotalsEnd:
+    """Q (p, p) `second` and S1 (M, p) `mass_x`."""
+
+    second: Floats
+    mass_x: Floats
+
+    def __add__(self, other: TotalsEnd) -> TotalsEnd:
+        return TotalsEnd(self.second + other.second, self.mass_x + other.mass_x)
+
+
+def stratified_exposures(event_day: ArrayLike, cut_days: Sequence[float], stratum: ArrayLike | None, n_strata: int) -> Floats:
+    """Days (n, S·M) in every interval, intervals of another stratum 0."""
+    plain = exposures(event_day, cut_days)
+    if stratum is None:
+        return plain
+    mine = np.asarray(stratum)[:, None] == np.arange(n_strata)[None, :]
+    return np.asarray((mine[:, :, None] * plain[:, None, :]).reshape(len(plain), n_strata * plain.shape[1]), dtype=np.float64)
+
+
+def totals_start(
+    x: ArrayLike,
+    event_day: ArrayLike,
+    event: ArrayLike,
+    cut_days: Sequence[float],
+    mean: ArrayLike,
+    sd: ArrayLike,
+    stratum: ArrayLike | None = None,
+    n_strata: int = 1,
+) -> TotalsStart:
+    """One site's `TotalsStart` of covariates x (n, p) as they are, event_day (n,) in days, event (n,)."""
+    dead = np.asarray(event, dtype=bool)
+    codes = np.zeros(len(dead), dtype=np.int64) if stratum is None else np.asarray(stratum, dtype=np.int64)
+    width = len(cut_days) + 1
+    cell = codes * width + interval_of(event_day, cut_days)
+    deaths = np.bincount(cell[dead], minlength=width * n_strata).astype(np.float64)
+    exposure = stratified_exposures(event_day, cut_days, stratum, n_strata).sum(axis=0)
+    return TotalsStart(deaths, exposure, standardise(x, mean, sd)[dead].sum(axis=0))
+
+
+def totals_round(
+    x: ArrayLike,
+    event_day: ArrayLike,
+    cut_days: Sequence[float],
+    beta: ArrayLike,
+    rates: ArrayLike,
+    mean: ArrayLike,
+    sd: ArrayLike,
+    stratum: ArrayLike | None = None,
+    n_strata: int = 1,
+) -> TotalsRound:
+    """One site's `TotalsRound`."""
+    values, days, weight = _weights(x, event_day, cut_days, beta, mean, sd, stratum, n_strata)
+    return TotalsRound(weight @ days, (weight * (days @ np.asarray(rates, dtype=np.float64))) @ values)
+
+
+def totals_end(
+    x: ArrayLike,
+    event_day: ArrayLike,
+    cut_days: Sequence[float],
+    beta: ArrayLike,
+    rates: ArrayLike,
+    mean: ArrayLike,
+    sd: ArrayLike,
+    stratum: ArrayLike | None = None,
+    n_strata: int = 1,
+) -> TotalsEnd:
+    """One site's `TotalsEnd`."""
+    values, days, weight = _weights(x, event_day, cut_days, beta, mean, sd, stratum, n_strata)
+    expected = weight * (days @ np.asarray(rates, dtype=np.float64))
+    return TotalsEnd((expected[:, None] * values).T @ values, (weight[:, None] * days).T @ values)
+
+
+def _weights(
+    x: ArrayLike,
+    event_day: ArrayLike,
+    cut_days: Sequence[float],
+    beta: ArrayLike,
+    mean: ArrayLike,
+    sd: ArrayLike,
+    stratum: ArrayLike | None,
+    n_strata: int,
+) -> tuple[Floats, Floats, Floats]:
+    values = standardise(x, mean, sd)
+    days = stratified_exposures(event_day, cut_days, stratum, n_strata)
+    return values, days, np.exp(np.minimum(values @ np.asarray(beta, dtype=np.float64), LARGEST_EXPONENT))
