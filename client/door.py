@@ -67,7 +67,6 @@ _SPOKEN = frozenset(
         privacy.ATTEMPT_SPENT,
         privacy.LIST_INCOMPLETE,
         privacy.PATIENTS_NOT_SIMULATED,
-        privacy.STUDY_UNKNOWN,
     }
 )
 

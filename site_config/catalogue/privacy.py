@@ -212,11 +212,3 @@ PATIENTS_NOT_SIMULATED = Kind(
     fix="Leave `privacy.demonstration` out of study.yaml, or set `policy.simulated_patients` where every patient is made up.",
     exit=Exit.REFUSED,
 )
-STUDY_UNKNOWN = Kind(
-    527,
-    "message-for-unapproved-study",
-    "A message for a study this site has not approved",
-    why="Only studies whose signed lock the hospital approved are answered.",
-    fix="`fedhcc-site studies` lists them; approve with `fedhcc-site studies approve STUDY`.",
-    exit=Exit.REFUSED,
-)
