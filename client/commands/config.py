@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from site_config.site import SiteConfig
     from site_config.study import Study
 
-Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The folder that holds site.yaml.", file_okay=False)]
+Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder that holds site.yaml.", file_okay=False)]
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the study's defaults are assumed.")]
 
 

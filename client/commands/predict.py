@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shared_model.bundle import Bundle
     from site_config.site import SiteConfig
 
-Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The folder that holds site.yaml.", file_okay=False)]
+Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder that holds site.yaml.", file_okay=False)]
 Folder = Annotated[Path, typer.Argument(help="The bundle's folder.", file_okay=False)]
 Hash = Annotated[str | None, typer.Option("--sha256", help="The bundle's hash as its makers published it; another bundle is refused.")]
 
