@@ -10,6 +10,9 @@ from site_config.study import ModelName, Study
 
 PART_LABEL = {"Rad-S": "Radiological score (Rad-S)", "Rad-D": "Radiological score (Rad-D)", "CLN": "Clinical score (CLN)"}
 
+LARGEST_COEFFICIENT = 9.0
+"""Beyond a hazard ratio of e^9 the likelihood has no maximum worth printing (monotone likelihood)."""
+
 
 def cox_model(model: ModelName, fit: dict[str, Any], study: Study) -> CoxModel:
     """One `CoxFit.as_dict()` with labels; a dropped covariate carries the model's finding about it as its reason."""
@@ -32,10 +35,10 @@ def _coefficient(fit: dict[str, Any], index: int, labels: dict[str, str], warnin
     name = fit["covariates"][index]
     label = labels.get(name) or PART_LABEL.get(name, name)
     coef, se, interval = fit["coef"][index], fit["se"][index], fit["hr_ci"][index]
-    estimable = coef is not None and se is not None and se > 0
+    estimable = coef is not None and se is not None and se > 0 and abs(coef) < LARGEST_COEFFICIENT and se < LARGEST_COEFFICIENT
     low, high = interval if interval is not None else (None, None)
     wald = (coef / se) ** 2 if estimable else None
-    reason = None if estimable else next((w for w in warnings if name in w or label in w), "not estimable")
+    reason = None if estimable else next((w for w in warnings if name in w or label in w), "no finite estimate")
     return Coefficient(
         covariate=name,
         label=label,

@@ -18,6 +18,7 @@ from site_config.study import ModelName, Study
 SETS: tuple[SetName, ...] = ("train", "validation", "test")
 HELD: tuple[SetName, ...] = ("validation", "test")
 HALF_YEAR = 365.25 / 2
+RISK_MODELS: tuple[ModelName, ...] = ("RadCLN-D", "RadCLN-S", "Rad-D")
 SUBGROUP_PATIENTS = 10
 AFTER = 1e-6
 
@@ -78,13 +79,14 @@ def set_survival(result: StudyResult, study: Study, minimum: int) -> SetSurvival
 
 
 def risk_groups(result: StudyResult, minimum: int) -> list[RiskGroups]:
-    """Low and high risk of every model with a cut-off, on every set."""
+    """Low and high risk of RadCLN-D, RadCLN-S and Rad-D on every set; of whichever model has a cut-off where none of them has."""
     found = []
     cutoffs = {cutoff.model: cutoff.value for cutoff in result.cutoffs}
-    for model in ("RadCLN-D", "RadCLN-S", "Rad-D"):
+    drawn: list[ModelName] = [model for model in RISK_MODELS if model in cutoffs] or list(cutoffs)
+    for model in drawn:
         for set_ in SETS:
             table = opened.find(result, model, set_)
-            if model in cutoffs and table is not None:
+            if table is not None:
                 found.append(_risk_groups(table, cutoffs[model], minimum))
     return found
 

@@ -22,7 +22,7 @@ def limitations(
     found += _kind(result, study)
     found += _participation(result)
     found += _size(sizes, concordance)
-    found += _models(study, sizes, clinical)
+    found += _models(result, study, sizes, clinical)
     found += _data(result, sizes)
     found += _findings(result)
     return found
@@ -75,7 +75,7 @@ def _size(sizes: list[SetSize], concordance: list[Concordance]) -> Iterator[str]
         yield f"The validation patients ({validation.n}, {validation.events} events) come from the hospitals that trained the models."
 
 
-def _models(study: Study, sizes: list[SetSize], clinical: CoxModel | None) -> Iterator[str]:
+def _models(result: StudyResult, study: Study, sizes: list[SetSize], clinical: CoxModel | None) -> Iterator[str]:
     train = next((size for size in sizes if size.set == "train"), None)
     variables = len(study.clinical)
     if train is not None and train.events < EVENTS_PER_VARIABLE * variables:
@@ -85,7 +85,7 @@ def _models(study: Study, sizes: list[SetSize], clinical: CoxModel | None) -> It
         if lost:
             yield f"The clinical model could not estimate {text.listed(lost)}."
         yield from (f"Clinical model: {warning}" for warning in clinical.warnings)
-    if train is not None and train.n and study.kind == "develop":
+    if any(model.startswith("RadCLN") for model in result.fusion):
         yield "The fused models weigh their two scores on the same patients the scores were trained on, which favours the radiological one."
     if study.training.local_steps > 1:
         yield (
@@ -109,10 +109,11 @@ def _data(result: StudyResult, sizes: list[SetSize]) -> Iterator[str]:
             f"{text.plural(lost, 'enrolled patient')} could not be analysed; their reasons are in Figure 1, and whether they differ "
             "is not known."
         )
-    yield (
-        "Masks of organs and tumours decide which slices the networks see; their quality inside the hospitals was not measured by "
-        "this study."
-    )
+    if result.weights:
+        yield (
+            "Masks of organs and tumours decide which slices the networks see; their quality inside the hospitals was not measured by "
+            "this study."
+        )
 
 
 def _findings(result: StudyResult) -> Iterator[str]:

@@ -14,6 +14,7 @@ from server.results import SetName
 SETS: tuple[SetName, ...] = ("train", "validation", "test")
 FLOW_LABEL = {"no_images": "scans missing or unusable", "clinical_missing": "clinical variables missing"}
 MOST_WANTED = ("RadCLN-D", "Rad-D", "RadCLN-S", "Rad-S", "CLN")
+RISK_LABEL = {"RadCLN-D": "Figure 3, right", "RadCLN-S": "Figure S5", "Rad-D": "Figure S6"}
 SUBGROUP_LABEL = {"response": "RECIST", "manufacturer": "Scanner"}
 
 
@@ -189,7 +190,8 @@ def risk(metrics: Metrics) -> Section:
                 ),
             )
         )
-    for model, label in (("RadCLN-D", "Figure 3, right"), ("RadCLN-S", "Figure S5"), ("Rad-D", "Figure S6")):
+    for model in dict.fromkeys(group.model for group in metrics.risk_groups):
+        label = RISK_LABEL.get(model, "")
         groups = [g for g in metrics.risk_groups if g.model == model]
         blocks += _km(metrics, groups, model, label)
     return Section("risk", "Risk groups", [*blocks, *absent(metrics, "distribution", "risk_groups")])

@@ -39,10 +39,13 @@ def characteristics(metrics: Metrics) -> Table:
         values = list(dict.fromkeys(c.value for cell in cells if cell for c in cell.counts))
         if any(cell is not None and cell.mean is not None for cell in cells):
             rows.append([f"{label}, mean ± SD", *(_mean(cell) for cell in cells)])
-        elif set(values) <= {"no", "yes"}:
+        elif values and set(values) <= {"no", "yes"}:
             rows.append([label, *_counts(cells, "yes", metrics)])
         elif len(values) == 1:
-            rows.append([_capital(values[0]), *_counts(cells, values[0], metrics)])
+            name = _capital(values[0]) if variable == "flags" else f"{label}: {values[0]}"
+            rows.append([name, *_counts(cells, values[0], metrics)])
+        elif not values:
+            continue
         else:
             heads.add(len(rows))
             rows.append([label, *([""] * len(sets))])
