@@ -13,7 +13,7 @@ Home = Annotated[
     Path,
     typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder with site.yaml.", file_okay=False),
 ]
-TEMPLATE = """# The hospital's own configuration. `fedhcc-site config show` lists every field with its meaning.
+TEMPLATE = """# The hospital's own configuration. docs/reference/site.md lists every field; `fedhcc-site check` reads this file and the tables.
 site: {name}
 paths:
   cohort: cohort.csv
