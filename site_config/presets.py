@@ -43,7 +43,7 @@ DEMO: Final[Settings] = {
         "warm_start": "phantom",
         "pretrained_sha256": PHANTOM_START,
     },
-    "training": {"rounds": 30, "batch": 48, "server": {"name": "adam", "rate": 1e-4}, "clip": 256.0, "seed": 7},
+    "training": {"rounds": 20, "batch": 48, "server": {"name": "adam", "rate": 1e-4}, "clip": 256.0, "seed": 7},
     "evaluation": {"bin_patients": 2, "score_bins": 16},
     "blocks": {"minimum_sites": 3, "minimum_patients": 5},
     "validation_fraction": 0.15,
