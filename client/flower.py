@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -29,15 +30,15 @@ from flwr.common.constant import ErrorCode
 from flwr.common.serde import message_from_proto, message_to_proto
 from flwr.proto.fleet_pb2 import ActivateNodeRequest, DeactivateNodeRequest, PullMessagesRequest, PushMessagesRequest
 from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
+from flwr.proto.message_pb2 import PushObjectRequest
 from flwr.proto.node_pb2 import Node as NodeNumber
 from flwr.proto.run_pb2 import GetRunRequest
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree, no_object_id_recompute
 from flwr.supercore.inflatable.inflatable_protobuf_utils import (
     make_confirm_message_received_fn_protobuf,
     make_pull_object_fn_protobuf,
-    make_push_object_fn_protobuf,
 )
-from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectPushError, pull_and_inflate_object_from_tree, push_objects
+from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, pull_and_inflate_object_from_tree
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supernode.fleet_http_client import FleetHttpClient
@@ -63,6 +64,7 @@ MESSAGE_TYPE = "query.fedhcc"
 HEADER, LARGE = "fedhcc", "arrays"
 HEARTBEAT_S = 10.0
 TRANSIENT = frozenset({502, 503, 504})
+PIECE_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)
 Handle = Callable[[Message], Message]
 
 
@@ -217,8 +219,11 @@ class FleetNode:
         whole.metadata.__dict__["_message_id"] = tree.object_id
         return Delivery(whole, True)
 
-    def reply(self, message: FlowerMessage, seconds: float) -> None:
-        """Send a reply with everything it holds; `seconds` is how long the site worked on it."""
+    def reply(self, message: FlowerMessage, seconds: float, *, again: bool = False) -> None:
+        """Send a reply with everything it holds; `seconds` is how long the site worked on it.
+
+        `again` says that an earlier try was interrupted, so that the coordinator may hold some of it.
+        """
         message.metadata.__dict__["_message_id"] = message.object_id
         run = message.metadata.run_id
         with no_object_id_recompute():
@@ -228,13 +233,27 @@ class FleetNode:
                 node=self._node, messages_list=[head], message_object_trees=[tree], clientapp_runtime_list=[seconds]
             )
             response = self._call(self._client.PushMessages, request)
-            push = make_push_object_fn_protobuf(self._client.PushObject, self._node, run, response.session_id)
+            pieces = get_all_nested_objects(message)
+            wanted = set(pieces) if again else set(response.objects_to_push)
+            for identifier in wanted:
+                self._push_piece(run, "" if again else response.session_id, identifier, pieces[identifier].deflate(), again)
+
+    def _push_piece(self, run: int, session: str, identifier: str, content: bytes, again: bool) -> None:
+        """Push one object; a repeated one is found by its own id, and the coordinator says no to what it holds already."""
+        for pause in PIECE_PAUSES_S:
+            request = PushObjectRequest(node=self._node, run_id=run, session_id=session, object_id=identifier, object_content=content)
             try:
-                push_objects(get_all_nested_objects(message), push, object_ids_to_push=set(response.objects_to_push))
-            except ObjectPushError as error:
-                raise Interrupted(federation.LINK_LOST, type(error).__name__) from None
-            except (httpx.HTTPError, OSError) as error:
-                raise _interrupted(error) from None
+                stored = self._call(self._client.PushObject, request).stored
+            except Interrupted as error:
+                if error.kind == federation.LINK_LOST:
+                    raise
+                session, again = "", True
+                time.sleep(pause)
+                continue
+            if not (stored or again):
+                raise Interrupted(federation.LINK_LOST, "the coordinator does not want this reply")
+            return
+        raise Interrupted(federation.GATEWAY_UNREACHABLE, "a piece of the reply")
 
     def refuse_bundle(self, delivery: Delivery) -> FlowerMessage:
         """Flower's own reply for a bundle that is not on the allow-list."""

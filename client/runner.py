@@ -231,7 +231,7 @@ class SiteProgram:
         tries = 0
         while not self._over.is_set():
             try:
-                node.reply(reply, seconds)
+                node.reply(reply, seconds, again=tries > 0)
             except Interrupted as error:
                 log.warning("replying: %s %s", error.kind.label, error.detail)
                 if error.kind == federation.LINK_LOST or self._waiting.clock() > end:

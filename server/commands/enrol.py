@@ -71,7 +71,7 @@ def _register_running(home: Path) -> None:
 
     register = enrol.load(home)
     if listening(register.superlink_port):
-        from server.flower import link_of, register_nodes
+        from server.superlink import link_of, register_nodes
 
         enrol.set_node_ids(home, register_nodes(link_of(home), register.active().values()))
 
@@ -95,7 +95,7 @@ def revoke(site: Annotated[str, typer.Argument(help="The hospital's name.")], ho
     gone = enrol.revoke(home, site)
     unregistered = False
     if gone.node_id and listening(enrol.load(home).superlink_port):
-        from server.flower import link_of, unregister_node
+        from server.superlink import link_of, unregister_node
 
         unregister_node(link_of(home), gone.node_id)
         unregistered = True

@@ -43,7 +43,7 @@ def _link(home: Path) -> Iterator[None]:
 
 def _register(home: Path) -> dict[str, int]:
     from server import enrol
-    from server.flower import link_of, register_nodes, unregister_strangers
+    from server.superlink import link_of, register_nodes, unregister_strangers
 
     link, active = link_of(home), enrol.load(home).active()
     nodes = register_nodes(link, active.values())
@@ -91,8 +91,9 @@ def _run(home: Path, study: str, canary: bool, wait_s: float) -> None:
     _quiet()
     from server import enrol, watch
     from server.ask import Effects
-    from server.flower import FlowerTransport, attach, link_of
+    from server.flower import FlowerTransport
     from server.study_run import run_study
+    from server.superlink import attach, link_of
     from site_config.problems import Problem
 
     study_id = enrol.find_study(home, study)
@@ -183,7 +184,7 @@ def status(
         raise typer.Exit(0 if listening(register.superlink_port) and listening(int(register.listen.rpartition(":")[2])) else 1)
     online: set[int] | None = None
     if listening(register.superlink_port):
-        from server.flower import link_of, online_nodes
+        from server.superlink import link_of, online_nodes
 
         online = online_nodes(link_of(home))
     sites = [{"site": s.name, "connected": None if online is None else s.node_id in online} for s in register.active().values()]

@@ -16,8 +16,9 @@ from pathlib import Path
 from client.control import ControlClient
 from client.enrol import join
 from server import enrol
-from server.flower import FlowerTransport, attach, link_of, register_nodes
+from server.flower import FlowerTransport
 from server.gateway import Gateway, environment, listening
+from server.superlink import attach, link_of, register_nodes
 from site_config.catalogue import federation
 from site_config.documents import load_site
 from site_config.files import read_limited

@@ -20,9 +20,9 @@ from site_config.files import read_json, write_atomic
 
 COVERS = [
     "client/flower.py",
-    "client/runner.py",
     "client/worker.py",
     "server/flower.py",
+    "server/superlink.py",
     "server/gateway.py",
     "simulations/faults",
 ]

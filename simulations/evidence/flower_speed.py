@@ -21,8 +21,9 @@ import numpy as np
 
 from client import enrol as at_site
 from server import enrol as at_office
-from server.flower import FlowerTransport, attach, link_of, register_nodes
+from server.flower import FlowerTransport
 from server.gateway import Gateway, environment
+from server.superlink import attach, link_of, register_nodes
 from shared_model.protocol import Message
 from simulations.engines.loopback import ONE_THREAD, Loopback, SiteProcess, free_ports, loopback_address
 from simulations.evidence.record import record
@@ -34,7 +35,7 @@ EXCHANGES = 15
 STOCK_EXCHANGES = 3
 SECURE_SUMS = 5
 WEIGHTS = 8_100_000
-COVERS = ["client/flower.py", "client/worker.py", "client/runner.py", "server/flower.py", "server/gateway.py", "shared_model/wire.py"]
+COVERS = ["client/flower.py", "client/worker.py", "client/runner.py", "server/flower.py", "server/superlink.py", "server/gateway.py", "shared_model/wire.py"]
 ECHO_APP = """from flwr.app import RecordDict, Message
 from flwr.clientapp import ClientApp
 

@@ -104,10 +104,11 @@ NODE_REFUSED = Kind(
 NODE_ACTIVE = Kind(
     713,
     "node-active",
-    "Another program is connected with this site's key",
+    "The coordinator does not let this site's key in",
     why="A key connects once. Either a second program runs with a copy of the state folder, or the last one ended without saying so "
-    "and the coordinator has not noticed yet.",
-    fix="Make sure that only one program uses this state folder, wait a minute, and run `fedhcc-site run` again.",
+    "and the coordinator has not noticed yet, or the key is not registered there: not approved, revoked, or made anew.",
+    fix="Make sure that only one program uses this state folder, wait a minute, and run `fedhcc-site run` again; "
+    "otherwise ask the coordinator for `fedhcc-coordinator list` and compare the fingerprints.",
     exit=Exit.IDENTITY,
 )
 GATEWAY_UNTRUSTED = Kind(

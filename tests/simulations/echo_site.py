@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from client import runner
 from client.runner import SiteProgram, log_to_file
 from client.worker import Worker
 from shared_model.protocol import Message
@@ -28,6 +29,8 @@ def echo(home: Path) -> Callable[[Message], Message]:
 def main() -> None:
     site = load_site(Path(sys.argv[1]) / "site.yaml")
     log_to_file(site.state, "info", 2)
+    if "impatient" in sys.argv:
+        runner.PATIENCE_ACTIVE_S = 5.0
     program = SiteProgram(site, Worker(site.home, echo))
     signal.signal(signal.SIGTERM, lambda *_: program.stop())
     try:
