@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,12 +79,17 @@ def enrol(homes: Homes, seed: int) -> None:
 
 
 def publish(homes: Homes) -> StudyLock:
-    """Lock, sign and publish the study; an unchanged study keeps its id and its folder."""
+    """Lock, sign and publish the study; an unchanged study keeps its id and its folder.
+
+    A `validate` study's frozen bundle lies in `bundle/` beside `study.yaml` and is copied into the study's folder.
+    """
     study = homes.study()
     identity = CoordinatorIdentity.load(homes.coordinator)
     entries = at_office.roster(homes.coordinator, {site.name: site.role or "development" for site in study.sites})
     lock = lock_study(study, entries, code_digest=code_digest(), coordinator_key=identity.public_key)
     folder = StudyFolder(private_folder(private_folder(homes.coordinator / "studies") / lock.study_id))
+    if study.kind == "validate" and not (folder.root / "bundle").exists():
+        shutil.copytree(homes.cohort / "bundle", folder.root / "bundle")
     if not folder.lock_file.exists():
         write_atomic(folder.lock_file, sign_lock(lock, identity).model_dump_json().encode() + b"\n")
     return lock
