@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -207,7 +208,8 @@ def _images(
     if workers == 1:
         collect(map(write, patients))
     else:
-        with ProcessPoolExecutor(workers) as pool:
+        # Spawned, not forked: the caller may hold threads, and a lock taken in one of them would never be released.
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             collect(pool.map(write, patients, chunksize=4))
     organs = study_for(population, options).organs
     names = [column.name for column in scans_columns(organs)]
