@@ -15,7 +15,7 @@ from simulations.attacks.result import Result, control, statistical
 
 HIDDEN = 8
 SITES, DIMENSION, ROUNDS, BLOCK = 52, 64, 200, 13
-UPDATE = Segment("update", (HIDDEN * 8,), bound=16.0, ring=32, resolution=0.0)
+UPDATE = Segment("update", (HIDDEN * 8,), bound=1024.0, ring=32, resolution=0.0)
 
 
 def _network(seed: int) -> tuple[Floats, Floats, Floats]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from client.door import outward_code
+from client.door import Door, outward_code
 from client.ledger import CONSENT, REFUSAL, RELEASE
 from shared_model import secure_sum
 from shared_model.protocol import KeysReply, KeysRequest, OpenedCounts
 from shared_model.statistics import Parameters, Registry, Segment, Statistic
-from simulations.attacks.federation import Federation
+from simulations.attacks.federation import NOON, Federation
 from site_config.catalogue import privacy
+from site_config.journal import Journal
 from site_config.problems import Problem
 from site_config.site import KnownPeers, Policy, Schedule
 from site_config.study import Privacy, Study, StudySite
@@ -305,3 +306,49 @@ def test_forget_drops_secrets(federation):
     door = federation.hospitals[SITES[0]].door
     door.forget(federation.lock.study_id)
     refused(privacy.ATTEMPT_SPENT, federation.release, SITES[0], context, Weights(), keys, computing()[SITES[0]])
+
+
+def test_ledger_outlives_the_process(tmp_path):
+    """A restarted client knows what was opened, but nothing of the keys it gave."""
+    federation = Federation.make(patients(), registry=toy_registry())
+    site = federation.hospitals[SITES[0]]
+
+    def restart():
+        site.journal.close()
+        site.journal = Journal(tmp_path / "journal.jsonl", clock=lambda: NOON)
+        site.door = Door(SITES[0], site.key, site.door._policy, site.journal, clock=lambda: NOON, registry=toy_registry())
+
+    restart()
+    first = federation.ask("toy.sum", Weights(), computing(), round=1)
+    context = federation.context("toy.sum", Weights(), round=2)
+    keys = federation.keys(context, SITES)
+    restart()
+    refused(privacy.ATTEMPT_SPENT, federation.release, SITES[0], context, Weights(), keys, computing()[SITES[0]])
+    again = federation.ask("toy.sum", Weights(), computing(), round=1, attempt=2)
+    np.testing.assert_array_equal(first["mass"], again["mass"])
+    federation.new_study(None, SITES[:4])
+    refused(privacy.VALUE_DIFFERS_BY_FEW, federation.ask, "toy.sum", Weights(), computing())
+
+
+def test_whole_blocks_may_be_asked_together_or_apart():
+    blocks = (SITES[:3], SITES[3:])
+    many = {name: tuple(f"{name}/{i}" for i in range(3)) for name in (*SITES, "site-f")}
+    federation = Federation.make(many, registry=toy_registry(), blocks=(blocks[0], (*blocks[1], "site-f")))
+    compute = computing() | {"site-f": computing()[SITES[0]]}
+    few = OpenedCounts(sites=3, patients=9, events=9)
+    both = OpenedCounts(sites=6, patients=18, events=18)
+    whole = federation.ask("toy.sum", Weights(), compute, counts=both)
+    parts = [
+        federation.ask("toy.sum", Weights(), compute, sites=block, round=1, counts=few) for block in federation.lock.blocks["development"]
+    ]
+    np.testing.assert_allclose(whole["mass"], parts[0]["mass"] + parts[1]["mass"])
+
+
+def test_rosters_that_differ_by_few_patients_are_refused():
+    """A block whose opened counts say that it adds three patients only is not subtracted from the whole."""
+    many = {name: tuple(f"{name}/{i}" for i in range(3)) for name in (*SITES, "site-f")}
+    federation = Federation.make(many, registry=toy_registry(), blocks=(SITES[:3], (*SITES[3:], "site-f")))
+    compute = computing() | {"site-f": computing()[SITES[0]]}
+    federation.ask("toy.sum", Weights(), compute, counts=OpenedCounts(sites=6, patients=12, events=9))
+    nearly = OpenedCounts(sites=3, patients=9, events=9)
+    refused(privacy.VALUE_DIFFERS_BY_FEW, federation.ask, "toy.sum", Weights(), compute, sites=SITES[:3], round=1, counts=nearly)
