@@ -141,7 +141,7 @@ def load_patients(site: SiteConfig, study: Study, study_id: str, role: Role) -> 
     validation = [role == "development" and is_validation(secret, study_id, patient.key, study.validation_fraction) for _, patient in kept]
     usable = np.array([record is not None and record.usable for record in records], dtype=bool)
     digests = tuple(record.tensor_sha256 if record is not None and record.usable else None for record in records)
-    images = None if site.paths.scans is None else ImageStore(folder, keys, tensor_shape(study), digests)
+    images = None if not needs_images(site, study) else ImageStore(folder, keys, tensor_shape(study), digests)
     names = tuple(variable.name for variable in study.clinical)
     return Patients(
         keys=keys,
@@ -161,9 +161,14 @@ def load_patients(site: SiteConfig, study: Study, study_id: str, role: Role) -> 
     )
 
 
+def needs_images(site: SiteConfig, study: Study) -> bool:
+    """Whether this site has scans and the study a model that reads images."""
+    return site.paths.scans is not None and any(model.startswith("Rad") for model in study.models)
+
+
 def _records(site: SiteConfig, study: Study, folder: Path, keys: tuple[str, ...]) -> list[Record | None]:
-    """Each patient's record, None throughout at a site without scans; what is missing or stale is a problem, not a gap."""
-    if site.paths.scans is None:
+    """Each patient's record, None throughout where no images are needed; what is missing or stale is a problem, not a gap."""
+    if not needs_images(site, study):
         return [None] * len(keys)
     index: Index | None = read_index(folder)
     if index is None:

@@ -100,7 +100,7 @@ def prepare(site: SiteConfig, study: Study, *, progress: Progress | None = None)
                 jobs.append(Job(key, scans, fingerprint))
         todo = [job for job in jobs if not is_current(folder, job)]
         done = len(jobs) - len(todo)
-        for _ in work(site, study, todo):
+        for _ in work(site, study, todo, rows):
             done += 1
             if progress is not None:
                 progress(done, len(jobs))

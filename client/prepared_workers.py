@@ -41,8 +41,8 @@ def sources_digest(site: SiteConfig, study: Study, scans: tuple[Scan, ...]) -> s
     return hashlib.sha256(canonical([{k: v.model_dump(mode="json") for k, v in used.items()}, described])).hexdigest()
 
 
-def work(site: SiteConfig, study: Study, jobs: list[Job]) -> Iterator[str]:
-    """Prepare the jobs and yield each key when its files are on disk, in `compute.workers` processes.
+def work(site: SiteConfig, study: Study, jobs: list[Job], scans: tuple[Scan, ...]) -> Iterator[str]:
+    """Prepare the jobs and yield each key when its files are on disk, in `compute.workers` processes; `scans` are the site's.
 
     Raises problems of the models (FH-322, FH-340 … FH-346) and access problems of the state folder.
     """
@@ -50,7 +50,7 @@ def work(site: SiteConfig, study: Study, jobs: list[Job]) -> Iterator[str]:
 
     if not jobs:
         return
-    check_targets(site, study)
+    check_targets(site, study, scans)
     if min(site.compute.workers, len(jobs)) == 1:
         for job in jobs:
             yield do(site, study, job)

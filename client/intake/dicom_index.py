@@ -135,11 +135,13 @@ def index(folder: Path, role: str) -> Contents:
         patients.add(read.about["patient"])
         groups.setdefault(read.group, []).append(read)
     series = tuple(_series(group, reads) for group, reads in sorted(groups.items(), key=lambda item: repr(item[0])))
-    return Contents(series, dict(sorted(left_out.items())), left_out["enhanced multi-frame"], len(patients))
+    return Contents(series, dict(sorted(left_out.items())), left_out["enhanced multi-frame"], len(patients - {""}))
 
 
 def files_of(folder: Path, role: str) -> list[Path]:
-    """All files below a folder in a fixed order; linked folders are not followed, so no circle can be walked."""
+    """All files below a folder in a fixed order, or the one file; linked folders are not followed, so no circle can be walked."""
+    if not folder.is_dir():
+        return [folder]
     found: list[Path] = []
 
     def stop(error: OSError) -> None:
@@ -177,6 +179,15 @@ def read_header(path: Path, role: str) -> _Read:
         raise access_problem(error, f"a file of {role}") from None
     except (*MALFORMED, InvalidDicomError):
         return _left_out("damaged header")
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file begins as DICOM files do."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def _left_out(reason: str) -> _Read:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from client.intake.dicom_index import is_dicom
 from client.intake.dicom_read import read_folder
 from client.intake.nifti import is_nifti, read_ct
 from client.intake.volume import Volume
@@ -17,7 +18,7 @@ def read_scan(scan: Scan, role: str) -> tuple[Volume, list[Problem]]:
         scan.path.stat()
     except OSError as error:
         raise access_problem(error, role) from None
-    if scan.path.is_dir():
+    if scan.path.is_dir() or is_dicom(scan.path):
         return read_folder(scan, role)
     if is_nifti(scan.path):
         return read_ct(scan.path, role), []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from client.segmentation.safe_load import ModelFiles, read_model
 from site_config.catalogue import scans as catalogue
 from site_config.catalogue import segmentation
+from site_config.cohort import Scan
 from site_config.site import SegmentationModel, SiteConfig
 from site_config.study import Study
 
@@ -54,13 +55,20 @@ class SiteModels:
         return read_model(name, self.site.path(options.folder), options, self.site.policy.simulated_patients)
 
 
-def check_targets(site: SiteConfig, study: Study) -> None:
+def check_targets(site: SiteConfig, study: Study, scans: tuple[Scan, ...]) -> None:
     """Verify, before any scan is opened, that every model the study needs can be loaded and has the labels asked of it.
 
-    Raises FH-322 for a target without source, FH-340 … FH-345 for the models' files, FH-343 for labels.
+    Raises FH-322 for an organ that no model and no row of scans.csv supplies, FH-340 … FH-345 for the models' files, FH-343 for labels.
     """
     models = SiteModels(site)
     verified: dict[str, ModelFiles] = {}
+    for organ in study.organs:
+        wanted = [scan for scan in scans if scan.region in (organ.region, "whole")]
+        source = site.segmentation.targets.get(organ.targets[0])
+        if wanted and (source is None or source.model is None) and not any(organ.targets[0] in scan.masks for scan in wanted):
+            raise catalogue.NO_MASK_SOURCE.problem(
+                f"the {organ.name} has neither a model nor a mask in any row", where=f"segmentation.targets.{organ.targets[0]}"
+            )
     for target in (target for organ in study.organs for target in organ.targets):
         source = site.segmentation.targets.get(target)
         if source is None or source.model is None:

@@ -104,7 +104,12 @@ SITES = ("here", "b", "c", "d", "e", "f")
 
 def a_study(**imaging: Any) -> Study:
     """A study of tiny slices."""
-    return Study(title="test", simulated=True, sites=tuple(StudySite(name=name, role="development") for name in SITES), imaging=Imaging(size=32, interval_days=(1, 400), **imaging))
+    return Study(
+        title="test",
+        simulated=True,
+        sites=tuple(StudySite(name=name, role="development") for name in SITES),
+        imaging=Imaging(size=32, interval_days=(1, 400), **imaging),
+    )
 
 
 VISITS = (("baseline", -3), ("followup", 60))

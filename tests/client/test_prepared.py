@@ -44,6 +44,27 @@ def test_a_site_without_scans_needs_no_preparation(tmp_path: Path) -> None:
     assert patients.keys == tuple(sorted(patients.keys))
 
 
+def test_a_study_without_image_models_needs_no_preparation(tmp_path: Path) -> None:
+    site = write_site(tmp_path, patients=2)
+    clinical = a_study().model_copy(update={"models": ("CLN",)})
+    assert load_patients(site, clinical, "id", "development").images is None
+    with pytest.raises(Problem) as caught:
+        patients_of(site)
+    assert caught.value.code == "FH-350"
+
+
+def test_an_organ_that_nothing_supplies_is_refused_before_any_scan_is_opened(tmp_path: Path) -> None:
+    site = write_site(tmp_path, patients=1)
+    rows = [line.split(",") for line in (tmp_path / "scans.csv").read_text().splitlines()]
+    column = rows[0].index("mask_lung")
+    for row in rows[1:]:
+        row[column] = ""
+    (tmp_path / "scans.csv").write_text("\n".join(",".join(row) for row in rows) + "\n")
+    with pytest.raises(Problem) as caught:
+        prepare(site, a_study())
+    assert caught.value.code == "FH-322" and "lung" in caught.value.what
+
+
 def test_prepared_slices_are_read_back_in_the_contracts_shape(tmp_path: Path) -> None:
     site = write_site(tmp_path)
     summary = prepare(site, a_study())

@@ -75,6 +75,12 @@ def test_real_single_files(shared_data: Path, tmp_path: Path, files: list[str], 
         assert volume.shape == (5, 16, 16) and volume.slice_mm == pytest.approx(2.5)
 
 
+def test_a_single_file_as_path_is_told_by_what_it_is(shared_data: Path) -> None:
+    singles = shared_data / "ct" / "dicom_singles"
+    assert outcome(singles / "eCT_Supplemental.dcm")[1] == ["FH-314"]
+    assert outcome(singles / "CT_small.dcm")[1] == ["FH-307"]
+
+
 def test_the_real_series_is_read_where_it_lies(shared_data: Path) -> None:
     import SimpleITK as sitk
 

@@ -160,9 +160,9 @@ def site_with(folder: Path, labels: tuple[int, ...]) -> SiteConfig:
 
 
 def test_labels_that_the_model_lacks_are_refused_at_the_start(tmp_path: Path) -> None:
-    check_targets(site_with(tmp_path / "ok", (1, 2)), a_study())
+    check_targets(site_with(tmp_path / "ok", (1, 2)), a_study(), ())
     with pytest.raises(Problem) as caught:
-        check_targets(site_with(tmp_path / "m", (1, 7)), a_study())
+        check_targets(site_with(tmp_path / "m", (1, 7)), a_study(), ())
     assert caught.value.code == "FH-343" and "has 1, 2" in caught.value.what
 
 
