@@ -136,6 +136,7 @@ class Agent:
             software=software(),
             code_digest=code_digest(),
         )
+        self.journal.append("admission", {"study": lock.study_id, **reply.model_dump(mode="json")})
         return _reply("admission", reply)
 
     def _keys(self, message: Message) -> Message:
