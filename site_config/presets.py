@@ -78,14 +78,27 @@ def centres(development: int, evaluation: int, *, drawn: bool = False) -> tuple[
 
 
 def preset(name: str, sites: Sequence[StudySite] | None = None) -> Study:
-    """A preset as a study, over placeholder sites unless others are given; FH-126 for an unknown name."""
+    """A preset as a study, over placeholder sites unless others are given; FH-126 for an unknown name.
+
+    Given sites without a role are drawn in the preset's proportion where it draws, and develop where it does not.
+    """
     if name not in SETTINGS:
         near = nearest(name, SETTINGS)
         fix = f"Write `{near}`." if near else f"Choose one of {', '.join(SETTINGS)}."
         raise kinds.PRESET.problem("there is no such preset", fix=fix)
     settings = SETTINGS[name]
-    chosen = tuple(sites) if sites is not None else centres(*SITES[name], drawn="draw" in settings)
-    return Study.model_validate({**settings, "sites": chosen})
+    if sites is None:
+        return Study.model_validate({**settings, "sites": centres(*SITES[name], drawn="draw" in settings)})
+    return Study.model_validate(_over(settings, SITES[name][0], sites))
+
+
+def _over(settings: Settings, hospitals: int, sites: Sequence[StudySite]) -> Settings:
+    open_ = sum(site.role is None for site in sites)
+    draw = settings.get("draw")
+    rest = {key: value for key, value in settings.items() if key != "draw"}
+    if draw and open_:
+        return {**rest, "sites": tuple(sites), "draw": {**draw, "evaluation": max(1, round(draw["evaluation"] * open_ / hospitals))}}
+    return {**rest, "sites": tuple(StudySite(name=site.name, role=site.role or "development") for site in sites)}
 
 
 def canary_of(study: Study) -> Study:

@@ -155,7 +155,7 @@ def _draw(console: Console, found: Checked) -> None:
     if found.findings:
         console.print(f"\nFindings ({len(found.findings)}), to read; they stop nothing:")
         console.print("\n".join(problem_lines(together(found.findings))))
-    console.print("\nFaults:" if found.faults else "\nNo fault. Next: fedhcc-site prepare")
+    console.print("\nFaults:" if found.faults else "\nNo fault. Next: fedhcc-site data prepare")
 
 
 def register(app: typer.Typer) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from server.expect import Expectation, SetSize
     from site_config.problems import Problem
-    from site_config.study import Study, StudyLock
+    from site_config.study import Study, StudyLock, StudySite
 
 Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The coordinator's folder.", file_okay=False)]
 StudyFile = Annotated[Path, typer.Argument(help="The study's document.")]
@@ -28,8 +28,11 @@ study_app = typer.Typer(help="Write, check and lock a study.", no_args_is_help=T
 def new(
     preset: Annotated[str, typer.Option("--preset", help="paper, demo, canary or tiny.")] = "paper",
     out: Annotated[Path | None, typer.Option("--out", help="File to write; left out, the study is printed.")] = None,
+    home: Annotated[
+        Path | None, typer.Option("--home", envvar="FEDHCC_HOME", help="Name the hospitals enrolled here instead of placeholders.")
+    ] = None,
 ) -> None:
-    """Write a complete study to start from; its sites are placeholders.
+    """Write a complete study to start from; its sites are placeholders unless --home names the coordinator's folder.
 
     Example: fedhcc-coordinator study new --preset paper --out study.yaml
     """
@@ -38,7 +41,9 @@ def new(
     from site_config.documents import dump_yaml
     from site_config.files import write_atomic
 
-    text = dump_yaml(presets.preset(preset), f"Preset {preset}. Replace the sites by yours; docs/reference/study.md tells every field.")
+    sites = _enrolled(home) if home is not None else None
+    what = "Read it through" if sites else "Replace the sites by yours"
+    text = dump_yaml(presets.preset(preset, sites), f"Preset {preset}. {what}; docs/reference/study.md tells every field.")
     if out is None:
         typer.echo(text, nl=False)
         return
@@ -46,6 +51,18 @@ def new(
         raise host.CANNOT_WRITE.problem(f"{out.name} exists already", fix="Choose another name, or remove the file first.")
     write_atomic(out, text.encode(), 0o644)
     note(f"wrote {out.name}; next: fedhcc-coordinator study check {out.name}")
+
+
+def _enrolled(home: Path) -> tuple[StudySite, ...]:
+    """The hospitals enrolled here, each in the role it was approved for."""
+    from server import enrol
+    from site_config.catalogue import identity as kinds
+    from site_config.study import StudySite
+
+    found = tuple(StudySite(name=one.name, role=one.role) for one in enrol.load(home).active().values())
+    if not found:
+        raise kinds.NOT_ENROLLED.problem("No hospital is enrolled here yet")
+    return found
 
 
 @study_app.command()
@@ -144,7 +161,7 @@ def lock(
     path = out or study.with_suffix(".lock.json")
     write_atomic(path, sign_lock(locked, identity).model_dump_json(indent=1).encode() + b"\n", 0o644)
     show(_lock_data(locked) | {"file": path.name}, lambda console: _draw_lock(console, locked))
-    note(f"wrote {path.name}")
+    note(f"wrote {path.name}; next: fedhcc-coordinator study publish {path.name}")
 
 
 @study_app.command("show")

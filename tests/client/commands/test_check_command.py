@@ -25,7 +25,7 @@ def lay(folder: Path) -> Path:
 def test_a_hospital_in_order(tmp_path: Path) -> None:
     ran = run_cli(APP, "check", "--home", lay(tmp_path))
     assert ran.status == Exit.OK, ran.err + ran.out
-    assert "No fault. Next: fedhcc-site prepare" in ran.out
+    assert "No fault. Next: fedhcc-site data prepare" in ran.out
 
 
 def test_faults_of_all_three_files_in_one_pass_and_access_first(tmp_path: Path) -> None:

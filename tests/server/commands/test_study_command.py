@@ -93,3 +93,14 @@ def test_schemas_are_json(which: str) -> None:
 
 def test_an_unknown_schema_is_a_matter_of_usage() -> None:
     assert run_cli(APP, "study", "schema", "cohort").status == Exit.USAGE
+
+
+def test_a_new_study_names_the_enrolled_hospitals(tmp_path: Path) -> None:
+    from site_config.study import StudySite
+
+    given = (StudySite(name="one", role="evaluation"), *(StudySite(name=f"open-{i}") for i in range(6)))
+    paper, tiny = presets.preset("paper", given), presets.preset("tiny", given)
+    assert paper.draw is not None
+    assert paper.draw.evaluation == 2
+    assert [site.role for site in paper.sites] == ["evaluation", *[None] * 6]
+    assert [site.role for site in tiny.sites] == ["evaluation", *["development"] * 6]
