@@ -52,7 +52,7 @@ class Characteristics(Result):
 
     `mean` and `sd` are keyed by variable (`age`, in years). `counts` is variable → value → patients: `sex` (`male`, `female`,
     `unknown`), each clinical variable by its name with the labels of the study's `values`, `manufacturer`, `response`, and
-    `flags` (`followup_chest_carried_forward`, `slices_repeated`, `partial_organ`). The report itself hides cells below the
+    `flags` (of `shared_model.parameters.FLAGS`). The report itself hides cells below the
     study's minimum (and one more where a single hidden cell could be worked out), so these may be the opened numbers.
     """
 

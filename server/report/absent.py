@@ -49,7 +49,7 @@ def told(result: StudyResult, about: str) -> str:
 def sentence(finding: dict[str, Any]) -> str:
     """`FH-756: CLN: …` as one sentence, naming what it is about once."""
     about, what = str(finding.get("about") or ""), str(finding.get("what") or "").rstrip(". ")
-    named = what if not about or what.startswith(about) else f"{about}: {what}"
+    named = what if not about or what.startswith(about.split(" ")[0]) else f"{about}: {what}"
     return f"{finding.get('code', '')}: {named}."
 
 

@@ -52,6 +52,8 @@ def _hazard_ratio(axes: Any, index: int, row: Coefficient, width: int) -> None:
     if width <= 500:
         axes.text(0.0, index - 0.36, f"{row.label}   {_shown(row)}", transform=axes.get_yaxis_transform(), fontsize=9, va="center")
     if row.hr is None or row.low is None or row.high is None:
+        if width > 500:
+            axes.text(1.03, index, "no finite estimate", transform=axes.get_yaxis_transform(), va="center", fontsize=9, color=style.MUTED)
         return
     axes.plot([row.low, row.high], [index, index], color=style.LOW, linewidth=1.6, solid_capstyle="butt")
     axes.plot([row.hr], [index], marker="s", markersize=6, color=style.LOW, markeredgecolor="white")

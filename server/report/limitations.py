@@ -96,7 +96,7 @@ def _models(result: StudyResult, study: Study, sizes: list[SetSize], clinical: C
 
 def _data(result: StudyResult, sizes: list[SetSize]) -> Iterator[str]:
     total = sum(size.n for size in sizes)
-    carried = sum((c.counts.get("flags", {}).get("followup_chest_carried_forward") or 0) for c in result.characteristics)
+    carried = sum((c.counts.get("flags", {}).get("carried_forward") or 0) for c in result.characteristics)
     if carried and total:
         share = text.percent(carried, total)
         yield (

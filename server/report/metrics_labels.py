@@ -10,13 +10,16 @@ LABELS = {
     "flags": "Handling of scans",
 }
 VALUE_LABELS = {
-    "SIEMENS": "Siemens",
-    "PHILIPS": "Philips",
-    "TOSHIBA": "Toshiba",
-    "OTHER": "other",
+    "siemens": "Siemens",
+    "ge": "GE",
+    "philips": "Philips",
+    "canon": "Canon (Toshiba)",
+    "fujifilm": "Fujifilm",
+    "neusoft": "Neusoft",
+    "united imaging": "United Imaging",
     "UNKNOWN": "unknown",
     "NE": "not evaluable",
-    "followup_chest_carried_forward": "follow-up chest carried forward",
+    "carried_forward": "follow-up chest carried forward",
     "slices_repeated": "slices repeated",
-    "partial_organ": "organ partly outside the scan",
+    "partial": "organ partly outside the scan",
 }

@@ -32,7 +32,8 @@ def settings(result: StudyResult, study: Study) -> list[tuple[str, str]]:
     )
     blocks = result.lock.get("blocks", {})
     sizes = sorted(len(block) for role in blocks.values() for block in role)
-    fixed = f"{text.plural(len(sizes), 'fixed block')} of {sizes[0]}–{sizes[-1]} hospitals" if sizes else text.MISSING
+    many = f"{text.plural(len(sizes), 'fixed block')} of {sizes[0]}–{sizes[-1]} hospitals" if sizes else text.MISSING
+    fixed = f"training updates: {many}; everything else: all hospitals of a role under one roster"
     return [
         ("Masks (secure sum)", masks),
         ("Unit that is opened", fixed),

@@ -214,57 +214,41 @@ def _km(metrics: Metrics, groups: Sequence[RiskGroups], model: str, label: str) 
 
 def fused(metrics: Metrics) -> Section:
     """Importance, nomogram and calibration (Figure 4)."""
-    blocks: list[Block] = []
+    blocks = [*_importance(metrics), *_nomogram(metrics), *_calibration(metrics)]
+    return Section("fused", "The fused model", [*blocks, *absent(metrics, "fusion", "nomogram", "calibration")])
+
+
+def _importance(metrics: Metrics) -> Iterable[Block]:
     models = [m for m in (metrics.clinical, *metrics.fusion) if m is not None and len(m.coefficients) > 1]
     drawn = [m for m in models if any(c.wald_chi2 is not None for c in m.coefficients)]
     if drawn:
         panels = [Panel(figures_model.importance(m, f"wald-{m.model}", simulated=metrics.simulated)) for m in drawn]
-        blocks.append(
-            Figure(
-                "wald",
-                "Figure 4 a",
-                "Importance of the parts",
-                panels,
-                [tables.cox(m) for m in drawn],
-                (
-                    "Wald χ² minus its degrees of freedom, on the training patients (apparent). Radiology: score of the "
-                    "network; clinical: score of CLN."
-                ),
-            )
+        caption = "Wald χ² minus its degrees of freedom, on the training patients (apparent)."
+        yield Figure("wald", "Figure 4 a", "Importance of the parts", panels, [tables.cox(m) for m in drawn], caption)
+
+
+def _nomogram(metrics: Metrics) -> Iterable[Block]:
+    one = metrics.nomogram
+    if one is not None:
+        wide = figures_model.nomogram(one, "nomo", simulated=metrics.simulated)
+        narrow = figures_model.nomogram(one, "nomon", simulated=metrics.simulated, width=350)
+        caption = (
+            "Add the points of each axis and read the survival under the total. The axes span a declared range, not the smallest and "
+            "largest patient."
         )
-    if metrics.nomogram is not None:
-        wide = figures_model.nomogram(metrics.nomogram, "nomo", simulated=metrics.simulated)
-        narrow = figures_model.nomogram(metrics.nomogram, "nomon", simulated=metrics.simulated, width=350)
-        blocks.append(
-            Figure(
-                "nomogram",
-                "Figure 4 b",
-                f"Nomogram of {metrics.nomogram.model}",
-                [Panel(wide, narrow)],
-                [tables.nomogram(metrics.nomogram)],
-                (
-                    "Add the points of each axis and read the survival under the total. The axes span a declared range, "
-                    "not the smallest and largest patient."
-                ),
-            )
-        )
+        yield Figure("nomogram", "Figure 4 b", f"Nomogram of {one.model}", [Panel(wide, narrow)], [tables.nomogram(one)], caption)
+
+
+def _calibration(metrics: Metrics) -> Iterable[Block]:
     shown = [c for c in metrics.calibration if c.groups]
     if shown:
         panels = [Panel(figures_survival.calibration(c, f"cal-{c.set}", simulated=metrics.simulated)) for c in shown]
-        blocks.append(
-            Figure(
-                "calibration",
-                "Figure 4 c",
-                f"Calibration of {shown[0].model} at {shown[0].horizon} days",
-                panels,
-                [tables.calibration(shown)],
-                (
-                    "Dots: groups of patients by predicted survival; lines: 95 % intervals of the observed. Slope: "
-                    "coefficient of the linear predictor in the set (1 is perfect; below 1, predictions too extreme)."
-                ),
-            )
+        title = f"Calibration of {shown[0].model} at {shown[0].horizon} days"
+        caption = (
+            "Dots: groups of patients by predicted survival; lines: 95 % intervals of the observed. Slope: coefficient of the linear "
+            "predictor in the set (1 is perfect; below 1, predictions too extreme)."
         )
-    return Section("fused", "The fused model", [*blocks, *absent(metrics, "fusion", "nomogram", "calibration")])
+        yield Figure("calibration", "Figure 4 c", title, panels, [tables.calibration(shown)], caption)
 
 
 def subgroups(metrics: Metrics) -> Section:

@@ -28,7 +28,7 @@ from site_config.study import Study
 
 NAMES = ("differentiation", "nash", "pvtt", "surgery", "ebrt", "tace", "rfa")
 MODELS = ("CLN", "Rad-S", "Rad-D", "RadCLN-S", "RadCLN-D")
-MAKERS = {"SIEMENS": "SIEMENS", "GE MEDICAL SYSTEMS": "GE", "Philips": "PHILIPS", "TOSHIBA": "TOSHIBA"}
+MAKERS = {"SIEMENS": "siemens", "GE MEDICAL SYSTEMS": "ge", "Philips": "philips", "TOSHIBA": "canon"}
 Array = NDArray[np.float64]
 
 
@@ -108,9 +108,9 @@ def _characteristics(set_: str, people: list[SimulatedPatient], study: Study) ->
         values = [p.clinical[variable.name] for p in people]
         counts[variable.name] = {label: values.count(key) for key, label in variable.values.items()}
     makers = [MAKERS[p.manufacturer] for p in people]
-    counts["manufacturer"] = {name: makers.count(name) for name in ("SIEMENS", "GE", "PHILIPS", "TOSHIBA")}
+    counts["manufacturer"] = {name: makers.count(name) for name in ("siemens", "ge", "philips", "canon")}
     counts["response"] = {name: [p.response for p in people].count(name) for name in ("CR", "PR", "SD", "PD", "NE")}
-    counts["flags"] = {"followup_chest_carried_forward": sum(not p.followup_chest for p in people)}
+    counts["flags"] = {"carried_forward": sum(not p.followup_chest for p in people)}
     age = np.array([p.age for p in people])
     return Characteristics(
         set=set_,
@@ -251,7 +251,7 @@ def make(seed: int = 7, simulated: bool = True, options: SurvivalOptions | None 
     blocks = {"development": [development[i : i + 5] for i in range(0, 35, 5)], "evaluation": [evaluation]}
     sets = {s: [p for p, c in zip(cohort.people, cohort.split == s, strict=True) if c] for s in ("train", "validation", "test")}
     tables = [cohort.table(m, s) for m in MODELS for s in sets]
-    for variable, values in (("response", ("SD", "PD")), ("manufacturer", ("SIEMENS", "GE"))):
+    for variable, values in (("response", ("SD", "PD")), ("manufacturer", ("siemens", "ge"))):
         for value in values:
             own = [p.response if variable == "response" else MAKERS[p.manufacturer] for p in cohort.people]
             keep = np.array([one == value for one in own])
