@@ -140,7 +140,7 @@ class Stage:
         command = [
             sys.executable,
             "-m",
-            "server.cli",
+            self._program,
             "run",
             self.lock.study_id,
             "--home",
