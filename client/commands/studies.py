@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from client.commands.enrol import Home
-from site_config.console import Json, note, show, table
+from site_config.console import Json, note, problem_lines, show, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,6 +75,7 @@ def approve(
 ) -> None:
     """Show who is in a study, what changed, and what conflicts with this hospital's policy; then approve it."""
     from client import enrol
+    from site_config.problems import together
     from site_config.version import code_digest
 
     site = _site(home)
@@ -96,7 +97,9 @@ def approve(
     }
     show(shown, lambda console: _draw(console, lock, change, conflicts, vectors))
     if conflicts:
-        raise conflicts[0]
+        for line in problem_lines(together(conflicts)):
+            note(line)
+        raise typer.Exit(int(conflicts[0].kind.exit))
     if preview:
         note("This was a preview: nothing was sent and nothing decided.")
         return

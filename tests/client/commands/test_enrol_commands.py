@@ -1,0 +1,138 @@
+"""The two exchanges of enrolment and a hospital's decisions, typed as people type them, on both sides."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client import enrol as at_site
+from client.cli import app as site_app
+from server import enrol as at_office
+from server.cli import app as office_app
+from site_config.console import invoke
+from site_config.identity import CoordinatorIdentity, SiteIdentity, sign_lock
+from site_config.study import Study, StudyLock, StudySite
+from site_config.version import code_digest
+
+
+def say(capsys: pytest.CaptureFixture[str], app: Any, *words: str) -> tuple[int, Any, str]:
+    """Exit status, what `--json` printed, and what went to the person."""
+    capsys.readouterr()
+    status = invoke(app, [*words, "--json"])
+    out = capsys.readouterr()
+    return status, json.loads(out.out) if out.out.strip() else None, out.err
+
+
+def office(capsys: pytest.CaptureFixture[str], folder: Path) -> Path:
+    home = folder / "office"
+    status, found, _ = say(capsys, office_app, "init", "--home", str(home), "--address", "127.0.0.1:9443", "--title", "Trial office")
+    assert status == 0 and len(found["fingerprint"]) == 64
+    return home
+
+
+def enrol(capsys: pytest.CaptureFixture[str], home: Path, folder: Path, name: str) -> Path:
+    site = folder / name
+    status, made, err = say(capsys, site_app, "init", "--name", name, "--home", str(site))
+    assert status == 0 and "fedhcc-site join" in err
+    status, approved, _ = say(
+        capsys, office_app, "approve", made["request"], "--home", str(home), "--fingerprint", made["fingerprint"][:16]
+    )
+    assert status == 0 and approved["fingerprint"] == made["fingerprint"] and approved["compared"]
+    fingerprint = CoordinatorIdentity.load(home).fingerprint
+    status, joined, _ = say(capsys, site_app, "join", approved["kit"], "--home", str(site), "--fingerprint", fingerprint)
+    assert status == 0 and joined == {
+        "site": name,
+        "coordinator": "Trial office",
+        "address": "127.0.0.1:9443",
+        "fingerprint": fingerprint,
+        "compared": True,
+    }
+    return site
+
+
+def lock_file(home: Path, folder: Path, names: tuple[str, ...], digest: str | None = None) -> Path:
+    coordinator = CoordinatorIdentity.load(home)
+    lock = StudyLock(
+        study=Study(title="A study", models=("CLN",), sites=tuple(StudySite(name=name, role="development") for name in names)),
+        roster=at_office.roster(home, dict.fromkeys(names, "development")),
+        blocks={"development": (names,), "evaluation": ()},
+        code_digest=digest or code_digest(),
+        coordinator_key=coordinator.public_key,
+    )
+    path = folder / f"{'-'.join(names)}.lock.json"
+    path.write_text(sign_lock(lock, coordinator).model_dump_json())
+    return path
+
+
+def test_from_keys_to_an_approved_study(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    home = office(capsys, tmp_path)
+    names = ("alpha", "beta", "gamma")
+    sites = {name: enrol(capsys, home, tmp_path, name) for name in names}
+    _, listed, _ = say(capsys, office_app, "list", "--home", str(home))
+    assert [site["name"] for site in listed] == list(names) and "private" not in json.dumps(listed).lower()
+    lock = lock_file(home, tmp_path, names)
+    status, published, _ = say(capsys, office_app, "study", "publish", str(lock), "--home", str(home))
+    assert status == 0
+    alpha = str(sites["alpha"])
+    status, shown, _ = say(capsys, site_app, "approve", str(lock), "--home", alpha, "--yes")
+    assert status == 0 and shown["added"] == list(names) and not shown["conflicts"]
+    status, found, _ = say(capsys, site_app, "studies", "--home", alpha)
+    assert found == [{"study": published["study"], "title": "A study", "sites": 3, "decision": "approved"}]
+    status, _, _ = say(capsys, site_app, "decline", published["study"][:10], "--home", alpha)
+    assert status == 0 and at_site.decision(sites["alpha"] / "state", published["study"]) == "declined"
+
+
+def test_a_ghost_hospital_shows_and_fails_known_peers(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    home = office(capsys, tmp_path)
+    names = ("alpha", "beta", "gamma", "ghost")
+    sites = {name: enrol(capsys, home, tmp_path, name) for name in names}
+    alpha = sites["alpha"]
+    known = [SiteIdentity.load(sites[name] / "state").fingerprint for name in ("beta", "gamma")]
+    (alpha / "site.yaml").write_text(
+        (alpha / "site.yaml").read_text() + f"policy:\n  known_peers:\n    at_least: 2\n    fingerprints: {json.dumps(known)}\n"
+    )
+    first = lock_file(home, tmp_path, ("alpha", "beta", "gamma"))
+    assert say(capsys, site_app, "approve", str(first), "--home", str(alpha), "--yes")[0] == 0
+    second = lock_file(home, tmp_path, ("alpha", "beta", "ghost"))
+    status, shown, err = say(capsys, site_app, "approve", str(second), "--home", str(alpha), "--yes")
+    assert shown["added"] == ["ghost"] and shown["removed"] == ["gamma"]
+    assert status != 0 and shown["conflicts"] and "FH-" in err
+    assert {offer.decision for offer in at_site.offers(alpha / "state")} == {"approved", "pending"}
+
+
+def test_other_code_is_a_conflict(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    home = office(capsys, tmp_path)
+    site = enrol(capsys, home, tmp_path, "alpha")
+    enrol(capsys, home, tmp_path, "beta")
+    enrol(capsys, home, tmp_path, "gamma")
+    lock = lock_file(home, tmp_path, ("alpha", "beta", "gamma"), digest="0" * 64)
+    status, shown, err = say(capsys, site_app, "approve", str(lock), "--home", str(site), "--yes")
+    assert status == 13 and "FH-415" in err and shown["conflicts"][0]["code"] == "FH-415"
+
+
+def test_wrong_words_end_with_numbers(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    home = office(capsys, tmp_path)
+    site = enrol(capsys, home, tmp_path, "alpha")
+    assert say(capsys, site_app, "init", "--name", "alpha", "--home", str(site))[0] == 13
+    assert say(capsys, office_app, "approve", str(site / "site.yaml"), "--home", str(home))[0] == 13
+    assert say(capsys, office_app, "revoke", "nobody", "--home", str(home))[0] == 13
+    assert say(capsys, office_app, "run", "ffffff", "--home", str(home))[0] == 10
+    assert say(capsys, site_app, "status", "--home", str(site))[0] == 12
+    assert invoke(site_app, ["status", "--healthy", "--home", str(site)]) == 1
+    assert say(capsys, site_app, "run", "--home", str(tmp_path / "nowhere"))[0] == 12
+
+
+def test_revoke_renew_and_new_address(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    home = office(capsys, tmp_path)
+    site = enrol(capsys, home, tmp_path, "alpha")
+    ca = (home / "tls" / "ca.pem").read_bytes()
+    assert say(capsys, office_app, "renew", "--home", str(home), "--address", "localhost:9555")[0] == 0
+    assert (home / "tls" / "ca.pem").read_bytes() == ca
+    assert say(capsys, site_app, "join", str(home / "kits" / "alpha.kit.json"), "--home", str(site))[0] == 0
+    assert at_site.load_kit(site / "state").address == "localhost:9555"
+    assert say(capsys, office_app, "revoke", "alpha", "--home", str(home))[0] == 0
+    _, found, _ = say(capsys, office_app, "status", "--home", str(home))
+    assert found == {"studies": [], "sites": []}
