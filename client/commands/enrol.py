@@ -13,7 +13,8 @@ Home = Annotated[
     Path,
     typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder with site.yaml.", file_okay=False),
 ]
-TEMPLATE = """# The hospital's own configuration. docs/reference/site.md lists every field; `fedhcc-site check` reads this file and the tables.
+TEMPLATE = """# The hospital's own configuration. docs/reference/site.md lists every field;
+# `fedhcc-site check` reads this file and the tables.
 site: {name}
 paths:
   cohort: cohort.csv

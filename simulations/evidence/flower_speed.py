@@ -35,7 +35,15 @@ EXCHANGES = 15
 STOCK_EXCHANGES = 3
 SECURE_SUMS = 5
 WEIGHTS = 8_100_000
-COVERS = ["client/flower.py", "client/worker.py", "client/runner.py", "server/flower.py", "server/superlink.py", "server/gateway.py", "shared_model/wire.py"]
+COVERS = [
+    "client/flower.py",
+    "client/worker.py",
+    "client/runner.py",
+    "server/flower.py",
+    "server/superlink.py",
+    "server/gateway.py",
+    "shared_model/wire.py",
+]
 ECHO_APP = """from flwr.app import RecordDict, Message
 from flwr.clientapp import ClientApp
 
