@@ -46,6 +46,7 @@ def curve(label: str, cells: Cells, edges: Sequence[float], minimum: int) -> Sur
         ticks=ticks,
         at_risk=at_risk,
         median=km.median,
+        hidden_below=minimum,
     )
 
 

@@ -94,7 +94,7 @@ def _at_risk(axes: Any, curves: Sequence[SurvivalCurve], colours: Sequence[str])
     for row, (curve, colour) in enumerate(zip(curves, colours, strict=True)):
         axes.get_yticklabels()[row].set_color(colour)
         for day, count in zip(curve.ticks, curve.at_risk, strict=True):
-            axes.text(day / MONTH, row, text.count(count), ha="center", va="center", fontsize=8.5, color=colour)
+            axes.text(day / MONTH, row, text.count(count, curve.hidden_below), ha="center", va="center", fontsize=8.5, color=colour)
     ticks = max((curve.ticks for curve in curves), key=len, default=[])
     axes.set_xticks([day / MONTH for day in ticks], [f"{day / MONTH:.0f}" for day in ticks])
     axes.set_xlabel("Months · patients at risk above", fontsize=9)

@@ -75,11 +75,7 @@ def _rows(one: Characteristics, study: Study, minimum: int) -> list[Characterist
     for name, counts in one.counts.items():
         # Flags overlap and need not add up to n, so one hidden flag cannot be worked out from the others.
         shown = suppress.group(counts, minimum, total_known=name != "flags")
-        cells = [
-            Cell(value=VALUE_LABELS.get(value, value), count=count)
-            for value, count in shown.items()
-            if counts[value] != 0 or name not in LABELS
-        ]
+        cells = [_cell(value, shown[value], counts[value], minimum) for value in counts if counts[value] != 0 or name not in LABELS]
         rows.append(Characteristic(variable=name, label=labels.get(name, name), set=one.set, counts=cells))
     return rows
 

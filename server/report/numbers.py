@@ -101,6 +101,7 @@ class SurvivalCurve(Numbers):
     high: list[float] = Field(default_factory=list)
     ticks: list[float] = Field(default_factory=list)
     at_risk: list[int | None] = Field(default_factory=list)
+    hidden_below: int = 5
     median: float | None = None
 
 

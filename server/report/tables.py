@@ -198,7 +198,7 @@ def curve(curves: Sequence[SurvivalCurve], caption: str) -> Table:
     for one in curves:
         for day, at_risk in zip(one.ticks, one.at_risk, strict=True):
             value, low, high = at_day(one, day)
-            body.append([one.label, f"{day:.0f}", text.count(at_risk), text.with_interval(value, low, high)])
+            body.append([one.label, f"{day:.0f}", text.count(at_risk, one.hidden_below), text.with_interval(value, low, high)])
     note = "; ".join(
         f"{c.label}: n {c.n}, {c.events} events, median {f'{c.median:.0f} days' if c.median else 'not reached'}" for c in curves
     )

@@ -122,6 +122,10 @@ def test_small_cells_and_their_complements_are_hidden(study_result: StudyResult,
         source = next(c for c in study_result.characteristics if c.set == row.set)
         hidden = [cell for cell in row.counts if cell.count is None]
         assert all(cell.count is None or cell.count == 0 or cell.count >= 5 for cell in row.counts)
+        opened_counts = sorted(count for count in source.counts[row.variable].values() if count)
+        small, complement = (sum(cell.hidden == kind for cell in row.counts) for kind in ("small", "complement"))
+        assert small == sum(count < 5 for count in opened_counts)
+        assert small + complement == len(hidden)
         nonzero = sum(1 for count in source.counts[row.variable].values() if count)
         assert len(hidden) != 1 or nonzero == 1
 
