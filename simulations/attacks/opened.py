@@ -23,7 +23,6 @@ from site_config.study import Evaluation
 
 GRID = 2.0**-10
 FINE = 2.0**-24
-INTERVALS = 8
 DEFAULT = Evaluation()
 THRESHOLD_GRID = 2.0**-20
 
@@ -103,7 +102,7 @@ def clinical_model(cohort: Cohort, columns: tuple[int, ...], *, grid: float = GR
     Minima are not asked here: whether a study may ask is the door's to say.
     """
     chosen = Cohort(cohort.x[:, list(columns)], cohort.day, cohort.event, cohort.site)
-    transcript = CoxTranscript(chosen, cox.quarter_grid(INTERVALS), grid, scale=(np.zeros(len(columns)), np.ones(len(columns))))
+    transcript = CoxTranscript(chosen, cox.CLINICAL_CUTS, grid, scale=(np.zeros(len(columns)), np.ones(len(columns))))
     names = [COLUMNS[k] for k in columns]
     fitted = cox.fit_totals(transcript, names, transcript.cut_days, minimum_patients=1, minimum_events_per_variable=0)
     return transcript, fitted
