@@ -19,7 +19,7 @@ from server.ask import Effects
 from server.phases.study import Event
 from server.results import StudyResult
 from server.transport import Transport
-from simulations.home import Homes, enrol, publish
+from simulations.home import Homes, approve_everywhere, enrol, publish
 from site_config.study import StudyLock
 
 Engine = Literal["local", "loopback", "ray"]
@@ -89,9 +89,10 @@ def make_cohort(options: Options, homes: Homes, tell: Tell) -> None:
 
 
 def ready(options: Options, homes: Homes, tell: Tell) -> StudyLock:
-    """Enrol, publish and prepare every hospital."""
+    """Enrol, publish, approve and prepare at every hospital."""
     enrol(homes, options.seed)
     lock = publish(homes)
+    approve_everywhere(homes, lock)
     prepare(homes, lock, options.workers, tell)
     return lock
 

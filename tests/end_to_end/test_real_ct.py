@@ -1,0 +1,29 @@
+"""Real CT files as three hospitals: slices and scores, and findings in place of models that nothing could estimate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from simulations.real_ct import CASES, arrange
+from simulations.run import Options, run
+from tests.support import shared_data
+
+
+def test_three_hospitals_of_real_scans_end_with_slices_scores_and_findings(tmp_path: Path) -> None:
+    data = shared_data()
+    if data is None:
+        pytest.skip("the folder of real test data is absent")
+    arrange(data / "ct", tmp_path / "cohort")
+    finished = run(Options(out=tmp_path / "run", folder=tmp_path / "cohort", pooled=False))
+    codes = [finding["code"] for finding in finished.result.findings]
+    assert finished.result.clinical is None
+    assert "FH-803" in codes
+    assert "FH-812" in codes
+    assert finished.result.flow["train.enrolled"] == len(CASES)
+    assert finished.result.flow["train.analysed"] == 3
+    scores = [path.read_text().splitlines() for path in (finished.homes.root / "scores").glob("*.csv")]
+    assert sorted(len(lines) for lines in scores) == [2, 2, 2]
+    records = [path.read_text() for path in (tmp_path / "cohort" / "sites").glob("*/state/prepared/*.json")]
+    assert any("FH-328" in record for record in records), "scans that share slices are named as duplicates"
