@@ -11,7 +11,6 @@ import pytest
 from client.compute import Bench
 from client.prepared import load_patients
 from server.ask import Effects
-from server.phases.training import cut_days
 from server.study_run import run_study
 from server.transport import Exchange, Failure, Transport
 from shared_model.protocol import Message
@@ -168,7 +167,7 @@ def test_clinical_totals_equal_the_same_fit_on_pooled_rows(tables: Make) -> None
     train = [Bench(lock.study, part).split("train") for part in parts]
     names = tuple(result.clinical["covariates"])
     order = [train[0].clinical_names.index(name) for name in names]
-    cuts = cut_days(lock.study.training)
+    cuts = lock.study.training.cut_days or cox.CLINICAL_CUTS
 
     class Pooled:
         x = np.concatenate([part.clinical[:, order] for part in train])
