@@ -229,12 +229,13 @@ def publish(home: Path, signed: bytes) -> StudyLock:
 
 
 def find_study(home: Path, prefix: str) -> str:
-    """The id of the one published study that starts with `prefix` (at least 6 digits); FH-718."""
+    """The id of the one published study that starts with `prefix` (at least 6 digits; "": the only one there is); FH-718."""
     folder = home / "studies"
     found = [path.parent.name for path in folder.glob("*/lock.json")] if folder.is_dir() else []
-    chosen = [name for name in found if len(prefix) >= 6 and name.startswith(prefix.lower())]
+    chosen = [name for name in found if not prefix or (len(prefix) >= 6 and name.startswith(prefix.lower()))]
     if len(chosen) != 1:
-        raise federation.STUDY_MISSING.problem(f"{len(chosen)} published studies have an id that starts with {prefix[:12]!r}")
+        which = f"have an id that starts with {prefix[:12]!r}" if prefix else "stand here; none was named"
+        raise federation.STUDY_MISSING.problem(f"{len(chosen)} published studies {which}")
     return chosen[0]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from server.participation import Ledger
 from server.results import LedgerEntry, StudyResult
+from site_config.catalogue import federation
 from site_config.files import read_json, read_limited, write_atomic
 from site_config.identity import private_folder
 from site_config.study import SignedLock
@@ -70,10 +71,11 @@ def status_of(home: Path, study: str) -> StudyStatus:
         label = StudyResult.model_validate_json(read_limited(folder / "result.json", RESULT_LIMIT)).label
         return StudyStatus(study, title, sites, label)
     entries = ledger_of(home, study)
-    if not entries:
-        return StudyStatus(study, title, sites, "published")
-    last = entries[-1]
     ended = (folder / "ended").read_text() if (folder / "ended").exists() else ""
+    if not entries:
+        state = "STALLED" if ended == federation.STUDY_STALLED.label else "stopped" if ended else "published"
+        return StudyStatus(study, title, sites, state, "admission" if ended else "", problem=ended)
+    last = entries[-1]
     state = "STALLED" if last.outcome in ("missed", "refused") else "stopped" if ended else "running or interrupted"
     where = f"{last.phase} round {last.round} block {last.block + 1}: {last.outcome}"
     return StudyStatus(study, title, sites, state, where, dict(last.missing) or None, ended)

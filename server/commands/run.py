@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from server.flower import FlowerTransport
     from server.phases.study import Event
 
-Study = Annotated[str, typer.Argument(help="The study's id, or its first 6 or more digits.")]
+Study = Annotated[str, typer.Argument(help="The study's id, or its first 6 or more digits; left out, the only published one.")]
 Canary = Annotated[bool, typer.Option("--canary", help="Only admission and one round: the cheapest proof that everything works.")]
 
 
@@ -109,7 +109,7 @@ def _run(home: Path, study: str, canary: bool, wait_s: float) -> None:
         link = link_of(home)
         transport = FlowerTransport(lambda: attach(link), nodes)
         try:
-            _wait_online(transport, wait_s)
+            _wait_online(transport, _hospitals(home, study_id), wait_s, effects.should_stop)
             result = run_study(home, study_id, transport, effects=effects, tell=tell, canary=canary)  # type: ignore[arg-type]
         except Problem as problem:
             watch.note_end(home, study_id, problem.code)
@@ -123,12 +123,25 @@ def _run(home: Path, study: str, canary: bool, wait_s: float) -> None:
     )
 
 
-def _wait_online(transport: FlowerTransport, limit_s: float) -> None:
-    """Give connected programs a moment to be seen; who is missing is the study's business."""
+def _hospitals(home: Path, study_id: str) -> set[str]:
+    from server.state import StudyFolder
+
+    return {entry.name for entry in StudyFolder(home / "studies" / study_id).signed_lock().lock.roster}
+
+
+def _wait_online(transport: FlowerTransport, wanted: set[str], limit_s: float, should_stop: Callable[[], bool]) -> None:
+    """Give the study's hospitals a moment to be seen, and say who is not; who stays missing is the study's business."""
     import time
 
     end = time.monotonic() + limit_s
-    while time.monotonic() < end and not all(transport.sites().values()):
+    said: set[str] = set()
+    while time.monotonic() < end and not should_stop():
+        missing = wanted - {name for name, online in transport.sites().items() if online}
+        if not missing:
+            return
+        if missing != said:
+            note(f"not connected yet: {', '.join(sorted(missing))} (waiting up to {limit_s:.0f} s)")
+            said = missing
         time.sleep(0.5)
 
 
@@ -148,17 +161,17 @@ def _report(home: Path, study_id: str) -> Path:
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for hospitals to connect before asking.")]
 
 
-def run(study: Study, home: Home = Path(), canary: Canary = False, wait: Wait = 60.0, json: Json = False) -> None:
+def run(study: Study = "", home: Home = Path(), canary: Canary = False, wait: Wait = 60.0, json: Json = False) -> None:
     """Run a published study, or go on with it; ends COMPLETE, or STALLED with who is missing."""
     _run(home, study, canary, wait)
 
 
-def resume(study: Study, home: Home = Path(), wait: Wait = 60.0, json: Json = False) -> None:
+def resume(study: Study = "", home: Home = Path(), wait: Wait = 60.0, json: Json = False) -> None:
     """Go on with a study that was stopped, stalled or interrupted, from its last finished round."""
     _run(home, study, False, wait)
 
 
-def stop(study: Study, home: Home = Path(), json: Json = False) -> None:
+def stop(study: Study = "", home: Home = Path(), json: Json = False) -> None:
     """Ask a running study to end after the present round; `resume` goes on."""
     from server import enrol, watch
 

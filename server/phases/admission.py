@@ -35,7 +35,8 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
             if not answer.accepted:
                 refused[site] = answer.refusals
         failures = done.failures
-        running.tell(Event("admission", len(sites) - len(waiting), len(sites), "hospitals answered"))
+        silent = f"; waiting for {', '.join(sorted(waiting))}" if waiting else ""
+        running.tell(Event("admission", len(sites) - len(waiting), len(sites), f"hospitals answered{silent}"))
         if waiting and running.asker.effects.monotonic() + PAUSE_S >= end:
             break
         if waiting:

@@ -194,3 +194,13 @@ def test_publishing_checks_the_signature(office: Path, tmp_path: Path) -> None:
     lock = at_office.publish(office, signed.model_dump_json().encode())
     assert at_office.find_study(office, lock.study_id[:8]) == lock.study_id
     refused(kinds.LOCK_SIGNATURE, at_office.publish, office, signed.model_copy(update={"signature": "00" * 64}).model_dump_json().encode())
+
+
+def test_the_only_published_study_needs_no_name(tmp_path: Path) -> None:
+    for study in ("aaaaaa11", "bbbbbb22"):
+        (tmp_path / "studies" / study).mkdir(parents=True)
+        (tmp_path / "studies" / study / "lock.json").write_text("{}")
+        if study == "aaaaaa11":
+            assert at_office.find_study(tmp_path, "") == study
+    with pytest.raises(Problem, match="none was named"):
+        at_office.find_study(tmp_path, "")
