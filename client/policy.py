@@ -139,7 +139,8 @@ def inside_hours(schedule: Schedule, now: datetime) -> bool:
 
 def check_patients(least: Floor, ask: Ask) -> None:
     """Refuse (FH-511) what is finer than counts unless opened counts of the roster reach the minima."""
-    if least.lifted or ask.statistic.resolution(ask.parameters) == "counts":
+    level = ask.statistic.resolution(ask.parameters)
+    if least.lifted or level == "counts":
         return
     counts = ask.counts
     if counts is None:
@@ -149,7 +150,7 @@ def check_patients(least: Floor, ask: Ask) -> None:
             f"{counts.patients} patients at {counts.sites} sites; at least {least.patients} at {least.sites} are asked"
         )
     score = getattr(ask.parameters, "score", None)
-    if isinstance(score, ScoreSpec) and score.clinical_only and counts.patients < least.cox_patients:
+    if isinstance(score, ScoreSpec) and score.clinical_only and level != "exact" and counts.patients < least.cox_patients:
         raise privacy.TOO_FEW_PATIENTS.problem(
             f"{counts.patients} patients; what a score of clinical variables alone opens asks for {least.cox_patients}"
         )
