@@ -46,8 +46,10 @@ def simulation(result: StudyResult) -> Section | None:
     if items:
         blocks.append(Paragraph("What made this demonstration learnable:"))
         blocks.append(Facts(items))
-    if result.notes:
-        blocks.append(Bullets(result.notes))
+    said = {f"{name}: {value}" for name, value in items}
+    notes = [note for note in result.notes if note not in said]
+    if notes:
+        blocks.append(Bullets(notes))
     return Section("simulation", "What only a simulation knows", blocks)
 
 
