@@ -200,7 +200,6 @@ class FleetNode:
         head, tree = message_from_proto(response.messages_list[0]), response.message_object_trees[0]
         run = head.metadata.run_id
         if not self._is_allowed(run):
-            self._confirm(run)(tree.object_id)
             return Delivery(head, False)
         try:
             whole = pull_and_inflate_object_from_tree(

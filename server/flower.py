@@ -17,6 +17,7 @@ from flwr.app import Message as FlowerMessage
 from flwr.app.message import Array
 from flwr.common.constant import ErrorCode
 from flwr.serverapp.grid import Grid
+from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectPushError
 from flwr.supercore.run import RunNotRunningException
 
 from server.transport import Exchange, Failure
@@ -38,7 +39,7 @@ INTERNALS = {
 }
 MESSAGE_TYPE = "query.fedhcc"
 HEADER, LARGE = "fedhcc", "arrays"
-LOST = (httpx.HTTPError, RunNotRunningException, ConnectionError, ValueError)
+LOST = (httpx.HTTPError, RunNotRunningException, ObjectPushError, ObjectPullError, ConnectionError, ValueError)
 FIRST_POLL_S, LAST_POLL_S = 0.03, 0.3
 
 CODES = {
