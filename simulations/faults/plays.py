@@ -109,13 +109,13 @@ def superlink_killed(stage: Stage) -> Observed:
     """Flower's SuperLink is killed and started again on its database file."""
     run = stage.begin()
     stage.until_round(run, 2)
+    noticed = _noticed_by_site(stage, "FH-715")
+    began = time.monotonic()
     stage.federation.gateway.superlink.kill()
     time.sleep(3.0)
     stage.federation.gateway.superlink.start()
-    detected = stage.until(
-        lambda: any("FH-706" in entry.missing.values() or "FH-702" in entry.missing.values() for entry in stage.ledger()), run
-    )
-    return see_through(stage, run, detected, "ledger")
+    stage.until(noticed, run, 60)
+    return see_through(stage, run, time.monotonic() - began, "sites' logs; the ledger where a round was open", extra=("FH-715",))
 
 
 def server_killed_between(stage: Stage) -> Observed:
@@ -149,12 +149,20 @@ def gateway_restarted(stage: Stage) -> Observed:
     """The gateway is down for five seconds."""
     run = stage.begin()
     stage.until_round(run, 2)
-    stage.federation.gateway.nginx.stop()
+    noticed = _noticed_by_site(stage, "FH-715")
     began = time.monotonic()
-    time.sleep(5.0)
+    stage.federation.gateway.nginx.stop()
+    stage.until(noticed, run, 5.0)
+    detected = time.monotonic() - began
+    time.sleep(max(0.0, 5.0 - detected))
     stage.federation.gateway.nginx.start()
-    detected = stage.until(lambda: "FH-715" in _site_log(stage), run, 30)
-    return see_through(stage, run, min(detected, time.monotonic() - began), "site's log", extra=("FH-715",))
+    return see_through(stage, run, detected, "sites' logs", extra=("FH-715",))
+
+
+def _noticed_by_site(stage: Stage, code: str) -> Callable[[], bool]:
+    """Whether the site's log says a code from now on."""
+    before = len(_site_log(stage))
+    return lambda: code in _site_log(stage)[before:]
 
 
 def _site_log(stage: Stage) -> str:
@@ -282,8 +290,9 @@ def other_version(stage: Stage) -> Observed:
     )
     wrong.start()
     stage.until(wrong.registered, limit_s=90)
+    noticed = _noticed_by_site(stage, "FH-704")
     run = stage.begin()
-    detected = stage.until(lambda: "FH-704" in _site_log(stage), run)
+    detected = stage.until(noticed, run)
     wrong.stop()
     stage.restart_site()
     return see_through(stage, run, detected, "site's log and ledger", extra=("FH-704",))
