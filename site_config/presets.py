@@ -45,7 +45,8 @@ DEMO: Final[Settings] = {
     },
     "training": {"rounds": 20, "batch": 48, "server": {"name": "adam", "rate": 1e-4}, "clip": 256.0, "seed": 7},
     "evaluation": {"bin_patients": 2, "score_bins": 16},
-    "blocks": {"minimum_sites": 3, "minimum_patients": 5},
+    # One block: a round is then a full-batch step, which is what the pooled twin takes.
+    "blocks": {"minimum_sites": 12, "minimum_patients": 20},
     "validation_fraction": 0.15,
     "privacy": LIFTED_MINIMA,
 }
