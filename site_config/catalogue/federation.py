@@ -132,7 +132,7 @@ STUDY_STALLED = Kind(
     "study-stalled",
     "The study is stalled",
     why="A block of sites could not be opened before the deadline. Nothing is lost: every finished round is on disk.",
-    fix="Bring the named sites back and run `fedhcc-coordinator resume STUDY`; hospitals that cannot come back need a new lock without them.",
+    fix="Bring the named sites back and run `fedhcc-coordinator resume STUDY`.",
     exit=Exit.STALLED,
 )
 FLOWER_DIFFERS = Kind(
