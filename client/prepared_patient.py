@@ -6,13 +6,15 @@ finding of this patient; other scans and other patients go on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from client import slices
 from client.intake import choose
+from client.intake.prints import slice_prints
 from client.intake.read import read_scan
 from client.intake.volume import Volume
 from client.prepared_record import OrganRecord
@@ -63,6 +65,7 @@ class Prepared:
     manufacturer: str
     interval_days: float | None
     refused: bool
+    prints: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def retry(self) -> bool:
@@ -80,9 +83,10 @@ def prepare_patient(scans: tuple[Scan, ...], study: Study, segmenter: Segmenter)
     """Choose, measure and cut the slices of one patient. What is wrong with a scan is a finding; a model's fault is raised."""
     views: list[OrganView] = []
     findings: list[Problem] = []
-    for scan in scans:
+    prints: dict[str, tuple[str, ...]] = {}
+    for number, scan in enumerate(scans, start=1):
         try:
-            found, remarks = look_at(scan, study, segmenter)
+            found, remarks = look_at(scan, study, segmenter, _keep_prints(prints, f"{number}: {role_of(scan)}"))
         except Problem as problem:
             if problem.kind in MODEL_PROBLEMS:
                 raise
@@ -90,13 +94,23 @@ def prepare_patient(scans: tuple[Scan, ...], study: Study, segmenter: Segmenter)
             continue
         views += found
         findings += remarks
-    return _assemble(views, findings, study)
+    return replace(_assemble(views, findings, study), prints=prints)
 
 
-def look_at(scan: Scan, study: Study, segmenter: Segmenter) -> tuple[list[OrganView], list[Problem]]:
-    """Read one scan and cut the slices of every organ it can hold."""
+def _keep_prints(prints: dict[str, tuple[str, ...]], name: str) -> Callable[[Volume], None]:
+    def keep(volume: Volume) -> None:
+        prints[name] = slice_prints(volume.hu)
+
+    return keep
+
+
+def look_at(
+    scan: Scan, study: Study, segmenter: Segmenter, seen: Callable[[Volume], None] = lambda _volume: None
+) -> tuple[list[OrganView], list[Problem]]:
+    """Read one scan and cut the slices of every organ it can hold; `seen` is shown the volume once it is read."""
     role = role_of(scan)
     volume, remarks = read_scan(scan, role)
+    seen(volume)
     grid = slices.grid_of(volume.z_mm, study.imaging.spacing_mm)
     wanted = tuple(organ for organ in study.organs if scan.region in (organ.region, "whole"))
     masks = segmenter.organs(scan, volume, grid, wanted, role)

@@ -68,6 +68,7 @@ class Record(Strict):
     organs: dict[str, dict[str, OrganRecord]] = Field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     tensor_sha256: str | None = None
+    prints: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="prints of each scan's slices (client.intake.prints)")
 
 
 class Index(Strict):
@@ -78,6 +79,7 @@ class Index(Strict):
     size: tuple[int, ...]
     patients: dict[str, str]
     usable: tuple[str, ...]
+    overlaps: dict[str, tuple[Finding, ...]] = Field(default_factory=dict, description="patients whose scans share slices")
 
 
 def read_record(folder: Path, key: str) -> Record | None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from client.intake.prints import shared
 from client.intake.stamp import stamp
 from client.prepared_keys import keyed_hash, patient_key, site_secret
 from client.prepared_record import INDEX, Finding, Index, Record, read_record, write_record
@@ -146,9 +147,11 @@ def _finish(folder: Path, digest: str, study: Study, jobs: list[Job], made: int)
         records[job.key] = record
     usable = tuple(sorted(key for key, record in records.items() if record.usable))
     patients = {key: record.fingerprint for key, record in sorted(records.items())}
-    write_json(folder / INDEX, Index(settings=digest, size=tensor_shape(study), patients=patients, usable=usable).model_dump(mode="json"))
+    overlaps = find_overlaps(records)
+    index = Index(settings=digest, size=tensor_shape(study), patients=patients, usable=usable, overlaps=overlaps)
+    write_json(folder / INDEX, index.model_dump(mode="json"))
     remove_strangers(folder, set(records))
-    findings = tuple((key, finding) for key, record in sorted(records.items()) for finding in record.findings)
+    findings = tuple((key, finding) for key, record in sorted(records.items()) for finding in (*record.findings, *overlaps.get(key, ())))
     return PrepareSummary(
         patients=len(jobs),
         made=made,
@@ -158,6 +161,20 @@ def _finish(folder: Path, digest: str, study: Study, jobs: list[Job], made: int)
         to_retry=sum(record.retry for record in records.values()),
         findings=findings,
     )
+
+
+def find_overlaps(records: dict[str, Record]) -> dict[str, tuple[Finding, ...]]:
+    """Findings FH-328 by patient: scans of two patients, or two scans of one, that show the same slices."""
+    found: dict[str, tuple[Finding, ...]] = {}
+    scans = {(key, name): prints for key, record in records.items() for name, prints in record.prints.items()}
+    for (first, one), (second, two), count in shared(scans):
+        for key, mine, theirs, other in ((first, one, two, second), (second, two, one, first)):
+            whose = "the same patient" if first == second else f"patient {other[:12]}"
+            what = f"{count} slices of scan {mine} stand in scan {theirs} of {whose}"
+            found[key] = (*found.get(key, ()), Finding.of(catalogue.SCANS_OVERLAP.problem(what)))
+            if first == second:
+                break
+    return found
 
 
 def remove_strangers(folder: Path, keys: set[str]) -> None:

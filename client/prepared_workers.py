@@ -111,6 +111,7 @@ def do(site: SiteConfig, study: Study, job: Job) -> str:
         interval_days=prepared.interval_days,
         organs=prepared.organs,
         findings=tuple(Finding.of(problem) for problem in prepared.findings),
+        prints=prepared.prints,
         tensor_sha256=None if data is None else hashlib.sha256(data).hexdigest(),
     )
     store(folder, job.key, data, save(prepared.pictures), record)

@@ -348,3 +348,12 @@ SECRET_DAMAGED = Kind(
     fix="Restore state/secret from a backup of the state folder; with a new secret the cohort must be prepared again and the release ledger no longer recognises the patients.",
     exit=Exit.CONTENT,
 )
+SCANS_OVERLAP = Kind(
+    328,
+    "scans-overlap",
+    "Two scans show the same slices",
+    why="At least three axial slices are equal, pixel by pixel: the same scan stands in two rows, one is cut out of the other, or two "
+    "patients were given the same images. A model would see one patient twice, or no change between visits.",
+    fix="Compare the two rows of scans.csv with the archive and correct the one that is wrong, then: fedhcc-site data prepare",
+    exit=Exit.FINDINGS,
+)

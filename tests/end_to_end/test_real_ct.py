@@ -14,7 +14,7 @@ from tests.support import shared_data
 def test_three_hospitals_of_real_scans_end_with_slices_scores_and_findings(tmp_path: Path) -> None:
     data = shared_data()
     if data is None:
-        pytest.skip("the folder of real test data is absent")
+        pytest.skip("no shared test data on this machine")
     arrange(data / "ct", tmp_path / "cohort")
     finished = run(Options(out=tmp_path / "run", folder=tmp_path / "cohort", pooled=False))
     codes = [finding["code"] for finding in finished.result.findings]
