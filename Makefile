@@ -34,7 +34,7 @@ demo: .venv/ready ## the whole study on simulated patients, with a report to loo
 	@$(BIN)/fedhcc-sim run --preset demo --out demo-run
 
 test: .venv/ready ## all tests
-	@$(BIN)/python -m pytest -q -m "not evidence" --durations=15 --junitxml=.pytest_cache/junit.xml
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not evidence" --durations=15 --junitxml=.pytest_cache/junit.xml
 	@$(BIN)/python -m tests.skips .pytest_cache/junit.xml
 
 check: .venv/ready ## style, types, layers, dependencies, spelling, secrets, evidence
