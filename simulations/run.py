@@ -20,6 +20,7 @@ from server.phases.study import Event
 from server.results import StudyResult
 from server.transport import Transport
 from simulations.home import Homes, approve_everywhere, enrol, publish
+from site_config.documents import load_study
 from site_config.study import StudyLock
 
 Engine = Literal["local", "loopback", "ray"]
@@ -67,8 +68,12 @@ def make_cohort(options: Options, homes: Homes, tell: Tell) -> None:
     """The cohort, unless it is there: written beside and renamed, so that an interrupted one is made again."""
     if (homes.cohort / "study.yaml").exists():
         return
+    if options.folder is not None:
+        load_study(options.folder / "study.yaml")  # a wrong folder or a faulty study leaves nothing behind
     homes.root.mkdir(parents=True, exist_ok=True)
     if options.folder is not None:
+        if homes.cohort.is_symlink():
+            homes.cohort.unlink()
         homes.cohort.symlink_to(options.folder.resolve())
         return
     import shutil

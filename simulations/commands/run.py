@@ -47,6 +47,6 @@ def run(
         "metrics": str(finished.report.with_name("metrics.json")),
         "findings": len(finished.result.findings),
     }
-    show(shown, None)
+    show(shown, f"{finished.result.label}: study {finished.lock.study_id[:12]}, {len(finished.result.findings)} findings")
     if not json_wanted():
         note(f"Report: {finished.report.resolve()}")
