@@ -111,6 +111,8 @@ def adopt(running: Running, folder: Path) -> Bundle:
         raise problems.BUNDLE_DIFFERS.problem(f"the study differs from the bundle in {', '.join(differing)}", where="study.yaml")
     result, manifest = running.result, bundle.manifest
     for model, formula in manifest.models.items():
+        if model not in running.study.models:
+            continue
         running.specs[model] = formula.spec
         result.baseline[model] = {"time": list(formula.time), "cumulative_hazard": [value or 0.0 for value in formula.cumulative_hazard]}
         if formula.axis is not None:
@@ -119,6 +121,7 @@ def adopt(running: Running, folder: Path) -> Bundle:
             result.cutoffs.append(Cutoff(model=model, value=formula.cutoff, patients_above=0, patients_below=0))
     for name in manifest.networks:
         running.weights[name] = to_vector(bundle.network(name))
+        result.weights[name] = manifest.networks[name].sha256
     result.clinical, result.fusion = manifest.clinical, dict(manifest.fusion)
     result.notes.append(f"Models, cut-offs and baseline survival are those of the bundle {bundle.sha256} of study {manifest.study_id}.")
     return bundle

@@ -9,7 +9,7 @@ from its stored round. A missing block stalls the study, loudly; nothing is ever
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,8 @@ from server.phases.cox import clinical, fuse
 from server.phases.evaluation import evaluate
 from server.phases.study import Event, Running
 from server.phases.training import train
-from server.results import StudyResult
-from server.state import StudyFolder, load_arrays
+from server.results import LedgerEntry, StudyResult
+from server.state import StudyFolder
 from server.transport import Transport
 from shared_model.protocol import Message, StudyReference
 from site_config.catalogue import federation
@@ -115,8 +115,7 @@ def _finish(running: Running, transport: Transport) -> StudyResult:
     result = running.result
     result.ledger = list(running.asker.ledger.entries)
     result.scores = list(running.specs.values())
-    complete = not any(entry.outcome in ("missed", "excluded") for entry in result.ledger)
-    result.label = "COMPLETE" if complete and not running.canary else "INCOMPLETE"
+    result.label = "COMPLETE" if nothing_missing(result.ledger) and not running.canary else "INCOMPLETE"
     write_atomic(running.folder.result_file, result.model_dump_json(indent=1).encode() + b"\n")
     body = StudyReference(study=result.study_id).model_dump()
     transport.exchange({entry.name: Message("finish", body) for entry in running.lock.roster}, 60.0)
@@ -124,6 +123,10 @@ def _finish(running: Running, transport: Transport) -> StudyResult:
     return result
 
 
-def final_weights(folder: StudyFolder, model: str) -> object:
-    """The final weights (D,) of a network of a finished study."""
-    return load_arrays(folder.weights_file(model))[0]["weights"]
+def nothing_missing(ledger: Sequence[LedgerEntry]) -> bool:
+    """Whether everything that was asked was opened in the end: a question missed and never opened later is a loss."""
+    asked = {(e.phase, e.statistic, e.round, e.block): False for e in ledger}
+    for entry in ledger:
+        if entry.outcome == "opened":
+            asked[entry.phase, entry.statistic, entry.round, entry.block] = True
+    return all(asked.values()) and not any(entry.outcome == "excluded" for entry in ledger)

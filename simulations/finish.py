@@ -26,7 +26,7 @@ def write_out(homes: Homes, lock: StudyLock, result: StudyResult, beside: Beside
         beside.add_to(result)
     tell(Event("report", 0, 1, "figures"))
     folder = StudyFolder(homes.coordinator / "studies" / lock.study_id / "run")
-    path = write_outcome(result, lock, folder, homes.root)
+    path = write_outcome(result, folder, homes.root)
     for entry in lock.roster:
         write_scores(homes, lock, result, entry.name)
     tell(Event("report", 1, 1, "report.html"))

@@ -154,8 +154,7 @@ def _report(home: Path, study_id: str) -> Path:
 
     folder = watch.folder_of(home, study_id)
     result = StudyResult.model_validate_json(read_limited(folder / "result.json", watch.RESULT_LIMIT))
-    lock = StudyFolder(home / "studies" / study_id).signed_lock().lock
-    return write_outcome(result, lock, StudyFolder(folder), folder)
+    return write_outcome(result, StudyFolder(folder), folder)
 
 
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for hospitals to connect before asking.")]
@@ -212,16 +211,36 @@ def status(
     show({"studies": studies, "sites": sites}, draw)
 
 
+Frozen = Annotated[
+    Path | None, typer.Option("--bundle", help="The frozen model's folder, for a study of the kind `validate`.", file_okay=False)
+]
+
+
 def publish(
-    lock: Annotated[Path, typer.Argument(help="The signed lock that `study lock` wrote.")], home: Home = Path(), json: Json = False
+    lock: Annotated[Path, typer.Argument(help="The signed lock that `study lock` wrote.")],
+    home: Home = Path(),
+    bundle: Frozen = None,
+    json: Json = False,
 ) -> None:
     """Publish a signed lock, so that `run` finds it; hospitals are offered it at admission, or get the file."""
     from server import enrol
     from site_config.files import read_limited
 
     found = enrol.publish(home, read_limited(lock, 16 << 20, "the lock"))
+    if bundle is not None:
+        _keep_bundle(bundle, home / "studies" / found.study_id / "bundle", found.study.bundle_sha256)
     show({"study": found.study_id, "title": found.study.title}, f"Published {found.study.title}\nstudy id {found.study_id}")
     note(f"Next: fedhcc-coordinator run {found.study_id[:12]} --canary")
+
+
+def _keep_bundle(bundle: Path, target: Path, sha256: str | None) -> None:
+    """A checked copy of the bundle (FH-610 where it is another than the study names) where `run` looks for it."""
+    import shutil
+
+    from shared_model.bundle import load_bundle
+
+    load_bundle(bundle, sha256=sha256)
+    shutil.copytree(bundle, target, dirs_exist_ok=True)
 
 
 def register(app: typer.Typer) -> None:

@@ -216,11 +216,3 @@ NOT_ESTIMABLE = Kind(
     fix="Nothing is to be repaired: the report names the part and shows the others.",
     exit=Exit.FINDINGS,
 )
-BUNDLE_STUDY_DIFFERS = Kind(
-    757,
-    "bundle-study-differs",
-    "The study reads patients in another way than the bundle's model was trained",
-    why="A validation holds a frozen model against new patients: variables, organs, slices and network must be those it was made with.",
-    fix="Copy clinical, organs, imaging and network from the bundle's lock.json into study.yaml, then: fedhcc-coordinator study lock",
-    exit=Exit.CONFIGURATION,
-)
