@@ -151,7 +151,9 @@ class TrainingState:
         """The stored state."""
         arrays, meta = load_arrays(path)
         plain = json.loads(meta["state"])
-        blocks = {int(b): BlockSums(arrays[f"mass.{b}"], float(v[0]), int(v[1]), int(v[2]), float(v[3])) for b, v in plain["blocks"].items()}
+        blocks = {
+            int(b): BlockSums(arrays[f"mass.{b}"], float(v[0]), int(v[1]), int(v[2]), float(v[3])) for b, v in plain["blocks"].items()
+        }
         return cls(
             next_round=plain["next_round"],
             weights=arrays["weights"],

@@ -33,7 +33,15 @@ HEAVY = (
     "opacus",
     "grpc",
 )
-FLOWER_HOMES = ("client/flower.py", "client/app.py", "server/flower.py", "server/app.py", "simulations/engines/", "simulations/faults/")
+FLOWER_HOMES = (
+    "client/flower.py",
+    "client/app.py",
+    "server/flower.py",
+    "server/superlink.py",
+    "server/app.py",
+    "simulations/engines/",
+    "simulations/faults/",
+)
 CATCHERS = {"site_config/console.py", "client/handlers.py", "client/app.py", "client/worker.py", "client/runner.py", "client/flower.py"}
 ALLOWED = {
     "simulations": {"simulations", "client", "server", "shared_model", "site_config"},
