@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from simulations.evidence import index, tutorial
+from simulations.evidence.record import ROOT
 
 
 def write_piece(folder: Path, name: str, figures: object) -> None:
@@ -41,5 +42,5 @@ def test_the_tutorials_blocks_stand_in_one_order() -> None:
     assert sorted({block.order for block in blocks}) == list(range(1, max(block.order for block in blocks) + 1))
     for page in tutorial.PAGES:
         orders = [block.order for block in blocks if block.page == page]
-        marked = tutorial.BLOCK.findall((tutorial.ROOT / page).read_text(encoding="utf-8"))
+        marked = tutorial.BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
         assert [int(order) for order, _, _ in marked] == orders
