@@ -13,6 +13,7 @@ from server.phases.study import WEIGHTS, Event
 from server.results import StudyResult
 from server.state import StudyFolder, load_arrays
 from simulations.compare_demo import Beside
+from simulations.heat import add_heat_maps
 from simulations.home import Homes
 from site_config.files import write_atomic
 from site_config.study import StudyLock
@@ -24,6 +25,7 @@ def write_out(homes: Homes, lock: StudyLock, result: StudyResult, beside: Beside
 
     if beside is not None:
         beside.add_to(result)
+        add_heat_maps(homes, lock, result)
     tell(Event("report", 0, 1, "figures"))
     folder = StudyFolder(homes.coordinator / "studies" / lock.study_id / "run")
     path = write_outcome(result, folder, homes.root)

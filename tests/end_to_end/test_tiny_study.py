@@ -63,6 +63,7 @@ def test_pooled_twin_and_truth_stand_beside_the_federated_model(finished: Finish
     twin = finished.result.simulation.pooled[0]
     assert twin.n == finished.result.flow["test.analysed"]
     assert finished.result.simulation.oracle["evaluation"] > 0.5
+    assert len(finished.result.simulation.cams) == 2
 
 
 def test_running_again_opens_nothing_new(finished: Finished) -> None:
