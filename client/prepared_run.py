@@ -26,7 +26,7 @@ from site_config.problems import together
 from site_config.site import SiteConfig
 from site_config.study import Study, canonical
 
-SOFTWARE = "1"  # raise when the same inputs would give other slices
+SOFTWARE = "2"  # raise when the same inputs would give other slices
 Progress = Callable[[int, int], None]
 
 
