@@ -20,7 +20,6 @@ from client.intake.volume import HU_LOWEST, Volume
 from site_config.study import Imaging, Window
 
 Mask = NDArray[np.bool_]
-BOX_STEP = 2
 FIELD_MARGIN_MM = 10.0
 
 
@@ -118,26 +117,12 @@ def measure(organ: Mask, tumour: Mask, volume: Volume, grid: Grid) -> Measured:
 
 
 def _box(mask: Mask, areas: NDArray[np.float64]) -> tuple[int, int, int, int] | None:
-    """(top, bottom, left, right) of the organ over all slices, half open; None when it is empty.
-
-    Islands of less than a tenth of the largest one do not count: a few voxels that a segmenter put into another organ would
-    widen the field to the whole body. Looked at on every second pixel, which is enough for a box that has a margin.
-    """
+    """(top, bottom, left, right) of a mask over all slices, half open; None when it is empty."""
     if not areas.any():
         return None
-    from scipy import ndimage
-
-    thin = mask[:, ::BOX_STEP, ::BOX_STEP]
-    labels, count = ndimage.label(thin)
-    if count == 0:
-        flat, step = np.asarray(mask.any(axis=0), dtype=bool), 1
-    else:
-        sizes = np.bincount(labels.ravel(), minlength=count + 1)
-        sizes[0] = 0
-        flat, step = np.asarray((sizes >= sizes.max() / 10)[labels].any(axis=0), dtype=bool), BOX_STEP
-    rows, columns = np.flatnonzero(np.any(flat, axis=1)) * step, np.flatnonzero(np.any(flat, axis=0)) * step
-    height, width = mask.shape[1:]
-    return int(rows[0]), min(int(rows[-1]) + step, height), int(columns[0]), min(int(columns[-1]) + step, width)
+    flat: Mask = np.asarray(mask.any(axis=0), dtype=bool)
+    rows, columns = np.flatnonzero(np.any(flat, axis=1)), np.flatnonzero(np.any(flat, axis=0))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
 
 
 def choose(measured: Measured, grid: Grid, count: int) -> Choice | None:

@@ -199,7 +199,8 @@ def _step(annotation: Any, part: int | str) -> Any:
 
 def dump_yaml(model: BaseModel, comment: str = "") -> str:
     """The model as a YAML document in the order of its fields; reading it back gives an equal value."""
-    body = yaml.safe_dump(_yamlable(model.model_dump(exclude_none=not isinstance(model, SiteConfig))), sort_keys=False, allow_unicode=True, width=120)
+    plain = _yamlable(model.model_dump(exclude_none=not isinstance(model, SiteConfig)))
+    body = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
     return "".join(f"# {line}\n" for line in comment.splitlines()) + body
 
 

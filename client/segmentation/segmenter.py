@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from client.intake.nifti import read_mask
 from client.intake.volume import Volume
 from client.segmentation.cache import LabelCache
-from client.segmentation.cleaning import Mask, clean
+from client.segmentation.cleaning import Mask, clean, without_strays
 from client.slices import Grid, labels_on
 from site_config.catalogue import scans as catalogue
 from site_config.cohort import Scan
@@ -76,6 +76,9 @@ class Segmenter:
             tumour = self._mask(organ.targets[1], scan, volume, grid, maps, role)
             flags = frozenset() if tumour is not None else frozenset({f"{organ.targets[1]}_mask_blank"})
             tumour = np.zeros_like(body) if tumour is None else tumour
+            modelled = self.source(organ.targets[0]).model is not None and organ.targets[0] not in scan.masks
+            if modelled and self.study.imaging.rule == "careful":
+                body = body & without_strays(body | tumour)
             spacing = (self.study.imaging.spacing_mm, *volume.spacing_mm)
             organ_mask, tumour_mask = clean(body, tumour, spacing, self.study.imaging.rule, self._one_model(organ, scan))
             found[organ.name] = Segmented(organ_mask, tumour_mask, flags)

@@ -94,7 +94,11 @@ def test_try_takes_one_scan_with_its_masks_to_a_score_and_a_picture(tmp_path: Pa
     image = write_nifti(tmp_path / "ct.nii.gz", hu)
     labels = masks["liver"] * 5 + masks["lung"] * 6
     mask = write_nifti(tmp_path / "labels.nii.gz", labels)
-    (tmp_path / "study.yaml").write_text("title: try\nsites: [" + ", ".join(f"{{name: {name}, role: development}}" for name in SITES) + "]\nimaging: {size: 32}\nnetwork: {backbone: small}\n")
+    (tmp_path / "study.yaml").write_text(
+        "title: try\nsites: ["
+        + ", ".join(f"{{name: {name}, role: development}}" for name in SITES)
+        + "]\nimaging: {size: 32}\nnetwork: {backbone: small}\n"
+    )
     words = ["data", "try", "--image", image, "--masks", f"liver={mask}:5", "--masks", f"lung={mask}:6", "--study", tmp_path / "study.yaml"]
     first = run_cli(APP, *words, "--picture", tmp_path / "slices.png", "--json")
     assert first.status == 0 and np.isfinite(first.data["score"])

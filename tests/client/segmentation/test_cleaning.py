@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from client.segmentation.cleaning import clean
+from client.segmentation.cleaning import clean, without_strays
 
 SPACING = (5.0, 1.0, 1.0)
 
@@ -71,3 +71,13 @@ def test_no_organ_leaves_no_tumour() -> None:
     tumour[3:5, 10:30, 10:30] = True
     whole, kept = clean(empty(), tumour, SPACING, "careful")
     assert not whole.any() and not kept.any()
+
+
+def test_stray_voxels_go_and_a_second_lung_stays() -> None:
+    organ = np.zeros((6, 60, 60), dtype=bool)
+    organ[:, 5:25, 5:25] = True
+    organ[:, 5:25, 35:55] = True
+    strayed = organ.copy()
+    strayed[2:4, 50:54, 50:54] = True
+    assert np.array_equal(without_strays(strayed), organ)
+    assert not without_strays(np.zeros_like(organ)).any()
