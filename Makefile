@@ -55,7 +55,7 @@ evidence-check: .venv/ready ## is every piece of evidence as new as the code it 
 
 lock: .tools/ready ## refresh requirements/*.txt from pyproject.toml
 	@for extra in site coordinator dev; do \
-	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --upgrade --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
+	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
 
 schemas: .venv/ready ## regenerate the schemas and the pages generated from the code
 	@$(BIN)/python -m site_config.pages
