@@ -9,6 +9,7 @@ Pure functions over the coordinator's home folder; the command line and the simu
 from __future__ import annotations
 
 import datetime as dt
+import re
 import secrets
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 from server import certificates
 from site_config.catalogue import federation
 from site_config.catalogue import identity as problems
+from site_config.catalogue.host import USAGE
 from site_config.files import read_limited, write_atomic
 from site_config.identity import (
     CoordinatorIdentity,
@@ -33,6 +35,7 @@ from site_config.identity import (
 from site_config.study import Role, RosterEntry, SignedLock, SiteName, Strict, StudyLock
 
 REGISTER_LIMIT = 8 << 20
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 class Enrolled(Strict):
@@ -83,6 +86,14 @@ def host_of(address: str) -> str:
     return address.rpartition(":")[0]
 
 
+def check_address(address: str, option: str) -> None:
+    """Refuse (FH-902) what is no HOST:PORT, before anything is written that a second try would stumble over."""
+    host, colon, port = address.rpartition(":")
+    shaped = HOST.fullmatch(host) or (host.startswith("[") and host.endswith("]"))
+    if not (colon and shaped and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+        raise USAGE.problem(f"{option} takes HOST:PORT, with a port from 1 to 65535", fix=f"For example {option} fed.example.org:443.")
+
+
 def utc() -> dt.datetime:
     """The present time, UTC."""
     return dt.datetime.now(dt.UTC)
@@ -93,6 +104,9 @@ def init(
 ) -> CoordinatorIdentity:
     """A new coordinator: signing key, certificate authority, server certificates, runner's secret, an empty register."""
     moment = now or utc()
+    check_address(address, "--address")
+    if listen:
+        check_address(listen, "--listen")
     identity = CoordinatorIdentity.create(home)
     certificates.create_authority(home / "tls", title, moment)
     renew_certificates(home, address, moment)

@@ -1,7 +1,8 @@
 """Anybody's table: a CSV file of survival data as columns of known meaning.
 
-Accepts what spreadsheets and statistics programs write: comma, semicolon, tab or bar; byte-order marks; decimal commas;
-quoted fields; row names without a header; NA, NaN or blanks; events as 0/1, 1/2 or true/false.
+Accepts what spreadsheets and statistics programs write: comma, semicolon, tab or bar; Excel's first line `sep=;`;
+byte-order marks; decimal commas; quoted fields; row names without a header; NA, NaN or blanks; events as 0/1, 1/2, true/false
+or yes/no.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ EVENT_WORDS = {
     **dict.fromkeys(("false", "f", "no", "n", "alive", "censored", "censor"), False),
 }
 LOGICAL = {"true": 1.0, "false": 0.0, "t": 1.0, "f": 0.0}
+SEPARATOR_LINE = re.compile(r"sep=([,;\t|])[ \t;,|]*(\r\n|\r|\n)", re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
 
 
@@ -65,9 +67,11 @@ def read_table(path: Path) -> Table:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise problems.TABLE_UNREADABLE.problem(f"{path.name}: {error.strerror or 'cannot be read'}") from error
+        raise problems.TABLE_UNREADABLE.problem(f"{path.name or 'the path'}: {error.strerror or 'cannot be read'}") from error
     text = _decode(data)
-    delimiter = _delimiter(text)
+    named = SEPARATOR_LINE.match(text)  # Excel's own way to say it; the newline stays, so that line numbers do
+    delimiter = named[1] if named else _delimiter(text)
+    text = text[named.start(2) :] if named else text
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     try:
         numbered = [(reader.line_num, [field.strip() for field in fields]) for fields in reader]
@@ -76,6 +80,8 @@ def read_table(path: Path) -> Table:
     filled = [(line, fields) for line, fields in numbered if any(fields)]
     if not filled:
         raise problems.TABLE_MALFORMED.problem(f"{path.name} is empty")
+    if len(filled) == 1:
+        raise problems.TABLE_MALFORMED.problem(f"{path.name} has a header and no rows below it")
     header = filled[0][1]
     while header and not header[-1] and len(header) > 1 and all(len(f) < len(header) or not f[len(header) - 1] for _, f in filled[1:]):
         header = header[:-1]

@@ -164,6 +164,7 @@ def _usage(error: click.UsageError) -> Problem:
         wanted = next((part.strip("'\".") for part in what.split() if part.startswith("'")), "")
         near = difflib.get_close_matches(wanted, context.command.list_commands(context), 1)
         if near and "No such command" in what:
+            what = what.partition(" Did you mean")[0]  # the library's guess, which newer releases say twice
             fix = f"Did you mean `{context.command_path} {near[0]}`?"
     return host.USAGE.problem(what, fix=fix)
 

@@ -227,7 +227,8 @@ class CoordinatorIdentity:
         """A new key in `home/identity`; refuses (FH-402) where one exists."""
         folder = private_folder(private_folder(home) / "identity")
         if (folder / SIGNING_FILE).exists():
-            raise problems.IDENTITY_EXISTS.problem("The identity folder holds a key already", where="identity")
+            fix = "Go on with this office (`fedhcc-coordinator list`), or name another folder with --home for a new one."
+            raise problems.IDENTITY_EXISTS.problem("The identity folder holds a key already", fix=fix, where="identity")
         return cls(folder, _new_signing(folder / SIGNING_FILE))
 
     @classmethod

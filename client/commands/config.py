@@ -28,14 +28,14 @@ class Checked:
 
     site: SiteConfig | None = None
     cohort: Cohort | None = None
-    scans: tuple[Scan, ...] = ()
+    scans: tuple[Scan, ...] | None = None
     faults: list[Problem] = field(default_factory=list)
     findings: list[Problem] = field(default_factory=list)
 
     def keep(self, problem: Problem) -> None:
-        """Keep a raised problem and those it carries, each by itself."""
-        self.faults.append(problem)
-        self.faults.extend(problem.others)
+        """Keep a raised problem and those it carries, each by itself and once."""
+        self.faults.extend([problem, *problem.others])
+        problem.others = ()
 
 
 def check(home: Home = Path(), study: StudyFile = None, json: Json = False) -> None:
@@ -107,7 +107,9 @@ def examine(home: Path, study: Study | None = None) -> Checked:
         found.findings.extend(found.cohort.findings)
     except Problem as problem:
         found.keep(problem)
-    if paths.scans is not None:
+    if paths.scans is None:
+        found.scans = ()
+    else:
         try:
             found.scans = load_scans(found.site.path(paths.scans), found.site.path(paths.images), study)
         except Problem as problem:
@@ -128,14 +130,18 @@ def _beside_the_study(site: SiteConfig, study: Study) -> list[Problem]:
     ]
 
 
-def _counts(found: Checked) -> dict[str, int]:
-    patients = found.cohort.patients if found.cohort else ()
+def _counts(found: Checked) -> dict[str, int | None]:
+    """What the tables hold; None where a table could not be read, which is not the same as nobody."""
+    patients = found.cohort.patients if found.cohort is not None else None
+    scans = found.scans
     return {
-        "patients": len(patients),
-        "events": sum(patient.event for patient in patients),
-        "with both visits": sum(patient.baseline_day is not None and patient.followup_day is not None for patient in patients),
-        "scans": len(found.scans),
-        "supplied masks": sum(len(scan.masks) for scan in found.scans),
+        "patients": None if patients is None else len(patients),
+        "events": None if patients is None else sum(one.event for one in patients),
+        "with both visits": None
+        if patients is None
+        else sum(one.baseline_day is not None and one.followup_day is not None for one in patients),
+        "scans": None if scans is None else len(scans),
+        "supplied masks": None if scans is None else sum(len(scan.masks) for scan in scans),
     }
 
 
@@ -150,7 +156,7 @@ def _data(found: Checked) -> dict[str, Any]:
 
 def _draw(console: Console, found: Checked) -> None:
     if found.site is not None:
-        rows = [(name, number) for name, number in _counts(found).items()]
+        rows = [(name, "not read" if number is None else number) for name, number in _counts(found).items()]
         console.print(table(found.site.site, ("what", "number"), rows, "these numbers stay on this machine"))
     if found.findings:
         console.print(f"\nFindings ({len(found.findings)}), to read; they stop nothing:")

@@ -38,6 +38,7 @@ def init(
 ) -> None:
     """Make this hospital's keys and the enrolment request to send to the coordinator."""
     from client import enrol
+    from site_config.catalogue import host
     from site_config.documents import load_site, parse_site
     from site_config.files import make_folder, write_atomic
     from site_config.identity import fingerprint, spoken
@@ -50,6 +51,8 @@ def init(
         parse_site(text, "site.yaml", home)
         write_atomic(document, text, 0o644)
     site = load_site(document)
+    if site.site != name:
+        raise host.USAGE.problem(f"--name is {name}, and site.yaml here says {site.site}", fix="Use one name in both places.")
     identity = enrol.init(site.state, name)
     request, path = enrol.write_request(identity, home, software())
     digest = fingerprint(request.signing_key)

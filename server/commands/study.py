@@ -50,7 +50,7 @@ def new(
     if out.exists():
         raise host.CANNOT_WRITE.problem(f"{out.name} exists already", fix="Choose another name, or remove the file first.")
     write_atomic(out, text.encode(), 0o644)
-    note(f"wrote {out.name}; next: fedhcc-coordinator study check {out.name}")
+    note(f"wrote {out.name}; next: fedhcc-coordinator study check {out}")
 
 
 def _enrolled(home: Path) -> tuple[StudySite, ...]:
@@ -161,7 +161,7 @@ def lock(
     path = out or study.with_suffix(".lock.json")
     write_atomic(path, sign_lock(locked, identity).model_dump_json(indent=1).encode() + b"\n", 0o644)
     show(_lock_data(locked) | {"file": path.name}, lambda console: _draw_lock(console, locked))
-    note(f"wrote {path.name}; next: fedhcc-coordinator study publish {path.name}")
+    note(f"wrote {path.name}; next: fedhcc-coordinator study publish {path}")
 
 
 @study_app.command("show")

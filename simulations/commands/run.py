@@ -29,6 +29,7 @@ def run(
 
     The same command again goes on where the last one stopped; Ctrl-C leaves nothing half-written.
     """
+    from simulations.cohort_presets import PRESETS
     from simulations.progress import progress_view
     from simulations.run import Options
     from simulations.run import run as run_study
@@ -36,6 +37,8 @@ def run(
 
     if engine not in ("local", "loopback", "ray"):
         raise host.USAGE.problem(f"there is no engine {engine}", fix="Choose local, loopback or ray.")
+    if folder is None and preset not in PRESETS:
+        raise host.USAGE.problem(f"there is no preset {preset}", fix=f"Choose from {', '.join(PRESETS)}.")
     options = Options(out=out, preset=preset, folder=folder, engine=engine, seed=seed, workers=workers, pooled=pooled)  # type: ignore[arg-type]
     with progress_view(quiet=json_wanted()) as (tell, should_stop):
         finished = run_study(options, tell, should_stop)

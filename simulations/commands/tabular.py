@@ -21,7 +21,7 @@ compare_app = typer.Typer(help="The federation beside pooled data and beside eac
 Csv = Annotated[Path, typer.Option("--csv", help="Table with a header; comma, semicolon or tab.")]
 Site = Annotated[str, typer.Option(help="Column that names the hospital of a row.")]
 Time = Annotated[str, typer.Option(help="Column of follow-up times from 0.")]
-Event = Annotated[str, typer.Option(help="Column of events: 0/1, 1/2 or true/false.")]
+Event = Annotated[str, typer.Option(help="Column of events: 0/1, 1/2 (2 = event), true/false or yes/no.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -126,6 +126,13 @@ def _digits(value: float | None, digits: int = 4) -> str:
     return "" if value is None else f"{value:.{digits}g}"
 
 
+def _ratio(value: float | None) -> str:
+    """A hazard ratio as papers print it; `as_dict` has None where it overflows."""
+    if value is None:
+        return "∞"
+    return f"{value:.3f}" if 0.0995 <= value < 100 or value == 0 else f"{value:.3g}"
+
+
 def _warn(console: Console, warnings: list[dict[str, str]]) -> None:
     for warning in warnings:
         console.print(f"{warning['code']}: {warning['what']}")
@@ -139,7 +146,7 @@ def _print_cox(console: Console, fit: CoxFit) -> None:
             rows.append((name, "dropped", "", "", "", "", ""))
             continue
         low, high = shown["hr_ci"][i]
-        cells = (_digits(shown["coef"][i]), _digits(shown["hr"][i]), f"{_digits(low)}–{_digits(high)}", _digits(shown["se"][i]))
+        cells = (_digits(shown["coef"][i]), _ratio(shown["hr"][i]), f"{_ratio(low)}–{_ratio(high)}", _digits(shown["se"][i]))
         rows.append((name, *cells, f"{shown['z'][i]:.2f}", _p(shown["p"][i])))
     title = f"Cox model, {fit.ties} ties, {fit.resolution}: n = {fit.n}, events = {fit.events}, sites = {fit.sites}"
     console.print(table(title, ("covariate", "coef", "HR", "95 % CI", "se(coef)", "z", "p"), rows))
@@ -175,7 +182,7 @@ def _print_metrics(console: Console, found: Metrics) -> None:
     if ratio and ratio["hr"] is not None:
         low, high = ratio["ci"]
         names = list(found.groups)
-        rows.append((f"HR {names[1]} / {names[0]}", _digits(ratio["hr"]), f"95 % CI {_digits(low)}–{_digits(high)}, p {_p(ratio['p'])}"))
+        rows.append((f"HR {names[1]} / {names[0]}", _ratio(ratio["hr"]), f"95 % CI {_ratio(low)}–{_ratio(high)}, p {_p(ratio['p'])}"))
     title = f"n = {found.n}, events = {found.events}, sites = {found.sites}, {found.resolution}"
     console.print(table(title, ("metric", "value", ""), rows))
     groups = [

@@ -145,7 +145,6 @@ def test_collinear_constant_and_text_covariates(run):
     ("text", "covariates", "code", "status"),
     [
         ("", "x", "FH-822", 11),
-        ("site,time,event,x\n", "x", "FH-802", 11),
         ("site,time,event,x\na,1,1,2\n", "y", "FH-823", 2),
         ("site,time,event,x,x\na,1,1,2,3\n", "x", "FH-823", 2),
         ("site,time,event,x\na,1,0,2\nb,2,2,2\n", "x", "FH-824", 11),
@@ -154,6 +153,7 @@ def test_collinear_constant_and_text_covariates(run):
         ("site,time,event,x\na,1,1,inf\n", "x", "FH-825", 11),
         ("site,time,event,x\na,1,1,2\nb,1,1,2,3\n", "x", "FH-822", 11),
         ("site,time,event,x\na,1,1,\n", "x", "FH-802", 11),
+        ("site,time,event,x\n", "x", "FH-822", 11),
         ("site,time,event,x\na,1,1,1\n", "x,x", "FH-902", 2),
     ],
 )
@@ -163,6 +163,18 @@ def test_faults_of_a_table_are_numbered_problems(run, text, covariates, code, st
         assert result.status == status
         return
     assert (result.data["problem"]["code"], result.status) == (code, status)
+
+
+def test_excels_separator_line_is_no_header_and_keeps_line_numbers(run):
+    rows = "site;time;event;x\r\na;1;1;1,5\r\nb;2;1;0,5\r\nb;3;0;2\r\n"
+    read = run("cox", f"sep=;\r\n{rows}", "--covariates", "x")
+    assert read.status == 0 and read.data == run("cox", rows, "--covariates", "x").data
+    fault = run("cox", "sep=;\nsite;time;event;x\na;1;1;1\nb;2;1;many\n", "--covariates", "x")
+    assert "line 4" in fault.data["problem"]["what"]
+
+
+def test_hazard_ratios_for_people_keep_their_zeros_and_say_infinity():
+    assert [tabular._ratio(value) for value in (1.0, 1.37, 0.0, 0.0095, 617.15, None)] == ["1.000", "1.370", "0.000", "0.0095", "617", "∞"]
 
 
 def test_a_file_that_is_not_there_is_an_access_fault(tmp_path):

@@ -113,6 +113,7 @@ def test_a_misspelt_command_is_answered_with_the_nearest() -> None:
     ran = run_cli(app, "shwos")
     assert ran.status == Exit.USAGE
     assert "shows" in ran.err
+    assert ran.err.count("Did you mean") == 1
     assert ran.err.startswith("FH-902")
 
 

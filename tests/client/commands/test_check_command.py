@@ -37,6 +37,20 @@ def test_faults_of_all_three_files_in_one_pass_and_access_first(tmp_path: Path) 
     assert ran.status == Exit.ACCESS
 
 
+def test_a_table_that_cannot_be_read_is_not_one_of_nobody_and_a_fault_stands_once(tmp_path: Path) -> None:
+    lay(tmp_path)
+    (tmp_path / "cohort.csv").write_text("patient,gender,agee\n")
+    ran = run_cli(APP, "check", "--home", tmp_path, "--json")
+    assert ran.data["counts"]["patients"] is None and ran.data["counts"]["scans"] > 0
+    assert len(ran.data["faults"]) > 1 and not any(fault["others"] for fault in ran.data["faults"])
+    assert "not read" in run_cli(APP, "check", "--home", tmp_path).out
+
+
+def test_the_wrong_folder_is_told_where_to_look(tmp_path: Path) -> None:
+    ran = run_cli(APP, "check", "--home", tmp_path)
+    assert ran.status == Exit.ACCESS and "--home" in ran.err and "fedhcc-site init" in ran.err
+
+
 def test_the_two_tables_are_laid_side_by_side(tmp_path: Path) -> None:
     lay(tmp_path)
     (tmp_path / "cohort.csv").write_text(f"{HEAD}\n{GOOD}\n{GOOD.replace('A1', 'C3')}\n")

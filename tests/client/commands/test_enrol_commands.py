@@ -53,6 +53,20 @@ def enrol(capsys: pytest.CaptureFixture[str], home: Path, folder: Path, name: st
     return site
 
 
+@pytest.mark.parametrize("address", ["trial.example.org", "host:", ":443", "host:99999", "https://host:443", "a b:443"])
+def test_a_misspelt_address_leaves_nothing_behind(capsys: pytest.CaptureFixture[str], tmp_path: Path, address: str) -> None:
+    status, found, _ = say(capsys, office_app, "init", "--home", str(tmp_path / "office"), "--address", address, "--title", "Office")
+    assert status == 2 and found["problem"]["code"] == "FH-902"
+    office(capsys, tmp_path)
+
+
+def test_init_under_another_name_than_site_yaml_says_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text("site: one\n")
+    status, found, _ = say(capsys, site_app, "init", "--name", "two", "--home", str(tmp_path))
+    assert status == 2 and "one" in found["problem"]["what"]
+    assert not (tmp_path / "state").exists()
+
+
 def lock_file(home: Path, folder: Path, names: tuple[str, ...], digest: str | None = None) -> Path:
     coordinator = CoordinatorIdentity.load(home)
     lock = StudyLock(
