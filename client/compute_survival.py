@@ -84,7 +84,7 @@ def training_hazard(bench: Bench, p: asked.TrainingHazard, arrays: Arrays) -> Va
 
 
 def training_update(bench: Bench, p: asked.TrainingUpdate, arrays: Arrays) -> Values:
-    """One round at the broadcast weights: the summed update, and the hazard sums of an eval-mode pass at the same weights."""
+    """One round at the broadcast weights: the summed update in units of its tensors' ranges, and the hazard sums of an eval-mode pass."""
     from client.training import local_update
 
     network = bench.network(p.model, np.asarray(arrays[f"weights.{p.model}"]))
@@ -101,7 +101,7 @@ def training_update(bench: Bench, p: asked.TrainingUpdate, arrays: Arrays) -> Va
     )
     sums = _hazard_sums(patients, found.score, p.cut_days, p.centre)
     return {
-        "update": found.update,
+        "update": p.scale.divide(found.update),
         "patients": np.array([float(found.patients)]),
         "events": np.array([float(found.event.sum())]),
         "mass": sums["mass"],

@@ -33,6 +33,14 @@ def initial_weights(study: Study, model: str, folder: Path) -> NDArray[Any]:
     return to_vector(network)
 
 
+def tensor_lengths(study: Study, model: str) -> tuple[int, ...]:
+    """Numbers of each tensor of the flat vector, in its order."""
+    from shared_model.networks import build
+    from shared_model.weights import Schema
+
+    return tuple(entry.size for entry in Schema.of(build(study, "Rad-S" if model == "Rad-S" else "Rad-D")).entries if entry.size)
+
+
 def _file(folder: Path, sha256: str) -> Path:
     for home in (folder, *folder.resolve().parents[:4]):
         path = home / FOLDER / sha256

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.results import RoundPoint
+from server.update_scale import ScaleState
 from site_config.catalogue import federation
 from site_config.files import read_json, write_atomic, write_json
 from site_config.study import SignedLock, canonical
@@ -120,7 +121,7 @@ class TrainingState:
     accepted: Array
     optimiser: dict[str, Array]
     rate_factor: float
-    bound: float
+    scale: ScaleState
     deaths: Array
     blocks: dict[int, BlockSums]
     best_loss: float
@@ -132,12 +133,14 @@ class TrainingState:
     def save(self, path: Path) -> None:
         """Replace the stored state, whole or not at all."""
         arrays = {"weights": self.weights, "accepted": self.accepted, "best_weights": self.best_weights, "deaths": self.deaths}
+        arrays |= {"largest": self.scale.largest}
         arrays |= {f"optimiser.{name}": value for name, value in self.optimiser.items()}
         arrays |= {f"mass.{block}": sums.mass for block, sums in self.blocks.items()}
         plain = {
             "next_round": self.next_round,
             "rate_factor": self.rate_factor,
-            "bound": self.bound,
+            "margin": self.scale.margin,
+            "lengths": list(self.scale.lengths),
             "best_loss": self.best_loss,
             "best_validation": self.best_validation,
             "blocks": {str(b): [s.event_score, s.patients, s.events, s.centre] for b, s in self.blocks.items()},
@@ -160,7 +163,7 @@ class TrainingState:
             accepted=arrays["accepted"],
             optimiser={name.removeprefix("optimiser."): value for name, value in arrays.items() if name.startswith("optimiser.")},
             rate_factor=plain["rate_factor"],
-            bound=plain["bound"],
+            scale=ScaleState(tuple(plain["lengths"]), arrays["largest"], plain["margin"]),
             deaths=arrays["deaths"],
             blocks=blocks,
             best_loss=plain["best_loss"],

@@ -72,7 +72,7 @@ def _characteristics(_: SplitOnly) -> tuple[Segment, ...]:
 
 
 def _update(p: TrainingUpdate) -> tuple[Segment, ...]:
-    update = Segment("update", (p.dimension,), bound=p.bound, ring=p.ring, resolution=0.0, clip=True)
+    update = Segment("update", (p.dimension,), bound=1.0, ring=p.ring, resolution=0.0, clip=True)
     m = len(p.cut_days) + 1
     return (
         update,

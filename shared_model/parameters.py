@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from shared_model.statistics import Parameters
@@ -110,6 +112,36 @@ class TrainingStart(Parameters):
     cut_days: Annotated[tuple[Finite, ...], Field(max_length=40)]
 
 
+class UpdateScale(Parameters):
+    """Powers of two by which a site divides its update, tensor by tensor, before it is rounded and masked.
+
+    `lengths` (T,) of the tensors in the vector, `exponents` (T,): a number of tensor t may be as large as 2^exponents[t].
+    Dividing and multiplying by powers of two is exact, so the only error is the rounding within each tensor's own range.
+    """
+
+    lengths: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, max_length=10_000)]
+    exponents: tuple[Annotated[int, Field(ge=-64, le=64)], ...]
+
+    @model_validator(mode="after")
+    def consistent(self) -> UpdateScale:
+        """An exponent for every tensor."""
+        if len(self.lengths) != len(self.exponents):
+            raise ValueError("an exponent for every tensor")
+        return self
+
+    def divide(self, update: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The update (D,) in units of each tensor's range, a copy."""
+        return self._scaled(update, -1)
+
+    def multiply(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What `divide` undid, for a sum (D,) of divided updates; a copy."""
+        return self._scaled(scaled, 1)
+
+    def _scaled(self, vector: NDArray[np.float64], sign: int) -> NDArray[np.float64]:
+        powers = np.repeat(sign * np.array(self.exponents, dtype=np.int32), self.lengths)
+        return np.ldexp(vector, powers)
+
+
 class TrainingUpdate(Parameters):
     """One round of broadcast-hazard training at the broadcast weights."""
 
@@ -117,10 +149,17 @@ class TrainingUpdate(Parameters):
     dimension: Annotated[int, Field(ge=1, le=100_000_000)]
     hazard: dict[str, Any]
     centre: Finite
-    bound: Annotated[float, Field(gt=0, le=1e9)]
+    scale: UpdateScale
     ring: Literal[32, 64]
     cut_days: Annotated[tuple[Finite, ...], Field(max_length=40)]
     round: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def whole(self) -> TrainingUpdate:
+        """The scale's tensors make up the vector."""
+        if sum(self.scale.lengths) != self.dimension:
+            raise ValueError("the tensors' lengths add up to the dimension")
+        return self
 
 
 class TrainingHazard(Parameters):

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from shared_model import catalogue, secure_sum
 from shared_model.optimiser import VectorOptimiser, pseudo_gradient
-from shared_model.parameters import TrainingUpdate
+from shared_model.parameters import TrainingUpdate, UpdateScale
 from shared_model.statistics import REGISTRY, Segment
 from shared_model.survival.hazard import (
     DaySums,
@@ -221,6 +221,11 @@ class Federation:
             moved = moved - rate * leaf.grad / sizes
         return np.asarray((moved * (-sizes / rate)).numpy(), dtype=np.float64)
 
+    @property
+    def scale(self) -> UpdateScale:
+        """One range for these small models."""
+        return UpdateScale(lengths=(self.architecture.size,), exponents=(7,))
+
     def segments(self) -> tuple[Segment, ...]:
         """The segments of `training.update` for this model: what a hospital releases a round."""
         parameters = TrainingUpdate(
@@ -228,7 +233,7 @@ class Federation:
             dimension=self.architecture.size,
             hazard={},
             centre=0.0,
-            bound=self.training.clip * 8,
+            scale=self.scale,
             ring=32,
             cut_days=self.cuts,
             round=0,
@@ -242,8 +247,8 @@ class Federation:
         segment, k = self.segments()[0], len(updates)
         total = np.zeros(segment.size, secure_sum.dtype(segment))
         for update in updates:
-            total += secure_sum.quantise(segment, update, k)
-        return secure_sum.dequantise(segment, total, k)
+            total += secure_sum.quantise(segment, self.scale.divide(update), k)
+        return self.scale.multiply(secure_sum.dequantise(segment, total, k))
 
     def bytes_a_round(self) -> tuple[int, int]:
         """Bytes all hospitals send and receive in a round: vectors and handshakes, without the messages' own envelope."""

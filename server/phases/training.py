@@ -21,6 +21,7 @@ from server.ask import Missed, Question, Values
 from server.phases.study import WEIGHTS, Event, Running, scalar
 from server.results import RoundPoint
 from server.state import BlockSums, TrainingState, save_arrays
+from server.update_scale import ScaleState
 from shared_model.parameters import TrainingHazard, TrainingStart, TrainingUpdate, ValidationLoss
 from shared_model.survival.hazard import (
     DaySums,
@@ -79,7 +80,7 @@ class Trainer:
             self.optimiser.restore(self.state.optimiser)
 
     def _start(self) -> TrainingState:
-        from server.initial import initial_weights
+        from server.initial import initial_weights, tensor_lengths
 
         weights = initial_weights(self.running.study, self.model, self.running.folder.root)
         deaths = np.zeros(len(self.cuts) + 1)
@@ -100,7 +101,7 @@ class Trainer:
             accepted=weights.copy(),
             optimiser={},
             rate_factor=1.0,
-            bound=self.training.clip,
+            scale=ScaleState.start(tensor_lengths(self.running.study, self.model)),
             deaths=deaths,
             blocks=blocks,
             best_loss=np.inf,
@@ -174,12 +175,13 @@ class Trainer:
                 dimension=len(self.state.weights),
                 hazard=hazard.as_dict(),
                 centre=centre,
-                bound=self.state.bound,
-                ring=self.training.ring,
+                scale=self.state.scale.broadcast(self.training.clip),
+                ring=self.training.ring if self.state.scale.known else 64,
                 cut_days=self.cuts,
                 round=round,
             )
             opened = asker.once(self._question("training.update", parameters, block, round, self._broadcast()))
+            opened["update"] = parameters.scale.multiply(opened["update"])
         except Missed as missed:
             self._missed(missed, round)
             return
@@ -220,21 +222,11 @@ class Trainer:
         else:
             self.state.best_loss = min(self.state.best_loss, loss) if round >= self.n_blocks else loss
             self.state.accepted = self.state.weights.copy()
-            self.state.bound = self._next_bound(opened)
+            self.state.scale = self.state.scale.learned(opened["update"], point.clipped)
             gradient = pseudo_gradient(opened["update"], patients, self.training)
             self.state.weights = self.optimiser.step(self.state.weights, gradient)
         point.rate = self.training.server.rate * self.state.rate_factor
         self.state.points.append(point)
-
-    def _next_bound(self, opened: Values) -> float:
-        """The largest value one site may add next round: eight times the largest opened, doubled when something was clipped.
-
-        A public function of opened sums, at least 2^-10 and at most the declared `training.clip` times 2^20.
-        """
-        largest = float(np.abs(opened["update"]).max(initial=0.0))
-        wanted = self.state.bound * 2 if round_of(opened, "clipped") else 8 * largest
-        exponent = np.ceil(np.log2(min(max(wanted, 2.0**-10), self.training.clip * 2.0**20)))
-        return float(2.0**exponent)
 
     def _loss(self) -> float:
         """Negative profile log-likelihood of all blocks' last sums."""

@@ -15,18 +15,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from client.training import local_update, scores
+from server.update_scale import ScaleState
 from shared_model.networks import RadNetwork, build
 from shared_model.optimiser import VectorOptimiser, pseudo_gradient
+from shared_model.parameters import UpdateScale
 from shared_model.secure_sum import add_pair_masks, dequantise, dtype, encode
 from shared_model.statistics import Segment
 from shared_model.survival.hazard import day_sums, step_hazard
-from shared_model.weights import from_vector, gradient_vector, to_vector
+from shared_model.weights import Schema, from_vector, gradient_vector, to_vector
 from simulations.evidence.made_up import MadeUpPatients, made_up_patients
 from simulations.evidence.record import record
 from site_config.study import Study, StudySite
@@ -47,26 +50,25 @@ class Case:
 
     backbone: str
     precision: str
-    ring: int
+    ring: Literal[32, 64]
     masked: bool
-    clip: float = 16.0
     size: int = 32
 
     @property
     def name(self) -> str:
         """A row's label."""
-        return f"{self.backbone} {self.precision} {f'masked 2^{self.ring}, clip {self.clip:g}' if self.masked else 'clear'}"
+        return f"{self.backbone} {self.precision} {f'masked 2^{self.ring}' if self.masked else 'clear'}"
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Largest relative gradient difference over the compared rounds; weights' and held-out scores' agreement; what clipping meets."""
+    """Largest relative gradient difference over the compared rounds; weights' and held-out scores' agreement; numbers clipped."""
 
     gradient_relative: float
     weights_largest_difference: float
     held_out_spearman: float
     held_out_largest_difference: float
-    largest_value_of_a_site: float
+    numbers_clipped: int
     rounds: int
     seconds: float
 
@@ -97,36 +99,41 @@ def study_of(case: Case) -> Study:
                 "server": {"name": "adam", "rate": 1e-3},
                 "batch": 1024,
                 "ring": case.ring,
-                "clip": case.clip,
             },
         }
     )
 
 
-def federated_gradient(network: RadNetwork, sites: Sequence[MadeUpPatients], study: Study, case: Case, number: int) -> tuple[Floats, float]:
-    """Σ over the sites of their updates (D,), masked where the case asks for it, and the largest value of one site."""
+def federated_gradient(
+    network: RadNetwork, sites: Sequence[MadeUpPatients], study: Study, scale: ScaleState | None, number: int
+) -> tuple[Floats, int]:
+    """Σ over the sites of their updates (D,), masked within the ranges of `scale` where there is one, and the numbers clipped."""
     n_days = int(max(site.event_day.max(initial=0) for site in sites)) + 1
     sums = [day_sums(scores(network, site, micro_batch=8), site.event_day, site.event, n_days, 0.0) for site in sites]
     hazard = step_hazard(reduce(lambda one, two: one + two, sums), "efron")
     updates = [local_update(network, site, hazard, 0.0, study.training, seed_parts=(SEED, number), micro_batch=4).update for site in sites]
-    total = masked_sum(updates, study, number) if case.masked else np.asarray(np.sum(updates, axis=0), dtype=np.float64)
-    return total, max(float(np.abs(update).max()) for update in updates)
+    if scale is None:
+        return np.asarray(np.sum(updates, axis=0), dtype=np.float64), 0
+    ring = study.training.ring if scale.known else 64
+    return masked_sum(updates, scale.broadcast(study.training.clip), ring, number)
 
 
-def masked_sum(updates: Sequence[Floats], study: Study, number: int) -> Floats:
-    """The sum as the coordinator opens it: fixed point, pair masks that cancel, declared clip."""
+def masked_sum(updates: Sequence[Floats], scale: UpdateScale, ring: Literal[32, 64], number: int) -> tuple[Floats, int]:
+    """The sum as the coordinator opens it: each tensor in its range, fixed point, pair masks that cancel; the numbers clipped."""
     segments = (
-        Segment("update", (updates[0].size,), bound=study.training.clip, ring=study.training.ring, resolution=0.0, clip=True),
+        Segment("update", (updates[0].size,), bound=1.0, ring=ring, resolution=0.0, clip=True),
         Segment("clipped", (1,), bound=2.0**20, resolution=1.0),
     )
     names = [f"site-{i:02d}" for i in range(len(updates))]
-    total = np.zeros(updates[0].size, dtype=dtype(segments[0]))
+    totals = [np.zeros(segment.size, dtype=dtype(segment)) for segment in segments]
     for name, update in zip(names, updates, strict=True):
-        vectors = encode(segments, {"update": update, "clipped": np.zeros(1)}, len(updates))
+        vectors = encode(segments, {"update": scale.divide(update), "clipped": np.zeros(1)}, len(updates))
         keys = {peer: np.random.default_rng([number, *sorted(map(hash_of, (name, peer)))]).bytes(32) for peer in names if peer != name}
         add_pair_masks(vectors, name, keys)
-        total += vectors["update"]
-    return dequantise(segments[0], total, len(updates))
+        for segment, total in zip(segments, totals, strict=True):
+            total += vectors[segment.name]
+    update, clipped = (dequantise(segment, total, len(updates)) for segment, total in zip(segments, totals, strict=True))
+    return scale.multiply(update), int(clipped[0])
 
 
 def hash_of(name: str) -> int:
@@ -163,17 +170,19 @@ def compare(case: Case, rounds: int) -> Figures:
     federated, pooled = build(study, "Rad-D", seed=SEED), build(study, "Rad-D", seed=SEED)
     server = VectorOptimiser(study.training, to_vector(federated).size)
     adam = torch.optim.Adam([p for p in pooled.parameters() if p.requires_grad], lr=study.training.server.rate)
-    worst = largest = 0.0
+    scale = ScaleState.start(tuple(entry.size for entry in Schema.of(federated).entries)) if case.masked else None
+    worst, clipped = 0.0, 0
     for number in range(rounds):
-        total, value = federated_gradient(federated, sites, study, case, number)
-        largest = max(largest, value)
+        total, beyond = federated_gradient(federated, sites, study, scale, number)
+        clipped += beyond
+        scale = scale.learned(total, beyond) if scale else None
         if number % 5 == 0 or number == rounds - 1:
             reference = pooled_gradient(federated, everybody)
             worst = max(worst, float(np.linalg.norm(total - reference) / np.linalg.norm(reference)))
         weights = server.step(to_vector(federated), pseudo_gradient(total, sum(sizes), study.training))
         from_vector(federated, weights)
         pooled_step(pooled, everybody, adam)
-    return agreement(case, (federated, pooled), (worst, largest), rounds, time.perf_counter() - started)
+    return agreement(case, (federated, pooled), (worst, clipped), rounds, time.perf_counter() - started)
 
 
 def pooled_step(network: RadNetwork, patients: MadeUpPatients, adam: torch.optim.Optimizer) -> None:
@@ -186,7 +195,7 @@ def pooled_step(network: RadNetwork, patients: MadeUpPatients, adam: torch.optim
     adam.step()
 
 
-def agreement(case: Case, networks: tuple[RadNetwork, RadNetwork], found: tuple[float, float], rounds: int, seconds: float) -> Figures:
+def agreement(case: Case, networks: tuple[RadNetwork, RadNetwork], found: tuple[float, int], rounds: int, seconds: float) -> Figures:
     """Weights and scores of held-out patients, compared."""
     from scipy.stats import spearmanr
 
@@ -198,7 +207,7 @@ def agreement(case: Case, networks: tuple[RadNetwork, RadNetwork], found: tuple[
         weights_largest_difference=float(np.abs(to_vector(federated).astype(np.float64) - to_vector(pooled)).max()),
         held_out_spearman=float(spearmanr(one, two).statistic),
         held_out_largest_difference=float(np.abs(one - two).max()),
-        largest_value_of_a_site=found[1],
+        numbers_clipped=found[1],
         rounds=rounds,
         seconds=round(seconds, 1),
     )
@@ -213,7 +222,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"15 sites, {options.rounds} rounds; patients {SITES}")
-    print(f"{'case':42} {'gradient, relative':>20} {'weights, largest':>18} {'Spearman':>10} {'site max':>9} {'seconds':>8}")
+    print(f"{'case':42} {'gradient, relative':>20} {'weights, largest':>18} {'Spearman':>10} {'clipped':>9} {'seconds':>8}")
     for backbone in SITES:
         if options.backbone in (None, backbone):
             figures = {"sites": SITES[backbone], "held_out": HELD_OUT, "cases": rows_of(backbone, options.rounds)}
@@ -230,7 +239,7 @@ def rows_of(backbone: str, rounds: int) -> dict[str, object]:
             found[case.name] = asdict(row)
             print(
                 f"{case.name:42} {row.gradient_relative:20.2e} {row.weights_largest_difference:18.2e} "
-                f"{row.held_out_spearman:10.6f} {row.largest_value_of_a_site:9.3f} {row.seconds:8.1f}",
+                f"{row.held_out_spearman:10.6f} {row.numbers_clipped:9d} {row.seconds:8.1f}",
                 flush=True,
             )
     return found
@@ -239,7 +248,13 @@ def rows_of(backbone: str, rounds: int) -> dict[str, object]:
 def keep(backbone: str, figures: dict[str, object]) -> None:
     """Record the figures of one backbone."""
     covers = ["client/training.py", "client/training_data.py", "shared_model/networks.py", "shared_model/networks_backbones.py"]
-    covers += ["shared_model/weights.py", "shared_model/optimiser.py", "shared_model/survival/hazard.py", "shared_model/survival/loss.py"]
+    covers += [
+        "server/update_scale.py",
+        "shared_model/weights.py",
+        "shared_model/optimiser.py",
+        "shared_model/survival/hazard.py",
+        "shared_model/survival/loss.py",
+    ]
     command = f"python -m simulations.evidence.equality --backbone {backbone}"
     record(f"equality_{backbone.replace('-', '_')}", covers=covers, figures=figures, seeds=[SEED], command=command)
 

@@ -72,7 +72,7 @@ def test_real_masks_leave_exactly_the_sum_that_is_compared(small_cohort: Cohort)
     names = [f"site-{k}" for k in range(4)]
     total = np.zeros(segment.size, secure_sum.dtype(segment))
     for name, update in zip(names, updates, strict=True):
-        vector = {segment.name: secure_sum.quantise(segment, update, 4)}
+        vector = {segment.name: secure_sum.quantise(segment, federation.scale.divide(update), 4)}
         keys = {
             peer: bytes([min(names.index(name), names.index(peer)), max(names.index(name), names.index(peer))] * 16)
             for peer in names
@@ -80,7 +80,7 @@ def test_real_masks_leave_exactly_the_sum_that_is_compared(small_cohort: Cohort)
         }
         secure_sum.add_pair_masks(vector, name, keys)
         total += vector[segment.name]
-    masked = secure_sum.dequantise(segment, total, 4)
+    masked = federation.scale.multiply(secure_sum.dequantise(segment, total, 4))
     assert np.array_equal(masked, federation._sum(updates))
     assert np.abs(masked - updates.sum(0)).max() < 1e-4
 

@@ -1,0 +1,70 @@
+"""Ranges of a model update: exact scaling, learned from opened sums, precise where one range for all is not."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from server.update_scale import MARGIN, ScaleState
+from shared_model import secure_sum
+from shared_model.parameters import TrainingUpdate, UpdateScale
+from shared_model.statistics import REGISTRY
+
+LENGTHS = (3, 1, 40, 2)
+
+
+def asked(scale: UpdateScale, ring: int = 32) -> TrainingUpdate:
+    return TrainingUpdate(model="Rad-D", dimension=sum(scale.lengths), hazard={}, centre=0.0, scale=scale, ring=ring, cut_days=(), round=0)
+
+
+@given(st.lists(st.integers(-60, 60), min_size=4, max_size=4), st.integers(0, 2**32 - 1))
+def test_dividing_and_multiplying_by_powers_of_two_loses_nothing(exponents: list[int], seed: int) -> None:
+    scale = UpdateScale(lengths=LENGTHS, exponents=tuple(exponents))
+    update = np.random.default_rng(seed).normal(size=sum(LENGTHS))
+    assert (scale.multiply(scale.divide(update)) == update).all()
+
+
+def test_ranges_must_make_up_the_vector() -> None:
+    with pytest.raises(ValidationError):
+        UpdateScale(lengths=(1, 2), exponents=(0,))
+    with pytest.raises(ValidationError):
+        TrainingUpdate(
+            model="Rad-D",
+            dimension=4,
+            hazard={},
+            centre=0.0,
+            scale=UpdateScale(lengths=(1, 2), exponents=(0, 0)),
+            ring=32,
+            cut_days=(),
+            round=0,
+        )
+
+
+def test_a_range_is_learned_never_shrinks_and_doubles_when_something_was_clipped() -> None:
+    state = ScaleState.start(LENGTHS)
+    assert not state.known and set(state.broadcast(16.0).exponents) == {4}
+    update = np.zeros(sum(LENGTHS))
+    update[3] = -2.0
+    update[4:44] = 2.0**-20
+    state = state.learned(update, 0)
+    assert state.known and state.broadcast(16.0).exponents == (4, 4, -17, 4)
+    state = state.learned(update / 1024, 0)
+    assert state.broadcast(16.0).exponents == (4, 4, -17, 4)
+    assert state.learned(update, 3).margin == 2 * MARGIN
+
+
+@pytest.mark.parametrize("n_sites", [1, 5, 15, 52])
+def test_small_tensors_keep_their_digits_beside_large_ones_in_32_bits(n_sites: int) -> None:
+    rng = np.random.default_rng(n_sites)
+    sizes = np.repeat([10.0, 1.0, 1e-6, 1e-3], LENGTHS)
+    updates = [rng.normal(size=sum(LENGTHS)) * sizes for _ in range(n_sites)]
+    true = np.sum(updates, axis=0)
+    scale = ScaleState.start(LENGTHS).learned(true, 0).broadcast(16.0)
+    segment = REGISTRY["training.update"].segments(asked(scale))[0]
+    total = np.zeros(segment.size, dtype=secure_sum.dtype(segment))
+    for update in updates:
+        total += secure_sum.quantise(segment, scale.divide(update), n_sites)
+    opened = scale.multiply(secure_sum.dequantise(segment, total, n_sites))
+    for part in np.split(np.arange(sum(LENGTHS)), np.cumsum(LENGTHS)[:-1]):
+        assert np.linalg.norm(opened[part] - true[part]) <= 1e-5 * np.linalg.norm(true[part])
