@@ -100,8 +100,10 @@ def training_update(bench: Bench, p: asked.TrainingUpdate, arrays: Arrays) -> Va
         micro_batch=bench.micro_batch,
     )
     sums = _hazard_sums(patients, found.score, p.cut_days, p.centre)
+    scaled = p.scale.divide(found.update)
     return {
-        "update": p.scale.divide(found.update),
+        "update": scaled,
+        "largest": p.scale.largest(scaled),
         "patients": np.array([float(found.patients)]),
         "events": np.array([float(found.event.sum())]),
         "mass": sums["mass"],

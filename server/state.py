@@ -139,7 +139,6 @@ class TrainingState:
         plain = {
             "next_round": self.next_round,
             "rate_factor": self.rate_factor,
-            "margin": self.scale.margin,
             "lengths": list(self.scale.lengths),
             "best_loss": self.best_loss,
             "best_validation": self.best_validation,
@@ -163,7 +162,7 @@ class TrainingState:
             accepted=arrays["accepted"],
             optimiser={name.removeprefix("optimiser."): value for name, value in arrays.items() if name.startswith("optimiser.")},
             rate_factor=plain["rate_factor"],
-            scale=ScaleState(tuple(plain["lengths"]), arrays["largest"], plain["margin"]),
+            scale=ScaleState(tuple(plain["lengths"]), arrays["largest"]),
             deaths=arrays["deaths"],
             blocks=blocks,
             best_loss=plain["best_loss"],

@@ -2,10 +2,11 @@
 
 A masked number has 32 bits, which K sites share: with one range for the whole vector, set by its largest numbers, the many
 small ones lose theirs to rounding (1e-4 of the gradient's norm, 15 sites). The tensors of a network differ in size by
-orders of magnitude, so each has a range of its own: a power of two at least `margin` times the largest number opened for it
-so far. It is a public function of opened sums and tells nobody anything new.
+orders of magnitude, so each has a range of its own, a power of two.
 
-The range never shrinks: near the optimum the sites' updates cancel in the sum while each stays as large as it was.
+The opened update itself does not tell how large a site's is: martingale residuals sum to zero over all patients, so the
+sites' updates cancel where each is large. So each block also opens, for every tensor, the sum over its sites of their
+largest magnitudes, which no single site exceeds.
 """
 
 from __future__ import annotations
@@ -17,17 +18,16 @@ from numpy.typing import NDArray
 
 from shared_model.parameters import UpdateScale
 
-MARGIN = 8.0
+MARGIN = 4.0
 LOWEST, HIGHEST = -60, 60
 
 
 @dataclass(frozen=True)
 class ScaleState:
-    """`lengths` (T,) of the tensors, `largest` (T,) number opened so far, `margin` over it that one site is allowed."""
+    """`lengths` (T,) of the tensors, and `largest` (T,): sums of the sites' largest magnitudes, of late."""
 
     lengths: tuple[int, ...]
     largest: NDArray[np.float64]
-    margin: float = MARGIN
 
     @classmethod
     def start(cls, lengths: tuple[int, ...]) -> ScaleState:
@@ -41,12 +41,10 @@ class ScaleState:
 
     def broadcast(self, clip: float) -> UpdateScale:
         """The ranges of the next round; `clip` for a tensor of which nothing but zeros was opened."""
-        wanted = np.where(self.largest > 0, self.margin * self.largest, clip)
+        wanted = np.where(self.largest > 0, MARGIN * self.largest, clip)
         exponents = np.clip(np.ceil(np.log2(wanted)), LOWEST, HIGHEST).astype(int)
         return UpdateScale(lengths=self.lengths, exponents=tuple(exponents.tolist()))
 
-    def learned(self, update: NDArray[np.float64], clipped: int) -> ScaleState:
-        """After a round that opened `update` (D,), in which `clipped` numbers of sites met the end of their range."""
-        starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
-        found = np.maximum.reduceat(np.abs(update), starts)
-        return ScaleState(self.lengths, np.maximum(self.largest, found), self.margin * 2 if clipped else self.margin)
+    def learned(self, largest: NDArray[np.float64], n_blocks: int) -> ScaleState:
+        """After a round that opened `largest` (T,); what was learned before is halved once in a cycle of all blocks."""
+        return ScaleState(self.lengths, np.maximum(largest, self.largest * 0.5 ** (1.0 / n_blocks)))

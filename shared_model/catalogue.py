@@ -12,6 +12,7 @@ from typing import Any
 
 from shared_model.parameters import (
     EXCLUSIONS,
+    FAR,
     FLAGS,
     MANUFACTURERS,
     RESPONSES,
@@ -77,6 +78,7 @@ def _update(p: TrainingUpdate) -> tuple[Segment, ...]:
     return (
         update,
         _count("clipped"),
+        _sum("largest", len(p.scale.lengths), bound=FAR, resolution=2.0**-20),
         *(_count(name) for name in ("patients", "events")),
         _sum("mass", m, resolution=2.0**-16),
         *(_sum(name, resolution=2.0**-16) for name in ("event_score", "loss")),

@@ -15,6 +15,7 @@ Finite = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
 Column = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 MANUFACTURERS = ("siemens", "ge", "philips", "canon", "fujifilm", "neusoft", "united imaging", "other", "unknown")
 RESPONSES = ("CR", "PR", "SD", "PD", "NE", "UNKNOWN")
+FAR = 2.0**16
 FLAGS = ("carried_forward", "slices_repeated", "partial")
 EXCLUSIONS = ("enrolled", "no_images", "clinical_missing", "analysed")
 
@@ -136,6 +137,15 @@ class UpdateScale(Parameters):
     def multiply(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
         """What `divide` undid, for a sum (D,) of divided updates; a copy."""
         return self._scaled(scaled, 1)
+
+    def largest(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Largest magnitude (T,) of each tensor of a divided update (D,), in units of its range; at most 2^16."""
+        starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
+        return np.minimum(np.maximum.reduceat(np.abs(scaled), starts), FAR)
+
+    def units(self) -> NDArray[np.float64]:
+        """The ranges (T,) themselves."""
+        return np.ldexp(np.ones(len(self.exponents)), np.array(self.exponents, dtype=np.int32))
 
     def _scaled(self, vector: NDArray[np.float64], sign: int) -> NDArray[np.float64]:
         powers = np.repeat(sign * np.array(self.exponents, dtype=np.int32), self.lengths)

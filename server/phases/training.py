@@ -182,6 +182,7 @@ class Trainer:
             )
             opened = asker.once(self._question("training.update", parameters, block, round, self._broadcast()))
             opened["update"] = parameters.scale.multiply(opened["update"])
+            opened["largest"] = opened["largest"] * parameters.scale.units()
         except Missed as missed:
             self._missed(missed, round)
             return
@@ -222,7 +223,7 @@ class Trainer:
         else:
             self.state.best_loss = min(self.state.best_loss, loss) if round >= self.n_blocks else loss
             self.state.accepted = self.state.weights.copy()
-            self.state.scale = self.state.scale.learned(opened["update"], point.clipped)
+            self.state.scale = self.state.scale.learned(opened["largest"], self.n_blocks)
             gradient = pseudo_gradient(opened["update"], patients, self.training)
             self.state.weights = self.optimiser.step(self.state.weights, gradient)
         point.rate = self.training.server.rate * self.state.rate_factor

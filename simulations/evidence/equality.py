@@ -21,13 +21,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import shared_model.catalogue  # noqa: F401  registers the statistics
 from client.training import local_update, scores
 from server.update_scale import ScaleState
 from shared_model.networks import RadNetwork, build
 from shared_model.optimiser import VectorOptimiser, pseudo_gradient
-from shared_model.parameters import UpdateScale
+from shared_model.parameters import TrainingUpdate
 from shared_model.secure_sum import add_pair_masks, dequantise, dtype, encode
-from shared_model.statistics import Segment
+from shared_model.statistics import REGISTRY
 from shared_model.survival.hazard import day_sums, step_hazard
 from shared_model.weights import Schema, from_vector, gradient_vector, to_vector
 from simulations.evidence.made_up import MadeUpPatients, made_up_patients
@@ -106,34 +107,42 @@ def study_of(case: Case) -> Study:
 
 def federated_gradient(
     network: RadNetwork, sites: Sequence[MadeUpPatients], study: Study, scale: ScaleState | None, number: int
-) -> tuple[Floats, int]:
-    """Σ over the sites of their updates (D,), masked within the ranges of `scale` where there is one, and the numbers clipped."""
+) -> dict[str, Floats]:
+    """Σ over the sites of their updates (D,), masked within the ranges of `scale` where there is one."""
     n_days = int(max(site.event_day.max(initial=0) for site in sites)) + 1
     sums = [day_sums(scores(network, site, micro_batch=8), site.event_day, site.event, n_days, 0.0) for site in sites]
     hazard = step_hazard(reduce(lambda one, two: one + two, sums), "efron")
     updates = [local_update(network, site, hazard, 0.0, study.training, seed_parts=(SEED, number), micro_batch=4).update for site in sites]
     if scale is None:
-        return np.asarray(np.sum(updates, axis=0), dtype=np.float64), 0
-    ring = study.training.ring if scale.known else 64
-    return masked_sum(updates, scale.broadcast(study.training.clip), ring, number)
-
-
-def masked_sum(updates: Sequence[Floats], scale: UpdateScale, ring: Literal[32, 64], number: int) -> tuple[Floats, int]:
-    """The sum as the coordinator opens it: each tensor in its range, fixed point, pair masks that cancel; the numbers clipped."""
-    segments = (
-        Segment("update", (updates[0].size,), bound=1.0, ring=ring, resolution=0.0, clip=True),
-        Segment("clipped", (1,), bound=2.0**20, resolution=1.0),
+        return {"update": np.asarray(np.sum(updates, axis=0), dtype=np.float64)}
+    asked = TrainingUpdate(
+        model="Rad-D",
+        dimension=updates[0].size,
+        hazard={},
+        centre=0.0,
+        scale=scale.broadcast(study.training.clip),
+        ring=study.training.ring if scale.known else 64,
+        cut_days=(),
+        round=number,
     )
+    return masked_sum(updates, asked, number)
+
+
+def masked_sum(updates: Sequence[Floats], asked: TrainingUpdate, number: int) -> dict[str, Floats]:
+    """The sums as the coordinator opens them: each tensor in its range, fixed point, pair masks that cancel."""
+    segments = [segment for segment in REGISTRY["training.update"].segments(asked) if segment.name in ("update", "largest", "clipped")]
     names = [f"site-{i:02d}" for i in range(len(updates))]
-    totals = [np.zeros(segment.size, dtype=dtype(segment)) for segment in segments]
+    totals = {segment.name: np.zeros(segment.size, dtype=dtype(segment)) for segment in segments}
     for name, update in zip(names, updates, strict=True):
-        vectors = encode(segments, {"update": scale.divide(update), "clipped": np.zeros(1)}, len(updates))
+        scaled = asked.scale.divide(update)
+        vectors = encode(segments, {"update": scaled, "largest": asked.scale.largest(scaled), "clipped": np.zeros(1)}, len(updates))
         keys = {peer: np.random.default_rng([number, *sorted(map(hash_of, (name, peer)))]).bytes(32) for peer in names if peer != name}
         add_pair_masks(vectors, name, keys)
-        for segment, total in zip(segments, totals, strict=True):
-            total += vectors[segment.name]
-    update, clipped = (dequantise(segment, total, len(updates)) for segment, total in zip(segments, totals, strict=True))
-    return scale.multiply(update), int(clipped[0])
+        for label, total in totals.items():
+            total += vectors[label]
+    opened = {segment.name: dequantise(segment, totals[segment.name], len(updates)) for segment in segments}
+    units = asked.scale.units()
+    return opened | {"update": asked.scale.multiply(opened["update"]), "largest": opened["largest"] * units}
 
 
 def hash_of(name: str) -> int:
@@ -173,9 +182,11 @@ def compare(case: Case, rounds: int) -> Figures:
     scale = ScaleState.start(tuple(entry.size for entry in Schema.of(federated).entries)) if case.masked else None
     worst, clipped = 0.0, 0
     for number in range(rounds):
-        total, beyond = federated_gradient(federated, sites, study, scale, number)
-        clipped += beyond
-        scale = scale.learned(total, beyond) if scale else None
+        opened = federated_gradient(federated, sites, study, scale, number)
+        total = opened["update"]
+        if scale is not None:
+            clipped += int(opened["clipped"][0])
+            scale = scale.learned(opened["largest"], 1)
         if number % 5 == 0 or number == rounds - 1:
             reference = pooled_gradient(federated, everybody)
             worst = max(worst, float(np.linalg.norm(total - reference) / np.linalg.norm(reference)))

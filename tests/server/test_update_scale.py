@@ -6,12 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from server.update_scale import MARGIN, ScaleState
+import shared_model.catalogue  # noqa: F401  registers the statistics
+from server.update_scale import ScaleState
 from shared_model import secure_sum
 from shared_model.parameters import TrainingUpdate, UpdateScale
 from shared_model.statistics import REGISTRY
 
 LENGTHS = (3, 1, 40, 2)
+UNIT = UpdateScale(lengths=LENGTHS, exponents=(0, 0, 0, 0))
 
 
 def asked(scale: UpdateScale, ring: int = 32) -> TrainingUpdate:
@@ -41,17 +43,22 @@ def test_ranges_must_make_up_the_vector() -> None:
         )
 
 
-def test_a_range_is_learned_never_shrinks_and_doubles_when_something_was_clipped() -> None:
+def test_a_range_is_learned_and_forgotten_by_half_a_cycle() -> None:
     state = ScaleState.start(LENGTHS)
     assert not state.known and set(state.broadcast(16.0).exponents) == {4}
-    update = np.zeros(sum(LENGTHS))
-    update[3] = -2.0
-    update[4:44] = 2.0**-20
-    state = state.learned(update, 0)
-    assert state.known and state.broadcast(16.0).exponents == (4, 4, -17, 4)
-    state = state.learned(update / 1024, 0)
-    assert state.broadcast(16.0).exponents == (4, 4, -17, 4)
-    assert state.learned(update, 3).margin == 2 * MARGIN
+    state = state.learned(np.array([0.0, 1.9, 1.9 * 2.0**-21, 0.0]), 2)
+    assert state.known and state.broadcast(16.0).exponents == (4, 3, -18, 4)
+    for _ in range(2):
+        state = state.learned(np.zeros(4), 2)
+    assert state.broadcast(16.0).exponents == (4, 2, -19, 4)
+
+
+def test_updates_that_cancel_in_the_sum_are_not_clipped_next_round() -> None:
+    updates = [np.full(sum(LENGTHS), value) for value in (5.0, -5.0, 1e-9)]
+    largest = np.sum([UNIT.largest(update) for update in updates], axis=0)
+    scale = ScaleState.start(LENGTHS).learned(largest, 1).broadcast(16.0)
+    assert all(np.abs(scale.divide(update)).max() <= 1 for update in updates)
+    assert (UNIT.largest(np.full(sum(LENGTHS), 1e9)) == 2.0**16).all()
 
 
 @pytest.mark.parametrize("n_sites", [1, 5, 15, 52])
@@ -60,7 +67,8 @@ def test_small_tensors_keep_their_digits_beside_large_ones_in_32_bits(n_sites: i
     sizes = np.repeat([10.0, 1.0, 1e-6, 1e-3], LENGTHS)
     updates = [rng.normal(size=sum(LENGTHS)) * sizes for _ in range(n_sites)]
     true = np.sum(updates, axis=0)
-    scale = ScaleState.start(LENGTHS).learned(true, 0).broadcast(16.0)
+    largest = np.sum([UNIT.largest(update) for update in updates], axis=0)
+    scale = ScaleState.start(LENGTHS).learned(largest, 1).broadcast(16.0)
     segment = REGISTRY["training.update"].segments(asked(scale))[0]
     total = np.zeros(segment.size, dtype=secure_sum.dtype(segment))
     for update in updates:
