@@ -218,19 +218,18 @@ class FleetNode:
         whole.metadata.__dict__["_message_id"] = tree.object_id
         return Delivery(whole, True)
 
-    def reply(self, message: FlowerMessage, seconds: float, *, again: bool = False) -> None:
-        """Send a reply with everything it holds; `seconds` is how long the site worked on it.
+    def reply(self, message: FlowerMessage, *, again: bool = False) -> None:
+        """Send a reply with everything it holds.
 
-        `again` says that an earlier try was interrupted, so that the coordinator may hold some of it.
+        Flower's field for how long the site worked is sent as 0: seconds follow the number of patients. `again` says that an
+        earlier try was interrupted, so that the coordinator may hold some of it.
         """
         message.metadata.__dict__["_message_id"] = message.object_id
         run = message.metadata.run_id
         with no_object_id_recompute():
             tree = get_object_tree(message)
             head = message_to_proto(remove_content_from_message(message))
-            request = PushMessagesRequest(
-                node=self._node, messages_list=[head], message_object_trees=[tree], clientapp_runtime_list=[seconds]
-            )
+            request = PushMessagesRequest(node=self._node, messages_list=[head], message_object_trees=[tree], clientapp_runtime_list=[0.0])
             response = self._call(self._client.PushMessages, request)
             pieces = get_all_nested_objects(message)
             wanted = set(pieces) if again else set(response.objects_to_push)

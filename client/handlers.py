@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
@@ -45,6 +45,7 @@ from site_config.version import code_digest, software
 
 log = logging.getLogger("fedhcc.site")
 Arrays = Mapping[str, NDArray[Any]]
+Form = TypeVar("Form", bound=BaseModel)
 KEPT_STATES = 2
 FREE = frozenset(
     {
@@ -87,15 +88,16 @@ class Agent:
         self.phase = ""
 
     def handle(self, message: Message) -> Message:
-        """The reply to a message; never raises."""
+        """The reply to a message; never raises.
+
+        Only what reading the message itself raised is called malformed: the same exceptions out of a computation could
+        depend on a patient, and leave as SITE_CANNOT_RELEASE like every other.
+        """
         try:
-            return self._handlers()[message.kind](message)
+            return self._handler(message.kind)(message)
         except Problem as problem:
             log.warning("%s %s: %s", message.kind, problem.code, problem)
             return Message("refusal", Refusal(code=outward(problem)).model_dump())
-        except (ValidationError, KeyError):
-            log.warning("a %s message has not the declared form", message.kind)
-            return Message("refusal", Refusal(code=federation.MESSAGE_MALFORMED.label).model_dump())
         except Exception as error:
             log.error("unexpected %s in %s", type(error).__name__, _place(error))
             return Message("refusal", Refusal(code=privacy.SITE_CANNOT_RELEASE.label).model_dump())
@@ -104,8 +106,8 @@ class Agent:
         """Let go of the journal, so that another process may write."""
         self.journal.close()
 
-    def _handlers(self) -> dict[str, Callable[[Message], Message]]:
-        return {
+    def _handler(self, kind: str) -> Callable[[Message], Message]:
+        known: dict[str, Callable[[Message], Message]] = {
             "admission": self._admission,
             "keys": self._keys,
             "release": self._release,
@@ -113,9 +115,12 @@ class Agent:
             "status": lambda _m: _reply("status", StatusReply(phase=self.phase)),
             "finish": self._finish,
         }
+        if kind not in known:
+            raise federation.MESSAGE_MALFORMED.problem("the kind of a message is unknown")
+        return known[kind]
 
     def _admission(self, message: Message) -> Message:
-        request = AdmissionRequest.model_validate(message.body)
+        request = _read(AdmissionRequest, message)
         lock = enrol.offer(self.site.state, request.signed)
         found = list(refusals(self.site.policy, lock, self.site.site))
         decision = enrol.decision(self.site.state, lock.study_id)
@@ -140,13 +145,13 @@ class Agent:
         return _reply("admission", reply)
 
     def _keys(self, message: Message) -> Message:
-        request = KeysRequest.model_validate(message.body)
+        request = _read(KeysRequest, message)
         lock = self._lock(request.context.study)
         self.phase = request.context.phase
         return _reply("keys", self.door.keys(request, lock))
 
     def _release(self, message: Message) -> Message:
-        request = ReleaseRequest.model_validate(message.body)
+        request = _read(ReleaseRequest, message)
         lock = self._lock(request.context.study)
         arrays = self._broadcast(request.context.state, message.arrays)
         bench = self._bench(lock)
@@ -154,11 +159,11 @@ class Agent:
         return Message("release", reply.model_dump(mode="json"), vectors)
 
     def _open(self, message: Message) -> Message:
-        request = OpenRequest.model_validate(message.body)
+        request = _read(OpenRequest, message)
         return _reply("open", self.door.open(request, self._lock(request.context.study)))
 
     def _finish(self, message: Message) -> Message:
-        study = StudyReference.model_validate(message.body).study
+        study = _read(StudyReference, message).study
         self.door.forget(study)
         self._locks.pop(study, None)
         self._benches.pop(study, None)
@@ -217,6 +222,14 @@ def _computation(bench: Any) -> Callable[[Statistic, Parameters, Arrays], Mappin
         return compute(statistic.name, bench, parameters, arrays)
 
     return compute_named
+
+
+def _read(form: type[Form], message: Message) -> Form:
+    """A message's body in its declared form; FH-755 otherwise, without the values it holds."""
+    try:
+        return form.model_validate(message.body)
+    except ValidationError:
+        raise federation.MESSAGE_MALFORMED.problem(f"a {message.kind} message has not the declared form") from None
 
 
 def _reply(kind: Any, body: BaseModel) -> Message:

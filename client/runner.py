@@ -208,11 +208,10 @@ class SiteProgram:
     def _answer(self, node: FleetNode, delivery: Delivery) -> None:
         from client.flower import answer
 
-        began = self._waiting.clock()
         if not delivery.allowed:
             log.error("%s: the run's bundle is not the one of this version; nothing was fetched or run", federation.BUNDLE_REFUSED.label)
             self.board.tell(refused=self.board.status.refused + 1, problem=federation.BUNDLE_REFUSED.label)
-            self._send(node, node.refuse_bundle(delivery), 0.0)
+            self._send(node, node.refuse_bundle(delivery))
             return
         self.board.tell(working="message")
         try:
@@ -220,10 +219,10 @@ class SiteProgram:
         except WorkerEnded:
             self.board.tell(problem=federation.SITE_CRASHED.label)
             reply = node.crashed(delivery)
-        self._send(node, reply, self._waiting.clock() - began)
+        self._send(node, reply)
         self.board.tell(working="", answered=self.board.status.answered + 1)
 
-    def _send(self, node: FleetNode, reply: object, seconds: float) -> None:
+    def _send(self, node: FleetNode, reply: object) -> None:
         """Send a reply; a cut line is waited for, a run that is over is not."""
         from client.flower import Interrupted
 
@@ -231,7 +230,7 @@ class SiteProgram:
         tries = 0
         while not self._over.is_set():
             try:
-                node.reply(reply, seconds, again=tries > 0)
+                node.reply(reply, again=tries > 0)
             except Interrupted as error:
                 log.warning("replying: %s %s", error.kind.label, error.detail)
                 if error.kind == federation.LINK_LOST or self._waiting.clock() > end:

@@ -32,6 +32,7 @@ from simulations.attacks.federation import NOON, seeded_bytes
 from simulations.cohort import make_cohort
 from simulations.cohort_presets import PRESETS
 from simulations.home import Homes, enrol, publish
+from site_config.catalogue import tables
 from site_config.documents import load_site
 from site_config.identity import CoordinatorIdentity, sign_lock
 
@@ -47,6 +48,24 @@ FIELDS = {
 }
 
 
+def failing(make):
+    def broken(*_arguments):
+        raise make()
+
+    return broken
+
+
+TEXT = f"/data/{CANARY}/scan.dcm of {CANARY}"
+BROKEN = (
+    failing(lambda: RuntimeError(TEXT)),
+    failing(lambda: KeyError(TEXT)),
+    failing(lambda: FileNotFoundError(2, TEXT, TEXT)),
+    failing(lambda: tables.BAD_KEY.problem("row 3, column patient: is no plain key", where="cohort.csv:3")),
+    failing(lambda: ExceptionGroup(TEXT, [ValueError(TEXT)])),
+    lambda *_arguments: SplitOnly.model_validate({"split": TEXT}),
+)
+
+
 class Walk:
     """A study of six hospitals, one of which is asked everything and watched."""
 
@@ -60,7 +79,7 @@ class Walk:
         self.lock = publish(self.homes)
         self.coordinator = CoordinatorIdentity.load(self.homes.coordinator)
         self.names = self.lock.names("development")
-        self.watched = self.names[0]
+        self.watched = max(self.names, key=lambda name: len((self.homes.site(name) / "cohort.csv").read_text().splitlines()))
         self._mark(change)
         self.agents = {
             name: Agent(load_site(self.homes.site(name) / "site.yaml"), now=lambda: NOON, entropy=seeded_bytes(name)) for name in self.names
@@ -122,12 +141,10 @@ class Walk:
             self.send(kind, {"unknown": CANARY})
             self.send(kind, {})
 
-        def broken(*_arguments):
-            raise RuntimeError(f"/data/{CANARY}/scan.dcm of {CANARY}")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(handlers, "_computation", lambda _bench: broken)
-            self.ask("characteristics", SplitOnly(split="validation"), "evaluation")
+        for number, broken in enumerate(BROKEN):
+            with monkeypatch.context() as patch:
+                patch.setattr(handlers, "_computation", lambda _bench, broken=broken: broken)
+                self.ask("precounts", PreCounts(split="validation", columns=columns[number : number + 1]), "admission")
         self.send("status", {})
         self.send("finish", {"study": self.lock.study_id})
         for agent in self.agents.values():
@@ -144,25 +161,30 @@ def another_patient(rows):
     rows[0].update({"age": "33", "event": str(1 - int(rows[0]["event"]))})
 
 
+def one_fewer(rows):
+    del rows[0]
+
+
 @pytest.fixture(scope="module")
 def walks(tmp_path_factory):
-    """The same walk over two cohorts that differ in one patient, with everything that was logged."""
+    """The same walk over three cohorts that differ in one patient, with everything that was logged."""
     found = []
     patch = pytest.MonkeyPatch()
     lines: list[str] = []
     catch = logging.Handler()
     catch.emit = lambda record: lines.append(record.getMessage() + str(record.exc_info or ""))
     logging.getLogger().addHandler(catch)
-    for change in (None, another_patient):
+    for change in (None, another_patient, one_fewer):
         folder = tmp_path_factory.mktemp("walk")
         found.append(Walk(folder, change).everything(patch))
         shutil.rmtree(folder)
     logging.getLogger().removeHandler(catch)
-    return found[0], found[1], lines
+    return found, lines
 
 
 def test_messages_hold_declared_fields_and_released_vectors_only(walks):
-    for reply in walks[0]:
+    walk = walks[0][0]
+    for reply in walk:
         assert set(reply.body) == FIELDS[reply.kind], reply.kind
         if reply.kind == "release":
             assert reply.body["masked"] is True
@@ -171,17 +193,18 @@ def test_messages_hold_declared_fields_and_released_vectors_only(walks):
             assert {array.dtype for array in reply.arrays.values()} == {np.dtype("<u8")}
         else:
             assert not reply.arrays
-    assert {reply.kind for reply in walks[0]} == set(FIELDS)
-    codes = {reply.body["code"] for reply in walks[0] if reply.kind == "refusal"}
-    assert "FH-501" in codes
+    assert {reply.kind for reply in walk} == set(FIELDS)
+    codes = [reply.body["code"] for reply in walk if reply.kind == "refusal"]
+    assert codes.count("FH-501") == len(BROKEN), "however a computation fails, one code leaves"
 
 
 def _any(statistic):
     return PreCounts(split="train", columns=("a",)) if statistic.name == "precounts" else SplitOnly(split="train")
 
 
-def test_nothing_but_the_masked_values_differs_for_another_patient(walks):
-    for one, two in zip(walks[0], walks[1], strict=True):
+@pytest.mark.parametrize("other", [1, 2], ids=["another patient", "one fewer"])
+def test_nothing_but_the_masked_values_differs(walks, other):
+    for one, two in zip(walks[0][0], walks[0][other], strict=True):
         assert one.kind == two.kind
         sizes = [{name: (a.dtype, a.shape) for name, a in reply.arrays.items()} for reply in (one, two)]
         assert sizes[0] == sizes[1]
@@ -191,8 +214,8 @@ def test_nothing_but_the_masked_values_differs_for_another_patient(walks):
 
 
 def test_no_canary_leaves_or_is_logged(walks):
-    replies, _, lines = walks
+    found, lines = walks
     assert lines
-    for reply in replies:
+    for reply in [reply for walk in found for reply in walk]:
         assert CANARY.encode() not in plain_bytes(reply)
     assert not [line for line in lines if CANARY in line]

@@ -104,13 +104,13 @@ def _authority() -> str:
 
 def test_an_interrupted_reply_is_sent_again_as_such(program: SiteProgram) -> None:
     node = Node(program, reply=[cut(), cut(), None])
-    program._send(node, object(), 1.0)  # type: ignore[arg-type]
+    program._send(node, object())  # type: ignore[arg-type]
     assert [named["again"] for name, named in node.said if name == "reply"] == [False, True, True]
 
 
 def test_a_reply_nobody_waits_for_is_dropped(program: SiteProgram) -> None:
     node = Node(program, reply=[Interrupted(federation.LINK_LOST, "HTTP 403"), None])
-    program._send(node, object(), 1.0)  # type: ignore[arg-type]
+    program._send(node, object())  # type: ignore[arg-type]
     assert len(node.said) == 1
 
 
