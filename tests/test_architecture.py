@@ -41,6 +41,7 @@ FLOWER_HOMES = (
     "server/app.py",
     "simulations/engines/",
     "simulations/faults/",
+    "simulations/capture/traffic.py",
 )
 CATCHERS = {"site_config/console.py", "client/handlers.py", "client/app.py", "client/worker.py", "client/runner.py", "client/flower.py"}
 ALLOWED = {
