@@ -29,10 +29,13 @@ ENV PATH=/opt/fedhcc/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     FLWR_DISABLE_UPDATE_CHECK=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
+LABEL org.opencontainers.image.title="fedhcc-coordinator" \
+    org.opencontainers.image.description="The trial office's program of fedhcc: gateway, SuperLink and the study's phases" \
+    org.opencontainers.image.licenses="Apache-2.0"
 WORKDIR /data
 VOLUME /data
 EXPOSE 9443
 USER 10001:10001
-HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["fedhcc-coordinator", "status", "--healthy"]
+HEALTHCHECK --interval=30s --timeout=30s --start-period=60s --retries=3 CMD ["fedhcc-coordinator", "status", "--healthy"]
 ENTRYPOINT ["/usr/bin/tini", "--", "fedhcc-coordinator"]
 CMD ["serve"]

@@ -27,10 +27,14 @@ ENV PATH=/opt/fedhcc/bin:/usr/local/bin:/usr/bin:/bin \
     FLWR_DISABLE_UPDATE_CHECK=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
+LABEL org.opencontainers.image.title="fedhcc-site" \
+    org.opencontainers.image.description="A hospital's program of fedhcc: trains where the patients are, releases only masked sums" \
+    org.opencontainers.image.licenses="Apache-2.0"
 WORKDIR /data
 VOLUME /data
 USER 10001:10001
-# Healthy means registered with the coordinator, not merely alive.
-HEALTHCHECK --interval=30s --timeout=10s --start-period=180s --retries=3 CMD ["fedhcc-site", "status", "--healthy"]
+# Healthy means registered with the coordinator, not merely alive. The question costs a second of CPU: on a machine that trains
+# on every core its answer takes several, and a check that times out says nothing about the connection.
+HEALTHCHECK --interval=30s --timeout=30s --start-period=180s --retries=3 CMD ["fedhcc-site", "status", "--healthy"]
 ENTRYPOINT ["/usr/bin/tini", "--", "fedhcc-site"]
 CMD ["run"]
