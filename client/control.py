@@ -25,6 +25,8 @@ Connection = Literal["starting", "registered", "disconnected", "stopped"]
 SERVICE = "fedhcc.Control"
 SOCKET_LIMIT = 100
 WATCH_S = 1.0
+UNPLANNED = 4e9
+"""The end of a pause that was given none: until somebody resumes."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,11 @@ class Board:
         """Whether messages wait."""
         until = self.status.paused_until
         return until is not None and self._clock() < until
+
+    def planned_pause(self) -> float | None:
+        """When a pause that was given an end is over, seconds since 1970; None while there is no such pause."""
+        until = self.status.paused_until
+        return until if until is not None and self._clock() < until < UNPLANNED else None
 
     def wait(self, seconds: float) -> None:
         """Wait for a change, at most so long."""
@@ -145,7 +152,7 @@ class ControlServer:
         return asdict(self._board.status)
 
     def _pause(self, request: Any, _context: Any) -> dict[str, Any]:
-        self._board.tell(paused_until=float(request.get("until", 4e9)))
+        self._board.tell(paused_until=float(request.get("until", UNPLANNED)))
         return asdict(self._board.status)
 
     def _resume(self, _request: Any, _context: Any) -> dict[str, Any]:

@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING
 from client.control import Board, ControlServer
 from client.enrol import load_kit
 from client.worker import Worker, WorkerEnded
+from shared_model.protocol import Message, Refusal
 from site_config.bundle_file import bundle_hash, software_version
 from site_config.catalogue import federation
 from site_config.identity import Kit, SiteIdentity, private_folder
 from site_config.problems import Problem
-from site_config.site import SiteConfig
+from site_config.site import Schedule, SiteConfig
 
 if TYPE_CHECKING:
     from client.flower import Delivery, FleetNode
@@ -39,6 +40,7 @@ REPLY_PATIENCE_S = 180.0
 wall_clock = time.time
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
 SKEW_S = 240.0
+HOUR_S = 3600.0
 
 
 def log_to_file(state: Path, level: str, keep_megabytes: int) -> Path:
@@ -85,6 +87,16 @@ def clock_offset_s(address: str, ca: str, clock: Callable[[], float] = time.time
     finally:
         connection.close()
     return clock() - parsedate_to_datetime(date).timestamp() if date else None
+
+
+def hours_begin(schedule: Schedule, now: float) -> float | None:
+    """When the schedule's hours begin next, seconds since 1970; None inside them. `now` is a time on this machine's clock."""
+    if schedule.includes(time.localtime(now).tm_hour):
+        return None
+    local = time.localtime(now)
+    hour = now - local.tm_min * 60 - local.tm_sec - now % 1
+    hours = (hour + HOUR_S * ahead for ahead in range(1, 25))
+    return next((begin for begin in hours if schedule.includes(time.localtime(begin).tm_hour)), None)
 
 
 @dataclass(frozen=True)
@@ -180,7 +192,8 @@ class SiteProgram:
 
         pause, failures, last = FIRST_POLL_S, 0, self._waiting.clock()
         while not self._over.is_set():
-            if self.board.paused() or not self._in_hours():
+            until = self._resting_until()
+            if until is None and self.board.paused():
                 self.board.wait(1.0)
                 continue
             try:
@@ -199,19 +212,25 @@ class SiteProgram:
                 idle = self._waiting.clock() - last > IDLE_S
                 pause = min(pause * 1.25, IDLE_POLL_S if idle else LAST_POLL_S)
                 continue
-            self._answer(node, delivery)
+            self._answer(node, delivery, until)
             pause, last = FIRST_POLL_S, self._waiting.clock()
 
-    def _in_hours(self) -> bool:
-        return self.site.policy.schedule.includes(time.localtime(wall_clock()).tm_hour)
+    def _resting_until(self) -> float | None:
+        """When the present planned pause ends: one somebody asked for, or the hours outside the policy's schedule."""
+        planned = self.board.planned_pause()
+        return planned if planned is not None else hours_begin(self.site.policy.schedule, wall_clock())
 
-    def _answer(self, node: FleetNode, delivery: Delivery) -> None:
+    def _answer(self, node: FleetNode, delivery: Delivery, resting_until: float | None = None) -> None:
         from client.flower import answer
 
         if not delivery.allowed:
             log.error("%s: the run's bundle is not the one of this version; nothing was fetched or run", federation.BUNDLE_REFUSED.label)
             self.board.tell(refused=self.board.status.refused + 1, problem=federation.BUNDLE_REFUSED.label)
             self._send(node, node.refuse_bundle(delivery))
+            return
+        if resting_until is not None:
+            refusal = Refusal(code=federation.SITE_PAUSED.label, until=int(resting_until))
+            self._send(node, answer(delivery.flower, lambda _request: Message("refusal", refusal.model_dump())))
             return
         self.board.tell(working="message")
         try:

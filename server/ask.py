@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 
 import shared_model.catalogue  # noqa: F401  registers the statistics
 from server.participation import Ledger
+from server.pauses import Pauses
 from server.results import LedgerEntry
 from server.state import StudyFolder, ask_key
 from server.transport import Exchange, Failure, Transport
@@ -29,6 +31,7 @@ from shared_model.protocol import (
     OpenedCounts,
     OpenReply,
     OpenRequest,
+    Refusal,
     ReleaseReply,
     ReleaseRequest,
     parameters_hash,
@@ -169,6 +172,7 @@ class Asker:
     def once(self, question: Question) -> Values:
         """Attempts until the deadline; raises `Missed` when the block was not complete, a `Problem` when a site refuses."""
         end = self.effects.monotonic() + question.deadline_s
+        pauses = Pauses(self.exchange, self.effects, self.lock.study.deadlines.pause)
         tries = 0
         while True:
             tries += 1
@@ -179,6 +183,9 @@ class Asker:
                 self._write(question, "opened", tries, {}, attempt.bytes_received)
                 return attempt.values
             missing = {site: failure.code for site, failure in failures.items()}
+            if stood := pauses.wait(failures, partial(self._write, question, "paused", tries, missing, attempt.bytes_received)):
+                end += stood
+                continue
             refused = any(_number(code) in FINAL_CODES for code in missing.values()) and tries >= REFUSALS
             late = self.effects.monotonic() + RETRY_PAUSE_S >= end
             self._write(question, "refused" if refused else "missed" if late else "retried", tries, missing, attempt.bytes_received)
@@ -191,7 +198,7 @@ class Asker:
         if self.effects.should_stop():
             raise federation.STUDY_STOPPED.problem("the study was stopped between two steps")
 
-    def _write(self, q: Question, outcome: Any, tries: int, missing: dict[str, str], n_bytes: int) -> None:
+    def _write(self, q: Question, outcome: Any, tries: int, missing: dict[str, str], n_bytes: int, until: str = "") -> None:
         self.ledger.append(
             LedgerEntry(
                 time=self.effects.now().isoformat(timespec="seconds"),
@@ -204,6 +211,7 @@ class Asker:
                 outcome=outcome,
                 attempts=tries,
                 bytes_out=n_bytes,
+                until=until,
                 masked=self.lock.study.privacy.masks,
             )
         )
@@ -219,7 +227,7 @@ class Asker:
         replies, failures = dict(done.replies), dict(done.failures)
         for site, reply in done.replies.items():
             if reply.kind == "refusal":
-                failures[site] = Failure(str(reply.body.get("code", "")), "refused")
+                failures[site] = _refused(reply)
                 del replies[site]
         for site in requests.keys() - replies.keys() - failures.keys():
             failures[site] = Failure(federation.SITE_SILENT.label, "silent")
@@ -346,6 +354,15 @@ class _Attempt:
                 continue
             seeds[site] = seed
         return seeds, failures
+
+
+def _refused(reply: Message) -> Failure:
+    """A refusal as a failure; FH-705 where it holds anything but a problem's code."""
+    try:
+        refusal = Refusal.model_validate(reply.body)
+    except ValidationError:
+        return Failure(federation.REPLY_MALFORMED.label, "refusal")
+    return Failure(refusal.code, "refused", refusal.until)
 
 
 def _number(code: str) -> int:

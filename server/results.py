@@ -106,7 +106,8 @@ class LedgerEntry(Result):
     block: int
     roster: list[str]
     missing: dict[str, str] = Field(default_factory=dict)
-    outcome: Literal["opened", "retried", "missed", "refused", "excluded"]
+    outcome: Literal["opened", "retried", "paused", "missed", "refused", "excluded"]
+    until: str = Field(default="", description="when the last planned pause of the sites in `missing` ends")
     attempts: int = 1
     bytes_out: int = 0
     masked: bool = True

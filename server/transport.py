@@ -11,10 +11,14 @@ from shared_model.protocol import Message
 
 @dataclass(frozen=True)
 class Failure:
-    """Why one site did not reply: a problem code (`FH-7xx`, or what the site refused with) and a word for the ledger."""
+    """Why one site did not reply: a problem code (`FH-7xx`, or what the site refused with) and a word for the ledger.
+
+    `until` is the end of the site's planned pause (FH-721), seconds since 1970.
+    """
 
     code: str
     detail: str = ""
+    until: int = 0
 
 
 @dataclass(frozen=True)

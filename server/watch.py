@@ -77,7 +77,9 @@ def status_of(home: Path, study: str) -> StudyStatus:
         return StudyStatus(study, title, sites, state, "admission" if ended else "", problem=ended)
     last = entries[-1]
     state = "STALLED" if last.outcome in ("missed", "refused") else "stopped" if ended else "running or interrupted"
-    where = f"{last.phase} round {last.round} block {last.block + 1}: {last.outcome}"
+    if last.outcome == "paused" and not ended:
+        state = "PAUSED"
+    where = f"{last.phase} round {last.round} block {last.block + 1}: {last.outcome}" + (f" until {last.until}" if last.until else "")
     return StudyStatus(study, title, sites, state, where, dict(last.missing) or None, ended)
 
 

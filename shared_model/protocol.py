@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from site_config.study import SignedLock, canonical
 
@@ -133,9 +133,13 @@ class StudyReference(Body):
 
 
 class Refusal(Body):
-    """A problem code in place of a reply; what lies behind it stays in the site's own log."""
+    """A problem code in place of a reply; what lies behind it stays in the site's own log.
 
-    code: str
+    `until` is the end of a planned pause (FH-721), in whole seconds since 1970, and 0 with every other code.
+    """
+
+    code: str = Field(pattern=r"^FH-\d{3}$")
+    until: int = Field(default=0, ge=0, lt=1 << 40)
 
 
 @dataclass(frozen=True)

@@ -195,6 +195,9 @@ class Deadlines(Strict):
     training: float = Field(default=7200, gt=0, le=2_592_000)
     fusion: float = Field(default=3600, gt=0, le=2_592_000)
     evaluation: float = Field(default=3600, gt=0, le=2_592_000)
+    pause: float = Field(
+        default=604_800, ge=0, le=2_592_000, description="seconds for which planned pauses of sites may stop the clock of one question"
+    )
 
 
 class Study(Strict):

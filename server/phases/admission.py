@@ -6,7 +6,10 @@ request against them, and the report's patient flow is their sum.
 
 from __future__ import annotations
 
+from functools import partial
+
 from server.ask import Missed
+from server.pauses import Pauses
 from server.phases.study import Event, Running, scalar
 from server.transport import Failure, Transport
 from shared_model.parameters import EXCLUSIONS, PreCounts, Split
@@ -23,6 +26,7 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
     sites = [entry.name for entry in running.lock.roster]
     body = AdmissionRequest(signed=signed, canary=running.canary).model_dump(mode="json")
     end = running.asker.effects.monotonic() + running.study.deadlines.admission
+    pauses = Pauses(running.asker.exchange, running.asker.effects, running.study.deadlines.pause)
     waiting, failures = set(sites), dict[str, Failure]()
     refused: dict[str, tuple[str, ...]] = {}
     while waiting:
@@ -36,7 +40,11 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
                 refused[site] = answer.refusals
         failures = done.failures
         silent = f"; waiting for {', '.join(sorted(waiting))}" if waiting else ""
-        running.tell(Event("admission", len(sites) - len(waiting), len(sites), f"hospitals answered{silent}"))
+        tell = partial(_tell, running, len(sites) - len(waiting), f"hospitals answered{silent}")
+        tell("")
+        if stood := pauses.wait(failures, tell):
+            end += stood
+            continue
         if waiting and running.asker.effects.monotonic() + PAUSE_S >= end:
             break
         if waiting:
@@ -47,6 +55,10 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
     if waiting:
         who = ", ".join(f"{site} ({failures[site].code})" for site in sorted(waiting) if site in failures)
         raise federation.STUDY_STALLED.problem(f"phase admission: no answer from {who}")
+
+
+def _tell(running: Running, answered: int, words: str, until: str) -> None:
+    running.tell(Event("admission", answered, len(running.lock.roster), words + (f"; paused until {until}" if until else "")))
 
 
 def count(running: Running) -> None:

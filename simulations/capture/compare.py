@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import Any
 
 from simulations.capture.recorder import Pieces
-from simulations.capture.traffic import Reply, others, replies
+from simulations.capture.traffic import Reply, contents, others, replies
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,10 @@ class Compared:
 def compare(one: Mapping[str, Pieces], two: Mapping[str, Pieces]) -> Compared:
     """Every site's replies in order, with their kind, sizes and metadata, and the distinct forms of every other request."""
     differences: list[str] = []
+    known, same_known = contents(one.values()), contents(two.values())
     n_replies = n_bytes = n_calls = 0
     for site in sorted(one.keys() | two.keys()):
-        first, second = replies(one[site]), replies(two[site])
+        first, second = replies(one[site], known), replies(two[site], same_known)
         n_replies += len(first)
         n_bytes += sum(reply.size for reply in first)
         for number, (a, b) in enumerate(zip_longest(first, second)):

@@ -51,8 +51,9 @@ def tables() -> CohortOptions:
 
 
 def phantoms() -> CohortOptions:
-    """The preset `tiny` in DICOM."""
-    return replace(PRESETS["tiny"], format="dicom")
+    """Three hospitals of the preset `tiny` and one for evaluation, in DICOM."""
+    base = PRESETS["tiny"]
+    return replace(base, survival=replace(base.survival, sites=(3, 1), patients=(8, 3)), format="dicom")
 
 
 def make(root: Path, options: CohortOptions, leaking: int | None = None) -> Made:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,7 +62,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """One reply of a site: the kind of its message, the requests that carried it in normal form, and the size of its objects."""
+    """One reply of a site: the kind of its message, its push and its objects in normal form, and the size of its objects."""
 
     kind: str
     form: tuple[str, ...]
@@ -117,9 +117,7 @@ def _body(request: Request) -> Any:
         return request.body.hex()
     message = form.FromString(request.body)
     if isinstance(message, message_pb2.PushObjectRequest):
-        content = message.object_content
-        message.object_content = b""
-        return [_proto(message), _object(content)]
+        message.object_content = b""  # told apart from its envelope by `contents`
     return _proto(message)
 
 
@@ -176,33 +174,56 @@ def _config(body: bytes) -> dict[str, Any]:
     return {**found, "header": header, "inline": len(items["inline"].bytes)}
 
 
-def replies(pieces: Pieces) -> list[Reply]:
-    """The replies of one site in their order: a push of a message with the objects pushed after it, these in sorted order."""
+Known = Mapping[str, tuple[str, int]]
+"""Objects by id: normal form, and size in bytes (0 for a `Message`, in which numbers of nodes take 9 or 10 bytes)."""
+
+
+def contents(sent: Iterable[Pieces]) -> Known:
+    """Every object that any site pushed. The coordinator asks for equal content only once, from whoever comes first."""
+    found: dict[str, tuple[str, int]] = {}
+    for pieces in sent:
+        for request in requests(pieces):
+            if request.call == "push-object":
+                push = message_pb2.PushObjectRequest.FromString(request.body)
+                content = push.object_content
+                size = 0 if content.startswith(b"Message ") else len(content)
+                found[push.object_id] = (json.dumps(_object(content), sort_keys=True), size)
+    return found
+
+
+def replies(pieces: Pieces, known: Known) -> list[Reply]:
+    """The replies of one site in their order, with all objects they consist of, these in sorted order."""
     found: list[Reply] = []
     for request in requests(pieces):
         if request.call == "push-messages":
-            found.append(Reply("", (normal(request),), 0))
-        elif request.call == "push-object":
-            content = message_pb2.PushObjectRequest.FromString(request.body).object_content
-            size = 0 if content.startswith(b"Message ") else len(content)
-            last = found[-1]
-            found[-1] = Reply("", (*last.form, normal(request)), last.size + size)
-    return [Reply(_kind(reply.form), (reply.form[0], *sorted(reply.form[1:])), reply.size) for reply in found]
+            trees = fleet_pb2.PushMessagesRequest.FromString(request.body).message_object_trees
+            objects = [known.get(identifier, ("never pushed", 0)) for tree in trees for identifier in _ids(tree)]
+            forms = tuple(sorted(form for form, _ in objects))
+            found.append(Reply(_kind(forms), (normal(request), *forms), sum(size for _, size in objects)))
+    return found
 
 
-def _kind(form: tuple[str, ...]) -> str:
-    """The kind of the message a reply carries; a refusal that was sent before is known to the coordinator by its hash alone."""
-    for part in form[1:]:
-        content = json.loads(part)[3][1]
+def _ids(tree: Any) -> Iterator[str]:
+    yield tree.object_id
+    for child in tree.children:
+        yield from _ids(child)
+
+
+def _kind(forms: tuple[str, ...]) -> str:
+    """The kind of the message a reply carries."""
+    for content in (json.loads(form) for form in forms if form.startswith("[")):
         if content[0] == "ConfigRecord":
             return str(content[3]["header"]["kind"])
-    return "sent before" if '"error"' not in form[0] else "error"
+    return "flower error"
 
 
 def others(pieces: Pieces) -> dict[str, set[str]]:
-    """The distinct normal forms of everything that is no reply: heartbeats, polls, fetches. How many there are is the clock's."""
+    """The distinct normal forms of everything but replies: heartbeats, polls, fetches, and pushes of objects without the object.
+
+    How many there are of each is the clock's.
+    """
     found: dict[str, set[str]] = {}
     for request in requests(pieces):
-        if request.call not in ("push-messages", "push-object"):
+        if request.call != "push-messages":
             found.setdefault(request.call, set()).add(normal(request))
     return found

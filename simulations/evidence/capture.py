@@ -21,7 +21,7 @@ from simulations.capture.compare import compare
 from simulations.capture.recorder import joined
 from simulations.capture.scan import Found, Scanner
 from simulations.capture.studies import SEED, Capture, Made, another_patient, make, one_fewer, phantoms, record, tables, version
-from simulations.capture.traffic import RANDOM, others, replies
+from simulations.capture.traffic import RANDOM, contents, others, replies
 from simulations.evidence.record import record as record_evidence
 
 COVERS = [
@@ -51,7 +51,8 @@ def wires(capture: Capture, scanner: Scanner, sites: Iterable[str]) -> list[Foun
 
 def kinds(capture: Capture) -> dict[str, int]:
     """How many messages of each kind the sites sent."""
-    return dict(Counter(reply.kind for pieces in capture.sent.values() for reply in replies(pieces)))
+    known = contents(capture.sent.values())
+    return dict(Counter(reply.kind for pieces in capture.sent.values() for reply in replies(pieces, known)))
 
 
 def searched(made: Made, capture: Capture, leaking: str | None) -> dict[str, Any]:
@@ -74,10 +75,11 @@ def searched(made: Made, capture: Capture, leaking: str | None) -> dict[str, Any
         "sites": len(capture.sent),
     }
     if leaking is not None:
-        caught = Scanner([LEAK])
-        kept, _ = caught.folder(made.homes.coordinator)
+        caught, name_of_it = Scanner([LEAK]), Scanner([leaking])
         figures["leak_caught_as"] = sorted({f"{hit.form} in {hit.through or 'the bytes'}" for hit in wires(capture, caught, [leaking])})
-        figures["leak_caught_at_the_coordinator_in"] = sorted({hit.where.rpartition("/")[2] for hit in kept})
+        kept_leak, kept_name = (one.folder(made.homes.coordinator)[0] for one in (caught, name_of_it))
+        figures["leak_kept_at_the_coordinator"] = len({hit.where for hit in kept_leak})
+        figures["files_at_the_coordinator_with_the_leaking_site's_name"] = len({hit.where for hit in kept_name})
     return figures
 
 

@@ -208,6 +208,15 @@ MESSAGE_MALFORMED = Kind(
     fix="Compare the software versions with: fedhcc-coordinator list",
     exit=Exit.REFUSED,
 )
+SITE_PAUSED = Kind(
+    721,
+    "site-paused",
+    "A site is in a planned pause",
+    why="The hospital said until when it takes no question: `fedhcc-site pause --until`, or the hours of its policy. "
+    "The clock of the question stands still meanwhile, for at most the study's `deadlines.pause`.",
+    fix="Nothing: the question is asked again when the pause ends. The time is in `fedhcc-coordinator status`.",
+    exit=Exit.STALLED,
+)
 NOT_ESTIMABLE = Kind(
     756,
     "study-not-estimable",

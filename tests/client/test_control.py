@@ -44,7 +44,15 @@ def test_pause_and_resume(served: tuple[Board, ControlClient]) -> None:
     assert client.call("Pause", {"until": 200.0}).paused_until == 200.0 and board.paused()
     assert client.call("Resume").paused_until is None and not board.paused()
     client.call("Pause", {"until": 50.0})
-    assert not board.paused()
+    assert not board.paused() and board.planned_pause() is None
+
+
+def test_only_a_pause_with_an_end_is_planned(served: tuple[Board, ControlClient]) -> None:
+    board, client = served
+    client.call("Pause", {"until": 200.0})
+    assert board.planned_pause() == 200.0
+    client.call("Pause")
+    assert board.paused() and board.planned_pause() is None
 
 
 def test_watch_tells_every_change(served: tuple[Board, ControlClient]) -> None:

@@ -44,7 +44,7 @@ FIELDS = {
     "open": {"seed"},
     "status": {"phase"},
     "finish": {"study"},
-    "refusal": {"code"},
+    "refusal": {"code", "until"},
 }
 
 
@@ -173,12 +173,15 @@ def walks(tmp_path_factory):
     lines: list[str] = []
     catch = logging.Handler()
     catch.emit = lambda record: lines.append(record.getMessage() + str(record.exc_info or ""))
-    logging.getLogger().addHandler(catch)
+    programs = logging.getLogger("fedhcc")  # a test before this one may have cut it off from the root
+    for logger in (logging.getLogger(), programs):
+        logger.addHandler(catch)
     for change in (None, another_patient, one_fewer):
         folder = tmp_path_factory.mktemp("walk")
         found.append(Walk(folder, change).everything(patch))
         shutil.rmtree(folder)
-    logging.getLogger().removeHandler(catch)
+    for logger in (logging.getLogger(), programs):
+        logger.removeHandler(catch)
     return found, lines
 
 

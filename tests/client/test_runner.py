@@ -128,6 +128,20 @@ def test_a_bundle_that_is_not_allowed_reaches_no_worker(program: SiteProgram) ->
     assert program.board.status.refused == 1 and program.board.status.problem == "FH-704"
 
 
+def test_a_planned_pause_is_told_and_asks_nobody(program: SiteProgram, monkeypatch: pytest.MonkeyPatch) -> None:
+    from client.flower import Delivery
+    from shared_model.protocol import Message
+
+    monkeypatch.setattr("client.flower.answer", lambda flower, handle: handle(flower))
+    program._worker = object()  # type: ignore[assignment]
+    node = Node(program, reply=[None])
+    sent: list[object] = []
+    monkeypatch.setattr(program, "_send", lambda _node, reply: sent.append(reply))
+    program._answer(node, Delivery(object(), True), 1_795_500_000.7)  # type: ignore[arg-type]
+    assert sent == [Message("refusal", {"code": "FH-721", "until": 1_795_500_000})]
+    assert program.board.status.answered == 0
+
+
 def test_a_crash_is_told(program: SiteProgram, monkeypatch: pytest.MonkeyPatch) -> None:
     from client.flower import Delivery
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from simulations.capture.canaries import LEAK, MARK, UID_MARK
+from simulations.capture.compare import compare
 from simulations.capture.recorder import joined
 from simulations.capture.scan import Scanner
 from simulations.capture.studies import Capture, Made, make, record, tables
-from simulations.capture.traffic import replies
+from simulations.capture.traffic import contents, replies
 
 pytest.importorskip("grpc_health")
 FAILING, LEAKING = 0, 2
@@ -28,7 +29,7 @@ def test_the_recorder_sees_what_is_sent(captured: tuple[Made, Capture]) -> None:
     made, capture = captured
     for name in capture.sent:
         assert any(made.lock.study_id.encode() in data for data in joined(capture.received[name]))
-        kinds = [reply.kind for reply in replies(capture.sent[name])]
+        kinds = [reply.kind for reply in replies(capture.sent[name], contents(capture.sent.values()))]
         assert kinds[0] == "admission" and {"keys", "release", "open"} <= set(kinds)
 
 
@@ -57,7 +58,21 @@ def test_what_is_leaked_on_purpose_is_found(captured: tuple[Made, Capture]) -> N
     assert {(f"{LEAK} plain", ""), (f"{LEAK} plain", "base64 zlib"), (f"{LEAK} utf-16-le", "hex")} <= {
         (hit.form, hit.through) for hit in hits
     }
-    assert {hit.where for hit in scanner.folder(made.homes.coordinator)[0]} & {f"studies/{made.lock.study_id}/canary/ledger.jsonl"}
+    told = [entry.missing[leaking] for entry in capture.result.ledger if leaking in entry.missing]
+    assert "FH-705" in told, "the coordinator keeps no text of a refusal that is no problem code"
+    known = Scanner([leaking]).folder(made.homes.coordinator)[0]
+    assert f"studies/{made.lock.study_id}/canary/ledger.jsonl" in {hit.where for hit in known}
+
+
+def test_a_difference_of_one_byte_is_seen(captured: tuple[Made, Capture]) -> None:
+    made, capture = captured
+    same = compare(capture.sent, capture.sent)
+    assert same.differences == () and same.replies > 20
+    failing = made.lock.names("development")[FAILING]
+    changed = {**capture.sent, failing: [(number, data.replace(b'"FH-501"', b'"FH-502"')) for number, data in capture.sent[failing]]}
+    assert [text for text in compare(capture.sent, changed).differences if text.startswith(failing) and "FH-502" in text]
+    beating = {**capture.sent, failing: [(number, data.replace(b"keep-alive", b"keep-alivE")) for number, data in capture.sent[failing]]}
+    assert f"{failing} send-node-heartbeat" in compare(capture.sent, beating).differences
 
 
 def test_the_scanner_sees_through_every_wrapping(tmp_path: Path) -> None:

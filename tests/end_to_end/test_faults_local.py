@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,25 @@ def test_a_hospital_that_comes_back_in_time_costs_nothing(tables: Make) -> None:
     result = go(homes, lock, Broken(local_transport(homes.sites()), flaky))
     assert result.label == "COMPLETE"
     assert [entry.outcome for entry in result.ledger].count("retried") == 2
+
+
+def test_a_planned_pause_longer_than_the_deadline_stalls_nothing(tables: Make) -> None:
+    homes, lock = tables()
+    paused = lock.names("development")[1]
+    clock, began, hour = Clock(), datetime(2026, 11, 24, 18, 0, tzinfo=UTC), 3600.0
+    until = int(began.timestamp() + hour)
+
+    def rests(site: str, request: Message, reply: Message) -> Message | Failure:
+        asked = request.kind == "status" or request.body.get("context", {}).get("statistic") == "cox.round"
+        refusal = Message("refusal", {"code": "FH-721", "until": until})
+        return refusal if site == paused and asked and clock.now < hour else reply
+
+    effects = Effects(clock.monotonic, clock.sleep, now=lambda: began + timedelta(seconds=clock.now))
+    transport = Broken(local_transport(homes.sites()), rests)
+    result = run_study(homes.coordinator, lock.study_id, transport, effects=effects)
+    assert result.label == "COMPLETE" and clock.now >= hour > lock.study.deadlines.clinical
+    told = [entry for entry in result.ledger if entry.outcome == "paused"]
+    assert [(entry.missing, entry.until) for entry in told] == [({paused: "FH-721"}, "2026-11-24T19:00:00+00:00")]
 
 
 @pytest.mark.parametrize("kind", ["keys", "release", "open"])

@@ -47,6 +47,9 @@ def test_from_published_to_stalled_to_complete(tmp_path: Path) -> None:
     ledger = Ledger(watch.folder_of(tmp_path, study) / "ledger.jsonl")
     ledger.append(entry("opened", {}))
     assert watch.status_of(tmp_path, study).state == "running or interrupted"
+    ledger.append(entry("paused", {"alpha": "FH-721"}).model_copy(update={"until": "2026-11-24T06:00:00+00:00"}))
+    found = watch.status_of(tmp_path, study)
+    assert found.state == "PAUSED" and found.last.endswith("paused until 2026-11-24T06:00:00+00:00")
     ledger.append(entry("missed", {"alpha": "FH-702"}))
     watch.note_end(tmp_path, study, "FH-716")
     found = watch.status_of(tmp_path, study)
