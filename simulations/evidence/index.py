@@ -17,6 +17,7 @@ from site_config.files import write_atomic
 
 MEASURED: Final = {
     "attacks": "What a curious coordinator gets out of everything a study opens at its defaults; each attack also where it must succeed.",
+    "capture": "All that hospitals send, in plaintext behind TLS: is anything planted in them found, does one patient change it?",
     "cohort": "The simulated cohorts: their marginals against Xia et al. 2024, and how often 95 % intervals of a Cox model hold the truth.",
     "compare": "Ten ways of training one model on the same patients, tables only: C-index on hospitals nobody saw, seed by seed.",
     "compare_phantom": "Whole studies of phantoms: the federated network against its twin on pooled patients, seed by seed.",

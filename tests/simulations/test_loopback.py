@@ -171,6 +171,17 @@ def test_pause_holds_messages_and_resume_answers_them(federation: Loopback) -> N
     control.close()
 
 
+def test_a_planned_pause_is_told_at_once(federation: Loopback) -> None:
+    control = ControlClient(federation.sites["beta"].state)
+    transport = federation.transport()
+    until = int(time.time()) + 3600
+    control.call("Pause", {"until": until})
+    assert transport.exchange({"beta": Message("status", {})}, 60).replies["beta"].body == {"code": "FH-721", "until": until}
+    control.call("Resume")
+    assert "pid" in transport.exchange({"beta": Message("status", {})}, 60).replies["beta"].body
+    control.close()
+
+
 def test_one_program_a_folder(federation: Loopback) -> None:
     second = program("alpha", federation.sites["alpha"].home)
     size = second.log.stat().st_size
