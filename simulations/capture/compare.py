@@ -25,10 +25,10 @@ class Compared:
 def compare(one: Mapping[str, Pieces], two: Mapping[str, Pieces]) -> Compared:
     """Every site's replies in order, with their kind, sizes and metadata, and the distinct forms of every other request."""
     differences: list[str] = []
-    known, same_known = contents(one.values()), contents(two.values())
+    known = contents([*one.values(), *two.values()])
     n_replies = n_bytes = n_calls = 0
     for site in sorted(one.keys() | two.keys()):
-        first, second = replies(one[site], known), replies(two[site], same_known)
+        first, second = replies(one[site], known), replies(two[site], known)
         n_replies += len(first)
         n_bytes += sum(reply.size for reply in first)
         for number, (a, b) in enumerate(zip_longest(first, second)):

@@ -197,7 +197,8 @@ def replies(pieces: Pieces, known: Known) -> list[Reply]:
     for request in requests(pieces):
         if request.call == "push-messages":
             trees = fleet_pb2.PushMessagesRequest.FromString(request.body).message_object_trees
-            objects = [known.get(identifier, ("never pushed", 0)) for tree in trees for identifier in _ids(tree)]
+            # The coordinator holds what it sent itself, such as the body of `finish`; an id is the SHA-256 of the content.
+            objects = [known.get(identifier, (f"held already: {identifier}", 0)) for tree in trees for identifier in _ids(tree)]
             forms = tuple(sorted(form for form, _ in objects))
             found.append(Reply(_kind(forms), (normal(request), *forms), sum(size for _, size in objects)))
     return found
@@ -210,11 +211,11 @@ def _ids(tree: Any) -> Iterator[str]:
 
 
 def _kind(forms: tuple[str, ...]) -> str:
-    """The kind of the message a reply carries."""
+    """The kind of the message a reply carries, as far as this recording holds its content."""
     for content in (json.loads(form) for form in forms if form.startswith("[")):
         if content[0] == "ConfigRecord":
             return str(content[3]["header"]["kind"])
-    return "flower error"
+    return "held already" if any(form.startswith("held") for form in forms) else "flower error"
 
 
 def others(pieces: Pieces) -> dict[str, set[str]]:
