@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -25,10 +26,10 @@ class Compared:
 def compare(one: Mapping[str, Pieces], two: Mapping[str, Pieces]) -> Compared:
     """Every site's replies in order, with their kind, sizes and metadata, and the distinct forms of every other request."""
     differences: list[str] = []
-    known = contents([*one.values(), *two.values()])
+    known, other = contents(one.values()), contents(two.values())
     n_replies = n_bytes = n_calls = 0
     for site in sorted(one.keys() | two.keys()):
-        first, second = replies(one[site], known), replies(two[site], known)
+        first, second = replies(one[site], ChainMap(known, other)), replies(two[site], ChainMap(other, known))
         n_replies += len(first)
         n_bytes += sum(reply.size for reply in first)
         for number, (a, b) in enumerate(zip_longest(first, second)):

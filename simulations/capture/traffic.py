@@ -178,7 +178,7 @@ Known = Mapping[str, tuple[str, int]]
 """Objects by id: normal form, and size in bytes (0 for a `Message`, in which numbers of nodes take 9 or 10 bytes)."""
 
 
-def contents(sent: Iterable[Pieces]) -> Known:
+def contents(sent: Iterable[Pieces]) -> dict[str, tuple[str, int]]:
     """Every object that any site pushed. The coordinator asks for equal content only once, from whoever comes first."""
     found: dict[str, tuple[str, int]] = {}
     for pieces in sent:
