@@ -106,3 +106,11 @@ BUNDLE_DIFFERS = Kind(
     why="Endpoint, clinical variables, organs, imaging and network must be those the models were made with; otherwise a score means something else.",
     fix="Copy these parts of the bundle's lock.json into study.yaml, and lock the study again.",
 )
+DEAD_START = Kind(
+    615,
+    "dead-start",
+    "The first weights cannot learn",
+    why="Every hidden unit of the head is off on made-up images, so no gradient reaches any weight and training would change nothing.",
+    fix="Declare another file of first weights in network.pretrained_sha256, or none, and lock the study again.",
+    exit=Exit.CONTENT,
+)
