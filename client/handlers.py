@@ -205,6 +205,8 @@ class Agent:
             from client.compute import Bench
             from client.prepared import load_patients
 
+            if any(name.startswith("Rad") for name in lock.study.models):
+                _limit_threads(self.site.compute.threads)
             role = lock.entry(self.site.site).role
             patients = load_patients(self.site, lock.study, lock.study_id, role)
             self._benches[lock.study_id] = Bench(lock.study, patients, _device(self.site), self.site.compute.micro_batch, lock.study_id)
@@ -242,6 +244,14 @@ def _device(site: SiteConfig) -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _limit_threads(threads: int) -> None:
+    """Let the network use so many threads, as the site declares; 0 leaves torch's own choice."""
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
 
 
 def _place(error: BaseException) -> str:

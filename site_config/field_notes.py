@@ -85,7 +85,7 @@ NOTES: Final[dict[str, str]] = {
     "Evaluation.clinical_cell_days": "Days of a time cell for such a score.",
     "Evaluation.horizons": "Days at which AUC and calibration are reported.",
     "Blocks.minimum_sites": "Fewest sites of a block.",
-    "Blocks.minimum_patients": "Fewest patients of a block, checked by masked counts.",
+    "Blocks.minimum_patients": "Fewest training patients of a block; it is laid out for half as many again, and masked counts decide.",
     "Privacy.masks": "Sums are opened only under pairwise masks; false only where every patient is simulated.",
     "Privacy.minimum_sites": "Fewest sites of an opened sum.",
     "Privacy.minimum_patients": "Fewest patients of an opened sum, and of every opened column.",

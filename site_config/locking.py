@@ -16,6 +16,8 @@ from site_config.rules import study_faults
 from site_config.study import Role, RosterEntry, Study, StudyLock
 
 PATIENTS_A_SITE = 4.0
+MARGIN = 1.5
+"""How many times the fewest patients a block is laid out for: hospitals differ, and the counts come after the lock."""
 
 
 def shuffled(names: Iterable[str], seed: int, purpose: str) -> list[str]:
@@ -41,14 +43,15 @@ def resolve_roles(study: Study) -> dict[str, Role]:
 def fixed_blocks(names: Sequence[str], study: Study, role: Role, patients_a_site: float = PATIENTS_A_SITE) -> tuple[tuple[str, ...], ...]:
     """Sites of a role in blocks of nearly equal size, each of at least `blocks.minimum_sites` sites.
 
-    The number of patients is not known when a study is locked; blocks are made large enough for `blocks.minimum_patients`
-    at `patients_a_site`, and the masked counts at the study's start decide. Too few sites make one block. Evaluation
-    sites are always one block: their table is opened once, as a whole.
+    The number of patients is not known when a study is locked; blocks are made large enough for `MARGIN` times
+    `blocks.minimum_patients` to train on at `patients_a_site` (those of the validation split do not train), and the masked
+    counts at the study's start decide. Too few sites make one block. Evaluation sites are always one block: their table
+    is opened once, as a whole.
     """
     if not names:
         return ()
     least = max(study.blocks.minimum_sites, 1 if study.privacy.demonstration else study.privacy.minimum_sites)
-    by_patients = int(len(names) * patients_a_site // study.blocks.minimum_patients)
+    by_patients = int(len(names) * patients_a_site * (1 - study.validation_fraction) // (MARGIN * study.blocks.minimum_patients))
     count = 1 if role == "evaluation" else max(1, min(len(names) // least, by_patients))
     order = shuffled(names, study.training.seed, f"blocks {role}")
     blocks = [set(order[start::count]) for start in range(count)]
