@@ -282,8 +282,8 @@ class FleetNode:
 def _activation_problem(error: httpx.HTTPStatusError) -> Exception:
     """Why a node was not activated: an unknown key, a clock, or another program that is still connected."""
     status = error.response.status_code
-    if status in TRANSIENT:
-        return Interrupted(federation.GATEWAY_UNREACHABLE, f"HTTP {status}")
+    if status in TRANSIENT or status == httpx.codes.UNAUTHORIZED:
+        return _interrupted(error)
     return Interrupted(federation.NODE_ACTIVE, f"HTTP {status}")
 
 

@@ -35,7 +35,7 @@ from shared_model.protocol import (
     state_hash,
 )
 from shared_model.statistics import Parameters, Statistic
-from site_config.catalogue import federation, identity, privacy
+from site_config.catalogue import federation, host, identity, privacy
 from site_config.identity import SiteIdentity
 from site_config.journal import Journal, local_time
 from site_config.problems import Kind, Problem
@@ -51,6 +51,8 @@ FREE = frozenset(
     {
         federation.BROADCAST_MISSING,
         federation.MESSAGE_MALFORMED,
+        host.DISK_FULL,
+        host.CANNOT_WRITE,
         identity.STUDY_UNKNOWN,
         identity.STUDY_NOT_APPROVED,
         identity.STUDY_DECLINED,

@@ -6,11 +6,11 @@ own masks, which sites send only against the signed list of all vectors' hashes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +46,10 @@ from site_config.study import Phase, Role, StudyLock
 
 Arrays = Mapping[str, NDArray[Any]]
 Values = dict[str, NDArray[np.float64]]
+Outcome = Literal["opened", "retried", "paused", "missed", "refused", "excluded"]
 FINAL_CODES = range(400, 600)
 RETRY_PAUSE_S = 2.0
+TELLING_S = 10.0
 REFUSALS = 3
 WHOLE = -1
 
@@ -63,12 +65,18 @@ class Missed(Exception):
 
 @dataclass
 class Effects:
-    """Clocks, waiting and stopping, passed in so that tests never sleep."""
+    """Clocks, waiting, stopping and telling, passed in so that tests never sleep.
+
+    `disturbed` gives what went wrong on the way since it was last asked: a code by whom it concerns. `notice` tells whoever
+    watches, while it happens, what the ledger keeps.
+    """
 
     monotonic: Callable[[], float]
     sleep: Callable[[float], None]
     should_stop: Callable[[], bool] = lambda: False
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    disturbed: Callable[[], dict[str, str]] = dict
+    notice: Callable[[str], None] = lambda _text: None
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,7 @@ class Asker:
         self.effects = effects
         self._attempt = folder.next_epoch() << 24
         self._told: dict[str, set[str]] = {}
+        self._silent: dict[str, str] = {}
         self.counts: dict[tuple[str, int, str], OpenedCounts] = {}
 
     def total(self, name: str, parameters: Parameters, *, phase: Phase, role: Role, round: int = 0, state: Arrays | None = None) -> Values:
@@ -170,19 +179,25 @@ class Asker:
         return federation.STUDY_STALLED.problem(f"phase {phase}: {which} is not complete; missing: {who}")
 
     def once(self, question: Question) -> Values:
-        """Attempts until the deadline; raises `Missed` when the block was not complete, a `Problem` when a site refuses."""
+        """Attempts until the deadline; raises `Missed` when the block was not complete, a `Problem` when a site refuses.
+
+        An attempt that the deadline cut short makes everybody silent: what is told then is who was missing before it.
+        """
         end = self.effects.monotonic() + question.deadline_s
         pauses = Pauses(self.exchange, self.effects, self.lock.study.deadlines.pause)
         tries = 0
+        missing: dict[str, str] = {}
         while True:
             tries += 1
             self.check_stop()
-            attempt = _Attempt(self, question, max(end - self.effects.monotonic(), 1.0))
+            left = max(end - self.effects.monotonic(), 1.0)
+            attempt = _Attempt(self, question, left)
             failures = attempt.run()
             if attempt.values is not None:
                 self._write(question, "opened", tries, {}, attempt.bytes_received)
                 return attempt.values
-            missing = {site: failure.code for site, failure in failures.items()}
+            cut = bool(missing) and left < TELLING_S and {f.code for f in failures.values()} == {federation.SITE_SILENT.label}
+            missing = missing if cut else {site: failure.code for site, failure in failures.items()}
             if stood := pauses.wait(failures, partial(self._write, question, "paused", tries, missing, attempt.bytes_received)):
                 end += stood
                 continue
@@ -198,23 +213,31 @@ class Asker:
         if self.effects.should_stop():
             raise federation.STUDY_STOPPED.problem("the study was stopped between two steps")
 
-    def _write(self, q: Question, outcome: Any, tries: int, missing: dict[str, str], n_bytes: int, until: str = "") -> None:
-        self.ledger.append(
-            LedgerEntry(
-                time=self.effects.now().isoformat(timespec="seconds"),
-                phase=q.phase,
-                round=q.round,
-                statistic=q.statistic.name,
-                block=q.block,
-                roster=list(self.sites(q.role, q.block)),
-                missing=missing,
-                outcome=outcome,
-                attempts=tries,
-                bytes_out=n_bytes,
-                until=until,
-                masked=self.lock.study.privacy.masks,
-            )
+    def _write(self, q: Question, outcome: Outcome, tries: int, missing: dict[str, str], n_bytes: int, until: str = "") -> None:
+        more = {"round": q.round, "block": q.block, "attempts": tries, "bytes_out": n_bytes}
+        self.write(q.phase, q.statistic.name, self.sites(q.role, q.block), outcome, missing, until, **more)
+
+    def write(
+        self, phase: Phase, what: str, roster: Iterable[str], outcome: Outcome, missing: Mapping[str, str], until: str = "", **more: int
+    ) -> None:
+        """Add to the ledger, and tell whoever watches when somebody is missing; `more` holds round, block, attempts, bytes_out."""
+        entry = LedgerEntry(
+            time=self.effects.now().isoformat(timespec="seconds"),
+            phase=phase,
+            statistic=what,
+            roster=list(roster),
+            missing=dict(missing),
+            outcome=outcome,
+            until=until,
+            masked=self.lock.study.privacy.masks,
+            disturbed=self.effects.disturbed(),
+            **more,
         )
+        self.ledger.append(entry)
+        if missing and missing != self._silent:
+            who = ", ".join(f"{site} ({code})" for site, code in sorted(missing.items()))
+            self.effects.notice(f"{phase} round {entry.round + 1}, {what}: {outcome}, without {who}" + f", until {until}" * bool(until))
+        self._silent = dict(missing)
 
     def next_attempt(self) -> int:
         """A number no earlier attempt of this study had."""

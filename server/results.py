@@ -96,8 +96,16 @@ class RoundPoint(Result):
     clipped: int = 0
 
 
+ADMISSION = "admission"
+"""What the ledger calls the offer of the lock, which is no statistic; it is written only where somebody was missing."""
+
+
 class LedgerEntry(Result):
-    """One ask: who was asked, who replied, how it ended. Names sites, never counts per site."""
+    """One ask: who was asked, who replied, how it ended. Names sites, never counts per site.
+
+    `missing` gives each silent site's code. `disturbed` gives the code of what went wrong on the way meanwhile, by whom it
+    concerns (`SuperLink`, `gateway` or a site), also where the ask succeeded.
+    """
 
     time: str
     phase: str
@@ -111,6 +119,7 @@ class LedgerEntry(Result):
     attempts: int = 1
     bytes_out: int = 0
     masked: bool = True
+    disturbed: dict[str, str] = Field(default_factory=dict)
 
 
 class Cutoff(Result):

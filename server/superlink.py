@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from flwr.app.error import Error
 from flwr.app.message import make_message
 from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode, SubStatus
 from flwr.common.serde import run_from_proto
-from flwr.proto.control_pb2 import ListNodesRequest, RegisterNodeRequest, StartRunRequest, UnregisterNodeRequest
+from flwr.proto.control_pb2 import ListNodesRequest, RegisterNodeRequest, StartRunRequest, StopRunRequest, UnregisterNodeRequest
 from flwr.proto.fab_pb2 import Fab
 from flwr.proto.runtime_pb2 import (
     AcquireTaskRequest,
@@ -46,12 +46,13 @@ from flwr.superlink.grid import HttpGrid
 from server.enrol import Enrolled, load
 from server.flower import LOST, MESSAGE_TYPE, Effects, RunLost, check_version
 from site_config.bundle_file import app_bundle
-from site_config.files import read_limited
+from site_config.files import read_limited, write_atomic
 
 HEARTBEAT_S = 10.0
 ARRIVAL_S = 240.0
 FETCHERS = 8
 OUTAGE_S = 30.0
+PRESENCE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,26 @@ def online_nodes(link: SuperLinkAddress) -> set[int]:
         client.close()
 
 
+class Presence:
+    """Which nodes are there, and since when, asked again where the last answer is `PRESENCE_S` old.
+
+    A site that died while it sent a reply leaves pieces that never come: it is gone, or was started again since.
+    """
+
+    def __init__(self, look: Callable[[], dict[int, str]], clock: Callable[[], float] = time.monotonic) -> None:
+        self._look, self._clock = look, clock
+        self._known: dict[int, str] = {}
+        self._asked = float("-inf")
+        self._lock = threading.Lock()
+
+    def since(self, node: int) -> str:
+        """When a node came, as the SuperLink writes it; empty where it is not there."""
+        with self._lock:
+            if self._clock() - self._asked > PRESENCE_S:
+                self._known, self._asked = self._look(), self._clock()
+            return self._known.get(node, "")
+
+
 class AttachedGrid(HttpGrid):  # type: ignore[misc]
     """A Grid on a run that this process started and whose server task it holds; `close` ends the run."""
 
@@ -159,6 +180,7 @@ class AttachedGrid(HttpGrid):  # type: ignore[misc]
         self._retry_invoker = _retries()
         self._fetchers = ThreadPoolExecutor(FETCHERS, thread_name_prefix="replies")
         self._arriving: dict[str, Future[FlowerMessage]] = {}
+        self._presence = Presence(lambda: {int(node.node_id): str(node.last_activated_at) for node in self.get_nodes()})
         self._over = threading.Event()
         self._pulse = threading.Thread(target=self._beat, daemon=True)
 
@@ -172,22 +194,32 @@ class AttachedGrid(HttpGrid):  # type: ignore[misc]
             answer = self._runtime_client.PullMessages(PullAppMessagesRequest(message_ids=wanted))
             for head, tree in zip(answer.messages_list, answer.message_object_trees, strict=True):
                 asked = head.metadata.reply_to_message_id
-                self._arriving[asked] = self._fetchers.submit(self._fetch, head.metadata.message_id, asked, tree)
+                self._arriving[asked] = self._fetchers.submit(self._fetch, head.metadata, tree)
         done = [asked for asked, fetched in self._arriving.items() if fetched.done()]
         return [self._arriving.pop(asked).result() for asked in done]
 
-    def _fetch(self, identifier: str, reply_to: str, tree: Any) -> FlowerMessage:
-        run = self.run.run_id
-        pull = make_pull_object_fn_protobuf(self._runtime_client.PullObject, self.node, run)
+    def _fetch(self, head: Any, tree: Any) -> FlowerMessage:
+        """A reply with everything it holds, as long as the site that sends it is there."""
+        run, sender, there = self.run.run_id, int(head.src_node_id), self._presence.since(int(head.src_node_id))
+        ask: Callable[[str], bytes] = make_pull_object_fn_protobuf(self._runtime_client.PullObject, self.node, run)
         confirm = make_confirm_message_received_fn_protobuf(self._runtime_client.ConfirmMessageReceived, self.node, run)
+
+        def pull(identifier: str) -> bytes:
+            try:
+                return ask(identifier)
+            except inflatable_utils.ObjectUnavailableError:
+                if not there or self._presence.since(sender) != there:
+                    raise inflatable_utils.ObjectPullError(identifier, "the site is gone") from None
+                raise
+
         try:
             message = pull_and_inflate_object_from_tree(
                 tree, pull, confirm, return_type=FlowerMessage, max_time=ARRIVAL_S, initial_backoff=0.05, backoff_cap=0.5
             )
         except inflatable_utils.ObjectPullError:
-            metadata = Metadata(run, "", self.node.node_id, self.node.node_id, reply_to, "", time.time(), 1.0, MESSAGE_TYPE)
+            metadata = Metadata(run, "", self.node.node_id, self.node.node_id, head.reply_to_message_id, "", time.time(), 1.0, MESSAGE_TYPE)
             return make_message(metadata=metadata, error=Error(ErrorCode.MESSAGE_UNAVAILABLE, "incomplete"))
-        message.metadata.__dict__["_message_id"] = identifier
+        message.metadata.__dict__["_message_id"] = head.message_id
         return message
 
     def begin(self) -> None:
@@ -216,8 +248,12 @@ class AttachedGrid(HttpGrid):  # type: ignore[misc]
         super().close()
 
 
-def attach(link: SuperLinkAddress, bundle: bytes | None = None, effects: Effects | None = None) -> AttachedGrid:
-    """Start a Flower run and take its server task into this process; LINK_LOST where the SuperLink does not give it."""
+def attach(link: SuperLinkAddress, bundle: bytes | None = None, effects: Effects | None = None, kept: Path | None = None) -> AttachedGrid:
+    """Start a Flower run and take its server task into this process; LINK_LOST where the SuperLink does not give it.
+
+    `kept` is where the number of the run is kept: the run that a killed process left there is ended first, because sites
+    wait for what it did not finish sending until the SuperLink misses its heartbeats, a minute later.
+    """
     check_version()
     chosen = effects or Effects()
     secret = load_superexec_auth_secret(secret_file=link.secret_file)
@@ -233,10 +269,15 @@ def attach(link: SuperLinkAddress, bundle: bytes | None = None, effects: Effects
     )
     control = link.control()
     try:
+        if kept is not None and kept.exists():
+            with contextlib.suppress(*LOST):  # it may be over
+                control.StopRun(StopRunRequest(run_id=int(read_limited(kept, 64))))
         content = app_bundle() if bundle is None else bundle
         run_id = control.StartRun(StartRunRequest(fab=Fab(content=content), federation="")).run_id
         if not run_id:
             raise RunLost("start")
+        if kept is not None:
+            write_atomic(kept, str(run_id).encode())
         end = chosen.clock() + OUTAGE_S
         while chosen.clock() < end:
             offer: Any = runtime.AcquireTask(AcquireTaskRequest(supported_task_types=[TaskType.SERVER_APP]))

@@ -17,6 +17,7 @@ from site_config.study import SignedLock
 
 RESULT_LIMIT = 256 << 20
 STOP_FILE = "stop"
+FLOWER_RUN = "flower-run"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,13 @@ def clear_stop(home: Path, study: str) -> None:
 def stop_asked(home: Path, study: str) -> bool:
     """Whether somebody asked."""
     return (folder_of(home, study) / STOP_FILE).exists()
+
+
+def was_killed(home: Path, study: str) -> bool:
+    """Whether a run began, and neither came to a result nor said with which problem it ended."""
+    folder = folder_of(home, study)
+    begun = (folder / "ended").exists() and (folder / "epoch.json").exists()
+    return begun and not (folder / "ended").read_text() and not (folder / "result.json").exists()
 
 
 def note_end(home: Path, study: str, code: str) -> None:

@@ -38,6 +38,7 @@ def access_problem(error: OSError, role: str) -> Problem:
         errno.EISDIR: (host.NOT_A_FILE, "is a folder"),
         errno.ENOSPC: (host.DISK_FULL, "does not fit on the disk"),
         errno.EDQUOT: (host.DISK_FULL, "does not fit into the user's quota"),
+        errno.EFBIG: (host.DISK_FULL, "is longer than this user's files may become"),
         errno.EROFS: (host.CANNOT_WRITE, "lies on a read-only file system"),
     }
     kind, words = kinds.get(error.errno or 0, (host.SYSTEM_REFUSED, f"cannot be used ({errno.errorcode.get(error.errno or 0, 'unknown')})"))
@@ -46,7 +47,7 @@ def access_problem(error: OSError, role: str) -> Problem:
 
 def write_problem(error: OSError, role: str) -> Problem:
     """Like `access_problem`, for a file that was to be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return access_problem(error, role)
     reason = errno.errorcode.get(error.errno or 0, "unknown")
     return host.CANNOT_WRITE.problem(f"{role} cannot be written ({reason})", where=role)

@@ -91,23 +91,38 @@ def _run(home: Path, study: str, canary: bool, wait_s: float) -> None:
     _quiet()
     from server import enrol, watch
     from server.ask import Effects
+    from server.disturbances import COORDINATOR, Disturbances
     from server.flower import FlowerTransport
     from server.study_run import run_study
     from server.superlink import attach, link_of
+    from site_config.catalogue import federation
     from site_config.problems import Problem
 
     study_id = enrol.find_study(home, study)
+    killed = watch.was_killed(home, study_id)
     watch.clear_stop(home, study_id)
     watch.note_end(home, study_id, "")
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    effects = Effects(time.monotonic, time.sleep, lambda: over.is_set() or watch.stop_asked(home, study_id))
     _, tell = _teller()
     with _link(home):
         nodes = _register(home)
         link = link_of(home)
-        transport = FlowerTransport(lambda: attach(link), nodes)
+        disturbances = Disturbances(home, note)
+        if killed:
+            kind = federation.COORDINATOR_ENDED
+            disturbances.keep(COORDINATOR, kind, f"the last run ended without a word ({kind.label}); going on from its last finished round")
+        effects = Effects(
+            time.monotonic,
+            time.sleep,
+            lambda: over.is_set() or watch.stop_asked(home, study_id),
+            disturbed=disturbances.taken,
+            notice=note,
+        )
+        kept = watch.folder_of(home, study_id) / watch.FLOWER_RUN
+        transport = FlowerTransport(lambda: attach(link, kept=kept), nodes)
+        disturbances.start()
         try:
             _wait_online(transport, _hospitals(home, study_id), wait_s, effects.should_stop)
             result = run_study(home, study_id, transport, effects=effects, tell=tell, canary=canary)  # type: ignore[arg-type]
@@ -115,6 +130,7 @@ def _run(home: Path, study: str, canary: bool, wait_s: float) -> None:
             watch.note_end(home, study_id, problem.code)
             raise
         finally:
+            disturbances.stop()
             transport.close()
     report = None if canary else _report(home, study_id)
     show(

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from server.ask import Missed
+from server.ask import WHOLE, Missed, Outcome
 from server.pauses import Pauses
 from server.phases.study import Event, Running, scalar
+from server.results import ADMISSION
 from server.transport import Failure, Transport
 from shared_model.parameters import EXCLUSIONS, PreCounts, Split
 from shared_model.protocol import AdmissionReply, AdmissionRequest, Message, OpenedCounts
@@ -45,7 +46,9 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
         if stood := pauses.wait(failures, tell):
             end += stood
             continue
-        if waiting and running.asker.effects.monotonic() + PAUSE_S >= end:
+        late = running.asker.effects.monotonic() + PAUSE_S >= end
+        _note(running, sites, {site: failures[site].code for site in sorted(waiting) if site in failures}, late)
+        if waiting and late:
             break
         if waiting:
             running.asker.effects.sleep(PAUSE_S)
@@ -59,6 +62,15 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
 
 def _tell(running: Running, answered: int, words: str, until: str) -> None:
     running.tell(Event("admission", answered, len(running.lock.roster), words + (f"; paused until {until}" if until else "")))
+
+
+def _note(running: Running, roster: list[str], missing: dict[str, str], late: bool) -> None:
+    """Write into the ledger who does not answer, when that changed, and that everybody did after somebody had not."""
+    asker = running.asker
+    before = next((entry.missing for entry in reversed(asker.ledger.entries) if entry.statistic == ADMISSION), {})
+    if missing != before or (missing and late):
+        outcome: Outcome = "opened" if not missing else "missed" if late else "retried"
+        asker.write("admission", ADMISSION, roster, outcome, missing, round=0, block=WHOLE)
 
 
 def count(running: Running) -> None:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from server.report.numbers import Participation, Statistic
-from server.results import LedgerEntry, StudyResult
+from server.results import ADMISSION, LedgerEntry, StudyResult
 
 
 def participation(result: StudyResult) -> list[Participation]:
@@ -39,7 +39,8 @@ def statistics(result: StudyResult) -> list[Statistic]:
     """One row a phase and statistic, in the order they were first asked."""
     grouped: dict[tuple[str, str], list[LedgerEntry]] = defaultdict(list)
     for entry in result.ledger:
-        grouped[(entry.phase, entry.statistic)].append(entry)
+        if entry.statistic != ADMISSION:
+            grouped[(entry.phase, entry.statistic)].append(entry)
     return [_statistic(phase, name, entries) for (phase, name), entries in grouped.items()]
 
 

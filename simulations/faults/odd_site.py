@@ -1,7 +1,8 @@
-"""A site's program with something wrong with it: `python -m simulations.faults.odd_site WHAT run --home HOME`.
+"""A site's program with something odd about it: `python -m simulations.faults.odd_site WHAT run --home HOME`.
 
-`clock` runs it with a clock ten minutes ahead, `version` as another version of the software. Nothing of this is in the
-program itself: the module changes the functions that tell time and version before the command line starts.
+WHAT holds words with commas between: `clock` runs it with a clock ten minutes ahead, `version` as another version of the
+software, `hasty` with less patience. Nothing of this is in the program itself: the module changes
+what the program imports before its command line starts.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 import time
 
 AHEAD_S = 600.0
+PATIENCE_S = 15.0
 
 
 def wrong_clock() -> None:
@@ -32,10 +34,17 @@ def other_version() -> None:
     setattr(runner, "bundle_hash", lambda: bundle_hash("9.9.9"))  # noqa: B010 - a name the module imports, changed on purpose
 
 
+def hasty() -> None:
+    """A refused key is given up after fifteen seconds instead of ninety."""
+    from client import runner
+
+    runner.PATIENCE_ACTIVE_S = PATIENCE_S
+
+
 def main() -> None:
     """Change what is asked and start the command line with the remaining arguments."""
-    what = sys.argv.pop(1)
-    {"clock": wrong_clock, "version": other_version}[what]()
+    for word in sys.argv.pop(1).split(","):
+        {"clock": wrong_clock, "version": other_version, "hasty": hasty}[word]()
     from client.cli import main as start
 
     start()

@@ -1,12 +1,14 @@
 """The stage on which faults are played: a tiny study on phantoms, a loopback federation, a coordinator's process.
 
-Every fault is played on the same study: before each, what the coordinator kept of the last run is put aside (but the
-count of its starts, so that no attempt's number comes twice), and the final weights are compared with the undisturbed run's.
+Every fault is played on the same study and from the same point: what the coordinator had on disk after the first round of
+the undisturbed run (with the count of its starts as it is, so that no attempt's number comes twice). The final weights are
+compared with the undisturbed run's.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,25 +16,48 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
+from client.control import ControlClient, Status
 from client.enrol import join
 from server import enrol
 from server.gateway import environment
 from server.participation import Ledger
 from server.results import LedgerEntry, StudyResult
-from server.watch import folder_of
+from server.state import TrainingState
+from server.watch import FLOWER_RUN, folder_of
 from simulations.engines.loopback import ONE_THREAD, Loopback, SiteProcess, loopback_address
 from simulations.faults.forwarder import Forwarder
 from simulations.home import Homes
 from simulations.run import Options, make_cohort, ready
+from site_config.catalogue import federation
 from site_config.documents import dump_yaml, load_study
-from site_config.files import read_json, write_atomic
+from site_config.files import write_atomic
 from site_config.identity import CoordinatorIdentity, private_folder, sign_kit
+from site_config.problems import Problem
 
-ROUNDS = 4
-DEADLINE_S = 150.0
 POLL_S = 0.05
 RUN_LIMIT_S = 900.0
+PHASES = ("admission", "clinical", "training", "fusion", "evaluation")
+
+
+@dataclass(frozen=True)
+class Form:
+    """How long everything is: rounds of training and seconds of a phase's deadline, of a cut network, of a process that is down.
+
+    With `hasty` sites give up a refused key earlier than a hospital's program does, so that a test need not wait. Heartbeats
+    are every 10 seconds in both forms: Flower takes no shorter ones, and a site counts as gone after two.
+    """
+
+    rounds: int = 4
+    deadline_s: float = 240.0
+    cut_s: float = 90.0
+    down_s: float = 5.0
+    hasty: bool = False
+
+
+EVIDENCE = Form()
+SMOKE = Form(rounds=3, deadline_s=60.0, cut_s=24.0, down_s=3.0, hasty=True)
 
 
 @dataclass
@@ -56,20 +81,37 @@ class Run:
         self.process.kill()
         self.process.wait()
 
+    @property
+    def output(self) -> str:
+        """What it printed."""
+        return self.log.read_text(errors="replace")
+
     def said(self, what: str) -> bool:
         """Whether its output holds a text."""
-        return what in self.log.read_text(errors="replace")
+        return what in self.output
+
+
+def status_of(site: SiteProcess) -> Status:
+    """What a site's program says of itself; `stopped` where none runs."""
+    client = ControlClient(site.state)
+    try:
+        return client.call("Status")
+    except Problem:
+        return Status(site.name, "stopped")
+    finally:
+        client.close()
 
 
 class Stage:
     """The study, the federation and the coordinator's process."""
 
-    def __init__(self, root: Path, rounds: int = ROUNDS, deadline_s: float = DEADLINE_S, seed: int = 7, whole: bool = False) -> None:
+    def __init__(self, root: Path, form: Form = EVIDENCE, seed: int = 7, whole: bool = False) -> None:
         self._program = "server.cli" if whole else "simulations.faults.short"
+        self.form = form
         self.homes = Homes(root)
         options = Options(root, preset="tiny", seed=seed, pooled=False)
         make_cohort(options, self.homes, lambda _event: None)
-        self._configure(rounds, deadline_s)
+        self._configure()
         self.lock = ready(options, self.homes, lambda _event: None)
         address, superlink = loopback_address()
         enrol.readdress(self.homes.coordinator, address, listen=address, superlink_port=superlink)
@@ -79,19 +121,25 @@ class Stage:
         for name in self.names:
             self.give_kit(name, self.forwarder.port if name == self.victim else None)
         self.federation = Loopback(self.homes.coordinator, self.homes.sites())
+        self.federation.sites = {name: self.program(name) for name in self.names}
         self.weights: dict[str, str] = {}
-        self._runs = 0
 
-    def _configure(self, rounds: int, deadline_s: float) -> None:
+    def program(self, name: str, wrong: str = "", home: Path | None = None) -> SiteProcess:
+        """A site's program as this stage runs it; `wrong` names what is wrong with it (see `odd_site`)."""
+        folder = home or self.homes.site(name)
+        odd = [word for word in ("hasty" if self.form.hasty else "", wrong) if word]
+        command = [sys.executable, "-m", "simulations.faults.odd_site", ",".join(odd), "run", "--home", str(folder)]
+        return SiteProcess(name, folder, command if odd else None)
+
+    def _configure(self) -> None:
         path = self.homes.cohort / "study.yaml"
         study = load_study(path)
-        phases = ("admission", "clinical", "training", "fusion", "evaluation")
         changed = study.model_copy(
             update={
                 "models": ("Rad-D",),
-                "training": study.training.model_copy(update={"rounds": rounds}),
+                "training": study.training.model_copy(update={"rounds": self.form.rounds}),
                 "blocks": study.blocks.model_copy(update={"minimum_sites": 4}),
-                "deadlines": study.deadlines.model_copy(update=dict.fromkeys(phases, deadline_s)),
+                "deadlines": study.deadlines.model_copy(update=dict.fromkeys(PHASES, self.form.deadline_s)),
             }
         )
         write_atomic(path, dump_yaml(changed).encode(), 0o644)
@@ -108,6 +156,16 @@ class Stage:
         """The site that suffers."""
         return self.federation.sites[self.victim]
 
+    def processes(self) -> list[int]:
+        """The numbers of the suffering site's processes: its program and its working process."""
+        group = self.site.process.pid if self.site.process is not None else 0
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # a process may end meanwhile
+                if int(path.read_text().rpartition(")")[2].split()[2]) == group:
+                    found.append(int(path.parent.name))
+        return found
+
     @property
     def folder(self) -> Path:
         """The run folder at the coordinator."""
@@ -117,39 +175,37 @@ class Stage:
         """The participation ledger so far."""
         return Ledger(self.folder / "ledger.jsonl").entries
 
-    def opened_rounds(self) -> int:
-        """Training rounds opened so far."""
-        return sum(
-            entry.phase == "training" and entry.outcome == "opened" and entry.statistic == "training.update" for entry in self.ledger()
-        )
+    @property
+    def first_round(self) -> Path:
+        """What the coordinator had on disk after the first round of the undisturbed run."""
+        return self.folder.with_name("run.first")
 
-    def put_aside(self) -> None:
-        """A fresh run of the same study; the count of starts goes on."""
-        if not self.folder.exists():
-            return
-        epoch = read_json(self.folder / "epoch.json") if (self.folder / "epoch.json").exists() else None
-        self._runs += 1
-        self.folder.rename(self.folder.with_name(f"run.{self._runs}"))
-        if epoch is not None:
-            write_atomic(private_folder(self.folder) / "epoch.json", json.dumps(epoch).encode())
+    def next_round(self) -> int:
+        """The round of training that is asked next, from 0; 0 before training."""
+        path = self.folder / "training" / "Rad-D.safetensors"
+        return TrainingState.load(path).next_round if path.exists() else 0
 
-    def begin(self, wait_s: float = 30.0) -> Run:
-        """Start `fedhcc-coordinator run` as a process."""
-        log = private_folder(self.homes.coordinator / "logs") / "run.log"
+    def set_back(self) -> None:
+        """The coordinator's folder as it was after the first round; the count of starts and of Flower's runs goes on."""
+        kept = {name: (self.folder / name).read_bytes() for name in ("epoch.json", FLOWER_RUN)}
+        shutil.rmtree(self.folder)
+        shutil.copytree(self.first_round, self.folder)
+        for name, content in kept.items():
+            write_atomic(self.folder / name, content)
+
+    def begin(self, command: Literal["run", "resume"] = "run", wait_s: float = 30.0) -> Run:
+        """Start `fedhcc-coordinator run` or `resume` as a process."""
+        log = private_folder(self.homes.coordinator / "logs") / f"{command}.log"
         log.unlink(missing_ok=True)
-        command = [
-            sys.executable,
-            "-m",
-            self._program,
-            "run",
-            self.lock.study_id,
-            "--home",
-            str(self.homes.coordinator),
-            "--wait",
-            str(wait_s),
-        ]
+        words = [sys.executable, "-m", self._program, command, self.lock.study_id, "--home", str(self.homes.coordinator)]
         with log.open("ab") as out:
-            process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment(ONE_THREAD))  # noqa: S603
+            process = subprocess.Popen(  # noqa: S603
+                [*words, "--wait", str(wait_s)],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environment(ONE_THREAD),
+            )
         return Run(process, log)
 
     def until(self, happened: Callable[[], bool], run: Run | None = None, limit_s: float = RUN_LIMIT_S) -> float:
@@ -162,8 +218,18 @@ class Stage:
         return time.monotonic() - began
 
     def until_round(self, run: Run, rounds: int) -> None:
-        """Wait until so many rounds of training are opened."""
-        self.until(lambda: self.opened_rounds() >= rounds, run)
+        """Wait until so many rounds of training are finished."""
+        self.until(lambda: self.next_round() >= rounds, run)
+
+    def until_training(self, run: Run) -> None:
+        """Wait until the suffering site works on the second round of training, in the longer form on the third."""
+        self.until_round(run, min(2, self.form.rounds - 2))
+        self.until(lambda: run.said(f"admission {len(self.names)}/{len(self.names)}"), run)
+        self.until(lambda: bool(self.status().working), run, 30)
+
+    def status(self) -> Status:
+        """What the suffering site's program says of itself; `stopped` where none runs."""
+        return status_of(self.site)
 
     def result(self) -> StudyResult | None:
         """The finished study's result."""
@@ -177,13 +243,18 @@ class Stage:
         self.federation.wait_registered([chosen])
 
     def undisturbed(self) -> float:
-        """The run everything is compared with; its seconds."""
-        self.put_aside()
+        """The run everything is compared with, and the point the others start from; its seconds."""
+        if self.folder.exists():
+            self.folder.rename(self.folder.with_name(f"run.{time.time_ns()}"))
+        shutil.rmtree(self.first_round, ignore_errors=True)
         run = self.begin()
+        self.until_round(run, 1)
+        shutil.copytree(self.folder, self.first_round)
+        write_atomic(self.first_round / "ended", federation.STUDY_STOPPED.label.encode())
         status = run.wait()
         found = self.result()
         if status != 0 or found is None:
-            raise RuntimeError(f"the undisturbed run ended with status {status}")
+            raise RuntimeError(f"the undisturbed run ended with status {status}: {run.output[-2000:]}")
         self.weights = dict(found.weights)
         return time.monotonic() - run.began
 

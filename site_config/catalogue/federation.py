@@ -116,7 +116,8 @@ GATEWAY_UNTRUSTED = Kind(
     "gateway-untrusted",
     "The coordinator's certificate is not signed by the authority of the kit",
     why="Either something between here and there opens TLS connections (a proxy with inspection), or this is another machine.",
-    fix="Ask the hospital's network office to let the coordinator's address through without inspection.",
+    fix="Join with the kit the coordinator sent: `fedhcc-site join KIT`. Where it was that one, ask the hospital's network office "
+    "to let the coordinator's address through without inspection.",
     exit=Exit.IDENTITY,
 )
 GATEWAY_UNREACHABLE = Kind(
@@ -166,6 +167,22 @@ STUDY_STOPPED = Kind(
     why="Somebody asked for a stop; the state of the last finished round is on disk.",
     fix="Go on with `fedhcc-coordinator resume STUDY`.",
     exit=Exit.INTERRUPTED,
+)
+GATEWAY_DOWN = Kind(
+    722,
+    "gateway-down",
+    "The gateway does not answer",
+    why="The nginx in front of Flower's SuperLink ended or is being restarted. Hospitals keep trying, and nothing they computed is lost.",
+    fix="Nothing if it is back by itself; otherwise `fedhcc-coordinator serve` again, then `fedhcc-coordinator resume STUDY`.",
+    exit=Exit.STALLED,
+)
+COORDINATOR_ENDED = Kind(
+    723,
+    "coordinator-ended",
+    "The coordinator's program ended without saying why",
+    why="It was killed, or the machine lost power, while a study ran. What it was opening at that moment is asked again.",
+    fix="Go on with `fedhcc-coordinator resume STUDY`; every finished round is on disk.",
+    exit=Exit.STALLED,
 )
 
 EMPTY_AGGREGATE = Kind(

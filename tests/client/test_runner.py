@@ -78,6 +78,18 @@ def test_it_gives_up_on_a_key_that_stays_refused(program: SiteProgram) -> None:
         program._connect(node)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("status", "kind"), [(401, "FH-712"), (412, "FH-713"), (503, "FH-715")])
+def test_a_key_that_is_refused_at_once_is_no_key_in_use(status: int, kind: str) -> None:
+    import httpx
+
+    from client.flower import _activation_problem
+
+    request = httpx.Request("POST", "https://office/v1/fleet/activate-node")
+    found = _activation_problem(httpx.HTTPStatusError("refused", request=request, response=httpx.Response(status, request=request)))
+    assert isinstance(found, Problem | Interrupted) and found.kind.label == kind
+    assert isinstance(found, Problem) == (status == 401), "a wrong clock does not mend by waiting"
+
+
 def test_a_refusal_is_explained_by_the_clock(program: SiteProgram, monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = federation.NODE_REFUSED.problem("refused")
     monkeypatch.setattr(runner, "clock_offset_s", lambda *_: 600.0)

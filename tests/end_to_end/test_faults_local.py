@@ -14,6 +14,7 @@ from client.prepared import load_patients
 from server.ask import Effects
 from server.study_run import run_study
 from server.transport import Exchange, Failure, Transport
+from server.watch import status_of
 from shared_model.protocol import Message
 from shared_model.survival import cox
 from simulations.engines.local import local_transport
@@ -125,6 +126,67 @@ def test_a_planned_pause_longer_than_the_deadline_stalls_nothing(tables: Make) -
     assert result.label == "COMPLETE" and clock.now >= hour > lock.study.deadlines.clinical
     told = [entry for entry in result.ledger if entry.outcome == "paused"]
     assert [(entry.missing, entry.until) for entry in told] == [({paused: "FH-721"}, "2026-11-24T19:00:00+00:00")]
+
+
+def test_a_hospital_late_for_admission_stands_in_the_ledger_and_costs_nothing(tables: Make) -> None:
+    homes, lock = tables()
+    late = lock.names("development")[0]
+    failures = iter([True, True])
+
+    def silent(site: str, request: Message, reply: Message) -> Message | Failure:
+        return Failure("FH-702") if site == late and request.kind == "admission" and next(failures, False) else reply
+
+    result = go(homes, lock, Broken(local_transport(homes.sites()), silent))
+    told = [(entry.outcome, entry.missing) for entry in result.ledger if entry.statistic == "admission"]
+    assert told == [("retried", {late: "FH-702"}), ("opened", {})]
+    assert result.label == "COMPLETE"
+
+
+def test_a_study_stalled_at_admission_says_so_and_completes_later(tables: Make) -> None:
+    homes, lock = tables()
+    lost = lock.names("evaluation")[0]
+
+    def silent(site: str, request: Message, reply: Message) -> Message | Failure:
+        return Failure("FH-702") if site == lost else reply
+
+    with pytest.raises(Problem, match="FH-716") as stalled:
+        go(homes, lock, Broken(local_transport(homes.sites()), silent))
+    assert f"{lost} (FH-702)" in stalled.value.what
+    assert status_of(homes.coordinator, lock.study_id).state == "STALLED"
+    assert go(homes, lock, local_transport(homes.sites())).label == "COMPLETE"
+
+
+def test_a_stall_names_who_kept_it_closed_and_not_whom_the_deadline_cut(tables: Make) -> None:
+    homes, lock = tables()
+    full = lock.names("development")[1]
+    clock = Clock()
+
+    def refuses(site: str, request: Message, reply: Message) -> Message | Failure:
+        if request.kind != "release":
+            return reply
+        clock.sleep(0.4)
+        return Failure("FH-701") if clock.now > 8.0 else Failure("FH-914") if site == full else reply
+
+    transport = Broken(local_transport(homes.sites()), refuses)
+    with pytest.raises(Problem, match="FH-716") as stalled:
+        run_study(homes.coordinator, lock.study_id, transport, effects=Effects(clock.monotonic, clock.sleep))
+    assert stalled.value.what.endswith(f"missing: {full} (FH-914)")
+
+
+def test_what_happened_on_the_way_stands_in_the_ledger_and_silence_is_told_once(tables: Make) -> None:
+    homes, lock = tables()
+    lost, told, failures = lock.names("development")[1], list[str](), iter([True, True, True])
+    happened = iter([{"SuperLink": "FH-706"}])
+    clock = Clock()
+    effects = Effects(clock.monotonic, clock.sleep, disturbed=lambda: next(happened, {}), notice=told.append)
+
+    def flaky(site: str, request: Message, reply: Message) -> Message | Failure:
+        return Failure("FH-701") if site == lost and request.kind == "keys" and next(failures, False) else reply
+
+    transport = Broken(local_transport(homes.sites()), flaky)
+    result = run_study(homes.coordinator, lock.study_id, transport, effects=effects)
+    assert [entry.disturbed for entry in result.ledger if entry.disturbed] == [{"SuperLink": "FH-706"}]
+    assert len(told) == 1 and f"{lost} (FH-701)" in told[0]
 
 
 @pytest.mark.parametrize("kind", ["keys", "release", "open"])

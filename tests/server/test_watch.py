@@ -66,3 +66,17 @@ def test_a_wish_to_stop_is_kept_and_taken_back(tmp_path: Path) -> None:
     assert watch.stop_asked(tmp_path, study)
     watch.clear_stop(tmp_path, study)
     assert not watch.stop_asked(tmp_path, study)
+
+
+def test_a_run_that_ended_without_a_word_is_known(tmp_path: Path) -> None:
+    folder = watch.folder_of(tmp_path, "s")
+    assert not watch.was_killed(tmp_path, "s")
+    watch.note_end(tmp_path, "s", "")
+    assert not watch.was_killed(tmp_path, "s"), "it did not begin to ask"
+    (folder / "epoch.json").write_text("{}")
+    assert watch.was_killed(tmp_path, "s")
+    watch.note_end(tmp_path, "s", "FH-716")
+    assert not watch.was_killed(tmp_path, "s")
+    watch.note_end(tmp_path, "s", "")
+    (folder / "result.json").write_text("{}")
+    assert not watch.was_killed(tmp_path, "s")

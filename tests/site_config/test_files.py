@@ -28,7 +28,9 @@ def test_a_failure_leaves_the_former_file_and_nothing_else(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
-@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, "FH-914"), (errno.EROFS, "FH-913"), (errno.EACCES, "FH-913")])
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.ENOSPC, "FH-914"), (errno.EFBIG, "FH-914"), (errno.EROFS, "FH-913"), (errno.EACCES, "FH-913")]
+)
 def test_a_full_disk_is_told_apart_from_one_that_may_not_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: str
 ) -> None:
