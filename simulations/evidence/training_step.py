@@ -27,6 +27,7 @@ from torch import Tensor
 
 from client.training import local_update, summed_gradient
 from shared_model.networks import RadNetwork, build
+from shared_model.networks_backbones import FEATURES
 from shared_model.survival.hazard import PiecewiseHazard, piecewise_hazard, piecewise_sums
 from shared_model.survival.loss import local_risk_set_loss
 from simulations.evidence.made_up import MadeUpPatients, made_up_patients
@@ -71,9 +72,25 @@ def authors_scores(network: RadNetwork, images: Tensor) -> Tensor:
     return score.squeeze(1)
 
 
+def with_stock_extractors(network: RadNetwork) -> RadNetwork:
+    """The same weights in MONAI's EfficientNet-b0 as it comes, which the authors use."""
+    from monai.networks.nets.efficientnet import EfficientNetBN
+
+    for organ in network.organs:
+        name = f"extractor_{organ}"
+        stock = EfficientNetBN("efficientnet-b0", pretrained=False, in_channels=1, spatial_dims=2, num_classes=FEATURES)
+        stock._dropout.p = 0.0
+        for stack in stock._blocks:
+            for block in stack:
+                block.drop_connect_rate = 0.0
+        stock.load_state_dict(network.get_submodule(name).state_dict())
+        network.set_submodule(name, stock)
+    return network
+
+
 def authors_step(made: Setting) -> Step:
     """Forward, the batch's Cox loss, backward, as the authors train."""
-    network = made.network.to(memory_format=torch.contiguous_format)
+    network = with_stock_extractors(made.network).to(memory_format=torch.contiguous_format)
     images = torch.from_numpy(made.patients.images.slices)
     day, event = torch.from_numpy(made.patients.event_day), torch.from_numpy(made.patients.event)
 
@@ -142,6 +159,7 @@ def where_time_goes(step: Step) -> dict[str, float]:
     kinds = {
         "convolution, backward": ("convolution_backward",),
         "convolution, forward": ("mkldnn_convolution", "convolution", "_slow_conv", "thnn_conv"),
+        "matrix products (1×1 convolutions)": ("mm",),
         "normalisation": ("batch_norm",),
         "swish": ("sigmoid", "swish", "silu", "mul"),
         "padding and copies": ("constant_pad", "copy_", "clone", "contiguous", "fill_", "pad"),
