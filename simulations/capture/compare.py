@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -47,5 +47,17 @@ def _difference(one: Reply | None, two: Reply | None) -> str:
         return "is only in one of the recordings"
     if one.kind != two.kind or len(one.form) != len(two.form):
         return f"{one.kind} of {len(one.form)} parts against {two.kind} of {len(two.form)}"
-    parts: list[tuple[Any, Any]] = [(json.loads(a), json.loads(b)) for a, b in zip(one.form, two.form, strict=True) if a != b]
-    return f"{one.kind}: " + "; ".join(f"{a} against {b}" for a, b in parts)[:2000]
+    parts = [(json.loads(a), json.loads(b)) for a, b in zip(one.form, two.form, strict=True) if a != b]
+    return f"{one.kind}: " + "; ".join(text for a, b in parts for text in leaves(a, b))
+
+
+def leaves(one: Any, two: Any, path: str = "") -> Iterator[str]:
+    """Where two JSON values differ, and how."""
+    if isinstance(one, dict) and isinstance(two, dict) and one.keys() == two.keys():
+        for key in one:
+            yield from leaves(one[key], two[key], f"{path}.{key}")
+    elif isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
+        for number, (a, b) in enumerate(zip(one, two, strict=True)):
+            yield from leaves(a, b, f"{path}[{number}]")
+    elif one != two:
+        yield f"{path} {one} against {two}"

@@ -31,13 +31,13 @@ REQUESTS: Final[dict[str, Any]] = {
     "pull-object": message_pb2.PullObjectRequest,
     "confirm-message-received": message_pb2.ConfirmMessageReceivedRequest,
 }
-HEADERS: Final = {b"flwr-timestamp": "clock", b"flwr-signature": "signature of the clock"}
+HEADERS: Final = {b"host": "address of the recorder", b"flwr-timestamp": "clock", b"flwr-signature": "signature of the clock"}
 IDS: Final = {"node_id", "run_id", "src_node_id", "dst_node_id", "src_task_id", "dst_task_id"}
 HASHES: Final = {"message_id", "reply_to_message_id", "session_id", "object_id", "message_object_id"}
 CLOCKS: Final = {"created_at", "ttl"}
 SECRETS: Final = {"public_key", "signature", "hash", "seed"}
 RANDOM: Final = {
-    "HTTP headers": "the clock that Flower's node signs, and the signature",
+    "HTTP headers": "the clock that Flower's node signs, and the signature; the recorder's address, which has a port of its own each time",
     "Flower's metadata": "numbers of node, run and task; ids of messages, objects and sessions (random, or SHA-256 of content that holds "
     "such); time of making and what of the deadline is left",
     "bodies of replies": "ephemeral key, signature, hash of the masked vector, seed: of equal length each",

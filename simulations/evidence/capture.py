@@ -120,6 +120,7 @@ def one_patient(folder: Path) -> dict[str, Any]:
             "differences": list(found.differences[:SHOWN]),
             "identical": not found.differences,
         }
+        sys.stderr.write(f"{name} differs in {found.differences[:SHOWN]}\n")
     return figures
 
 
