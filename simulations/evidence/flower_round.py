@@ -28,6 +28,7 @@ from simulations.home import Homes
 from site_config.study import StudyLock
 
 ROUNDS = 5
+SECURE_SUMS = 7
 SPANS = "spans.jsonl"
 UPDATE = "training.update"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -192,7 +193,7 @@ def five_sites(folder: Path, sites: int, ring: int) -> tuple[Homes, StudyLock]:
 
 
 def measure(folder: Path, sites: int, ring: int) -> dict[str, Any]:
-    """Rounds of training over `sites` loopback sites in the ring 2^`ring`, after the first."""
+    """Small secure sums, then rounds of training in the ring 2^`ring` after the first, over `sites` loopback sites."""
     from server.ask import Effects
     from server.study_run import run_study
 
@@ -202,17 +203,43 @@ def measure(folder: Path, sites: int, ring: int) -> dict[str, Any]:
         federation.sites[name] = SiteProcess(name, home, [sys.executable, "-m", "simulations.evidence.flower_round", str(home)])
     with federation:
         transport = MeasuredTransport(federation.transport(), lambda: programs(federation))
+        small = secure_sums(homes, lock, transport)
         result = run_study(homes.coordinator, lock.study_id, transport, effects=Effects(time.monotonic, time.sleep))
     released = [entry.bytes_out for entry in result.ledger if entry.statistic == UPDATE]
     spans = [span for home in homes.sites().values() for span in read_spans(home)]
     return {
-        "ring": ring,
-        "sites": sites,
+        "sites": len(lock.blocks["development"][0]),
         "label": result.label,
+        "secure_sum_s": small,
         "megabytes_down_a_site": round(max(one.sent for one in transport.asked) / 1e6, 1),
         "megabytes_up_a_site": round(max(released) / sites / 1e6, 1),
         **where_time_goes(transport.asked, spans),
     }
+
+
+def secure_sums(homes: Homes, lock: StudyLock, transport: Transport) -> list[float]:
+    """Wall seconds of secure sums (three exchanges) of the masked counts over the block, after a first one."""
+    from server.ask import Asker, Effects, Question
+    from server.participation import Ledger
+    from server.state import StudyFolder
+    from shared_model.parameters import PreCounts
+    from shared_model.protocol import AdmissionRequest
+    from shared_model.statistics import REGISTRY
+    from site_config.identity import CoordinatorIdentity
+
+    study = StudyFolder(homes.coordinator / "studies" / lock.study_id)
+    body = AdmissionRequest(signed=study.signed_lock()).model_dump(mode="json")
+    transport.exchange({entry.name: Message("admission", body) for entry in lock.roster}, 300.0)
+    run = StudyFolder(study.root / "run")
+    effects = Effects(time.monotonic, time.sleep)
+    asker = Asker(lock, CoordinatorIdentity.load(homes.coordinator), transport, run, Ledger(run.ledger_file), effects)
+    question = Question(REGISTRY["precounts"], PreCounts(split="train", columns=()), "admission", 0, "development", 0)
+    found = []
+    for _ in range(SECURE_SUMS + 1):
+        began = time.perf_counter()
+        asker.once(question)
+        found.append(round(time.perf_counter() - began, 3))
+    return found[1:]
 
 
 def read_spans(home: Path) -> list[dict[str, Any]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,21 +12,24 @@ from simulations.evidence.record import record
 from simulations.scale import RoundCost, exponent, round_cost
 
 SITES = (13, 26, 52, 104, 208)
+BLOCK = 13
 
 
-def measure(block: int | None) -> list[RoundCost]:
-    """Every size, each in a fresh folder."""
+def measure(sites: int) -> tuple[RoundCost, RoundCost]:
+    """One size in one block and in blocks, each in a process of its own (peak memory is a process's), on one cohort."""
     found = []
-    for sites in SITES:
-        with TemporaryDirectory() as folder:
-            found.append(round_cost(sites, Path(folder) / "run", blocks_of=block))
+    with TemporaryDirectory(prefix="fedhcc-scale-") as folder:
+        for block in (None, BLOCK)[: 1 if sites <= BLOCK else 2]:
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                found.append(pool.submit(round_cost, sites, Path(folder) / "run", blocks_of=block).result())
             print(found[-1], flush=True)
-    return found
+    return found[0], found[-1]
 
 
 def main() -> None:
     """Measure and record."""
-    whole, blocks = measure(None), measure(13)
+    costs = [measure(sites) for sites in SITES]
+    whole, blocks = [one for one, _ in costs], [one for _, one in costs]
     figures = {
         "one_block": [asdict(cost) for cost in whole],
         "one_block_exponent": exponent(whole),
