@@ -45,6 +45,7 @@ COVERS: Final = [
     "site_config/presets.py",
 ]
 WORKERS: Final = 2
+MOST_GIGABYTES: Final = 6.0
 
 
 def cohort(folder: Path) -> None:
@@ -117,6 +118,7 @@ def measure(root: Path, say: Callable[[str], None] = lambda _text: None) -> dict
     result = federate(options, homes, lock, phases.tell, lambda: False)
     report = write_out(homes, lock, result, None, phases.tell)
     phases.close("report")
+    peak = peak_gigabytes()
     return {
         "hospitals": {role: sum(len(block) for block in blocks) for role, blocks in lock.blocks.items()},
         "blocks": {role: len(blocks) for role, blocks in lock.blocks.items()},
@@ -125,7 +127,8 @@ def measure(root: Path, say: Callable[[str], None] = lambda _text: None) -> dict
         "report_kilobytes": round(report.stat().st_size / 1e3),
         "phases": phases.rounded(),
         "cpu_s": round(cpu_seconds()),
-        "peak_gigabytes": peak_gigabytes(),
+        "peak_gigabytes": peak,
+        "bars": {"the study is COMPLETE": result.label == "COMPLETE", "at most 6 GB": peak["at_most"] <= MOST_GIGABYTES},
     }
 
 
@@ -142,7 +145,8 @@ def outcome(result: StudyResult) -> dict[str, Any]:
         "opened": sum(entry.outcome == "opened" for entry in result.ledger),
         "refused": sorted({f"{entry.phase} {entry.statistic}" for entry in refused}),
         "scores": [spec.model for spec in result.scores],
-        "tables": sorted(f"{table.model} on {table.set}" for table in result.tables),
+        "tables": sorted(f"{table.model} on {table.set}" for table in result.tables if table.variable == "all"),
+        "subgroup_tables": sum(table.variable != "all" for table in result.tables),
         "findings": sorted({f"{finding['code']} {finding['about']}: {finding['what']}" for finding in result.findings}),
     }
 
