@@ -2,9 +2,9 @@
 
 `python -m simulations.evidence.engines [ENGINE ...]` writes `docs/evidence/engines.json`. A study of five hospitals on phantoms
 (the preset `tiny`: every phase, both networks) is made, enrolled and prepared once and copied, so that keys, secrets and
-the study's id are the same everywhere; engines are compared with the first one named. A second study, trained for longer, is run
-on `local` three times: as it is, and with the kernels of an older processor (`OTHER`), as another hospital's machine
-would. Each run is a process of its own with one thread.
+the study's id are the same everywhere; engines are compared with the first one named. A second study, of more patients and
+trained for longer, is run on `local` as it is and with the kernels of older processors (`OTHER`), as if all hospitals had
+such machines. Each run is a process of its own with one thread.
 """
 
 from __future__ import annotations
@@ -50,22 +50,39 @@ COVERS: Final = [
     "shared_model/secure_sum.py",
 ]
 ENGINES: Final = ("local", "loopback", "ray")
-SITES, PATIENTS, SEED = (3, 2), (9, 5), 7
-LONGER: Final[dict[str, Any]] = {"rounds": 20, "server": {"name": "adam", "rate": 1e-4}}
+SITES: Final = (3, 2)
+SEED: Final = 7
+SHORT_PATIENTS: Final = (9, 5)
+LONG_PATIENTS: Final = (48, 24)
+LONG_TRAINING: Final[dict[str, Any]] = {"rounds": 20, "server": {"name": "adam", "rate": 1e-4}}
+WEIGHTS_TOLERANCE: Final = 0.02
+"""Largest norm of a difference in weights across instruction sets, as a share of what training changed: the stated tolerance."""
+C_TOLERANCE: Final = 0.01
+"""Largest difference in a C-index across instruction sets: the stated tolerance."""
 OTHER: Final[dict[str, dict[str, str]]] = {
-    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "DNNL_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
-    "sse": {"ATEN_CPU_CAPABILITY": "default", "DNNL_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
+    "avx2": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "DNNL_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    },
+    "sse": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "DNNL_MAX_CPU_ISA": "SSE41",
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+    },
 }
-"""Environment variables that hold torch, oneDNN and MKL to an older instruction set."""
+"""Environment variables that hold torch, oneDNN, MKL and NumPy to an older instruction set."""
 BOOKKEEPING: Final = {"created", "timing", "ledger", "software"}
 SKIPPED: Final = ("control.sock", "run.lock")
 ANSWER: Final = "engines.json"
 
 
-def study_of_five(folder: Path, training: Mapping[str, Any] | None = None) -> StudyLock:
-    """The prepared study below `folder`; `training` overrides fields of the preset's."""
+def study_of_five(folder: Path, patients: tuple[int, int], training: Mapping[str, Any] | None = None) -> StudyLock:
+    """The prepared study below `folder` of (development, held-out) patients; `training` overrides fields of the preset's."""
     base = PRESETS["tiny"]
-    survival = replace(base.survival, sites=SITES, patients=PATIENTS)
+    survival = replace(base.survival, sites=SITES, patients=patients)
     study = {**base.study, "training": {**base.study["training"], **(training or {})}}
     homes = Homes(folder)
     make_cohort(replace(base, survival=survival, study=study), homes.cohort, SEED)
@@ -121,7 +138,7 @@ def run_apart(base: Path, name: str, engine: str, extra: Mapping[str, str] | Non
 
 def compare(base: Path, engines: tuple[str, ...]) -> dict[str, Any]:
     """Make the study in `base` and run it on every engine; what was equal to the first."""
-    study_of_five(base)
+    study_of_five(base, SHORT_PATIENTS)
     found = {engine: run_apart(base, engine, engine) for engine in engines}
     first = found[engines[0]]
     return {
@@ -160,16 +177,16 @@ def concordances(answer: Mapping[str, Any]) -> dict[str, float]:
 
 def across_machines(base: Path) -> dict[str, Any]:
     """The longer study on this processor and on older ones: how far the weights and the C-indices are apart."""
-    study_of_five(base, LONGER)
-    names: dict[str, dict[str, str]] = {"again": {}, **OTHER}
+    study_of_five(base, LONG_PATIENTS, LONG_TRAINING)
     here = run_apart(base, "here", "local")
-    found: dict[str, Any] = {"rounds": LONGER["rounds"]}
-    for name, extra in names.items():
+    found: dict[str, Any] = {"patients": LONG_PATIENTS, "rounds": LONG_TRAINING["rounds"]}
+    for name, extra in OTHER.items():
         there = run_apart(base, name, "local", extra)
         c_here, c_there = concordances(here), concordances(there)
+        alike = here["opened"].keys() & there["opened"].keys()
         found[name] = {
-            "same_weights": there["weights"] == here["weights"],
-            "same_sums": there["opened"] == here["opened"],
+            "questions_alike": len(alike),
+            "sums_alike": sum(here["opened"][key] == there["opened"][key] for key in alike),
             "weights": {model: apart(base, name, model) for model in sorted(here["weights"])},
             "c_index_largest_difference": max(abs(c_here[key] - c_there[key]) for key in c_here),
             "c_indices": len(c_here),
@@ -184,6 +201,21 @@ def apart(base: Path, name: str, model: str) -> dict[str, float]:
     return {"largest_difference": float(np.abs(here - there).max()), "share_of_training": float(np.linalg.norm(here - there)) / moved}
 
 
+def bars(figures: Mapping[str, Any]) -> dict[str, bool]:
+    """What is asked of the engines, and of another instruction set."""
+    engines = figures["engines"].values()
+    others = [figures["another_instruction_set"][name] for name in OTHER]
+    return {
+        "every engine opens the same sums": all(one["same_sums"] for one in engines),
+        "every engine ends with the same weights": all(one["same_weights"] for one in engines),
+        "every engine gives the same metrics": all(one["same_results"] and one["same_metrics"] for one in engines),
+        f"another instruction set moves no network by more than {WEIGHTS_TOLERANCE:.0%} of its training": all(
+            one["share_of_training"] <= WEIGHTS_TOLERANCE for other in others for one in other["weights"].values()
+        ),
+        f"and no C-index by more than {C_TOLERANCE}": all(other["c_index_largest_difference"] <= C_TOLERANCE for other in others),
+    }
+
+
 def main() -> None:
     """Compare and record; `--run HOMES ENGINE` runs one study."""
     if sys.argv[1:2] == ["--run"]:
@@ -192,6 +224,7 @@ def main() -> None:
     engines = tuple(sys.argv[1:]) or ENGINES
     with tempfile.TemporaryDirectory(prefix="fedhcc-engines-") as folder:
         figures = {"engines": compare(Path(folder) / "base", engines), "another_instruction_set": across_machines(Path(folder) / "longer")}
+    figures["bars"] = bars(figures)
     sys.stderr.write(f"{figures}\n")
     record("engines", covers=COVERS, figures=figures, seeds=[SEED])
 
