@@ -42,8 +42,11 @@ def sites_of(grid: Grid, expected: int, limit_s: float = NODES_S) -> dict[str, i
 
 @app.main()  # type: ignore[untyped-decorator]
 def main(grid: Grid, context: Context) -> None:
-    """Run the study; its result is written to the coordinator's home."""
+    """Run the study; its result and its report are written to the coordinator's home."""
+    from server.outcome import write_outcome
+    from server.state import StudyFolder
     from server.study_run import run_study
+    from server.watch import folder_of
 
     home = context.run_config.get("home") or os.environ.get("FEDHCC_HOME")
     study = context.run_config.get("study") or os.environ.get("FEDHCC_STUDY")
@@ -51,4 +54,6 @@ def main(grid: Grid, context: Context) -> None:
         raise federation.STUDY_MISSING.problem("Neither the run's configuration nor the environment names a home and a study")
     folder = Path(str(home))
     nodes = sites_of(grid, len(enrol.load(folder).active()))
-    run_study(folder, enrol.find_study(folder, str(study)), FlowerTransport(lambda: grid, nodes))
+    study_id = enrol.find_study(folder, str(study))
+    result = run_study(folder, study_id, FlowerTransport(lambda: grid, nodes))
+    write_outcome(result, StudyFolder(folder_of(folder, study_id)), folder_of(folder, study_id))
