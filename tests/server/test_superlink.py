@@ -1,8 +1,15 @@
-"""Who is there while a reply arrives in pieces."""
+"""Who is there while a reply arrives in pieces, and what becomes of a reply whose sender went away."""
 
 from __future__ import annotations
 
-from server.superlink import PRESENCE_S, Presence
+import time
+from types import SimpleNamespace
+
+import pytest
+from flwr.proto.message_pb2 import ObjectTree, PullObjectResponse
+from flwr.supercore.run import Run
+
+from server.superlink import PRESENCE_S, AttachedGrid, Presence, SuperLinkAddress
 
 
 def test_presence_is_asked_again_when_it_is_old_and_tells_a_restart() -> None:
@@ -15,3 +22,18 @@ def test_presence_is_asked_again_when_it_is_old_and_tells_a_restart() -> None:
         now[0] += PRESENCE_S + 1
         told.append(seen.since(7))
     assert told == ["noon", "one", ""]
+
+
+@pytest.mark.parametrize("later", [{}, {7: "one"}], ids=["it is gone", "it was started again"])
+def test_the_rest_of_a_reply_is_not_waited_for_when_its_site_is_gone(later: dict[int, str]) -> None:
+    grid = AttachedGrid(SuperLinkAddress("127.0.0.1:1", b"", ""), "token")
+    grid.set_run(Run.create_empty(run_id=1))
+    asked = iter([{7: "noon"}])
+    grid._presence = Presence(lambda: next(asked, later), lambda: time.monotonic() * 100)
+    grid._client = SimpleNamespace(
+        PullObject=lambda _request: PullObjectResponse(object_found=True, object_available=False), ConfirmMessageReceived=None
+    )
+    began = time.monotonic()
+    reply = grid._fetch(SimpleNamespace(src_node_id=7, reply_to_message_id="asked", message_id="answer"), ObjectTree(object_id="piece"))
+    assert reply.has_error() and reply.metadata.reply_to_message_id == "asked"
+    assert time.monotonic() - began < 30
