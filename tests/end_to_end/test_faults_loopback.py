@@ -8,6 +8,7 @@ product's own patience) are evidence: `python -m simulations.evidence.faults`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from simulations.faults.plays import PLAYS
 from simulations.faults.stage import SMOKE, Stage
 
 pytest.importorskip("grpc_health")
+pytestmark = pytest.mark.timeout(1500)
 
 WANTED = {
     "site-killed": {"FH-702"},
@@ -39,7 +41,7 @@ AT_THE_SITE = {"clock-off": "timedatectl", "wrong-kit": "fedhcc-site join"}
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The federation, with the undisturbed run played on it."""
-    found = Stage(tmp_path_factory.mktemp("faults") / "stage", SMOKE, seed=7)
+    found = Stage(tmp_path_factory.mktemp("faults") / "stage", replace(SMOKE, deadline_s=45.0), seed=7)
     found.federation.start()
     try:
         found.undisturbed()
