@@ -33,15 +33,17 @@ COVERS = [
     "simulations/faults",
 ]
 SEED = 7
-SHORT = "; the study ends after training here, because fusion and evaluation ask in the same way"
+SHORT = " The study ends after training here, because fusion and evaluation\nask in the same way."
 HEAD = """# Faults, and what becomes of the study
 
-Written by `python -m simulations.evidence.faults` from a loopback federation: a real gateway, SuperLink and {sites} site
-programs (hospitals of simulated patients) over TLS on one machine, and `fedhcc-coordinator run` as a process. The study trains
-Rad-D for {rounds} rounds with a deadline of {deadline:.0f} seconds a phase{short}. Every play starts from what the coordinator had on
-disk after the first round of the undisturbed run. *Noticed* is the time from the fault until somebody is told. *Weights* says
-whether the final weights are, to the last bit, those of the undisturbed run (CPU, one thread, seed {seed}). The machine was busy with
-other work, so times are upper bounds. A short form of every play runs in `make test`.
+Written by `python -m simulations.evidence.faults` from a loopback federation: a real gateway, SuperLink and {sites} site programs
+(four hospitals of simulated patients that train, two that evaluate) over TLS on one machine, and `fedhcc-coordinator run` as a
+process. The study trains Rad-D for {rounds} rounds with a deadline of {deadline:.0f} seconds a phase.{short}
+Every play starts from what the coordinator had on disk after the first round of the undisturbed run. *Noticed* is the time from
+the fault until somebody is told. *Weights* says whether the final weights are, to the last bit, those of the undisturbed run
+(CPU, one thread, seed {seed}). The machine was busy with other work, so times are upper bounds.
+
+`fedhcc-sim faults NAME` plays one; a short form of every play runs in `make test`.
 
 | fault | noticed after | who is told | codes | first run ends | then | label | weights | next command | the ledger tells |
 |---|---|---|---|---|---|---|---|---|---|
