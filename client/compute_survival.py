@@ -43,7 +43,7 @@ def cox_end(bench: Bench, p: asked.CoxRound, arrays: Arrays) -> Values:
     patients = bench.split("train")
     x = bench.covariates(patients, p.covariates, arrays)
     found = cox.totals_end(x, patients.event_day, p.cut_days, p.beta, p.rates, p.mean, p.sd)
-    return {"square": found.second, "mass_covariates": found.mass_x}
+    return {"square": found.second, "gradient": found.weighted, "mass_covariates": found.mass_x}
 
 
 def cox_exact(bench: Bench, p: asked.CoxExact, arrays: Arrays) -> Values:

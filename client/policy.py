@@ -55,6 +55,7 @@ class Floor:
     sites: int
     patients: int
     cox_patients: int
+    clinical_score_patients: int
     events_per_variable: int
     lifted: bool
 
@@ -70,14 +71,19 @@ def demonstration(policy: Policy, study: Study) -> bool:
 
 
 def floor(policy: Policy, study: Study) -> Floor:
-    """The stricter of the site's and the study's minima; one of everything in a demonstration."""
+    """The stricter of the site's and the study's minima; one of everything in a demonstration.
+
+    Where both permit exact tables, which are lists of patients, nothing is won by withholding a coarse clinical score.
+    """
     if demonstration(policy, study):
-        return Floor(1, 1, 1, 0, lifted=True)
+        return Floor(1, 1, 1, 1, 0, lifted=True)
     asked = study.privacy
+    exact = study.evaluation.resolution == "exact" and "exact" in policy.resolutions
     return Floor(
         sites=max(policy.minimum_roster, asked.minimum_sites),
         patients=max(policy.minimum_patients, asked.minimum_patients),
         cox_patients=max(policy.minimum_cox_patients, asked.minimum_cox_patients),
+        clinical_score_patients=1 if exact else max(policy.minimum_clinical_score_patients, asked.minimum_clinical_score_patients),
         events_per_variable=asked.minimum_events_per_variable,
         lifted=False,
     )
@@ -137,22 +143,30 @@ def inside_hours(schedule: Schedule, now: datetime) -> bool:
     return schedule.includes(now.hour)
 
 
+def scores_of(parameters: Parameters) -> tuple[ScoreSpec, ...]:
+    """The scores a statistic opens something about (a Cox model of scores opens sums, as one of columns does)."""
+    found = (getattr(parameters, "score", None), *getattr(parameters, "scores", ()))
+    return tuple(score for score in found if isinstance(score, ScoreSpec))
+
+
 def check_patients(least: Floor, ask: Ask) -> None:
-    """Refuse (FH-511) what is finer than counts unless opened counts of the roster reach the minima."""
-    level = ask.statistic.resolution(ask.parameters)
-    if least.lifted or level == "counts":
+    """Refuse (FH-511) what is finer than counts, and any count by a clinical score, unless opened counts reach the minima."""
+    level, counts = ask.statistic.resolution(ask.parameters), ask.counts
+    if least.lifted:
         return
-    counts = ask.counts
+    if any(score.clinical_only for score in scores_of(ask.parameters)):
+        held = counts.patients if counts else 0
+        if held < least.clinical_score_patients:
+            raise privacy.TOO_FEW_PATIENTS.problem(
+                f"{held} patients; what a score of clinical variables alone opens asks for {least.clinical_score_patients}"
+            )
+    if level == "counts":
+        return
     if counts is None:
         raise privacy.TOO_FEW_PATIENTS.problem(f"{ask.statistic.name} came without the opened counts of its roster")
     if counts.sites < least.sites or counts.patients < least.patients:
         raise privacy.TOO_FEW_PATIENTS.problem(
             f"{counts.patients} patients at {counts.sites} sites; at least {least.patients} at {least.sites} are asked"
-        )
-    score = getattr(ask.parameters, "score", None)
-    if isinstance(score, ScoreSpec) and score.clinical_only and level != "exact" and counts.patients < least.cox_patients:
-        raise privacy.TOO_FEW_PATIENTS.problem(
-            f"{counts.patients} patients; what a score of clinical variables alone opens asks for {least.cox_patients}"
         )
     if not ask.statistic.cox:
         return

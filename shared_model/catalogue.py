@@ -34,7 +34,11 @@ from shared_model.parameters import (
 )
 from shared_model.statistics import REGISTRY, Parameters, Resolution, Segment, Statistic
 
-GRID = 2.0**-10
+GRID = 2.0**-8
+DAY_GRID = 0.5
+MOMENT_GRID = 2.0**-20
+SQUARE_GRID = 0.25
+MEANS_GRID = 32.0
 LARGE = 2.0**44
 CLINICAL_BINS = 5
 CLINICAL_CELL_DAYS = 45.0
@@ -98,13 +102,13 @@ def _hazard(p: TrainingHazard) -> tuple[Segment, ...]:
 
 def _moments(p: Moments) -> tuple[Segment, ...]:
     k = p.covariates.size
-    fine = {"bound": 2.0**24, "resolution": 2.0**-20}
+    fine = {"bound": 2.0**24, "resolution": MOMENT_GRID}
     return (_sum("total", k, **fine), _sum("products", k, k, **fine), _count("patients"), _count("events"))
 
 
 def _cox_start(p: CoxStart) -> tuple[Segment, ...]:
     m = len(p.cut_days) + 1
-    return (_count("deaths", m), _sum("exposure", m, resolution=1.0), _sum("death_covariates", p.covariates.size))
+    return (_count("deaths", m), _sum("exposure", m, resolution=DAY_GRID), _sum("death_covariates", p.covariates.size))
 
 
 def _exact(p: CoxExact) -> tuple[Segment, ...]:
@@ -189,7 +193,7 @@ _add(
     "cox.round",
     "Weighted exposure per interval and weighted covariate sum",
     CoxRound,
-    lambda p: (_sum("mass", len(p.cut_days) + 1, bound=LARGE), _sum("gradient", p.covariates.size, bound=LARGE)),
+    lambda p: (_sum("mass", len(p.cut_days) + 1, bound=LARGE, resolution=DAY_GRID), _sum("gradient", p.covariates.size, bound=LARGE)),
     _fixed("totals"),
     _COX,
     roles=DEVELOPMENT,
@@ -199,8 +203,9 @@ _add(
     "Second moments for the standard errors",
     CoxRound,
     lambda p: (
-        _sum("square", p.covariates.size, p.covariates.size, bound=LARGE),
-        _sum("mass_covariates", len(p.cut_days) + 1, p.covariates.size, bound=LARGE),
+        _sum("square", p.covariates.size, p.covariates.size, bound=LARGE, resolution=SQUARE_GRID),
+        _sum("gradient", p.covariates.size, bound=LARGE),
+        _sum("mass_covariates", len(p.cut_days) + 1, p.covariates.size, bound=LARGE, resolution=MEANS_GRID),
     ),
     _fixed("totals"),
     _COX,

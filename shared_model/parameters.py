@@ -17,6 +17,8 @@ MANUFACTURERS = ("siemens", "ge", "philips", "canon", "fujifilm", "neusoft", "un
 RESPONSES = ("CR", "PR", "SD", "PD", "NE", "UNKNOWN")
 FAR = 2.0**16
 FLAGS = ("carried_forward", "slices_repeated", "partial")
+IMAGE_PART = 1.0
+"""Least standard deviation of a fused score's radiological part, as a share of its clinical part's: below, the score counts as clinical."""
 EXCLUSIONS = ("enrolled", "no_images", "clinical_missing", "analysed")
 
 
@@ -24,7 +26,8 @@ class ScoreSpec(Parameters):
     """How a patient's score is formed: radiological, clinical, or a fused combination, always a linear predictor.
 
     `radiology` names the network whose weights are broadcast; `columns` and `coefficients` form the clinical score; with
-    both, `mix` holds their two fused coefficients (radiological, clinical).
+    both, `mix` holds their two fused coefficients (radiological, clinical) and `spread` the two scores' standard deviations
+    over the training patients.
     """
 
     model: Literal["CLN", "Rad-S", "Rad-D", "RadCLN-S", "RadCLN-D"]
@@ -32,6 +35,7 @@ class ScoreSpec(Parameters):
     columns: tuple[Column, ...] = ()
     coefficients: tuple[Finite, ...] = ()
     mix: tuple[Finite, Finite] | None = None
+    spread: tuple[Finite, Finite] | None = None
 
     @model_validator(mode="after")
     def consistent(self) -> ScoreSpec:
@@ -44,8 +48,11 @@ class ScoreSpec(Parameters):
 
     @property
     def clinical_only(self) -> bool:
-        """Whether known coefficients and the score give the covariate pattern away: no image has a part in it."""
-        return self.radiology is None
+        """Whether known coefficients and the score give the covariate pattern away: images have no part in it, or a small one."""
+        if self.mix is None:
+            return self.radiology is None
+        image, clinical = (abs(a * sd) for a, sd in zip(self.mix, self.spread or (0.0, 1.0), strict=True))
+        return image < IMAGE_PART * clinical
 
 
 class Covariates(Parameters):

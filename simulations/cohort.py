@@ -110,7 +110,8 @@ def study_for(population: SimulatedPopulation, options: CohortOptions) -> Study:
 
 def site_config(site: str, role: Literal["development", "evaluation"], options: CohortOptions) -> SiteConfig:
     """A hospital's own file. Its policy says that every patient is made up, which lifts the minima for demonstrations."""
-    minima: dict[str, Any] = {} if options.strict_policy else {"minimum_roster": 2, "minimum_patients": 2, "minimum_cox_patients": 10}
+    lowered = {"minimum_roster": 2, "minimum_patients": 2, "minimum_cox_patients": 10, "minimum_clinical_score_patients": 10}
+    minima: dict[str, Any] = {} if options.strict_policy else lowered
     policy = Policy(simulated_patients=True, role=role, masks_required=options.strict_policy, **minima)
     if options.policy_resolutions:
         policy = policy.model_copy(update={"resolutions": options.policy_resolutions})

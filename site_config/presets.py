@@ -23,6 +23,7 @@ LIFTED_MINIMA: Final[Settings] = {
     "minimum_sites": 2,
     "minimum_patients": 2,
     "minimum_cox_patients": 10,
+    "minimum_clinical_score_patients": 10,
     "minimum_events_per_variable": 1,
 }
 

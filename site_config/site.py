@@ -72,6 +72,7 @@ class Policy(Strict):
     minimum_roster: int = Field(default=3, ge=1)
     minimum_patients: int = Field(default=20, ge=1)
     minimum_cox_patients: int = Field(default=100, ge=1)
+    minimum_clinical_score_patients: int = Field(default=1000, ge=1)
     known_peers: KnownPeers | None = None
     statistics: tuple[str, ...] | None = Field(default=None, description="names allowed; left out: all but opt-in ones")
     resolutions: tuple[Literal["counts", "totals", "coarse", "update", "exact"], ...] = ("counts", "totals", "coarse", "update")

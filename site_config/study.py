@@ -140,7 +140,7 @@ class Evaluation(Strict):
     """How finely the evaluation table may be opened.
 
     A score of clinical variables alone names its covariate pattern to whoever knows the coefficients, so its table is
-    coarser (`clinical_bins`, `clinical_cell_days`) and asks for as many patients as a Cox model.
+    coarser (`clinical_bins`, `clinical_cell_days`) and opened only where `minimum_clinical_score_patients` stand behind it.
     """
 
     resolution: Literal["coarse", "exact"] = "coarse"
@@ -169,6 +169,7 @@ class Privacy(Strict):
     minimum_sites: int = Field(default=3, ge=1)
     minimum_patients: int = Field(default=5, ge=1)
     minimum_cox_patients: int = Field(default=100, ge=1)
+    minimum_clinical_score_patients: int = Field(default=1000, ge=1)
     minimum_events_per_variable: int = Field(default=10, ge=1)
     demonstration: bool = False
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from server.phases.scores import ScoreOpener, withheld
 from server.phases.study import Running, scalar
-from server.results import Cutoff
+from server.results import Cutoff, StudyResult
 from shared_model.parameters import Covariates, CoxExact, CoxRound, CoxStart, Moments, PreCounts, ScoreSpec
 from shared_model.precounts import Counts, Minima, decide
 from shared_model.survival import cox
+from shared_model.survival.cutoff import median_cutoff
 from site_config.catalogue import federation
 from site_config.problems import Problem
 from site_config.study import ModelName, Phase
@@ -55,7 +57,7 @@ class AskedSums:
     def totals_end(self, beta: Floats, rates: Floats, mean: Floats, sd: Floats) -> cox.TotalsEnd:
         """Σ over hospitals of `totals_end`."""
         values = self._open("cox.end", self._at(beta, rates, mean, sd))
-        return cox.TotalsEnd(values["square"], values["mass_covariates"])
+        return cox.TotalsEnd(values["square"], values["gradient"], values["mass_covariates"])
 
     def exact(self, beta: Floats, mean: Floats, sd: Floats) -> cox.ExactSums:
         """Σ over hospitals of `exact_sums` (opt-in)."""
@@ -71,12 +73,12 @@ def plain(values: Floats) -> tuple[float, ...]:
 def fit(running: Running, covariates: Covariates, names: tuple[str, ...], phase: Phase) -> cox.CoxFit:
     """A Cox model at the study's resolution. Raises survival problems where it cannot be estimated."""
     cuts = running.study.training.cut_days or cox.CLINICAL_CUTS
+    privacy = running.study.privacy
+    lifted = privacy.demonstration and running.study.simulated
     opener = AskedSums(running, covariates, phase, cuts)
     sites = len(running.lock.names("development"))
     if running.study.resolution == "exact":
         return cox.fit_exact(opener, names, cox.Grid.days(LONGEST_DAYS), ties=running.study.training.ties, sites=sites)
-    privacy = running.study.privacy
-    lifted = privacy.demonstration and running.study.simulated
     return cox.fit_totals(
         opener,
         names,
@@ -135,6 +137,8 @@ def not_estimable(running: Running, problem: Problem, model: str) -> None:
 
 def fuse(running: Running) -> None:
     """Calibrate every score to survival, fuse radiology with the clinical score, and freeze the cut-offs."""
+    if "CLN" in running.specs:
+        keep_axis(running, running.specs["CLN"])
     for model in running.study.models:
         try:
             if model in ("Rad-S", "Rad-D") and model in running.weights:
@@ -152,6 +156,7 @@ def single(running: Running, model: ModelName) -> None:
     radiology = "Rad-S" if model == "Rad-S" else "Rad-D"
     spec = ScoreSpec(model=model, radiology=radiology)  # type: ignore[arg-type]
     running.specs[model] = spec
+    keep_axis(running, spec)
     found = fit(running, Covariates(scores=(spec,)), (model,), "fusion")
     running.result.fusion[model] = found.as_dict()
     keep_baseline(running, model, found)
@@ -172,18 +177,30 @@ def fused(running: Running, model: ModelName) -> None:
         columns=clinical_spec.columns,
         coefficients=clinical_spec.coefficients,
         mix=(float(found.coef[0]), float(found.coef[1])),
+        spread=(deviation(running.result, radiology), deviation(running.result, "CLN")),
     )
+    keep_axis(running, running.specs[model])
     keep_baseline(running, model, found)
 
 
-def freeze_cutoff(running: Running, spec: ScoreSpec) -> None:
-    """The median training score by bisection on counts, and the declared axis range of the score (mean ± 3 SD)."""
-    from server.phases.scores import ScoreOpener
-    from shared_model.survival.cutoff import median_cutoff
+def keep_axis(running: Running, spec: ScoreSpec) -> None:
+    """The declared axis range of a score: its mean ± 3 SD over the training patients."""
+    spread = ScoreOpener(running, spec, "train", "fusion").spread()
+    running.result.score_ranges[spec.model] = [spread.mean - AXIS_SD * spread.sd, spread.mean + AXIS_SD * spread.sd]
 
+
+def deviation(result: StudyResult, model: str) -> float:
+    """Standard deviation of a score over the training patients, from its declared axis."""
+    low, high = result.score_ranges[model]
+    return (high - low) / (2 * AXIS_SD)
+
+
+def freeze_cutoff(running: Running, spec: ScoreSpec) -> None:
+    """The median training score by bisection on counts; none of a clinical score that too few patients stand behind."""
     opener = ScoreOpener(running, spec, "train", "fusion")
     spread = opener.spread()
-    running.result.score_ranges[spec.model] = [spread.mean - AXIS_SD * spread.sd, spread.mean + AXIS_SD * spread.sd]
+    if withheld(running, spec, spread.n):
+        return
     try:
         found = median_cutoff(opener, spread.n, spread.mean, spread.sd, minimum=running.study.evaluation.bin_patients)
     except Problem as problem:

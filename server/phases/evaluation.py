@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from server.phases.scores import ScoreOpener, Spread, role_of
+from server.phases.scores import ScoreOpener, Spread, clinical_minimum, role_of, withheld
 from server.phases.study import Event, Running, scalar
 from server.results import Characteristics, ScorePair, ScoreTable
 from shared_model.parameters import (
@@ -79,13 +79,11 @@ def characteristics(running: Running, split: Split) -> Characteristics:
 
 def model_table(running: Running, spec: ScoreSpec, split: Split) -> TableData | None:
     """The table of one model on one set; a finding instead where there are too few patients for two bins."""
+    if withheld(running, spec, running.result.flow.get(f"{split}.analysed", 0)):
+        return None
     opener = ScoreOpener(running, spec, split, "evaluation")
     spread = opener.spread()
     exact = running.study.evaluation.resolution == "exact"
-    if spec.clinical_only and not exact and spread.n < clinical_minimum(running):
-        what = f"{spec.model} on {split}: {spread.n} patients, a table of clinical variables alone asks for {clinical_minimum(running)}"
-        running.find(federation.NOT_ESTIMABLE.problem(what), f"{spec.model} {split}")
-        return None
     cuts = exact_cuts(running, opener, spread) if exact else (score_cuts(running, opener, spread), time_edges(running, spec))
     if len(cuts[0]) == 0:
         running.find(
@@ -114,12 +112,6 @@ def model_table(running: Running, spec: ScoreSpec, split: Split) -> TableData | 
 def counts(values: Floats) -> list[list[int]]:
     """A counted matrix as integers."""
     return [[round(float(value)) for value in row] for row in values]
-
-
-def clinical_minimum(running: Running) -> int:
-    """Patients behind a table of a score that gives covariate patterns away."""
-    privacy = running.study.privacy
-    return 1 if privacy.demonstration and running.study.simulated else privacy.minimum_cox_patients
 
 
 def time_edges(running: Running, spec: ScoreSpec) -> tuple[float, ...]:

@@ -12,7 +12,14 @@ from shared_model.survival.cox_fit import Baseline, ChiTest, CoxFit, Finding, Pr
 from shared_model.survival.cox_moments import Moments, Scale, open_scale, site_moments
 from shared_model.survival.cox_sums import ExactSums, Grid, exact_sums
 from shared_model.survival.cox_totals import CLINICAL_CUTS, TotalsOpener, fit_totals, quarter_grid
-from shared_model.survival.cox_totals_site import TotalsEnd, TotalsRound, TotalsStart, totals_end, totals_round, totals_start
+from shared_model.survival.cox_totals_site import (
+    TotalsEnd,
+    TotalsRound,
+    TotalsStart,
+    totals_end,
+    totals_round,
+    totals_start,
+)
 
 __all__ = [
     "CLINICAL_CUTS",

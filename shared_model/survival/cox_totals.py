@@ -10,8 +10,9 @@ Cov(x)), while the mean of the x̄_m must stay x̄. Then
 
 with B = D·Cov(x) at first, then updated by BFGS. U is exact at the fixed point, where λ_m S0_m = D_m. The profile
 log-likelihood Σ D_m log(D_m/S0_m) + d'β − D needs S0 only, so a step that lowers it is halved at no further cost. At the
-end Q = Σ w_i H_i x_i x_i' and S1_m = Σ w_i e_im x_i are opened once: they give the exact gradient for one last Newton step
-and the information Q − Σ_m λ_m S1_m S1_m'/S0_m, λ_m = D_m/S0_m.
+end Q = Σ w_i H_i x_i x_i', S1_m = Σ w_i e_im x_i and G, at λ_m = D_m/S0_m, are opened once. d − G is the exact gradient, for
+one last Newton step, and the information is Q − Σ_m λ_m S1_m S1_m'/S0_m. Coefficients rest on S0 and G; Q and S1 serve the
+standard errors only and bear a grid as coarse as one patient's part (`shared_model.catalogue`).
 """
 
 from __future__ import annotations
@@ -251,11 +252,9 @@ class _Climb:
     def exact(self, end: TotalsEnd) -> tuple[Floats, Floats]:
         """Information (p, p) and gradient (p,) of the profile likelihood at the accepted point."""
         mass = self.state.opened.mass
-        rates = self.profile_rates(mass)
-        scaled = np.divide(rates, mass, out=np.zeros_like(mass), where=mass > 0)
+        scaled = np.divide(self.profile_rates(mass), mass, out=np.zeros_like(mass), where=mass > 0)
         information = end.second - (end.mass_x * scaled[:, None]).T @ end.mass_x
-        score = self.start.event_covariates - rates @ end.mass_x
-        return (information + information.T) / 2, score
+        return (information + information.T) / 2, self.start.event_covariates - end.weighted
 
 
 def _baseline(climb: _Climb, end: TotalsEnd, step: Floats, coef: Floats, cut_days: Sequence[float], strata: Sequence[str]) -> Baseline:

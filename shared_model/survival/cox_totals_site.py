@@ -39,13 +39,14 @@ class TotalsRound:
 
 @dataclass(frozen=True)
 class TotalsEnd:
-    """Q (p, p) `second` and S1 (M, p) `mass_x`."""
+    """Q (p, p) `second`, G (p,) `weighted` and S1 (M, p) `mass_x`."""
 
     second: Floats
+    weighted: Floats
     mass_x: Floats
 
     def __add__(self, other: TotalsEnd) -> TotalsEnd:
-        return TotalsEnd(self.second + other.second, self.mass_x + other.mass_x)
+        return TotalsEnd(self.second + other.second, self.weighted + other.weighted, self.mass_x + other.mass_x)
 
 
 def stratified_exposures(event_day: ArrayLike, cut_days: Sequence[float], stratum: ArrayLike | None, n_strata: int) -> Floats:
@@ -107,7 +108,7 @@ def totals_end(
     """One site's `TotalsEnd`."""
     values, days, weight = _weights(x, event_day, cut_days, beta, mean, sd, stratum, n_strata)
     expected = weight * (days @ np.asarray(rates, dtype=np.float64))
-    return TotalsEnd((expected[:, None] * values).T @ values, (weight[:, None] * days).T @ values)
+    return TotalsEnd((expected[:, None] * values).T @ values, expected @ values, (weight[:, None] * days).T @ values)
 
 
 def _weights(

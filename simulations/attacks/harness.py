@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from simulations.attacks import protocol, sums, updates
+from simulations.attacks import pairs, protocol, sums, updates
 from simulations.attacks.claims import NOT_PROOF
 from simulations.attacks.result import Result
 from site_config.catalogue import host
 
 SIZES = (207, 60, 30)
+FIRST_SEED = 1
+EVIDENCE_SEED = 1001
+"""First seed of the recorded run: defaults were chosen on seeds 1 to 40, and no seed from here on served any choice."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ ATTACKS = (
     Attack("h", "Score to pattern", sums.attack_h),
     Attack("i", "Least squares over 200 rounds", updates.attack_i, sized=False),
     Attack("j", "One site absent", once=protocol.attack_j),
-    Attack("k", "Pairs held by one patient", sums.attack_k),
+    Attack("k", "Pairs held by one patient", pairs.attack_k),
 )
 
 
@@ -62,9 +65,9 @@ def chosen(only: str) -> tuple[Attack, ...]:
     return tuple(known[letter] for letter in letters) if letters else ATTACKS
 
 
-def run(attacks: Sequence[Attack], sizes: Sequence[int], cohorts: int) -> Iterator[Result]:
-    """Results as they come: every attack at every size, over cohorts with seeds 1, 2, …"""
-    seeds = list(range(1, cohorts + 1))
+def run(attacks: Sequence[Attack], sizes: Sequence[int], cohorts: int, first_seed: int = FIRST_SEED) -> Iterator[Result]:
+    """Results as they come: every attack at every size, over cohorts with consecutive seeds."""
+    seeds = list(range(first_seed, first_seed + cohorts))
     for attack in attacks:
         if attack.once is not None:
             yield from attack.once()

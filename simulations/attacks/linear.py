@@ -8,20 +8,25 @@ pattern × cut point represents every patient's exposures without error: a patie
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.optimize import nnls
+from scipy.special import ndtr
 
+from shared_model.survival.cox import CLINICAL_CUTS
 from shared_model.survival.hazard import exposures
 from simulations.attacks.claims import Claims
-from simulations.attacks.cohorts import Floats, Ints, encode, patterns
-from simulations.attacks.opened import Asked, CoxTranscript, ScoreOpened
+from simulations.attacks.cohorts import LEVELS, Cohort, Floats, Ints, encode, patterns
+from simulations.attacks.opened import Asked, CoxTranscript, ScoreOpened, column_counts
 
 RiskSums = tuple[Floats, Floats, Floats | None, Floats | None]
 LAST_DAY = 3_650.0
 PRESENT = 0.5
+USUAL_DAYS = 100.0
+LARGEST_FEATURE = 1e12
+LEAST_ERRORS = (1e-12, 0.02, 0.2)
 MOST_FREQUENT = (1, 0, 0, 1, 0, 1, 0)
 
 
@@ -40,39 +45,57 @@ class System:
         self.errors.append(max(error, 1e-12))
 
     def solve(self) -> Floats:
-        """Non-negative least squares, rows weighted by their precision."""
-        weight = 1.0 / np.asarray(self.errors)
-        a = np.asarray(self.rows) * weight[:, None]
-        b = np.asarray(self.values) * weight
-        columns = np.linalg.norm(a, axis=0)
-        columns[columns == 0] = 1.0
-        try:
-            found = nnls(a / columns, b, maxiter=20 * a.shape[1])[0]
-        except RuntimeError:  # not converged in the steps allowed: nothing is claimed
-            return np.zeros(a.shape[1])
-        return np.asarray(found / columns, dtype=np.float64)
+        """Non-negative least squares, rows weighted by their precision.
+
+        Where the steps allowed do not suffice, exact rows are taken a little less exactly, which conditions the system.
+        """
+        rows, values, errors = np.asarray(self.rows), np.asarray(self.values), np.asarray(self.errors)
+        # A fit without an end (separation in a few patients) weighs some patterns beyond all bounds: nothing to solve there.
+        sane = (np.abs(rows) < LARGEST_FEATURE).all(axis=1) & np.isfinite(values)
+        rows, values, errors = rows[sane], values[sane], errors[sane]
+        for least in LEAST_ERRORS:
+            weight = 1.0 / np.maximum(errors, least)
+            a = rows * weight[:, None]
+            columns = np.linalg.norm(a, axis=0)
+            columns[columns == 0] = 1.0
+            try:
+                found = nnls(a / columns, values * weight, maxiter=3 * a.shape[1])[0]
+            except RuntimeError:
+                continue
+            return np.asarray(found / columns, dtype=np.float64)
+        return np.zeros(len(self.rows[0]))
 
 
 @dataclass(frozen=True)
 class Atoms:
-    """Unknowns: mass on pattern × cut point; `x` (P, p) rows, `days` (T,) cut points, `exposure` (T, M)."""
+    """Unknowns: mass on pattern × cut point; `x` (P, 7) rows, `days` (T,) cut points, `share` (P,).
+
+    `columns` are those of the clinical model; `share` is a pattern's share of patients were columns independent.
+    """
 
     x: Floats
     days: Floats
-    exposure: Floats
     pattern: Ints
+    columns: tuple[int, ...]
+    share: Floats
 
     @classmethod
-    def at_cuts(cls, columns: tuple[int, ...], cut_days: tuple[float, ...]) -> Atoms:
-        """Atoms at 0, the cut points and a last day beyond all, for every pattern of some of the seven columns.
+    def at_cuts(cls, columns: tuple[int, ...], cohort: Cohort, cut_days: tuple[float, ...] = CLINICAL_CUTS) -> Atoms:
+        """Atoms at 0, the public cut points and a last day beyond all, for every pattern that opened counts leave possible.
 
-        A column that was never opened is claimed at its most frequent value.
+        A value that Table 1 counts no patient for, and a pair of columns that pre-counts find nobody holding, are in no pattern.
         """
-        every = patterns()
-        others = [k for k in range(every.shape[1]) if k not in columns]
-        rows = every[(every[:, others] == np.array(MOST_FREQUENT)[others]).all(axis=1)]
+        rows, prior = patterns(), pattern_prior(cohort)
+        pairs = column_counts(cohort).pair_nonzero == 0
+        nobody = np.einsum("pa,ab,pb->p", (rows > 0).astype(int), pairs.astype(int), (rows > 0).astype(int)) > 0
+        rows, prior = rows[~nobody & (prior > 0)], prior[~nobody & (prior > 0)]
         days = np.array([0.0, *cut_days, max(LAST_DAY, cut_days[-1] + 1)])
-        return cls(rows[:, list(columns)], days, exposures(days, cut_days), encode(rows))
+        return cls(rows, days, encode(rows), columns, prior / prior.sum())
+
+    @property
+    def modelled(self) -> Floats:
+        """The columns of the clinical model (P, p)."""
+        return self.x[:, list(self.columns)]
 
     def of_pattern(self, feature: Floats) -> Floats:
         """A feature of the pattern alone (P,) as one of the unknowns (P, T)."""
@@ -86,111 +109,194 @@ class Atoms:
         return Claims(self.pattern[found], (by_pattern[found] @ self.days) / count[found])
 
 
+def pattern_prior(cohort: Cohort) -> Floats:
+    """Probability of each of 256 patterns, columns independent at their opened frequencies."""
+    rows = patterns().astype(np.int64)
+    shares = [np.bincount(cohort.x[:, k], minlength=levels) / cohort.n for k, levels in enumerate(LEVELS)]
+    return np.asarray(np.prod([share[rows[:, k]] for k, share in enumerate(shares)], axis=0))
+
+
 def _rounding(grid: float, sites: int) -> float:
     return grid * float(np.sqrt(sites / 12.0))
 
 
+def add_counts(system: System, atoms: Atoms, cohort: Cohort) -> None:
+    """Pre-counts and Table 1 over all seven columns: patients, patients with a value other than zero in one and in two columns,
+    patients at every value. Exact."""
+    held = (atoms.x > 0).astype(np.float64)
+    pairs = column_counts(cohort).pair_nonzero
+    system.add(atoms.of_pattern(np.ones(len(atoms.x))), cohort.n, 1e-3)
+    for a, levels in enumerate(LEVELS):
+        for value in range(levels):
+            count = int((cohort.x[:, a] == value).sum())
+            system.add(atoms.of_pattern((atoms.x[:, a] == value).astype(np.float64)), count, 1e-3)
+        for b in range(a + 1, len(LEVELS)):
+            system.add(atoms.of_pattern(held[:, a] * held[:, b]), pairs[a, b], 1e-3)
+
+
 def add_moments(system: System, atoms: Atoms, transcript: CoxTranscript) -> None:
-    """Number of patients, sums and products of covariates: exact, since covariates are whole numbers."""
-    first = transcript.first
+    """Products of the model's columns: exact, since they are whole numbers."""
+    first, x = transcript.first, atoms.modelled
     if first is None:
         return
-    system.add(atoms.of_pattern(np.ones(len(atoms.x))), first.n, 1e-3)
-    p = atoms.x.shape[1]
-    for a in range(p):
-        system.add(atoms.of_pattern(atoms.x[:, a]), first.total[a], 1e-3)
-        for b in range(a, p):
-            system.add(atoms.of_pattern(atoms.x[:, a] * atoms.x[:, b]), first.products[a, b], 1e-3)
+    for a in range(x.shape[1]):
+        for b in range(a, x.shape[1]):
+            system.add(atoms.of_pattern(x[:, a] * x[:, b]), first.products[a, b], 1e-3)
+
+
+def add_start(system: System, atoms: Atoms, transcript: CoxTranscript) -> None:
+    """Days by interval."""
+    if transcript.start is not None:
+        error = _rounding(transcript.grids.days, len(transcript.cohort.sites))
+        for feature, value in zip(exposures(atoms.days, transcript.cut_days).T, transcript.start.exposure, strict=True):
+            system.add(np.tile(feature, (len(atoms.x), 1)), value, error)
 
 
 def _weights(atoms: Atoms, transcript: CoxTranscript, beta: Floats) -> tuple[Floats, Floats]:
     mean, sd = transcript.scale
-    z = (atoms.x - mean) / sd
+    z = (atoms.modelled - mean) / sd
     return z, np.exp(z @ beta)
 
 
 def add_round(system: System, atoms: Atoms, transcript: CoxTranscript, asked: Asked, *, gradient: bool = True) -> None:
     """S0 by interval, and G."""
     z, weight = _weights(atoms, transcript, asked.beta)
-    error = _rounding(transcript.grid, len(transcript.cohort.sites))
+    sites, exposure = len(transcript.cohort.sites), exposures(atoms.days, transcript.cut_days)
     for m, value in enumerate(asked.mass):
-        system.add(weight[:, None] * atoms.exposure[None, :, m], value, error)
+        system.add(weight[:, None] * exposure[None, :, m], value, _rounding(transcript.grids.days, sites))
     if gradient:
-        expected = weight[:, None] * (atoms.exposure @ asked.rates)[None, :]
+        expected = weight[:, None] * (exposure @ asked.rates)[None, :]
         for a, value in enumerate(asked.gradient):
-            system.add(z[:, a, None] * expected, value, error)
+            system.add(z[:, a, None] * expected, value, _rounding(transcript.grids.covariates, sites))
 
 
 def add_end(system: System, atoms: Atoms, transcript: CoxTranscript) -> None:
-    """Q and S1."""
+    """Q, S1, and G at the last rates."""
     if transcript.end is None or transcript.end_at is None:
         return
     beta, rates = transcript.end_at
     z, weight = _weights(atoms, transcript, beta)
-    error = _rounding(transcript.grid, len(transcript.cohort.sites))
-    expected = weight[:, None] * (atoms.exposure @ rates)[None, :]
+    grids, sites, exposure = transcript.grids, len(transcript.cohort.sites), exposures(atoms.days, transcript.cut_days)
+    expected = weight[:, None] * (exposure @ rates)[None, :]
     p = z.shape[1]
     for a in range(p):
+        system.add(z[:, a, None] * expected, transcript.end.weighted[a], _rounding(grids.covariates, sites))
         for b in range(a, p):
-            system.add((z[:, a] * z[:, b])[:, None] * expected, transcript.end.second[a, b], error)
-        for m in range(atoms.exposure.shape[1]):
-            system.add((z[:, a] * weight)[:, None] * atoms.exposure[None, :, m], transcript.end.mass_x[m, a], error)
+            system.add((z[:, a] * z[:, b])[:, None] * expected, transcript.end.second[a, b], _rounding(grids.squares, sites))
+        for m, value in enumerate(transcript.end.mass_x[:, a]):
+            system.add((z[:, a] * weight)[:, None] * exposure[None, :, m], value, _rounding(grids.means, sites))
+
+
+def add_fused(system: System, atoms: Atoms, transcript: CoxTranscript, pattern_score: Floats) -> None:
+    """The Cox model of a radiological and the clinical score: S0, and G, Q and S1 of the clinical score.
+
+    The image's part is unknown but normal, so a pattern weighs e^{β₂z + β₁²/2} on average; how far single patients are from
+    that is error. The smaller the image's coefficient, the more the sums are equations for patterns.
+    """
+    mean, sd = transcript.scale
+    z = (pattern_score - mean[1]) / sd[1]
+    n, sites = transcript.cohort.n, len(transcript.cohort.sites)
+    exposure = exposures(atoms.days, transcript.cut_days)
+
+    def at(beta: Floats, rates: Floats) -> tuple[Floats, Floats, float]:
+        weight = np.exp(beta[1] * z + beta[0] ** 2 / 2)
+        spread = float(np.sqrt(np.expm1(beta[0] ** 2) * n))
+        return weight, weight[:, None] * (exposure @ rates)[None, :], spread
+
+    whole = _rounding(transcript.grids.covariates, sites)
+    for asked in transcript.rounds:
+        weight, expected, spread = at(asked.beta, asked.rates)
+        system.add(z[:, None] * expected, asked.gradient[1], float(np.hypot(whole, spread)))
+        for m, value in enumerate(asked.mass):
+            error = float(np.hypot(_rounding(transcript.grids.days, sites), USUAL_DAYS * spread))
+            system.add(weight[:, None] * exposure[None, :, m], value, error)
+    if transcript.end is not None and transcript.end_at is not None:
+        weight, expected, spread = at(*transcript.end_at)
+        squares, means = _rounding(transcript.grids.squares, sites), _rounding(transcript.grids.means, sites)
+        system.add(z[:, None] * expected, transcript.end.weighted[1], float(np.hypot(whole, spread)))
+        system.add((z * z)[:, None] * expected, transcript.end.second[1, 1], float(np.hypot(squares, spread)))
+        for m, value in enumerate(transcript.end.mass_x[:, 1]):
+            system.add((z * weight)[:, None] * exposure[None, :, m], value, float(np.hypot(means, USUAL_DAYS * spread)))
+
+
+def membership(edges: Floats, pattern_score: Floats, noise: float) -> Floats:
+    """Probability (bins, P) that a patient of a pattern lies in a bin; 0 or 1 where nothing is unknown."""
+    if noise == 0:
+        inside = np.clip(np.searchsorted(edges, pattern_score, side="left") - 1, 0, len(edges) - 2)
+        return np.asarray(inside[None, :] == np.arange(len(edges) - 1)[:, None], dtype=np.float64)
+    below = ndtr((edges[:, None] - pattern_score[None, :]) / noise)
+    return np.asarray(np.diff(below, axis=0), dtype=np.float64)
+
+
+def _spread(atoms: Atoms, patients: float, chance: Floats, feature: Floats | float = 1.0) -> float:
+    """Standard deviation of Σ feature over the patients a bin holds, when each is in it by chance."""
+    return float(np.sqrt(patients * np.sum(atoms.share * chance * (1 - chance) * np.square(feature))))
 
 
 def add_scores(system: System, atoms: Atoms, pattern_score: Floats, opened: ScoreOpened) -> None:
-    """Counts above thresholds, patients and summed score of every bin: exact in the patterns' numbers."""
+    """Counts above thresholds, patients and summed clinical part of every bin; exact of a clinical score."""
+    patients = float(opened.table.n)
     for threshold, above in opened.thresholds:
-        system.add(atoms.of_pattern((pattern_score > threshold).astype(np.float64)), above, 1e-3)
-    edges = opened.table.score_edges
-    inside = np.clip(np.searchsorted(edges, pattern_score, side="left") - 1, 0, len(edges) - 2)
+        chance = membership(np.array([-np.inf, threshold, np.inf]), pattern_score, opened.noise)[1]
+        system.add(atoms.of_pattern(chance), above, max(1e-3, _spread(atoms, patients, chance)))
     held = (opened.table.events + opened.table.censored).sum(axis=1)
-    for k, count in enumerate(held):
-        member = (inside == k).astype(np.float64)
-        system.add(atoms.of_pattern(member), float(count), 1e-3)
-        if opened.bin_score is not None:
-            system.add(atoms.of_pattern(member * pattern_score), float(opened.bin_score[k]), 1e-2)
+    for k, chance in enumerate(membership(opened.table.score_edges, pattern_score, opened.noise)):
+        system.add(atoms.of_pattern(chance), float(held[k]), max(1e-3, _spread(atoms, patients, chance)))
+        if opened.bin_clinical is not None:
+            error = max(1e-2, _spread(atoms, patients, chance, pattern_score))
+            system.add(atoms.of_pattern(chance * pattern_score), float(opened.bin_clinical[k]), error)
 
 
 def add_table(system: System, atoms: Atoms, pattern_score: Floats, opened: ScoreOpened) -> None:
     """Days in every score bin: the table's cells bound each bin's mean day to about half a cell over the root of its count."""
-    edges, days = opened.table.score_edges, opened.table.time_edges
+    days = opened.table.time_edges
     middle = (days[1:] + days[:-1]) / 2
-    inside = np.clip(np.searchsorted(edges, pattern_score, side="left") - 1, 0, len(edges) - 2)
     held = opened.table.events + opened.table.censored
-    for k, counts in enumerate(held):
+    patients, usual = float(opened.table.n), float(held.sum(axis=0) @ middle) / max(opened.table.n, 1)
+    for counts, chance in zip(held, membership(opened.table.score_edges, pattern_score, opened.noise), strict=True):
         total = float(counts.sum())
         if total:
-            member = (inside == k).astype(np.float64)
-            spread = float(np.mean(np.diff(days))) * np.sqrt(total / 12)
-            system.add(member[:, None] * atoms.days[None, :], float(counts @ middle), spread)
+            cell = float(np.mean(np.diff(days))) * np.sqrt(total / 12)
+            error = float(np.hypot(cell, usual * _spread(atoms, patients, chance)))
+            system.add(chance[:, None] * atoms.days[None, :], float(counts @ middle), error)
 
 
-def add_characteristics(system: System, atoms: Atoms, transcript: CoxTranscript) -> None:
-    """Table 1: how many patients have each value of each column."""
-    for column in range(atoms.x.shape[1]):
-        for value in range(4):
-            count = int((transcript.cohort.x[:, column] == value).sum())
-            system.add(atoms.of_pattern((atoms.x[:, column] == value).astype(np.float64)), count, 1e-3)
+@dataclass(frozen=True)
+class Opened:
+    """Everything one study opened of a cohort: `scores` are (score of a row of seven columns, what was opened of it).
+
+    Of a held-out cohort no Cox model is fitted: `clinical` and `fused` are None.
+    """
+
+    cohort: Cohort
+    columns: tuple[int, ...] = ()
+    clinical: CoxTranscript | None = None
+    fused: tuple[CoxTranscript, Callable[[Floats], Floats]] | None = None
+    scores: tuple[tuple[Callable[[Floats], Floats], ScoreOpened], ...] = ()
 
 
-def from_totals(columns: tuple[int, ...], transcript: CoxTranscript, coefficients: Floats, opened: ScoreOpened | None) -> Claims:
-    """Attack g at the resolution `totals`: every round, start, end and moments, Table 1, and what evaluation opened of the score."""
-    atoms = Atoms.at_cuts(columns, transcript.cut_days)
+def from_totals(opened: Opened) -> Claims:
+    """Attack g at the resolution `totals`: counts, both Cox models with every round, start, end and moments, and score tables."""
+    atoms = Atoms.at_cuts(opened.columns, opened.cohort)
     system = System()
-    add_moments(system, atoms, transcript)
-    for asked in transcript.rounds:
-        add_round(system, atoms, transcript, asked)
-    add_end(system, atoms, transcript)
-    add_characteristics(system, atoms, transcript)
-    if opened is not None:
-        add_scores(system, atoms, atoms.x @ coefficients, opened)
-        add_table(system, atoms, atoms.x @ coefficients, opened)
+    add_counts(system, atoms, opened.cohort)
+    if opened.clinical is not None:
+        add_moments(system, atoms, opened.clinical)
+        add_start(system, atoms, opened.clinical)
+        for asked in opened.clinical.rounds:
+            add_round(system, atoms, opened.clinical, asked)
+        add_end(system, atoms, opened.clinical)
+    if opened.fused is not None:
+        add_fused(system, atoms, opened.fused[0], opened.fused[1](atoms.x))
+    for pattern_score, score in opened.scores:
+        add_scores(system, atoms, pattern_score(atoms.x), score)
+        add_table(system, atoms, pattern_score(atoms.x), score)
     return atoms.claims(system.solve())
 
 
 def from_masses(columns: tuple[int, ...], transcript: CoxTranscript) -> Claims:
     """Attack b: S0 of the rounds' β alone."""
-    atoms = Atoms.at_cuts(columns, transcript.cut_days)
+    atoms = Atoms.at_cuts(columns, transcript.cohort, transcript.cut_days)
     system = System()
     for asked in transcript.rounds:
         add_round(system, atoms, transcript, asked, gradient=False)
@@ -206,7 +312,7 @@ def from_risk_sums(transcript: CoxTranscript, sums: Sequence[RiskSums], first_da
     x = patterns()
     mean, sd = transcript.scale
     z = (x - mean) / sd
-    error = _rounding(transcript.grid, len(transcript.cohort.sites))
+    error = _rounding(transcript.grids.days, len(transcript.cohort.sites))
     intervals = len(sums[0][1])
     exposure = np.zeros((len(x), intervals))
     for m in range(intervals):

@@ -2,18 +2,29 @@
 
 A masked sum over the roster is the plain sum of the sites' rounded contributions (that the masks cancel exactly is tested
 elsewhere), so it is formed here without masks. Grids are those of the catalogue unless an attack's positive control asks
-for finer ones.
+for finer ones. What is opened, by phase of `server.phases`:
+
+- admission: pre-counts of all seven columns and their pairs, the columns that are dropped included;
+- clinical (`cox.clinical`): moments, start, rounds and end of the Cox model of the columns left;
+- fusion (`cox.fused`): the same of two covariates, the radiological and the clinical score;
+- fusion and evaluation (`scores`, `evaluation`): thresholds of the cut-off and of the bins, the table, and by bin the summed
+  clinical part; of the clinical score itself none of it at defaults (`minimum_clinical_score_patients`);
+- evaluation: Table 1 (`characteristics`), every column included.
+
+What depends on images alone (training sums, tables of Rad-S and Rad-D) says nothing about covariate patterns beyond the
+distribution of the days.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_model import catalogue
 from shared_model.precounts import Counts, decide
 from shared_model.survival import cox
 from shared_model.survival.cutoff import counts_above, median_cutoff, quantile_edges
@@ -21,10 +32,24 @@ from shared_model.survival.table import EvaluationTable, coarse_time_edges, site
 from simulations.attacks.cohorts import COLUMNS, Cohort, Floats, Ints
 from site_config.study import Evaluation
 
-GRID = 2.0**-10
 FINE = 2.0**-24
 DEFAULT = Evaluation()
 THRESHOLD_GRID = 2.0**-20
+
+
+@dataclass(frozen=True)
+class Grids:
+    """Steps of sums of standardised covariates, of sums in days, of moments, of Q and of S1."""
+
+    covariates: float = catalogue.GRID
+    days: float = catalogue.DAY_GRID
+    moments: float = catalogue.MOMENT_GRID
+    squares: float = catalogue.SQUARE_GRID
+    means: float = catalogue.MEANS_GRID
+
+
+RELEASED = Grids()
+FINEST = Grids(FINE, FINE, FINE, FINE, FINE)
 
 
 def rounded_sum(cohort: Cohort, contribution: Callable[[NDArray[np.bool_]], Floats], grid: float) -> Floats:
@@ -43,13 +68,22 @@ class Asked:
     gradient: Floats
 
 
+def _released(parts: Sequence[Floats], grid: float) -> Floats:
+    """The sum over hospitals of values each rounded to a grid."""
+    return np.asarray(np.sum([np.rint(part / grid) * grid for part in parts], axis=0), dtype=np.float64)
+
+
 @dataclass
 class CoxTranscript:
-    """Everything opened for one Cox model at the resolution `totals`; plays the opener of `fit_totals`."""
+    """Everything opened for one Cox model at the resolution `totals`; plays the opener of `fit_totals`.
+
+    `x` (n, p) are the covariates of the cohort's patients: clinical columns, or scores.
+    """
 
     cohort: Cohort
+    x: Floats
     cut_days: tuple[float, ...]
-    grid: float = GRID
+    grids: Grids = RELEASED
     scale: tuple[Floats, Floats] = field(default_factory=lambda: (np.zeros(7), np.ones(7)))
     first: cox.Moments | None = None
     start: cox.TotalsStart | None = None
@@ -60,50 +94,57 @@ class CoxTranscript:
     def moments(self, origin: Floats) -> cox.Moments:
         """Opened moments; counts are exact."""
         c = self.cohort
-        parts = [cox.site_moments(c.x[c.at(s)], c.event[c.at(s)], origin) for s in c.sites]
-        total = np.sum([np.rint(part.total / self.grid) * self.grid for part in parts], axis=0)
-        products = np.sum([np.rint(part.products / self.grid) * self.grid for part in parts], axis=0)
+        parts = [cox.site_moments(self.x[c.at(s)], c.event[c.at(s)], origin) for s in c.sites]
+        total = _released([part.total for part in parts], self.grids.moments)
+        products = _released([part.products for part in parts], self.grids.moments)
         found = cox.Moments(c.n, int(c.event.sum()), total, products)
         self.first = self.first or found
         return found
 
     def totals_start(self, mean: Floats, sd: Floats) -> cox.TotalsStart:
-        """Opened start; deaths are counts, exposure is in days on the catalogue's grid of one day."""
+        """Opened start; deaths are counts."""
         self.scale = (mean, sd)
         c = self.cohort
-        parts = [cox.totals_start(c.x[c.at(s)], c.day[c.at(s)], c.event[c.at(s)], self.cut_days, mean, sd) for s in c.sites]
-        covariates = np.sum([np.rint(part.event_covariates / self.grid) * self.grid for part in parts], axis=0)
-        exposure = np.sum([np.rint(part.exposure) for part in parts], axis=0)
+        parts = [cox.totals_start(self.x[c.at(s)], c.day[c.at(s)], c.event[c.at(s)], self.cut_days, mean, sd) for s in c.sites]
+        covariates = _released([part.event_covariates for part in parts], self.grids.covariates)
+        exposure = _released([part.exposure for part in parts], self.grids.days)
         self.start = cox.TotalsStart(np.sum([part.deaths for part in parts], axis=0), exposure, covariates)
         return self.start
 
     def totals_round(self, beta: Floats, rates: Floats, mean: Floats, sd: Floats) -> cox.TotalsRound:
         """Opened round."""
         c = self.cohort
-        parts = [cox.totals_round(c.x[c.at(s)], c.day[c.at(s)], self.cut_days, beta, rates, mean, sd) for s in c.sites]
-        mass = np.sum([np.rint(part.mass / self.grid) * self.grid for part in parts], axis=0)
-        gradient = np.sum([np.rint(part.weighted / self.grid) * self.grid for part in parts], axis=0)
+        parts = [cox.totals_round(self.x[c.at(s)], c.day[c.at(s)], self.cut_days, beta, rates, mean, sd) for s in c.sites]
+        mass = _released([part.mass for part in parts], self.grids.days)
+        gradient = _released([part.weighted for part in parts], self.grids.covariates)
         self.rounds.append(Asked(beta.copy(), rates.copy(), mass, gradient))
         return cox.TotalsRound(mass, gradient)
 
     def totals_end(self, beta: Floats, rates: Floats, mean: Floats, sd: Floats) -> cox.TotalsEnd:
         """Opened end."""
         c = self.cohort
-        parts = [cox.totals_end(c.x[c.at(s)], c.day[c.at(s)], self.cut_days, beta, rates, mean, sd) for s in c.sites]
-        second = np.sum([np.rint(part.second / self.grid) * self.grid for part in parts], axis=0)
-        mass_x = np.sum([np.rint(part.mass_x / self.grid) * self.grid for part in parts], axis=0)
-        self.end, self.end_at = cox.TotalsEnd(second, mass_x), (beta.copy(), rates.copy())
+        parts = [cox.totals_end(self.x[c.at(s)], c.day[c.at(s)], self.cut_days, beta, rates, mean, sd) for s in c.sites]
+        second = _released([part.second for part in parts], self.grids.squares)
+        weighted = _released([part.weighted for part in parts], self.grids.covariates)
+        mass_x = _released([part.mass_x for part in parts], self.grids.means)
+        self.end, self.end_at = cox.TotalsEnd(second, weighted, mass_x), (beta.copy(), rates.copy())
         return self.end
 
 
-def clinical_model(cohort: Cohort, columns: tuple[int, ...], *, grid: float = GRID) -> tuple[CoxTranscript, cox.CoxFit]:
-    """Fit CLN on some columns as a study does and keep the transcript.
+def clinical_model(cohort: Cohort, columns: tuple[int, ...], *, grids: Grids = RELEASED) -> tuple[CoxTranscript, cox.CoxFit]:
+    """Fit CLN on some columns as a study does and keep the transcript."""
+    return _model(cohort, cohort.x[:, list(columns)].astype(np.float64), [COLUMNS[k] for k in columns], grids)
 
-    Minima are not asked here: whether a study may ask is the door's to say.
-    """
-    chosen = Cohort(cohort.x[:, list(columns)], cohort.day, cohort.event, cohort.site)
-    transcript = CoxTranscript(chosen, cox.CLINICAL_CUTS, grid, scale=(np.zeros(len(columns)), np.ones(len(columns))))
-    names = [COLUMNS[k] for k in columns]
+
+def fused_model(cohort: Cohort, image: Floats, clinical: Floats, *, grids: Grids = RELEASED) -> tuple[CoxTranscript, cox.CoxFit]:
+    """Fit RadCLN on the radiological score (n,) and the clinical score (n,) as a study does and keep the transcript."""
+    return _model(cohort, np.stack([image, clinical], axis=1), ["Rad-D", "CLN"], grids)
+
+
+def _model(cohort: Cohort, x: Floats, names: list[str], grids: Grids) -> tuple[CoxTranscript, cox.CoxFit]:
+    """Minima are not asked here: whether a study may ask is the door's to say."""
+    p = len(names)
+    transcript = CoxTranscript(cohort, x, cox.CLINICAL_CUTS, grids, scale=(np.zeros(p), np.ones(p)))
     fitted = cox.fit_totals(transcript, names, transcript.cut_days, minimum_patients=1, minimum_events_per_variable=0)
     return transcript, fitted
 
@@ -147,11 +188,15 @@ class ScoreTranscript:
 
 @dataclass(frozen=True)
 class ScoreOpened:
-    """A score's opened table, threshold counts, and the score's sum by bin (bins,) where that is opened."""
+    """A score's opened table, threshold counts, and its clinical part's sum by bin (bins,) where that is opened.
+
+    `noise` is the standard deviation of the part an attacker does not know, which images make; 0 of a clinical score.
+    """
 
     table: EvaluationTable
-    bin_score: Floats | None
+    bin_clinical: Floats | None
     thresholds: tuple[tuple[float, int], ...]
+    noise: float = 0.0
 
 
 def _bin_sums(inside: Ints, score: Floats, bins: int, at: NDArray[np.bool_]) -> Floats:
@@ -159,9 +204,13 @@ def _bin_sums(inside: Ints, score: Floats, bins: int, at: NDArray[np.bool_]) -> 
 
 
 def score_table(
-    cohort: Cohort, score: Floats, *, bins: int = DEFAULT.clinical_bins, cell_days: int = DEFAULT.clinical_cell_days, sums: bool = False
+    cohort: Cohort, clinical: Floats, image: Floats | None = None, *, bins: int, cell_days: int, sums: bool = False
 ) -> ScoreOpened:
-    """The evaluation of a clinical score over a cohort: cut-off and bins by counts, then the table (and the bins' sums)."""
+    """The evaluation of a score over a cohort: cut-off and bins by counts, then the table (and the clinical part's bin sums).
+
+    The score is the clinical part (n,), or its sum with an image's part (n,) that is normal and independent of it.
+    """
+    score = clinical if image is None else clinical + image
     minimum = DEFAULT.bin_patients
     opener = ScoreTranscript(score)
     mean, sd = float(score.mean()), float(score.std(ddof=1))
@@ -170,5 +219,5 @@ def score_table(
     edges = quantile_edges(opener, cohort.n, mean, sd, bins=bins, minimum=minimum)
     table = site_table(score, cohort.day, cohort.event, edges, coarse_time_edges(float(cohort.day.max()), cell_days))
     inside = np.searchsorted(edges[1:-1], score, side="left")
-    by_bin = rounded_sum(cohort, partial(_bin_sums, inside, score, len(edges) - 1), GRID) if sums else None
-    return ScoreOpened(table, by_bin, tuple(opener.asked))
+    by_bin = rounded_sum(cohort, partial(_bin_sums, inside, clinical, len(edges) - 1), catalogue.GRID) if sums else None
+    return ScoreOpened(table, by_bin, tuple(opener.asked), 0.0 if image is None else float(image.std()))

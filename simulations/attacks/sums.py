@@ -1,4 +1,4 @@
-"""Attacks on opened sums: a (adjacent cells), b (S0 at several β), g (everything, linear), h (evaluation table), k (pairs)."""
+"""Attacks on opened sums: a (adjacent cells), b (S0 at several β), g (everything, linear), h (evaluation table)."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.parameters import Covariates, CoxExact, CoxRound, ScoreSpec, Table
+from shared_model.parameters import IMAGE_PART, Covariates, CoxExact, CoxRound, ScoreCounts, ScoreSpec, Table
 from shared_model.survival import cox
 from shared_model.survival.hazard import exposures
 from shared_model.survival.table import coarse_time_edges, site_table
 from simulations.attacks import linear
-from simulations.attacks.claims import NEAR_DAYS, Claims, score, summary
+from simulations.attacks.claims import Claims, Score, score, summary
 from simulations.attacks.cohorts import COLUMNS, LEVELS, Cohort, Floats, controls, draw, encode, patterns
 from simulations.attacks.opened import (
     DEFAULT,
     FINE,
+    FINEST,
     CoxTranscript,
     ScoreOpened,
     clinical_model,
-    column_counts,
     default_columns,
+    fused_model,
     rounded_sum,
     score_table,
 )
@@ -69,9 +70,31 @@ class Case:
         return lambda rows: case.clinical[1].linear_predictor(rows[:, list(case.columns)])
 
     @cached_property
-    def table(self) -> ScoreOpened:
-        """The default evaluation of CLN's score."""
-        return score_table(self.cohort, self.known_score(self.cohort.x.astype(np.float64)))
+    def image(self) -> Floats:
+        """A radiological score (n,) without any relation to survival: the less it explains, the more a fusion gives away."""
+        return np.random.default_rng([self.seed, 17]).normal(size=self.cohort.n)
+
+    @cached_property
+    def fused(self) -> CoxTranscript:
+        """The Cox model of the radiological and the clinical score."""
+        return fused_model(self.cohort, self.image, self.known_score(self.cohort.x.astype(np.float64)))[0]
+
+    def clinical_part(self, rows: Floats) -> Floats:
+        """The clinical score of rows (k, 7) in its standard deviations."""
+        return self.known_score(rows) / float(self.known_score(self.cohort.x.astype(np.float64)).std())
+
+    @cached_property
+    def fused_table(self) -> ScoreOpened:
+        """The evaluation of a fused score in which the image's part has the least standard deviation that is permitted."""
+        clinical = self.clinical_part(self.cohort.x.astype(np.float64))
+        bins, days = DEFAULT.score_bins, DEFAULT.cell_days
+        return score_table(self.cohort, clinical, IMAGE_PART * self.image, bins=bins, cell_days=days, sums=True)
+
+    def clinical_table(
+        self, bins: int = DEFAULT.clinical_bins, cell_days: int = DEFAULT.clinical_cell_days, *, sums: bool = False
+    ) -> ScoreOpened:
+        """The evaluation of the clinical score, where it is opened."""
+        return score_table(self.cohort, self.known_score(self.cohort.x.astype(np.float64)), bins=bins, cell_days=cell_days, sums=sums)
 
 
 def cases(n: int, seeds: Sequence[int]) -> list[Case]:
@@ -87,6 +110,14 @@ def cox_code(case: Case) -> str:
     )
     c = case.cohort
     return gate("cox.round", parameters, sites=len(c.sites), patients=c.n, events=int(c.event.sum()))
+
+
+def counts_code(case: Case) -> str:
+    """Whether the door opens counts above thresholds of this cohort's clinical score at defaults."""
+    spec = ScoreSpec(model="CLN", columns=COLUMNS, coefficients=(0.0,) * 7)
+    c = case.cohort
+    parameters = ScoreCounts(split="train", score=spec, thresholds=(0.0,))
+    return gate("score.counts", parameters, sites=len(c.sites), patients=c.n, events=int(c.event.sum()))
 
 
 def table_code(case: Case, *, exact: bool = False) -> str:
@@ -164,7 +195,7 @@ def attack_b(n: int, seeds: Sequence[int]) -> list[Result]:
     found = []
     for case in chosen:
         c, rng = case.cohort, np.random.default_rng(case.seed)
-        transcript = CoxTranscript(c, CONTROL_CUTS, FINE)
+        transcript = CoxTranscript(c, c.x.astype(np.float64), CONTROL_CUTS, FINEST)
         transcript.scale = (c.x.mean(axis=0), np.maximum(c.x.std(axis=0), 1e-3))
         zero = np.zeros(len(CONTROL_CUTS) + 1)
         for _ in range(300):
@@ -174,13 +205,13 @@ def attack_b(n: int, seeds: Sequence[int]) -> list[Result]:
     figures = summary(found)
     worked = figures["unique_hit_share"] >= 0.6
     results = [control("b", f"{title}: 300 chosen, 2^-24", figures, worked, n)]
-    return results + _totals("b", f"{title}: all rounds, 2^-10", chosen, lambda case: linear.from_masses(case.columns, case.clinical[0]))
+    return results + _totals("b", f"{title}: all rounds", chosen, lambda case: linear.from_masses(case.columns, case.clinical[0]))
 
 
 def risk_sums(case: Case, iterates: int = 6) -> Claims:
     """Positive control of g: S0, S1, S2 over ten intervals at the iterates of the fit, on a grid of 2^-24."""
     c = case.cohort
-    transcript, _ = clinical_model(c, ALL, grid=FINE)
+    transcript, _ = clinical_model(c, ALL, grids=FINEST)
     mean, sd = transcript.scale
     width = len(CONTROL_CUTS) + 1
     sums = []
@@ -198,14 +229,20 @@ def risk_sums(case: Case, iterates: int = 6) -> Claims:
     return linear.from_risk_sums(transcript, sums, CONTROL_CUTS[0])
 
 
-def everything(case: Case, *, finer: bool = False) -> Claims:
-    """Attack g at defaults, or with the table of a clinical score as fine as that of a score with images."""
-    transcript, fitted = case.clinical
-    table = case.table
-    if finer:
-        scores = case.known_score(case.cohort.x.astype(np.float64))
-        table = score_table(case.cohort, scores, bins=DEFAULT.score_bins, cell_days=DEFAULT.cell_days, sums=True)
-    return linear.from_totals(case.columns, transcript, fitted.coef, table)
+def everything(case: Case, clinical_table: ScoreOpened | None = None) -> Claims:
+    """Attack g at defaults: counts, both Cox models, and the evaluation of a fused score as clinical as is permitted.
+
+    With `clinical_table` also what is opened of the clinical score where hospitals permit it.
+    """
+    scores: list[tuple[Callable[[Floats], Floats], ScoreOpened]] = [(case.clinical_part, case.fused_table)]
+    if clinical_table is not None:
+        scores.append((case.known_score, clinical_table))
+    return linear.from_totals(linear.Opened(case.cohort, case.columns, case.clinical[0], (case.fused, case.known_score), tuple(scores)))
+
+
+def held_out(case: Case) -> Claims:
+    """Attack g on a held-out cohort: counts and the evaluation of a fused score that was fitted elsewhere."""
+    return linear.from_totals(linear.Opened(case.cohort, scores=((case.clinical_part, case.fused_table),)))
 
 
 def attack_g(n: int, seeds: Sequence[int]) -> list[Result]:
@@ -214,34 +251,30 @@ def attack_g(n: int, seeds: Sequence[int]) -> list[Result]:
     chosen = cases(n, seeds)
     figures = summary([score(risk_sums(case), case.cohort, case.others) for case in chosen])
     results = [control("g", f"{title}: S0, S1, S2 at 2^-24", figures, figures["unique_hit_share"] >= 0.6, n)]
-    results += _totals("g", f"{title}: totals, tables, counts", chosen, everything)
+    results += _totals("g", f"{title}: counts, totals, fused tables", chosen, everything)
+    outside = summary([score(held_out(case), case.cohort, case.others) for case in chosen])
+    results.append(statistical("g", f"{title}: of a held-out cohort", n, outside))
     if cox_code(chosen[0]):
         return results
-    finer = summary([score(everything(case, finer=True), case.cohort, case.others) for case in chosen])
-    name = f"{title}: with {DEFAULT.score_bins} bins, {DEFAULT.cell_days} days and bin sums"
-    return [*results, statistical("g", name, n, finer, "if it were permitted")]
+    permitted = [everything(case, case.clinical_table()) for case in chosen]
+    found = summary([score(claims, case.cohort, case.others) for claims, case in zip(permitted, chosen, strict=True)])
+    name = f"{title}: and the clinical score's table of {DEFAULT.clinical_bins} bins, {DEFAULT.clinical_cell_days} days"
+    return [*results, statistical("g", name, n, found, "if it were permitted")]
 
 
 # ------------------------------------------------------------------------------------------------ h
 
 
-def pattern_prior(case: Case) -> Floats:
-    """Probability of each of 256 patterns, columns independent at their opened frequencies."""
-    rows = patterns().astype(np.int64)
-    shares = [np.bincount(case.cohort.x[:, k], minlength=levels) / case.cohort.n for k, levels in enumerate(LEVELS)]
-    return np.asarray(np.prod([share[rows[:, k]] for k, share in enumerate(shares)], axis=0))
-
-
 def from_table(case: Case, opened: ScoreOpened, pattern_score: Floats) -> Claims:
     """The likeliest patterns of a score bin, as many as a time cell holds patients, on the middle day of the cell."""
-    prior = pattern_prior(case)
-    edges, days = opened.table.score_edges, opened.table.time_edges
-    inside = np.clip(np.searchsorted(edges, pattern_score, side="left") - 1, 0, len(edges) - 2)
+    prior = linear.pattern_prior(case.cohort)
+    days = opened.table.time_edges
     held = opened.table.events + opened.table.censored
+    inside = linear.membership(opened.table.score_edges, pattern_score, opened.noise) * prior
     found: list[tuple[int, float]] = []
     for k in np.flatnonzero(held.sum(axis=1)):
-        members = np.flatnonzero((inside == k) & (prior > 0))
-        likely = members[np.argsort(-prior[members], kind="stable")]
+        members = np.flatnonzero(inside[k] > 0)
+        likely = members[np.argsort(-inside[k, members], kind="stable")]
         for cell in np.flatnonzero(held[k]):
             found += [(int(pattern), float(days[cell] + days[cell + 1]) / 2) for pattern in likely[: int(held[k, cell])]]
     return Claims(np.array([p for p, _ in found], dtype=np.int64), np.array([day for _, day in found]))
@@ -262,112 +295,18 @@ def attack_h(n: int, seeds: Sequence[int]) -> list[Result]:
     figures = summary(fine)
     results = [control("h", f"{title}: 4096 bins", figures, figures["patients_hit_share"] >= 0.9, n)]
     results.append(refused("h", f"{title}: exact", table_code(chosen[0], exact=True), n=n))
-    code = table_code(chosen[0])
-    for name, bins, days, setting in (
-        (
-            f"{title}: {DEFAULT.clinical_bins} bins, {DEFAULT.clinical_cell_days} days",
-            DEFAULT.clinical_bins,
-            DEFAULT.clinical_cell_days,
-            "default",
-        ),
-        (f"{title}: {DEFAULT.score_bins} bins, {DEFAULT.cell_days} days", DEFAULT.score_bins, DEFAULT.cell_days, "if it were permitted"),
-    ):
-        if code and setting == "default":
-            results.append(refused("h", name, code, n=n))
-        tables = [
-            score_table(case.cohort, case.known_score(case.cohort.x.astype(np.float64)), bins=bins, cell_days=days) for case in chosen
-        ]
-        found = [
-            score(from_table(case, table, case.known_score(every)), case.cohort, case.others)
-            for case, table in zip(chosen, tables, strict=True)
-        ]
-        results.append(statistical("h", name, n, summary(found), "if it were permitted" if code or setting != "default" else "default"))
-    return results
+    results += [refused("h", "Score thresholds to pattern", code, n=n)] if (code := counts_code(chosen[0])) else []
+    for bins, days in ((DEFAULT.clinical_bins, DEFAULT.clinical_cell_days), (DEFAULT.score_bins, DEFAULT.cell_days)):
+        name, tables = f"{title}: {bins} bins, {days} days", [case.clinical_table(bins, days) for case in chosen]
+        found = summary([_judge_table(case, table, case.known_score) for case, table in zip(chosen, tables, strict=True)])
+        code = table_code(chosen[0]) if days == DEFAULT.clinical_cell_days else ""
+        results += [refused("h", name, code, n=n)] if code else []
+        results.append(
+            statistical("h", name, n, found, "if it were permitted" if code or days != DEFAULT.clinical_cell_days else "default")
+        )
+    found = summary([_judge_table(case, case.fused_table, case.clinical_part) for case in chosen])
+    return [*results, statistical("h", f"{title} of a fused score", n, found)]
 
 
-# ------------------------------------------------------------------------------------------------ k
-
-
-def single_pairs(case: Case, columns: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Positions in `columns` of pairs that one patient holds alone, as opened pre-counts tell."""
-    counts = column_counts(case.cohort).pair_nonzero
-    k = len(columns)
-    return [(a, b) for a in range(k) for b in range(a + 1, k) if counts[columns[a], columns[b]] == 1]
-
-
-def _judge_days(case: Case, columns: tuple[int, ...], found: dict[tuple[int, int], float]) -> tuple[int, int, float]:
-    """Pairs, days right within 15, and how many would be right by chance."""
-    c = case.cohort
-    hits, chance = 0, 0.0
-    for (a, b), day in found.items():
-        patient = (c.x[:, columns[a]] > 0) & (c.x[:, columns[b]] > 0)
-        hits += bool(np.abs(c.day[patient] - day).min() <= NEAR_DAYS)
-        chance += float(np.mean([np.mean(np.abs(other.day - day) <= NEAR_DAYS) for other in case.others]))
-    return len(found), hits, chance
-
-
-def days_from_risk_sums(case: Case) -> tuple[int, int, float]:
-    """Control: S2 by interval at one β is that patient's w·e_m; everybody is at risk all through the first interval."""
-    c = case.cohort
-    weight = np.exp(c.x @ np.linspace(0.1, 0.7, 7))
-
-    def contribution(at: NDArray[np.bool_]) -> Floats:
-        mass = weight[at, None] * exposures(c.day[at], CONTROL_CUTS)
-        return np.asarray(np.einsum("nm,na,nb->abm", mass, (c.x[at] > 0).astype(float), (c.x[at] > 0).astype(float)))
-
-    sums = rounded_sum(c, contribution, FINE)
-    found = {(a, b): float(sums[a, b].sum() / (sums[a, b, 0] / CONTROL_CUTS[0])) for a, b in single_pairs(case, ALL)}
-    return _judge_days(case, ALL, found)
-
-
-def days_from_products(case: Case, columns: tuple[int, ...]) -> tuple[int, int, float]:
-    """From Q at the end of `totals`: w·H at known rates; other columns are taken at their most frequent value."""
-    transcript, _ = clinical_model(case.cohort, columns)
-    if transcript.end is None or transcript.end_at is None:
-        return 0, 0, 0.0
-    beta, rates = transcript.end_at
-    mean, sd = transcript.scale
-    days = np.arange(1.0, 3000.0)
-    cumulative = exposures(days, transcript.cut_days) @ rates
-    found = {}
-    for a, b in single_pairs(case, columns):
-        row = np.array(linear.MOST_FREQUENT, dtype=np.float64)[list(columns)]
-        row[[a, b]] = 1
-        hazard = _raw_product(transcript, a, b) / float(np.exp(((row - mean) / sd) @ beta))
-        found[a, b] = float(days[np.argmin(np.abs(cumulative - hazard))])
-    return _judge_days(case, columns, found)
-
-
-def _raw_product(transcript: CoxTranscript, a: int, b: int) -> float:
-    """Σ w H x_a x_b from Q, G and Σ w H, which are about standardised covariates."""
-    assert transcript.end is not None and transcript.end_at is not None
-    mean, sd = transcript.scale
-    rates = transcript.end_at[1]
-    last = transcript.rounds[-1]
-    total = float(last.mass @ rates)
-    first = transcript.end.mass_x.T @ rates
-    raw = transcript.end.second[a, b] * sd[a] * sd[b] + mean[a] * first[b] * sd[b] + mean[b] * first[a] * sd[a] + mean[a] * mean[b] * total
-    return float(raw)
-
-
-def attack_k(n: int, seeds: Sequence[int]) -> list[Result]:
-    """A product of two columns that one patient holds alone gives that patient's cumulative hazard, hence the day."""
-    title = "Pairs of covariates held by one patient"
-    chosen = cases(n, seeds)
-
-    def figures(found: list[tuple[int, int, float]]) -> dict[str, float]:
-        pairs, hits, chance = np.sum(np.array(found, dtype=np.float64), axis=0)
-        return {"pairs_of_one": float(pairs), "days_found": float(hits), "days_by_chance": float(chance), "cohorts": float(len(found))}
-
-    fine = figures([days_from_risk_sums(case) for case in chosen])
-    worked = fine["days_found"] >= 0.9 * fine["pairs_of_one"] > 0
-    results = [control("k", f"{title}: S2 by interval", fine, worked, n)]
-    without = figures([days_from_products(case, ALL) for case in chosen])
-    verdict = "succeeds" if without["days_found"] > 2 * without["days_by_chance"] + 2 else "no better than chance"
-    results.append(Result("k", f"{title}: no pre-counts, 2^-10", "if it were permitted", verdict, None, without, n))
-    code, name = cox_code(chosen[0]), f"{title}: pre-counts"
-    if code:
-        return [*results, refused("k", name, code, n=n)]
-    opened = figures([(len(single_pairs(case, case.columns)), 0, 0.0) for case in chosen])
-    none = opened["pairs_of_one"] == 0
-    return [*results, Result("k", name, "default", "no such pair is opened" if none else "succeeds", none, opened, n)]
+def _judge_table(case: Case, opened: ScoreOpened, pattern_score: Callable[[Floats], Floats]) -> Score:
+    return score(from_table(case, opened, pattern_score(patterns())), case.cohort, case.others)

@@ -39,7 +39,7 @@ def main() -> None:
     head, rest = text.split(BEGIN, 1)
     mark, rest = rest.split("\n", 1)
     tail = rest.split(END, 1)[1]
-    cohorts = f"{len(piece['seeds'])} cohorts each, seeds 1 to {max(piece['seeds'])}"
+    cohorts = f"{len(piece['seeds'])} cohorts each, seeds {min(piece['seeds'])} to {max(piece['seeds'])}"
     measured = f"Measured {piece['date']} on {cohorts} ([evidence](evidence/attacks.json)).\n"
     body = "\n".join([measured, *rows(piece)])
     write_atomic(PAGE, f"{head}{BEGIN}{mark}\n{body}\n{END}{tail}".encode(), mode=0o644)

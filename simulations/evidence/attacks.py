@@ -7,11 +7,15 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
-from simulations.attacks.harness import ATTACKS, SIZES, Report, chosen, run
+from simulations.attacks.harness import ATTACKS, EVIDENCE_SEED, SIZES, Report, chosen, run
 from simulations.attacks.result import Result
 from simulations.evidence.record import record
 
 COHORTS = 20
+CHOICE = (
+    "The defaults were fixed after exploring seeds 1 to 40; the seeds of this run served no choice. Runs of this evidence on fresh "
+    "seeds since: 1."
+)
 COVERS = [
     "simulations/attacks",
     "client/door.py",
@@ -20,7 +24,10 @@ COVERS = [
     "shared_model/secure_sum.py",
     "shared_model/precounts.py",
     "shared_model/catalogue.py",
+    "shared_model/parameters.py",
     "shared_model/survival/cox_totals.py",
+    "shared_model/survival/cox_totals_site.py",
+    "shared_model/survival/cutoff.py",
     "simulations/survival_model.py",
 ]
 
@@ -29,7 +36,7 @@ def part(task: tuple[str, int]) -> tuple[list[Result], float]:
     """One attack at one size, with the CPU-seconds it took."""
     start = time.process_time()
     letter, n = task
-    return list(run(chosen(letter), (n,), COHORTS)), time.process_time() - start
+    return list(run(chosen(letter), (n,), COHORTS, EVIDENCE_SEED)), time.process_time() - start
 
 
 def main() -> int:
@@ -48,9 +55,15 @@ def main() -> int:
         "results": [dataclasses.asdict(result) for result in found],
         "failing": [f"{result.attack} n={result.n}: {result.title}" for result in report.failing],
         "cpu_seconds": round(seconds, 1),
-        "note": report.note,
+        "note": f"{report.note} {CHOICE}",
     }
-    record("attacks", covers=COVERS, figures=figures, seeds=list(range(1, COHORTS + 1)), command="python -m simulations.evidence.attacks")
+    record(
+        "attacks",
+        covers=COVERS,
+        figures=figures,
+        seeds=list(range(EVIDENCE_SEED, EVIDENCE_SEED + COHORTS)),
+        command="python -m simulations.evidence.attacks",
+    )
     return int(bool(report.failing))
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from client.ledger import question_of
 from client.policy import check_whole_blocks, clear_allowed, expected_statistics, floor, inside_hours, known, refusals
+from shared_model.parameters import ScoreCounts, ScoreSpec, Table
 from simulations.attacks.federation import Federation
+from simulations.attacks.result import gate
 from simulations.attacks.sums import Case, cox_code, table_code
 from site_config.catalogue import privacy
 from site_config.problems import Problem
@@ -113,10 +115,38 @@ def test_schedule(hours, at, inside):
     assert inside_hours(Schedule(from_hour=hours[0], to_hour=hours[1]), datetime(2026, 1, 1, at, tzinfo=UTC)) is bool(inside)
 
 
-def test_small_cohorts_open_no_cox_sums_and_no_table_of_clinical_variables():
+def test_small_cohorts_open_no_cox_sums():
     assert cox_code(Case(60, 1)) == "FH-511"
-    assert table_code(Case(60, 1)) == "FH-511"
-    assert table_code(Case(207, 1)) == ""
+    assert cox_code(Case(207, 1)) == ""
+
+
+@pytest.mark.parametrize("patients", [60, 207, 999])
+def test_neither_table_nor_counts_of_a_clinical_score_open_below_a_thousand_patients(patients):
+    score = ScoreSpec(model="CLN", columns=("pvtt",), coefficients=(0.7,))
+    table = Table(split="train", score=score, score_cuts=(0.0,), time_edges=(0.0, 90.0))
+    counts = ScoreCounts(split="train", score=score, thresholds=(0.0,))
+    for name, parameters in (("evaluation.table", table), ("score.counts", counts)):
+        assert gate(name, parameters, sites=52, patients=patients, events=patients) == "FH-511"
+        assert gate(name, parameters, sites=52, patients=1000, events=1000) == ""
+
+
+@pytest.mark.parametrize(("image", "code"), [(0.99, "FH-511"), (1.01, "")])
+def test_a_fused_score_with_a_small_part_of_images_counts_as_clinical(image, code):
+    fused = ScoreSpec(
+        model="RadCLN-D", radiology="Rad-D", columns=("pvtt",), coefficients=(0.7,), mix=(image / 2.0, 1.0), spread=(2.0, 1.0)
+    )
+    counts = ScoreCounts(split="train", score=fused, thresholds=(0.0,))
+    assert gate("score.counts", counts, sites=52, patients=207, events=138) == code
+    assert fused.model_copy(update={"spread": None}).clinical_only
+
+
+def test_whoever_permits_exact_tables_permits_a_coarse_clinical_score():
+    study = Study(title="exact", sites=(StudySite(name="a"),), evaluation=Evaluation(resolution="exact"))
+    assert floor(Policy(), study).clinical_score_patients == 1000
+    assert floor(Policy(resolutions=("counts", "totals", "coarse", "update", "exact")), study).clinical_score_patients == 1
+
+
+def test_exact_tables_are_opt_in():
     assert table_code(Case(207, 1), exact=True) == "FH-504"
 
 
