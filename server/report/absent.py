@@ -6,7 +6,10 @@ from typing import Any
 
 from server.report.numbers import Metrics
 from server.results import StudyResult
+from site_config.catalogue import federation
 from site_config.study import Study
+
+WITHHELD = f"FH-{federation.SCORE_WITHHELD.code}"
 
 
 def absent(result: StudyResult, study: Study, metrics: Metrics) -> dict[str, str]:
@@ -19,6 +22,9 @@ def absent(result: StudyResult, study: Study, metrics: Metrics) -> dict[str, str
             found[model] = _why(result, model, f"{model} is not here")
         elif findings := told(result, model):
             found[model] = f"About {model}: {findings}"
+    withheld = [finding for finding in result.findings if finding.get("code") == WITHHELD]
+    if withheld:
+        found["withheld"] = f"Not in these tables and figures. {' '.join(map(sentence, withheld))}"
     if study.kind == "validate" and metrics.clinical is None:
         found["CLN"] = "This study evaluates a frozen bundle; no clinical model was fitted."
     pages = {

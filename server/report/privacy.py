@@ -39,6 +39,10 @@ def settings(result: StudyResult, study: Study) -> list[tuple[str, str]]:
         ("Unit that is opened", fixed),
         ("Smallest sum", f"{privacy.minimum_sites} hospitals and {privacy.minimum_patients} patients; sites may ask for more and win"),
         ("Smallest clinical model", f"{privacy.minimum_cox_patients} patients and {privacy.minimum_events_per_variable} events a variable"),
+        (
+            "Clinical score",
+            f"opened on sets of at least {privacy.minimum_clinical_score_patients:,d} patients: it names the variables it is made of",
+        ),
         ("Clinical model", "totals only, on a coarse grid" if study.resolution == "totals" else "EXACT: risk-set sums by day"),
         (
             "Evaluation",

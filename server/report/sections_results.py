@@ -137,7 +137,7 @@ def clinical(metrics: Metrics) -> Section:
 
 def discrimination(metrics: Metrics) -> Section:
     """Tables 2 and 3, ROC curves, score distributions."""
-    blocks: list[Block] = []
+    blocks: list[Block] = absent(metrics, "withheld")
     rows = [r for r in metrics.concordance if r.set != "train"]
     apparent = [r for r in metrics.concordance if r.set == "train"]
     if rows or apparent:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from shared_model.parameters import Covariates, CoxRound
+from shared_model.statistics import REGISTRY
 from simulations.attacks import claims, harness
 from simulations.attacks.claims import Claims, score, summary
-from simulations.attacks.cohorts import Cohort, controls, draw, encode, patterns
+from simulations.attacks.cohorts import COLUMNS, Cohort, controls, draw, encode, patterns
 from simulations.attacks.harness import chosen, run
+from simulations.attacks.opened import RELEASED
 from simulations.attacks.result import Result
+from simulations.attacks.sums import Case
 from simulations.commands import attack as command
 from site_config.problems import Problem
 from tests.support import app_of, run_cli
@@ -28,9 +32,42 @@ def test_small_run_holds(letter):
 
 def test_everything_opened_of_a_small_cohort_is_refused_and_its_control_works():
     results = list(run(chosen("g"), (30,), 2))
-    by_setting = {result.setting: result for result in results}
-    assert by_setting["positive control"].figures["unique_hit_share"] >= 0.6
-    assert by_setting["default"].code == "FH-511"
+    by_title = {(result.setting, result.title.rpartition(": ")[2]): result for result in results}
+    assert by_title["positive control", "S0, S1, S2 at 2^-24"].figures["unique_hit_share"] >= 0.6
+    assert by_title["default", "counts, totals, fused tables"].code == "FH-511"
+    assert by_title["default", "of a held-out cohort"].verdict == "no better than chance"
+
+
+def test_what_the_attack_solves_is_what_a_study_opens():
+    case = Case(207, 3)
+    transcript, _ = case.clinical
+    at = CoxRound(
+        covariates=Covariates(columns=COLUMNS[: len(case.columns)]),
+        cut_days=transcript.cut_days,
+        mean=tuple(transcript.scale[0]),
+        sd=tuple(transcript.scale[1]),
+        beta=tuple(transcript.end_at[0]),
+        rates=tuple(transcript.end_at[1]),
+    )
+    last, end, start = transcript.rounds[-1], transcript.end, transcript.start
+    solved = {
+        "cox.round": {"mass": (last.mass, RELEASED.days), "gradient": (last.gradient, RELEASED.covariates)},
+        "cox.end": {
+            "square": (end.second, RELEASED.squares),
+            "gradient": (end.weighted, RELEASED.covariates),
+            "mass_covariates": (end.mass_x, RELEASED.means),
+        },
+        "cox.start": {
+            "deaths": (start.deaths, 1.0),
+            "exposure": (start.exposure, RELEASED.days),
+            "death_covariates": (start.event_covariates, RELEASED.covariates),
+        },
+    }
+    for name, segments in solved.items():
+        declared = {segment.name: (segment.shape, segment.resolution) for segment in REGISTRY[name].segments(at)}
+        assert declared == {key: (values.shape, grid) for key, (values, grid) in segments.items()}
+        for values, grid in segments.values():
+            np.testing.assert_allclose(values, np.rint(values / grid) * grid, atol=1e-9)
 
 
 def test_cohorts_have_the_papers_marginals_and_repeat():
