@@ -10,15 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-import shared_model.catalogue  # noqa: F401 - fills the registry
 from client.ledger import Ledger, Minima, Value
-from shared_model.parameters import ScoreSpec
+from shared_model.catalogue import has_short_cells
+from shared_model.parameters import ScoreSpec, Table
 from shared_model.protocol import Context, OpenedCounts
 from shared_model.statistics import REGISTRY, Parameters, Statistic
 from site_config.catalogue import privacy
 from site_config.problems import Problem
 from site_config.site import Policy, Schedule
 from site_config.study import Role, Study, StudyLock
+
+SMALL_SET = 60
+"""Fewest patients of a table with short time cells (`Evaluation.small_set` of a study may ask for more)."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,10 @@ def check_patients(least: Floor, ask: Ask) -> None:
             )
     if level == "counts":
         return
+    if level == "coarse" and isinstance(ask.parameters, Table) and has_short_cells(ask.parameters):
+        held = counts.patients if counts else 0
+        if held < SMALL_SET:
+            raise privacy.TOO_FEW_PATIENTS.problem(f"{held} patients; of fewer than {SMALL_SET} short time cells would list the days")
     if counts is None:
         raise privacy.TOO_FEW_PATIENTS.problem(f"{ask.statistic.name} came without the opened counts of its roster")
     if counts.sites < least.sites or counts.patients < least.patients:

@@ -143,9 +143,14 @@ def _add(name: str, title: str, parameters: type[Parameters], segments: Any, res
     REGISTRY.add(Statistic(name, title, parameters, segments, resolution, sensitivity, frozenset(roles), frozenset(phases), cox=cox))
 
 
+def has_short_cells(p: Table) -> bool:
+    """Whether cells are shorter than those of a clinical score or a small set."""
+    return min(b - a for a, b in pairwise(p.time_edges)) < CLINICAL_CELL_DAYS
+
+
 def _evaluation_level(p: Table) -> Resolution:
     """Of a score that gives covariate patterns away, finer than a few broad bins and long cells is exact."""
-    fine = len(p.score_cuts) >= CLINICAL_BINS or min(b - a for a, b in pairwise(p.time_edges)) < CLINICAL_CELL_DAYS
+    fine = len(p.score_cuts) >= CLINICAL_BINS or has_short_cells(p)
     return "exact" if p.exact or (p.score.clinical_only and fine) else "coarse"
 
 

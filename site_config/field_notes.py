@@ -83,6 +83,7 @@ NOTES: Final[dict[str, str]] = {
     "Evaluation.cell_days": "Days of a time cell.",
     "Evaluation.clinical_bins": "Most bins of a score of clinical variables alone, which would name their pattern if it were finer.",
     "Evaluation.clinical_cell_days": "Days of a time cell for such a score.",
+    "Evaluation.small_set": "Sets and subgroups of fewer patients get the long cells, as a clinical score does.",
     "Evaluation.horizons": "Days at which AUC and calibration are reported.",
     "Blocks.minimum_sites": "Fewest sites of a block.",
     "Blocks.minimum_patients": "Fewest training patients of a block; it is laid out for half as many again, and masked counts decide.",

@@ -84,7 +84,7 @@ def model_table(running: Running, spec: ScoreSpec, split: Split) -> TableData | 
     opener = ScoreOpener(running, spec, split, "evaluation")
     spread = opener.spread()
     exact = running.study.evaluation.resolution == "exact"
-    cuts = exact_cuts(running, opener, spread) if exact else (score_cuts(running, opener, spread), time_edges(running, spec))
+    cuts = exact_cuts(running, opener, spread) if exact else (score_cuts(running, opener, spread), time_edges(running, spec, spread.n))
     if len(cuts[0]) == 0:
         running.find(
             federation.NOT_ESTIMABLE.problem(f"{spec.model} on {split}: {spread.n} patients do not fill two score bins"),
@@ -114,10 +114,10 @@ def counts(values: Floats) -> list[list[int]]:
     return [[round(float(value)) for value in row] for row in values]
 
 
-def time_edges(running: Running, spec: ScoreSpec) -> tuple[float, ...]:
-    """The public grid of time cells, horizons among its edges; longer cells for clinical variables alone."""
+def time_edges(running: Running, spec: ScoreSpec, patients: int) -> tuple[float, ...]:
+    """The public grid of time cells, horizons among its edges; longer cells for clinical variables alone and for few patients."""
     evaluation = running.study.evaluation
-    days = evaluation.clinical_cell_days if spec.clinical_only else evaluation.cell_days
+    days = evaluation.clinical_cell_days if spec.clinical_only or patients < evaluation.small_set else evaluation.cell_days
     return tuple(float(edge) for edge in coarse_time_edges(LONGEST_DAYS, days, evaluation.horizons))
 
 
@@ -220,13 +220,14 @@ def subgroups(running: Running, splits: list[Split]) -> None:
     if model is None or cutoff is None:
         return
     spec = running.specs[model]
-    edges = time_edges(running, spec)
+    by_set = {found.set: found.counts for found in running.result.characteristics}
     if spec.clinical_only:
         held = {found.set: found.n for found in running.result.characteristics}
         splits = [split for split in splits if held.get(split, 0) >= clinical_minimum(running)]
     for variable in ("response", "manufacturer"):
         for value in large_values(running, variable, splits):
             for split in splits:
+                edges = time_edges(running, spec, by_set[split][variable].get(value) or 0)
                 parameters = Table(split=split, score=spec, score_cuts=(cutoff.value,), time_edges=edges, variable=variable, value=value)
                 values = running.total("evaluation.table", parameters, "evaluation", role_of(split), spec)
                 running.result.tables.append(

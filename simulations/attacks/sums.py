@@ -87,7 +87,7 @@ class Case:
     def fused_table(self) -> ScoreOpened:
         """The evaluation of a fused score in which the image's part has the least standard deviation that is permitted."""
         clinical = self.clinical_part(self.cohort.x.astype(np.float64))
-        bins, days = DEFAULT.score_bins, DEFAULT.cell_days
+        bins, days = DEFAULT.score_bins, DEFAULT.clinical_cell_days if self.n < DEFAULT.small_set else DEFAULT.cell_days
         return score_table(self.cohort, clinical, IMAGE_PART * self.image, bins=bins, cell_days=days, sums=True)
 
     def clinical_table(
