@@ -105,7 +105,11 @@ def make_cohort(
 def study_for(population: SimulatedPopulation, options: CohortOptions) -> Study:
     """The study of a population: the preset's settings with the population's sites and roles."""
     sites = tuple(StudySite(name=name, role=population.roles[name]) for name in population.sites)
-    return Study.model_validate({**options.study, "title": options.title, "simulated": True, "sites": sites})
+    plan = {**options.study, "title": options.title, "simulated": True, "sites": sites}
+    if options.phantom is None:
+        # Of so few real patients a clinical score is withheld (threat model); these do not exist, and it is all there is to see.
+        plan["privacy"] = {"minimum_clinical_score_patients": 20, **plan.get("privacy", {})}
+    return Study.model_validate(plan)
 
 
 def site_config(site: str, role: Literal["development", "evaluation"], options: CohortOptions) -> SiteConfig:

@@ -64,8 +64,7 @@ PRESETS: Final[dict[str, CohortOptions]] = {
         title="A cohort of tables without images",
         survival=SurvivalOptions(image_effect=0.0),
         phantom=None,
-        # The score is withheld from so few real patients (threat model); these do not exist.
-        study={"models": ("CLN",), "privacy": {"minimum_clinical_score_patients": 20}},
+        study={"models": ("CLN",)},
     ),
 }
 
