@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from shared_model.networks_lean import make_lean
 from shared_model.networks_noise import PatientNoise
 
 FEATURES = 32
@@ -52,7 +53,7 @@ def efficientnet_b0(norm: str, noise: PatientNoise, drops: bool) -> nn.Module:
 
     MONAI draws dropout and drop-connect from torch's global generator, which would make the gradient depend on how
     patients are batched. Both are switched off there and put back as hooks that ask `noise`, at the same places and rates.
-    Swish is torch's own fused kernel instead of MONAI's, which reads and writes every activation several times over.
+    The blocks' forward pass is `networks_lean`'s.
     """
     from monai.networks.nets.efficientnet import EfficientNetBN
 
@@ -62,11 +63,7 @@ def efficientnet_b0(norm: str, noise: PatientNoise, drops: bool) -> nn.Module:
     )
     parts: Any = network
     parts._dropout.p = 0.0
-    parts._swish = nn.SiLU()
-    for module in [module for stack in parts._blocks for module in stack]:
-        module._swish = nn.SiLU()
-    for module in list(network.modules()):
-        _leaner(module)
+    make_lean(network)
     if drops:
         parts._fc.register_forward_pre_hook(partial(_drop_features, noise))
     for stack in parts._blocks:
@@ -76,33 +73,6 @@ def efficientnet_b0(norm: str, noise: PatientNoise, drops: bool) -> nn.Module:
             if drops and rate and skips:
                 block._bn2.register_forward_hook(partial(_drop_path, noise, block, rate))
     return network
-
-
-class Pointwise(nn.Conv2d):
-    """A 1×1 convolution as one matrix product over all pixels, on the CPU.
-
-    With one thread and fewer than 17 images torch convolves image by image without oneDNN; channels-last, the product is
-    the same numbers in one piece. Tensors and names are those of the convolution.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C', H, W)."""
-        if input.device.type != "cpu":
-            return super().forward(input)
-        return nn.functional.linear(input.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], self.bias).permute(0, 3, 1, 2)
-
-
-def _leaner(module: Any) -> None:
-    """The same convolutions in fewer passes over memory: even padding inside the convolution, 1×1 as a matrix product."""
-    for name, layer in list(module.named_children()):
-        if not isinstance(layer, nn.Conv2d):
-            continue
-        padder = getattr(module, f"{name}_padding", None)
-        if isinstance(padder, nn.ConstantPad2d) and padder.padding[0::2] == padder.padding[1::2]:
-            layer.padding = (padder.padding[2], padder.padding[0])
-            setattr(module, f"{name}_padding", nn.Identity())
-        if layer.kernel_size == layer.stride == (1, 1):
-            layer.__class__ = Pointwise
 
 
 def _drop_features(noise: PatientNoise, layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
