@@ -37,7 +37,7 @@ test: .venv/ready ## all tests
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not evidence" --durations=15 --junitxml=.pytest_cache/junit.xml
 	@$(BIN)/python -m tests.skips .pytest_cache/junit.xml
 
-check: .venv/ready ## style, types, layers, dependencies, spelling, secrets, evidence
+check: .venv/ready ## style, types, layers, dependencies, spelling, secrets, and whether the evidence page tells what is there
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -45,7 +45,7 @@ check: .venv/ready ## style, types, layers, dependencies, spelling, secrets, evi
 	@$(BIN)/deptry .
 	@$(BIN)/codespell
 	@$(BIN)/python -m tests.secrets_check
-	@$(BIN)/python -m simulations.evidence.record
+	@$(BIN)/python -m simulations.evidence.index --check
 
 evidence: .venv/ready ## the long comparisons, faults, attacks and benchmarks (hours); writes docs/evidence
 	@$(BIN)/python -m simulations.evidence.everything
