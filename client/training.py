@@ -23,7 +23,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from client.memory import give_back
 from client.training_data import SeedParts, Trainees, draw, flipped, is_flipped, load_batch, per_patient, with_images
 from shared_model.networks import RadNetwork, build
 from shared_model.survival.loss import broadcast_loss
@@ -248,7 +247,6 @@ class _Task:
                 self.network.noise.seed(None)
                 self.network.zero_grad(set_to_none=True)
                 self.network.eval()
-                give_back()
 
     def _accumulated(self, batch: Sequence[int], broadcast_score: Floats, step: int) -> Floats:
         limit = self.training.gradient_norm

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -101,6 +101,10 @@ class Pointwise(nn.Conv2d):
         return functional.linear(input.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], self.bias).permute(0, 3, 1, 2)
 
 
+def _padded(pad: Callable[[Tensor], Tensor], make: Callable[[], Tensor]) -> Tensor:
+    return pad(make())
+
+
 def lean_block(block: Any, inputs: Tensor) -> Tensor:
     """The forward pass of one of MONAI's inverted-bottleneck blocks (Tan and Le 2019), without its own random drops."""
     x, before = inputs, None
@@ -108,8 +112,9 @@ def lean_block(block: Any, inputs: Tensor) -> Tensor:
         wide = block._expand_conv(x)
         affine = frozen_affine(block._bn0, wide)
         x, before = normalised_swish(block._bn0, wide, affine), recipe(wide, affine)
-    padded = block._depthwise_conv_padding(x)
-    with remade(padded, before if padded is x else None):
+    pad = block._depthwise_conv_padding
+    padded = pad(x)
+    with remade(padded, None if before is None else partial(_padded, pad, before)):
         deep = block._depthwise_conv(padded)
     affine = frozen_affine(block._bn1, deep)
     x, again = normalised_swish(block._bn1, deep, affine), recipe(deep, affine)

@@ -153,7 +153,13 @@ def main() -> None:
         "test_seeds": [FIRST_TEST, seed - 1],
     }
     print(json.dumps(figures, indent=1))
-    covers = ["shared_model/explain.py", "shared_model/networks.py", "shared_model/networks_backbones.py", "client/training.py"]
+    covers = [
+        "shared_model/explain.py",
+        "shared_model/networks.py",
+        "shared_model/networks_backbones.py",
+        "client/training.py",
+        "shared_model/networks_lean.py",
+    ]
     record("gradcam", covers=covers, figures=figures, seeds=[SEED, FIRST_TRAIN, FIRST_TEST])
 
 
