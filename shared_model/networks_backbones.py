@@ -53,7 +53,7 @@ def efficientnet_b0(norm: str, noise: PatientNoise, drops: bool) -> nn.Module:
 
     MONAI draws dropout and drop-connect from torch's global generator, which would make the gradient depend on how
     patients are batched. Both are switched off there and put back as hooks that ask `noise`, at the same places and rates.
-    The blocks' forward pass is `networks_lean`'s.
+    `networks_lean` takes passes over memory out.
     """
     from monai.networks.nets.efficientnet import EfficientNetBN
 
