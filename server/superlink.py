@@ -153,8 +153,9 @@ def online_nodes(link: SuperLinkAddress) -> set[int]:
 
 
 class Presence:
-    """Which nodes are there, and since when, asked again where the last answer is `PRESENCE_S` old.
+    """Which nodes are there, and since when, asked again where the last answer is `PRESENCE_S` old or had no such node.
 
+    A site that comes back within seconds would else be taken for the one that is gone, and its reply for half a reply.
     A site that died while it sent a reply leaves pieces that never come: it is gone, or was started again since.
     """
 
@@ -167,7 +168,7 @@ class Presence:
     def since(self, node: int) -> str:
         """When a node came, as the SuperLink writes it; empty where it is not there."""
         with self._lock:
-            if self._clock() - self._asked > PRESENCE_S:
+            if self._clock() - self._asked > PRESENCE_S or node not in self._known:
                 self._known, self._asked = self._look(), self._clock()
             return self._known.get(node, "")
 

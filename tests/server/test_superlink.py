@@ -13,7 +13,7 @@ from server.superlink import PRESENCE_S, AttachedGrid, Presence, SuperLinkAddres
 
 
 def test_presence_is_asked_again_when_it_is_old_and_tells_a_restart() -> None:
-    answers = iter([{7: "noon"}, {7: "noon"}, {7: "one"}, {}])
+    answers = iter([{7: "noon"}, {7: "noon"}, {7: "noon"}, {7: "one"}, {}])
     now = [0.0]
     seen = Presence(lambda: next(answers), lambda: now[0])
     assert seen.since(7) == "noon" and seen.since(8) == ""
@@ -22,6 +22,12 @@ def test_presence_is_asked_again_when_it_is_old_and_tells_a_restart() -> None:
         now[0] += PRESENCE_S + 1
         told.append(seen.since(7))
     assert told == ["noon", "one", ""]
+
+
+def test_a_site_that_just_came_back_is_not_taken_for_the_one_that_is_gone() -> None:
+    answers = iter([{}, {7: "one"}])
+    seen = Presence(lambda: next(answers), lambda: 0.0)
+    assert [seen.since(7) for _ in range(3)] == ["", "one", "one"]
 
 
 @pytest.mark.parametrize("later", [{}, {7: "one"}], ids=["it is gone", "it was started again"])

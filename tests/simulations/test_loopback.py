@@ -214,7 +214,8 @@ def test_a_site_is_killed_and_comes_back(federation: Loopback) -> None:
     assert time.monotonic() - began < 60
     federation.sites["alpha"].start()
     federation.wait_registered(["alpha"])
-    assert set(transport.exchange({"alpha": Message("status", {})}, 60).replies) == {"alpha"}
+    done = transport.exchange({"alpha": Message("status", {})}, 60)
+    assert set(done.replies) == {"alpha"}, done.failures
 
 
 def test_nobody_else_reads_the_state(federation: Loopback) -> None:
