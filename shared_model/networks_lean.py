@@ -3,7 +3,7 @@
 Three things cost much of a training step and none of them is arithmetic: a 1×1 convolution of fewer than 17 images on one
 thread runs image by image without oneDNN; a separate padding copies every image; MONAI's swish reads and writes every
 activation several times. To keep fewer activations and make them again in the backward pass was tried and taken back: it
-took 12 % more time and the process grew by 10 % less.
+took 15 % more time and saved 12 % of the process's memory.
 """
 
 from __future__ import annotations
