@@ -95,6 +95,8 @@ class Trainer:
             blocks[block] = BlockSums(opened["exposure"], 0.0, round(scalar(opened, "patients")), round(scalar(opened, "events")), 0.0)
         if deaths.sum() == 0:
             raise federation.NOT_ESTIMABLE.problem(f"{self.model}: no training patient has an event")
+        if self.training.hazard == "carried":
+            blocks = {block: self._first_sums(block, sums, weights) for block, sums in blocks.items()}
         return TrainingState(
             next_round=0,
             weights=weights,
@@ -108,6 +110,20 @@ class Trainer:
             best_validation=np.inf,
             best_weights=weights.copy(),
         )
+
+    def _first_sums(self, block: int, counted: BlockSums, weights: NDArray[np.float32]) -> BlockSums:
+        """A block's hazard sums at the first weights, which no update has carried yet.
+
+        Weights that were trained before spread their scores widely. A hazard of equal scores makes a first step of the wrong
+        direction and size, and an optimiser with moments remembers it: on phantoms it moved a held-out C-index by 0.03.
+        """
+        parameters = TrainingHazard(model=self.model, centre=0.0, cut_days=self.cuts)  # type: ignore[arg-type]
+        question = self._question("training.hazard", parameters, block, 0, {f"{WEIGHTS}{self.model}": weights})
+        try:
+            opened = self.running.asker.remembered(question)
+        except Missed as missed:
+            raise self.running.asker.stalled(missed, "training") from None
+        return BlockSums(opened["mass"], scalar(opened, "event_score"), counted.patients, counted.events, 0.0)
 
     def run(self) -> None:
         """All rounds that are left."""

@@ -8,7 +8,8 @@ import numpy as np
 
 from client.compute import Bench
 from client.prepared import load_patients
-from server.state import StudyFolder
+from server.initial import initial_weights
+from server.state import StudyFolder, load_arrays
 from simulations.run import Finished, Options, run
 from site_config.journal import read as read_journal
 
@@ -56,6 +57,25 @@ def test_training_moves_the_weights_and_keeps_every_round(finished: Finished) ->
     assert len(rounds) == study.training.rounds
     assert all(point.loss is not None and np.isfinite(point.loss) for point in rounds)
     assert set(finished.result.weights) == {"Rad-S", "Rad-D"}
+
+
+def test_the_first_hazard_is_that_of_the_first_weights(finished: Finished) -> None:
+    """Oracle: e^score times days over a block's pooled patients."""
+    lock, homes = finished.lock, finished.homes
+    arrays = {"weights.Rad-D": initial_weights(lock.study, "Rad-D", homes.coordinator)}
+    folder = StudyFolder(homes.coordinator / "studies" / lock.study_id / "run")
+    stored = [load_arrays(path)[0] for path in (folder.root / "opened").glob("*.safetensors")]
+    masses = [found["mass"].sum() for found in stored if {"mass", "event_score"} <= set(found)]
+    for block in lock.blocks["development"]:
+        expected = 0.0
+        for name in block:
+            bench = Bench(lock.study, load_patients(homes.config(name), lock.study, lock.study_id, "development"))
+            train = bench.split("train")
+            expected += float(np.exp(bench.radiology(train, "Rad-D", arrays)) @ train.event_day)
+        assert min(abs(mass - expected) for mass in masses) < 0.01
+    asked = [entry for entry in finished.result.ledger if entry.statistic == "training.hazard"]
+    assert {entry.round for entry in asked} == {0}
+    assert len(asked) == len(masses) == 2 * len(lock.blocks["development"])
 
 
 def test_pooled_twin_and_truth_stand_beside_the_federated_model(finished: Finished) -> None:
