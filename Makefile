@@ -30,7 +30,7 @@ help: ## what there is
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-demo: .venv/ready ## the whole study on simulated patients, with a report to look at (about 10 minutes)
+demo: .venv/ready ## the whole study on simulated patients, with a report to look at (2 to 3 minutes on 2 cores, once installed)
 	@$(BIN)/fedhcc-sim run --preset demo --out demo-run
 
 test: .venv/ready ## all tests

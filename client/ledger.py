@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from shared_model.protocol import Context, OpenedCounts
 from site_config.catalogue import privacy
 from site_config.journal import Entry
+from site_config.names import plural
 from site_config.study import canonical
 
 COHORT, RELEASE, OPEN, REFUSAL, CONSENT = "cohort", "release", "open", "refusal", "consent"
@@ -214,15 +215,17 @@ class Ledger:
         sites = len(roster ^ value.roster)
         if 0 < sites < minima.sites:
             raise privacy.VALUE_DIFFERS_BY_FEW.problem(
-                f"the roster differs by {sites} sites from an earlier one; at least {minima.sites} are asked"
+                f"the roster differs by {plural(sites, 'site')} from an earlier one; at least {minima.sites} are asked"
             )
         own = len(before ^ value.patients)
         if 0 < own < minima.patients:
             raise privacy.VALUE_DIFFERS_BY_FEW.problem(
-                f"the own cohort differs by {own} patients from an earlier one; at least {minima.patients}"
+                f"the own cohort differs by {plural(own, 'patient')} from an earlier one; at least {minima.patients}"
             )
         nested = roster < value.roster or value.roster < roster
         if sites and nested and patients is not None and value.roster_patients is not None:
             apart = abs(patients - value.roster_patients)
             if apart < minima.patients:
-                raise privacy.VALUE_DIFFERS_BY_FEW.problem(f"the rosters differ by {apart} patients; at least {minima.patients} are asked")
+                raise privacy.VALUE_DIFFERS_BY_FEW.problem(
+                    f"the rosters differ by {plural(apart, 'patient')}; at least {minima.patients} are asked"
+                )

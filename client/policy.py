@@ -16,6 +16,7 @@ from shared_model.parameters import ScoreSpec, Table
 from shared_model.protocol import Context, OpenedCounts
 from shared_model.statistics import REGISTRY, Parameters, Statistic
 from site_config.catalogue import privacy
+from site_config.names import plural
 from site_config.problems import Problem
 from site_config.site import Policy, Schedule
 from site_config.study import Role, Study, StudyLock
@@ -109,7 +110,7 @@ def check_whole_blocks(lock: StudyLock, site: str, roster: tuple[str, ...]) -> N
                 raise privacy.ROSTER_NOT_WHOLE.problem("the roster holds a part of a block")
             members -= set(block)
     if members:
-        raise privacy.ROSTER_NOT_WHOLE.problem(f"{len(members)} sites of the roster stand in no block of the role {role}")
+        raise privacy.ROSTER_NOT_WHOLE.problem(f"{plural(len(members), 'site')} of the roster in no block of the role {role}")
 
 
 def check_role(policy: Policy, lock: StudyLock, site: str, statistic: Statistic, phase: str) -> None:
@@ -136,9 +137,11 @@ def check_roster(policy: Policy, lock: StudyLock, site: str, roster: tuple[str, 
     check_whole_blocks(lock, site, roster)
     least = floor(policy, lock.study).sites
     if len(roster) < least:
-        raise privacy.ROSTER_TOO_SMALL.problem(f"{len(roster)} sites, at least {least} are asked")
+        raise privacy.ROSTER_TOO_SMALL.problem(f"{plural(len(roster), 'site')}, at least {least} are asked")
     if policy.known_peers is not None and known(policy, lock, site, roster) < policy.known_peers.at_least:
-        raise privacy.PEERS_UNKNOWN.problem(f"fewer than {policy.known_peers.at_least} sites of the roster are known to this hospital")
+        raise privacy.PEERS_UNKNOWN.problem(
+            f"fewer than {plural(policy.known_peers.at_least, 'site')} of the roster known to this hospital"
+        )
 
 
 def inside_hours(schedule: Schedule, now: datetime) -> bool:
@@ -161,27 +164,29 @@ def check_patients(least: Floor, ask: Ask) -> None:
         held = counts.patients if counts else 0
         if held < least.clinical_score_patients:
             raise privacy.TOO_FEW_PATIENTS.problem(
-                f"{held} patients; what a score of clinical variables alone opens asks for {least.clinical_score_patients}"
+                f"{plural(held, 'patient')}; what a score of clinical variables alone opens asks for {least.clinical_score_patients}"
             )
     if level == "counts":
         return
     if level == "coarse" and isinstance(ask.parameters, Table) and has_short_cells(ask.parameters):
         held = counts.patients if counts else 0
         if held < SMALL_SET:
-            raise privacy.TOO_FEW_PATIENTS.problem(f"{held} patients; of fewer than {SMALL_SET} short time cells would list the days")
+            raise privacy.TOO_FEW_PATIENTS.problem(
+                f"{plural(held, 'patient')}; of fewer than {SMALL_SET} short time cells would list the days"
+            )
     if counts is None:
         raise privacy.TOO_FEW_PATIENTS.problem(f"{ask.statistic.name} came without the opened counts of its roster")
     if counts.sites < least.sites or counts.patients < least.patients:
         raise privacy.TOO_FEW_PATIENTS.problem(
-            f"{counts.patients} patients at {counts.sites} sites; at least {least.patients} at {least.sites} are asked"
+            f"{plural(counts.patients, 'patient')} at {plural(counts.sites, 'site')}; at least {least.patients} at {least.sites} are asked"
         )
     if not ask.statistic.cox:
         return
     variables = int(getattr(ask.parameters, "covariates").size)  # noqa: B009 - the field is promised by `cox`, not by the base class
     if counts.patients < least.cox_patients or counts.events < least.events_per_variable * variables:
         raise privacy.TOO_FEW_PATIENTS.problem(
-            f"{counts.patients} patients with {counts.events} events; a Cox model of {variables} variables asks for "
-            f"{least.cox_patients} and {least.events_per_variable * variables}"
+            f"{plural(counts.patients, 'patient')} with {plural(counts.events, 'event')}; "
+            f"a Cox model of {plural(variables, 'variable')} asks for {least.cox_patients} and {least.events_per_variable * variables}"
         )
 
 
@@ -199,9 +204,9 @@ def check_release(policy: Policy, lock: StudyLock, site: str, ask: Ask, ledger: 
     least = floor(policy, lock.study)
     check_patients(least, ask)
     check_ledger(policy, lock, ask, ledger)
-    words = [f"resolution {level}", f"{len(ask.roster)} sites (at least {least.sites})"]
+    words = [f"resolution {level}", f"{plural(len(ask.roster), 'site')} (at least {least.sites})"]
     if ask.counts is not None:
-        words.append(f"{ask.counts.patients} patients (at least {least.cox_patients if ask.statistic.cox else least.patients})")
+        words.append(f"{plural(ask.counts.patients, 'patient')} (at least {least.cox_patients if ask.statistic.cox else least.patients})")
     if least.lifted:
         words.append("minima lifted: simulated patients")
     if ledger.consented(ask.context.study):

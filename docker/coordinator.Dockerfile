@@ -25,6 +25,7 @@ RUN apt-get update \
 COPY --from=build /opt/fedhcc /opt/fedhcc
 ENV PATH=/opt/fedhcc/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     FEDHCC_HOME=/data \
+    FEDHCC_CONTAINER=1 \
     FLWR_TELEMETRY_ENABLED=0 \
     FLWR_DISABLE_UPDATE_CHECK=1 \
     PYTHONDONTWRITEBYTECODE=1 \

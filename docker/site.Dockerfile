@@ -23,6 +23,7 @@ RUN apt-get update \
 COPY --from=build /opt/fedhcc /opt/fedhcc
 ENV PATH=/opt/fedhcc/bin:/usr/local/bin:/usr/bin:/bin \
     FEDHCC_SITE_HOME=/data \
+    FEDHCC_CONTAINER=1 \
     FLWR_TELEMETRY_ENABLED=0 \
     FLWR_DISABLE_UPDATE_CHECK=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -20,19 +20,20 @@ from server import certificates
 from site_config.catalogue import federation
 from site_config.catalogue import identity as problems
 from site_config.catalogue.host import USAGE
-from site_config.files import read_limited, write_atomic
+from site_config.files import make_folder, read_limited, write_atomic
 from site_config.identity import (
     CoordinatorIdentity,
     Kit,
     fingerprint,
     node_fingerprint,
     private_folder,
+    read_lock,
     read_request,
     same_fingerprint,
     sign_kit,
     verify_lock,
 )
-from site_config.study import Role, RosterEntry, SignedLock, SiteName, Strict, StudyLock
+from site_config.study import Role, RosterEntry, SiteName, Strict, StudyLock
 
 REGISTER_LIMIT = 8 << 20
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
@@ -107,7 +108,7 @@ def init(
     check_address(address, "--address")
     if listen:
         check_address(listen, "--listen")
-    identity = CoordinatorIdentity.create(home)
+    identity = CoordinatorIdentity.create(make_folder(home))
     certificates.create_authority(home / "tls", title, moment)
     renew_certificates(home, address, moment)
     write_atomic(identity.folder / "runtime.secret", secrets.token_hex(32).encode(), 0o600)
@@ -226,11 +227,8 @@ def set_node_ids(home: Path, node_ids: dict[str, int]) -> Register:
 
 
 def publish(home: Path, signed: bytes) -> StudyLock:
-    """Put a signed lock where `run` finds it; FH-410 or FH-412 unless this coordinator signed it, FH-411 for keys that changed."""
-    try:
-        found = SignedLock.model_validate_json(signed)
-    except ValidationError:
-        raise problems.LOCK_SIGNATURE.problem("The file is not a signed lock") from None
+    """Put a signed lock where `run` finds it; FH-410, FH-412 or FH-414 unless this coordinator signed it, FH-411 for keys that changed."""
+    found = read_lock(signed)
     lock = verify_lock(found, CoordinatorIdentity.load(home).public_key)
     register = load(home)
     for entry in lock.roster:

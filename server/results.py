@@ -193,6 +193,7 @@ class StudyResult(Result):
     ledger: list[LedgerEntry] = Field(default_factory=list)
     findings: list[dict[str, Any]] = Field(default_factory=list, description="Problem.as_dict() of what failed, plus `about` (model, set)")
     notes: list[str] = Field(default_factory=list, description="what made a demonstration learnable, printed on the report")
+    first_seeds: dict[str, int] = Field(default_factory=dict, description="model → seed its first weights were drawn with")
     weights: dict[str, str] = Field(default_factory=dict, description="model → sha256 of its final weights")
     timing: dict[str, float] = Field(default_factory=dict)
     simulation: Simulation | None = Field(default=None, description="simulated studies only")

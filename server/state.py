@@ -69,6 +69,10 @@ class StudyFolder:
         """Keep an opened value before anything is computed from it."""
         save_arrays(self.root / "opened" / f"{key}.safetensors", values, {})
 
+    def first_seed_file(self, model: str) -> Path:
+        """The seed one network's first weights were drawn with."""
+        return self.root / f"first_seed.{model}.json"
+
     def training_file(self, model: str) -> Path:
         """The training state of one network."""
         return self.root / "training" / f"{model}.safetensors"

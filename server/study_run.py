@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.ask import Asker, Effects
+from server.initial import start
 from server.participation import Ledger
 from server.phases.admission import admit, count
 from server.phases.cox import clinical, fuse
@@ -25,7 +26,7 @@ from server.state import StudyFolder
 from server.transport import Transport
 from shared_model.protocol import Message, StudyReference
 from site_config.catalogue import federation
-from site_config.files import write_atomic
+from site_config.files import read_json, write_atomic, write_json
 from site_config.identity import CoordinatorIdentity, verify_lock
 from site_config.problems import Problem
 from site_config.version import software
@@ -103,12 +104,21 @@ def _clinical(running: Running) -> None:
 def _train(running: Running) -> None:
     wanted = [model for model in NETWORKS if model in running.study.models or f"RadCLN-{model[-1]}" in running.study.models]
     for model in wanted:
+        running.result.first_seeds[model] = _first_seed(running, model)
         try:
             train(running, model)
         except Problem as problem:
             if problem.kind != federation.NOT_ESTIMABLE:
                 raise
             running.find(problem, model)
+
+
+def _first_seed(running: Running, model: str) -> int:
+    """The seed of a network's first weights, found once and kept: a resumed study needs no file of first weights any more."""
+    path = running.folder.first_seed_file(model)
+    if not path.exists():
+        write_json(path, {"seed": start(running.study, model, running.folder.root).seed})
+    return int(read_json(path)["seed"])
 
 
 def _finish(running: Running, transport: Transport) -> StudyResult:

@@ -13,6 +13,7 @@ from simulations.phantom import PhantomOptions
 from simulations.phantom_files import GeometryFault
 from simulations.survival_model import SurvivalOptions, simulate
 from site_config.catalogue import host
+from site_config.names import choice, plural
 from site_config.presets import DEMO, PAPER, TINY
 
 
@@ -74,7 +75,7 @@ def _check_sizes(survival: SurvivalOptions) -> None:
     for lone, sites, patients in zip((survival.lone_sites, 0), survival.sites, survival.patients, strict=True):
         most = patients if survival.largest_site is None else min(lone, sites) + (sites - min(lone, sites)) * survival.largest_site
         if patients < sites or (sites == 0) != (patients == 0) or patients > most:
-            raise host.USAGE.problem(f"{patients} patients cannot be dealt to {sites} hospitals")
+            raise host.USAGE.problem(f"{plural(patients, 'patient')} cannot be dealt to {plural(sites, 'hospital')}")
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class CohortChange:
     def applied(self, preset: str, seed: int) -> CohortOptions:
         """The preset so changed. A configuration problem names an unknown preset or format, or sizes that cannot be."""
         if preset not in PRESETS:
-            raise host.USAGE.problem(f"there is no cohort {preset}", fix=f"Choose from {', '.join(PRESETS)}.")
+            raise host.USAGE.problem(f"there is no preset {preset}", fix=choice(preset, PRESETS))
         if self.format not in (None, "nifti", "dicom"):
             raise host.USAGE.problem(f"the format {self.format} is neither nifti nor dicom")
         base = PRESETS[preset]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from simulations.survival_model import SimulatedPatient, SurvivalOptions, simulate
 from simulations.tabular import Rows, SiteRows, default_cuts
 from site_config.catalogue import host
+from site_config.names import plural
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -103,7 +104,9 @@ def from_rows(rows: Rows, seed: int, held_out: float) -> Cohort:
             held.append(rows.sites[index])
     kept = [site for site in rows.sites if site not in held]
     if len(held) < 1 or len(kept) < 2 or not any(site.event.any() for site in kept):
-        raise host.USAGE.problem(f"{len(rows.sites)} hospitals are too few to hold some out", fix="Name a site column with more hospitals.")
+        raise host.USAGE.problem(
+            f"{plural(len(rows.sites), 'hospital')}: too few to hold some out", fix="Name a site column with more hospitals."
+        )
     parts = [[(site.x, site.time, site.event) for site in group] for group in (kept, held)]
     return _standardised("table", parts[0], parts[1], default_cuts(rows), rows.names, None)
 

@@ -23,6 +23,10 @@ from site_config.tables import BYTES, Faults, Row, Table, read_table
 
 __all__ = ["Cohort", "Patient", "Region", "Response", "Scan", "Visit", "check_together", "load_cohort", "load_scans", "parse_cohort"]
 
+NO_COHORT = (
+    "Write it, one row a patient, where `paths.cohort` of site.yaml says: docs/reference/tables.md has every column,"
+    " docs/how-to/prepare-a-cohort.md what follows. Then check again."
+)
 TIME_ZERO = {"treatment": "treatment", "baseline_ct": "baseline_ct", "first_followup": "followup_ct"}
 YES_NO = {"1": True, "0": False}
 SEXES = {"f": False, "m": True, "female": False, "male": True}
@@ -43,7 +47,7 @@ def load_cohort(path: Path, study: Study | None = None, today: date | None = Non
 
     Raises one problem that carries all others: access problems (missing, no permission) apart from content problems.
     """
-    return parse_cohort(read_limited(path, BYTES, "cohort.csv"), study, today or date.today())
+    return parse_cohort(read_limited(path, BYTES, "cohort.csv", missing=NO_COHORT), study, today or date.today())
 
 
 def parse_cohort(data: bytes, study: Study | None, today: date, role: str = "cohort.csv") -> Cohort:

@@ -12,6 +12,7 @@ import io
 import json
 import math
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import click
 import typer
+from click.core import ParameterSource
 
 from site_config.catalogue import host
 from site_config.files import access_problem
@@ -84,11 +86,16 @@ def show(data: Any, render: RenderableType | Callable[[Console], None] | None = 
     elif callable(render):
         render(console())
     else:
-        console().print(render)
+        console().print(render, soft_wrap=isinstance(render, str))  # a path or a fingerprint stays in one piece
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str | None = None) -> RenderableType:
-    """A rich table of texts under its title, with a caption below; numbers stand to the right."""
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str | None = None, whole: Sequence[str] = ()
+) -> RenderableType:
+    """A rich table of texts under its title, with a caption below; numbers stand to the right.
+
+    A narrow terminal folds cells, except those of the columns named in `whole`.
+    """
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -97,7 +104,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     drawn = Table()
     for index, column in enumerate(columns):
         numeric = bool(cells) and all(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in cells)
-        drawn.add_column(Text(column), justify="right" if numeric else "left")
+        drawn.add_column(Text(column), justify="right" if numeric else "left", no_wrap=column in whole)
     for row in cells:
         drawn.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
     parts: list[RenderableType] = [Text(printable(title), style="bold")] if title else []
@@ -110,6 +117,15 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
 def note(text: str) -> None:
     """A line for the person at the terminal; it goes to standard error so that `--json` output stays clean."""
     typer.echo(printable(text), err=True)
+
+
+def next_command(*words: str | Path) -> str:
+    """The words as a command to paste, with `--home` again where the command now running was given one."""
+    context = click.get_current_context()
+    line = [str(word) for word in words]
+    if context.get_parameter_source("home") is ParameterSource.COMMANDLINE:
+        line += ["--home", str(context.params["home"])]
+    return shlex.join(line)
 
 
 def printable(text: str) -> str:

@@ -17,7 +17,6 @@ from pydantic import BaseModel, ValidationError
 
 from site_config import rules, yamltext
 from site_config.catalogue import configuration as kinds
-from site_config.catalogue import host
 from site_config.files import read_limited
 from site_config.names import clean, nearest
 from site_config.problems import Problem, together
@@ -29,7 +28,7 @@ Location = tuple[int | str, ...]
 
 NO_SITE = (
     "Go to the hospital's folder, or name it with --home (FEDHCC_SITE_HOME); a new one is made by"
-    " `fedhcc-site init --name NAME --home FOLDER`. In a container, check that the folder is mounted."
+    " `fedhcc-site init --name NAME --home FOLDER`."
 )
 
 EXPECTED = {
@@ -67,13 +66,7 @@ def parse_study(data: bytes, role: str = "study.yaml") -> Study:
 
 def load_site(path: Path) -> SiteConfig:
     """Read a hospital's configuration and set `home` to the folder it stands in."""
-    try:
-        data = read_limited(path, yamltext.BYTES)
-    except Problem as problem:
-        if problem.kind is host.FILE_MISSING:
-            raise host.FILE_MISSING.problem(f"{path.name} does not exist in the folder named", fix=NO_SITE, where=path.name) from None
-        raise
-    return parse_site(data, path.name, path.resolve().parent)
+    return parse_site(read_limited(path, yamltext.BYTES, missing=NO_SITE), path.name, path.resolve().parent)
 
 
 def parse_site(data: bytes, role: str = "site.yaml", home: Path = Path()) -> SiteConfig:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from site_config.catalogue import host
-from site_config.problems import Problem
+from site_config.problems import Kind, Problem
 
 SPOKEN = frozenset({".yaml", ".yml", ".csv", ".json", ".toml", ".md", ".html"})
 JSON_LIMIT = 64 * 2**20
@@ -25,6 +25,30 @@ JSON_LIMIT = 64 * 2**20
 def role_of(path: Path) -> str:
     """How a message calls a file: its name where names are the program's own, else no more than `a file`."""
     return path.name if path.suffix.lower() in SPOKEN else "a file"
+
+
+CONTAINER = "FEDHCC_CONTAINER"
+"""Set in the environment of the project's own images, where a path of the host is easily taken for one of the container."""
+
+IN_CONTAINER = {
+    host.FILE_MISSING: (
+        "A path of the host is not a path of the container unless it is mounted.",
+        "Check that the folder is mounted, and use the path inside the container.",
+    ),
+    host.NOT_A_FILE: (
+        "Docker creates an empty folder when a file it should mount does not exist on the host.",
+        "Create the file on the host first, and remove the empty folder made in its place.",
+    ),
+}
+
+
+def path_problem(kind: Kind, what: str, where: str, fix: str | None = None) -> Problem:
+    """A problem of a path, with a remedy of its own where one is given; in a container also what is usually wrong there."""
+    why = None
+    if os.environ.get(CONTAINER) and kind in IN_CONTAINER:
+        why, usual = IN_CONTAINER[kind]
+        fix = f"{fix} {usual}" if fix else usual
+    return kind.problem(what, why=why, fix=fix, where=where)
 
 
 def access_problem(error: OSError, role: str) -> Problem:
@@ -42,7 +66,7 @@ def access_problem(error: OSError, role: str) -> Problem:
         errno.EROFS: (host.CANNOT_WRITE, "lies on a read-only file system"),
     }
     kind, words = kinds.get(error.errno or 0, (host.SYSTEM_REFUSED, f"cannot be used ({errno.errorcode.get(error.errno or 0, 'unknown')})"))
-    return kind.problem(f"{role} {words}", where=role)
+    return path_problem(kind, f"{role} {words}", role)
 
 
 def write_problem(error: OSError, role: str) -> Problem:
@@ -53,8 +77,8 @@ def write_problem(error: OSError, role: str) -> Problem:
     return host.CANNOT_WRITE.problem(f"{role} cannot be written ({reason})", where=role)
 
 
-def read_limited(path: Path, limit_bytes: int, role: str | None = None) -> bytes:
-    """The whole of an ordinary file of at most `limit_bytes` bytes.
+def read_limited(path: Path, limit_bytes: int, role: str | None = None, *, missing: str | None = None) -> bytes:
+    """The whole of an ordinary file of at most `limit_bytes` bytes; `missing` is the remedy where it does not exist yet.
 
     Pipes, devices and folders are refused before they are opened, so that nothing blocks. Raises access problems
     (missing, no permission, not a file) apart from the content problem of a file that is too large.
@@ -62,10 +86,12 @@ def read_limited(path: Path, limit_bytes: int, role: str | None = None) -> bytes
     called = role or role_of(path)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise host.NOT_A_FILE.problem(f"{called} is not an ordinary file", where=called)
+            raise path_problem(host.NOT_A_FILE, f"{called} is not an ordinary file", called)
         with path.open("rb") as stream:
             data = stream.read(limit_bytes + 1)
     except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError) and missing is not None:
+            raise path_problem(host.FILE_MISSING, f"{called} does not exist", called, missing) from None
         raise access_problem(error, called) if isinstance(error, OSError) else bad_path(called) from None
     if len(data) > limit_bytes:
         raise host.FILE_TOO_LARGE.problem(f"{called} has more than {limit_bytes:,} bytes", where=called)
@@ -74,7 +100,7 @@ def read_limited(path: Path, limit_bytes: int, role: str | None = None) -> bytes
 
 def bad_path(role: str) -> Problem:
     """A path no file system takes, such as one with a NUL byte."""
-    return host.FILE_MISSING.problem(f"{role} has a path that cannot exist", where=role)
+    return path_problem(host.FILE_MISSING, f"{role} has a path that cannot exist", role)
 
 
 @contextlib.contextmanager

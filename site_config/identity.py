@@ -20,7 +20,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from pydantic import Field, ValidationError
 
 from site_config.catalogue import identity as problems
+from site_config.document_kinds import not_a
 from site_config.files import write_atomic
+from site_config.problems import Kind
 from site_config.study import Role, SignedLock, SiteName, Strict, StudyLock, canonical
 
 Hex = str
@@ -76,6 +78,11 @@ def fingerprint(public_key: Hex) -> Hex:
 def spoken(digest: Hex) -> str:
     """A fingerprint in groups of four digits, as it is read out."""
     return " ".join(digest[start : start + 4] for start in range(0, len(digest), 4))
+
+
+def spoken_half(digest: Hex) -> str:
+    """The first 32 digits as two lines of four groups, for a table's cell: a terminal's width must not break a group apart."""
+    return f"{spoken(digest[:16])}\n{spoken(digest[16:32])}"
 
 
 def same_fingerprint(given: str, digest: Hex) -> bool:
@@ -252,12 +259,12 @@ class CoordinatorIdentity:
 
 
 def read_request(data: bytes) -> SiteRequest:
-    """A request with both signatures checked; FH-405 for anything else."""
+    """A request with both signatures checked; FH-405 for anything else, FH-414 for another of the program's documents."""
     try:
         request = SiteRequest.model_validate_json(_bounded(data))
         node = serialization.load_ssh_public_key(request.node_key.encode())
     except (ValidationError, ValueError, TypeError):
-        raise problems.REQUEST_INVALID.problem("The file is not an enrolment request") from None
+        raise not_a("enrolment request", data, problems.REQUEST_INVALID) from None
     if not isinstance(node, ec.EllipticCurvePublicKey) or not isinstance(node.curve, ec.SECP384R1):
         raise problems.REQUEST_INVALID.problem("The node key is not a P-384 key")
     if not signed_by(request.signing_key, request.signature, request.unsigned()):
@@ -275,11 +282,11 @@ def sign_kit(kit: Kit, identity: CoordinatorIdentity) -> Kit:
 
 
 def read_kit(data: bytes, identity: SiteIdentity, read_out: str | None = None) -> Kit:
-    """A kit for this site: signature (FH-407), names and keys (FH-408), and the fingerprint the coordinator read out (FH-409)."""
+    """A kit for this site: kind (FH-414), signature (FH-407), names and keys (FH-408), and the fingerprint read out (FH-409)."""
     try:
         kit = Kit.model_validate_json(_bounded(data))
     except (ValidationError, ValueError):
-        raise problems.KIT_SIGNATURE.problem("The file is not a kit") from None
+        raise not_a("kit", data, problems.KIT_SIGNATURE) from None
     if not signed_by(kit.coordinator_key, kit.signature, kit.unsigned()):
         raise problems.KIT_SIGNATURE.problem("The kit's signature does not fit its content")
     mine = (identity.name, identity.public_key, node_fingerprint(identity.node_public))
@@ -288,6 +295,14 @@ def read_kit(data: bytes, identity: SiteIdentity, read_out: str | None = None) -
     if read_out is not None and not same_fingerprint(read_out, fingerprint(kit.coordinator_key)):
         raise problems.FINGERPRINT_DIFFERS.problem("The coordinator's key has another fingerprint")
     return kit
+
+
+def read_lock(data: bytes, otherwise: Kind = problems.LOCK_SIGNATURE, where: str | None = None) -> SignedLock:
+    """A signed lock, its signature not yet checked; FH-414 for another document, `otherwise` for what is none or damaged."""
+    try:
+        return SignedLock.model_validate_json(data)
+    except ValidationError:
+        raise not_a("signed lock", data, otherwise, where) from None
 
 
 def lock_bytes(lock: StudyLock) -> bytes:

@@ -7,17 +7,22 @@ depend on the order in which the sites are written.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from site_config.catalogue import configuration as kinds
-from site_config.names import nearest
+from site_config.catalogue import privacy
+from site_config.names import nearest, plural
 from site_config.problems import Problem, together
 from site_config.rules import study_faults
+from site_config.site import Policy
 from site_config.study import Role, RosterEntry, Study, StudyLock
 
 PATIENTS_A_SITE = 4.0
 MARGIN = 1.5
 """How many times the fewest patients a block is laid out for: hospitals differ, and the counts come after the lock."""
+
+
+REFUSED_LATER = "The sum over a block is opened. Each hospital would refuse the study at admission unless its own policy asks for less."
 
 
 def shuffled(names: Iterable[str], seed: int, purpose: str) -> list[str]:
@@ -33,9 +38,9 @@ def resolve_roles(study: Study) -> dict[str, Role]:
     roles: dict[str, Role | None] = {site.name: site.role for site in study.sites}
     open_ = [name for name, role in roles.items() if role is None]
     if open_ and study.draw is None:
-        raise kinds.ROLES.problem(f"{len(open_)} sites have no role and there is no `draw`")
+        raise kinds.ROLES.problem(f"{plural(len(open_), 'site')} without a role, and there is no `draw`")
     if study.draw is not None and study.draw.evaluation > len(open_):
-        raise kinds.ROLES.problem(f"{study.draw.evaluation} evaluation sites of {len(open_)} sites without a role")
+        raise kinds.ROLES.problem(f"{plural(study.draw.evaluation, 'evaluation site')} of {plural(len(open_), 'site')} without a role")
     drawn = set(shuffled(open_, study.draw.seed, "draw")[: study.draw.evaluation]) if study.draw else set()
     return {name: role or ("evaluation" if name in drawn else "development") for name, role in roles.items()}
 
@@ -56,6 +61,40 @@ def fixed_blocks(names: Sequence[str], study: Study, role: Role, patients_a_site
     order = shuffled(names, study.training.seed, f"blocks {role}")
     blocks = [set(order[start::count]) for start in range(count)]
     return tuple(tuple(name for name in names if name in block) for block in blocks)
+
+
+def planned_blocks(study: Study) -> dict[Role, tuple[tuple[str, ...], ...]]:
+    """The blocks of a study's lock by role; a role that no site has is left out."""
+    roles = sorted(resolve_roles(study).items())
+    named: dict[Role, list[str]] = {role: [name for name, own in roles if own == role] for role in ("development", "evaluation")}
+    return {role: fixed_blocks(names, study, role) for role, names in named.items() if names}
+
+
+def refused_blocks(study: Study, blocks: Mapping[Role, Sequence[Sequence[str]]]) -> list[Problem]:
+    """FH-506 for every role with a block below what a hospital asks unless its own policy says otherwise.
+
+    Each hospital of such a block refuses the study at admission, so it is told while the study is written. A demonstration
+    is left out: its hospitals lift their minima by declaring every patient simulated.
+    """
+    if study.privacy.demonstration:
+        return []
+    least = max(Policy().minimum_roster, study.privacy.minimum_sites)
+    found = []
+    for role, of_role in blocks.items():
+        size = min((len(block) for block in of_role), default=least)
+        if size < least:
+            what = f"a block of {plural(size, f'{role} hospital')}; by default a hospital refuses a sum over fewer than {least}"
+            found.append(
+                privacy.ROSTER_TOO_SMALL.problem(what, why=REFUSED_LATER, fix=_remedy(of_role, least, role), where="study.yaml, sites")
+            )
+    return found
+
+
+def _remedy(blocks: Sequence[Sequence[str]], least: int, role: Role) -> str:
+    if sum(map(len, blocks)) >= least:
+        return f"Raise `blocks.minimum_sites` in study.yaml to {least} or more."
+    enrol = f"Enrol more {role} hospitals (`fedhcc-coordinator approve NAME.request.json --role {role}`) and name them in study.yaml"
+    return f"{enrol}, {least} at least{'' if role == 'development' else ', or none'}."
 
 
 def unknown_sites(study: Study, enrolled: Iterable[str]) -> list[Problem]:
@@ -82,11 +121,7 @@ def lock_study(study: Study, entries: Sequence[RosterEntry], *, code_digest: str
     roles = resolve_roles(study)
     by_name = {entry.name: entry for entry in entries}
     roster = tuple(by_name[name].model_copy(update={"role": role}) for name, role in sorted(roles.items()))
-    named: dict[Role, tuple[str, ...]] = {
-        role: tuple(entry.name for entry in roster if entry.role == role) for role in ("development", "evaluation")
-    }
-    blocks: dict[Role, tuple[tuple[str, ...], ...]] = {role: fixed_blocks(names, study, role) for role, names in named.items() if names}
-    return StudyLock(study=study, roster=roster, blocks=blocks, code_digest=code_digest, coordinator_key=coordinator_key)
+    return StudyLock(study=study, roster=roster, blocks=planned_blocks(study), code_digest=code_digest, coordinator_key=coordinator_key)
 
 
 def lock_faults(lock: StudyLock) -> list[Problem]:

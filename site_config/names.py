@@ -1,4 +1,4 @@
-"""Misspelt names: the nearest valid one, and a stranger's text made fit for a message."""
+"""Words of messages: the nearest valid name, the choices there are, counts with their noun, and a stranger's text made fit."""
 
 from __future__ import annotations
 
@@ -13,6 +13,18 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     found = difflib.get_close_matches(given, list(plain), 1, 0.6)
     begun = [one for one in plain if len(given) >= 4 and (one.startswith(given) or (given.startswith(one) and len(one) >= 4))]
     return plain[found[0]] if found else (plain[begun[0]] if len(begun) == 1 else None)
+
+
+def choice(name: str, known: Iterable[str]) -> str:
+    """The remedy for a name that is none of those known: the nearest one where one is close, and all there are."""
+    names = list(known)
+    near = nearest(name, names)
+    return f"{f'Did you mean `{near}`? ' if near else ''}Choose from {', '.join(names)}."
+
+
+def plural(n: int, one: str, many: str | None = None) -> str:
+    """A count with its noun: `1 hospital`, `3 hospitals`."""
+    return f"{n:,d} {one if n == 1 else (many or one + 's')}"
 
 
 def clean(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from site_config.catalogue import configuration as kinds
-from site_config.names import nearest
+from site_config.names import choice, clean
 from site_config.study import Study, StudySite
 
 Settings = dict[str, Any]
@@ -70,7 +70,7 @@ CANARY: Final[Settings] = {
 }
 
 SETTINGS: Final[dict[str, Settings]] = {"paper": PAPER, "demo": DEMO, "canary": CANARY, "tiny": TINY}
-SITES: Final[dict[str, tuple[int, int]]] = {"paper": (52, 0), "demo": (12, 3), "canary": (5, 1), "tiny": (4, 2)}
+SITES: Final[dict[str, tuple[int, int]]] = {"paper": (52, 0), "demo": (12, 3), "canary": (5, 3), "tiny": (4, 2)}
 
 
 def centres(development: int, evaluation: int, *, drawn: bool = False) -> tuple[StudySite, ...]:
@@ -85,9 +85,7 @@ def preset(name: str, sites: Sequence[StudySite] | None = None) -> Study:
     Given sites without a role are drawn in the preset's proportion where it draws, and develop where it does not.
     """
     if name not in SETTINGS:
-        near = nearest(name, SETTINGS)
-        fix = f"Write `{near}`." if near else f"Choose one of {', '.join(SETTINGS)}."
-        raise kinds.PRESET.problem("there is no such preset", fix=fix)
+        raise kinds.PRESET.problem(f"there is no preset {clean(name)}", fix=choice(name, SETTINGS))
     settings = SETTINGS[name]
     if sites is None:
         return Study.model_validate({**settings, "sites": centres(*SITES[name], drawn="draw" in settings)})

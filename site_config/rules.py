@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import PurePosixPath
 
 from site_config.catalogue import configuration as kinds
-from site_config.names import nearest
+from site_config.names import nearest, plural
 from site_config.problems import Kind
 from site_config.site import SiteConfig
 from site_config.study import Study
@@ -64,16 +64,22 @@ def _roles(study: Study) -> Iterable[Fault]:
             yield Fault(kinds.VALIDATION_STUDY, ("sites",), "every site must have the role evaluation, without a draw")
         development = len(study.sites)
     elif study.draw is None and without:
-        yield Fault(kinds.ROLES, ("sites",), f"{len(without)} sites have no role and there is no `draw`")
+        yield Fault(kinds.ROLES, ("sites",), f"{plural(len(without), 'site')} without a role, and there is no `draw`")
     elif study.draw is not None and study.draw.evaluation > len(without):
-        yield Fault(kinds.ROLES, ("draw", "evaluation"), f"{study.draw.evaluation} evaluation sites of {len(without)} sites without a role")
+        yield Fault(
+            kinds.ROLES,
+            ("draw", "evaluation"),
+            f"{plural(study.draw.evaluation, 'evaluation site')} of {plural(len(without), 'site')} without a role",
+        )
     elif study.draw is not None:
         development += len(without) - study.draw.evaluation
     if study.draw is None and without and study.kind == "develop":
         return
     if development < study.privacy.minimum_sites and not study.privacy.demonstration:
         role = "development" if study.kind == "develop" else "evaluation"
-        yield Fault(kinds.TOO_FEW_SITES, ("sites",), f"{development} {role} sites, at least {study.privacy.minimum_sites} are needed")
+        yield Fault(
+            kinds.TOO_FEW_SITES, ("sites",), f"{plural(development, f'{role} site')}, at least {study.privacy.minimum_sites} are needed"
+        )
 
 
 def _models(study: Study) -> Iterable[Fault]:

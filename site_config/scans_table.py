@@ -15,12 +15,16 @@ from site_config.catalogue import host
 from site_config.catalogue import tables as kinds
 from site_config.cohort_types import Patient, Scan
 from site_config.columns import MASK, PHASES, REGIONS, VISITS, scans_columns
-from site_config.files import read_limited
+from site_config.files import path_problem, read_limited
 from site_config.problems import Problem
 from site_config.study import Organ, Study, two_organs
 from site_config.tables import BYTES, Faults, Row, read_table
 
 NEAR_DAYS = 31
+NO_SCANS = (
+    "Run `fedhcc-site data scan`, which suggests one from the images folder, or write it: docs/how-to/prepare-a-cohort.md, step 2."
+    " A hospital without images writes `scans: null` under `paths` of site.yaml."
+)
 VOLUMES = (".nii", ".nii.gz")
 
 
@@ -39,14 +43,14 @@ def load_scans(path: Path, root: Path, study: Study | None = None, today: date |
     Raises one problem that carries all others. A missing or unreadable scan is an access problem, never one of content;
     with `strict` False such a row is kept, and only whoever opens that scan meets the problem.
     """
-    data = read_limited(path, BYTES, "scans.csv")
+    data = read_limited(path, BYTES, "scans.csv", missing=NO_SCANS)
     try:
         folder = ImagesFolder(root, root.resolve(strict=True), strict)
         if not folder.real.is_dir():
             raise host.NOT_A_FILE.problem("the images folder is not a folder", where="site.yaml, paths.images")
     except OSError:
-        fix = "Correct `paths.images` in site.yaml; in a container, mount the folder and use the path inside."
-        raise host.FILE_MISSING.problem("the images folder does not exist", fix=fix, where="site.yaml, paths.images") from None
+        fix = "Put the scans there, or correct `paths.images` in site.yaml."
+        raise path_problem(host.FILE_MISSING, "the images folder does not exist", "site.yaml, paths.images", fix) from None
     return parse_scans(data, folder, study.organs if study else two_organs(), today or date.today())
 
 

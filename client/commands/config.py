@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from site_config.console import Json, problem_lines, show, table
+from site_config.console import Json, next_command, problem_lines, show, table
 from site_config.problems import Exit, Problem, together
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def check(home: Home = Path(), study: StudyFile = None, json: Json = False) -> N
     Exit status 0: nothing to say; 1: findings to read; 10: configuration, 11: content, 12: access.
     """
     found = examine(home, _study(study) if study else None)
-    show(_data(found), lambda console: _draw(console, found))
+    beside = ("--study", study) if study else ()
+    show(_data(found), lambda console: _draw(console, found, next_command("fedhcc-site", "data", "prepare", *beside)))
     if found.faults:
         typer.echo("\n".join(problem_lines(together(found.faults))), err=True)
         raise typer.Exit(int(_worst(found.faults)))
@@ -64,7 +65,8 @@ def identity(home: Home = Path(), json: Json = False) -> None:
     kit = read_kit(read_limited(kit_file, MAX_DOCUMENT), own) if kit_file.exists() else None
     coordinator = fingerprint(kit.coordinator_key) if kit else None
     rows = [(f"hospital {own.name}", spoken(own.fingerprint)), *([("coordinator", spoken(coordinator))] if coordinator else [])]
-    show({"site": own.name, "fingerprint": own.fingerprint, "coordinator": coordinator}, table("", ("whose", "fingerprint"), rows))
+    text = "\n".join(f"{whose}\n  {said}" for whose, said in rows)
+    show({"site": own.name, "fingerprint": own.fingerprint, "coordinator": coordinator}, text)
 
 
 def _worst(faults: list[Problem]) -> Exit:
@@ -73,19 +75,14 @@ def _worst(faults: list[Problem]) -> Exit:
 
 
 def _study(path: Path) -> Study:
-    from pydantic import ValidationError
-
     from site_config.catalogue import configuration as kinds
     from site_config.documents import load_study
     from site_config.files import read_limited
-    from site_config.study import SignedLock
+    from site_config.identity import read_lock
 
     if path.suffix != ".json":
         return load_study(path)
-    try:
-        return SignedLock.model_validate_json(read_limited(path, 8 * 2**20)).lock.study
-    except ValidationError:
-        raise kinds.LOCK_DAMAGED.problem(f"{path.name} is no signed lock", where=path.name) from None
+    return read_lock(read_limited(path, 8 * 2**20), kinds.LOCK_DAMAGED, path.name).lock.study
 
 
 def examine(home: Path, study: Study | None = None) -> Checked:
@@ -154,14 +151,14 @@ def _data(found: Checked) -> dict[str, Any]:
     }
 
 
-def _draw(console: Console, found: Checked) -> None:
+def _draw(console: Console, found: Checked, following: str) -> None:
     if found.site is not None:
         rows = [(name, "not read" if number is None else number) for name, number in _counts(found).items()]
         console.print(table(found.site.site, ("what", "number"), rows, "these numbers stay on this machine"))
     if found.findings:
         console.print(f"\nFindings ({len(found.findings)}), to read; they stop nothing:")
         console.print("\n".join(problem_lines(together(found.findings))))
-    console.print("\nFaults:" if found.faults else "\nNo fault. Next: fedhcc-site data prepare")
+    console.print("\nFaults:" if found.faults else f"\nNo fault. Next: {following}", soft_wrap=True)
 
 
 def register(app: typer.Typer) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from site_config.console import Json, note, problem_lines, show, table
+from site_config.console import Json, next_command, note, problem_lines, show, table
 from site_config.problems import Exit
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def review(
                 "scans.csv exists already", fix="Copy the rows you want from state/review/scans.csv by hand; nothing is overwritten."
             )
         write_atomic(target, read_limited(folder / "scans.csv", 64 * 2**20))
-        note("scans.csv written; add masks and choices where needed, then run `fedhcc-site check`")
+        note(f"scans.csv written; add masks and choices where needed. Next: {next_command('fedhcc-site', 'check')}")
     rows = [
         (question["patient"] or "", question["visit"] or "", question["reason"], _candidate(one))
         for question in content["questions"]

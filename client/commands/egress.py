@@ -10,6 +10,7 @@ import typer
 
 from client.commands.enrol import Home
 from site_config.console import Json, note, show, table
+from site_config.names import plural
 
 if TYPE_CHECKING:
     from client.egress import Filter
@@ -76,7 +77,7 @@ def view(
             row.time[:16].replace("T", " "),
             f"{row.statistic} ({row.phase} {row.round}, {row.study[:8]})",
             f"{row.bytes:,} bytes {'masked' if row.masked else 'CLEAR'}",
-            f"{len(row.roster.split())} sites, {'opened' if row.opened else 'never opened'}",
+            f"{plural(len(row.roster.split()), 'site')}, {'opened' if row.opened else 'never opened'}",
             row.rule,
         )
         for row in shown

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from site_config.console import Json, note, show
+from site_config.console import Json, next_command, note, show
 
 Home = Annotated[
     Path,
@@ -44,11 +44,11 @@ def init(
     from site_config.identity import fingerprint, spoken
     from site_config.version import software
 
-    make_folder(home)
     document = home / "site.yaml"
     if not document.exists():
         text = TEMPLATE.format(name=name).encode()
         parse_site(text, "site.yaml", home)
+        make_folder(home)
         write_atomic(document, text, 0o644)
     site = load_site(document)
     if site.site != name:
@@ -58,10 +58,10 @@ def init(
     digest = fingerprint(request.signing_key)
     show(
         {"site": name, "request": str(path), "fingerprint": digest},
-        f"Keys made; they stay in this folder.\nSend {path.name} to the coordinator"
+        f"Keys made; they stay in this folder.\nSend {path} to the coordinator"
         f" and read out this fingerprint by telephone:\n\n  {spoken(digest)}\n",
     )
-    note("Next: fedhcc-site join KIT, with the kit the coordinator sends back.")
+    note(f"Next, with the kit that the coordinator sends back: {next_command('fedhcc-site', 'join', f'{name}.kit.json')}")
 
 
 def join(
@@ -90,7 +90,7 @@ def join(
     )
     if fingerprint is None:
         note("Compare it by telephone before the first study; or join again with --fingerprint.")
-    note("Next: fedhcc-site run")
+    note(f"Next: {next_command('fedhcc-site', 'check')}")
 
 
 def register(app: typer.Typer) -> None:

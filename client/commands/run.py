@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from client.commands.enrol import Home
-from site_config.console import Json, note
+from site_config.console import Json, next_command, note
 
 
 def run(home: Home = Path(), json: Json = False) -> None:
@@ -25,7 +25,7 @@ def run(home: Home = Path(), json: Json = False) -> None:
     program = SiteProgram(site)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: program.stop())
-    note(f"{site.site} connects to {program.kit.address}; look at it with: fedhcc-site status")
+    note(f"{site.site} connects to {program.kit.address}; look at it with: {next_command('fedhcc-site', 'status')}")
     program.run()
     note("stopped")
 

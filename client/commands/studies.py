@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from site_config.site import SiteConfig
     from site_config.study import StudyLock
 
+HALF = "fingerprint (first 32 digits)"
 Study = Annotated[str, typer.Argument(help="The study's id, or its first 6 or more digits; or a file with the signed lock.")]
 
 
@@ -42,16 +43,11 @@ def studies(home: Home = Path(), json: Json = False) -> None:
 def _known(state: Path, study: str) -> StudyLock:
     """A study that was offered over the wire or is handed over as a file."""
     from client import enrol
-    from site_config.catalogue import identity as problems
     from site_config.files import read_limited
-    from site_config.study import SignedLock
+    from site_config.identity import read_lock
 
-    if Path(study).suffix == ".json" and Path(study).is_file():
-        try:
-            signed = SignedLock.model_validate_json(read_limited(Path(study), enrol.MAX_LOCK, "the lock"))
-        except ValueError:
-            raise problems.LOCK_SIGNATURE.problem("The file is not a signed lock") from None
-        return enrol.offer(state, signed)
+    if "/" in study or Path(study).suffix or Path(study).exists():
+        return enrol.offer(state, read_lock(read_limited(Path(study), enrol.MAX_LOCK, "the lock")))
     return enrol.find(state, study).lock
 
 
@@ -111,13 +107,14 @@ def approve(
 
 
 def _draw(console: Console, lock: StudyLock, change: RosterChange, conflicts: list[Any], vectors: list[dict[str, object]]) -> None:
-    from site_config.identity import spoken
+    from site_config.identity import spoken_half
 
     def mark(name: str) -> str:
         return "new" if name in change.added else "other key" if name in change.rekeyed else ""
 
-    rows = [(entry.name, entry.role, spoken(entry.fingerprint)[:39], mark(entry.name)) for entry in change.entries]
-    console.print(table(f"{lock.study.title}: hospitals", ("hospital", "role", "fingerprint (first 32 digits)", "change"), rows))
+    rows = [(entry.name, entry.role, spoken_half(entry.fingerprint), mark(entry.name)) for entry in change.entries]
+    columns = ("hospital", "role", HALF, "change")
+    console.print(table(f"{lock.study.title}: hospitals", columns, rows, whole=(HALF,)))
     if change.removed:
         console.print(f"no longer in the roster: {', '.join(change.removed)}")
     console.print(f"study id    {lock.study_id}\ncode digest {lock.code_digest}")

@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from site_config.console import Json, note, show, table
+from site_config.console import Json, next_command, note, show, table
 
 Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The coordinator's folder.", file_okay=False)]
 ReadOut = Annotated[str | None, typer.Option("--fingerprint", help="What the hospital read out; at least 16 digits.")]
+HALF = "fingerprint (first 32 digits)"
 RoleName = Annotated[str | None, typer.Option("--role", help="development or evaluation; left out, each study decides.")]
 
 
@@ -34,16 +35,14 @@ def init(
 ) -> None:
     """Make the coordinator's key, its certificate authority and an empty register."""
     from server import enrol
-    from site_config.files import make_folder
     from site_config.identity import spoken
 
-    make_folder(home)
     identity = enrol.init(home, title, address, listen=listen, superlink_port=superlink_port)
     show(
         {"title": title, "address": address, "fingerprint": identity.fingerprint},
         f"Made. Hospitals compare this fingerprint by telephone:\n\n  {spoken(identity.fingerprint)}\n",
     )
-    note("Next: fedhcc-coordinator approve NAME.request.json")
+    note(f"Next: {next_command('fedhcc-coordinator', 'approve', 'NAME.request.json')}")
 
 
 def _approve(home: Path, request: Path, role: str | None, fingerprint: str | None, replace: bool) -> None:
@@ -58,7 +57,7 @@ def _approve(home: Path, request: Path, role: str | None, fingerprint: str | Non
     _register_running(home)
     show(
         {"site": kit.site, "kit": str(path), "fingerprint": digest, "compared": fingerprint is not None},
-        f"Approved {kit.site}. Send it {path.name}.\nIts fingerprint is\n\n  {spoken(digest)}\n",
+        f"Approved {kit.site}. Send it {path}\nIts fingerprint is\n\n  {spoken(digest)}\n",
     )
     if fingerprint is None:
         note("Compare it by telephone before the first study; or approve again with --fingerprint.")
@@ -128,18 +127,20 @@ def renew(
         _approve(home, request, role, fingerprint, replace=True)
         return
     enrol.kit(home, site)
-    show({"kit": f"kits/{site}.kit.json"}, f"Issued kits/{site}.kit.json again.")
+    path = home / "kits" / f"{site}.kit.json"
+    show({"kit": str(path)}, f"Issued {path} again.")
 
 
 def list_sites(home: Home = Path(), json: Json = False) -> None:
     """Every hospital ever approved."""
     from server import enrol
-    from site_config.identity import spoken
+    from site_config.identity import spoken_half
 
     register = enrol.load(home)
-    rows = [(s.name, s.role or "by study", s.status, spoken(s.fingerprint)[:39], s.approved[:10]) for s in register.sites]
+    rows = [(s.name, s.role or "by study", s.status, spoken_half(s.fingerprint), s.approved[:10]) for s in register.sites]
     shown = [{**site.model_dump(), "fingerprint": site.fingerprint} for site in register.sites]
-    show(shown, table(register.title, ("hospital", "role", "status", "fingerprint (first 32 digits)", "approved"), rows))
+    columns = ("hospital", "role", "status", HALF, "approved")
+    show(shown, table(register.title, columns, rows, whole=(HALF,)))
 
 
 def register(app: typer.Typer) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from server.commands.enrol import Home
-from server.commands.study import study_app
-from site_config.console import Json, note, show, table
+from server.commands.study import study_app, warn
+from site_config.console import Json, next_command, note, show, table
 
 if TYPE_CHECKING:
     from server.flower import FlowerTransport
@@ -246,7 +246,8 @@ def publish(
     if bundle is not None:
         _keep_bundle(bundle, home / "studies" / found.study_id / "bundle", found.study.bundle_sha256)
     show({"study": found.study_id, "title": found.study.title}, f"Published {found.study.title}\nstudy id {found.study_id}")
-    note(f"Next: fedhcc-coordinator run {found.study_id[:12]} --canary")
+    warn(found)
+    note(f"Next: {next_command('fedhcc-coordinator', 'run', found.study_id[:12], '--canary')}")
 
 
 def _keep_bundle(bundle: Path, target: Path, sha256: str | None) -> None:

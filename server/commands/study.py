@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from site_config.console import Json, note, show, table
+from site_config.console import Json, next_command, note, problem_lines, show, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,7 +50,7 @@ def new(
     if out.exists():
         raise host.CANNOT_WRITE.problem(f"{out.name} exists already", fix="Choose another name, or remove the file first.")
     write_atomic(out, text.encode(), 0o644)
-    note(f"wrote {out.name}; next: fedhcc-coordinator study check {out}")
+    note(f"wrote {out}\nNext: {next_command('fedhcc-coordinator', 'study', 'check', out)}")
 
 
 def _enrolled(home: Path) -> tuple[StudySite, ...]:
@@ -79,6 +79,7 @@ def check(
     """
     from server.expect import expect
     from site_config.documents import load_study
+    from site_config.locking import planned_blocks, refused_blocks
     from site_config.problems import together
 
     plan = load_study(study)
@@ -87,8 +88,9 @@ def check(
         if missing:
             raise together(missing)
     expected = expect(plan, patients_per_site, event_share)
-    findings = expected.findings()
+    findings = [*refused_blocks(plan, planned_blocks(plan)), *expected.findings()]
     show(_check_data(plan, expected, findings), lambda console: _draw_check(console, plan, expected, findings))
+    note(f"Next: {next_command('fedhcc-coordinator', 'study', 'lock', study)}")
     if findings:
         raise typer.Exit(1)
 
@@ -115,7 +117,6 @@ def _check_data(plan: Study, expected: Expectation, findings: list[Problem]) -> 
 
 
 def _draw_check(console: Console, plan: Study, expected: Expectation, findings: list[Problem]) -> None:
-    from site_config.console import problem_lines
     from site_config.problems import together
 
     sets = (("training", expected.training), ("validation", expected.validation), ("test", expected.test))
@@ -160,8 +161,19 @@ def lock(
     locked = lock_study(plan, enrol.roster(home, resolve_roles(plan)), code_digest=code_digest(), coordinator_key=identity.public_key)
     path = out or study.with_suffix(".lock.json")
     write_atomic(path, sign_lock(locked, identity).model_dump_json(indent=1).encode() + b"\n", 0o644)
-    show(_lock_data(locked) | {"file": path.name}, lambda console: _draw_lock(console, locked))
-    note(f"wrote {path.name}; next: fedhcc-coordinator study publish {path}")
+    show(_lock_data(locked) | {"file": str(path)}, lambda console: _draw_lock(console, locked))
+    warn(locked)
+    note(f"wrote {path}\nNext: {next_command('fedhcc-coordinator', 'study', 'publish', path)}")
+
+
+def warn(locked: StudyLock) -> None:
+    """Tell of blocks that hospitals refuse; the coordinator may know that their policies ask for less."""
+    from site_config.locking import refused_blocks
+    from site_config.problems import together
+
+    found = refused_blocks(locked.study, locked.blocks)
+    if found:
+        note("\n".join(problem_lines(together(found))))
 
 
 @study_app.command("show")
@@ -170,18 +182,13 @@ def show_lock(
     json: Json = False,
 ) -> None:
     """Show who is in a lock, in which role and block, and its study id."""
-    from pydantic import ValidationError
-
     from site_config.catalogue import configuration as kinds
     from site_config.files import read_limited
+    from site_config.identity import read_lock
     from site_config.locking import lock_faults
     from site_config.problems import together
-    from site_config.study import SignedLock
 
-    try:
-        locked = SignedLock.model_validate_json(read_limited(lock_file, 8 * 2**20)).lock
-    except ValidationError:
-        raise kinds.LOCK_DAMAGED.problem(f"{lock_file.name} is no signed lock", where=lock_file.name) from None
+    locked = read_lock(read_limited(lock_file, 8 * 2**20), kinds.LOCK_DAMAGED, lock_file.name).lock
     faults = lock_faults(locked)
     if faults:
         raise together(faults)

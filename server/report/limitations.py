@@ -39,9 +39,8 @@ def _kind(result: StudyResult, study: Study) -> Iterator[str]:
         yield "The networks started from weights learned on simulated scans, not on people."
     if study.evaluation.resolution == "coarse":
         yield (
-            f"Scores and times were opened in bins (at most {study.evaluation.score_bins} bins, {study.evaluation.cell_days}-day "
-            "cells), so metrics "
-            "can differ from those of single patients by up to the error bound printed with them."
+            f"Scores and times were opened in bins (at most {study.evaluation.score_bins} bins, {text.time_cells(study.evaluation)}), "
+            "so metrics can differ from those of single patients by up to the error bound printed with them."
         )
     if study.training.keep == "best":
         yield "The weights were chosen by validation loss, so the validation figures are optimistic; only the test set is untouched."

@@ -47,7 +47,7 @@ def settings(result: StudyResult, study: Study) -> list[tuple[str, str]]:
         (
             "Evaluation",
             f"coarse: at most {study.evaluation.score_bins} score bins of at least {study.evaluation.bin_patients} patients, "
-            f"{study.evaluation.cell_days}-day cells"
+            f"{text.time_cells(study.evaluation)}"
             if study.evaluation.resolution == "coarse"
             else "EXACT: rank, day and event of every patient",
         ),

@@ -173,6 +173,7 @@ def reproduce(result: StudyResult, study: Study) -> Section:
             ),
         ),
         ("Network", f"{study.network.backbone}, {study.network.norm} norm, start {study.network.warm_start}"),
+        *((f"Seed of the first weights of {model}", str(seed)) for model, seed in result.first_seeds.items()),
         *((f"Weights of {model} (SHA-256)", digest) for model, digest in result.weights.items()),
         *((f"Time, {phase}", text.seconds(span)) for phase, span in result.timing.items()),
     ]

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import math
 
+from site_config.names import plural as plural
+from site_config.study import Evaluation
+
 MISSING = "—"
 MINUS = "−"
 HIDDEN = "·"
@@ -88,9 +91,12 @@ def seconds(span: float) -> str:
     return f"{int(span // 3600)} h {int(span % 3600 // 60)} min"
 
 
-def plural(n: int, one: str, many: str | None = None) -> str:
-    """`1 hospital`, `3 hospitals`."""
-    return f"{n:,d} {one if n == 1 else (many or one + 's')}"
+def time_cells(evaluation: Evaluation) -> str:
+    """How long the time cells of evaluation tables are: long ones where short ones would list the days of few patients."""
+    if evaluation.cell_days == evaluation.clinical_cell_days:
+        return f"{evaluation.cell_days}-day cells"
+    few = f"fewer than {evaluation.small_set} patients"
+    return f"{evaluation.cell_days}-day cells, {evaluation.clinical_cell_days}-day ones for {few} and for a clinical score"
 
 
 def listed(items: list[str]) -> str:

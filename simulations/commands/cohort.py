@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from site_config.console import Json, json_wanted, note, show, table
+from site_config.names import plural
 
 if TYPE_CHECKING:
     from simulations.cohort import CohortSummary
@@ -71,9 +72,9 @@ def _summary(summary: CohortSummary) -> Any:
         (name, oracle.n, oracle.events, f"{oracle.c_index:.3f}", f"{oracle.image_c_index:.3f}") for name, oracle in summary.oracle.items()
     ]
     lone = sum(size == 1 for size in summary.sites.values())
-    title = f"{summary.preset}: {summary.patients} made-up patients at {len(summary.sites)} hospitals ({lone} of one patient)"
+    everybody = f"{plural(summary.patients, 'made-up patient')} at {plural(len(summary.sites), 'hospital')} ({lone} of one patient)"
     return table(
-        f"{title}, {summary.scans} scans",
+        f"{summary.preset}: {everybody}, {plural(summary.scans, 'scan')}",
         ("patients", "n", "events", "oracle C", "images alone"),
         rows,
         caption="The oracle C is what the true risk reaches; nothing can be expected to do better on average.",
@@ -130,5 +131,5 @@ def list_(as_json: Json = False) -> None:
     from simulations.phantom_models import list_hashes
 
     hashes = list_hashes(MODELS)
-    rows = [(folder, name, digest) for folder, files in hashes.items() for name, digest in files.items()]
-    show(hashes, table("Fit for phantoms only", ("model", "file", "sha256"), rows))
+    lines = [f"{digest}  {folder}/{name}" for folder, files in hashes.items() for name, digest in files.items()]
+    show(hashes, "\n".join(["Fit for phantoms only (sha256, file)", *lines]))

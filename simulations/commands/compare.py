@@ -9,6 +9,7 @@ import typer
 
 from simulations.commands.tabular import compare_app
 from site_config.console import Json, note, show, table
+from site_config.names import choice
 
 if TYPE_CHECKING:
     from simulations.compare import Comparison
@@ -75,7 +76,7 @@ def _compared(
     unknown = [name for name in scenarios if name not in ALL]
     if unknown or model not in ("linear", "mlp"):
         what = f"--scenario cannot be {unknown[0]!r}" if unknown else f"--model cannot be {model!r}"
-        raise host.USAGE.problem(what, fix=f"Choose {', '.join(ALL)}." if unknown else "Choose linear or mlp.")
+        raise host.USAGE.problem(what, fix=choice(unknown[0], ALL) if unknown else choice(model, ("linear", "mlp")))
     names = [name.strip() for name in columns[3].split(",") if name.strip()]
     if csv is not None and not names:
         raise host.USAGE.problem("--csv needs --covariates", fix="For example --covariates age,sex.")

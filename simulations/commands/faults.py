@@ -26,11 +26,12 @@ def faults(
     from simulations.faults.plays import PLAYS
     from simulations.faults.stage import EVIDENCE, SMOKE, Stage
     from site_config.catalogue import host
+    from site_config.names import choice
 
     titles = {name: (play.__doc__ or "").split("\n")[0] for name, play in PLAYS.items()}
     unknown = [name for name in names or () if name not in PLAYS]
     if unknown:
-        raise host.USAGE.problem(f"there is no fault {unknown[0]}", fix="fedhcc-sim faults --list names them.")
+        raise host.USAGE.problem(f"there is no fault {unknown[0]}", fix=choice(unknown[0], PLAYS))
     if list_only:
         show(titles, table("Faults", ("name", "what happens"), list(titles.items())))
         return

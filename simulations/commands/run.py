@@ -9,6 +9,8 @@ import typer
 
 from site_config.console import Json, json_wanted, note, show
 
+ENGINES = ("local", "loopback", "ray")
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -34,11 +36,12 @@ def run(
     from simulations.run import Options
     from simulations.run import run as run_study
     from site_config.catalogue import host
+    from site_config.names import choice
 
-    if engine not in ("local", "loopback", "ray"):
-        raise host.USAGE.problem(f"there is no engine {engine}", fix="Choose local, loopback or ray.")
+    if engine not in ENGINES:
+        raise host.USAGE.problem(f"there is no engine {engine}", fix=choice(engine, ENGINES))
     if folder is None and preset not in PRESETS:
-        raise host.USAGE.problem(f"there is no preset {preset}", fix=f"Choose from {', '.join(PRESETS)}.")
+        raise host.USAGE.problem(f"there is no preset {preset}", fix=choice(preset, PRESETS))
     options = Options(out=out, preset=preset, folder=folder, engine=engine, seed=seed, workers=workers, pooled=pooled)  # type: ignore[arg-type]
     with progress_view(quiet=json_wanted()) as (tell, should_stop):
         finished = run_study(options, tell, should_stop)

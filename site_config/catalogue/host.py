@@ -26,8 +26,8 @@ FILE_MISSING = Kind(
     910,
     "file-missing",
     "A file is not where it was looked for",
-    why="The path does not exist for this program. In a container, a path of the host is not a path of the container unless it is mounted.",
-    fix="Check the path; in a container, check that the folder is mounted and use the path inside.",
+    why="The path does not exist for this program, or leads through a file or in a circle.",
+    fix="Check the spelling of the path; one without a leading slash starts in the folder the command runs in.",
     exit=Exit.ACCESS,
 )
 
@@ -71,8 +71,8 @@ NOT_A_FILE = Kind(
     915,
     "not-a-file",
     "A folder or device stands where a file is expected",
-    why="The path exists but is no ordinary file. Docker creates an empty folder when a file it should mount does not exist on the host.",
-    fix="Check the path; in a container, create the file on the host first and remove the empty folder Docker made in its place.",
+    why="The path exists but is no ordinary file.",
+    fix="Name the file itself, not the folder it stands in.",
     exit=Exit.ACCESS,
 )
 

@@ -110,6 +110,14 @@ NOT_ENROLLED = Kind(
     fix="Enrol it: `fedhcc-site init`, then `fedhcc-coordinator approve NAME.request.json`, then `fedhcc-site join`.",
     exit=Exit.IDENTITY,
 )
+OTHER_DOCUMENT = Kind(
+    414,
+    "other-document",
+    "The file is another of the program's documents",
+    why="Requests, kits and locks are all files that are sent around. This one is in order, but of another kind than the command takes.",
+    fix="A hospital sends NAME.request.json and joins with NAME.kit.json; `fedhcc-coordinator study publish` and `fedhcc-site approve` take the signed lock.",
+    exit=Exit.IDENTITY,
+)
 CODE_DIFFERS = Kind(
     415,
     "code-differs",

@@ -49,7 +49,8 @@ ROSTER_TOO_SMALL = Kind(
     "roster-too-small",
     "Too few hospitals would stand behind the sum",
     why="A sum over few hospitals tells about each of them; the site's policy and the study set minima.",
-    fix="The coordinator widens the blocks of the study: raise `blocks.minimum_sites` in study.yaml and lock again.",
+    fix="The coordinator enrols more hospitals (`fedhcc-coordinator approve NAME.request.json`), names them in study.yaml and locks again; "
+    "where enough are enrolled, it raises `blocks.minimum_sites`.",
     exit=Exit.REFUSED,
 )
 PEERS_UNKNOWN = Kind(

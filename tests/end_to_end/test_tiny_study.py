@@ -8,7 +8,7 @@ import numpy as np
 
 from client.compute import Bench
 from client.prepared import load_patients
-from server.initial import initial_weights
+from server.initial import initial_weights, start
 from server.state import StudyFolder, load_arrays
 from simulations.run import Finished, Options, run
 from site_config.journal import read as read_journal
@@ -57,6 +57,9 @@ def test_training_moves_the_weights_and_keeps_every_round(finished: Finished) ->
     assert len(rounds) == study.training.rounds
     assert all(point.loss is not None and np.isfinite(point.loss) for point in rounds)
     assert set(finished.result.weights) == {"Rad-S", "Rad-D"}
+    seeds = {model: start(study, model, finished.homes.coordinator).seed for model in finished.result.weights}
+    assert finished.result.first_seeds == seeds
+    assert str(seeds["Rad-D"]) in finished.report.read_text()
 
 
 def test_the_first_hazard_is_that_of_the_first_weights(finished: Finished) -> None:

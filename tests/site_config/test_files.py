@@ -46,6 +46,18 @@ def test_a_full_disk_is_told_apart_from_one_that_may_not_be_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_container_is_spoken_of_only_inside_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(path: Path) -> str:
+        with pytest.raises(Problem) as caught:
+            files.read_limited(path, 10)
+        return f"{caught.value.why} {caught.value.fix}"
+
+    monkeypatch.delenv(files.CONTAINER, raising=False)
+    assert not any("container" in told(path) or "Docker" in told(path) for path in (tmp_path / "gone", tmp_path))
+    monkeypatch.setenv(files.CONTAINER, "1")
+    assert "mounted" in told(tmp_path / "gone") and "Docker" in told(tmp_path)
+
+
 def test_a_missing_folder_is_an_access_problem(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="FH-913"):
         files.write_atomic(tmp_path / "gone" / "a.json", b"x")

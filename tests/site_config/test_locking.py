@@ -99,6 +99,21 @@ def test_a_site_that_is_not_enrolled_is_answered_with_the_nearest() -> None:
     assert "hamburg-eppendorf" in told[1].fix
 
 
+def test_blocks_that_hospitals_refuse_are_known_beforehand() -> None:
+    canary = presets.preset("canary")
+
+    def told(study: Study) -> list[tuple[str, str]]:
+        return [(one.code, one.fix) for one in locking.refused_blocks(study, locking.planned_blocks(study))]
+
+    assert told(canary) == told(presets.preset("paper")) == told(presets.preset("tiny")) == []
+    assert locking.planned_blocks(canary) == lock(canary).blocks
+    lax = canary.privacy.model_copy(update={"minimum_sites": 1})
+    few = canary.model_copy(update={"sites": canary.sites[:2], "privacy": lax})
+    assert [(code, "Enrol more development hospitals" in fix) for code, fix in told(few)] == [("FH-506", True)]
+    small = canary.model_copy(update={"blocks": Blocks(minimum_sites=2, minimum_patients=1), "privacy": lax})
+    assert [(code, "`blocks.minimum_sites`" in fix) for code, fix in told(small)] == [("FH-506", True)]
+
+
 def test_a_lock_that_contradicts_itself_is_told() -> None:
     good = lock(presets.preset("canary"))
     assert locking.lock_faults(good) == []

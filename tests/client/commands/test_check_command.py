@@ -25,7 +25,15 @@ def lay(folder: Path) -> Path:
 def test_a_hospital_in_order(tmp_path: Path) -> None:
     ran = run_cli(APP, "check", "--home", lay(tmp_path))
     assert ran.status == Exit.OK, ran.err + ran.out
-    assert "No fault. Next: fedhcc-site data prepare" in ran.out
+    assert f"No fault. Next: fedhcc-site data prepare --home {tmp_path}\n" in ran.out
+
+
+def test_after_init_the_first_table_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text("site: bern\n")
+    ran = run_cli(APP, "check", "--home", tmp_path)
+    assert ran.status == Exit.ACCESS and "FH-910 cohort.csv does not exist" in ran.err
+    assert "docs/reference/tables.md" in ran.err and "docs/how-to/prepare-a-cohort.md" in ran.err
+    assert "fedhcc-site data scan" in ran.err and "container" not in ran.err
 
 
 def test_faults_of_all_three_files_in_one_pass_and_access_first(tmp_path: Path) -> None:

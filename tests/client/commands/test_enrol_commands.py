@@ -13,7 +13,7 @@ from client.cli import app as site_app
 from server import enrol as at_office
 from server.cli import app as office_app
 from site_config.console import invoke
-from site_config.identity import CoordinatorIdentity, SiteIdentity, sign_lock
+from site_config.identity import CoordinatorIdentity, SiteIdentity, sign_lock, spoken
 from site_config.study import Study, StudyLock, StudySite
 from site_config.version import code_digest
 
@@ -36,7 +36,7 @@ def office(capsys: pytest.CaptureFixture[str], folder: Path) -> Path:
 def enrol(capsys: pytest.CaptureFixture[str], home: Path, folder: Path, name: str) -> Path:
     site = folder / name
     status, made, err = say(capsys, site_app, "init", "--name", name, "--home", str(site))
-    assert status == 0 and "fedhcc-site join" in err
+    assert status == 0 and err.endswith(f": fedhcc-site join {name}.kit.json --home {site}\n")
     status, approved, _ = say(
         capsys, office_app, "approve", made["request"], "--home", str(home), "--fingerprint", made["fingerprint"][:16]
     )
@@ -57,7 +57,13 @@ def enrol(capsys: pytest.CaptureFixture[str], home: Path, folder: Path, name: st
 def test_a_misspelt_address_leaves_nothing_behind(capsys: pytest.CaptureFixture[str], tmp_path: Path, address: str) -> None:
     status, found, _ = say(capsys, office_app, "init", "--home", str(tmp_path / "office"), "--address", address, "--title", "Office")
     assert status == 2 and found["problem"]["code"] == "FH-902"
+    assert not (tmp_path / "office").exists()
     office(capsys, tmp_path)
+
+
+def test_a_name_that_cannot_be_leaves_nothing_behind(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert say(capsys, site_app, "init", "--name", "St. Mary", "--home", str(tmp_path / "site"))[0] != 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_init_under_another_name_than_site_yaml_says_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -137,6 +143,55 @@ def test_wrong_words_end_with_numbers(capsys: pytest.CaptureFixture[str], tmp_pa
     assert say(capsys, site_app, "status", "--home", str(site))[0] == 12
     assert invoke(site_app, ["status", "--healthy", "--home", str(site)]) == 1
     assert say(capsys, site_app, "run", "--home", str(tmp_path / "nowhere"))[0] == 12
+
+
+def test_a_file_of_another_kind_is_called_by_its_name(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    home = office(capsys, tmp_path)
+    site = enrol(capsys, home, tmp_path, "alpha")
+    kit, request = home / "kits" / "alpha.kit.json", site / "alpha.request.json"
+    study = tmp_path / "study.yaml"
+    study.write_text("title: x\nsites: []\n")
+    for app, words, what in (
+        (office_app, ("study", "publish", str(kit), "--home", str(home)), "this is a kit, and a signed lock is expected"),
+        (office_app, ("study", "publish", str(study), "--home", str(home)), "this is a study.yaml, and a signed lock is expected"),
+        (office_app, ("study", "show", str(request)), "this is an enrolment request, and a signed lock is expected"),
+        (office_app, ("approve", str(kit), "--home", str(home)), "this is a kit, and an enrolment request is expected"),
+        (site_app, ("join", str(request), "--home", str(site)), "this is an enrolment request, and a kit is expected"),
+        (site_app, ("approve", str(kit), "--home", str(site)), "this is a kit, and a signed lock is expected"),
+    ):
+        status, found, _ = say(capsys, app, *words)
+        assert (status, found["problem"]["code"], found["problem"]["what"]) == (13, "FH-414", what)
+    kit.write_bytes(kit.read_bytes()[:100])
+    status, found, _ = say(capsys, site_app, "join", str(kit), "--home", str(site))
+    assert (status, found["problem"]["code"]) == (13, "FH-407") and "cut short" in found["problem"]["why"]
+
+
+@pytest.mark.parametrize("path", ["nofile.json", "there/nofile", "study.lock"])
+def test_a_missing_file_is_not_taken_for_a_study(capsys: pytest.CaptureFixture[str], tmp_path: Path, path: str) -> None:
+    site = enrol(capsys, office(capsys, tmp_path), tmp_path, "alpha")
+    status, found, _ = say(capsys, site_app, "approve", path, "--home", str(site))
+    assert (status, found["problem"]["code"]) == (12, "FH-910")
+    assert say(capsys, site_app, "approve", "abcdef12", "--home", str(site))[1]["problem"]["code"] == "FH-417"
+
+
+def test_a_fingerprint_stays_in_one_piece_in_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    home = office(capsys, tmp_path)
+    names = ("alpha", "beta", "gamma")
+    site, *_ = [enrol(capsys, home, tmp_path, name) for name in names]
+    own = spoken(SiteIdentity.load(site / "state").fingerprint)
+    capsys.readouterr()
+    assert invoke(site_app, ["identity", "--home", str(site)]) == 0
+    assert own in capsys.readouterr().out
+    assert invoke(office_app, ["renew", "alpha", "--request", str(site / "alpha.request.json"), "--home", str(home)]) == 0
+    assert own in capsys.readouterr().out
+    lock = lock_file(home, tmp_path, names)
+    for app, words in ((office_app, ["list", "--home", str(home)]), (site_app, ["approve", str(lock), "--home", str(site), "--yes"])):
+        assert invoke(app, words) == 0
+        shown = capsys.readouterr().out
+        assert own[:19] in shown and own[20:39] in shown
 
 
 def test_revoke_renew_and_new_address(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from server import enrol
-from server.commands import study
+from server.commands import run, study
 from site_config import presets
 from site_config.documents import dump_yaml, load_study
 from site_config.identity import SiteIdentity, verify_lock
@@ -19,7 +19,7 @@ APP = app_of(study.register)
 
 @pytest.fixture
 def office(tmp_path: Path) -> Path:
-    """A coordinator's home at which the six hospitals of the canary preset are enrolled."""
+    """A coordinator's home at which the eight hospitals of the canary preset are enrolled."""
     home = tmp_path / "office"
     home.mkdir()
     enrol.init(home, "Trial office", "127.0.0.1:9443")
@@ -37,7 +37,7 @@ def test_new_check_lock_show(office: Path, tmp_path: Path) -> None:
 
     checked = run_cli(APP, "study", "check", plan, "--home", office, "--patients-per-site", "40", "--json")
     assert checked.status == Exit.OK
-    assert checked.data["sets"]["test"] == {"sites": 1, "patients": 40, "events": 24, "c_half_width": pytest.approx(0.133, abs=0.001)}
+    assert checked.data["sets"]["test"] == {"sites": 3, "patients": 120, "events": 72, "c_half_width": pytest.approx(0.077, abs=0.001)}
 
     locked = run_cli(APP, "study", "lock", plan, "--home", office, "--json")
     assert locked.status == Exit.OK, locked.err
@@ -49,7 +49,7 @@ def test_new_check_lock_show(office: Path, tmp_path: Path) -> None:
     shown = run_cli(APP, "study", "show", tmp_path / "study.lock.json")
     assert shown.status == Exit.OK
     assert lock.study_id in shown.out
-    assert "centre-06" in shown.out
+    assert "centre-08" in shown.out
 
 
 def test_a_preset_is_printed_as_yaml(tmp_path: Path) -> None:
@@ -67,6 +67,37 @@ def test_what_to_expect_is_shown_before_anything_runs(tmp_path: Path) -> None:
     assert "events a clinical variable" in ran.out
     assert "FH-124" in ran.out
     assert "±0." in ran.out
+
+
+def test_too_few_hospitals_are_told_before_every_one_of_them_refuses(office: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "study.yaml"
+    canary = presets.preset("canary")
+    two = canary.model_copy(update={"sites": canary.sites[:5] + canary.sites[5:6]})
+    plan.write_text(dump_yaml(two))
+    checked = run_cli(APP, "study", "check", plan, "--home", office, "--patients-per-site", "40")
+    assert checked.status == Exit.FINDINGS
+    assert "FH-506 a block of 1 evaluation hospital; by default a hospital refuses a sum over fewer than 3" in " ".join(checked.out.split())
+    assert "fedhcc-coordinator approve NAME.request.json --role evaluation" in " ".join(checked.out.split())
+    locked = run_cli(APP, "study", "lock", plan, "--home", office)
+    published = run_cli(app_of(run.register, study.register), "study", "publish", tmp_path / "study.lock.json", "--home", office)
+    for ran in (locked, published):
+        assert ran.status == Exit.OK and "FH-506" in ran.err
+
+
+def test_the_next_command_can_be_pasted(office: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "my studies" / "study.yaml"
+    plan.parent.mkdir()
+    home = f"--home {office}"
+    assert f"Next: fedhcc-coordinator study check '{plan}' {home}\n" in run_cli(APP, "study", "new", "--out", plan, "--home", office).err
+    plan.write_text(dump_yaml(presets.preset("canary")))
+    assert f"Next: fedhcc-coordinator study lock '{plan}' {home}\n" in run_cli(APP, "study", "check", plan, "--home", office).err
+    lock = plan.with_suffix(".lock.json")
+    assert f"Next: fedhcc-coordinator study publish '{lock}' {home}\n" in run_cli(APP, "study", "lock", plan, "--home", office).err
+
+
+def test_a_home_from_the_environment_is_not_said_again(office: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEDHCC_HOME", str(office))
+    assert "--home" not in run_cli(APP, "study", "new", "--out", tmp_path / "study.yaml").err
 
 
 def test_a_misspelt_hospital_is_answered_with_the_enrolled_one(office: Path, tmp_path: Path) -> None:

@@ -6,6 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.report import suppress, text
+from site_config.study import Evaluation
+
+
+def test_the_length_of_cells_tells_of_small_sets() -> None:
+    assert text.time_cells(Evaluation()) == "30-day cells, 90-day ones for fewer than 60 patients and for a clinical score"
+    assert text.time_cells(Evaluation(cell_days=90)) == "90-day cells"
 
 
 def test_numbers_are_written_as_a_journal_would() -> None:

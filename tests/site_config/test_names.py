@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from site_config import names
+
+
+def test_a_choice_names_the_nearest_and_all() -> None:
+    assert names.choice("tinny", ("demo", "tiny")) == "Did you mean `tiny`? Choose from demo, tiny."
+    assert names.choice("xyz", ("demo", "tiny")) == "Choose from demo, tiny."
+
+
+def test_one_is_not_many() -> None:
+    assert [names.plural(n, "site") for n in (0, 1, 2, 1000)] == ["0 sites", "1 site", "2 sites", "1,000 sites"]
+    assert names.plural(2, "study", "studies") == "2 studies"
