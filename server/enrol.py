@@ -35,6 +35,8 @@ from site_config.identity import (
 )
 from site_config.study import Role, RosterEntry, SiteName, Strict, StudyLock
 
+LONGEST_TITLE = 200
+"""Characters of the title that a kit holds (`Kit.title`)."""
 REGISTER_LIMIT = 8 << 20
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
@@ -105,6 +107,8 @@ def init(
 ) -> CoordinatorIdentity:
     """A new coordinator: signing key, certificate authority, server certificates, runner's secret, an empty register."""
     moment = now or utc()
+    if not title.strip() or len(title) > LONGEST_TITLE:
+        raise USAGE.problem(f"--title takes 1 to {LONGEST_TITLE} characters", fix='For example --title "Trial office, Bern".')
     check_address(address, "--address")
     if listen:
         check_address(listen, "--listen")

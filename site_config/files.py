@@ -39,6 +39,10 @@ IN_CONTAINER = {
         "Docker creates an empty folder when a file it should mount does not exist on the host.",
         "Create the file on the host first, and remove the empty folder made in its place.",
     ),
+    host.CANNOT_WRITE: (
+        "The operating system refused to write: a container's own files are read-only. Nothing was left half-written.",
+        "Mount a folder that the container's user may write, and name it by its path inside.",
+    ),
 }
 
 
@@ -73,8 +77,8 @@ def write_problem(error: OSError, role: str) -> Problem:
     """Like `access_problem`, for a file that was to be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return access_problem(error, role)
-    reason = errno.errorcode.get(error.errno or 0, "unknown")
-    return host.CANNOT_WRITE.problem(f"{role} cannot be written ({reason})", where=role)
+    reason = "its folder does not exist" if error.errno == errno.ENOENT else errno.errorcode.get(error.errno or 0, "unknown")
+    return path_problem(host.CANNOT_WRITE, f"{role} cannot be written ({reason})", role)
 
 
 def read_limited(path: Path, limit_bytes: int, role: str | None = None, *, missing: str | None = None) -> bytes:

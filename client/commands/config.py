@@ -157,7 +157,7 @@ def _draw(console: Console, found: Checked, following: str) -> None:
         console.print(table(found.site.site, ("what", "number"), rows, "these numbers stay on this machine"))
     if found.findings:
         console.print(f"\nFindings ({len(found.findings)}), to read; they stop nothing:")
-        console.print("\n".join(problem_lines(together(found.findings))))
+        console.print("\n".join(problem_lines(together(found.findings))), soft_wrap=True)
     console.print("\nFaults:" if found.faults else f"\nNo fault. Next: {following}", soft_wrap=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from string import hexdigits
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from site_config.site import SiteConfig
     from site_config.study import StudyLock
 
+NO_LOCK = "Name the file with the signed lock, or a study by its id as `fedhcc-site studies` lists it."
 HALF = "fingerprint (first 32 digits)"
 Study = Annotated[str, typer.Argument(help="The study's id, or its first 6 or more digits; or a file with the signed lock.")]
 
@@ -46,9 +48,9 @@ def _known(state: Path, study: str) -> StudyLock:
     from site_config.files import read_limited
     from site_config.identity import read_lock
 
-    if "/" in study or Path(study).suffix or Path(study).exists():
-        return enrol.offer(state, read_lock(read_limited(Path(study), enrol.MAX_LOCK, "the lock")))
-    return enrol.find(state, study).lock
+    if set(study.lower()) <= set(hexdigits) and not Path(study).is_file():
+        return enrol.find(state, study).lock
+    return enrol.offer(state, read_lock(read_limited(Path(study), enrol.MAX_LOCK, "the lock", missing=NO_LOCK)))
 
 
 def _conflicts(site: SiteConfig, lock: StudyLock) -> list[Any]:

@@ -131,7 +131,7 @@ def _draw_check(console: Console, plan: Study, expected: Expectation, findings: 
             f"{expected.events_a_variable:.1f} events a clinical variable ({expected.variables} variables; ten or more are wanted)"
         )
     if findings:
-        console.print("\n".join(problem_lines(together(findings))))
+        console.print("\n".join(problem_lines(together(findings))), soft_wrap=True)
 
 
 @study_app.command()

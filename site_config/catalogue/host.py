@@ -54,7 +54,7 @@ CANNOT_WRITE = Kind(
     "cannot-write",
     "A file cannot be written",
     why="The operating system refused to write: permissions, a read-only volume, or a folder that is missing. Nothing was left half-written.",
-    fix="Make the folder writable for the user that runs this program (a container needs a writable volume for the state folder).",
+    fix="Make the folder where it is missing, and writable for the user that runs this program.",
     exit=Exit.ACCESS,
 )
 

@@ -61,6 +61,13 @@ def test_a_misspelt_address_leaves_nothing_behind(capsys: pytest.CaptureFixture[
     office(capsys, tmp_path)
 
 
+@pytest.mark.parametrize("title", [" ", "x" * 201])
+def test_a_title_that_no_kit_could_hold_leaves_nothing_behind(capsys: pytest.CaptureFixture[str], tmp_path: Path, title: str) -> None:
+    status, found, _ = say(capsys, office_app, "init", "--home", str(tmp_path / "office"), "--address", "host:443", "--title", title)
+    assert status == 2 and found["problem"]["code"] == "FH-902"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_name_that_cannot_be_leaves_nothing_behind(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert say(capsys, site_app, "init", "--name", "St. Mary", "--home", str(tmp_path / "site"))[0] != 0
     assert list(tmp_path.iterdir()) == []
@@ -166,7 +173,7 @@ def test_a_file_of_another_kind_is_called_by_its_name(capsys: pytest.CaptureFixt
     assert (status, found["problem"]["code"]) == (13, "FH-407") and "cut short" in found["problem"]["why"]
 
 
-@pytest.mark.parametrize("path", ["nofile.json", "there/nofile", "study.lock"])
+@pytest.mark.parametrize("path", ["nofile", "nofile.json", "there/nofile", "study.lock"])
 def test_a_missing_file_is_not_taken_for_a_study(capsys: pytest.CaptureFixture[str], tmp_path: Path, path: str) -> None:
     site = enrol(capsys, office(capsys, tmp_path), tmp_path, "alpha")
     status, found, _ = say(capsys, site_app, "approve", path, "--home", str(site))
