@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from shared_model.parameters import UpdateScale
 
 MARGIN = 4.0
+FIRST = 2.0**20
+"""Range of the first round, whose numbers have 64 bits: with a thousand sites it still tells 2^-33 apart."""
 LOWEST, HIGHEST = -60, 60
 
 
@@ -40,8 +42,8 @@ class ScaleState:
         return bool(self.largest.any())
 
     def broadcast(self, clip: float) -> UpdateScale:
-        """The ranges of the next round; `clip` for a tensor of which nothing but zeros was opened."""
-        wanted = np.where(self.largest > 0, MARGIN * self.largest, clip)
+        """The ranges of the next round: wide in the first, then `clip` for a tensor of which nothing but zeros was opened."""
+        wanted = np.where(self.largest > 0, MARGIN * self.largest, clip if self.known else max(clip, FIRST))
         exponents = np.clip(np.ceil(np.log2(wanted)), LOWEST, HIGHEST).astype(int)
         return UpdateScale(lengths=self.lengths, exponents=tuple(exponents.tolist()))
 

@@ -82,7 +82,7 @@ def _update(p: TrainingUpdate) -> tuple[Segment, ...]:
     return (
         update,
         _count("clipped"),
-        _sum("largest", len(p.scale.lengths), bound=FAR, resolution=2.0**-20),
+        _sum("largest", len(p.scale.lengths), bound=FAR, resolution=2.0**-20 if p.ring == 32 else 2.0**-36),
         *(_count(name) for name in ("patients", "events")),
         _sum("mass", m, resolution=2.0**-16),
         *(_sum(name, resolution=2.0**-16) for name in ("event_score", "loss")),

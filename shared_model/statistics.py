@@ -49,7 +49,7 @@ class Segment:
     def scale_bits(self, n_sites: int) -> int:
         """Fractional bits such that the sum over `n_sites` cannot overflow: n·bound·2^bits < 2^(ring-1)."""
         room = floor(self.ring - 1 - log2(max(n_sites, 1) * self.bound) - 1e-9)
-        return min(room, 40) if self.ring == 64 else room
+        return min(room, 52) if self.ring == 64 else room
 
 
 @dataclass(frozen=True)

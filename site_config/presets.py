@@ -44,7 +44,7 @@ DEMO: Final[Settings] = {
         "warm_start": "phantom",
         "pretrained_sha256": PHANTOM_START,
     },
-    "training": {"rounds": 20, "batch": 48, "server": {"name": "adam", "rate": 1e-4}, "clip": 256.0, "seed": 7},
+    "training": {"rounds": 20, "batch": 48, "server": {"name": "adam", "rate": 1e-4}, "seed": 7},
     "evaluation": {"bin_patients": 2, "score_bins": 16, "small_set": 1},
     # One block: a round is then a full-batch step, which is what the pooled twin takes.
     "blocks": {"minimum_sites": 12, "minimum_patients": 20},
