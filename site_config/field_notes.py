@@ -70,7 +70,7 @@ NOTES: Final[dict[str, str]] = {
     "Training.ties": "How tied deaths are treated at the exact resolution.",
     "Training.intervals": "Intervals of the piecewise hazard.",
     "Training.cut_days": "Their inner cut points in days; left out, the first quarters of a year.",
-    "Training.clip": "Range of a tensor whose updates were all zero so far; the others learn theirs. What lies beyond is clipped and counted.",
+    "Training.clip": "Range of a tensor whose updates were all zero so far; others learn theirs. What lies beyond is clipped and counted.",
     "Training.ring": "Bits of a masked number of an update; the first round, whose range is not known yet, takes 64.",
     "Training.gradient_norm": "Largest norm of one patient's gradient; 0 leaves it.",
     "Training.validate_every": "Rounds between two validation losses.",
