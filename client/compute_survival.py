@@ -38,12 +38,12 @@ def cox_round(bench: Bench, p: asked.CoxRound, arrays: Arrays) -> Values:
     return {"mass": found.mass, "gradient": found.weighted}
 
 
-def cox_end(bench: Bench, p: asked.CoxRound, arrays: Arrays) -> Values:
-    """Q and S1 at the fitted coefficients, for the standard errors."""
+def cox_end(bench: Bench, p: asked.CoxEnd, arrays: Arrays) -> Values:
+    """Products about the asked centres at the fitted coefficients, for the standard errors."""
     patients = bench.split("train")
     x = bench.covariates(patients, p.covariates, arrays)
-    found = cox.totals_end(x, patients.event_day, p.cut_days, p.beta, p.rates, p.mean, p.sd)
-    return {"square": found.second, "gradient": found.weighted, "mass_covariates": found.mass_x}
+    found = cox.totals_end(x, patients.event_day, p.cut_days, p.beta, p.rates, p.centres, p.mean, p.sd)
+    return {"square": found.second, "gradient": found.weighted}
 
 
 def cox_exact(bench: Bench, p: asked.CoxExact, arrays: Arrays) -> Values:

@@ -17,6 +17,7 @@ from shared_model.parameters import (
     MANUFACTURERS,
     RESPONSES,
     Contributions,
+    CoxEnd,
     CoxExact,
     CoxRound,
     CoxStart,
@@ -38,7 +39,6 @@ GRID = 2.0**-8
 DAY_GRID = 0.5
 MOMENT_GRID = 2.0**-20
 SQUARE_GRID = 0.25
-MEANS_GRID = 32.0
 LARGE = 2.0**44
 CLINICAL_BINS = 5
 CLINICAL_CELL_DAYS = 45.0
@@ -206,11 +206,10 @@ _add(
 _add(
     "cox.end",
     "Second moments for the standard errors",
-    CoxRound,
+    CoxEnd,
     lambda p: (
         _sum("square", p.covariates.size, p.covariates.size, bound=LARGE, resolution=SQUARE_GRID),
         _sum("gradient", p.covariates.size, bound=LARGE),
-        _sum("mass_covariates", len(p.cut_days) + 1, p.covariates.size, bound=LARGE, resolution=MEANS_GRID),
     ),
     _fixed("totals"),
     _COX,

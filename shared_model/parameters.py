@@ -104,6 +104,12 @@ class CoxRound(CoxStart):
     rates: tuple[Finite, ...]
 
 
+class CoxEnd(CoxRound):
+    """The last round: products about the covariates' means in every interval, which the coordinator learned from the rounds."""
+
+    centres: tuple[tuple[Finite, ...], ...]
+
+
 class CoxExact(Parameters):
     """Day-cell sums at standardised coefficients (opt-in)."""
 

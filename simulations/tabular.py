@@ -162,10 +162,12 @@ class TableOpener:
         strata = len(self.rows.strata)
         return self._total(lambda site: cox.totals_round(site.x, site.time, self.cut_days, beta, rates, mean, sd, site.stratum, strata))
 
-    def totals_end(self, beta: Floats, rates: Floats, mean: Floats, sd: Floats) -> cox.TotalsEnd:
+    def totals_end(self, beta: Floats, rates: Floats, centres: Floats, mean: Floats, sd: Floats) -> cox.TotalsEnd:
         """Sum of `totals_end`."""
         strata = len(self.rows.strata)
-        return self._total(lambda site: cox.totals_end(site.x, site.time, self.cut_days, beta, rates, mean, sd, site.stratum, strata))
+        return self._total(
+            lambda site: cox.totals_end(site.x, site.time, self.cut_days, beta, rates, centres, mean, sd, site.stratum, strata)
+        )
 
 
 def fit_cox(rows: Rows, *, ties: Ties = "efron", resolution: Resolution = "exact", cut_points: Sequence[float] | None = None) -> cox.CoxFit:

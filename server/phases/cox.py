@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from server.phases.scores import ScoreOpener, withheld
 from server.phases.study import Running, scalar
 from server.results import Cutoff, StudyResult
-from shared_model.parameters import Covariates, CoxExact, CoxRound, CoxStart, Moments, PreCounts, ScoreSpec
+from shared_model.parameters import Covariates, CoxEnd, CoxExact, CoxRound, CoxStart, Moments, PreCounts, ScoreSpec
 from shared_model.precounts import Counts, Minima, decide
 from shared_model.survival import cox
 from shared_model.survival.cutoff import median_cutoff
@@ -54,10 +54,11 @@ class AskedSums:
         values = self._open("cox.round", self._at(beta, rates, mean, sd))
         return cox.TotalsRound(values["mass"], values["gradient"])
 
-    def totals_end(self, beta: Floats, rates: Floats, mean: Floats, sd: Floats) -> cox.TotalsEnd:
+    def totals_end(self, beta: Floats, rates: Floats, centres: Floats, mean: Floats, sd: Floats) -> cox.TotalsEnd:
         """Σ over hospitals of `totals_end`."""
-        values = self._open("cox.end", self._at(beta, rates, mean, sd))
-        return cox.TotalsEnd(values["square"], values["gradient"], values["mass_covariates"])
+        asked = CoxEnd(**dict(self._at(beta, rates, mean, sd)), centres=tuple(plain(row) for row in centres))
+        values = self._open("cox.end", asked)
+        return cox.TotalsEnd(values["square"], values["gradient"])
 
     def exact(self, beta: Floats, mean: Floats, sd: Floats) -> cox.ExactSums:
         """Σ over hospitals of `exact_sums` (opt-in)."""

@@ -39,14 +39,13 @@ class TotalsRound:
 
 @dataclass(frozen=True)
 class TotalsEnd:
-    """Q (p, p) `second`, G (p,) `weighted` and S1 (M, p) `mass_x`."""
+    """C (p, p) `second`, products about the centres that were asked, and G (p,) `weighted`."""
 
     second: Floats
     weighted: Floats
-    mass_x: Floats
 
     def __add__(self, other: TotalsEnd) -> TotalsEnd:
-        return TotalsEnd(self.second + other.second, self.weighted + other.weighted, self.mass_x + other.mass_x)
+        return TotalsEnd(self.second + other.second, self.weighted + other.weighted)
 
 
 def stratified_exposures(event_day: ArrayLike, cut_days: Sequence[float], stratum: ArrayLike | None, n_strata: int) -> Floats:
@@ -100,15 +99,20 @@ def totals_end(
     cut_days: Sequence[float],
     beta: ArrayLike,
     rates: ArrayLike,
+    centres: ArrayLike,
     mean: ArrayLike,
     sd: ArrayLike,
     stratum: ArrayLike | None = None,
     n_strata: int = 1,
 ) -> TotalsEnd:
-    """One site's `TotalsEnd`."""
+    """One site's `TotalsEnd` about centres (M, p)."""
     values, days, weight = _weights(x, event_day, cut_days, beta, mean, sd, stratum, n_strata)
-    expected = weight * (days @ np.asarray(rates, dtype=np.float64))
-    return TotalsEnd((expected[:, None] * values).T @ values, expected @ values, (weight[:, None] * days).T @ values)
+    about = np.asarray(centres, dtype=np.float64)
+    expected = weight[:, None] * days * np.asarray(rates, dtype=np.float64)
+    patient = expected.sum(axis=1)
+    crossed = (expected.T @ values).T @ about
+    second = (patient[:, None] * values).T @ values - crossed - crossed.T + (expected.sum(axis=0)[:, None] * about).T @ about
+    return TotalsEnd(second, patient @ values)
 
 
 def _weights(

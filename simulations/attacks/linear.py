@@ -171,24 +171,24 @@ def add_round(system: System, atoms: Atoms, transcript: CoxTranscript, asked: As
 
 
 def add_end(system: System, atoms: Atoms, transcript: CoxTranscript) -> None:
-    """Q, S1, and G at the last rates."""
+    """Products about the asked centres, and G at the last rates."""
     if transcript.end is None or transcript.end_at is None:
         return
-    beta, rates = transcript.end_at
+    beta, rates, centres = transcript.end_at
     z, weight = _weights(atoms, transcript, beta)
     grids, sites, exposure = transcript.grids, len(transcript.cohort.sites), exposures(atoms.days, transcript.cut_days)
     expected = weight[:, None] * (exposure @ rates)[None, :]
+    about = z[:, None, :] - centres[None, :, :]
     p = z.shape[1]
     for a in range(p):
         system.add(z[:, a, None] * expected, transcript.end.weighted[a], _rounding(grids.covariates, sites))
         for b in range(a, p):
-            system.add((z[:, a] * z[:, b])[:, None] * expected, transcript.end.second[a, b], _rounding(grids.squares, sites))
-        for m, value in enumerate(transcript.end.mass_x[:, a]):
-            system.add((z[:, a] * weight)[:, None] * exposure[None, :, m], value, _rounding(grids.means, sites))
+            products = weight[:, None] * ((about[:, :, a] * about[:, :, b] * rates) @ exposure.T)
+            system.add(products, transcript.end.second[a, b], _rounding(grids.squares, sites))
 
 
 def add_fused(system: System, atoms: Atoms, transcript: CoxTranscript, pattern_score: Floats) -> None:
-    """The Cox model of a radiological and the clinical score: S0, and G, Q and S1 of the clinical score.
+    """The Cox model of a radiological and the clinical score: S0, and G and the products of the clinical score.
 
     The image's part is unknown but normal, so a pattern weighs e^{β₂z + β₁²/2} on average; how far single patients are from
     that is error. The smaller the image's coefficient, the more the sums are equations for patterns.
@@ -211,12 +211,12 @@ def add_fused(system: System, atoms: Atoms, transcript: CoxTranscript, pattern_s
             error = float(np.hypot(_rounding(transcript.grids.days, sites), USUAL_DAYS * spread))
             system.add(weight[:, None] * exposure[None, :, m], value, error)
     if transcript.end is not None and transcript.end_at is not None:
-        weight, expected, spread = at(*transcript.end_at)
-        squares, means = _rounding(transcript.grids.squares, sites), _rounding(transcript.grids.means, sites)
+        beta, rates, centres = transcript.end_at
+        weight, expected, spread = at(beta, rates)
+        products = weight[:, None] * (((z[:, None] - centres[None, :, 1]) ** 2 * rates) @ exposure.T)
+        error = float(np.hypot(_rounding(transcript.grids.squares, sites), spread))
         system.add(z[:, None] * expected, transcript.end.weighted[1], float(np.hypot(whole, spread)))
-        system.add((z * z)[:, None] * expected, transcript.end.second[1, 1], float(np.hypot(squares, spread)))
-        for m, value in enumerate(transcript.end.mass_x[:, 1]):
-            system.add((z * weight)[:, None] * exposure[None, :, m], value, float(np.hypot(means, USUAL_DAYS * spread)))
+        system.add(products, transcript.end.second[1, 1], error)
 
 
 def membership(edges: Floats, pattern_score: Floats, noise: float) -> Floats:

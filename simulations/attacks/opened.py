@@ -39,17 +39,16 @@ THRESHOLD_GRID = 2.0**-20
 
 @dataclass(frozen=True)
 class Grids:
-    """Steps of sums of standardised covariates, of sums in days, of moments, of Q and of S1."""
+    """Steps of sums of standardised covariates, of sums in days, of moments and of the last round's products."""
 
     covariates: float = catalogue.GRID
     days: float = catalogue.DAY_GRID
     moments: float = catalogue.MOMENT_GRID
     squares: float = catalogue.SQUARE_GRID
-    means: float = catalogue.MEANS_GRID
 
 
 RELEASED = Grids()
-FINEST = Grids(FINE, FINE, FINE, FINE, FINE)
+FINEST = Grids(FINE, FINE, FINE, FINE)
 
 
 def rounded_sum(cohort: Cohort, contribution: Callable[[NDArray[np.bool_]], Floats], grid: float) -> Floats:
@@ -89,7 +88,7 @@ class CoxTranscript:
     start: cox.TotalsStart | None = None
     rounds: list[Asked] = field(default_factory=list)
     end: cox.TotalsEnd | None = None
-    end_at: tuple[Floats, Floats] | None = None
+    end_at: tuple[Floats, Floats, Floats] | None = None
 
     def moments(self, origin: Floats) -> cox.Moments:
         """Opened moments; counts are exact."""
@@ -120,14 +119,13 @@ class CoxTranscript:
         self.rounds.append(Asked(beta.copy(), rates.copy(), mass, gradient))
         return cox.TotalsRound(mass, gradient)
 
-    def totals_end(self, beta: Floats, rates: Floats, mean: Floats, sd: Floats) -> cox.TotalsEnd:
+    def totals_end(self, beta: Floats, rates: Floats, centres: Floats, mean: Floats, sd: Floats) -> cox.TotalsEnd:
         """Opened end."""
         c = self.cohort
-        parts = [cox.totals_end(self.x[c.at(s)], c.day[c.at(s)], self.cut_days, beta, rates, mean, sd) for s in c.sites]
+        parts = [cox.totals_end(self.x[c.at(s)], c.day[c.at(s)], self.cut_days, beta, rates, centres, mean, sd) for s in c.sites]
         second = _released([part.second for part in parts], self.grids.squares)
         weighted = _released([part.weighted for part in parts], self.grids.covariates)
-        mass_x = _released([part.mass_x for part in parts], self.grids.means)
-        self.end, self.end_at = cox.TotalsEnd(second, weighted, mass_x), (beta.copy(), rates.copy())
+        self.end, self.end_at = cox.TotalsEnd(second, weighted), (beta.copy(), rates.copy(), centres.copy())
         return self.end
 
 

@@ -49,11 +49,11 @@ def days_from_risk_sums(case: Case) -> tuple[int, int, float]:
 
 
 def days_from_products(case: Case, columns: tuple[int, ...]) -> tuple[int, int, float]:
-    """From Q at the end of `totals`: w·H at known rates; other columns are taken at their most frequent value."""
+    """From the products at the end of `totals`: w·H at known rates; other columns are taken at their most frequent value."""
     transcript, _ = clinical_model(case.cohort, columns)
     if transcript.end is None or transcript.end_at is None:
         return 0, 0, 0.0
-    beta, rates = transcript.end_at
+    beta, rates, _ = transcript.end_at
     mean, sd = transcript.scale
     days = np.arange(1.0, 3000.0)
     cumulative = exposures(days, transcript.cut_days) @ rates
@@ -67,14 +67,18 @@ def days_from_products(case: Case, columns: tuple[int, ...]) -> tuple[int, int, 
 
 
 def _raw_product(transcript: CoxTranscript, a: int, b: int) -> float:
-    """Σ w H x_a x_b from Q, G and Σ w H, which are about standardised covariates."""
+    """Σ w H x_a x_b from the products, G and Σ w H, which are about standardised covariates.
+
+    The products are about the centres asked, so those count as the means of every interval.
+    """
     assert transcript.end is not None and transcript.end_at is not None
     mean, sd = transcript.scale
-    rates = transcript.end_at[1]
+    _, rates, centres = transcript.end_at
     last = transcript.rounds[-1]
+    second = transcript.end.second + (centres * (rates * last.mass)[:, None]).T @ centres
     total = float(last.mass @ rates)
     first = transcript.end.weighted
-    raw = transcript.end.second[a, b] * sd[a] * sd[b] + mean[a] * first[b] * sd[b] + mean[b] * first[a] * sd[a] + mean[a] * mean[b] * total
+    raw = second[a, b] * sd[a] * sd[b] + mean[a] * first[b] * sd[b] + mean[b] * first[a] * sd[a] + mean[a] * mean[b] * total
     return float(raw)
 
 

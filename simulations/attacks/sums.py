@@ -149,14 +149,17 @@ def differenced_days(cohort: Cohort, grid: float) -> Claims:
 
 
 def differenced_intervals(transcript: CoxTranscript, columns: tuple[int, ...]) -> Claims:
-    """The same on the intervals of `totals`: who leaves within an interval, as one mean row and its middle day."""
-    if transcript.end is None:
+    """The same on the intervals of `totals`: who leaves within an interval, as one mean row and its middle day.
+
+    Covariate sums by interval are not opened; the means learned from the rounds stand in for them.
+    """
+    if transcript.end_at is None:
         return Claims.none()
     mean, sd = transcript.scale
     days = np.array([0.0, *transcript.cut_days])
     widths = np.diff(days)
     mass = transcript.rounds[-1].mass[:-1] / widths
-    first = transcript.end.mass_x[:-1] / widths[:, None]
+    first = mass[:, None] * transcript.end_at[2][:-1]
     lost, lost_x = mass[:-1] - mass[1:], first[:-1] - first[1:]
     inside = np.flatnonzero(lost > 0)
     rows = np.tile(np.array(linear.MOST_FREQUENT, dtype=np.float64), (len(inside), 1))

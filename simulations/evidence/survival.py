@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.catalogue import DAY_GRID, GRID, MEANS_GRID, SQUARE_GRID
+from shared_model.catalogue import DAY_GRID, GRID, SQUARE_GRID
 from shared_model.survival import cox
 from shared_model.survival.concordance import concordance
 from shared_model.survival.cutoff import counts_above, quantile_edges
@@ -95,10 +95,12 @@ class ReleasedOpener(TableOpener):
         )
         return found
 
-    def totals_end(self, beta: Floats, rates: Floats, mean: Floats, sd: Floats) -> cox.TotalsEnd:
+    def totals_end(self, beta: Floats, rates: Floats, centres: Floats, mean: Floats, sd: Floats) -> cox.TotalsEnd:
         """Sum of `totals_end`."""
-        grids = {"second": SQUARE_GRID, "weighted": GRID, "mass_x": MEANS_GRID}
-        found: cox.TotalsEnd = self._released(grids, lambda site: cox.totals_end(site.x, site.time, self.cut_days, beta, rates, mean, sd))
+        grids = {"second": SQUARE_GRID, "weighted": GRID}
+        found: cox.TotalsEnd = self._released(
+            grids, lambda site: cox.totals_end(site.x, site.time, self.cut_days, beta, rates, centres, mean, sd)
+        )
         return found
 
 

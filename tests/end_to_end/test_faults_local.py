@@ -266,8 +266,8 @@ def test_clinical_totals_equal_the_same_fit_on_pooled_rows(tables: Make) -> None
         def totals_round(self, beta, rates, mean, sd):
             return cox.totals_round(self.x, self.day, cuts, beta, rates, mean, sd)
 
-        def totals_end(self, beta, rates, mean, sd):
-            return cox.totals_end(self.x, self.day, cuts, beta, rates, mean, sd)
+        def totals_end(self, beta, rates, centres, mean, sd):
+            return cox.totals_end(self.x, self.day, cuts, beta, rates, centres, mean, sd)
 
     pooled = cox.fit_totals(Pooled(), names, cuts, minimum_patients=1, minimum_events_per_variable=0)
     for mine, theirs, se in zip(result.clinical["coef"], pooled.coef, pooled.se, strict=True):

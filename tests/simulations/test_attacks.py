@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared_model.parameters import Covariates, CoxRound
+from shared_model.parameters import Covariates, CoxEnd
 from shared_model.statistics import REGISTRY
 from simulations.attacks import claims, harness
 from simulations.attacks.claims import Claims, score, summary
@@ -41,13 +41,14 @@ def test_everything_opened_of_a_small_cohort_is_refused_and_its_control_works():
 def test_what_the_attack_solves_is_what_a_study_opens():
     case = Case(207, 3)
     transcript, _ = case.clinical
-    at = CoxRound(
+    at = CoxEnd(
         covariates=Covariates(columns=COLUMNS[: len(case.columns)]),
         cut_days=transcript.cut_days,
         mean=tuple(transcript.scale[0]),
         sd=tuple(transcript.scale[1]),
         beta=tuple(transcript.end_at[0]),
         rates=tuple(transcript.end_at[1]),
+        centres=tuple(map(tuple, transcript.end_at[2])),
     )
     last, end, start = transcript.rounds[-1], transcript.end, transcript.start
     solved = {
@@ -55,7 +56,6 @@ def test_what_the_attack_solves_is_what_a_study_opens():
         "cox.end": {
             "square": (end.second, RELEASED.squares),
             "gradient": (end.weighted, RELEASED.covariates),
-            "mass_covariates": (end.mass_x, RELEASED.means),
         },
         "cox.start": {
             "deaths": (start.deaths, 1.0),

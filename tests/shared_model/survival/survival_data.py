@@ -63,8 +63,8 @@ class Opener:
         self.rounds += 1
         return self.total(lambda x, day, event: cox.totals_round(x, day, self.cuts, beta, rates, mean, sd))
 
-    def totals_end(self, beta, rates, mean, sd):
-        return self.total(lambda x, day, event: cox.totals_end(x, day, self.cuts, beta, rates, mean, sd))
+    def totals_end(self, beta, rates, centres, mean, sd):
+        return self.total(lambda x, day, event: cox.totals_end(x, day, self.cuts, beta, rates, centres, mean, sd))
 
 
 def fit_days(data, ties="efron"):
