@@ -63,15 +63,11 @@ def example(study: Study, network: RadNetwork, *, patients: int) -> Tensor:
 
 
 def plain(network: RadNetwork) -> RadNetwork:
-    """A copy for export: eval mode, ordinary swish in place of MONAI's memory-saving one.
+    """A copy for export, in eval mode.
 
     Parameters keep `requires_grad`: without it torch 2.15 ties the recurrent layer to the example's number of patients.
     """
-    copied = copy.deepcopy(network).eval()
-    for module in copied.modules():
-        if hasattr(module, "set_swish"):
-            module.set_swish(memory_efficient=False)  # type: ignore[operator]
-    return copied
+    return copy.deepcopy(network).eval()
 
 
 def export_program(network: RadNetwork, study: Study, path: Path) -> Path:

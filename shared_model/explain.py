@@ -42,9 +42,6 @@ def grad_cam(network: RadNetwork, images: NDArray[np.float32]) -> Floats:
     from monai.visualize import GradCAM
 
     network = copy.deepcopy(network).eval()
-    if network.backbone == "efficientnet-b0":
-        for name in network.organs:
-            network.get_submodule(f"extractor_{name}").set_swish(memory_efficient=False)  # type: ignore[operator]
     tensor = torch.from_numpy(np.array(images))[None].to(next(network.parameters()).dtype)[:, : network.visits]
     maps = np.zeros(tensor.shape[1:], dtype=np.float32)
     layer = target_layer(network, tensor.shape[-1])

@@ -261,7 +261,7 @@ def keep(backbone: str, figures: dict[str, object]) -> None:
     covers = ["client/training.py", "client/training_data.py", "shared_model/networks.py", "shared_model/networks_backbones.py"]
     covers += [
         "server/update_scale.py",
-        "shared_model/networks_lean.py",
+        "shared_model/networks_efficientnet.py",
         "shared_model/weights.py",
         "shared_model/optimiser.py",
         "shared_model/survival/hazard.py",

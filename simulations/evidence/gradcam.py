@@ -158,7 +158,7 @@ def main() -> None:
         "shared_model/networks.py",
         "shared_model/networks_backbones.py",
         "client/training.py",
-        "shared_model/networks_lean.py",
+        "shared_model/networks_efficientnet.py",
     ]
     record("gradcam", covers=covers, figures=figures, seeds=[SEED, FIRST_TRAIN, FIRST_TEST])
 
