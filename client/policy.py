@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from client.ledger import Ledger, Minima, Value
-from shared_model.catalogue import has_short_cells
+from shared_model.catalogue import SMALL_CELL_DAYS, has_short_cells
 from shared_model.parameters import ScoreSpec, Table
 from shared_model.protocol import Context, OpenedCounts
 from shared_model.statistics import REGISTRY, Parameters, Statistic
@@ -21,7 +21,7 @@ from site_config.problems import Problem
 from site_config.site import Policy, Schedule
 from site_config.study import Role, Study, StudyLock
 
-SMALL_SET = 60
+SMALL_SET = 100
 """Fewest patients of a table with short time cells (`Evaluation.small_set` of a study may ask for more)."""
 
 
@@ -168,7 +168,7 @@ def check_patients(least: Floor, ask: Ask) -> None:
             )
     if level == "counts":
         return
-    if level == "coarse" and isinstance(ask.parameters, Table) and has_short_cells(ask.parameters):
+    if level == "coarse" and isinstance(ask.parameters, Table) and has_short_cells(ask.parameters, SMALL_CELL_DAYS):
         held = counts.patients if counts else 0
         if held < SMALL_SET:
             raise privacy.TOO_FEW_PATIENTS.problem(

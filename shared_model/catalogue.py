@@ -42,6 +42,7 @@ SQUARE_GRID = 0.25
 LARGE = 2.0**44
 CLINICAL_BINS = 5
 CLINICAL_CELL_DAYS = 45.0
+SMALL_CELL_DAYS = 90.0
 ALL_ROLES = frozenset({"development", "evaluation"})
 DEVELOPMENT = frozenset({"development"})
 
@@ -143,9 +144,9 @@ def _add(name: str, title: str, parameters: type[Parameters], segments: Any, res
     REGISTRY.add(Statistic(name, title, parameters, segments, resolution, sensitivity, frozenset(roles), frozenset(phases), cox=cox))
 
 
-def has_short_cells(p: Table) -> bool:
-    """Whether cells are shorter than those of a clinical score or a small set."""
-    return min(b - a for a, b in pairwise(p.time_edges)) < CLINICAL_CELL_DAYS
+def has_short_cells(p: Table, days: float = CLINICAL_CELL_DAYS) -> bool:
+    """Whether cells are shorter than those of a clinical score, or of a small set (`SMALL_CELL_DAYS`)."""
+    return min(b - a for a, b in pairwise(p.time_edges)) < days
 
 
 def _evaluation_level(p: Table) -> Resolution:

@@ -141,7 +141,7 @@ class Evaluation(Strict):
 
     A score of clinical variables alone names its covariate pattern to whoever knows the coefficients, so its table is
     coarser (`clinical_bins`, `clinical_cell_days`) and opened only where `minimum_clinical_score_patients` stand behind it.
-    Of fewer than `small_set` patients, short cells would list the days one by one, so every table has the long cells.
+    Of fewer than `small_set` patients, short cells would list the days one by one, so every table has cells of `small_cell_days`.
     """
 
     resolution: Literal["coarse", "exact"] = "coarse"
@@ -150,7 +150,8 @@ class Evaluation(Strict):
     cell_days: int = Field(default=30, ge=1)
     clinical_bins: int = Field(default=5, ge=2, le=16)
     clinical_cell_days: int = Field(default=90, ge=1)
-    small_set: int = Field(default=60, ge=1)
+    small_set: int = Field(default=100, ge=1)
+    small_cell_days: int = Field(default=180, ge=1)
     horizons: tuple[int, ...] = (365, 730)
 
 

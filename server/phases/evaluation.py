@@ -117,7 +117,9 @@ def counts(values: Floats) -> list[list[int]]:
 def time_edges(running: Running, spec: ScoreSpec, patients: int) -> tuple[float, ...]:
     """The public grid of time cells, horizons among its edges; longer cells for clinical variables alone and for few patients."""
     evaluation = running.study.evaluation
-    days = evaluation.clinical_cell_days if spec.clinical_only or patients < evaluation.small_set else evaluation.cell_days
+    days = evaluation.clinical_cell_days if spec.clinical_only else evaluation.cell_days
+    if patients < evaluation.small_set:
+        days = max(days, evaluation.small_cell_days)
     return tuple(float(edge) for edge in coarse_time_edges(LONGEST_DAYS, days, evaluation.horizons))
 
 

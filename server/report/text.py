@@ -93,10 +93,13 @@ def seconds(span: float) -> str:
 
 def time_cells(evaluation: Evaluation) -> str:
     """How long the time cells of evaluation tables are: long ones where short ones would list the days of few patients."""
-    if evaluation.cell_days == evaluation.clinical_cell_days:
-        return f"{evaluation.cell_days}-day cells"
-    few = f"fewer than {evaluation.small_set} patients"
-    return f"{evaluation.cell_days}-day cells, {evaluation.clinical_cell_days}-day ones for {few} and for a clinical score"
+    usual, clinical, small = evaluation.cell_days, evaluation.clinical_cell_days, evaluation.small_cell_days
+    found = [f"{usual}-day cells"]
+    if small > usual and evaluation.small_set > 1:
+        found.append(f"{small}-day ones for fewer than {evaluation.small_set} patients")
+    if clinical != usual:
+        found.append(f"{clinical}-day ones for a clinical score")
+    return ", ".join(found)
 
 
 def listed(items: list[str]) -> str:

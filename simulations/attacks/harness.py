@@ -12,8 +12,8 @@ from site_config.catalogue import host
 
 SIZES = (207, 60, 30)
 FIRST_SEED = 1
-EVIDENCE_SEED = 2001
-"""First seed of the recorded run: defaults were chosen on seeds 1 to 40 and 1001 to 1020; no seed from here on served a choice."""
+EVIDENCE_SEED = 3001
+"""First seed of the recorded run: defaults were chosen on seeds 1 to 40, after what 1001 to 1020 and 2001 to 2020 had shown."""
 
 
 @dataclass(frozen=True)

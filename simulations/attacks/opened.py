@@ -129,9 +129,11 @@ class CoxTranscript:
         return self.end
 
 
-def clinical_model(cohort: Cohort, columns: tuple[int, ...], *, grids: Grids = RELEASED) -> tuple[CoxTranscript, cox.CoxFit]:
-    """Fit CLN on some columns as a study does and keep the transcript."""
-    return _model(cohort, cohort.x[:, list(columns)].astype(np.float64), [COLUMNS[k] for k in columns], grids)
+def clinical_model(
+    cohort: Cohort, columns: tuple[int, ...], *, grids: Grids = RELEASED, tolerance_se: float | None = None
+) -> tuple[CoxTranscript, cox.CoxFit]:
+    """Fit CLN on some columns as a study does and keep the transcript; with a tolerance, open as many rounds as it takes."""
+    return _model(cohort, cohort.x[:, list(columns)].astype(np.float64), [COLUMNS[k] for k in columns], grids, tolerance_se)
 
 
 def fused_model(cohort: Cohort, image: Floats, clinical: Floats, *, grids: Grids = RELEASED) -> tuple[CoxTranscript, cox.CoxFit]:
@@ -139,11 +141,15 @@ def fused_model(cohort: Cohort, image: Floats, clinical: Floats, *, grids: Grids
     return _model(cohort, np.stack([image, clinical], axis=1), ["Rad-D", "CLN"], grids)
 
 
-def _model(cohort: Cohort, x: Floats, names: list[str], grids: Grids) -> tuple[CoxTranscript, cox.CoxFit]:
+def _model(
+    cohort: Cohort, x: Floats, names: list[str], grids: Grids, tolerance_se: float | None = None
+) -> tuple[CoxTranscript, cox.CoxFit]:
     """Minima are not asked here: whether a study may ask is the door's to say."""
     p = len(names)
     transcript = CoxTranscript(cohort, x, cox.CLINICAL_CUTS, grids, scale=(np.zeros(p), np.ones(p)))
-    fitted = cox.fit_totals(transcript, names, transcript.cut_days, minimum_patients=1, minimum_events_per_variable=0)
+    fitted = cox.fit_totals(
+        transcript, names, transcript.cut_days, tolerance_se=tolerance_se, minimum_patients=1, minimum_events_per_variable=0
+    )
     return transcript, fitted
 
 

@@ -32,6 +32,7 @@ from simulations.attacks.result import Result, control, gate, refused, statistic
 
 ALL = tuple(range(len(COLUMNS)))
 DEVELOPMENT_SEED = 500_000
+RUN_ON_SE = 0.01
 CONTROL_CUTS = (90.0, *(90.0 + 200.0 * k for k in range(1, 9)))
 
 
@@ -87,7 +88,7 @@ class Case:
     def fused_table(self) -> ScoreOpened:
         """The evaluation of a fused score in which the image's part has the least standard deviation that is permitted."""
         clinical = self.clinical_part(self.cohort.x.astype(np.float64))
-        bins, days = DEFAULT.score_bins, DEFAULT.clinical_cell_days if self.n < DEFAULT.small_set else DEFAULT.cell_days
+        bins, days = DEFAULT.score_bins, DEFAULT.small_cell_days if self.n < DEFAULT.small_set else DEFAULT.cell_days
         return score_table(self.cohort, clinical, IMAGE_PART * self.image, bins=bins, cell_days=days, sums=True)
 
     def clinical_table(
@@ -212,9 +213,9 @@ def attack_b(n: int, seeds: Sequence[int]) -> list[Result]:
 
 
 def risk_sums(case: Case, iterates: int = 6) -> Claims:
-    """Positive control of g: S0, S1, S2 over ten intervals at the iterates of the fit, on a grid of 2^-24."""
+    """Positive control of g: S0, S1, S2 over ten intervals at the iterates of a fit that is run on, on a grid of 2^-24."""
     c = case.cohort
-    transcript, _ = clinical_model(c, ALL, grids=FINEST)
+    transcript, _ = clinical_model(c, ALL, grids=FINEST, tolerance_se=RUN_ON_SE)
     mean, sd = transcript.scale
     width = len(CONTROL_CUTS) + 1
     sums = []

@@ -140,7 +140,7 @@ def test_a_fused_score_with_a_small_part_of_images_counts_as_clinical(image, cod
     assert fused.model_copy(update={"spread": None}).clinical_only
 
 
-@pytest.mark.parametrize(("patients", "cell", "code"), [(59, 30.0, "FH-511"), (59, 90.0, ""), (60, 30.0, "")])
+@pytest.mark.parametrize(("patients", "cell", "code"), [(99, 30.0, "FH-511"), (99, 45.0, "FH-511"), (99, 90.0, ""), (100, 30.0, "")])
 def test_short_time_cells_are_for_sixty_patients_or_more(patients, cell, code):
     table = Table(split="test", score=ScoreSpec(model="Rad-D", radiology="Rad-D"), score_cuts=(0.0,), time_edges=(0.0, cell))
     assert gate("evaluation.table", table, sites=15, patients=patients, events=patients) == code
