@@ -117,10 +117,12 @@ def fit_totals(
     # A direction without information among those at risk (a covariate that varies among nobody at risk) shows only here.
     keep = keep & independent(information)
     step = solve_kept(information, score, keep)
+    fleeing = np.abs(step) > FLEEING * (1 + np.abs(at + step))
+    step = shortened(step)
     beta = at + step
     gone = beta - climb.state.beta
     coef = np.where(keep, beta / scale.sd, 0.0)
-    infinite = keep & ((np.abs(step) > FLEEING * (1 + np.abs(beta))) | (np.abs(beta) > LARGEST_BETA - LONGEST_STEP))
+    infinite = keep & (fleeing | (np.abs(beta) > LARGEST_BETA - LONGEST_STEP))
     return CoxFit(
         n=scale.n,
         events=scale.events,
@@ -140,6 +142,12 @@ def fit_totals(
         findings=tuple(_findings(names, scale, keep, infinite, converged, largest_rounds)),
         mean=scale.mean,
     )
+
+
+def shortened(step: Floats) -> Floats:
+    """A step (p,) whose longest coordinate is at most `LONGEST_STEP`: where the likelihood rises for ever, Newton's is no guide."""
+    longest = float(np.max(np.abs(step), initial=0.0))
+    return step * (LONGEST_STEP / longest) if longest > LONGEST_STEP else step
 
 
 def _check_size(scale: Scale, p: int, patients: int, events_per_variable: int) -> None:
@@ -230,8 +238,7 @@ class _Climb:
             if bool(np.all(np.abs(step) <= tolerance_se * spread)) and opened_rounds > 1:
                 self.next_step = step
                 return opened_rounds, True
-            longest = float(np.max(np.abs(step), initial=0.0))
-            step = step * min(1.0, LONGEST_STEP / longest) if longest > 0 else step
+            step = shortened(step)
             if bool(np.any(np.abs(beta + step) > LARGEST_BETA)):
                 return opened_rounds, False
             beta, rates = self._toward(step)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from shared_model.survival.cox import CLINICAL_CUTS, fit_totals, quarter_grid, totals_end
+from shared_model.survival.cox_totals import LARGEST_BETA, LONGEST_STEP
 from shared_model.survival.hazard import exposures, interval_of
 from site_config.problems import Problem
 from tests.shared_model.survival.survival_data import SETS, Data, Opener, fit_days, flchain, gbsg2, lung
@@ -137,6 +138,18 @@ def test_monotone_likelihood_is_reported():
     fit = fit_totals(Opener(odd.sites(), CUTS), odd.names, CUTS)
     assert {"FH-807", "FH-808"} & {finding.code for finding in fit.findings}
     assert np.isfinite(fit.coef).all()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_more_variables_than_events_end_in_bounded_coefficients_that_are_named(seed):
+    rng = np.random.default_rng(seed)
+    n, names = 9, tuple("abcdefg")
+    event = rng.random(n) < 0.4
+    event[0] = True
+    data = Data(names, rng.integers(0, 3, (n, 7)).astype(float), rng.integers(30, 900, n).astype(float), event, np.arange(n) % 4)
+    fit = fit_totals(Opener(data.sites(), CUTS), names, CUTS, minimum_patients=1, minimum_events_per_variable=0)
+    assert np.abs(fit.coef * data.x.std(axis=0)).max() <= 1.1 * (LARGEST_BETA + 2 * LONGEST_STEP)
+    assert fit.findings
 
 
 def test_too_few_patients_or_events_are_refused():
