@@ -38,6 +38,8 @@ from shared_model.statistics import REGISTRY, Parameters, Resolution, Segment, S
 GRID = 2.0**-8
 DAY_GRID = 0.5
 MOMENT_GRID = 2.0**-20
+MOMENT_BOUND = 2.0**34
+"""Fused scores of patients unlike those they were fitted on lie far out, and their squares are summed."""
 SQUARE_GRID = 0.25
 LARGE = 2.0**44
 CLINICAL_BINS = 5
@@ -103,7 +105,7 @@ def _hazard(p: TrainingHazard) -> tuple[Segment, ...]:
 
 def _moments(p: Moments) -> tuple[Segment, ...]:
     k = p.covariates.size
-    fine = {"bound": 2.0**24, "resolution": MOMENT_GRID}
+    fine = {"bound": MOMENT_BOUND, "resolution": MOMENT_GRID}
     return (_sum("total", k, **fine), _sum("products", k, k, **fine), _count("patients"), _count("events"))
 
 
