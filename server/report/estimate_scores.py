@@ -162,12 +162,7 @@ def _combined_comparison(
     value, se = comparison.combine_fixed([row.paired.value or 0.0 for row in rows], [row.paired.se or 1.0 for row in rows])
     low, high = comparison.normal_interval(value, se)
     one_sided = upper_tail(value / se)
-    c = []
-    for model in (first, second):
-        tables = [opened.find(result, model, set_) for set_ in HELD]
-        parts = [harrell.concordance(opened.evaluation_table(table)) for table in tables if table is not None]
-        c.append(comparison.combine_fixed([part.c for part in parts if part], [part.se for part in parts if part]))
-    meta = comparison.correlated_t(*c[0], *c[1], spearman([pair for pair, _ in mine]), n)
+    meta = _combined_meta(result, first, second, spearman([pair for pair, _ in mine]), n)
     paired = Estimate(n=n, events=events, value=value, low=low, high=high, se=se, p=two_sided(value / se))
     return [
         Comparison(
@@ -176,11 +171,23 @@ def _combined_comparison(
             set="combined",
             paired=paired,
             p_one_sided=one_sided,
-            meta_t=meta.statistic,
-            meta_p_one_sided=meta.p_one_sided,
-            meta_p_two_sided=meta.p_two_sided,
+            meta_t=meta.statistic if meta else None,
+            meta_p_one_sided=meta.p_one_sided if meta else None,
+            meta_p_two_sided=meta.p_two_sided if meta else None,
         )
     ]
+
+
+def _combined_meta(result: StudyResult, first: ModelName, second: ModelName, correlation: float, n: int) -> comparison.Difference | None:
+    """The paper's t of two combined C-indices; None where one is without an error: every pair of a tiny set in the same order."""
+    c = []
+    for model in (first, second):
+        tables = [opened.find(result, model, set_) for set_ in HELD]
+        parts = [found for table in tables if table is not None and (found := harrell.concordance(opened.evaluation_table(table)))]
+        if not parts or any(part.se <= 0 for part in parts):
+            return None
+        c.append(comparison.combine_fixed([part.c for part in parts], [part.se for part in parts]))
+    return comparison.correlated_t(*c[0], *c[1], correlation, n)
 
 
 def roc_curves(result: StudyResult, study: Study, minimum: int) -> list[RocCurve]:

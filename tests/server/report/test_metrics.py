@@ -179,3 +179,24 @@ def test_a_withheld_clinical_score_is_told_beside_the_tables_it_is_missing_from(
     assert found.clinical is not None
     assert {row.model for row in found.concordance} == {"Rad-S", "Rad-D", "RadCLN-S", "RadCLN-D"}
     assert "withheld" not in metrics.compute(study_result).absent
+
+
+def ordered(table):
+    """The same set with three patients who die in the order of their scores: C is 1 and has no error."""
+    bins, cells = len(table.events), len(table.events[0])
+    events = np.zeros((bins, cells), dtype=int)
+    events[-1, 0] = events[bins // 2, 1] = events[0, 2] = 1
+    empty = np.zeros((bins, cells), dtype=int).tolist()
+    return table.model_copy(update={"events": events.tolist(), "censored": empty, "bin_patients": None, "bin_mean": None})
+
+
+def test_a_set_in_perfect_order_has_no_error_to_combine(study_result: StudyResult) -> None:
+    tables = [
+        ordered(table) if (table.model, table.set, table.variable) == ("Rad-D", "validation", "all") else table
+        for table in study_result.tables
+    ]
+    found = metrics.compute(study_result.model_copy(update={"tables": tables}))
+    with_it = [row for row in found.comparisons if row.set == "combined" and "Rad-D" in (row.first, row.second)]
+    assert with_it
+    assert all(row.meta_t is None and row.meta_p_two_sided is None and row.paired.p is not None for row in with_it)
+    assert all(row.meta_t is not None for row in found.comparisons if row.set == "combined" and row not in with_it)
