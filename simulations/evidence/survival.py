@@ -123,12 +123,18 @@ def resampled(rows: Rows, rng: np.random.Generator, n: int) -> Rows:
 
 
 def totals_against_exact() -> dict[str, dict[str, float]]:
-    """Totals stopped at 0.01 SE against day-exact Efron on 100 resamples of 207 lung patients, in standard errors.
+    """Totals against day-exact Efron on 100 resamples of 207 lung patients, in standard errors.
 
-    `unrounded` is the method itself, `released` what a study opens.
+    `unrounded` is the method itself, `released` what a study of this size opens at its defaults (rounds stop at 0.8 standard
+    errors); the last two go on to 0.01 standard errors.
     """
     rows, rng, cuts = lung_rows(), np.random.default_rng(RESAMPLE_SEED), cox.CLINICAL_CUTS
-    openers: dict[str, type[TableOpener]] = {"unrounded": TableOpener, "released": ReleasedOpener}
+    openers: dict[str, tuple[type[TableOpener], float | None]] = {
+        "unrounded": (TableOpener, None),
+        "released": (ReleasedOpener, None),
+        "unrounded, to 0.01 SE": (TableOpener, 0.01),
+        "released, to 0.01 SE": (ReleasedOpener, 0.01),
+    }
     gaps: dict[str, list[Floats]] = {name: [] for name in openers}
     errors: dict[str, list[float]] = {name: [] for name in openers}
     rounds: dict[str, list[int]] = {name: [] for name in openers}
@@ -136,8 +142,8 @@ def totals_against_exact() -> dict[str, dict[str, float]]:
         sample = resampled(rows, rng, COHORT)
         opener = TableOpener(sample)
         exact = cox.fit_exact(opener, sample.names, opener.grid)
-        for name, kind in openers.items():
-            fit = cox.fit_totals(kind(sample, cuts), sample.names, cuts)
+        for name, (kind, stop) in openers.items():
+            fit = cox.fit_totals(kind(sample, cuts), sample.names, cuts, tolerance_se=stop)
             gaps[name].append(np.abs(fit.coef - exact.coef) / exact.se)
             errors[name].append(float(np.abs(fit.se / exact.se - 1).max()))
             rounds[name].append(fit.iterations)
@@ -146,7 +152,8 @@ def totals_against_exact() -> dict[str, dict[str, float]]:
             "mean_gap_se": float(np.mean(gaps[name])),
             "largest_gap_se": float(np.max(gaps[name][:20])),
             "largest_gap_se_of_100": float(np.max(gaps[name])),
-            "largest_se_ratio_error": max(errors[name]),
+            "largest_se_ratio_error": max(errors[name][:20]),
+            "largest_se_ratio_error_of_100": max(errors[name]),
             "largest_rounds": float(max(rounds[name])),
             "mean_rounds": float(np.mean(rounds[name])),
         }
