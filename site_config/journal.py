@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -130,11 +131,10 @@ class Journal:
         if path is not None:
             make_folder(path.parent)
             self._lock = self._take_lock(path.with_suffix(".lock"))
-            try:
+            with ExitStack() as undone:
+                undone.callback(self.close)  # whatever goes wrong, another process may try
                 self._open(path)
-            except BaseException:  # whatever it was, another process may try
-                self.close()
-                raise
+                undone.pop_all()
 
     @staticmethod
     def _take_lock(path: Path) -> int:

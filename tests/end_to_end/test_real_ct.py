@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from simulations.real_ct import CASES, arrange
 from simulations.run import Options, run
-from tests.support import shared_data
 
 
-def test_three_hospitals_of_real_scans_end_with_slices_scores_and_findings(tmp_path: Path) -> None:
-    data = shared_data()
-    if data is None:
-        pytest.skip("no shared test data on this machine")
-    arrange(data / "ct", tmp_path / "cohort")
+def test_three_hospitals_of_real_scans_end_with_slices_scores_and_findings(tmp_path: Path, shared_data: Path) -> None:
+    arrange(shared_data / "ct", tmp_path / "cohort")
     finished = run(Options(out=tmp_path / "run", folder=tmp_path / "cohort", pooled=False))
     codes = [finding["code"] for finding in finished.result.findings]
     assert finished.result.clinical is None
