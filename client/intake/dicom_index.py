@@ -72,6 +72,7 @@ TAGS = [
     "ConvolutionKernel",
 ]
 MALFORMED = (EOFError, ValueError, KeyError, AttributeError, TypeError, struct.error, NotImplementedError, OverflowError, RecursionError)
+"""What pydicom raises over bytes that are no sound DICOM; each file of the kind becomes a finding (`NotImplementedError`: a coding it lacks)."""
 
 
 @dataclass(frozen=True)
