@@ -72,7 +72,7 @@ TAGS = [
     "ConvolutionKernel",
 ]
 MALFORMED = (EOFError, ValueError, KeyError, AttributeError, TypeError, struct.error, NotImplementedError, OverflowError, RecursionError)
-"""What pydicom raises over bytes that are no sound DICOM; each file of the kind becomes a finding (`NotImplementedError`: a coding it lacks)."""
+"""What pydicom raises over bytes that are no sound DICOM (`NotImplementedError`: a coding it lacks); the file becomes a finding."""
 
 
 @dataclass(frozen=True)
