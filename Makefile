@@ -23,11 +23,11 @@ help: ## what there is
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
 	@touch $@
 
-.venv/ready: .tools/ready requirements/dev.txt pyproject.toml
+.venv/ready: .tools/ready requirements/dev.txt pyproject.toml evidence/pyproject.toml
 	@echo "· installing the locked packages (about 6 GB with torch; minutes the first time)"
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
 	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable . --editable ./evidence
 	@touch $@
 
 demo: .venv/ready ## the whole study on simulated patients, with a report to look at (2 to 3 minutes on 2 cores, once installed)
@@ -45,20 +45,20 @@ check: .venv/ready ## style, types, layers, dependencies, spelling, secrets, and
 	@$(BIN)/deptry .
 	@$(BIN)/codespell
 	@$(BIN)/python -m tests.secrets_check
-	@$(BIN)/python -m simulations.evidence.index --check
+	@$(BIN)/python -m evidence.index --check
 
 evidence: .venv/ready ## the long comparisons, faults, attacks and benchmarks (hours); writes docs/evidence
-	@$(BIN)/python -m simulations.evidence.everything
+	@$(BIN)/python -m evidence.everything
 
 evidence-check: .venv/ready ## is every piece of evidence as new as the code it speaks for?
-	@$(BIN)/python -m simulations.evidence.record
+	@$(BIN)/python -m evidence.record
 
 lock: .tools/ready ## refresh requirements/*.txt from pyproject.toml
 	@for extra in site coordinator dev; do \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
 
 schemas: .venv/ready ## regenerate the schemas and the pages generated from the code
-	@$(BIN)/python -m site_config.pages
+	@$(BIN)/python -m site_config.reference.pages
 
 clean: ## remove what make built
 	rm -rf .venv .tools demo-run build *.egg-info

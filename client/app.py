@@ -13,8 +13,8 @@ from pathlib import Path
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from client.flower import Handle, answer
-from site_config.catalogue import identity
+from client.program.node import Handle, answer
+from site_config.problems import identity
 
 HOME_VARIABLE = "FEDHCC_SITE_HOME"
 
@@ -28,8 +28,8 @@ def agent_of(home: Path) -> Handle:
     key = home.resolve()
     with _making:
         if key not in _agents:
-            from client.handlers import Agent
-            from site_config.documents import load_site
+            from client.program.agent import Agent
+            from site_config.documents.load import load_site
 
             _agents[key] = Agent(load_site(key / "site.yaml")).handle
         return _agents[key]
@@ -65,6 +65,6 @@ def handle(message: Message, context: Context) -> Message:
 @app.query("site")  # type: ignore[untyped-decorator]
 def say_site(message: Message, context: Context) -> Message:
     """Which site this node stands for: asked in simulations, where nodes have no registered keys."""
-    from site_config.documents import load_site
+    from site_config.documents.load import load_site
 
     return Message(RecordDict({"who": ConfigRecord({"site": load_site(home_of(context) / "site.yaml").site})}), reply_to=message)

@@ -15,9 +15,9 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.serverapp import ServerApp
 from flwr.serverapp.grid import Grid
 
-from server import enrol
-from server.flower import FlowerTransport
-from site_config.catalogue import federation
+from server import enrolment as enrol
+from server.link.grid import FlowerTransport
+from site_config.problems import federation
 
 WHO = "query.site"
 NODES_S = 120.0
@@ -43,10 +43,10 @@ def sites_of(grid: Grid, expected: int, limit_s: float = NODES_S) -> dict[str, i
 @app.main()  # type: ignore[untyped-decorator]
 def main(grid: Grid, context: Context) -> None:
     """Run the study; its result and its report are written to the coordinator's home."""
-    from server.outcome import write_outcome
-    from server.state import StudyFolder
-    from server.study_run import run_study
-    from server.watch import folder_of
+    from server.study.outcome import write_outcome
+    from server.study.run import run_study
+    from server.study.state import StudyFolder
+    from server.watch.standing import folder_of
 
     home = context.run_config.get("home") or os.environ.get("FEDHCC_HOME")
     study = context.run_config.get("study") or os.environ.get("FEDHCC_STUDY")

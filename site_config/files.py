@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from site_config.catalogue import host
-from site_config.problems import Kind, Problem
+from site_config.problems import host
+from site_config.problems.base import Kind, Problem
 
 SPOKEN = frozenset({".yaml", ".yml", ".csv", ".json", ".toml", ".md", ".html"})
 JSON_LIMIT = 64 * 2**20

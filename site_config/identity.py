@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import Field, ValidationError
 
-from site_config.catalogue import identity as problems
-from site_config.document_kinds import not_a
+from site_config.documents.kinds import not_a
 from site_config.files import write_atomic
-from site_config.problems import Kind
-from site_config.study import Role, SignedLock, SiteName, Strict, StudyLock, canonical
+from site_config.problems import identity as problems
+from site_config.problems.base import Kind
+from site_config.study.model import Role, SignedLock, SiteName, Strict, StudyLock, canonical
 
 Hex = str
 SIGNING_FILE = "signing_key.pem"

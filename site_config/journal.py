@@ -21,9 +21,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from site_config.catalogue import privacy
 from site_config.files import access_problem, make_folder, sync, write_problem
-from site_config.study import canonical
+from site_config.problems import privacy
+from site_config.study.model import canonical
 
 FIRST = "0" * 64
 REPAIR = "repair"

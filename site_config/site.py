@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from site_config.study import SiteName, Strict
+from site_config.study.model import SiteName, Strict
 
 
 class Paths(Strict):

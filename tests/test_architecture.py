@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from site_config.catalogue import GROUPS, all_kinds
-from site_config.problems import Kind
+from site_config.problems import GROUPS, all_kinds
+from site_config.problems.base import Kind
 from tests.support import ROOT
 
-PACKAGES = ("site_config", "shared_model", "client", "server", "simulations")
+PACKAGES = ("site_config", "shared_model", "client", "server", "simulations", "evidence")
 LINES = 400
 HEAVY = (
     "torch",
@@ -34,17 +34,25 @@ HEAVY = (
     "grpc",
 )
 FLOWER_HOMES = (
-    "client/flower.py",
+    "client/program/node.py",
     "client/app.py",
-    "server/flower.py",
-    "server/superlink.py",
+    "server/link/grid.py",
+    "server/link/superlink.py",
     "server/app.py",
     "simulations/engines/",
-    "simulations/faults/",
-    "simulations/capture/traffic.py",
+    "evidence/faults/",
+    "evidence/capture/traffic.py",
 )
-CATCHERS = {"site_config/console.py", "client/handlers.py", "client/app.py", "client/worker.py", "client/runner.py", "client/flower.py"}
+CATCHERS = {
+    "site_config/console.py",
+    "client/program/agent.py",
+    "client/app.py",
+    "client/program/worker.py",
+    "client/program/runner.py",
+    "client/program/node.py",
+}
 ALLOWED = {
+    "evidence": {"evidence", "simulations", "client", "server", "shared_model", "site_config"},
     "simulations": {"simulations", "client", "server", "shared_model", "site_config"},
     "client": {"client", "shared_model", "site_config"},
     "server": {"server", "shared_model", "site_config"},
@@ -109,10 +117,10 @@ def test_every_problem_can_be_met() -> None:
     raised = {
         name
         for path in sources(*PACKAGES)
-        if path.parent.name != "catalogue"
+        if path.parent.name != "problems"
         for name in re.findall(r"\b[A-Z][A-Z_0-9]+\b", path.read_text("utf-8"))
     }
-    groups = [import_module(f"site_config.catalogue.{group}") for group in GROUPS]
+    groups = [import_module(f"site_config.problems.{group}") for group in GROUPS]
     assert [name for group in groups for name, value in vars(group).items() if isinstance(value, Kind) and name not in raised] == []
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from site_config.version import SHARED_CODE
+from site_config.study.code_digest import SHARED_CODE
 from tests.support import ROOT
 
 DOCKER = ROOT / "docker"

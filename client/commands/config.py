@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from site_config.console import Json, next_command, problem_lines, show, table
-from site_config.problems import Exit, Problem, together
+from site_config.problems.base import Exit, Problem, together
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from site_config.cohort import Cohort, Scan
     from site_config.site import SiteConfig
-    from site_config.study import Study
+    from site_config.study.model import Study
+    from site_config.tables.cohort import Cohort, Scan
 
 Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder that holds site.yaml.", file_okay=False)]
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the study's defaults are assumed.")]
@@ -55,7 +55,7 @@ def check(home: Home = Path(), study: StudyFile = None, json: Json = False) -> N
 
 def identity(home: Home = Path(), json: Json = False) -> None:
     """This hospital's name and fingerprint, to read out by telephone, and the coordinator's once joined."""
-    from site_config.documents import load_site
+    from site_config.documents.load import load_site
     from site_config.files import read_limited
     from site_config.identity import MAX_DOCUMENT, SiteIdentity, fingerprint, read_kit, spoken
 
@@ -75,10 +75,10 @@ def _worst(faults: list[Problem]) -> Exit:
 
 
 def _study(path: Path) -> Study:
-    from site_config.catalogue import configuration as kinds
-    from site_config.documents import load_study
+    from site_config.documents.load import load_study
     from site_config.files import read_limited
     from site_config.identity import read_lock
+    from site_config.problems import configuration as kinds
 
     if path.suffix != ".json":
         return load_study(path)
@@ -87,8 +87,8 @@ def _study(path: Path) -> Study:
 
 def examine(home: Path, study: Study | None = None) -> Checked:
     """Read the three files as far as they can be read; a fault in one does not hide those of another."""
-    from site_config.cohort import check_together, load_cohort, load_scans
-    from site_config.documents import load_site
+    from site_config.documents.load import load_site
+    from site_config.tables.cohort import check_together, load_cohort, load_scans
 
     found = Checked()
     try:
@@ -119,7 +119,7 @@ def examine(home: Path, study: Study | None = None) -> Checked:
 
 
 def _beside_the_study(site: SiteConfig, study: Study) -> list[Problem]:
-    from site_config.rules import site_in_study
+    from site_config.documents.rules import site_in_study
 
     return [
         one.kind.problem(one.what, fix=one.fix, where=f"site.yaml, {'.'.join(map(str, one.location))}")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from site_config.console import Json, next_command, note, problem_lines, show, table
-from site_config.problems import Exit
+from site_config.problems.base import Exit
 
 if TYPE_CHECKING:
+    from client.cohort.patients import PrepareSummary
     from client.intake.survey import Found, Survey
-    from client.prepared import PrepareSummary
     from site_config.site import SiteConfig
-    from site_config.study import Study
+    from site_config.study.model import Study
 
 Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder that holds site.yaml.", file_okay=False)]
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the study's defaults are assumed.")]
@@ -30,7 +30,7 @@ REVIEW = "review"
 
 
 def _site(home: Path) -> SiteConfig:
-    from site_config.documents import load_site
+    from site_config.documents.load import load_site
 
     return load_site(home / "site.yaml")
 
@@ -48,8 +48,8 @@ def scan(home: Home = Path(), study: StudyFile = None, json: Json = False) -> No
     Nothing is changed. The suggestion is written to state/review/scans.csv; `data review` shows what needs a choice.
     """
     from client.intake.survey import as_csv, survey
-    from site_config.cohort import load_cohort
     from site_config.files import make_folder, write_atomic, write_json
+    from site_config.tables.cohort import load_cohort
 
     site = _site(home)
     cohort = load_cohort(site.path(site.paths.cohort), _study(study))
@@ -86,9 +86,9 @@ def review(
     json: Json = False,
 ) -> None:
     """Show what `data scan` could not decide, with the candidates and why; nothing is chosen silently."""
-    from site_config.catalogue import host
-    from site_config.catalogue import scans as catalogue
     from site_config.files import read_json, read_limited, write_atomic
+    from site_config.problems import host
+    from site_config.problems import scans as catalogue
 
     site = _site(home)
     folder = site.state / REVIEW
@@ -126,7 +126,7 @@ def prepare(home: Home = Path(), study: StudyFile = None, json: Json = False) ->
 
     Exit status 0: all patients have images and nothing was remarked; 1: findings to read; 12: something could not be opened.
     """
-    from client.prepared import prepare as run
+    from client.cohort.patients import prepare as run
     from site_config.console import json_wanted
 
     site = _site(home)
@@ -144,7 +144,7 @@ def prepare(home: Home = Path(), study: StudyFile = None, json: Json = False) ->
 
 
 def _summary_text(summary: PrepareSummary) -> str:
-    from client.prepared_record import counted
+    from client.cohort.record import counted
 
     lines = [
         f"{summary.patients} patients: {summary.made} prepared now, {summary.kept} kept, {summary.with_images} with complete images",
@@ -169,10 +169,10 @@ def show_command(
     json: Json = False,
 ) -> None:
     """Show a patient's provenance and findings, or the cohort with its quality page. Pictures stay on this machine."""
-    from client import quality
-    from client.prepared_record import read_record
-    from client.prepared_run import prepared_folder
-    from site_config.catalogue import scans as catalogue
+    from client.cohort import quality
+    from client.cohort.jobs import prepared_folder
+    from client.cohort.record import read_record
+    from site_config.problems import scans as catalogue
 
     site = _site(home)
     folder = prepared_folder(site)
@@ -190,7 +190,7 @@ def show_command(
 
 
 def _show_cohort(folder: Path, out: Path) -> None:
-    from client.prepared_record import read_index, read_record
+    from client.cohort.record import read_index, read_record
 
     index = read_index(folder)
     records = {key: read_record(folder, key) for key in (index.patients if index else ())}
@@ -220,10 +220,10 @@ def _record_text(key: str, record: Any) -> str:
 
 def _find(site: SiteConfig, wanted: str) -> str:
     """A patient's id from an id, the start of one, or a key of cohort.csv. Raises FH-352."""
-    from client.prepared_keys import patient_key, site_secret
-    from client.prepared_record import read_index
-    from client.prepared_run import prepared_folder
-    from site_config.catalogue import scans as catalogue
+    from client.cohort.jobs import prepared_folder
+    from client.cohort.pseudonyms import patient_key, site_secret
+    from client.cohort.record import read_index
+    from site_config.problems import scans as catalogue
 
     index = read_index(prepared_folder(site))
     known = tuple(index.patients) if index else ()
@@ -244,9 +244,9 @@ def withdraw(
 
     What was released before stays released: sums cannot be taken back. The row of cohort.csv is yours to remove.
     """
-    from client import enrol
-    from client.prepared_run import prepared_folder
-    from client.prepared_withdraw import withdraw as remove
+    from client import enrolment as enrol
+    from client.cohort.jobs import prepared_folder
+    from client.cohort.withdrawal import withdraw as remove
 
     site = _site(home)
     full = _find(site, key)

@@ -13,7 +13,7 @@ from site_config.console import Json, note, show, table
 from site_config.names import plural
 
 if TYPE_CHECKING:
-    from client.egress import Filter
+    from client.release.journal_view import Filter
 
 app = typer.Typer(help="Everything that left the hospital, from the journal.", invoke_without_command=True)
 
@@ -30,13 +30,13 @@ def register(parent: typer.Typer) -> None:
 
 
 def _path(home: Path) -> Path:
-    from site_config.documents import load_site
+    from site_config.documents.load import load_site
 
     return load_site(home / "site.yaml").state / "journal.jsonl"
 
 
 def _filter(study: str, statistic: str, phase: str, since: str) -> Filter:
-    from client.egress import Filter
+    from client.release.journal_view import Filter
 
     return Filter(study, statistic, phase, since)
 
@@ -56,7 +56,7 @@ def view(
     """Show what left: time, study, phase, statistic, size, masked or clear, with whom, and the rule that allowed it."""
     if context.invoked_subcommand is not None:
         return
-    from client.egress import released, turned_away
+    from client.release.journal_view import released, turned_away
     from site_config import journal
 
     entries, chosen = journal.read(_path(home)), _filter(study, statistic, phase, since)
@@ -95,7 +95,7 @@ def _rest(found: Sequence[object], shown: Sequence[object]) -> str | None:
 @app.command()
 def verify(home: Home = Path(), json: Json = False) -> None:
     """Check the journal's chain from the first entry to the last; names the entry that was changed or is missing."""
-    from client.egress import released
+    from client.release.journal_view import released
     from site_config import journal
 
     entries = journal.read(_path(home))
@@ -116,7 +116,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write everything that left as CSV, for the data-protection officer."""
-    from client.egress import as_csv, released
+    from client.release.journal_view import as_csv, released
     from site_config import files, journal
 
     rows = released(journal.read(_path(home)), _filter(study, statistic, phase, since))
@@ -133,9 +133,9 @@ def allow(
     json: Json = False,
 ) -> None:
     """Agree that a study opens values that differ by few hospitals or patients from earlier ones. Stop the client first."""
-    from client.ledger import CONSENT, Consent
-    from site_config.catalogue import host
+    from client.release.ledger import CONSENT, Consent
     from site_config.journal import Journal
+    from site_config.problems import host
 
     if len(study) != 64 or not set(study) <= set("0123456789abcdef"):
         raise host.USAGE.problem("a study is named here by its whole id, 64 hex digits", fix="`fedhcc-site studies --json` shows it.")

@@ -26,7 +26,7 @@ paths:
 
 def state_of(home: Path) -> Path:
     """The state folder that site.yaml names."""
-    from site_config.documents import load_site
+    from site_config.documents.load import load_site
 
     return load_site(home / "site.yaml").state
 
@@ -37,12 +37,12 @@ def init(
     json: Json = False,
 ) -> None:
     """Make this hospital's keys and the enrolment request to send to the coordinator."""
-    from client import enrol
-    from site_config.catalogue import host
-    from site_config.documents import load_site, parse_site
+    from client import enrolment as enrol
+    from site_config.documents.load import load_site, parse_site
     from site_config.files import make_folder, write_atomic
     from site_config.identity import fingerprint, spoken
-    from site_config.version import software
+    from site_config.problems import host
+    from site_config.study.code_digest import software
 
     document = home / "site.yaml"
     if not document.exists():
@@ -71,7 +71,7 @@ def join(
     json: Json = False,
 ) -> None:
     """Join with the coordinator's kit: its address, its certificate authority and its key."""
-    from client import enrol
+    from client import enrolment as enrol
     from site_config.files import read_limited
     from site_config.identity import MAX_DOCUMENT, spoken
     from site_config.identity import fingerprint as fingerprint_of

@@ -12,8 +12,8 @@ from site_config.console import Json, note, show, table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from client.predict import Reading
-    from shared_model.bundle import Bundle
+    from client.prediction.predict import Reading
+    from shared_model.bundle.manifest import Bundle
     from site_config.site import SiteConfig
 
 Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder that holds site.yaml.", file_okay=False)]
@@ -22,14 +22,14 @@ Hash = Annotated[str | None, typer.Option("--sha256", help="The bundle's hash as
 
 
 def _open(home: Path, folder: Path, sha256: str | None) -> tuple[SiteConfig, Bundle]:
-    from shared_model.bundle import load_bundle
-    from site_config.documents import load_site
+    from shared_model.bundle.manifest import load_bundle
+    from site_config.documents.load import load_site
 
     return load_site(home / "site.yaml"), load_bundle(folder, sha256=sha256)
 
 
 def _values(pairs: list[str]) -> dict[str, float]:
-    from site_config.catalogue import model as problems
+    from site_config.problems import model as problems
 
     found: dict[str, float] = {}
     for pair in pairs:
@@ -56,8 +56,8 @@ def predict(
     Missing parts leave the models that do without them: RadCLN-S without follow-up, Rad-D without clinical variables, CLN
     without scans. The page holds the patient's slices and stays in the hospital.
     """
-    from client.predict import find_case, read_case
-    from client.predict_page import write_prediction
+    from client.prediction.page import write_prediction
+    from client.prediction.predict import find_case, read_case
 
     site, opened = _open(home, bundle, sha256)
     case = find_case(site, opened.lock.study, patient, _values(value or []))
@@ -95,8 +95,8 @@ def explain(
     json: Json = False,
 ) -> None:
     """Heat maps of this hospital's patients of highest and lowest risk. The page stays in the hospital."""
-    from client.predict import extremes as find_extremes
-    from client.predict_page import write_extremes
+    from client.prediction.page import write_extremes
+    from client.prediction.predict import extremes as find_extremes
 
     site, opened = _open(home, bundle, sha256)
     compute = site.compute
@@ -120,8 +120,8 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a bundle's networks as `torch.export` programs and as a MONAI bundle, and check that they give the same scores."""
-    from shared_model.bundle import load_bundle
-    from shared_model.bundle_export import export_bundle
+    from shared_model.bundle.export import export_bundle
+    from shared_model.bundle.manifest import load_bundle
 
     found = export_bundle(load_bundle(bundle, sha256=sha256), out)
     rows = [(one.file, f"{one.difference:.1e}", one.sha256[:12]) for one in found]

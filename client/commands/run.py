@@ -17,8 +17,9 @@ def run(home: Home = Path(), json: Json = False) -> None:
 
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
-    from client.runner import SiteProgram, log_to_file
-    from site_config.documents import load_site
+    from client.program.logs import log_to_file
+    from client.program.runner import SiteProgram
+    from site_config.documents.load import load_site
 
     site = load_site(home / "site.yaml")
     log_to_file(site.state, site.logging.level, site.logging.keep_megabytes)

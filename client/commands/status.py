@@ -12,7 +12,7 @@ from client.commands.enrol import Home, state_of
 from site_config.console import Json, note, show, table
 
 if TYPE_CHECKING:
-    from client.control import Status
+    from client.program.control import Status
 
 MEANING = {
     "starting": "starting; not connected yet",
@@ -40,7 +40,7 @@ def _rows(found: Status) -> list[tuple[str, object]]:
 
 
 def _ask(home: Path, method: str, request: dict[str, float] | None = None) -> None:
-    from client.control import ControlClient
+    from client.program.control import ControlClient
 
     client = ControlClient(state_of(home))
     try:
@@ -57,7 +57,7 @@ def status(
     json: Json = False,
 ) -> None:
     """Whether the program runs, is registered with the coordinator, and what it does."""
-    from client.control import ControlClient
+    from client.program.control import ControlClient
 
     if healthy:
         client = ControlClient(state_of(home))

@@ -15,9 +15,9 @@ from site_config.console import Json, note, problem_lines, show, table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from client.enrol import RosterChange
+    from client.enrolment import RosterChange
     from site_config.site import SiteConfig
-    from site_config.study import StudyLock
+    from site_config.study.model import StudyLock
 
 NO_LOCK = "Name the file with the signed lock, or a study by its id as `fedhcc-site studies` lists it."
 HALF = "fingerprint (first 32 digits)"
@@ -25,14 +25,14 @@ Study = Annotated[str, typer.Argument(help="The study's id, or its first 6 or mo
 
 
 def _site(home: Path) -> SiteConfig:
-    from site_config.documents import load_site
+    from site_config.documents.load import load_site
 
     return load_site(home / "site.yaml")
 
 
 def studies(home: Home = Path(), json: Json = False) -> None:
     """Every study this hospital was offered, with its decision."""
-    from client import enrol
+    from client import enrolment as enrol
 
     found = [
         {"study": one.lock.study_id, "title": one.lock.study.title, "sites": len(one.lock.roster), "decision": one.decision}
@@ -44,7 +44,7 @@ def studies(home: Home = Path(), json: Json = False) -> None:
 
 def _known(state: Path, study: str) -> StudyLock:
     """A study that was offered over the wire or is handed over as a file."""
-    from client import enrol
+    from client import enrolment as enrol
     from site_config.files import read_limited
     from site_config.identity import read_lock
 
@@ -54,9 +54,9 @@ def _known(state: Path, study: str) -> StudyLock:
 
 
 def _conflicts(site: SiteConfig, lock: StudyLock) -> list[Any]:
-    from client.policy import refusals
-    from site_config.catalogue import identity as problems
-    from site_config.version import code_digest
+    from client.release.policy import refusals
+    from site_config.problems import identity as problems
+    from site_config.study.code_digest import code_digest
 
     found = list(refusals(site.policy, lock, site.site))
     if lock.code_digest != code_digest():
@@ -72,9 +72,9 @@ def approve(
     json: Json = False,
 ) -> None:
     """Show who is in a study, what changed, and what conflicts with this hospital's policy; then approve it."""
-    from client import enrol
-    from site_config.problems import together
-    from site_config.version import code_digest
+    from client import enrolment as enrol
+    from site_config.problems.base import together
+    from site_config.study.code_digest import code_digest
 
     site = _site(home)
     lock = _known(site.state, study)
@@ -133,14 +133,14 @@ def _vector_rows(vectors: list[dict[str, object]]) -> list[tuple[object, ...]]:
 
 
 def _preview(site: SiteConfig, lock: StudyLock) -> list[dict[str, object]]:
-    from client.preview import preview
+    from client.release.preview import preview
 
     return preview(site, lock)
 
 
 def decline(study: Study, home: Home = Path(), json: Json = False) -> None:
     """Decline a study; `approve` takes it back."""
-    from client import enrol
+    from client import enrolment as enrol
 
     site = _site(home)
     lock = _known(site.state, study)

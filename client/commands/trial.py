@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from client.prepared_record import OrganRecord
-from site_config.problems import Problem
+from client.cohort.record import OrganRecord
+from site_config.problems.base import Problem
 
 if TYPE_CHECKING:
     from client.intake.single import MaskFile
-    from site_config.study import Study
+    from site_config.study.model import Study
 
 WARNING = "The network's weights are random: the score shows that the chain works and says nothing about a patient."
 
@@ -43,7 +43,7 @@ class Trial:
 def parse_mask(text: str) -> tuple[str, MaskFile]:
     """`TARGET=FILE` or `TARGET=FILE:5,6`."""
     from client.intake.single import MaskFile
-    from site_config.catalogue import host
+    from site_config.problems import host
 
     target, separator, rest = text.partition("=")
     file, colon, numbers = rest.rpartition(":")
@@ -65,11 +65,11 @@ def run_trial(
     """Slices, picture and score of one scan. Raises problems 3xx, and FH-902 for a model that is no network."""
     import torch
 
+    from client.cohort.quality import contact_sheet, png
     from client.intake.single import case_to_slices
-    from client.quality import contact_sheet, png
-    from shared_model.networks import build
-    from site_config.catalogue import host
+    from shared_model.networks.rad import build
     from site_config.files import write_atomic
+    from site_config.problems import host
 
     if model not in ("Rad-S", "Rad-D"):
         raise host.USAGE.problem("--model takes Rad-S or Rad-D")

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from client.intake.makers import closed_set
-from site_config.catalogue import scans as catalogue
-from site_config.cohort import Scan
-from site_config.problems import Problem
-from site_config.study import Organ, Study
+from site_config.problems import scans as catalogue
+from site_config.problems.base import Problem
+from site_config.study.model import Organ, Study
+from site_config.tables.cohort import Scan
 
 PHASE_ORDER: dict[str | None, int] = {"portal": 0, None: 1}
 OTHER_PHASE = 2

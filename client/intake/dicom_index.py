@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.intake.phase import phase_of
-from site_config.catalogue import scans as catalogue
 from site_config.files import access_problem
+from site_config.problems import scans as catalogue
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from client.imaging.volume import HU_HIGHEST, HU_LOWEST, Volume, check_hounsfield
 from client.intake.dicom_index import Contents, Series, SliceHeader, index
 from client.intake.geometry import Stacking, stackings
-from client.intake.volume import HU_HIGHEST, HU_LOWEST, Volume, check_hounsfield
-from site_config.catalogue import scans as catalogue
-from site_config.cohort import Scan
-from site_config.problems import Exit, Problem
+from site_config.problems import scans as catalogue
+from site_config.problems.base import Exit, Problem
+from site_config.tables.cohort import Scan
 
 GRID_MM = 5.0
 PHASES_BY_PREFERENCE = ("portal", None, "delayed", "arterial", "native", "other")

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from client.intake.dicom_index import Series, SliceHeader
-from client.intake.volume import (
+from client.imaging.volume import (
     LEAST_SLICES,
     MOST_OBLIQUE_DEGREES,
     MOST_TILT_DEGREES,
@@ -19,8 +18,9 @@ from client.intake.volume import (
     check_size,
     check_spacing,
 )
-from site_config.catalogue import scans as catalogue
-from site_config.problems import Problem
+from client.intake.dicom_index import Series, SliceHeader
+from site_config.problems import scans as catalogue
+from site_config.problems.base import Problem
 
 SAME_PLACE_MM = 0.01
 MOST_JITTER = 0.25

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.intake.volume import Volume, check_axes, check_size, check_spacing, hounsfield
-from site_config.catalogue import scans
+from client.imaging.volume import Volume, check_axes, check_size, check_spacing, hounsfield
 from site_config.files import access_problem
+from site_config.problems import scans
 
 MILLIMETRES = {"mm": 1.0, "meter": 1000.0, "micron": 0.001, "unknown": 1.0}
 SUFFIXES = (".nii", ".nii.gz")

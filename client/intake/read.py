@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from client.imaging.volume import Volume
 from client.intake.dicom_index import is_dicom
 from client.intake.dicom_read import read_folder
 from client.intake.nifti import is_nifti, read_ct
-from client.intake.volume import Volume
-from site_config.catalogue import scans as catalogue
-from site_config.cohort import Scan
 from site_config.files import access_problem
-from site_config.problems import Problem
+from site_config.problems import scans as catalogue
+from site_config.problems.base import Problem
+from site_config.tables.cohort import Scan
 
 
 def read_scan(scan: Scan, role: str) -> tuple[Volume, list[Problem]]:

@@ -10,13 +10,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from client.prepared_patient import OrganView, look_at
+from client.cohort.one_patient import OrganView, look_at
 from client.segmentation.segmenter import Segmenter
-from site_config.catalogue import scans as catalogue
-from site_config.cohort import Scan
-from site_config.problems import Problem
+from site_config.problems import scans as catalogue
+from site_config.problems.base import Problem
 from site_config.site import Segmentation, Target
-from site_config.study import Study
+from site_config.study.model import Study
+from site_config.tables.cohort import Scan
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from pathlib import Path
 from client.intake.dicom_read import Candidate, offer
 from client.intake.makers import closed_set
 from client.intake.nifti import is_nifti, read_ct
-from site_config.catalogue import scans as catalogue
-from site_config.cohort import Patient
 from site_config.files import access_problem
-from site_config.problems import Problem
+from site_config.problems import scans as catalogue
+from site_config.problems.base import Problem
+from site_config.tables.cohort import Patient
 
 NEAR_DAYS = 31
 CHEST = re.compile(r"chest|thora|lung|pulmo|poumon|polmon|胸|肺", re.IGNORECASE)

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from client.cohort.pseudonyms import keyed_hash
 from client.intake.stamp import stamp
-from client.prepared_keys import keyed_hash
-from site_config.cohort import Scan
 from site_config.files import read_limited, write_atomic
-from site_config.study import canonical
+from site_config.study.model import canonical
+from site_config.tables.cohort import Scan
 
 LabelMap = NDArray[np.uint8]
 SUFFIX = ".labels"

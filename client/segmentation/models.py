@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from client.segmentation.safe_load import ModelFiles, read_model
-from site_config.catalogue import scans as catalogue
-from site_config.catalogue import segmentation
-from site_config.cohort import Scan
+from site_config.problems import scans as catalogue
+from site_config.problems import segmentation
 from site_config.site import SegmentationModel, SiteConfig
-from site_config.study import Study
+from site_config.study.model import Study
+from site_config.tables.cohort import Scan
 
 if TYPE_CHECKING:
     from client.segmentation.nnunet import NnUNetModel

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.intake.volume import Volume
+from client.imaging.slices import Grid, stack
+from client.imaging.volume import Volume
 from client.segmentation.safe_load import ModelFiles
-from client.slices import Grid, stack
-from site_config.catalogue import segmentation as catalogue
+from site_config.problems import segmentation as catalogue
 from site_config.site import SegmentationModel
 
 LabelMap = NDArray[np.uint8]

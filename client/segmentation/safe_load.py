@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from site_config.catalogue import segmentation as catalogue
 from site_config.files import read_limited
-from site_config.problems import Problem
+from site_config.problems import segmentation as catalogue
+from site_config.problems.base import Problem
 from site_config.site import SegmentationModel
 
 JSON_LIMIT = 16 * 2**20

@@ -8,15 +8,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from client.imaging.slices import Grid, labels_on
+from client.imaging.volume import Volume
 from client.intake.nifti import read_mask
-from client.intake.volume import Volume
 from client.segmentation.cache import LabelCache
 from client.segmentation.cleaning import Mask, clean, without_strays
-from client.slices import Grid, labels_on
-from site_config.catalogue import scans as catalogue
-from site_config.cohort import Scan
+from site_config.problems import scans as catalogue
 from site_config.site import Segmentation, Target
-from site_config.study import Organ, Study
+from site_config.study.model import Organ, Study
+from site_config.tables.cohort import Scan
 
 LabelMap = NDArray[np.uint8]
 

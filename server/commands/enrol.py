@@ -34,7 +34,7 @@ def init(
     json: Json = False,
 ) -> None:
     """Make the coordinator's key, its certificate authority and an empty register."""
-    from server import enrol
+    from server import enrolment as enrol
     from site_config.identity import spoken
 
     identity = enrol.init(home, title, address, listen=listen, superlink_port=superlink_port)
@@ -46,7 +46,7 @@ def init(
 
 
 def _approve(home: Path, request: Path, role: str | None, fingerprint: str | None, replace: bool) -> None:
-    from server import enrol
+    from server import enrolment as enrol
     from site_config.files import read_limited
     from site_config.identity import MAX_DOCUMENT, spoken
     from site_config.identity import fingerprint as fingerprint_of
@@ -65,12 +65,12 @@ def _approve(home: Path, request: Path, role: str | None, fingerprint: str | Non
 
 def _register_running(home: Path) -> None:
     """Register new keys at once where the SuperLink runs; otherwise `run` and `serve` do it when they start."""
-    from server import enrol
-    from server.gateway import listening
+    from server import enrolment as enrol
+    from server.link.gateway import listening
 
     register = enrol.load(home)
     if listening(register.superlink_port):
-        from server.superlink import link_of, register_nodes
+        from server.link.superlink import link_of, register_nodes
 
         enrol.set_node_ids(home, register_nodes(link_of(home), register.active().values()))
 
@@ -88,13 +88,13 @@ def approve(
 
 def revoke(site: Annotated[str, typer.Argument(help="The hospital's name.")], home: Home = Path(), json: Json = False) -> None:
     """Strike a hospital: its key is refused from now on, and no new lock can name it."""
-    from server import enrol
-    from server.gateway import listening
+    from server import enrolment as enrol
+    from server.link.gateway import listening
 
     gone = enrol.revoke(home, site)
     unregistered = False
     if gone.node_id and listening(enrol.load(home).superlink_port):
-        from server.superlink import link_of, unregister_node
+        from server.link.superlink import link_of, unregister_node
 
         unregister_node(link_of(home), gone.node_id)
         unregistered = True
@@ -114,7 +114,7 @@ def renew(
     json: Json = False,
 ) -> None:
     """Renew the server certificates (kits stay valid), or one hospital's kit or keys."""
-    from server import enrol
+    from server import enrolment as enrol
 
     if address is not None:
         enrol.readdress(home, address)
@@ -133,7 +133,7 @@ def renew(
 
 def list_sites(home: Home = Path(), json: Json = False) -> None:
     """Every hospital ever approved."""
-    from server import enrol
+    from server import enrolment as enrol
     from site_config.identity import spoken_half
 
     register = enrol.load(home)

@@ -14,8 +14,8 @@ from server.commands.study import study_app, warn
 from site_config.console import Json, next_command, note, show, table
 
 if TYPE_CHECKING:
-    from server.flower import FlowerTransport
-    from server.phases.study import Event
+    from server.link.grid import FlowerTransport
+    from server.phases.context import Event
 
 Study = Annotated[str, typer.Argument(help="The study's id, or its first 6 or more digits; left out, the only published one.")]
 Canary = Annotated[bool, typer.Option("--canary", help="Only admission and one round: the cheapest proof that everything works.")]
@@ -31,8 +31,8 @@ def _quiet() -> None:
 @contextmanager
 def _link(home: Path) -> Iterator[None]:
     """The SuperLink and the gateway: those that run (`serve`), or our own for as long as the study runs."""
-    from server import enrol
-    from server.gateway import Gateway, listening
+    from server import enrolment as enrol
+    from server.link.gateway import Gateway, listening
 
     if listening(enrol.load(home).superlink_port):
         yield
@@ -42,8 +42,8 @@ def _link(home: Path) -> Iterator[None]:
 
 
 def _register(home: Path) -> dict[str, int]:
-    from server import enrol
-    from server.superlink import link_of, register_nodes, unregister_strangers
+    from server import enrolment as enrol
+    from server.link.superlink import link_of, register_nodes, unregister_strangers
 
     link, active = link_of(home), enrol.load(home).active()
     nodes = register_nodes(link, active.values())
@@ -58,7 +58,7 @@ def serve(home: Home = Path(), json: Json = False) -> None:
     import threading
 
     _quiet()
-    from server.gateway import Gateway
+    from server.link.gateway import Gateway
 
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -89,14 +89,15 @@ def _run(home: Path, study: str, canary: bool, wait_s: float) -> None:
     import time
 
     _quiet()
-    from server import enrol, watch
-    from server.ask import Effects
-    from server.disturbances import COORDINATOR, Disturbances
-    from server.flower import FlowerTransport
-    from server.study_run import run_study
-    from server.superlink import attach, link_of
-    from site_config.catalogue import federation
-    from site_config.problems import Problem
+    from server import enrolment as enrol
+    from server.asking.effects import Effects
+    from server.asking.incidents import COORDINATOR, Disturbances
+    from server.link.grid import FlowerTransport
+    from server.link.superlink import attach, link_of
+    from server.study.run import run_study
+    from server.watch import standing as watch
+    from site_config.problems import federation
+    from site_config.problems.base import Problem
 
     study_id = enrol.find_study(home, study)
     killed = watch.was_killed(home, study_id)
@@ -140,7 +141,7 @@ def _run(home: Path, study: str, canary: bool, wait_s: float) -> None:
 
 
 def _hospitals(home: Path, study_id: str) -> set[str]:
-    from server.state import StudyFolder
+    from server.study.state import StudyFolder
 
     return {entry.name for entry in StudyFolder(home / "studies" / study_id).signed_lock().lock.roster}
 
@@ -162,10 +163,10 @@ def _wait_online(transport: FlowerTransport, wanted: set[str], limit_s: float, s
 
 
 def _report(home: Path, study_id: str) -> Path:
-    from server import watch
-    from server.outcome import write_outcome
-    from server.results import StudyResult
-    from server.state import StudyFolder
+    from server.study.outcome import write_outcome
+    from server.study.results import StudyResult
+    from server.study.state import StudyFolder
+    from server.watch import standing as watch
     from site_config.files import read_limited
 
     folder = watch.folder_of(home, study_id)
@@ -188,7 +189,8 @@ def resume(study: Study = "", home: Home = Path(), wait: Wait = 60.0, json: Json
 
 def stop(study: Study = "", home: Home = Path(), json: Json = False) -> None:
     """Ask a running study to end after the present round; `resume` goes on."""
-    from server import enrol, watch
+    from server import enrolment as enrol
+    from server.watch import standing as watch
 
     study_id = enrol.find_study(home, study)
     watch.ask_stop(home, study_id)
@@ -203,8 +205,9 @@ def status(
     json: Json = False,
 ) -> None:
     """Every published study and where it stands; every hospital and whether it is connected."""
-    from server import enrol, watch
-    from server.gateway import listening
+    from server import enrolment as enrol
+    from server.link.gateway import listening
+    from server.watch import standing as watch
 
     _quiet()
     register = enrol.load(home)
@@ -212,7 +215,7 @@ def status(
         raise typer.Exit(0 if listening(register.superlink_port) and listening(int(register.listen.rpartition(":")[2])) else 1)
     online: set[int] | None = None
     if listening(register.superlink_port):
-        from server.superlink import link_of, online_nodes
+        from server.link.superlink import link_of, online_nodes
 
         online = online_nodes(link_of(home))
     sites = [{"site": s.name, "connected": None if online is None else s.node_id in online} for s in register.active().values()]
@@ -239,7 +242,7 @@ def publish(
     json: Json = False,
 ) -> None:
     """Publish a signed lock, so that `run` finds it; hospitals are offered it at admission, or get the file."""
-    from server import enrol
+    from server import enrolment as enrol
     from site_config.files import read_limited
 
     found = enrol.publish(home, read_limited(lock, 16 << 20, "the lock"))
@@ -254,7 +257,7 @@ def _keep_bundle(bundle: Path, target: Path, sha256: str | None) -> None:
     """A checked copy of the bundle (FH-610 where it is another than the study names) where `run` looks for it."""
     import shutil
 
-    from shared_model.bundle import load_bundle
+    from shared_model.bundle.manifest import load_bundle
 
     load_bundle(bundle, sha256=sha256)
     shutil.copytree(bundle, target, dirs_exist_ok=True)

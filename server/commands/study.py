@@ -12,9 +12,9 @@ from site_config.console import Json, next_command, note, problem_lines, show, t
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from server.expect import Expectation, SetSize
-    from site_config.problems import Problem
-    from site_config.study import Study, StudyLock, StudySite
+    from server.study.expected_precision import Expectation, SetSize
+    from site_config.problems.base import Problem
+    from site_config.study.model import Study, StudyLock, StudySite
 
 Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The coordinator's folder.", file_okay=False)]
 StudyFile = Annotated[Path, typer.Argument(help="The study's document.")]
@@ -36,10 +36,10 @@ def new(
 
     Example: fedhcc-coordinator study new --preset paper --out study.yaml
     """
-    from site_config import presets
-    from site_config.catalogue import host
-    from site_config.documents import dump_yaml
+    from site_config.documents.load import dump_yaml
     from site_config.files import write_atomic
+    from site_config.problems import host
+    from site_config.study import presets
 
     sites = _enrolled(home) if home is not None else None
     what = "Read it through" if sites else "Replace the sites by yours"
@@ -55,9 +55,9 @@ def new(
 
 def _enrolled(home: Path) -> tuple[StudySite, ...]:
     """The hospitals enrolled here, each in the role it was approved for."""
-    from server import enrol
-    from site_config.catalogue import identity as kinds
-    from site_config.study import StudySite
+    from server import enrolment as enrol
+    from site_config.problems import identity as kinds
+    from site_config.study.model import StudySite
 
     found = tuple(StudySite(name=one.name, role=one.role) for one in enrol.load(home).active().values())
     if not found:
@@ -77,10 +77,10 @@ def check(
 
     Exit status 0: nothing to say; 1: findings to read; 10 and above: faults.
     """
-    from server.expect import expect
-    from site_config.documents import load_study
-    from site_config.locking import planned_blocks, refused_blocks
-    from site_config.problems import together
+    from server.study.expected_precision import expect
+    from site_config.documents.load import load_study
+    from site_config.problems.base import together
+    from site_config.study.locking import planned_blocks, refused_blocks
 
     plan = load_study(study)
     if home is not None:
@@ -96,8 +96,8 @@ def check(
 
 
 def _not_enrolled(plan: Study, home: Path) -> list[Problem]:
-    from server import enrol
-    from site_config.locking import unknown_sites
+    from server import enrolment as enrol
+    from site_config.study.locking import unknown_sites
 
     return unknown_sites(plan, enrol.load(home).active())
 
@@ -117,7 +117,7 @@ def _check_data(plan: Study, expected: Expectation, findings: list[Problem]) -> 
 
 
 def _draw_check(console: Console, plan: Study, expected: Expectation, findings: list[Problem]) -> None:
-    from site_config.problems import together
+    from site_config.problems.base import together
 
     sets = (("training", expected.training), ("validation", expected.validation), ("test", expected.test))
     rows = [
@@ -145,13 +145,13 @@ def lock(
 
     The same study, keys and code always give the same study id.
     """
-    from server import enrol
-    from site_config.documents import load_study
+    from server import enrolment as enrol
+    from site_config.documents.load import load_study
     from site_config.files import write_atomic
     from site_config.identity import CoordinatorIdentity, sign_lock
-    from site_config.locking import lock_study, resolve_roles
-    from site_config.problems import together
-    from site_config.version import code_digest
+    from site_config.problems.base import together
+    from site_config.study.code_digest import code_digest
+    from site_config.study.locking import lock_study, resolve_roles
 
     plan = load_study(study)
     missing = _not_enrolled(plan, home)
@@ -168,8 +168,8 @@ def lock(
 
 def warn(locked: StudyLock) -> None:
     """Tell of blocks that hospitals refuse; the coordinator may know that their policies ask for less."""
-    from site_config.locking import refused_blocks
-    from site_config.problems import together
+    from site_config.problems.base import together
+    from site_config.study.locking import refused_blocks
 
     found = refused_blocks(locked.study, locked.blocks)
     if found:
@@ -182,11 +182,11 @@ def show_lock(
     json: Json = False,
 ) -> None:
     """Show who is in a lock, in which role and block, and its study id."""
-    from site_config.catalogue import configuration as kinds
     from site_config.files import read_limited
     from site_config.identity import read_lock
-    from site_config.locking import lock_faults
-    from site_config.problems import together
+    from site_config.problems import configuration as kinds
+    from site_config.problems.base import together
+    from site_config.study.locking import lock_faults
 
     locked = read_lock(read_limited(lock_file, 8 * 2**20), kinds.LOCK_DAMAGED, lock_file.name).lock
     faults = lock_faults(locked)
@@ -215,8 +215,8 @@ def _draw_lock(console: Console, locked: StudyLock) -> None:
 @study_app.command()
 def schema(which: Annotated[str, typer.Argument(help="study or site.")] = "study") -> None:
     """Print the JSON Schema with which an editor checks study.yaml or site.yaml while it is written."""
-    from site_config.catalogue import host
-    from site_config.schemas import schema_text
+    from site_config.documents.schemas import schema_text
+    from site_config.problems import host
 
     if which not in ("study", "site"):
         raise host.USAGE.problem("the schemas are `study` and `site`", fix="Write `study` or `site`.")

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from server.ask import WHOLE, Missed, Outcome
-from server.pauses import Pauses
-from server.phases.study import Event, Running, scalar
-from server.results import ADMISSION
-from server.transport import Failure, Transport
-from shared_model.parameters import EXCLUSIONS, PreCounts, Split
-from shared_model.protocol import AdmissionReply, AdmissionRequest, Message, OpenedCounts
-from site_config.catalogue import federation
-from site_config.study import Role, SignedLock
+from server.asking.ask import WHOLE, Missed, Outcome
+from server.asking.pauses import Pauses
+from server.link.transport import Failure, Transport
+from server.phases.context import Event, Running, scalar
+from server.study.results import ADMISSION
+from shared_model.secure_sum.protocol import AdmissionReply, AdmissionRequest, Message, OpenedCounts
+from shared_model.statistics.parameters import EXCLUSIONS, PreCounts, Split
+from site_config.problems import federation
+from site_config.study.model import Role, SignedLock
 
 SPLITS: dict[Role, tuple[Split, ...]] = {"development": ("train", "validation"), "evaluation": ("test",)}
 PAUSE_S = 2.0

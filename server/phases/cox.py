@@ -1,6 +1,6 @@
 """Cox models from asked totals: the clinical model (CLN), and fused or single scores calibrated to survival.
 
-`shared_model.survival.cox` holds the mathematics; here its openers ask hospitals under masks.
+`shared_model.survival.cox.api` holds the mathematics; here its openers ask hospitals under masks.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from server.phases.context import Running, scalar
 from server.phases.scores import ScoreOpener, withheld
-from server.phases.study import Running, scalar
-from server.results import Cutoff, StudyResult
-from shared_model.parameters import Covariates, CoxEnd, CoxExact, CoxRound, CoxStart, Moments, PreCounts, ScoreSpec
-from shared_model.precounts import Counts, Minima, decide
-from shared_model.survival import cox
+from server.study.results import Cutoff, StudyResult
+from shared_model.statistics.parameters import Covariates, CoxEnd, CoxExact, CoxRound, CoxStart, Moments, PreCounts, ScoreSpec
+from shared_model.statistics.precounts import Counts, Minima, decide
+from shared_model.survival.cox import api as cox
 from shared_model.survival.cutoff import median_cutoff
-from site_config.catalogue import federation
-from site_config.problems import Problem
-from site_config.study import ModelName, Phase
+from site_config.problems import federation
+from site_config.problems.base import Problem
+from site_config.study.model import ModelName, Phase
 
 Floats = NDArray[np.float64]
 LONGEST_DAYS = 8_000

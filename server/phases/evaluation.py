@@ -12,10 +12,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from server.phases.context import Event, Running, scalar
 from server.phases.scores import ScoreOpener, Spread, clinical_minimum, role_of, withheld
-from server.phases.study import Event, Running, scalar
-from server.results import Characteristics, ScorePair, ScoreTable
-from shared_model.parameters import (
+from server.study.results import Characteristics, ScorePair, ScoreTable
+from shared_model.statistics.parameters import (
     FLAGS,
     MANUFACTURERS,
     RESPONSES,
@@ -30,8 +30,8 @@ from shared_model.parameters import (
 )
 from shared_model.survival.cutoff import quantile_edges
 from shared_model.survival.table import coarse_time_edges
-from site_config.catalogue import federation
-from site_config.study import ModelName
+from site_config.problems import federation
+from site_config.study.model import ModelName
 
 Floats = NDArray[np.float64]
 LONGEST_DAYS = 4_000

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from server.phases.study import Running, scalar
-from shared_model.parameters import Covariates, Moments, ScoreCounts, ScoreSpec, Split
-from site_config.catalogue import federation
-from site_config.study import Phase, Role
+from server.phases.context import Running, scalar
+from shared_model.statistics.parameters import Covariates, Moments, ScoreCounts, ScoreSpec, Split
+from site_config.problems import federation
+from site_config.study.model import Phase, Role
 
 Floats = NDArray[np.float64]
 THRESHOLD_GRID = 2.0**-20

@@ -17,12 +17,12 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from server.ask import WHOLE, Missed, Question, Values
-from server.phases.study import WEIGHTS, Event, Running, scalar
-from server.results import RoundPoint
-from server.state import BlockSums, TrainingState, save_arrays
-from server.update_scale import ScaleState
-from shared_model.parameters import TrainingHazard, TrainingStart, TrainingUpdate, ValidationLoss
+from server.asking.ask import WHOLE, Missed, Question, Values
+from server.phases.context import WEIGHTS, Event, Running, scalar
+from server.phases.update_scale import ScaleState
+from server.study.results import RoundPoint
+from server.study.state import BlockSums, TrainingState, save_arrays
+from shared_model.statistics.parameters import TrainingHazard, TrainingStart, TrainingUpdate, ValidationLoss
 from shared_model.survival.hazard import (
     DaySums,
     PiecewiseHazard,
@@ -33,8 +33,8 @@ from shared_model.survival.hazard import (
     piecewise_loglik,
     step_hazard,
 )
-from site_config.catalogue import federation
-from site_config.study import Training
+from site_config.problems import federation
+from site_config.study.model import Training
 
 Floats = NDArray[np.float64]
 MISSED_SHARE = 0.2
@@ -65,7 +65,7 @@ class Trainer:
     """The rounds of one network."""
 
     def __init__(self, running: Running, model: str) -> None:
-        from shared_model.optimiser import VectorOptimiser
+        from shared_model.networks.optimiser import VectorOptimiser
 
         self.running = running
         self.model = model
@@ -80,7 +80,7 @@ class Trainer:
             self.optimiser.restore(self.state.optimiser)
 
     def _start(self) -> TrainingState:
-        from server.initial import initial_weights, tensor_lengths
+        from server.phases.first_weights import initial_weights, tensor_lengths
 
         weights = initial_weights(self.running.study, self.model, self.running.folder.root)
         deaths = np.zeros(len(self.cuts) + 1)
@@ -218,7 +218,7 @@ class Trainer:
         self.state.points.append(RoundPoint(model=self.model, round=round, block=missed.block, patients=0, accepted=False))  # type: ignore[arg-type]
 
     def _learn(self, round: int, block: int, opened: Values, centre: float) -> None:
-        from shared_model.optimiser import pseudo_gradient
+        from shared_model.networks.optimiser import pseudo_gradient
 
         patients, events = round_of(opened, "patients"), round_of(opened, "events")
         if patients == 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from server.results import StudyResult
+from server.study.results import StudyResult
 
 
 def build(result: StudyResult, out: Path) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from server.report.style import Picture
+from server.report.figures.style import Picture
 
 
 @dataclass(frozen=True)

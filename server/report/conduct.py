@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from server.report.numbers import Participation, Statistic
-from server.results import ADMISSION, LedgerEntry, StudyResult
+from server.study.results import ADMISSION, LedgerEntry, StudyResult
 
 
 def participation(result: StudyResult) -> list[Participation]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from server.report import text
-from server.report.absent import sentence
+from server.report.missing_parts import sentence
 from server.report.numbers import Concordance, CoxModel, SetSize
-from server.results import StudyResult
-from site_config.study import Study
+from server.study.results import StudyResult
+from site_config.study.model import Study
 
 FEW_PATIENTS = 100
 EVENTS_PER_VARIABLE = 10

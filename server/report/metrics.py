@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from server.report import conduct, estimate_fused, estimate_models, estimate_scores, estimate_survival, suppress
-from server.report.absent import absent
+from server.report import conduct
+from server.report.estimates import fused as estimate_fused
+from server.report.estimates import models as estimate_models
+from server.report.estimates import scores as estimate_scores
+from server.report.estimates import suppress
+from server.report.estimates import survival as estimate_survival
 from server.report.limitations import limitations
 from server.report.metrics_labels import LABELS, VALUE_LABELS
+from server.report.missing_parts import absent
 from server.report.numbers import Cell, Characteristic, Metrics, SetSize
-from server.results import Characteristics, SetName, StudyResult
-from site_config.study import Study
+from server.study.results import Characteristics, SetName, StudyResult
+from site_config.study.model import Study
 
 SETS: tuple[SetName, ...] = ("train", "validation", "test")
 

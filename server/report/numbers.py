@@ -10,8 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from server.results import SetName
-from site_config.study import ModelName
+from server.study.results import SetName
+from site_config.study.model import ModelName
 
 Where = SetName | Literal["combined"]
 

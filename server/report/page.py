@@ -11,8 +11,8 @@ from server.report import sections_results as results
 from server.report import text
 from server.report.blocks import Section
 from server.report.numbers import Metrics
-from server.results import StudyResult
-from site_config.study import Study
+from server.study.results import StudyResult
+from site_config.study.model import Study
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 TIME_ZERO = {"treatment": "the start of treatment", "baseline_ct": "the baseline CT", "first_followup": "the first follow-up CT"}
@@ -20,8 +20,8 @@ TIME_ZERO = {"treatment": "the start of treatment", "baseline_ct": "the baseline
 
 def statistic_titles() -> dict[str, str]:
     """What each named statistic is, from the catalogue."""
-    from shared_model import catalogue
-    from shared_model.statistics import REGISTRY
+    from shared_model.statistics import catalogue
+    from shared_model.statistics.base import REGISTRY
 
     assert catalogue.__doc__  # importing it registers the statistics
     return {name: REGISTRY[name].title for name in REGISTRY}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from server.report import text
-from server.results import StudyResult
-from site_config.study import Study
+from server.study.results import StudyResult
+from site_config.study.model import Study
 
 NOT_PROTECTED = (
     "A coordinator who breaks the protocol: chosen coefficients, crafted weights or invented hospitals. It is assumed to follow "

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from server.report import figures_model, privacy, tables, text
+from server.report import privacy, tables, text
 from server.report.blocks import Block, Bullets, Facts, Figure, Panel, Paragraph, Photo, Photos, Section, Table
+from server.report.figures import model as figures_model
 from server.report.numbers import Metrics
 from server.report.sections_results import absent
-from server.results import StudyResult
-from site_config.study import Study
+from server.study.results import StudyResult
+from site_config.study.model import Study
 
 SHORT_LIST = 12
 

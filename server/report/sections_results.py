@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from server.report import figures_model, figures_survival, tables, text
+from server.report import tables, text
 from server.report.blocks import Block, Figure, Flow, FlowStep, Headline, Panel, Paragraph, Section, Table
+from server.report.figures import model as figures_model
+from server.report.figures import survival as figures_survival
+from server.report.figures.style import SET_LABEL, SET_NAME
 from server.report.metrics_labels import VALUE_LABELS
 from server.report.numbers import Metrics, RiskGroups, Subgroup
-from server.report.style import SET_LABEL, SET_NAME
-from server.results import SetName
+from server.study.results import SetName
 
 SETS: tuple[SetName, ...] = ("train", "validation", "test")
 FLOW_LABEL = {"no_images": "scans missing or unusable", "clinical_missing": "clinical variables missing"}

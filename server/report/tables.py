@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from server.report import text
 from server.report.blocks import Table
+from server.report.figures.style import SET_LABEL, SET_NAME
 from server.report.numbers import (
     Calibration,
     Characteristic,
@@ -23,8 +24,7 @@ from server.report.numbers import (
     Subgroup,
     SurvivalCurve,
 )
-from server.report.style import SET_LABEL, SET_NAME
-from server.results import RoundPoint
+from server.study.results import RoundPoint
 
 
 def characteristics(metrics: Metrics) -> Table:

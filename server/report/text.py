@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from site_config.names import plural as plural
-from site_config.study import Evaluation
+from site_config.study.model import Evaluation
 
 MISSING = "—"
 MINUS = "−"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shared_model.survival.cox_fit import CoxFit
+from shared_model.survival.cox.result import CoxFit
 from shared_model.survival.kaplan_meier import kaplan_meier, single_cox
 from shared_model.survival.table import Cells, EvaluationTable, as_cells
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from site_config.catalogue import survival as problems
+from site_config.problems import survival as problems
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]

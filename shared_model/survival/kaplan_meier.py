@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.survival.cox_exact import fit_exact
-from shared_model.survival.cox_fit import ChiTest, CoxFit, independent, solve_kept
-from shared_model.survival.cox_moments import Moments, site_moments, standardise
-from shared_model.survival.cox_sums import ExactSums, Grid, cell_sums
+from shared_model.survival.cox.exact import fit_exact
+from shared_model.survival.cox.exact_sums import ExactSums, Grid, cell_sums
+from shared_model.survival.cox.moments import Moments, site_moments, standardise
+from shared_model.survival.cox.result import ChiTest, CoxFit, independent, solve_kept
 from shared_model.survival.hazard import Ties
 from shared_model.survival.normal import Z95
 from shared_model.survival.table import Cells, EvaluationTable, as_cells
-from site_config.catalogue import survival as problems
+from site_config.problems import survival as problems
 
 Floats = NDArray[np.float64]
 FLAT = float(np.finfo(np.float64).eps) ** 0.5

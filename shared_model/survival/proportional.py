@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.survival.cox_fit import ChiTest, ProportionalHazards, solve_kept
-from shared_model.survival.cox_sums import ExactSums, at_risk
+from shared_model.survival.cox.exact_sums import ExactSums, at_risk
+from shared_model.survival.cox.result import ChiTest, ProportionalHazards, solve_kept
 from shared_model.survival.hazard import Ties, tie_shares, tied_increments
 
 Floats = NDArray[np.float64]

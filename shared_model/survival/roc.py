@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from shared_model.survival.normal import Z95
 from shared_model.survival.table import Cells, EvaluationTable, as_cells
-from site_config.catalogue import survival as problems
+from site_config.problems import survival as problems
 
 Floats = NDArray[np.float64]
 Convention = Literal["timeroc", "sksurv"]

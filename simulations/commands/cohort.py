@@ -11,7 +11,7 @@ from site_config.console import Json, json_wanted, note, show, table
 from site_config.names import plural
 
 if TYPE_CHECKING:
-    from simulations.cohort import CohortSummary
+    from simulations.cohort.cohort import CohortSummary
 
 models = typer.Typer(help="The tiny nnU-Net models of the phantoms: fit for phantoms only.", no_args_is_help=True)
 
@@ -44,8 +44,8 @@ def cohort(
     as_json: Json = False,
 ) -> None:
     """Make up patients, their CT and their survival, and write what each hospital would hold."""
-    from simulations.cohort import make_cohort
-    from simulations.cohort_presets import CohortChange
+    from simulations.cohort.cohort import make_cohort
+    from simulations.cohort.presets import CohortChange
 
     change = CohortChange(
         sites=sites,
@@ -93,8 +93,8 @@ def train(
     """Train the two tiny segmenters on phantoms (about two CPU-minutes) and measure them on fresh ones."""
     import torch
 
-    from simulations.phantom_models import TASKS, TrainingOptions, evaluate, list_hashes
-    from simulations.phantom_models import train as train_one
+    from simulations.cohort.nnunet_models import TASKS, TrainingOptions, evaluate, list_hashes
+    from simulations.cohort.nnunet_models import train as train_one
     from site_config.files import write_json
 
     torch.set_num_threads(1)
@@ -116,7 +116,7 @@ def warm_start(out: Annotated[Path, typer.Argument(help="safetensors file to wri
 
     import torch
 
-    from simulations.warm_start import make
+    from simulations.cohort.warm_start import make
 
     torch.set_num_threads(1)
     figures: dict[str, object] = dict(make(out))
@@ -127,8 +127,8 @@ def warm_start(out: Annotated[Path, typer.Argument(help="safetensors file to wri
 @models.command("list")
 def list_(as_json: Json = False) -> None:
     """The committed models with the SHA-256 of every file."""
-    from simulations.cohort import MODELS
-    from simulations.phantom_models import list_hashes
+    from simulations.cohort.cohort import MODELS
+    from simulations.cohort.nnunet_models import list_hashes
 
     hashes = list_hashes(MODELS)
     lines = [f"{digest}  {folder}/{name}" for folder, files in hashes.items() for name, digest in files.items()]

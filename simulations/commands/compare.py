@@ -12,7 +12,7 @@ from site_config.console import Json, note, show, table
 from site_config.names import choice
 
 if TYPE_CHECKING:
-    from simulations.compare import Comparison
+    from simulations.compare.comparison import Comparison
 
 ALL = ("skewed", "mild", "iid", "six-centres")
 
@@ -41,7 +41,7 @@ def tabular(
     """Train one model in ten ways on the same patients and compare the C-index on hospitals nobody saw."""
     comparison = _compared(scenario or list(ALL), seeds, model, rounds, csv, (site, time, event, covariates), held_out)
     if out is not None:
-        from simulations.compare_page import write_comparison
+        from simulations.compare.page import write_comparison
 
         page, rows = write_comparison(comparison, out)
         note(f"wrote {page} and {rows}")
@@ -56,7 +56,7 @@ def phantom(
     as_json: Json = False,
 ) -> None:
     """Whole studies of phantoms: the federated network against its twin on pooled patients, seed by seed."""
-    from simulations.compare_phantom import compare_phantom, write_phantom
+    from simulations.compare.phantom import compare_phantom, write_phantom
 
     found = compare_phantom(out, preset, range(1, seeds + 1), 60 * minutes, note)
     page, rows = write_phantom(found, out)
@@ -71,7 +71,7 @@ def phantom(
 def _compared(
     scenarios: list[str], seeds: int, model: str, rounds: int | None, csv: Path | None, columns: tuple[str, str, str, str], held_out: float
 ) -> Comparison:
-    from site_config.catalogue import host
+    from site_config.problems import host
 
     unknown = [name for name in scenarios if name not in ALL]
     if unknown or model not in ("linear", "mlp"):
@@ -80,13 +80,13 @@ def _compared(
     names = [name.strip() for name in columns[3].split(",") if name.strip()]
     if csv is not None and not names:
         raise host.USAGE.problem("--csv needs --covariates", fix="For example --covariates age,sex.")
-    from simulations.compare import compare_rows, compare_simulated
-    from simulations.compare_methods import default_plan
+    from simulations.compare.comparison import compare_rows, compare_simulated
+    from simulations.compare.methods import default_plan
 
     plan = default_plan(model, rounds)  # type: ignore[arg-type]
     if csv is None:
         return compare_simulated(scenarios, range(seeds), model, plan, note)  # type: ignore[arg-type]
-    from simulations.tabular import load_rows
+    from simulations.tabular.fit import load_rows
 
     table_rows = load_rows(csv, *columns[:3], names)
     return compare_rows(table_rows, held_out, range(seeds), model, plan, note)  # type: ignore[arg-type]

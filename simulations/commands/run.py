@@ -31,12 +31,12 @@ def run(
 
     The same command again goes on where the last one stopped; Ctrl-C leaves nothing half-written.
     """
-    from simulations.cohort_presets import PRESETS
-    from simulations.progress import progress_view
-    from simulations.run import Options
-    from simulations.run import run as run_study
-    from site_config.catalogue import host
+    from simulations.cohort.presets import PRESETS
+    from simulations.study.progress import progress_view
+    from simulations.study.run import Options
+    from simulations.study.run import run as run_study
     from site_config.names import choice
+    from site_config.problems import host
 
     if engine not in ENGINES:
         raise host.USAGE.problem(f"there is no engine {engine}", fix=choice(engine, ENGINES))

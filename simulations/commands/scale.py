@@ -25,8 +25,8 @@ def scale(
     from pathlib import Path
     from tempfile import TemporaryDirectory
 
-    from simulations.scale import exponent, round_cost
-    from site_config.catalogue import host
+    from simulations.study.scale import exponent, round_cost
+    from site_config.problems import host
 
     wanted = [int(word) for word in sites.split(",") if word.strip().isdigit()]
     if not wanted or min(wanted) < 3:

@@ -12,9 +12,9 @@ from site_config.console import Json, show, table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from shared_model.survival.cox_fit import CoxFit
-    from simulations.tabular_lung import Lung
-    from simulations.tabular_metrics import Metrics
+    from shared_model.survival.cox.result import CoxFit
+    from simulations.tabular.lung import Lung
+    from simulations.tabular.metrics import Metrics
 
 compare_app = typer.Typer(help="The federation beside pooled data and beside each hospital alone.", no_args_is_help=True)
 
@@ -32,14 +32,14 @@ def register(app: typer.Typer) -> None:
 
 
 def _one_of(value: str, allowed: tuple[str, ...], option: str) -> None:
-    from site_config.catalogue import host
+    from site_config.problems import host
 
     if value not in allowed:
         raise host.USAGE.problem(f"{option} cannot be {value!r}", fix=f"Choose {' or '.join(allowed)}.")
 
 
 def _numbers(text: str, option: str) -> list[float]:
-    from site_config.catalogue import host
+    from site_config.problems import host
 
     try:
         found = [float(part) for part in text.split(",") if part.strip()]
@@ -63,7 +63,7 @@ def cox(
     as_json: Json = False,
 ) -> None:
     """Fit a Cox model site by site; only sums over the sites are pooled."""
-    from site_config.catalogue import host
+    from site_config.problems import host
 
     _one_of(ties, ("efron", "breslow"), "--ties")
     _one_of(resolution, ("exact", "totals"), "--resolution")
@@ -71,7 +71,7 @@ def cox(
     if not names or len(set(names)) < len(names):
         raise host.USAGE.problem("--covariates takes distinct column names", fix="For example --covariates age,sex.")
     cuts = _numbers(cut_points, "--cut-points") if cut_points else None
-    from simulations.tabular import fit_cox, load_rows
+    from simulations.tabular.fit import fit_cox, load_rows
 
     rows = load_rows(csv, site, time, event, names, strata=strata)
     fit = fit_cox(rows, ties=ties, resolution=resolution, cut_points=cuts)  # type: ignore[arg-type]
@@ -94,8 +94,8 @@ def metrics(
     _one_of(auc, ("timeroc", "sksurv"), "--auc")
     _one_of(resolution, ("exact", "coarse"), "--resolution")
     days = _numbers(horizons, "--horizons")
-    from simulations.tabular import load_rows
-    from simulations.tabular_metrics import fit_metrics
+    from simulations.tabular.fit import load_rows
+    from simulations.tabular.metrics import fit_metrics
 
     rows = load_rows(csv, site, time, event, [score], group=group)
     found = fit_metrics(rows, days, auc, resolution)  # type: ignore[arg-type]
@@ -110,7 +110,7 @@ def compare() -> None:
 @compare_app.command("lung")
 def lung(as_json: Json = False) -> None:
     """A Cox model of 18 real institutions: by sums only, on pooled rows, and in each institution alone."""
-    from simulations.tabular_lung import compare_lung
+    from simulations.tabular.lung import compare_lung
 
     found = compare_lung()
     show(found.as_dict(), lambda console: _print_lung(console, found))

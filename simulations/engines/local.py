@@ -17,7 +17,7 @@ from flwr.serverapp.grid import Grid
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
-from server.flower import FlowerTransport
+from server.link.grid import FlowerTransport
 
 
 class LocalGrid(Grid):  # type: ignore[misc]

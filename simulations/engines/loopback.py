@@ -13,17 +13,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from client.control import ControlClient
-from client.enrol import join
-from server import enrol
-from server.flower import FlowerTransport
-from server.gateway import Gateway, environment, listening
-from server.superlink import attach, link_of, register_nodes
-from site_config.catalogue import federation
-from site_config.documents import load_site
+from client.enrolment import join
+from client.program.control import ControlClient
+from server import enrolment as enrol
+from server.link.gateway import Gateway, environment, listening
+from server.link.grid import FlowerTransport
+from server.link.superlink import attach, link_of, register_nodes
+from site_config.documents.load import load_site
 from site_config.files import read_limited
 from site_config.identity import MAX_DOCUMENT, private_folder
-from site_config.problems import Problem
+from site_config.problems import federation
+from site_config.problems.base import Problem
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 READY_S = 120.0
@@ -49,7 +49,7 @@ def loopback_address() -> tuple[str, int]:
 
 def site_command(home: Path) -> list[str]:
     """How a site is started."""
-    return [sys.executable, "-m", "client.cli", "run", "--home", str(home)]
+    return [sys.executable, "-P", "-m", "client.cli", "run", "--home", str(home)]
 
 
 class SiteProcess:

@@ -19,9 +19,9 @@ from flwr.serverapp.grid import Grid
 from flwr.simulation import run_simulation
 
 from server.app import sites_of
-from server.flower import FlowerTransport
-from server.gateway import QUIET
-from site_config.catalogue import federation
+from server.link.gateway import QUIET
+from server.link.grid import FlowerTransport
+from site_config.problems import federation
 
 START_S = 240.0
 

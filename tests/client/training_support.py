@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from site_config.study import Study, StudySite
+from site_config.study.model import Study, StudySite
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from simulations.cohort import make_cohort
-from simulations.cohort_presets import PRESETS
-from simulations.home import Homes, enrol, publish
-from simulations.run import Finished, Options, run
-from site_config.study import StudyLock
+from simulations.cohort.cohort import make_cohort
+from simulations.cohort.presets import PRESETS
+from simulations.study.homes import Homes, enrol, publish
+from simulations.study.run import Finished, Options, run
+from site_config.study.model import StudyLock
 
 PHASES = ("admission", "clinical", "training", "fusion", "evaluation")
 

@@ -2,7 +2,7 @@
 
 A study that met a fault either completes and its ledger tells of it, or ends loudly with a code and the next command; in
 both cases the final weights are, bit for bit, those of the undisturbed run. The long forms (a cut of 90 seconds, the
-product's own patience) are evidence: `python -m simulations.evidence.faults`.
+product's own patience) are evidence: `python -m evidence.faults.measure`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from simulations.faults.observed import RESUME, Observed, in_ledger
-from simulations.faults.plays import PLAYS
-from simulations.faults.stage import SMOKE, Stage
+from evidence.faults.observed import RESUME, Observed, in_ledger
+from evidence.faults.scenarios import PLAYS
+from evidence.faults.stage import SMOKE, Stage
 
 LIMIT_S = 1500
 DEADLINE_S = 120.0

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from simulations.capture.canaries import LEAK, MARK, UID_MARK
-from simulations.capture.compare import compare
-from simulations.capture.recorder import joined
-from simulations.capture.scan import Scanner
-from simulations.capture.studies import Capture, Made, make, record, tables
-from simulations.capture.traffic import contents, replies
+from evidence.capture.canaries import LEAK, MARK, UID_MARK
+from evidence.capture.compare import compare
+from evidence.capture.recorder import joined
+from evidence.capture.scan import Scanner
+from evidence.capture.studies import Capture, Made, make, record, tables
+from evidence.capture.traffic import contents, replies
 
 pytest.importorskip("grpc_health")
 FAILING, LEAKING = 0, 2

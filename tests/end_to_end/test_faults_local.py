@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from client.compute import Bench
-from client.prepared import load_patients
-from server.ask import Effects
-from server.study_run import run_study
-from server.transport import Exchange, Failure, Transport
-from server.watch import status_of
-from shared_model.protocol import Message
-from shared_model.survival import cox
+from client.cohort.patients import load_patients
+from client.statistics.bench import Bench
+from server.asking.effects import Effects
+from server.link.transport import Exchange, Failure, Transport
+from server.study.run import run_study
+from server.watch.standing import status_of
+from shared_model.secure_sum.protocol import Message
+from shared_model.survival.cox import api as cox
 from simulations.engines.local import local_transport
-from simulations.home import Homes
-from site_config.problems import Problem
-from site_config.study import StudyLock
+from simulations.study.homes import Homes
+from site_config.problems.base import Problem
+from site_config.study.model import StudyLock
 
 Make = Callable[..., tuple[Homes, StudyLock]]
 
@@ -229,7 +229,7 @@ def test_stop_ends_between_two_steps_and_resume_gives_the_undisturbed_result(tab
 
 
 def test_a_lock_for_other_code_is_refused_at_admission(tables: Make) -> None:
-    from server.state import StudyFolder
+    from server.study.state import StudyFolder
     from site_config.files import write_atomic
     from site_config.identity import CoordinatorIdentity, sign_lock
 

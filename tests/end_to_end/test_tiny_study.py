@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 
-from client.compute import Bench
-from client.prepared import load_patients
-from server.initial import initial_weights, start
-from server.state import StudyFolder, load_arrays
-from simulations.run import Finished, Options, run
+from client.cohort.patients import load_patients
+from client.statistics.bench import Bench
+from server.phases.first_weights import initial_weights, start
+from server.study.state import StudyFolder, load_arrays
+from simulations.study.run import Finished, Options, run
 from site_config.journal import read as read_journal
 
 

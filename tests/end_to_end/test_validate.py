@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from shared_model.bundle import load_bundle
-from simulations.run import Finished, Options, run
-from site_config.documents import dump_yaml
-from site_config.problems import Problem
+from shared_model.bundle.manifest import load_bundle
+from simulations.study.run import Finished, Options, run
+from site_config.documents.load import dump_yaml
+from site_config.problems.base import Problem
 
 
 def new_hospitals(finished: Finished, folder: Path, **changes: object) -> Path:

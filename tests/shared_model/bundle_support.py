@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shared_model.bundle import Formula, Manifest, write_bundle
-from shared_model.networks import RadModel, build
-from shared_model.parameters import ScoreSpec
-from shared_model.weights import to_vector
-from site_config.study import RosterEntry, Study, StudyLock, StudySite
+from shared_model.bundle.manifest import write_bundle
+from shared_model.bundle.parts import Formula, Manifest
+from shared_model.networks.rad import RadModel, build
+from shared_model.networks.weights import to_vector
+from shared_model.statistics.parameters import ScoreSpec
+from site_config.study.model import RosterEntry, Study, StudyLock, StudySite
 
 COLUMNS = ("differentiation", "nash", "pvtt", "surgery", "ebrt", "tace", "rfa")
 COEFFICIENTS = (-0.3, 0.4, 0.5, -0.2, 0.1, -0.1, 0.2)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from simulations.cli import app
-from site_config.problems import Exit
+from site_config.problems.base import Exit
 from tests.support import run_cli
 
 

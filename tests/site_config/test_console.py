@@ -11,8 +11,8 @@ import pytest
 import typer
 
 from site_config import console
-from site_config.catalogue import host, tables
-from site_config.problems import Exit, Problem, together
+from site_config.problems import host, tables
+from site_config.problems.base import Exit, Problem, together
 from tests.support import ROOT, run_cli
 
 app = typer.Typer(no_args_is_help=True)
@@ -142,7 +142,7 @@ def test_a_problem_is_an_ordinary_exception() -> None:
 
 
 def test_a_terminal_without_utf8_gets_escapes_and_no_traceback() -> None:
-    code = "import typer; from site_config import console; from site_config.catalogue import host; app = typer.Typer()\n"
+    code = "import typer; from site_config import console; from site_config.problems import host; app = typer.Typer()\n"
     code += "@app.command()\ndef a(): console.show({}, console.table('β', ('≥',), [('λ',)])); raise host.DISK_FULL.problem('λ')\n"
     code += "console.run(app)"
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1:strict"}

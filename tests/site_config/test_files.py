@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from site_config import files
-from site_config.problems import Exit, Problem
+from site_config.problems.base import Exit, Problem
 
 
 def test_a_written_file_is_whole_and_private(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from client import enrol as at_site
-from server import enrol as at_office
+from client import enrolment as at_site
+from server import enrolment as at_office
 from site_config import identity as ident
-from site_config.catalogue import identity as kinds
 from site_config.identity import CoordinatorIdentity, SiteIdentity
-from site_config.problems import Kind, Problem
-from site_config.study import SignedLock, Study, StudyLock, StudySite
+from site_config.problems import identity as kinds
+from site_config.problems.base import Kind, Problem
+from site_config.study.model import SignedLock, Study, StudyLock, StudySite
 
 ADDRESS = "localhost:9443"
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from site_config import journal
-from site_config.catalogue import privacy
 from site_config.journal import Journal
-from site_config.problems import Problem
+from site_config.problems import privacy
+from site_config.problems.base import Problem
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from client.commands import config
-from site_config import presets
-from site_config.documents import dump_yaml
+from site_config.documents.load import dump_yaml
 from site_config.identity import SiteIdentity
-from site_config.problems import Exit
+from site_config.problems.base import Exit
+from site_config.study import presets
 from tests.site_config.broken import COHORT, GOOD, HEAD, SCANS, SITE
 from tests.support import app_of, run_cli
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from client.commands import data
-from site_config.problems import Exit
+from site_config.problems.base import Exit
 from tests.client.made_scans import SITES, a_study, body, write_nifti, write_series, write_site
 from tests.support import app_of, run_cli
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from client import enrol as at_site
+from client import enrolment as at_site
 from client.cli import app as site_app
-from server import enrol as at_office
+from server import enrolment as at_office
 from server.cli import app as office_app
 from site_config.console import invoke
 from site_config.identity import CoordinatorIdentity, SiteIdentity, sign_lock, spoken
-from site_config.study import Study, StudyLock, StudySite
-from site_config.version import code_digest
+from site_config.study.code_digest import code_digest
+from site_config.study.model import Study, StudyLock, StudySite
 
 
 def say(capsys: pytest.CaptureFixture[str], app: Any, *words: str) -> tuple[int, Any, str]:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from client.imaging.volume import Volume
 from client.intake.dicom_read import offer
 from client.intake.makers import closed_set
 from client.intake.phase import phase_in, phase_of
 from client.intake.read import read_scan
-from client.intake.volume import Volume
-from site_config.cohort import Scan
-from site_config.problems import Problem
+from site_config.problems.base import Problem
+from site_config.tables.cohort import Scan
 from tests.client.made_scans import body, write_series
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from client.cohort.patients import load_patients, prepare
 from client.intake import nifti
 from client.intake.nifti import read_ct, read_mask
 from client.intake.read import read_scan
-from client.prepared import load_patients, prepare
-from site_config.catalogue import all_kinds
-from site_config.cohort import Scan
-from site_config.problems import Exit, Problem
+from site_config.problems import all_kinds
+from site_config.problems.base import Exit, Problem
+from site_config.tables.cohort import Scan
 from tests.client.intake.hostile import HOSTILE, HU, MASKS
 from tests.client.made_scans import a_study, write_nifti, write_series, write_site
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from client.intake.prints import shared, slice_prints
+from client.intake.slice_fingerprints import shared, slice_prints
 
 
 def body(seed: int, slices: int = 20) -> np.ndarray:

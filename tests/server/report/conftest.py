@@ -9,8 +9,8 @@ import pytest
 from server.report import build
 from server.report.metrics import compute
 from server.report.numbers import Metrics
-from server.results import StudyResult
-from simulations.survival_model import SurvivalOptions
+from server.study.results import StudyResult
+from simulations.cohort.survival import SurvivalOptions
 from tests.server.report.fixture_study import Cohort, make
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from server.results import (
+from server.study.results import (
     CamPicture,
     Characteristics,
     Cutoff,
@@ -23,8 +23,8 @@ from server.results import (
     StudyResult,
 )
 from shared_model.survival.table import coarse_time_edges
-from simulations.survival_model import SimulatedPatient, SurvivalOptions, simulate
-from site_config.study import Study
+from simulations.cohort.survival import SimulatedPatient, SurvivalOptions, simulate
+from site_config.study.model import Study
 
 NAMES = ("differentiation", "nash", "pvtt", "surgery", "ebrt", "tace", "rfa")
 MODELS = ("CLN", "Rad-S", "Rad-D", "RadCLN-S", "RadCLN-D")

@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 from server.report.metrics import compute
-from server.results import StudyResult
+from server.study.results import StudyResult
 
 
 def limits(result: StudyResult, **lock: Any) -> str:

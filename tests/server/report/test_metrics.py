@@ -12,10 +12,11 @@ from lifelines import CoxPHFitter, KaplanMeierFitter
 from lifelines.statistics import logrank_test
 from sksurv.metrics import concordance_index_censored
 
-from server.report import estimate_survival, metrics, opened
+from server.report import metrics, opened
+from server.report.estimates import survival as estimate_survival
 from server.report.numbers import Metrics
-from server.results import StudyResult
-from site_config.catalogue import federation
+from server.study.results import StudyResult
+from site_config.problems import federation
 from tests.server.report.fixture_study import Cohort, influences
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from server.report import build
-from server.results import StudyResult
+from server.study.results import StudyResult
 from tests.server.report.fixture_study import make
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.report import suppress, text
-from site_config.study import Evaluation
+from server.report import text
+from server.report.estimates import suppress
+from site_config.study.model import Evaluation
 
 
 def test_the_length_of_cells_tells_of_small_sets() -> None:

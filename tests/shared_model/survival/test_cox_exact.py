@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared_model.survival.cox import Grid, exact_sums, fit_exact
+from shared_model.survival.cox.api import Grid, exact_sums, fit_exact
 from shared_model.survival.kaplan_meier import single_cox
 from shared_model.survival.table import patient_cells
-from site_config.problems import Problem
+from site_config.problems.base import Problem
 from tests.shared_model.survival.survival_data import SETS, Data, Opener, fit_days, lung
 
 OVARIAN = """59,1,72.3315,2,1 115,1,74.4932,2,1 156,1,66.4658,2,2 421,0,53.3644,2,1 431,1,50.3397,2,1 448,0,56.4301,1,2
@@ -106,8 +106,8 @@ def test_converges_where_undamped_newton_diverges():
 
 
 def _null_information(data):
-    from shared_model.survival.cox_moments import open_scale
-    from shared_model.survival.cox_sums import likelihood
+    from shared_model.survival.cox.exact_sums import likelihood
+    from shared_model.survival.cox.moments import open_scale
 
     opener = Opener(data.sites(), n_days=data.n_days)
     scale = open_scale(opener, len(data.names))

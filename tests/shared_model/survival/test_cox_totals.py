@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from shared_model.survival.cox import CLINICAL_CUTS, fit_totals, quarter_grid, totals_end
-from shared_model.survival.cox_totals import LARGEST_BETA, LONGEST_STEP
+from shared_model.survival.cox.api import CLINICAL_CUTS, fit_totals, quarter_grid, totals_end
+from shared_model.survival.cox.totals import LARGEST_BETA, LONGEST_STEP
 from shared_model.survival.hazard import exposures, interval_of
-from site_config.problems import Problem
+from site_config.problems.base import Problem
 from tests.shared_model.survival.survival_data import SETS, Data, Opener, fit_days, flchain, gbsg2, lung
 
 CUTS = CLINICAL_CUTS

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared_model.survival.cutoff import counts_above, median_cutoff, quantile_edges
-from site_config.problems import Problem
+from site_config.problems.base import Problem
 
 
 class Counts:

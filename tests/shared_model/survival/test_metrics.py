@@ -22,7 +22,7 @@ from shared_model.survival.nomogram import nice_ticks, nomogram
 from shared_model.survival.normal import chi2_tail, two_sided
 from shared_model.survival.roc import roc
 from shared_model.survival.table import coarse_time_edges, patient_cells, site_table
-from site_config.problems import Problem
+from site_config.problems.base import Problem
 from tests.shared_model.survival.survival_data import SETS, federations, fit_days
 
 SCORES = {}

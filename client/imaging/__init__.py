@@ -1,0 +1,1 @@
+"""From a volume and its masks to the few slices a network sees."""

@@ -1,0 +1,117 @@
+"""A CT volume in patient order, and what must hold of one before anything is measured in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from site_config.problems import scans
+
+HU_LOWEST = -1024
+HU_HIGHEST = 3071
+MOST_VOXELS = 10**9
+MOST_IN_PLANE = 4096
+MOST_SLICES = 10_000
+LEAST_SPACING_MM = 0.1
+MOST_SPACING_MM = 20.0
+MOST_TILT_DEGREES = 0.5
+MOST_OBLIQUE_DEGREES = 20.0
+LEAST_SLICES = 3
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One CT scan: `hu` (z, y, x) int16 in Hounsfield units within [−1024, 3071].
+
+    Indices grow towards the head (z), the back (y) and the patient's left (x). `z_mm` are the slices' true positions along
+    the slice normal, from the first one; they are uniform unless a missing slice was left out. `spacing_mm` is (y, x);
+    `origin_mm` is the LPS position of voxel (0, 0, 0) and `axes` has the unit LPS directions of (x, y, z) as columns.
+    """
+
+    hu: NDArray[np.int16]
+    z_mm: NDArray[np.float64]
+    spacing_mm: tuple[float, float]
+    origin_mm: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    manufacturer: str | None = None
+    phase: str | None = None
+    flags: frozenset[str] = frozenset()
+
+    @property
+    def slice_mm(self) -> float:
+        """The usual distance of neighbouring slices."""
+        return float(np.median(np.diff(self.z_mm)))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along z, y and x."""
+        z, y, x = self.hu.shape
+        return z, y, x
+
+
+def check_size(shape: tuple[int, int, int], role: str) -> None:
+    """Refuse a claimed size (z, y, x) no CT scanner makes, before memory is asked for. Raises FH-305 or FH-307."""
+    z, y, x = (int(n) for n in shape)
+    too_large = max(y, x) > MOST_IN_PLANE or z > MOST_SLICES or z * y * x > MOST_VOXELS
+    if too_large or min(y, x) < 8:
+        raise scans.IMPLAUSIBLE_GEOMETRY.problem(f"{role} states a size of {x} × {y} × {z} voxels", where=role)
+    if z < LEAST_SLICES:
+        raise scans.TOO_FEW_SLICES.problem(f"{role} has {z} slice{'s' if z != 1 else ''}; at least {LEAST_SLICES} are needed", where=role)
+
+
+def check_spacing(spacing: tuple[float, ...], role: str) -> None:
+    """Refuse voxel sizes that are zero, no number, or beyond 0.1 to 20 mm. Raises FH-305."""
+    if not all(np.isfinite(step) and LEAST_SPACING_MM <= step <= MOST_SPACING_MM for step in spacing):
+        told = " × ".join(f"{step:g}" for step in spacing)
+        raise scans.IMPLAUSIBLE_GEOMETRY.problem(f"{role} states a voxel size of {told} mm", where=role)
+
+
+def angle_degrees(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Angle between two directions, 0 to 90 degrees."""
+    sine = float(np.linalg.norm(np.cross(a, b)))
+    return float(np.degrees(np.arctan2(sine, abs(float(a @ b)))))
+
+
+def check_axes(axes: NDArray[np.float64], role: str) -> None:
+    """Refuse sheared (FH-308) and non-axial (FH-319) grids; `axes` has the LPS directions of x, y, z as columns."""
+    normal = np.cross(axes[:, 0], axes[:, 1])
+    tilt = angle_degrees(normal, axes[:, 2])
+    in_plane = 90.0 - angle_degrees(axes[:, 0], axes[:, 1])
+    if tilt > MOST_TILT_DEGREES or in_plane > MOST_TILT_DEGREES:
+        raise scans.GANTRY_TILT.problem(f"{role} is tilted by {max(tilt, in_plane):.1f} degrees", where=role)
+    oblique = angle_degrees(normal, np.array([0.0, 0.0, 1.0]))
+    if oblique > MOST_OBLIQUE_DEGREES:
+        raise scans.OBLIQUE.problem(f"{role} stands at {oblique:.0f} degrees to the body's axis", where=role)
+
+
+def hounsfield(values: NDArray[Any], role: str) -> NDArray[np.int16]:
+    """Values as int16 Hounsfield units, rounded and clamped to [−1024, 3071]; padding below −1024 is air.
+
+    The result is a new array in the order (z, y, x), whatever order `values` has in memory; nothing else of its size is made.
+    Raises FH-306 for values that are no numbers and FH-327 where nothing looks like air or tissue.
+    """
+    hu = np.empty(values.shape, dtype=np.int16)
+    for plane, out in zip(values, hu, strict=True):
+        if plane.dtype == np.int16:
+            np.clip(plane, HU_LOWEST, HU_HIGHEST, out=out)
+        elif plane.dtype.kind == "f":
+            if not np.isfinite(plane).all():
+                raise scans.NOT_FINITE.problem(f"{role} holds values that are no numbers", where=role)
+            out[:] = np.rint(np.clip(plane, HU_LOWEST, HU_HIGHEST))
+        else:
+            out[:] = np.clip(plane.astype(np.int64), HU_LOWEST, HU_HIGHEST)
+    check_hounsfield(hu, role)
+    return hu
+
+
+def check_hounsfield(hu: NDArray[np.int16], role: str) -> None:
+    """Refuse a volume without soft tissue (−200 to 300 HU) or without any spread: windowed or normalised pictures."""
+    sample = hu[:: max(1, hu.shape[0] // 16), ::4, ::4]
+    tissue = float(np.mean((sample > -200) & (sample < 300)))
+    if float(sample.std()) < 20 or tissue < 0.005 or int(sample.min()) > -100:
+        raise scans.NOT_HOUNSFIELD.problem(
+            f"{role} ranges from {int(sample.min())} to {int(sample.max())} with {tissue:.0%} soft tissue", where=role
+        )

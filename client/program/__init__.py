@@ -1,0 +1,1 @@
+"""The hospital's running program: node, runner, worker, agent and control."""

@@ -1,0 +1,269 @@
+"""What a hospital does with a message, whatever carried it: validate, act, answer with released vectors or a problem code.
+
+This is the one place where every fault is turned into a code: nothing of an exception's text leaves the hospital, and
+codes that could depend on a patient's data all leave as one, SITE_CANNOT_RELEASE. Details go to the site's own log.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+
+import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
+from client import enrolment as enrol
+from client.release.door import CohortFacts, Door, outward_code
+from client.release.policy import refusals
+from shared_model.secure_sum.protocol import (
+    AdmissionReply,
+    AdmissionRequest,
+    KeysRequest,
+    Message,
+    OpenRequest,
+    Refusal,
+    ReleaseRequest,
+    StatusReply,
+    StudyReference,
+    state_hash,
+)
+from shared_model.statistics.base import Parameters, Statistic
+from site_config.identity import SiteIdentity
+from site_config.journal import Journal, local_time
+from site_config.problems import federation, host, identity, privacy
+from site_config.problems.base import Kind, Problem
+from site_config.site import SiteConfig
+from site_config.study.code_digest import code_digest, software
+from site_config.study.model import StudyLock
+
+log = logging.getLogger("fedhcc.site")
+Arrays = Mapping[str, NDArray[Any]]
+Form = TypeVar("Form", bound=BaseModel)
+KEPT_STATES = 2
+FREE = frozenset(
+    {
+        federation.BROADCAST_MISSING,
+        federation.MESSAGE_MALFORMED,
+        host.DISK_FULL,
+        host.CANNOT_WRITE,
+        identity.STUDY_UNKNOWN,
+        identity.STUDY_NOT_APPROVED,
+        identity.STUDY_DECLINED,
+        identity.CODE_DIFFERS,
+        identity.LOCK_SIGNATURE,
+        identity.LOCK_ROSTER,
+        identity.NOT_JOINED,
+    }
+)
+
+
+def outward(problem: Problem) -> str:
+    """The code that may leave: as it is where it cannot depend on a patient's data, else SITE_CANNOT_RELEASE."""
+    return problem.code if problem.kind in FREE else outward_code(problem)
+
+
+class Agent:
+    """One hospital's side of every study it is in. Lives as long as the client process; its door holds the masks' secrets."""
+
+    def __init__(
+        self,
+        site: SiteConfig,
+        *,
+        now: Callable[[], datetime] = local_time,
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self.site = site
+        self.identity = SiteIdentity.load(site.state, site.site)
+        self.journal = Journal(site.state / "journal.jsonl", durable=not site.policy.simulated_patients)
+        self.door = Door(site.site, self.identity.signing_key, site.policy, self.journal, clock=now, entropy=entropy)
+        self._locks: dict[str, StudyLock] = {}
+        self._benches: dict[str, Any] = {}
+        self._withdrawn: frozenset[str] = frozenset()
+        self._states: OrderedDict[str, dict[str, NDArray[Any]]] = OrderedDict()
+        self.phase = ""
+
+    def handle(self, message: Message) -> Message:
+        """The reply to a message; never raises.
+
+        Only what reading the message itself raised is called malformed: the same exceptions out of a computation could
+        depend on a patient, and leave as SITE_CANNOT_RELEASE like every other.
+        """
+        try:
+            return self._handler(message.kind)(message)
+        except Problem as problem:
+            log.warning("%s %s: %s", message.kind, problem.code, problem)
+            return Message("refusal", Refusal(code=outward(problem)).model_dump())
+        except Exception as error:
+            log.error("unexpected %s in %s", type(error).__name__, _place(error))
+            return Message("refusal", Refusal(code=privacy.SITE_CANNOT_RELEASE.label).model_dump())
+
+    def close(self) -> None:
+        """Let go of the journal, so that another process may write."""
+        self.journal.close()
+
+    def _handler(self, kind: str) -> Callable[[Message], Message]:
+        known: dict[str, Callable[[Message], Message]] = {
+            "admission": self._admission,
+            "keys": self._keys,
+            "release": self._release,
+            "open": self._open,
+            "status": lambda _m: _reply("status", StatusReply(phase=self.phase)),
+            "finish": self._finish,
+        }
+        if kind not in known:
+            raise federation.MESSAGE_MALFORMED.problem("the kind of a message is unknown")
+        return known[kind]
+
+    def _admission(self, message: Message) -> Message:
+        request = _read(AdmissionRequest, message)
+        lock = enrol.offer(self.site.state, request.signed)
+        found = list(refusals(self.site.policy, lock, self.site.site))
+        decision = enrol.decision(self.site.state, lock.study_id)
+        simulated = self.site.policy.simulated_patients and lock.study.simulated
+        if decision != "approved" and not simulated:
+            found.append(identity.STUDY_NOT_APPROVED.problem(f"study {lock.study_id[:12]} is not approved here"))
+        if lock.code_digest and lock.code_digest != code_digest():
+            found.append(identity.CODE_DIFFERS.problem("the lock was made for other code than this image runs"))
+        for problem in found:
+            log.warning("admission %s: %s", problem.code, problem)
+        if not found:
+            self._locks[lock.study_id] = lock
+            self._benches.pop(lock.study_id, None)
+        self.phase = "admission"
+        reply = AdmissionReply(
+            accepted=not found,
+            refusals=tuple(outward(problem) for problem in found),
+            software=software(),
+            code_digest=code_digest(),
+        )
+        self.journal.append("admission", {"study": lock.study_id, **reply.model_dump(mode="json")})
+        return _reply("admission", reply)
+
+    def _keys(self, message: Message) -> Message:
+        request = _read(KeysRequest, message)
+        lock = self._lock(request.context.study)
+        self.phase = request.context.phase
+        return _reply("keys", self.door.keys(request, lock))
+
+    def _release(self, message: Message) -> Message:
+        request = _read(ReleaseRequest, message)
+        lock = self._lock(request.context.study)
+        arrays = self._broadcast(request.context.state, message.arrays)
+        bench = self._bench(lock)
+        reply, vectors = self.door.release(request, lock, arrays, _computation(bench), self._facts(lock, bench))
+        return Message("release", reply.model_dump(mode="json"), vectors)
+
+    def _open(self, message: Message) -> Message:
+        request = _read(OpenRequest, message)
+        return _reply("open", self.door.open(request, self._lock(request.context.study)))
+
+    def _finish(self, message: Message) -> Message:
+        study = _read(StudyReference, message).study
+        self.door.forget(study)
+        self._locks.pop(study, None)
+        self._benches.pop(study, None)
+        self._states.clear()
+        self.phase = ""
+        return _reply("finish", StudyReference(study=study))
+
+    def _lock(self, study_id: str) -> StudyLock:
+        """The admitted study; after a restart of this program the kept, approved lock is taken up again."""
+        if study_id not in self._locks:
+            lock = enrol.load_lock(self.site.state, study_id)
+            if not (self.site.policy.simulated_patients and lock.study.simulated):
+                enrol.require_approved(self.site.state, study_id)
+            if lock.code_digest and lock.code_digest != code_digest():
+                raise identity.CODE_DIFFERS.problem("the lock was made for other code than this image runs")
+            self._locks[study_id] = lock
+        return self._locks[study_id]
+
+    def _broadcast(self, digest: str, arrays: Arrays) -> Arrays:
+        if not arrays and digest != state_hash({}):
+            if digest not in self._states:
+                raise federation.BROADCAST_MISSING.problem("the broadcast state is not held here")
+            self._states.move_to_end(digest)
+            return self._states[digest]
+        if arrays:
+            self._states[digest] = dict(arrays)
+            while len(self._states) > KEPT_STATES:
+                self._states.popitem(last=False)
+        return arrays
+
+    def _bench(self, lock: StudyLock) -> Any:
+        from client.cohort.withdrawal import withdrawn_keys
+
+        gone = withdrawn_keys(self.site.state)
+        if gone != self._withdrawn:  # from this request on, no study holds the patient
+            self._benches.clear()
+            self._withdrawn = gone
+        if lock.study_id not in self._benches:
+            from client.cohort.patients import load_patients
+            from client.statistics.bench import Bench
+
+            if any(name.startswith("Rad") for name in lock.study.models):
+                _limit_threads(self.site.compute.threads)
+            role = lock.entry(self.site.site).role
+            patients = load_patients(self.site, lock.study, lock.study_id, role)
+            self._benches[lock.study_id] = Bench(lock.study, patients, _device(self.site), self.site.compute.micro_batch, lock.study_id)
+        return self._benches[lock.study_id]
+
+    def _facts(self, lock: StudyLock, bench: Any) -> CohortFacts:
+        keys = tuple(bench.patients.keys)
+        return CohortFacts(keys=keys, n=len(keys), role=lock.entry(self.site.site).role)
+
+
+def _computation(bench: Any) -> Callable[[Statistic, Parameters, Arrays], Mapping[str, NDArray[Any]]]:
+    def compute_named(statistic: Statistic, parameters: Parameters, arrays: Arrays) -> Mapping[str, NDArray[Any]]:
+        from client.statistics.counts import compute
+
+        return compute(statistic.name, bench, parameters, arrays)
+
+    return compute_named
+
+
+def _read(form: type[Form], message: Message) -> Form:
+    """A message's body in its declared form; FH-755 otherwise, without the values it holds."""
+    try:
+        return form.model_validate(message.body)
+    except ValidationError:
+        raise federation.MESSAGE_MALFORMED.problem(f"a {message.kind} message has not the declared form") from None
+
+
+def _reply(kind: Any, body: BaseModel) -> Message:
+    return Message(kind, body.model_dump(mode="json"))
+
+
+def _device(site: SiteConfig) -> str:
+    if site.compute.device != "auto":
+        return site.compute.device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _limit_threads(threads: int) -> None:
+    """Let the network use so many threads, as the site declares; 0 leaves torch's own choice."""
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _place(error: BaseException) -> str:
+    """File and line of our own code where an unexpected error rose; never its text."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"
+
+
+def kinds_that_leave() -> tuple[Kind, ...]:
+    """Every kind whose own code may leave a hospital."""
+    from site_config.problems import all_kinds
+
+    return tuple(kind for kind in all_kinds() if outward(kind.problem("")) == kind.label)

@@ -1,0 +1,258 @@
+"""`fedhcc-site run`: the program of a hospital. It connects, answers, reports, pauses, and stops cleanly.
+
+Threads: this one talks to the coordinator; one sends heartbeats; a few serve the control socket. The resident process
+(`client.program.worker`) computes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import logging.handlers
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from client.enrolment import load_kit
+from client.program.control import Board, ControlServer
+from client.program.worker import Worker, WorkerEnded
+from shared_model.secure_sum.protocol import Message, Refusal
+from site_config.identity import Kit, SiteIdentity, private_folder
+from site_config.problems import federation
+from site_config.problems.base import Problem
+from site_config.site import Schedule, SiteConfig
+from site_config.study.flower_bundle import bundle_hash, software_version
+
+if TYPE_CHECKING:
+    from client.program.node import Delivery, FleetNode
+
+log = logging.getLogger("fedhcc.site")
+FIRST_POLL_S, LAST_POLL_S, IDLE_POLL_S = 0.05, 0.4, 2.0
+IDLE_S = 30.0
+PATIENCE_ACTIVE_S = 90.0
+REPLY_PATIENCE_S = 180.0
+wall_clock = time.time
+BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
+SKEW_S = 240.0
+HOUR_S = 3600.0
+
+
+@contextmanager
+def sole_user(state: Path) -> Iterator[None]:
+    """Hold the state folder's lock; FH-710 while another program does. The lock ends with the process, never stale."""
+    path = private_folder(state) / "run.lock"
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise federation.ALREADY_RUNNING.problem("Another program holds this state folder") from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def clock_offset_s(address: str, ca: str, clock: Callable[[], float] = time.time) -> float | None:
+    """This machine's clock minus the coordinator's, seconds, from the Date header of its gateway; None when it does not answer."""
+    import ssl
+    from http.client import HTTPException, HTTPSConnection
+
+    host, _, port = address.rpartition(":")
+    context = ssl.create_default_context(cadata=ca)
+    # The certificate's own dates are judged by a clock that may be wrong, which is what is being asked about.
+    connection = HTTPSConnection(host.strip("[]"), int(port), timeout=5, context=context)
+    try:
+        connection.request("GET", "/")
+        date = connection.getresponse().getheader("Date")
+    except (OSError, HTTPException):
+        return None
+    finally:
+        connection.close()
+    return clock() - parsedate_to_datetime(date).timestamp() if date else None
+
+
+def hours_begin(schedule: Schedule, now: float) -> float | None:
+    """When the schedule's hours begin next, seconds since 1970; None inside them. `now` is a time on this machine's clock."""
+    if schedule.includes(time.localtime(now).tm_hour):
+        return None
+    local = time.localtime(now)
+    hour = now - local.tm_min * 60 - local.tm_sec - now % 1
+    hours = (hour + HOUR_S * ahead for ahead in range(1, 25))
+    return next((begin for begin in hours if schedule.includes(time.localtime(begin).tm_hour)), None)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Clock and waiting, passed in so that tests do not sleep."""
+
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+
+class SiteProgram:
+    """Runs one site until `stop` is called or a problem that waiting does not mend."""
+
+    def __init__(self, site: SiteConfig, worker: Worker | None = None, waiting: Waiting | None = None) -> None:
+        self.site = site
+        self.identity = SiteIdentity.load(site.state, site.site)
+        self.kit: Kit = load_kit(site.state)
+        self.board = Board(site.site, software_version())
+        self._worker = worker or Worker(site.home)
+        self._waiting = waiting or Waiting()
+        self._over = threading.Event()
+
+    def stop(self) -> None:
+        """Ask the program to end after the present message."""
+        self._over.set()
+
+    def run(self) -> None:
+        """Serve until stopped; raises the `Problem` that ends it (FH-710 to FH-714)."""
+        from client.program.node import FleetNode, Pulse, check_version
+
+        check_version()
+        with sole_user(self.site.state):
+            control = ControlServer(self.site.state, self.board)
+            control.start()
+            node = FleetNode(self.kit, self.identity, bundle_hash())
+            pulse = Pulse(node, self._heard)
+            try:
+                self._worker.start()
+                self._connect(node)
+                pulse.start()
+                self._serve(node)
+            except WorkerEnded:
+                raise federation.SITE_CRASHED.problem("The working process cannot start", where="logs/site.log") from None
+            finally:
+                with suppress(RuntimeError):
+                    pulse.stop()
+                self.board.tell(connection="stopped")
+                node.deactivate()
+                node.close()
+                self._worker.stop()
+                control.stop()
+
+    def _heard(self, error: Exception | None) -> None:
+        if error is None:
+            self.board.tell(connection="registered", problem="")
+        else:
+            self.board.tell(connection="disconnected", problem=_code_of(error))
+
+    def _connect(self, node: FleetNode) -> None:
+        from client.program.node import Interrupted
+
+        started = self._waiting.clock()
+        tries = 0
+        while not self._over.is_set():
+            try:
+                node.activate()
+            except Interrupted as error:
+                self.board.tell(connection="disconnected", problem=error.kind.label)
+                log.warning("not connected: %s %s", error.kind.label, error.detail)
+                if error.kind == federation.NODE_ACTIVE and self._waiting.clock() - started > PATIENCE_ACTIVE_S:
+                    raise federation.NODE_ACTIVE.problem("The coordinator still sees this key connected") from None
+                self._pause(tries)
+                tries += 1
+            except Problem as problem:
+                raise self._explained(problem) from None
+            else:
+                self.board.tell(connection="registered", problem="")
+                log.info("registered with the coordinator as %s", self.site.site)
+                return
+
+    def _explained(self, problem: Problem) -> Problem:
+        """A refusal is a wrong clock more often than a wrong key, so the clock is asked."""
+        self.board.tell(connection="disconnected", problem=problem.code)
+        if problem.kind != federation.NODE_REFUSED:
+            return problem
+        offset = clock_offset_s(self.kit.address, self.kit.ca, wall_clock)
+        if offset is not None and abs(offset) > SKEW_S:
+            return federation.CLOCK_SKEW.problem(f"This clock is {offset / 60:+.0f} minutes off the coordinator's")
+        return problem
+
+    def _serve(self, node: FleetNode) -> None:
+        from client.program.node import Interrupted
+
+        pause, failures, last = FIRST_POLL_S, 0, self._waiting.clock()
+        while not self._over.is_set():
+            until = self._resting_until()
+            if until is None and self.board.paused():
+                self.board.wait(1.0)
+                continue
+            try:
+                delivery = node.receive()
+                failures = 0
+            except Interrupted as error:
+                self.board.tell(problem=error.kind.label)
+                log.warning("receiving: %s %s", error.kind.label, error.detail)
+                self._pause(failures)
+                failures += 1
+                continue
+            except Problem as problem:
+                raise self._explained(problem) from None
+            if delivery is None:
+                self._over.wait(pause)
+                idle = self._waiting.clock() - last > IDLE_S
+                pause = min(pause * 1.25, IDLE_POLL_S if idle else LAST_POLL_S)
+                continue
+            self._answer(node, delivery, until)
+            pause, last = FIRST_POLL_S, self._waiting.clock()
+
+    def _resting_until(self) -> float | None:
+        """When the present planned pause ends: one somebody asked for, or the hours outside the policy's schedule."""
+        planned = self.board.planned_pause()
+        return planned if planned is not None else hours_begin(self.site.policy.schedule, wall_clock())
+
+    def _answer(self, node: FleetNode, delivery: Delivery, resting_until: float | None = None) -> None:
+        from client.program.node import answer
+
+        if not delivery.allowed:
+            log.error("%s: the run's bundle is not the one of this version; nothing was fetched or run", federation.BUNDLE_REFUSED.label)
+            self.board.tell(refused=self.board.status.refused + 1, problem=federation.BUNDLE_REFUSED.label)
+            self._send(node, node.refuse_bundle(delivery))
+            return
+        if resting_until is not None:
+            refusal = Refusal(code=federation.SITE_PAUSED.label, until=int(resting_until))
+            self._send(node, answer(delivery.flower, lambda _request: Message("refusal", refusal.model_dump())))
+            return
+        self.board.tell(working="message")
+        try:
+            reply = answer(delivery.flower, self._worker.handle)
+        except WorkerEnded:
+            self.board.tell(problem=federation.SITE_CRASHED.label)
+            reply = node.crashed(delivery)
+        self._send(node, reply)
+        self.board.tell(working="", answered=self.board.status.answered + 1)
+
+    def _send(self, node: FleetNode, reply: object) -> None:
+        """Send a reply; a cut line is waited for, a run that is over is not."""
+        from client.program.node import Interrupted
+
+        end = self._waiting.clock() + REPLY_PATIENCE_S
+        tries = 0
+        while not self._over.is_set():
+            try:
+                node.reply(reply, again=tries > 0)
+            except Interrupted as error:
+                log.warning("replying: %s %s", error.kind.label, error.detail)
+                if error.kind == federation.LINK_LOST or self._waiting.clock() > end:
+                    return
+                self._pause(tries)
+                tries += 1
+            except Problem as problem:
+                raise self._explained(problem) from None
+            else:
+                return
+
+    def _pause(self, failures: int) -> None:
+        self._over.wait(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+
+
+def _code_of(error: Exception) -> str:
+    kind = getattr(error, "kind", None)
+    return kind.label if kind is not None else ""

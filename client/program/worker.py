@@ -1,0 +1,120 @@
+"""The site's resident process: one agent, which answers messages one after another and keeps its keys in memory.
+
+It is a process of its own so that a computation that is killed for memory takes neither the heartbeats nor the control
+service with it; the node then tells the coordinator `SITE_CRASHED` and starts a new one.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
+
+from shared_model.secure_sum.protocol import Message
+
+log = logging.getLogger("fedhcc.site")
+Handle = Callable[[Message], Message]
+Factory = Callable[[Path], Handle]
+ENDED = (EOFError, BrokenPipeError, ConnectionResetError, OSError)
+
+
+class WorkerEnded(Exception):
+    """The resident process ended while it worked."""
+
+
+def make_agent(home: Path) -> Handle:
+    """The site's agent, from its `site.yaml`."""
+    from client.program.agent import Agent
+    from client.program.logs import log_to_file
+    from site_config.documents.load import load_site
+
+    site = load_site(home / "site.yaml")
+    log_to_file(site.state, site.logging.level, site.logging.keep_megabytes)
+    return Agent(site).handle
+
+
+def serve(pipe: Connection, home: Path, factory: Factory) -> None:
+    """Answer messages until the other end closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    handle = factory(home)
+    pipe.send("ready")
+    while True:
+        try:
+            request = pipe.recv()
+        except ENDED:
+            return
+        pipe.send(handle(request))
+
+
+class Worker:
+    """Starts the resident process when it is first needed, and again after it ended."""
+
+    def __init__(self, home: Path, factory: Factory = make_agent) -> None:
+        self._home = home
+        self._factory = factory
+        self._context: SpawnContext = multiprocessing.get_context("spawn")
+        self._process: SpawnProcess | None = None
+        self._pipe: Connection | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process's number, 0 while there is none."""
+        return (self._process.pid or 0) if self._process is not None else 0
+
+    def start(self) -> None:
+        """Start the process and wait until its agent is there; `WorkerEnded` when it cannot be made."""
+        self.stop()
+        mine, theirs = self._context.Pipe()
+        self._process = self._context.Process(target=serve, args=(theirs, self._home, self._factory), daemon=True, name="agent")
+        self._process.start()
+        theirs.close()
+        self._pipe = mine
+        self._receive()
+
+    def handle(self, message: Message) -> Message:
+        """The agent's reply; `WorkerEnded` when the process ended, in which case the next call starts a new one."""
+        if self._process is None or not self._process.is_alive():
+            self.start()
+        assert self._pipe is not None
+        try:
+            self._pipe.send(message)
+        except ENDED:
+            raise self._ended() from None
+        reply = self._receive()
+        assert isinstance(reply, Message)
+        return reply
+
+    def stop(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            pipe.close()
+        if process is not None:
+            process.join(timeout=2)
+            if process.is_alive():
+                os.kill(process.pid or 0, signal.SIGTERM)
+                process.join(timeout=5)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+    def _receive(self) -> object:
+        assert self._pipe is not None
+        try:
+            return self._pipe.recv()
+        except ENDED:
+            raise self._ended() from None
+
+    def _ended(self) -> WorkerEnded:
+        if self._process is not None:
+            self._process.join(timeout=2)
+        status = self._process.exitcode if self._process is not None else None
+        log.error("the working process ended with status %s", status)
+        self.stop()
+        return WorkerEnded(f"status {status}")

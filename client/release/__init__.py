@@ -1,0 +1,1 @@
+"""The one door: policy, ledger, release, and how the journal reads afterwards."""

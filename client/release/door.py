@@ -1,0 +1,292 @@
+"""The door: the one module through which a hospital's numbers leave.
+
+A release passes policy → compute → clip → noise → mask → journal, in this order; nothing else builds a vector. One attempt
+at a statistic is three exchanges (`keys`, `release`, `open`), each bound to one context; ephemeral keys and the seed b_i
+live in this object only and die with the process. Every refusal is journalled with its reason; what leaves is a code.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from client.release.ledger import COHORT, OPEN, REFUSAL, RELEASE, CohortSeen, Ledger, Opened, Refused, Released, question_of
+from client.release.policy import Ask, CohortFacts, check_ledger, check_release, check_role, check_roster, clear_allowed
+from shared_model.privacy.noise import Noise
+from shared_model.secure_sum import masks as secure_sum
+from shared_model.secure_sum import signatures as secure_sum_signatures
+from shared_model.secure_sum.protocol import (
+    Arrays,
+    Context,
+    KeysReply,
+    KeysRequest,
+    OpenReply,
+    OpenRequest,
+    ReleaseReply,
+    ReleaseRequest,
+    canonical_parameters,
+    parameters_hash,
+    roster_hash,
+    state_hash,
+)
+from shared_model.statistics.base import REGISTRY, Parameters, Registry, Statistic
+from site_config.journal import Clock, Journal, local_time
+from site_config.problems import privacy
+from site_config.problems.base import Problem
+from site_config.site import Policy
+from site_config.study.model import StudyLock
+
+__all__ = ["CohortFacts", "Compute", "Door", "outward_code"]
+
+Compute = Callable[[Statistic, Parameters, Arrays], Mapping[str, NDArray[Any]]]
+SESSIONS = 64
+_SPOKEN = frozenset(
+    {
+        privacy.STATISTIC_UNKNOWN,
+        privacy.STATISTIC_REFUSED,
+        privacy.RESOLUTION_REFUSED,
+        privacy.PARAMETERS_REFUSED,
+        privacy.ROSTER_TOO_SMALL,
+        privacy.PEERS_UNKNOWN,
+        privacy.ROSTER_NOT_WHOLE,
+        privacy.ROLE_REFUSED,
+        privacy.OUTSIDE_SCHEDULE,
+        privacy.TOO_FEW_PATIENTS,
+        privacy.MASKS_REQUIRED,
+        privacy.CONTEXT_MISMATCH,
+        privacy.SIGNATURE_INVALID,
+        privacy.ATTEMPT_SPENT,
+        privacy.LIST_INCOMPLETE,
+        privacy.PATIENTS_NOT_SIMULATED,
+    }
+)
+
+
+def outward_code(problem: Problem) -> str:
+    """The code the coordinator sees: its own where it depends on what the coordinator knows already, FH-501 for the rest."""
+    return problem.code if problem.kind in _SPOKEN else privacy.SITE_CANNOT_RELEASE.label
+
+
+@dataclass
+class _Session:
+    """The secrets and the progress of the newest attempt at one value."""
+
+    context: Context
+    sites: tuple[str, ...]
+    private: X25519PrivateKey
+    seed: bytes
+    reply: KeysReply
+    ask: Ask | None = None
+    hash: str | None = None
+    entry: int = 0
+    opened_with: Mapping[str, str] | None = None
+
+
+def _session_key(context: Context) -> tuple[str, str, int, str, str]:
+    return (context.study, context.phase, context.round, context.statistic, context.parameters)
+
+
+class Door:
+    """One site's door. `entropy(n)` gives n random bytes; `registry` is the list of statistics."""
+
+    def __init__(
+        self,
+        site_name: str,
+        signing_key: Ed25519PrivateKey,
+        policy: Policy,
+        journal: Journal,
+        *,
+        clock: Clock = local_time,
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
+        registry: Registry = REGISTRY,
+        noise: Noise | None = None,
+    ) -> None:
+        self._site, self._key, self._policy, self._journal = site_name, signing_key, policy, journal
+        self._clock, self._entropy, self._registry, self._noise = clock, entropy, registry, noise
+        self._ledger = Ledger.of(journal)
+        self._sessions: OrderedDict[tuple[str, str, int, str, str], _Session] = OrderedDict()
+
+    def keys(self, request: KeysRequest, lock: StudyLock) -> KeysReply:
+        """A fresh ephemeral key for one attempt, signed over its context; the same answer while the attempt is unused."""
+        context = request.context
+        with self._refusals("keys", context):
+            self._check_context(context, request.sites, lock)
+            session = self._sessions.get(_session_key(context))
+            if session is not None and context.attempt <= session.context.attempt:
+                if session.context != context:
+                    raise privacy.ATTEMPT_SPENT.problem(
+                        f"attempt {context.attempt} came after {session.context.attempt}, or with another content"
+                    )
+                if session.hash is not None:
+                    raise privacy.ATTEMPT_SPENT.problem(f"the keys of attempt {context.attempt} were used")
+                return session.reply
+            private = X25519PrivateKey.from_private_bytes(self._entropy(32))
+            reply = secure_sum_signatures.sign_key(context, private.public_key().public_bytes_raw(), self._key)
+            self._remember(_Session(context, tuple(sorted(request.sites)), private, self._entropy(32), reply))
+            return reply
+
+    def release(
+        self, request: ReleaseRequest, lock: StudyLock, arrays: Arrays, compute: Compute, cohort: CohortFacts
+    ) -> tuple[ReleaseReply, dict[str, NDArray[Any]]]:
+        """The site's vectors, one a segment, masked unless clear mode is allowed; journalled before they are returned."""
+        context = request.context
+        with self._refusals("release", context):
+            clear = not lock.study.privacy.masks
+            session = None if clear else self._session(context)
+            sites = tuple(sorted(request.sites)) if session is None else session.sites
+            if clear and not clear_allowed(self._policy, lock.study):
+                raise privacy.MASKS_REQUIRED.problem("the study asks for values in the clear")
+            if session is not None and session.hash is not None:
+                raise privacy.ATTEMPT_SPENT.problem(f"attempt {context.attempt} was released")
+            statistic = self._check_context(context, sites, lock)
+            ask = self._ask(request, statistic, sites, arrays, cohort)
+            rule = check_release(self._policy, lock, self._site, ask, self._ledger, self._clock())
+            peers = {} if session is None else self._pair_keys(request, session, lock)
+            segments = statistic.segments(ask.parameters)
+            vectors = secure_sum.encode(segments, compute(statistic, ask.parameters, arrays), len(sites))
+            if self._noise is not None:
+                for segment in segments:
+                    self._noise.add(segment, vectors[segment.name], len(sites))
+            if session is not None:
+                secure_sum.add_pair_masks(vectors, self._site, peers)
+                secure_sum.seed_mask(vectors, session.seed, context.digest(), self._site)
+            digest = secure_sum.vectors_hash(vectors)
+            number = self._journal_release(request, ask, vectors, digest, rule, masked=session is not None)
+            if session is not None:
+                session.ask, session.hash, session.entry = ask, digest, number
+            return secure_sum_signatures.sign_vectors(context, digest, self._key, masked=session is not None), vectors
+
+    def open(self, request: OpenRequest, lock: StudyLock) -> OpenReply:
+        """The seed of the site's own mask, once the coordinator's signed list holds the whole roster and the site's own hash."""
+        context = request.context
+        with self._refusals("open", context):
+            session = self._session(context)
+            if session.hash is None or session.ask is None:
+                raise privacy.ATTEMPT_SPENT.problem("nothing was released in this attempt")
+            self._check_context(context, session.sites, lock)
+            secure_sum_signatures.check_list(context, request.hashes, request.signature, session.sites, lock.coordinator_key)
+            if request.hashes[self._site] != session.hash:
+                raise privacy.LIST_INCOMPLETE.problem("the list holds another vector of this site")
+            if session.opened_with is None:
+                check_ledger(self._policy, lock, session.ask, self._ledger)
+                self._write(OPEN, Opened(context=context, release=session.entry))
+                session.opened_with = dict(request.hashes)
+            elif session.opened_with != request.hashes:
+                raise privacy.ATTEMPT_SPENT.problem("the attempt was opened with another list")
+            return OpenReply(seed=session.seed.hex())
+
+    def forget(self, study: str) -> None:
+        """Drop the keys and seeds of a study; what was not opened stays closed for ever."""
+        for key in [key for key in self._sessions if key[0] == study]:
+            del self._sessions[key]
+
+    def _check_context(self, context: Context, sites: tuple[str, ...], lock: StudyLock) -> Statistic:
+        if context.study != lock.study_id:
+            raise privacy.CONTEXT_MISMATCH.problem("the context names another study than the lock")
+        if context.statistic not in self._registry:
+            raise privacy.STATISTIC_UNKNOWN.problem("the statistic is unknown")
+        statistic = self._registry[context.statistic]
+        known = {entry.name: entry.signing_key for entry in lock.roster}
+        if not set(sites) <= set(known) or self._site not in sites:
+            raise privacy.ROSTER_NOT_WHOLE.problem("the roster names sites outside the lock, or leaves this one out")
+        if context.roster != roster_hash(sites, known):
+            raise privacy.CONTEXT_MISMATCH.problem("the roster is not the one in the context")
+        if known[self._site] != self._key.public_key().public_bytes_raw().hex():
+            raise privacy.CONTEXT_MISMATCH.problem("the lock names another key for this site")
+        check_role(self._policy, lock, self._site, statistic, context.phase)
+        check_roster(self._policy, lock, self._site, sites)
+        return statistic
+
+    def _ask(self, request: ReleaseRequest, statistic: Statistic, sites: tuple[str, ...], arrays: Arrays, cohort: CohortFacts) -> Ask:
+        context = request.context
+        try:
+            parameters = statistic.parameters.model_validate(request.parameters)
+        except ValidationError as error:
+            raise privacy.PARAMETERS_REFUSED.problem(f"{statistic.name}: {error.error_count()} parameters are not permitted") from None
+        canonical = canonical_parameters(parameters)
+        if parameters_hash(canonical) != context.parameters or parameters_hash(request.parameters) != context.parameters:
+            raise privacy.CONTEXT_MISMATCH.problem("the parameters are not those of the context")
+        if state_hash(arrays) != context.state:
+            raise privacy.CONTEXT_MISMATCH.problem("the broadcast state is not the one in the context")
+        if len(set(cohort.keys)) != cohort.n:
+            raise ValueError("cohort.n is the number of its keys")
+        return Ask(context, statistic, parameters, question_of(statistic.name, canonical), sites, cohort, request.counts)
+
+    def _pair_keys(self, request: ReleaseRequest, session: _Session, lock: StudyLock) -> dict[str, bytes]:
+        signing = {entry.name: entry.signing_key for entry in lock.roster}
+        public = secure_sum_signatures.check_keys(request.context, request.keys, session.sites, signing)
+        if request.keys[self._site] != session.reply:
+            raise privacy.CONTEXT_MISMATCH.problem("this site's own key came back changed")
+        digest = request.context.digest()
+        peers = (peer for peer in session.sites if peer != self._site)
+        return {peer: secure_sum.pair_key(session.private, public[peer], digest, (self._site, peer)) for peer in peers}
+
+    def _session(self, context: Context) -> _Session:
+        session = self._sessions.get(_session_key(context))
+        if session is None or session.context != context:
+            raise privacy.ATTEMPT_SPENT.problem("no keys were given for this context, or they are gone")
+        return session
+
+    def _remember(self, session: _Session) -> None:
+        key = _session_key(session.context)
+        self._sessions[key] = session
+        self._sessions.move_to_end(key)
+        while len(self._sessions) > SESSIONS:
+            self._sessions.popitem(last=False)
+
+    def _journal_release(
+        self, request: ReleaseRequest, ask: Ask, vectors: Mapping[str, NDArray[np.generic]], digest: str, rule: str, *, masked: bool
+    ) -> int:
+        value = ask.value()
+        if not self._ledger.knows_cohort(value.cohort):
+            self._write(COHORT, CohortSeen(cohort=value.cohort, patients=tuple(sorted(value.patients))))
+        record = Released(
+            context=request.context,
+            parameters=request.parameters,
+            question=ask.question,
+            roster=ask.roster,
+            cohort=value.cohort,
+            shape={segment.name: segment.shape for segment in ask.statistic.segments(ask.parameters)},
+            bytes=sum(vector.nbytes for vector in vectors.values()),
+            masked=masked,
+            noise="none" if self._noise is None else self._noise.describe(),
+            counts=request.counts,
+            rule=rule if masked else f"IN THE CLEAR: simulated patients; {rule}",
+            hash=digest,
+        )
+        return self._write(RELEASE, record)
+
+    def _write(self, kind: str, record: CohortSeen | Released | Opened | Refused) -> int:
+        entry = self._journal.append(kind, record.model_dump(mode="json"))
+        self._ledger.feed(entry)
+        return entry.number
+
+    @contextmanager
+    def _refusals(self, step: str, context: Context) -> Iterator[None]:
+        try:
+            yield
+        except Problem as problem:
+            self._write(
+                REFUSAL,
+                Refused(
+                    step=step,
+                    study=context.study[:64],
+                    phase=context.phase[:16],
+                    round=context.round,
+                    attempt=context.attempt,
+                    statistic=context.statistic[:40],
+                    code=problem.code,
+                    what=problem.what[:200],
+                ),
+            )
+            raise

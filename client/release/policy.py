@@ -1,0 +1,259 @@
+"""What the hospital permits: read out at admission, enforced again at every release.
+
+The site's policy and the study's own minima hold together, the stricter of the two each. They are lifted only where every
+patient is made up: the site says so (`simulated_patients`), the study says so (`simulated`) and asks for it
+(`privacy.demonstration`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from client.release.ledger import Ledger, Minima, Value
+from shared_model.secure_sum.protocol import Context, OpenedCounts
+from shared_model.statistics.base import REGISTRY, Parameters, Statistic
+from shared_model.statistics.catalogue import SMALL_CELL_DAYS, has_short_cells
+from shared_model.statistics.parameters import ScoreSpec, Table
+from site_config.names import plural
+from site_config.problems import privacy
+from site_config.problems.base import Problem
+from site_config.site import Policy, Schedule
+from site_config.study.model import Role, Study, StudyLock
+
+SMALL_SET = 100
+"""Fewest patients of a table with short time cells (`Evaluation.small_set` of a study may ask for more)."""
+
+
+@dataclass(frozen=True)
+class CohortFacts:
+    """The patients that contribute to one release: HMAC ids under the site's secret, how many, and the site's role."""
+
+    keys: tuple[str, ...]
+    n: int
+    role: Role
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request for a statistic, validated: what is asked, of whom, over which patients."""
+
+    context: Context
+    statistic: Statistic
+    parameters: Parameters
+    question: str
+    roster: tuple[str, ...]
+    cohort: CohortFacts
+    counts: OpenedCounts | None
+
+    def value(self) -> Value:
+        """The request as the ledger compares it."""
+        patients = self.counts.patients if self.counts else None
+        return Value(self.context, self.question, frozenset(self.roster), frozenset(self.cohort.keys), patients)
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The minima that hold for a study at a site."""
+
+    sites: int
+    patients: int
+    cox_patients: int
+    clinical_score_patients: int
+    events_per_variable: int
+    lifted: bool
+
+    @property
+    def difference(self) -> Minima:
+        """What two rosters or cohorts have to differ by."""
+        return Minima(self.sites, self.patients)
+
+
+def demonstration(policy: Policy, study: Study) -> bool:
+    """Whether minima are lifted: made-up patients by the word of the site and of the study."""
+    return policy.simulated_patients and study.simulated and study.privacy.demonstration
+
+
+def floor(policy: Policy, study: Study) -> Floor:
+    """The stricter of the site's and the study's minima; one of everything in a demonstration.
+
+    Where both permit exact tables, which are lists of patients, nothing is won by withholding a coarse clinical score.
+    """
+    if demonstration(policy, study):
+        return Floor(1, 1, 1, 1, 0, lifted=True)
+    asked = study.privacy
+    exact = study.evaluation.resolution == "exact" and "exact" in policy.resolutions
+    return Floor(
+        sites=max(policy.minimum_roster, asked.minimum_sites),
+        patients=max(policy.minimum_patients, asked.minimum_patients),
+        cox_patients=max(policy.minimum_cox_patients, asked.minimum_cox_patients),
+        clinical_score_patients=1 if exact else max(policy.minimum_clinical_score_patients, asked.minimum_clinical_score_patients),
+        events_per_variable=asked.minimum_events_per_variable,
+        lifted=False,
+    )
+
+
+def clear_allowed(policy: Policy, study: Study) -> bool:
+    """Whether vectors may leave unmasked: a simulation on one machine, by the word of both documents."""
+    return not study.privacy.masks and not policy.masks_required and policy.simulated_patients and study.simulated
+
+
+def check_whole_blocks(lock: StudyLock, site: str, roster: tuple[str, ...]) -> None:
+    """Refuse (FH-508) a roster that is not a union of whole blocks of the site's role, the site's own among them."""
+    role = lock.entry(site).role
+    members = set(roster)
+    if len(members) != len(roster) or site not in members:
+        raise privacy.ROSTER_NOT_WHOLE.problem("the roster names a site twice or leaves this one out")
+    for block in lock.blocks.get(role, ()):
+        if members & set(block):
+            if not set(block) <= members:
+                raise privacy.ROSTER_NOT_WHOLE.problem("the roster holds a part of a block")
+            members -= set(block)
+    if members:
+        raise privacy.ROSTER_NOT_WHOLE.problem(f"{plural(len(members), 'site')} of the roster in no block of the role {role}")
+
+
+def check_role(policy: Policy, lock: StudyLock, site: str, statistic: Statistic, phase: str) -> None:
+    """Refuse (FH-509) a statistic outside its phases, for another role, or for a role the hospital does not take."""
+    role = lock.entry(site).role
+    if policy.role not in ("any", role):
+        raise privacy.ROLE_REFUSED.problem(f"the site takes part as {policy.role} only, the lock says {role}")
+    if role not in statistic.roles:
+        raise privacy.ROLE_REFUSED.problem(f"{statistic.name} is not for a site of the role {role}")
+    if phase not in statistic.phases:
+        raise privacy.ROLE_REFUSED.problem(f"{statistic.name} is not asked in the phase {phase}")
+
+
+def known(policy: Policy, lock: StudyLock, site: str, roster: tuple[str, ...]) -> int:
+    """How many other sites of a roster carry a fingerprint the hospital knows by itself."""
+    if policy.known_peers is None:
+        return 0
+    trusted = set(policy.known_peers.fingerprints)
+    return sum(lock.entry(peer).fingerprint in trusted for peer in roster if peer != site)
+
+
+def check_roster(policy: Policy, lock: StudyLock, site: str, roster: tuple[str, ...]) -> None:
+    """Refuse a roster below the minimum (FH-506), with too few known peers (FH-507), or not of whole blocks (FH-508)."""
+    check_whole_blocks(lock, site, roster)
+    least = floor(policy, lock.study).sites
+    if len(roster) < least:
+        raise privacy.ROSTER_TOO_SMALL.problem(f"{plural(len(roster), 'site')}, at least {least} are asked")
+    if policy.known_peers is not None and known(policy, lock, site, roster) < policy.known_peers.at_least:
+        raise privacy.PEERS_UNKNOWN.problem(
+            f"fewer than {plural(policy.known_peers.at_least, 'site')} of the roster known to this hospital"
+        )
+
+
+def inside_hours(schedule: Schedule, now: datetime) -> bool:
+    """Whether the local hour lies in the schedule; 22 to 6 goes over midnight."""
+    return schedule.includes(now.hour)
+
+
+def scores_of(parameters: Parameters) -> tuple[ScoreSpec, ...]:
+    """The scores a statistic opens something about (a Cox model of scores opens sums, as one of columns does)."""
+    found = (getattr(parameters, "score", None), *getattr(parameters, "scores", ()))
+    return tuple(score for score in found if isinstance(score, ScoreSpec))
+
+
+def check_patients(least: Floor, ask: Ask) -> None:
+    """Refuse (FH-511) what is finer than counts, and any count by a clinical score, unless opened counts reach the minima."""
+    level, counts = ask.statistic.resolution(ask.parameters), ask.counts
+    if least.lifted:
+        return
+    if any(score.clinical_only for score in scores_of(ask.parameters)):
+        held = counts.patients if counts else 0
+        if held < least.clinical_score_patients:
+            raise privacy.TOO_FEW_PATIENTS.problem(
+                f"{plural(held, 'patient')}; what a score of clinical variables alone opens asks for {least.clinical_score_patients}"
+            )
+    if level == "counts":
+        return
+    if level == "coarse" and isinstance(ask.parameters, Table) and has_short_cells(ask.parameters, SMALL_CELL_DAYS):
+        held = counts.patients if counts else 0
+        if held < SMALL_SET:
+            raise privacy.TOO_FEW_PATIENTS.problem(
+                f"{plural(held, 'patient')}; of fewer than {SMALL_SET} short time cells would list the days"
+            )
+    if counts is None:
+        raise privacy.TOO_FEW_PATIENTS.problem(f"{ask.statistic.name} came without the opened counts of its roster")
+    if counts.sites < least.sites or counts.patients < least.patients:
+        raise privacy.TOO_FEW_PATIENTS.problem(
+            f"{plural(counts.patients, 'patient')} at {plural(counts.sites, 'site')}; at least {least.patients} at {least.sites} are asked"
+        )
+    if not ask.statistic.cox:
+        return
+    variables = int(getattr(ask.parameters, "covariates").size)  # noqa: B009 - the field is promised by `cox`, not by the base class
+    if counts.patients < least.cox_patients or counts.events < least.events_per_variable * variables:
+        raise privacy.TOO_FEW_PATIENTS.problem(
+            f"{plural(counts.patients, 'patient')} with {plural(counts.events, 'event')}; "
+            f"a Cox model of {plural(variables, 'variable')} asks for {least.cox_patients} and {least.events_per_variable * variables}"
+        )
+
+
+def check_release(policy: Policy, lock: StudyLock, site: str, ask: Ask, ledger: Ledger, now: datetime) -> str:
+    """The rule that allows a release, in words for the journal; raises the `Problem` of the first rule that forbids it."""
+    name, level = ask.statistic.name, ask.statistic.resolution(ask.parameters)
+    if policy.statistics is not None and name not in policy.statistics:
+        raise privacy.STATISTIC_REFUSED.problem(f"{name} is not among the site's permitted statistics")
+    if level not in policy.resolutions:
+        raise privacy.RESOLUTION_REFUSED.problem(f"{name} at the resolution {level} is not permitted")
+    check_role(policy, lock, site, ask.statistic, ask.context.phase)
+    check_roster(policy, lock, site, ask.roster)
+    if not inside_hours(policy.schedule, now):
+        raise privacy.OUTSIDE_SCHEDULE.problem(f"the site computes from {policy.schedule.from_hour} to {policy.schedule.to_hour} o'clock")
+    least = floor(policy, lock.study)
+    check_patients(least, ask)
+    check_ledger(policy, lock, ask, ledger)
+    words = [f"resolution {level}", f"{plural(len(ask.roster), 'site')} (at least {least.sites})"]
+    if ask.counts is not None:
+        words.append(f"{plural(ask.counts.patients, 'patient')} (at least {least.cox_patients if ask.statistic.cox else least.patients})")
+    if least.lifted:
+        words.append("minima lifted: simulated patients")
+    if ledger.consented(ask.context.study):
+        words.append("hospital consented to small differences")
+    return "; ".join(words)
+
+
+def check_ledger(policy: Policy, lock: StudyLock, ask: Ask, ledger: Ledger) -> None:
+    """The release ledger's rules for one request; asked before a release and again before the mask is opened."""
+    budget = policy.query_budget.get(ask.statistic.name) if ask.statistic.budgeted else None
+    ledger.check(ask.value(), floor(policy, lock.study).difference, budget)
+
+
+def expected_statistics(study: Study, role: Role) -> tuple[str, ...]:
+    """Names a site of this role will be asked in the course of a study, for the list shown at admission."""
+    phases = {"evaluation"} if role == "evaluation" else {"clinical", "training", "fusion", "evaluation"}
+    exact = {"cox.exact": study.resolution == "exact", "evaluation.histogram": study.evaluation.resolution == "exact"}
+    found = (REGISTRY[name] for name in REGISTRY)
+    return tuple(known.name for known in found if role in known.roles and phases & known.phases and exact.get(known.name, True))
+
+
+def refusals(policy: Policy, lock: StudyLock, site: str) -> tuple[Problem, ...]:
+    """Everything in a study that the hospital's policy would refuse, known before the first number is asked."""
+    study = lock.study
+    if site not in {entry.name for entry in lock.roster}:
+        return (privacy.ROLE_REFUSED.problem(f"{site} does not stand in the study's roster"),)
+    role = lock.entry(site).role
+    found: list[Problem] = []
+    if policy.role not in ("any", role):
+        found.append(privacy.ROLE_REFUSED.problem(f"the site takes part as {policy.role} only, the lock says {role}"))
+    if not study.privacy.masks and not clear_allowed(policy, study):
+        found.append(privacy.MASKS_REQUIRED.problem("the study asks for values in the clear"))
+    if study.privacy.demonstration and not demonstration(policy, study):
+        found.append(privacy.PATIENTS_NOT_SIMULATED.problem("the study lifts minima, this site's patients are not declared simulated"))
+    own = [block for block in lock.blocks.get(role, ()) if site in block]
+    if not own:
+        found.append(privacy.ROSTER_NOT_WHOLE.problem(f"{site} stands in no block of the role {role}"))
+    for block in own:
+        try:
+            check_roster(policy, lock, site, block)
+        except Problem as problem:
+            found.append(problem)
+    asked = {"clinical": study.resolution, "evaluation": study.evaluation.resolution, "hazard": study.training.hazard_resolution}
+    for part, level in asked.items():
+        if level == "exact" and "exact" not in policy.resolutions:
+            found.append(privacy.RESOLUTION_REFUSED.problem(f"the study's {part} part asks for the resolution exact"))
+    if policy.statistics is not None:
+        missing = [name for name in expected_statistics(study, role) if name not in policy.statistics]
+        found += [privacy.STATISTIC_REFUSED.problem(f"{name} is not among the site's permitted statistics") for name in missing]
+    return tuple(found)

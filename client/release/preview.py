@@ -1,0 +1,73 @@
+"""What this very cohort would release for a study, before anything is decided or sent.
+
+Everything a first pass would open that does not depend on other hospitals: the counts, Table 1, the sums the Cox model
+starts from, the deaths the training starts from. They are shown without their masks; a coordinator never sees them
+for one hospital. What depends on broadcast weights is named with its length.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import shared_model.statistics.catalogue  # noqa: F401 - fills the registry
+from client.cohort.patients import load_patients
+from client.statistics.bench import Bench
+from client.statistics.counts import compute
+from shared_model.statistics.base import REGISTRY, Parameters
+from shared_model.statistics.parameters import Covariates, CoxStart, Moments, PreCounts, Split, SplitOnly, TrainingStart
+from site_config.site import SiteConfig
+from site_config.study.model import StudyLock
+
+SHOWN = 24
+EXAMPLE_CUTS = (182.5, 365.0, 547.5, 730.0)
+
+
+def questions(lock: StudyLock, role: str) -> list[tuple[str, Parameters]]:
+    """The first questions a coordinator puts to a site of this role."""
+    study = lock.study
+    names = tuple(variable.name for variable in study.clinical)
+    splits: tuple[Split, ...] = ("train", "validation") if role == "development" else ("test",)
+    found: list[tuple[str, Parameters]] = []
+    for split in splits:
+        found += [("precounts", PreCounts(split=split, columns=names)), ("characteristics", SplitOnly(split=split))]
+    if role == "development" and any(model in ("CLN", "RadCLN-S", "RadCLN-D") for model in study.models):
+        covariates, zero = Covariates(columns=names), (0.0,) * len(names)
+        found += [
+            ("moments", Moments(split="train", covariates=covariates, origin=zero)),
+            ("cox.start", CoxStart(covariates=covariates, cut_days=EXAMPLE_CUTS, mean=zero, sd=(1.0,) * len(names))),
+        ]
+    if role == "development" and any(model.startswith("Rad") for model in study.models):
+        found.append(("training.start", TrainingStart(cut_days=study.training.cut_days or EXAMPLE_CUTS)))
+    return found
+
+
+def preview(site: SiteConfig, lock: StudyLock) -> list[dict[str, object]]:
+    """One entry a vector: statistic, segment, its numbers, and a text of the first of them."""
+    role = lock.entry(site.site).role
+    patients = load_patients(site, lock.study, lock.study_id, role)
+    bench = Bench(lock.study, patients, "cpu", site.compute.micro_batch, lock.study_id)
+    shown: list[dict[str, object]] = []
+    for name, parameters in questions(lock, role):
+        values = compute(name, bench, parameters, {})
+        for segment in REGISTRY[name].segments(parameters):
+            vector = np.asarray(values[segment.name], dtype=np.float64).ravel()
+            shown.append({"statistic": name, "segment": segment.name, "values": vector.tolist(), "text": _text(vector)})
+    for model in ("Rad-S", "Rad-D"):
+        if role == "development" and model in lock.study.models:
+            length = _dimension(lock, model)
+            shown.append({"statistic": "training.update", "segment": model, "values": [], "text": f"{length:,} numbers a round, masked"})
+    return shown
+
+
+def _text(vector: Any) -> str:
+    first = ", ".join(f"{value:g}" for value in vector[:SHOWN])
+    return first if len(vector) <= SHOWN else f"{first}, … ({len(vector)} numbers)"
+
+
+def _dimension(lock: StudyLock, model: str) -> int:
+    from shared_model.networks.rad import build
+    from shared_model.networks.weights import to_vector
+
+    return len(to_vector(build(lock.study, model)))  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""What each named statistic computes from a hospital's patients."""

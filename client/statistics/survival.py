@@ -1,0 +1,136 @@
+"""Survival statistics of one site's patients: Cox sums, hazard sums, the model update, the validation loss."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.cohort.patients import Patients
+from shared_model.statistics import parameters as asked
+from shared_model.survival.cox import api as cox
+from shared_model.survival.hazard import day_sums, exposures, hazard_from_dict, interval_of, piecewise_sums
+
+if TYPE_CHECKING:
+    from client.statistics.bench import Bench
+
+Floats = NDArray[np.float64]
+Values = dict[str, NDArray[Any]]
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def cox_start(bench: Bench, p: asked.CoxStart, arrays: Arrays) -> Values:
+    """Deaths and days at risk per interval, and the deaths' covariate sum."""
+    patients = bench.split("train")
+    x = bench.covariates(patients, p.covariates, arrays)
+    found = cox.totals_start(x, patients.event_day, patients.event, p.cut_days, p.mean, p.sd)
+    return {"deaths": found.deaths, "exposure": found.exposure, "death_covariates": found.event_covariates}
+
+
+def cox_round(bench: Bench, p: asked.CoxRound, arrays: Arrays) -> Values:
+    """S0 by interval and G at the broadcast coefficients and rates."""
+    patients = bench.split("train")
+    x = bench.covariates(patients, p.covariates, arrays)
+    found = cox.totals_round(x, patients.event_day, p.cut_days, p.beta, p.rates, p.mean, p.sd)
+    return {"mass": found.mass, "gradient": found.weighted}
+
+
+def cox_end(bench: Bench, p: asked.CoxEnd, arrays: Arrays) -> Values:
+    """Products about the asked centres at the fitted coefficients, for the standard errors."""
+    patients = bench.split("train")
+    x = bench.covariates(patients, p.covariates, arrays)
+    found = cox.totals_end(x, patients.event_day, p.cut_days, p.beta, p.rates, p.centres, p.mean, p.sd)
+    return {"square": found.second, "gradient": found.weighted}
+
+
+def cox_exact(bench: Bench, p: asked.CoxExact, arrays: Arrays) -> Values:
+    """Sums by day (opt-in)."""
+    patients = bench.split("train")
+    x = bench.covariates(patients, p.covariates, arrays)
+    found = cox.exact_sums(x, patients.event_day, patients.event, p.beta, p.mean, p.sd, p.n_days)
+    return {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
+
+
+def training_start(bench: Bench, p: asked.TrainingStart, _arrays: Arrays) -> Values:
+    """Deaths and days at risk per interval of the training patients."""
+    patients = bench.split("train")
+    m = len(p.cut_days) + 1
+    return {
+        "deaths": np.bincount(interval_of(patients.event_day[patients.event], p.cut_days), minlength=m).astype(float),
+        "exposure": exposures(patients.event_day, p.cut_days).sum(axis=0),
+        "patients": np.array([float(len(patients.keys))]),
+        "events": np.array([float(patients.event.sum())]),
+    }
+
+
+def _hazard_sums(patients: Patients, score: Floats, cut_days: tuple[float, ...], centre: float) -> Values:
+    sums = piecewise_sums(score, patients.event_day, patients.event, cut_days, centre)
+    return {"mass": sums.mass, "deaths": sums.deaths, "event_score": np.array([float(((score - centre) * patients.event).sum())])}
+
+
+def training_hazard(bench: Bench, p: asked.TrainingHazard, arrays: Arrays) -> Values:
+    """Hazard sums of an eval-mode pass at the broadcast weights, on intervals or (opt-in) on day cells."""
+    patients = bench.split("train")
+    score = bench.radiology(patients, p.model, arrays)
+    common = {"patients": np.array([float(len(score))])}
+    if not p.n_days:
+        return _hazard_sums(patients, score, p.cut_days, p.centre) | common
+    sums = day_sums(score, patients.event_day, patients.event, p.n_days, p.centre)
+    event_score = np.array([float(((score - p.centre) * patients.event).sum())])
+    return {"mass": sums.mass, "death_mass": sums.death_mass, "deaths": sums.deaths, "event_score": event_score} | common
+
+
+def training_update(bench: Bench, p: asked.TrainingUpdate, arrays: Arrays) -> Values:
+    """One round at the broadcast weights: the summed update in units of its tensors' ranges, and the hazard sums of an eval-mode pass."""
+    from client.training.update import local_update
+
+    network = bench.network(p.model, np.asarray(arrays[f"weights.{p.model}"]))
+    patients = bench.split("train")
+    found = local_update(
+        network,
+        patients,
+        hazard_from_dict(p.hazard),
+        p.centre,
+        bench.study.training,
+        seed_parts=(bench.study.training.seed, bench.study_id, p.model, p.round),
+        device=bench.device,
+        micro_batch=bench.micro_batch,
+    )
+    sums = _hazard_sums(patients, found.score, p.cut_days, p.centre)
+    scaled = p.scale.divide(found.update)
+    return {
+        "update": scaled,
+        "largest": p.scale.largest(scaled),
+        "patients": np.array([float(found.patients)]),
+        "events": np.array([float(found.event.sum())]),
+        "mass": sums["mass"],
+        "event_score": sums["event_score"],
+        "loss": np.array([found.loss_sum]),
+    }
+
+
+def validation_loss(bench: Bench, p: asked.ValidationLoss, arrays: Arrays) -> Values:
+    """Summed loss of the validation patients under the broadcast hazard."""
+    patients = bench.split("validation")
+    score = bench.radiology(patients, p.model, arrays) - p.centre
+    expected = np.exp(np.minimum(score, 30.0)) * hazard_from_dict(p.hazard).for_patients(patients.event_day, patients.event)
+    return {
+        "loss": np.array([float((expected - score * patients.event).sum())]),
+        "patients": np.array([float(len(score))]),
+        "events": np.array([float(patients.event.sum())]),
+    }
+
+
+FUNCTIONS: dict[str, Callable[[Bench, Any, Arrays], Values]] = {
+    "cox.start": cox_start,
+    "cox.round": cox_round,
+    "cox.end": cox_end,
+    "cox.exact": cox_exact,
+    "training.start": training_start,
+    "training.hazard": training_hazard,
+    "training.update": training_update,
+    "validation.loss": validation_loss,
+}

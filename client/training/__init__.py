@@ -1,0 +1,1 @@
+"""One summed model update from a hospital's patients."""

@@ -1,0 +1,347 @@
+"""Training at a site: from broadcast weights and a broadcast hazard to one summed update.
+
+With the hazard H broadcast, the loss Σ_i e^{f_i − c} H(t_i) − δ_i (f_i − c) is a sum over patients, so
+
+    G = Σ_i ∂ℓ_i/∂w        is accumulated patient by patient (micro-batches are exact, batch 16 in the memory of one),
+    update = n·(w − w_local)/rate,   for one full-batch SGD step G itself.
+
+The steps run on a displacement in float64 and the update is never formed as a difference of float32 weights, which would
+lose it to rounding. With several local steps or a proximal term the same loss is a majorising bound (DESIGN section 3).
+A site without patients contributes zeros. Nothing here writes to disk or leaves the site.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from client.training.data import SeedParts, Trainees, draw, flipped, is_flipped, load_batch, per_patient, with_images
+from shared_model.networks.rad import RadNetwork, build
+from shared_model.networks.weights import from_vector, gradient_vector, to_vector
+from shared_model.survival.loss import broadcast_loss
+from site_config.problems import model as problems
+from site_config.study.model import Study, Training
+
+Floats = NDArray[np.float64]
+
+
+class Hazard(Protocol):
+    """Either broadcast hazard of `shared_model.survival.hazard`."""
+
+    def for_patients(self, event_day: Floats, event: NDArray[np.bool_]) -> Floats:
+        """Cumulative hazard H_i (n,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class LocalUpdate:
+    """What a site computed in a round, before the door.
+
+    `update` (D,) float64; `patients` trained on; `skipped` training patients without images; `score`, `event_day`, `event`
+    (patients,) of an eval-mode pass at the broadcast weights, from which the next hazard's sums are made; `loss_sum` of
+    that pass; `shrunk` per-patient gradients that were clipped; `seconds` per local step.
+    """
+
+    update: Floats
+    patients: int
+    skipped: int
+    score: Floats
+    event_day: Floats
+    event: NDArray[np.bool_]
+    loss_sum: float
+    shrunk: int = 0
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Bench:
+    """Where and how a pass runs; `micro_batch` shrinks when memory does not suffice, and a note says so."""
+
+    device: torch.device
+    micro_batch: int
+    mixed: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def cast(self) -> contextlib.AbstractContextManager[Any]:
+        """Mixed precision (bfloat16: the range of float32, no loss scaling), on a GPU only."""
+        if self.mixed and self.device.type == "cuda":
+            return torch.autocast("cuda", dtype=torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def chunks(self, rows: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Micro-batches of patients."""
+        for first in range(0, len(rows), self.micro_batch):
+            yield rows[first : first + self.micro_batch]
+
+    def shrink(self) -> None:
+        """Halve the micro-batch, or give up at one patient."""
+        if self.micro_batch == 1:
+            raise problems.OUT_OF_MEMORY.problem(f"one patient does not fit into the memory of {self.device.type}")
+        self.micro_batch //= 2
+        self.notes.append(f"out of memory: micro-batch reduced to {self.micro_batch}")
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def choose_device(wanted: str) -> torch.device:
+    """`auto` takes a GPU where there is one; `cuda` without one is a problem, never silently the CPU."""
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise problems.NO_GPU.problem("compute.device is cuda, and torch sees no GPU", where="site.yaml: compute.device")
+    return torch.device(wanted)
+
+
+def scores(network: RadNetwork, patients: Trainees, *, device: str = "cpu", micro_batch: int = 1) -> Floats:
+    """Eval-mode scores (n,) float64; NaN for a patient without images."""
+    out = np.full(len(patients.keys), np.nan)
+    rows = np.flatnonzero(with_images(patients)).tolist()
+    out[rows] = _scores(network, patients, rows, Bench(choose_device(device), micro_batch))
+    return out
+
+
+def scores_at(
+    study: Study,
+    model: str,
+    weights: NDArray[Any],
+    patients: Trainees,
+    rows: NDArray[np.int64],
+    *,
+    device: str = "cpu",
+    micro_batch: int = 1,
+) -> Floats:
+    """Eval-mode scores (len(rows),) of the patients `rows` at the flat weights (D,) of one of the study's networks."""
+    if model not in ("Rad-S", "Rad-D"):
+        raise ValueError(f"{model} is not a network")
+    network = build(study, "Rad-S" if model == "Rad-S" else "Rad-D")
+    from_vector(network, weights)
+    return _scores(network, patients, [int(row) for row in rows], Bench(choose_device(device), micro_batch))
+
+
+def loss_sum(network: RadNetwork, patients: Trainees, hazard: Hazard, centre: float, *, device: str = "cpu", micro_batch: int = 1) -> float:
+    """Summed eval-mode loss of all patients given that have images (the validation scalar)."""
+    score = scores(network, patients, device=device, micro_batch=micro_batch)
+    seen = ~np.isnan(score)
+    hazard_i = hazard.for_patients(patients.event_day, patients.event)
+    return _loss(score[seen], hazard_i[seen], patients.event[seen], centre)
+
+
+def local_update(
+    network: RadNetwork,
+    patients: Trainees,
+    hazard: Hazard,
+    centre: float,
+    training: Training,
+    *,
+    seed_parts: SeedParts,
+    device: str = "cpu",
+    micro_batch: int = 1,
+) -> LocalUpdate:
+    """A round at one site, from the weights `network` holds; they are the same afterwards.
+
+    `hazard` is relative to `centre`. `seed_parts` (study id, model, round, …) with each patient's key and the step give
+    the flips and the dropout masks. `training.batch` bounds the patients of a step: a site that has more goes through them
+    in a seeded order, step by step. Deterministic on one machine with one thread.
+    """
+    bench = Bench(choose_device(device), micro_batch, mixed=training.precision == "mixed")
+    network.to(bench.device)
+    wanted = ~np.asarray(patients.is_validation, dtype=bool)
+    chosen = wanted & with_images(patients)
+    rows = np.flatnonzero(chosen).tolist()
+    event_day, event = patients.event_day[chosen], patients.event[chosen]
+    task = _Task(network, patients, rows, hazard.for_patients(event_day, event), event, centre, training, seed_parts, bench)
+    score = _scores(network, patients, rows, bench)
+    started = time.perf_counter()
+    update = task.descend(score)
+    seconds = (time.perf_counter() - started) / training.local_steps
+    return LocalUpdate(
+        update=update,
+        patients=len(rows),
+        skipped=int(wanted.sum()) - len(rows),
+        score=score,
+        event_day=event_day,
+        event=event,
+        loss_sum=_loss(score, task.hazard_i, event, centre),
+        shrunk=task.shrunk,
+        seconds=seconds,
+        notes=tuple(bench.notes),
+    )
+
+
+def summed_gradient(
+    network: RadNetwork,
+    patients: Trainees,
+    hazard: Hazard,
+    centre: float,
+    training: Training,
+    *,
+    broadcast_score: Floats,
+    seed_parts: SeedParts,
+    device: str = "cpu",
+    micro_batch: int = 1,
+) -> Floats:
+    """Σ_i ∂ℓ_i/∂w (D,) of all patients given, in training mode: one step's work without the eval-mode pass beside it.
+
+    `broadcast_score` (n,) are the scores the loss is linearised around.
+    """
+    bench = Bench(choose_device(device), micro_batch, mixed=training.precision == "mixed")
+    network.to(bench.device)
+    rows = list(range(len(patients.keys)))
+    hazard_i = hazard.for_patients(patients.event_day, patients.event)
+    task = _Task(network, patients, rows, hazard_i, patients.event, centre, training, seed_parts, bench)
+    return task.gradient(rows, broadcast_score, 0)
+
+
+@dataclass
+class _Task:
+    """The fixed parts of one round at one site; positions count within `rows`."""
+
+    network: RadNetwork
+    patients: Trainees
+    rows: list[int]
+    hazard_i: Floats
+    event: NDArray[np.bool_]
+    centre: float
+    training: Training
+    seed_parts: SeedParts
+    bench: Bench
+    shrunk: int = 0
+
+    def descend(self, broadcast_score: Floats) -> Floats:
+        """The update (D,) of `local_steps` steps."""
+        start = to_vector(self.network)
+        n, site = len(self.rows), self.training.site
+        if n == 0:
+            return np.zeros(start.size, dtype=np.float64)
+        moved = np.zeros(start.size, dtype=np.float64)
+        step_by = _sgd(site.rate) if site.name == "sgd" else _adam(site.rate, start.size)
+        for step in range(self.training.local_steps):
+            batch = self._batch(step)
+            gradient = self.gradient(batch, broadcast_score, step) / len(batch)
+            moved += step_by(gradient + self.training.proximal * moved)
+            if step + 1 < self.training.local_steps:
+                from_vector(self.network, (start + moved).astype(start.dtype))
+        if self.training.local_steps > 1:
+            from_vector(self.network, start)
+        return moved * (-n / site.rate)
+
+    def gradient(self, batch: Sequence[int], broadcast_score: Floats, step: int) -> Floats:
+        """Σ over the batch of ∂ℓ_i/∂w (D,), in as many micro-batches as memory asks for."""
+        while True:
+            try:
+                with _deterministic(self.bench.device):
+                    self.network.train()
+                    return self._accumulated(batch, broadcast_score, step)
+            except torch.OutOfMemoryError:
+                self.bench.shrink()
+            finally:
+                self.network.noise.seed(None)
+                self.network.zero_grad(set_to_none=True)
+                self.network.eval()
+
+    def _accumulated(self, batch: Sequence[int], broadcast_score: Floats, step: int) -> Floats:
+        limit = self.training.gradient_norm
+        if not limit:
+            for chunk in self.bench.chunks(batch):
+                self._loss(chunk, broadcast_score, step).backward()  # type: ignore[no-untyped-call]
+            return gradient_vector(self.network)
+        total = np.zeros(to_vector(self.network).size, dtype=np.float64)
+        for position in batch:
+            self.network.zero_grad(set_to_none=True)
+            self._loss([position], broadcast_score, step).backward()  # type: ignore[no-untyped-call]
+            one = gradient_vector(self.network)
+            norm = float(np.linalg.norm(one))
+            self.shrunk += int(norm > limit)
+            total += one * min(1.0, limit / norm) if norm > 0 else 0.0
+        return total
+
+    def _loss(self, chunk: Sequence[int], broadcast_score: Floats, step: int) -> Tensor:
+        """Summed loss of a micro-batch, in float64 from the scores on."""
+        device, rows = self.bench.device, [self.rows[position] for position in chunk]
+        keys = [self.patients.keys[row] for row in rows]
+        images = load_batch(self.patients, rows, dtype=next(self.network.parameters()).dtype, device=device)
+        images = flipped(images, [is_flipped(self.seed_parts, step, key, self.training.flips) for key in keys])
+        self.network.noise.seed([draw(self.seed_parts, "dropout", step, key) for key in keys])
+        with self.bench.cast():
+            score = self.network(images)
+        return broadcast_loss(
+            score.double(),
+            per_patient(self.hazard_i, chunk, device),
+            per_patient(self.event, chunk, device),
+            centre=self.centre,
+            broadcast_score=per_patient(broadcast_score, chunk, device),
+        ).sum()
+
+    def _batch(self, step: int) -> list[int]:
+        """The positions of a step: everybody, or the next `training.batch` of a seeded order."""
+        n, size = len(self.rows), self.training.batch
+        if n <= size:
+            return list(range(n))
+        steps = -(-n // size)
+        order = sorted(range(n), key=lambda i: draw(self.seed_parts, "order", step // steps, self.patients.keys[self.rows[i]]))
+        first = (step % steps) * size
+        return order[first : first + size]
+
+
+def _sgd(rate: float) -> Callable[[Floats], Floats]:
+    """Gradient (D,) to displacement (D,): plain gradient descent (torch.optim would import its compiler, 5 CPU-seconds)."""
+    return lambda gradient: -rate * gradient
+
+
+def _adam(rate: float, size: int) -> Callable[[Floats], Floats]:
+    """Gradient (D,) to displacement (D,): Adam whose moments start anew every round, since a site keeps no optimiser."""
+    moved = torch.zeros(size, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.Adam([moved], lr=rate, foreach=False)
+
+    def step(gradient: Floats) -> Floats:
+        before = moved.detach().numpy().copy()
+        moved.grad = torch.from_numpy(gradient)
+        optimiser.step()
+        return np.asarray(moved.detach().numpy() - before, dtype=np.float64)
+
+    return step
+
+
+def _scores(network: RadNetwork, patients: Trainees, rows: Sequence[int], bench: Bench) -> Floats:
+    """Eval-mode scores (len(rows),) float64."""
+    network.to(bench.device).eval()
+    network.noise.seed(None)
+    while True:
+        try:
+            out: list[Floats] = []
+            with torch.inference_mode(), _deterministic(bench.device):
+                for chunk in bench.chunks(rows):
+                    images = load_batch(patients, chunk, dtype=next(network.parameters()).dtype, device=bench.device)
+                    out.append(network(images).double().cpu().numpy())
+            return np.concatenate(out) if out else np.zeros(0)
+        except torch.OutOfMemoryError:
+            bench.shrink()
+
+
+def _loss(score: Floats, hazard_i: Floats, event: NDArray[np.bool_], centre: float) -> float:
+    """Summed loss of scores (n,), float64."""
+    terms = broadcast_loss(torch.from_numpy(score), torch.from_numpy(hazard_i), torch.from_numpy(np.asarray(event)), centre=centre)
+    return float(terms.sum())
+
+
+@contextlib.contextmanager
+def _deterministic(device: torch.device) -> Iterator[None]:
+    """The GPU's reproducible convolution algorithms; on the CPU one thread is reproducible as it is."""
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before

@@ -1,0 +1,1 @@
+"""Pieces of evidence on what comes out: models, fits, images."""

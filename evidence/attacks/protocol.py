@@ -1,0 +1,234 @@
+"""Attacks on the protocol: c (two rosters, late replies), d (two studies), f (forgery), j (one site absent)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from client.release.door import Compute
+from evidence.attacks.cohorts import COLUMNS, Cohort, draw
+from evidence.attacks.federation import Federation
+from evidence.attacks.result import Result, control, refused
+from shared_model.secure_sum import masks as secure_sum
+from shared_model.secure_sum import signatures as secure_sum_signatures
+from shared_model.secure_sum.protocol import KeysReply, KeysRequest
+from shared_model.statistics.base import Parameters, Statistic
+from shared_model.statistics.parameters import Covariates, CoxRound, TrainingHazard
+from shared_model.survival.cox import api as cox
+from shared_model.survival.hazard import piecewise_sums
+from site_config.problems.base import Problem
+from site_config.site import Policy
+
+CUTS = (91.0, 182.0, 365.0)
+LONE_DAY = 400.0
+SITES = ("site-a", "site-b", "site-c", "site-d", "site-e")
+LONE = "site-f"
+
+
+def refusal(action: Callable[[], object]) -> str:
+    """The code an action is refused with; empty when it goes through."""
+    try:
+        action()
+    except Problem as problem:
+        return problem.code
+    return ""
+
+
+class Scene:
+    """Five hospitals of a cohort, and a sixth with one patient, behind real doors at a default policy."""
+
+    def __init__(self, seed: int = 1, *, sites: tuple[str, ...] = SITES) -> None:
+        whole = draw(60, seed)
+        parts = np.array_split(np.arange(whole.n), len(SITES))
+        self.rows: dict[str, Cohort] = {
+            name: Cohort(whole.x[rows], whole.day[rows], whole.event[rows], whole.site[rows])
+            for name, rows in zip(SITES, parts, strict=True)
+        }
+        self.rows[LONE] = Cohort(np.array([[1, 0, 1, 0, 1, 0, 0]]), np.array([LONE_DAY]), np.array([True]), np.array([0]))
+        ids = {name: tuple(f"{name}/{i}" for i in range(cohort.n)) for name, cohort in self.rows.items()}
+        self.federation = Federation.make({name: ids[name] for name in (*SITES, LONE)}, policy=Policy(minimum_patients=20))
+        self.federation.new_study(None, sites)
+        self.sites = sites
+
+    def computes(self) -> dict[str, Compute]:
+        """What each hospital's patients give for a statistic."""
+        return {name: _computing(cohort) for name, cohort in self.rows.items()}
+
+    def plain(self, statistic: str, parameters: Parameters, sites: tuple[str, ...]) -> dict[str, Any]:
+        """The sum without masks, for positive controls."""
+        declared = self.federation.registry[statistic]
+        parts = [self.computes()[name](declared, parameters, {}) for name in sites]
+        return {key: np.sum([part[key] for part in parts], axis=0) for key in parts[0]}
+
+
+def _computing(cohort: Cohort) -> Compute:
+    def compute(statistic: Statistic, p: Any, _arrays: Mapping[str, Any]) -> dict[str, Any]:
+        if statistic.name == "cox.round":
+            found = cox.totals_round(cohort.x, cohort.day, p.cut_days, p.beta, p.rates, p.mean, p.sd)
+            return {"mass": found.mass, "gradient": found.weighted}
+        sums = piecewise_sums(np.zeros(cohort.n), cohort.day, cohort.event, p.cut_days, 0.0)
+        counts = {"patients": np.array([float(cohort.n)]), "event_score": np.zeros(1), "deaths": sums.deaths}
+        return {segment.name: np.zeros(segment.shape) for segment in statistic.segments(p)} | {"mass": sums.mass} | counts
+
+    return compute
+
+
+def at_zero() -> CoxRound:
+    """A Cox round at β = 0: S0 is the plain exposure."""
+    zero = (0.0,) * 7
+    rates = (0.0,) * (len(CUTS) + 1)
+    return CoxRound(covariates=Covariates(columns=COLUMNS), cut_days=CUTS, mean=zero, sd=(1.0,) * 7, beta=zero, rates=rates)
+
+
+def hazard() -> TrainingHazard:
+    """Hazard sums at equal scores."""
+    return TrainingHazard(model="Rad-D", centre=0.0, cut_days=CUTS)
+
+
+def _day_error(more: Mapping[str, Any], less: Mapping[str, Any]) -> float:
+    return abs(float((more["mass"] - less["mass"]).sum()) - LONE_DAY)
+
+
+def attack_c() -> list[Result]:
+    """An attempt is cut short, its last vector comes late, and a smaller roster is asked: two sums one hospital apart."""
+    title = "Two rosters one site apart, late replies, partial chunks"
+    scene, parameters = Scene(sites=(*SITES, LONE)), at_zero()
+    error = _day_error(scene.plain("cox.round", parameters, scene.sites), scene.plain("cox.round", parameters, SITES))
+    results = [control("c", f"{title}: sums without an open step", {"day_error": error}, error < 1)]
+    fed = scene.federation
+    first = fed.context("cox.round", parameters)
+    keys = fed.keys(first, scene.sites)
+    late = {name: fed.release(name, first, parameters, keys, scene.computes()[name]) for name in scene.sites}
+    hashes = {name: reply.hash for name, (reply, _) in late.items()}
+    codes = {
+        "smaller roster": refusal(lambda: fed.keys(fed.context("cox.round", parameters, sites=SITES, attempt=2), SITES)),
+        "partial list": refusal(lambda: _open(fed, first, {name: hashes[name] for name in SITES}, SITES[0])),
+    }
+    second = fed.context("cox.round", parameters, attempt=2)
+    fed.keys(second, scene.sites)
+    codes["late list"] = refusal(lambda: _open(fed, first, hashes, SITES[0]))
+    missing = [vectors for name, (_, vectors) in late.items() if name != LONE]
+    total = np.sum([vectors["mass"] for vectors in missing], axis=0)
+    guess = total.view("<i8").astype(np.float64) * 2.0**-10
+    figures = {"refusals": float(sum(map(bool, codes.values()))), "day_error": float(abs(guess.sum() - LONE_DAY))}
+    held = all(codes.values()) and figures["day_error"] > 1e6
+    return [
+        *results,
+        Result("c", title, "default", "refused" if held else "succeeds", held, figures, code=", ".join(sorted(set(codes.values())))),
+    ]
+
+
+def _open(fed: Federation, context: Any, hashes: Mapping[str, str], site: str) -> object:
+    return fed.hospitals[site].door.open(fed.open_request(context, hashes), fed.lock)
+
+
+def attack_d() -> list[Result]:
+    """Two studies ask the same sum at β = 0, before and after a hospital with one patient joined."""
+    title = "Two studies at β = 0 after a join"
+    scene, parameters = Scene(), at_zero()
+    error = _day_error(scene.plain("cox.round", parameters, (*SITES, LONE)), scene.plain("cox.round", parameters, SITES))
+    scene.federation.ask("cox.round", parameters, scene.computes())
+    scene.federation.new_study(None, (*SITES, LONE))
+    code = refusal(lambda: scene.federation.ask("cox.round", parameters, scene.computes()))
+    nudged = parameters.model_copy(update={"beta": (1e-9,) * 7})
+    again = refusal(lambda: scene.federation.ask("cox.round", nudged, scene.computes()))
+    held = bool(code and again)
+    shown = refused("d", title, code) if held else Result("d", title, "default", "succeeds", False, {})
+    return [control("d", f"{title}: no ledger", {"day_error": error}, error < 1), shown]
+
+
+def attack_j() -> list[Result]:
+    """A hospital with one patient is absent for a round: the difference of two rounds is that patient's exposure."""
+    title = "One site absent for a round"
+    scene, parameters = Scene(sites=(*SITES, LONE)), hazard()
+    error = _day_error(scene.plain("training.hazard", parameters, scene.sites), scene.plain("training.hazard", parameters, SITES))
+    fed, computes = scene.federation, scene.computes()
+    fed.ask("training.hazard", parameters, computes, phase="training", round=1)
+    code = refusal(lambda: fed.ask("training.hazard", parameters, computes, sites=SITES, phase="training", round=2))
+    shown = refused("j", title, code) if code else Result("j", title, "default", "succeeds", False, {})
+    return [control("j", f"{title}: whoever is there is summed", {"day_error": error}, error < 1), shown]
+
+
+def attack_f() -> list[Result]:
+    """Replay, substituted keys, a ghost hospital, a lying roster, cut and padded vectors, another model shown to one site."""
+    codes = forgeries()
+    through = sorted(name for name, code in codes.items() if not code)
+    verdict = "refused" if not through else f"succeeds: {', '.join(through)}"
+    figures = {"forgeries": float(len(codes)), "refused": float(len(codes) - len(through))}
+    title = "Replay, forgery, ghost site, lying roster, malformed vectors, another model"
+    return [Result("f", title, "default", verdict, not through, figures, code=", ".join(sorted(set(codes.values()) - {""})))]
+
+
+def forgeries() -> dict[str, str]:
+    """Each forged message and the code it is refused with."""
+    scene, parameters = Scene(), at_zero()
+    fed, computes = scene.federation, scene.computes()
+    context = fed.context("cox.round", parameters)
+    keys = fed.keys(context, SITES)
+    site, peer = SITES[0], SITES[1]
+
+    def release(with_keys: Mapping[str, KeysReply], where: Any = context, state: Any = None) -> object:
+        return fed.release(site, where, parameters, with_keys, computes[site], state=state)
+
+    own = keys[peer]
+    ghost = (*SITES[:4], "ghost")
+    codes = {
+        "substituted key": refusal(lambda: release({**keys, peer: KeysReply(public_key="42" * 32, signature=own.signature)})),
+        "key of another attempt": refusal(
+            lambda: release({**keys, peer: fed.keys(fed.context("cox.round", parameters, round=7), SITES)[peer]})
+        ),
+        "key missing": refusal(lambda: release({name: key for name, key in keys.items() if name != peer})),
+        "ghost site": refusal(lambda: fed.hospitals[site].door.keys(KeysRequest(context=context, sites=ghost), fed.lock)),
+        "lying roster": refusal(lambda: fed.hospitals[site].door.keys(KeysRequest(context=context, sites=SITES[:4]), fed.lock)),
+        "another model than told": refusal(lambda: release(keys, state={"weights": np.ones(3)})),
+        "other parameters than told": refusal(lambda: release(keys, fed.context("cox.round", hazard()))),
+        "another study": refusal(lambda: release(keys, context.model_copy(update={"study": "00" * 32}))),
+    }
+    reply, vectors = fed.release(site, context, parameters, keys, computes[site])
+    codes["replayed release"] = refusal(lambda: release(keys))
+    signing = {entry.name: entry.signing_key for entry in fed.lock.roster}
+    flipped = {name: vector.copy() for name, vector in vectors.items()}
+    flipped["mass"][0] ^= np.uint64(1)
+    digest = secure_sum.vectors_hash(flipped)
+    segments = fed.segments(context, parameters)
+    codes["vector changed on the way"] = refusal(
+        lambda: secure_sum_signatures.check_vectors_signature(context, reply, digest, site, signing[site])
+    )
+    forged = reply.model_copy(update={"hash": digest})
+    codes["vector and hash changed"] = refusal(
+        lambda: secure_sum_signatures.check_vectors_signature(context, forged, digest, site, signing[site])
+    )
+    cut = {**vectors, "mass": vectors["mass"][:-1]}
+    codes["cut vector"] = refusal(lambda: secure_sum.check_vectors(segments, cut))
+    padded = {**vectors, "mass": np.append(vectors["mass"], vectors["mass"][:1])}
+    codes["padded vector"] = refusal(lambda: secure_sum.check_vectors(segments, padded))
+    extra = {**vectors, "more": vectors["mass"]}
+    codes["additional vector"] = refusal(lambda: secure_sum.check_vectors(segments, extra))
+    lists = dict.fromkeys(SITES, reply.hash)
+    codes["list signed by nobody"] = refusal(
+        lambda: fed.hospitals[site].door.open(fed.open_request(context, lists).model_copy(update={"signature": "00" * 64}), fed.lock)
+    )
+    codes["list with another vector"] = refusal(lambda: _open(fed, context, {**lists, site: "11" * 32}, site))
+    codes["two models, one sum"] = two_models()
+    return codes
+
+
+def two_models() -> str:
+    """One site is told and shown another model; its mask then does not cancel. The code with which the sum fails to open."""
+    scene, parameters = Scene(), at_zero()
+    fed, computes = scene.federation, scene.computes()
+    states = {name: {"weights": np.full(3, float(name == SITES[0]))} for name in SITES}
+    contexts = {name: fed.context("cox.round", parameters, state=states[name]) for name in SITES}
+    keys = {}
+    for shown in (SITES[0], SITES[1]):  # the coordinator asks everybody for keys under both states
+        context = contexts[shown].model_copy(update={"attempt": 1 if shown == SITES[0] else 2})
+        contexts = {
+            name: context if states[name]["weights"][0] == states[shown]["weights"][0] else found for name, found in contexts.items()
+        }
+        keys[shown] = fed.keys(context, SITES)
+    # Only the newest attempt of a value is alive at a site, so the first state can no longer be released at all.
+    return refusal(
+        lambda: fed.release(SITES[0], contexts[SITES[0]], parameters, keys[SITES[0]], computes[SITES[0]], state=states[SITES[0]])
+    )

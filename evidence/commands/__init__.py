@@ -1,0 +1,1 @@
+"""Commands that join `fedhcc-sim` where the evidence package is installed."""

@@ -1,0 +1,36 @@
+"""All pieces of evidence, one after the other, each in a process of its own; hours."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDERS = ("accuracy", "running")
+"""Each file of these that has a `main` is a piece, under the file's name."""
+LABORATORIES = ("attacks", "capture", "faults")
+"""`measure` in each of these is a piece, under the folder's name."""
+
+
+def pieces() -> dict[str, str]:
+    """Name of every piece → the module that measures it."""
+    home = Path(__file__).parent
+    files = {path.stem: path for folder in FOLDERS for path in (home / folder).glob("*.py")}
+    files |= {folder: home / folder / "measure.py" for folder in LABORATORIES}
+    found = {name: path for name, path in files.items() if "def main(" in path.read_text(encoding="utf-8")}
+    return {name: ".".join(("evidence", *found[name].relative_to(home).with_suffix("").parts)) for name in sorted(found)}
+
+
+def main() -> int:
+    """Run every piece; 1 when one failed, named at the end."""
+    failed = []
+    for name, module in pieces().items():
+        print(f"— {name}", flush=True)
+        if subprocess.run([sys.executable, "-P", "-m", module], check=False).returncode:  # noqa: S603
+            failed.append(name)
+    print("failed: " + ", ".join(failed) if failed else "all pieces recorded")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

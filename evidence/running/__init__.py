@@ -1,0 +1,1 @@
+"""Pieces of evidence on what running costs and whether engines agree."""

@@ -1,0 +1,378 @@
+"""Ask a statistic of a block of hospitals and open the sum: the one way numbers come in.
+
+One attempt is three exchanges over a fixed roster (DESIGN section 5): ephemeral keys, masked vectors, and the seeds of the
+own masks, which sites send only against the signed list of all vectors' hashes. What is not complete is not opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
+from server.asking.effects import Effects
+from server.asking.participation import Ledger
+from server.asking.pauses import Pauses
+from server.link.transport import Exchange, Failure, Transport
+from server.study.results import LedgerEntry
+from server.study.state import StudyFolder, ask_key
+from shared_model.secure_sum import masks as secure_sum
+from shared_model.secure_sum import signatures as secure_sum_signatures
+from shared_model.secure_sum.protocol import (
+    Context,
+    KeysReply,
+    KeysRequest,
+    Message,
+    OpenedCounts,
+    OpenReply,
+    OpenRequest,
+    Refusal,
+    ReleaseReply,
+    ReleaseRequest,
+    parameters_hash,
+    roster_hash,
+    state_hash,
+)
+from shared_model.statistics.base import REGISTRY, Parameters, Statistic
+from site_config.identity import CoordinatorIdentity
+from site_config.problems import federation
+from site_config.problems.base import Problem
+from site_config.study.model import Phase, Role, StudyLock
+
+Arrays = Mapping[str, NDArray[Any]]
+Values = dict[str, NDArray[np.float64]]
+Outcome = Literal["opened", "retried", "paused", "missed", "refused", "excluded"]
+FINAL_CODES = range(400, 600)
+RETRY_PAUSE_S = 2.0
+TELLING_S = 10.0
+REFUSALS = 3
+WHOLE = -1
+
+
+class Missed(Exception):
+    """A block was not complete in time; `missing` gives each absent site's code."""
+
+    def __init__(self, block: int, missing: Mapping[str, str]) -> None:
+        super().__init__(f"block {block}")
+        self.block = block
+        self.missing = dict(missing)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One ask: a statistic with its parameters, for one block, in one phase and round, at one broadcast state."""
+
+    statistic: Statistic
+    parameters: Parameters
+    phase: Phase
+    round: int
+    role: Role
+    block: int
+    state: Arrays = field(default_factory=dict)
+    deadline_s: float = 3600.0
+    counts: OpenedCounts | None = None
+
+
+class Asker:
+    """Asks for one study. `epoch` differs at every start, so that attempts never share a number."""
+
+    def __init__(
+        self, lock: StudyLock, identity: CoordinatorIdentity, transport: Transport, folder: StudyFolder, ledger: Ledger, effects: Effects
+    ) -> None:
+        self.lock = lock
+        self._identity = identity
+        self._transport = transport
+        self._folder = folder
+        self.ledger = ledger
+        self.effects = effects
+        self._attempt = folder.next_epoch() << 24
+        self._told: dict[str, set[str]] = {}
+        self._silent: dict[str, str] = {}
+        self.counts: dict[tuple[str, int, str], OpenedCounts] = {}
+
+    def total(self, name: str, parameters: Parameters, *, phase: Phase, role: Role, round: int = 0, state: Arrays | None = None) -> Values:
+        """The statistic summed over all blocks of a role, under one roster of all its sites.
+
+        One roster rather than a sum of opened blocks: a Cox model's sums over twenty patients give them away, over hundreds
+        they do not. A site that is missing makes the study STALLED. Answers are kept: asking the same again, also after a
+        restart, opens nothing new.
+        """
+        if not self.lock.blocks.get(role):
+            raise federation.EMPTY_AGGREGATE.problem(f"phase {phase}: no {role} block is in the study")
+        block = WHOLE if len(self.lock.blocks[role]) > 1 else 0
+        question = self.question(name, parameters, phase=phase, role=role, block=block, round=round, state=state)
+        try:
+            return self.remembered(question)
+        except Missed as missed:
+            raise self.stalled(missed, phase) from None
+
+    def sites(self, role: Role, block: int) -> tuple[str, ...]:
+        """The roster of a block, or of all blocks of a role for `WHOLE`."""
+        blocks = self.lock.blocks[role]
+        return tuple(site for each in blocks for site in each) if block == WHOLE else blocks[block]
+
+    def counts_of(self, role: Role, block: int, split: str) -> OpenedCounts | None:
+        """The pre-counts of a block and split, or their sums over all blocks; None while one is not opened."""
+        if block != WHOLE:
+            return self.counts.get((role, block, split))
+        found = [self.counts.get((role, each, split)) for each in range(len(self.lock.blocks[role]))]
+        known = [counts for counts in found if counts is not None]
+        if len(known) < len(found):
+            return None
+        return OpenedCounts(sites=sum(c.sites for c in known), patients=sum(c.patients for c in known), events=sum(c.events for c in known))
+
+    def question(
+        self, name: str, parameters: Parameters, *, phase: Phase, role: Role, block: int, round: int = 0, state: Arrays | None = None
+    ) -> Question:
+        """A question with the phase's deadline and the pre-counts the sites hold it against."""
+        split = getattr(parameters, "split", "validation" if name == "validation.loss" else "train")
+        deadline = float(getattr(self.lock.study.deadlines, phase))
+        return Question(REGISTRY[name], parameters, phase, round, role, block, state or {}, deadline, self.counts_of(role, block, split))
+
+    def remembered(self, question: Question) -> Values:
+        """The stored answer of this question, or a fresh one, stored before it is used."""
+        key = self._key(question)
+        stored = self._folder.opened(key)
+        if stored is not None:
+            return stored
+        values = self.once(question)
+        self._folder.store_opened(key, values)
+        return values
+
+    def _key(self, q: Question) -> str:
+        parameters = q.parameters.model_dump(mode="json")
+        return ask_key(
+            phase=q.phase,
+            round=q.round,
+            statistic=q.statistic.name,
+            parameters=parameters,
+            state=state_hash(q.state),
+            role=q.role,
+            block=q.block,
+        )
+
+    def stalled(self, missed: Missed, phase: str) -> Problem:
+        """The loud, resumable end of a phase that lacks a block."""
+        who = ", ".join(f"{site} ({code})" for site, code in sorted(missed.missing.items()))
+        which = "the roster of all blocks" if missed.block == WHOLE else f"block {missed.block + 1}"
+        return federation.STUDY_STALLED.problem(f"phase {phase}: {which} is not complete; missing: {who}")
+
+    def once(self, question: Question) -> Values:
+        """Attempts until the deadline; raises `Missed` when the block was not complete, a `Problem` when a site refuses.
+
+        An attempt that the deadline cut short makes everybody silent: what is told then is who was missing before it.
+        """
+        end = self.effects.monotonic() + question.deadline_s
+        pauses = Pauses(self.exchange, self.effects, self.lock.study.deadlines.pause)
+        tries = 0
+        missing: dict[str, str] = {}
+        while True:
+            tries += 1
+            self.check_stop()
+            left = max(end - self.effects.monotonic(), 1.0)
+            attempt = _Attempt(self, question, left)
+            failures = attempt.run()
+            if attempt.values is not None:
+                self._write(question, "opened", tries, {}, attempt.bytes_received)
+                return attempt.values
+            cut = bool(missing) and left < TELLING_S and {f.code for f in failures.values()} == {federation.SITE_SILENT.label}
+            missing = missing if cut else {site: failure.code for site, failure in failures.items()}
+            if stood := pauses.wait(failures, partial(self._write, question, "paused", tries, missing, attempt.bytes_received)):
+                end += stood
+                continue
+            refused = any(_number(code) in FINAL_CODES for code in missing.values()) and tries >= REFUSALS
+            late = self.effects.monotonic() + RETRY_PAUSE_S >= end
+            self._write(question, "refused" if refused else "missed" if late else "retried", tries, missing, attempt.bytes_received)
+            if refused or late:
+                raise Missed(question.block, missing)
+            self.effects.sleep(RETRY_PAUSE_S)
+
+    def check_stop(self) -> None:
+        """Raise FH-720 when somebody asked the study to stop."""
+        if self.effects.should_stop():
+            raise federation.STUDY_STOPPED.problem("the study was stopped between two steps")
+
+    def _write(self, q: Question, outcome: Outcome, tries: int, missing: dict[str, str], n_bytes: int, until: str = "") -> None:
+        more = {"round": q.round, "block": q.block, "attempts": tries, "bytes_out": n_bytes}
+        self.write(q.phase, q.statistic.name, self.sites(q.role, q.block), outcome, missing, until, **more)
+
+    def write(
+        self, phase: Phase, what: str, roster: Iterable[str], outcome: Outcome, missing: Mapping[str, str], until: str = "", **more: int
+    ) -> None:
+        """Add to the ledger, and tell whoever watches when somebody is missing; `more` holds round, block, attempts, bytes_out."""
+        entry = LedgerEntry(
+            time=self.effects.now().isoformat(timespec="seconds"),
+            phase=phase,
+            statistic=what,
+            roster=list(roster),
+            missing=dict(missing),
+            outcome=outcome,
+            until=until,
+            masked=self.lock.study.privacy.masks,
+            disturbed=self.effects.disturbed(),
+            **more,
+        )
+        self.ledger.append(entry)
+        if missing and missing != self._silent:
+            who = ", ".join(f"{site} ({code})" for site, code in sorted(missing.items()))
+            self.effects.notice(f"{phase} round {entry.round + 1}, {what}: {outcome}, without {who}" + f", until {until}" * bool(until))
+        self._silent = dict(missing)
+
+    def next_attempt(self) -> int:
+        """A number no earlier attempt of this study had."""
+        self._attempt += 1
+        return self._attempt
+
+    def exchange(self, requests: Mapping[str, Message], deadline_s: float) -> Exchange:
+        """One exchange; refusals become failures."""
+        done = self._transport.exchange(requests, deadline_s)
+        replies, failures = dict(done.replies), dict(done.failures)
+        for site, reply in done.replies.items():
+            if reply.kind == "refusal":
+                failures[site] = _refused(reply)
+                del replies[site]
+        for site in requests.keys() - replies.keys() - failures.keys():
+            failures[site] = Failure(federation.SITE_SILENT.label, "silent")
+        return Exchange(replies, failures)
+
+    def signing_keys(self, sites: tuple[str, ...]) -> dict[str, str]:
+        """The sites' public signing keys from the lock."""
+        return {site: self.lock.entry(site).signing_key for site in sites}
+
+    def sign(self, message: bytes) -> str:
+        """The coordinator's signature, hex."""
+        return self._identity.sign(message)
+
+    def needs_state(self, site: str, digest: str) -> bool:
+        """Whether a site has not been sent this broadcast state by this process."""
+        return digest not in self._told.get(site, set())
+
+    def told(self, site: str, digest: str) -> None:
+        """Remember that a site holds a broadcast state; only the newest few are kept there."""
+        self._told[site] = {digest}
+
+    def forgot(self, site: str) -> None:
+        """A site says it does not hold the state: send it again."""
+        self._told.pop(site, None)
+
+
+class _Attempt:
+    """One attempt: keys, vectors, seeds. `values` is set when the sum was opened."""
+
+    def __init__(self, asker: Asker, question: Question, deadline_s: float) -> None:
+        self.asker = asker
+        self.q = question
+        self.deadline_s = deadline_s
+        self.sites = asker.sites(question.role, question.block)
+        self.keys_of = asker.signing_keys(self.sites)
+        self.parameters = question.parameters.model_dump(mode="json")
+        self.context = Context(
+            study=asker.lock.study_id,
+            phase=question.phase,
+            round=question.round,
+            attempt=asker.next_attempt(),
+            statistic=question.statistic.name,
+            parameters=parameters_hash(self.parameters),
+            state=state_hash(question.state),
+            roster=roster_hash(self.sites, self.keys_of),
+        )
+        self.values: Values | None = None
+        self.bytes_received = 0
+
+    def run(self) -> dict[str, Failure]:
+        """The failures that kept the sum closed; empty when it was opened."""
+        masked = self.asker.lock.study.privacy.masks
+        keys, failures = self._keys() if masked else ({}, {})
+        if failures:
+            return failures
+        vectors, hashes, failures = self._vectors(keys)
+        if failures:
+            return failures
+        seeds, failures = self._seeds(hashes) if masked else ({}, {})
+        if failures:
+            return failures
+        segments = self.q.statistic.segments(self.q.parameters)
+        self.values = secure_sum.open_sum(segments, vectors, seeds, self.context, len(self.sites))
+        return {}
+
+    def _ask(self, messages: dict[str, Message]) -> tuple[dict[str, Message], dict[str, Failure]]:
+        done = self.asker.exchange(messages, self.deadline_s)
+        return done.replies, done.failures
+
+    def _keys(self) -> tuple[dict[str, KeysReply], dict[str, Failure]]:
+        body = KeysRequest(context=self.context, sites=self.sites).model_dump(mode="json")
+        replies, failures = self._ask({site: Message("keys", body) for site in self.sites})
+        keys: dict[str, KeysReply] = {}
+        for site, reply in replies.items():
+            try:
+                keys[site] = KeysReply.model_validate(reply.body)
+                secure_sum_signatures.check_keys(self.context, {site: keys[site]}, (site,), self.keys_of)
+            except (ValidationError, Problem):
+                failures[site] = Failure(federation.REPLY_MALFORMED.label, "key")
+        return keys, failures
+
+    def _vectors(self, keys: dict[str, KeysReply]) -> tuple[dict[str, Arrays], dict[str, str], dict[str, Failure]]:
+        request = ReleaseRequest(context=self.context, parameters=self.parameters, keys=keys, counts=self.q.counts, sites=self.sites)
+        body = request.model_dump(mode="json")
+        state = dict(self.q.state)
+        send = {site: state if self.asker.needs_state(site, self.context.state) else {} for site in self.sites}
+        replies, failures = self._ask({site: Message("release", body, send[site]) for site in self.sites})
+        vectors: dict[str, Arrays] = {}
+        hashes: dict[str, str] = {}
+        for site, reply in replies.items():
+            try:
+                release = self._checked(site, reply)
+            except (ValidationError, Problem):
+                failures[site] = Failure(federation.REPLY_MALFORMED.label, "vector")
+                continue
+            if state:
+                self.asker.told(site, self.context.state)
+            vectors[site], hashes[site] = reply.arrays, release.hash
+            self.bytes_received += sum(array.nbytes for array in reply.arrays.values())
+        for site, failure in failures.items():
+            if failure.code == federation.BROADCAST_MISSING.label:
+                self.asker.forgot(site)
+        return vectors, hashes, failures
+
+    def _checked(self, site: str, reply: Message) -> ReleaseReply:
+        release = ReleaseReply.model_validate(reply.body)
+        secure_sum.check_vectors(self.q.statistic.segments(self.q.parameters), reply.arrays)
+        found = secure_sum.vectors_hash(reply.arrays)
+        secure_sum_signatures.check_vectors_signature(self.context, release, found, site, self.keys_of[site])
+        if release.masked != self.asker.lock.study.privacy.masks:
+            raise federation.REPLY_MALFORMED.problem("a vector is masked where the study is clear, or the other way round")
+        return release
+
+    def _seeds(self, hashes: dict[str, str]) -> tuple[dict[str, bytes], dict[str, Failure]]:
+        signature = self.asker.sign(secure_sum_signatures.list_bytes(self.context, hashes))
+        body = OpenRequest(context=self.context, hashes=hashes, signature=signature).model_dump(mode="json")
+        replies, failures = self._ask({site: Message("open", body) for site in self.sites})
+        seeds: dict[str, bytes] = {}
+        for site, reply in replies.items():
+            try:
+                seed = bytes.fromhex(OpenReply.model_validate(reply.body).seed)
+            except ValueError:
+                failures[site] = Failure(federation.REPLY_MALFORMED.label, "seed")
+                continue
+            seeds[site] = seed
+        return seeds, failures
+
+
+def _refused(reply: Message) -> Failure:
+    """A refusal as a failure; FH-705 where it holds anything but a problem's code."""
+    try:
+        refusal = Refusal.model_validate(reply.body)
+    except ValidationError:
+        return Failure(federation.REPLY_MALFORMED.label, "refusal")
+    return Failure(refusal.code, "refused", refusal.until)
+
+
+def _number(code: str) -> int:
+    text = code.removeprefix("FH-")
+    return int(text) if text.isdigit() else 0

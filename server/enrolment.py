@@ -1,0 +1,261 @@
+"""Enrolment at the trial office: the register of hospitals, kits, and the roster of a lock.
+
+Pure functions over the coordinator's home folder; the command line and the simulations call the same ones.
+
+`home/` holds `identity/` (signing key), `tls/` (authority, gateway, SuperLink), `register.json` (who is enrolled) and
+`kits/`. Nothing of a hospital's private keys ever comes here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import secrets
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from server.link import certificates
+from site_config.files import make_folder, read_limited, write_atomic
+from site_config.identity import (
+    CoordinatorIdentity,
+    Kit,
+    fingerprint,
+    node_fingerprint,
+    private_folder,
+    read_lock,
+    read_request,
+    same_fingerprint,
+    sign_kit,
+    verify_lock,
+)
+from site_config.problems import federation
+from site_config.problems import identity as problems
+from site_config.problems.host import USAGE
+from site_config.study.model import Role, RosterEntry, SiteName, Strict, StudyLock
+
+LONGEST_TITLE = 200
+"""Characters of the title that a kit holds (`Kit.title`)."""
+REGISTER_LIMIT = 8 << 20
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+
+
+class Enrolled(Strict):
+    """One hospital: its public keys, its role unless every study decides it, and Flower's number for its node (0: none yet)."""
+
+    name: SiteName
+    role: Role | None = None
+    signing_key: str
+    node_key: str
+    node_id: int = 0
+    status: Literal["active", "revoked"] = "active"
+    approved: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the signing key, hex."""
+        return fingerprint(self.signing_key)
+
+    def entry(self, role: Role) -> RosterEntry:
+        """The hospital as it stands in a lock."""
+        return RosterEntry(name=self.name, role=role, signing_key=self.signing_key, node_fingerprint=node_fingerprint(self.node_key))
+
+
+class Register(Strict):
+    """The coordinator's title and addresses, and every hospital ever approved.
+
+    `address` is what hospitals connect to, `listen` what the gateway binds, `superlink_port` the private one on loopback.
+    """
+
+    format: Literal[1] = 1
+    title: str
+    address: str
+    listen: str = ""
+    superlink_port: int = 8000
+    sites: tuple[Enrolled, ...] = ()
+
+    def active(self) -> dict[str, Enrolled]:
+        """Enrolled and not revoked, by name."""
+        return {site.name: site for site in self.sites if site.status == "active"}
+
+    def with_site(self, site: Enrolled) -> Register:
+        """The register with one entry added or replaced."""
+        return self.model_copy(update={"sites": (*(other for other in self.sites if other.name != site.name), site)})
+
+
+def host_of(address: str) -> str:
+    """The host of `host:port`."""
+    return address.rpartition(":")[0]
+
+
+def check_address(address: str, option: str) -> None:
+    """Refuse (FH-902) what is no HOST:PORT, before anything is written that a second try would stumble over."""
+    host, colon, port = address.rpartition(":")
+    shaped = HOST.fullmatch(host) or (host.startswith("[") and host.endswith("]"))
+    if not (colon and shaped and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+        raise USAGE.problem(f"{option} takes HOST:PORT, with a port from 1 to 65535", fix=f"For example {option} fed.example.org:443.")
+
+
+def utc() -> dt.datetime:
+    """The present time, UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+def init(
+    home: Path, title: str, address: str, now: dt.datetime | None = None, *, listen: str = "", superlink_port: int = 8000
+) -> CoordinatorIdentity:
+    """A new coordinator: signing key, certificate authority, server certificates, runner's secret, an empty register."""
+    moment = now or utc()
+    if not title.strip() or len(title) > LONGEST_TITLE:
+        raise USAGE.problem(f"--title takes 1 to {LONGEST_TITLE} characters", fix='For example --title "Trial office, Bern".')
+    check_address(address, "--address")
+    if listen:
+        check_address(listen, "--listen")
+    identity = CoordinatorIdentity.create(make_folder(home))
+    certificates.create_authority(home / "tls", title, moment)
+    renew_certificates(home, address, moment)
+    write_atomic(identity.folder / "runtime.secret", secrets.token_hex(32).encode(), 0o600)
+    bind = listen or f"0.0.0.0:{address.rpartition(':')[2]}"
+    save(home, Register(title=title, address=address, listen=bind, superlink_port=superlink_port))
+    return identity
+
+
+def renew_certificates(home: Path, address: str, now: dt.datetime | None = None) -> None:
+    """New server certificates under the same authority: kits stay valid."""
+    moment = now or utc()
+    certificates.issue(home / "tls", "gateway", (host_of(address), "localhost", "127.0.0.1"), moment)
+    certificates.issue(home / "tls", "superlink", ("127.0.0.1", "localhost"), moment)
+
+
+def readdress(home: Path, address: str, *, listen: str = "", superlink_port: int | None = None) -> Register:
+    """Give the gateway another address, with certificates for it and new kits for everybody; keys and register stay."""
+    register = load(home)
+    changed = register.model_copy(
+        update={
+            "address": address,
+            "listen": listen or f"0.0.0.0:{address.rpartition(':')[2]}",
+            "superlink_port": superlink_port or register.superlink_port,
+        }
+    )
+    save(home, changed)
+    renew_certificates(home, address)
+    for name in changed.active():
+        kit(home, name)
+    return changed
+
+
+def load(home: Path) -> Register:
+    """The register; FH-401 where this folder is no coordinator's home, FH-404 when it is damaged."""
+    path = home / "register.json"
+    if not path.exists():
+        raise problems.IDENTITY_MISSING.problem("This folder is not a coordinator's home")
+    try:
+        return Register.model_validate_json(read_limited(path, REGISTER_LIMIT))
+    except ValidationError:
+        raise problems.IDENTITY_UNREADABLE.problem("The register is damaged", where="register.json") from None
+
+
+def save(home: Path, register: Register) -> None:
+    """Write the register atomically."""
+    write_atomic(home / "register.json", register.model_dump_json(indent=2).encode() + b"\n", 0o600)
+
+
+def approve(home: Path, request: bytes, role: Role | None = None, read_out: str | None = None, *, replace: bool = False) -> Kit:
+    """Check a request (FH-405), the fingerprint read out (FH-409) and that its name and keys are free (FH-406); enrol it; its kit.
+
+    `replace` lets a revoked or re-keyed hospital come back under its name.
+    """
+    wanted = read_request(request)
+    if read_out is not None and not same_fingerprint(read_out, fingerprint(wanted.signing_key)):
+        raise problems.FINGERPRINT_DIFFERS.problem("The request's key has another fingerprint")
+    register = load(home)
+    for site in register.sites:
+        same_keys = (site.signing_key, node_fingerprint(site.node_key)) == (wanted.signing_key, node_fingerprint(wanted.node_key))
+        if site.name == wanted.site:
+            if not (same_keys or replace):
+                raise problems.NAME_TAKEN.problem(f"{wanted.site!r} is enrolled with other keys")
+        elif site.signing_key == wanted.signing_key or node_fingerprint(site.node_key) == node_fingerprint(wanted.node_key):
+            raise problems.NAME_TAKEN.problem(f"These keys are enrolled as {site.name!r}")
+    enrolled = Enrolled(
+        name=wanted.site, role=role, signing_key=wanted.signing_key, node_key=wanted.node_key, approved=utc().isoformat(timespec="seconds")
+    )
+    save(home, register.with_site(enrolled))
+    return kit(home, wanted.site)
+
+
+def kit(home: Path, name: str) -> Kit:
+    """The signed kit of an enrolled site, also written to `home/kits/NAME.kit.json`."""
+    register = load(home)
+    site = active_site(register, name)
+    identity = CoordinatorIdentity.load(home)
+    bare = Kit(
+        site=site.name,
+        role=site.role,
+        title=register.title,
+        address=register.address,
+        ca=read_limited(home / "tls" / "ca.pem", certificates.LIMIT).decode(),
+        coordinator_key=identity.public_key,
+        signing_key=site.signing_key,
+        node_fingerprint=node_fingerprint(site.node_key),
+    )
+    signed = sign_kit(bare, identity)
+    write_atomic(private_folder(home / "kits") / f"{name}.kit.json", signed.model_dump_json(indent=2).encode() + b"\n", 0o644)
+    return signed
+
+
+def active_site(register: Register, name: str) -> Enrolled:
+    """An enrolled site by name; FH-413."""
+    site = register.active().get(name)
+    if site is None:
+        raise problems.NOT_ENROLLED.problem(f"{name!r} is not enrolled")
+    return site
+
+
+def revoke(home: Path, name: str) -> Enrolled:
+    """Strike a site from the active ones; its node is removed from the SuperLink by the caller, with the node id returned."""
+    register = load(home)
+    site = active_site(register, name)
+    save(home, register.with_site(site.model_copy(update={"status": "revoked", "node_id": 0})))
+    return site
+
+
+def set_node_ids(home: Path, node_ids: dict[str, int]) -> Register:
+    """Keep the numbers Flower gave to the nodes of named sites."""
+    register = load(home)
+    sites = tuple(site.model_copy(update={"node_id": node_ids.get(site.name, site.node_id)}) for site in register.sites)
+    changed = register.model_copy(update={"sites": sites})
+    if changed != register:
+        save(home, changed)
+    return changed
+
+
+def publish(home: Path, signed: bytes) -> StudyLock:
+    """Put a signed lock where `run` finds it; FH-410, FH-412 or FH-414 unless this coordinator signed it, FH-411 for keys that changed."""
+    found = read_lock(signed)
+    lock = verify_lock(found, CoordinatorIdentity.load(home).public_key)
+    register = load(home)
+    for entry in lock.roster:
+        if active_site(register, entry.name).entry(entry.role) != entry:
+            raise problems.LOCK_ROSTER.problem(f"{entry.name} is enrolled with other keys than the lock names")
+    folder = private_folder(private_folder(home / "studies") / lock.study_id)
+    if not (folder / "lock.json").exists():
+        write_atomic(folder / "lock.json", found.model_dump_json().encode() + b"\n", 0o600)
+    return lock
+
+
+def find_study(home: Path, prefix: str) -> str:
+    """The id of the one published study that starts with `prefix` (at least 6 digits; "": the only one there is); FH-718."""
+    folder = home / "studies"
+    found = [path.parent.name for path in folder.glob("*/lock.json")] if folder.is_dir() else []
+    chosen = [name for name in found if not prefix or (len(prefix) >= 6 and name.startswith(prefix.lower()))]
+    if len(chosen) != 1:
+        which = f"have an id that starts with {prefix[:12]!r}" if prefix else "stand here; none was named"
+        raise federation.STUDY_MISSING.problem(f"{len(chosen)} published studies {which}")
+    return chosen[0]
+
+
+def roster(home: Path, roles: dict[str, Role]) -> tuple[RosterEntry, ...]:
+    """The roster of a lock: every named site under its enrolled keys; FH-413 for one that is not enrolled."""
+    register = load(home)
+    return tuple(active_site(register, name).entry(role) for name, role in roles.items())

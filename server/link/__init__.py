@@ -1,0 +1,1 @@
+"""Everything between the trial office and the hospitals: Flower, its SuperLink, gateway and certificates."""

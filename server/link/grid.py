@@ -1,0 +1,196 @@
+"""Flower at the coordinator: messages to named sites over a Grid, and the attachment to a SuperLink.
+
+Every touch of Flower's internals on this side lives here, in `superlink.py` and in `server/app.py`; `INTERNALS` holds the first 16
+digits of the SHA-256 of the modules this was written against, and a test fails where the installed Flower differs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import httpx
+from flwr.app import ArrayRecord, ConfigRecord, RecordDict
+from flwr.app import Message as FlowerMessage
+from flwr.app.message import Array
+from flwr.common.constant import ErrorCode
+from flwr.serverapp.grid import Grid
+from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectPushError
+from flwr.supercore.run import RunNotRunningException
+
+from server.link.transport import Exchange, Failure
+from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.wire import Packed, WireError, pack, unpack
+from site_config.problems import federation
+
+FLOWER = "1.41.0"
+INTERNALS = {
+    "flwr.superlink.grid.http_grid": "0c33918af5016310",
+    "flwr.supercore.retry.retry_invoker": "d386007aca8d4e36",
+    "flwr.supercore.control.control_http_client": "e5111a5314d49b15",
+    "flwr.supercore.runtime.runtime_http_client": "efdac833ff305507",
+    "flwr.supercore.interceptors.http.superexec_auth": "8d929df267d13271",
+    "flwr.supercore.task_identity": "5c6b5ac44068f7ca",
+    "flwr.serverapp.grid.grid": "4e86ee39e682552a",
+    "flwr.superlink.servicer.runtime.runtime_handlers": "3facf815e9360dd6",
+    "flwr.superlink.servicer.fleet.fleet_handlers": "117665fa865c30dc",
+}
+MESSAGE_TYPE = "query.fedhcc"
+HEADER, LARGE = "fedhcc", "arrays"
+LOST = (httpx.HTTPError, RunNotRunningException, ObjectPushError, ObjectPullError, ConnectionError, ValueError)
+FIRST_POLL_S, LAST_POLL_S = 0.03, 0.3
+
+CODES = {
+    ErrorCode.LOAD_CLIENT_APP_EXCEPTION: federation.BUNDLE_REFUSED,
+    ErrorCode.CLIENT_APP_RAISED_EXCEPTION: federation.SITE_CRASHED,
+    ErrorCode.MESSAGE_UNAVAILABLE: federation.SITE_UNAVAILABLE,
+    ErrorCode.REPLY_MESSAGE_UNAVAILABLE: federation.SITE_UNAVAILABLE,
+    ErrorCode.NODE_UNAVAILABLE: federation.SITE_UNAVAILABLE,
+    ErrorCode.INVALID_FAB: federation.BUNDLE_REFUSED,
+    ErrorCode.CLIENT_APP_CRASHED: federation.SITE_CRASHED,
+}
+
+
+def check_version() -> None:
+    """FH-717 where another Flower is installed than the one this module was written against."""
+    found = version("flwr")
+    if found != FLOWER:
+        raise federation.FLOWER_DIFFERS.problem(f"flwr {found} is installed, {FLOWER} is needed")
+
+
+def to_records(message: Message) -> RecordDict:
+    """A message as Flower's records: the header and the small arrays in one, large arrays in another."""
+    packed = pack(message)
+    records = RecordDict({HEADER: ConfigRecord({"header": packed.header, "inline": packed.inline})})
+    if packed.arrays:
+        records[LARGE] = ArrayRecord({name: Array(array) for name, array in packed.arrays.items()})
+    return records
+
+
+def from_records(records: RecordDict) -> Message:
+    """A message from Flower's records; `WireError` when they are not one of ours."""
+    config = records.get(HEADER)
+    if not isinstance(config, ConfigRecord):
+        raise WireError("record")
+    header, inline = config.get("header"), config.get("inline")
+    if not (isinstance(header, bytes) and isinstance(inline, bytes)):
+        raise WireError("record")
+    large = records.get(LARGE)
+    arrays = {name: array.numpy() for name, array in large.items()} if isinstance(large, ArrayRecord) else {}
+    return unpack(Packed(header, inline, arrays))
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Waiting and time, passed in so that tests never sleep."""
+
+    wait: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+
+class FlowerTransport:
+    """Carries messages to named sites over a Grid.
+
+    `attach` makes a Grid; it is called at once, and again after the SuperLink lost the run. `nodes` gives Flower's node id of
+    every site. Nothing here raises for a site's or a network's sake: each becomes a `Failure`.
+    """
+
+    def __init__(self, attach: Callable[[], Grid], nodes: Mapping[str, int], effects: Effects | None = None) -> None:
+        self._attach = attach
+        self._nodes = dict(nodes)
+        self._effects = effects or Effects()
+        self._grid: Grid | None = attach()
+
+    def exchange(self, requests: Mapping[str, Message], deadline_s: float) -> Exchange:
+        """Send one request to each named site and wait up to `deadline_s` seconds for the replies."""
+        done = Exchange()
+        end = self._effects.clock() + deadline_s
+        try:
+            grid = self._connected()
+            pending = self._push(grid, requests, deadline_s, done)
+            self._collect(grid, pending, end, done)
+        except LOST as error:
+            self._lose(error, requests, done)
+        except RunLost as lost:
+            self._lose(lost, requests, done)
+        return done
+
+    def sites(self) -> Mapping[str, bool]:
+        """Every site, and whether its heartbeats arrive."""
+        try:
+            online = {node.node_id for node in self._connected().get_nodes()}
+        except (*LOST, RunLost):
+            self._drop()
+            online = set()
+        return {site: node in online for site, node in self._nodes.items()}
+
+    def close(self) -> None:
+        """End the run."""
+        self._drop()
+
+    def _connected(self) -> Grid:
+        if self._grid is None:
+            self._grid = self._attach()
+        return self._grid
+
+    def _drop(self) -> None:
+        grid, self._grid = self._grid, None
+        close = getattr(grid, "close", None)
+        if close is not None:
+            close()
+
+    def _lose(self, error: Exception, requests: Mapping[str, Message], done: Exchange) -> None:
+        for site in requests:
+            if site not in done.replies and site not in done.failures:
+                done.failures[site] = Failure(federation.LINK_LOST.label, type(error).__name__)
+        self._drop()
+
+    def _push(self, grid: Grid, requests: Mapping[str, Message], ttl: float, done: Exchange) -> dict[str, str]:
+        sites = [site for site in requests if site in self._nodes]
+        for site in requests:
+            if site not in self._nodes:
+                done.failures[site] = Failure(federation.SITE_UNAVAILABLE.label, "not registered")
+        outgoing = [FlowerMessage(to_records(requests[site]), self._nodes[site], MESSAGE_TYPE, ttl=max(ttl, 1.0)) for site in sites]
+        identifiers = list(grid.push_messages(outgoing)) if outgoing else []
+        if len(identifiers) != len(sites):
+            raise RunLost("push")
+        pending: dict[str, str] = {}
+        for site, identifier in zip(sites, identifiers, strict=True):
+            if identifier:
+                pending[identifier] = site
+            else:
+                done.failures[site] = Failure(federation.SITE_UNAVAILABLE.label, "not registered")
+        return pending
+
+    def _collect(self, grid: Grid, pending: dict[str, str], end: float, done: Exchange) -> None:
+        pause = FIRST_POLL_S
+        while pending:
+            if self._effects.clock() >= end:
+                done.failures.update({site: Failure(federation.SITE_SILENT.label, "deadline") for site in pending.values()})
+                return
+            arrived = False
+            for reply in grid.pull_messages(list(pending)):
+                site = pending.pop(reply.metadata.reply_to_message_id, None)
+                if site is not None:
+                    arrived = True
+                    self._take(site, reply, done)
+            if pending:
+                pause = FIRST_POLL_S if arrived else min(pause * 1.3, LAST_POLL_S)
+                self._effects.wait(pause)
+
+    @staticmethod
+    def _take(site: str, reply: FlowerMessage, done: Exchange) -> None:
+        if reply.has_error():
+            kind = CODES.get(reply.error.code, federation.SITE_UNAVAILABLE)
+            done.failures[site] = Failure(kind.label, f"flower {int(reply.error.code)}")
+            return
+        try:
+            done.replies[site] = from_records(reply.content)
+        except WireError:
+            done.failures[site] = Failure(federation.REPLY_MALFORMED.label, "format")
+
+
+class RunLost(Exception):
+    """The run cannot be used any more."""

@@ -1,0 +1,1 @@
+"""Estimates of the report, made from opened numbers."""

@@ -1,0 +1,134 @@
+"""From a finished study to a bundle, and from a bundle back into a study that validates it at new hospitals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from server.phases.context import Running
+from server.study.results import Cutoff, StudyResult
+from shared_model.bundle.manifest import Bundle, load_bundle, write_bundle
+from shared_model.bundle.parts import Formula, Manifest
+from shared_model.networks.rad import RadModel
+from shared_model.statistics.parameters import ScoreSpec
+from site_config.problems import model as problems
+from site_config.study.model import ModelName, Study, StudyLock
+
+METRICS = {"value": "C-index", "low": "95 % from", "high": "to"}
+
+
+def formulas(result: StudyResult) -> dict[ModelName, Formula]:
+    """How every model of a finished study turns a patient into a score and into survival; models it could not estimate are not there."""
+    found: dict[ModelName, Formula] = {}
+    clinical = _clinical(result)
+    if clinical is not None:
+        found["CLN"] = _formula(result, clinical)
+    for model, fit in result.fusion.items():
+        coefficients = [0.0 if value is None else float(value) for value in fit["coef"]]
+        if model in ("Rad-S", "Rad-D"):
+            name: RadModel = "Rad-S" if model == "Rad-S" else "Rad-D"
+            found[name] = _formula(result, ScoreSpec(model=name, radiology=name), slope=coefficients[0])
+        elif model in ("RadCLN-S", "RadCLN-D") and clinical is not None:
+            fused: ModelName = "RadCLN-S" if model == "RadCLN-S" else "RadCLN-D"
+            found[fused] = _formula(
+                result,
+                ScoreSpec(
+                    model=fused,
+                    radiology="Rad-S" if fused == "RadCLN-S" else "Rad-D",
+                    columns=clinical.columns,
+                    coefficients=clinical.coefficients,
+                    mix=(coefficients[0], coefficients[1]),
+                ),
+            )
+    return found
+
+
+def _clinical(result: StudyResult) -> ScoreSpec | None:
+    if result.clinical is None:
+        return None
+    pairs = zip(result.clinical["covariates"], result.clinical["coef"], strict=True)
+    kept = [(name, float(value)) for name, value in pairs if value is not None]
+    if not kept:
+        return None
+    return ScoreSpec(model="CLN", columns=tuple(name for name, _ in kept), coefficients=tuple(value for _, value in kept))
+
+
+def _formula(result: StudyResult, spec: ScoreSpec, slope: float = 1.0) -> Formula:
+    baseline = result.baseline.get(spec.model, {})
+    cutoff = next((one.value for one in result.cutoffs if one.model == spec.model), None)
+    axis = result.score_ranges.get(spec.model)
+    return Formula(
+        spec=spec,
+        slope=slope,
+        time=tuple(baseline.get("time", ())),
+        cumulative_hazard=tuple(baseline.get("cumulative_hazard", ())),
+        cutoff=cutoff,
+        axis=None if axis is None else (axis[0], axis[1]),
+    )
+
+
+def metrics_of(result: StudyResult) -> dict[str, dict[str, Any]]:
+    """C-index with its interval on the held-out set, by model, for the card."""
+    from server.report.estimates.scores import concordance_rows
+    from server.report.metrics import study_of
+
+    rows = [row for row in concordance_rows(result, study_of(result)) if row.set == "test"]
+    return {row.model: {shown: getattr(row.c, name) for name, shown in METRICS.items()} for row in rows}
+
+
+def bundle_result(result: StudyResult, lock: StudyLock, weights: Mapping[RadModel, NDArray[Any]], folder: Path) -> str:
+    """Write a finished study's bundle; returns its SHA-256. `weights` are the final flat vectors (D,)."""
+    manifest = Manifest(
+        study_id=result.study_id,
+        title=result.title,
+        label=result.label,
+        simulated=result.simulated,
+        created=result.created,
+        software=result.software,
+        models=formulas(result),
+        clinical=result.clinical,
+        fusion=result.fusion,
+        cohort={one.set: {"patients": one.n, "events": one.events, "sites": one.sites} for one in result.characteristics},
+        metrics=metrics_of(result),
+        notes=tuple(result.notes),
+    )
+    return write_bundle(folder, manifest, lock, weights)
+
+
+def adopt(running: Running, folder: Path) -> Bundle:
+    """Take models, cut-offs and baseline survival of the bundle a validation study names, in place of fitting them.
+
+    FH-610 for another bundle or a changed one. FH-614 for a study whose imaging, organs, clinical variables or network differ from the
+    bundle's: its patients would be measured with another instrument.
+    """
+    from shared_model.networks.weights import to_vector
+
+    bundle = load_bundle(folder, sha256=running.study.bundle_sha256)
+    differing = differences(bundle.lock.study, running.study)
+    if differing:
+        raise problems.BUNDLE_DIFFERS.problem(f"the study differs from the bundle in {', '.join(differing)}", where="study.yaml")
+    result, manifest = running.result, bundle.manifest
+    for model, formula in manifest.models.items():
+        if model not in running.study.models:
+            continue
+        running.specs[model] = formula.spec
+        result.baseline[model] = {"time": list(formula.time), "cumulative_hazard": [value or 0.0 for value in formula.cumulative_hazard]}
+        if formula.axis is not None:
+            result.score_ranges[model] = list(formula.axis)
+        if formula.cutoff is not None:
+            result.cutoffs.append(Cutoff(model=model, value=formula.cutoff, patients_above=0, patients_below=0))
+    for name in manifest.networks:
+        running.weights[name] = to_vector(bundle.network(name))
+        result.weights[name] = manifest.networks[name].sha256
+    result.clinical, result.fusion = manifest.clinical, dict(manifest.fusion)
+    result.notes.append(f"Models, cut-offs and baseline survival are those of the bundle {bundle.sha256} of study {manifest.study_id}.")
+    return bundle
+
+
+def differences(one: Study, two: Study) -> list[str]:
+    """What must be the same for a bundle's models to mean the same: fields of the study that differ."""
+    fields = ("endpoint", "clinical", "organs", "imaging", "network")
+    return [name for name in fields if getattr(one, name) != getattr(two, name)]

@@ -1,0 +1,143 @@
+"""A locked study from admission to report; resumable at any point.
+
+Phases: admission (who takes part, counts) → clinical (CLN) → training (Rad-S, Rad-D) → fusion (RadCLN, cut-offs) →
+evaluation (tables) → report. A validation study takes the models of its bundle (`home/studies/ID/bundle`) in place of the
+middle three. All but training are replayed from stored answers when a study resumes; training goes on
+from its stored round. A missing block stalls the study, loudly; nothing is ever finished without it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from server.asking.ask import Asker
+from server.asking.effects import Effects
+from server.asking.participation import Ledger
+from server.link.transport import Transport
+from server.phases.admission import admit, count
+from server.phases.context import Event, Running
+from server.phases.cox import clinical, fuse
+from server.phases.evaluation import evaluate
+from server.phases.first_weights import start
+from server.phases.training import train
+from server.study.results import LedgerEntry, StudyResult
+from server.study.state import StudyFolder
+from shared_model.secure_sum.protocol import Message, StudyReference
+from site_config.files import read_json, write_atomic, write_json
+from site_config.identity import CoordinatorIdentity, verify_lock
+from site_config.problems import federation
+from site_config.problems.base import Problem
+from site_config.study.code_digest import software
+
+if TYPE_CHECKING:
+    from shared_model.networks.rad import RadModel
+
+NETWORKS: tuple[RadModel, ...] = ("Rad-S", "Rad-D")
+
+
+def run_study(
+    home: Path,
+    study_id: str,
+    transport: Transport,
+    *,
+    effects: Effects | None = None,
+    tell: Callable[[Event], None] = lambda _event: None,
+    canary: bool = False,
+) -> StudyResult:
+    """Run or resume a published study to its result; `home/studies/ID` holds its lock and gets everything else.
+
+    Raises FH-716 (STALLED) when a block is missing, FH-753 when a hospital refuses, FH-720 when stopped.
+    """
+    identity = CoordinatorIdentity.load(home)
+    folder = StudyFolder(home / "studies" / study_id / ("canary" if canary else "run"))
+    signed = StudyFolder(home / "studies" / study_id).signed_lock()
+    lock = verify_lock(signed, identity.public_key)
+    effects = effects or Effects(time.monotonic, time.sleep)
+    asker = Asker(lock, identity, transport, folder, Ledger(folder.ledger_file), effects)
+    running = Running(
+        asker, folder, _empty(lock.study.title, study_id, lock.study.simulated, effects, lock.model_dump(mode="json")), tell, canary
+    )
+    started = effects.monotonic()
+    admit(running, signed, transport)
+    count(running)
+    if lock.study.kind == "validate":
+        from server.study.bundle import adopt
+
+        adopt(running, home / "studies" / study_id / "bundle")
+    else:
+        _timed(running, "clinical", started, lambda: _clinical(running))
+        _timed(running, "training", effects.monotonic(), lambda: _train(running))
+        if not canary:
+            _timed(running, "fusion", effects.monotonic(), lambda: fuse(running))
+    if not canary:
+        _timed(running, "evaluation", effects.monotonic(), lambda: evaluate(running))
+    result = _finish(running, transport)
+    if not canary and lock.study.kind == "develop":
+        from server.study.bundle import bundle_result
+
+        bundle_result(
+            result, lock, {model: running.weights[model] for model in NETWORKS if model in running.weights}, folder.root / "model"
+        )
+    return result
+
+
+def _empty(title: str, study_id: str, simulated: bool, effects: Effects, lock: dict[str, object]) -> StudyResult:
+    now = effects.now().isoformat(timespec="seconds")
+    return StudyResult(study_id=study_id, title=title, label="INCOMPLETE", simulated=simulated, created=now, software=software(), lock=lock)
+
+
+def _timed(running: Running, phase: str, started: float, work: Callable[[], None]) -> None:
+    work()
+    running.result.timing[phase] = round(running.asker.effects.monotonic() - started, 3)
+
+
+def _clinical(running: Running) -> None:
+    if running.canary or not any(model in running.study.models for model in ("CLN", "RadCLN-S", "RadCLN-D")):
+        return
+    running.tell(Event("clinical", 0, 1, "Cox model of the clinical variables"))
+    clinical(running)
+    running.tell(Event("clinical", 1, 1, "Cox model of the clinical variables"))
+
+
+def _train(running: Running) -> None:
+    wanted = [model for model in NETWORKS if model in running.study.models or f"RadCLN-{model[-1]}" in running.study.models]
+    for model in wanted:
+        running.result.first_seeds[model] = _first_seed(running, model)
+        try:
+            train(running, model)
+        except Problem as problem:
+            if problem.kind != federation.NOT_ESTIMABLE:
+                raise
+            running.find(problem, model)
+
+
+def _first_seed(running: Running, model: str) -> int:
+    """The seed of a network's first weights, found once and kept: a resumed study needs no file of first weights any more."""
+    path = running.folder.first_seed_file(model)
+    if not path.exists():
+        write_json(path, {"seed": start(running.study, model, running.folder.root).seed})
+    return int(read_json(path)["seed"])
+
+
+def _finish(running: Running, transport: Transport) -> StudyResult:
+    result = running.result
+    result.ledger = list(running.asker.ledger.entries)
+    result.scores = list(running.specs.values())
+    result.label = "COMPLETE" if nothing_missing(result.ledger) and not running.canary else "INCOMPLETE"
+    write_atomic(running.folder.result_file, result.model_dump_json(indent=1).encode() + b"\n")
+    body = StudyReference(study=result.study_id).model_dump()
+    transport.exchange({entry.name: Message("finish", body) for entry in running.lock.roster}, 60.0)
+    running.tell(Event("report", 1, 1, "the study is finished"))
+    return result
+
+
+def nothing_missing(ledger: Sequence[LedgerEntry]) -> bool:
+    """Whether everything that was asked was opened in the end: a question missed and never opened later is a loss."""
+    asked = {(e.phase, e.statistic, e.round, e.block): False for e in ledger}
+    for entry in ledger:
+        if entry.outcome == "opened":
+            asked[entry.phase, entry.statistic, entry.round, entry.block] = True
+    return all(asked.values()) and not any(entry.outcome == "excluded" for entry in ledger)

@@ -1,0 +1,177 @@
+"""What the coordinator keeps on disk so that a study resumes bit for bit.
+
+Clinical, fusion and evaluation phases are deterministic functions of opened sums, so they resume by replay: every opened
+value is stored under the hash of what was asked, and a replayed ask is answered from there and not opened again.
+Training keeps its state explicitly, one file a model, replaced after every round.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.phases.update_scale import ScaleState
+from server.study.results import RoundPoint
+from site_config.files import read_json, write_atomic, write_json
+from site_config.problems import federation
+from site_config.study.model import SignedLock, canonical
+
+Array = NDArray[Any]
+
+
+class StudyFolder:
+    """The folder of one study at the coordinator: lock, ledger, opened values, training state, results."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for name in ("opened", "training"):
+            (root / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @property
+    def lock_file(self) -> Path:
+        """The signed lock."""
+        return self.root / "lock.json"
+
+    @property
+    def ledger_file(self) -> Path:
+        """The participation ledger."""
+        return self.root / "ledger.jsonl"
+
+    @property
+    def result_file(self) -> Path:
+        """The finished study's `StudyResult`."""
+        return self.root / "result.json"
+
+    def signed_lock(self) -> SignedLock:
+        """The lock as published; its signature is checked by whoever uses it."""
+        return SignedLock.model_validate(read_json(self.lock_file))
+
+    def next_epoch(self) -> int:
+        """Count the starts of this study: attempts of different starts never share a number."""
+        path = self.root / "epoch.json"
+        epoch = int(read_json(path)["epoch"]) + 1 if path.exists() else 1
+        write_json(path, {"epoch": epoch})
+        return epoch
+
+    def opened(self, key: str) -> dict[str, Array] | None:
+        """The stored value of an earlier ask, or None."""
+        path = self.root / "opened" / f"{key}.safetensors"
+        return load_arrays(path)[0] if path.exists() else None
+
+    def store_opened(self, key: str, values: Mapping[str, Array]) -> None:
+        """Keep an opened value before anything is computed from it."""
+        save_arrays(self.root / "opened" / f"{key}.safetensors", values, {})
+
+    def first_seed_file(self, model: str) -> Path:
+        """The seed one network's first weights were drawn with."""
+        return self.root / f"first_seed.{model}.json"
+
+    def training_file(self, model: str) -> Path:
+        """The training state of one network."""
+        return self.root / "training" / f"{model}.safetensors"
+
+    def weights_file(self, model: str) -> Path:
+        """The final weights of one network."""
+        return self.root / "training" / f"{model}.final.safetensors"
+
+
+def ask_key(**parts: object) -> str:
+    """SHA-256, hex, of what identifies an ask: phase, statistic, parameters, broadcast state, block."""
+    return hashlib.sha256(canonical(parts)).hexdigest()
+
+
+def save_arrays(path: Path, arrays: Mapping[str, Array], meta: Mapping[str, str]) -> None:
+    """Arrays and text in one safetensors file, whole or not at all."""
+    from safetensors.numpy import save
+
+    write_atomic(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata=dict(meta) or None))
+
+
+def load_arrays(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+    """What `save_arrays` wrote; a file that is not whole is the problem FEDERATION_STATE."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as stream:
+            return {name: stream.get_tensor(name) for name in stream.keys()}, dict(stream.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, OSError):
+        raise federation.STATE_UNREADABLE.problem(f"the coordinator's file {path.name} cannot be read", where=path.name) from None
+
+
+@dataclass
+class BlockSums:
+    """A block's hazard sums at its own last turn: mass per interval (days · e^{f−centre}), and the centring they used."""
+
+    mass: Array
+    event_score: float
+    patients: int
+    events: int
+    centre: float
+
+
+@dataclass
+class TrainingState:
+    """One network's training between two rounds. `weights` are broadcast next; `accepted` is where a bad step returns to."""
+
+    next_round: int
+    weights: Array
+    accepted: Array
+    optimiser: dict[str, Array]
+    rate_factor: float
+    scale: ScaleState
+    deaths: Array
+    blocks: dict[int, BlockSums]
+    best_loss: float
+    best_validation: float
+    best_weights: Array
+    points: list[RoundPoint] = field(default_factory=list)
+    accepted_blocks: dict[int, float] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Replace the stored state, whole or not at all."""
+        arrays = {"weights": self.weights, "accepted": self.accepted, "best_weights": self.best_weights, "deaths": self.deaths}
+        arrays |= {"largest": self.scale.largest}
+        arrays |= {f"optimiser.{name}": value for name, value in self.optimiser.items()}
+        arrays |= {f"mass.{block}": sums.mass for block, sums in self.blocks.items()}
+        plain = {
+            "next_round": self.next_round,
+            "rate_factor": self.rate_factor,
+            "lengths": list(self.scale.lengths),
+            "best_loss": self.best_loss,
+            "best_validation": self.best_validation,
+            "blocks": {str(b): [s.event_score, s.patients, s.events, s.centre] for b, s in self.blocks.items()},
+            "accepted_blocks": {str(b): value for b, value in self.accepted_blocks.items()},
+            "points": [point.model_dump() for point in self.points],
+        }
+        save_arrays(path, arrays, {"state": json.dumps(plain)})
+
+    @classmethod
+    def load(cls, path: Path) -> TrainingState:
+        """The stored state."""
+        arrays, meta = load_arrays(path)
+        plain = json.loads(meta["state"])
+        blocks = {
+            int(b): BlockSums(arrays[f"mass.{b}"], float(v[0]), int(v[1]), int(v[2]), float(v[3])) for b, v in plain["blocks"].items()
+        }
+        return cls(
+            next_round=plain["next_round"],
+            weights=arrays["weights"],
+            accepted=arrays["accepted"],
+            optimiser={name.removeprefix("optimiser."): value for name, value in arrays.items() if name.startswith("optimiser.")},
+            rate_factor=plain["rate_factor"],
+            scale=ScaleState(tuple(plain["lengths"]), arrays["largest"]),
+            deaths=arrays["deaths"],
+            blocks=blocks,
+            best_loss=plain["best_loss"],
+            best_validation=plain["best_validation"],
+            best_weights=arrays["best_weights"],
+            points=[RoundPoint.model_validate(point) for point in plain["points"]],
+            accepted_blocks={int(b): float(v) for b, v in plain["accepted_blocks"].items()},
+        )

@@ -1,0 +1,98 @@
+"""Where a study stands, read from its folder: for `fedhcc-coordinator status` and for whoever watches a running one.
+
+Nothing here speaks to the running process: it reads what is on disk, so it also works after a crash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.asking.participation import Ledger
+from server.study.results import LedgerEntry, StudyResult
+from site_config.files import read_json, read_limited, write_atomic
+from site_config.identity import private_folder
+from site_config.problems import federation
+from site_config.study.model import SignedLock
+
+RESULT_LIMIT = 256 << 20
+STOP_FILE = "stop"
+FLOWER_RUN = "flower-run"
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """One published study: what its files say."""
+
+    study: str
+    title: str
+    sites: int
+    state: str
+    last: str = ""
+    missing: dict[str, str] | None = None
+    problem: str = ""
+
+
+def folder_of(home: Path, study: str) -> Path:
+    """The run folder of a study."""
+    return home / "studies" / study / "run"
+
+
+def ask_stop(home: Path, study: str) -> None:
+    """Ask the running study to end after the present exchange."""
+    write_atomic(private_folder(folder_of(home, study)) / STOP_FILE, b"stop\n")
+
+
+def clear_stop(home: Path, study: str) -> None:
+    """Take the wish back, before a run begins."""
+    (folder_of(home, study) / STOP_FILE).unlink(missing_ok=True)
+
+
+def stop_asked(home: Path, study: str) -> bool:
+    """Whether somebody asked."""
+    return (folder_of(home, study) / STOP_FILE).exists()
+
+
+def was_killed(home: Path, study: str) -> bool:
+    """Whether a run began, and neither came to a result nor said with which problem it ended."""
+    folder = folder_of(home, study)
+    begun = (folder / "ended").exists() and (folder / "epoch.json").exists()
+    return begun and not (folder / "ended").read_text() and not (folder / "result.json").exists()
+
+
+def note_end(home: Path, study: str, code: str) -> None:
+    """Keep with which problem the last run ended ('' for none)."""
+    write_atomic(private_folder(folder_of(home, study)) / "ended", code.encode())
+
+
+def ledger_of(home: Path, study: str) -> tuple[LedgerEntry, ...]:
+    """The participation ledger so far."""
+    return Ledger(folder_of(home, study) / "ledger.jsonl").entries
+
+
+def status_of(home: Path, study: str) -> StudyStatus:
+    """Where a study stands."""
+    lock = SignedLock.model_validate(read_json(home / "studies" / study / "lock.json")).lock
+    folder = folder_of(home, study)
+    title, sites = lock.study.title, len(lock.roster)
+    if (folder / "result.json").exists():
+        label = StudyResult.model_validate_json(read_limited(folder / "result.json", RESULT_LIMIT)).label
+        return StudyStatus(study, title, sites, label)
+    entries = ledger_of(home, study)
+    ended = (folder / "ended").read_text() if (folder / "ended").exists() else ""
+    if not entries:
+        state = "STALLED" if ended == federation.STUDY_STALLED.label else "stopped" if ended else "published"
+        return StudyStatus(study, title, sites, state, "admission" if ended else "", problem=ended)
+    last = entries[-1]
+    state = "STALLED" if last.outcome in ("missed", "refused") else "stopped" if ended else "running or interrupted"
+    if last.outcome == "paused" and not ended:
+        state = "PAUSED"
+    where = f"{last.phase} round {last.round} block {last.block + 1}: {last.outcome}" + (f" until {last.until}" if last.until else "")
+    return StudyStatus(study, title, sites, state, where, dict(last.missing) or None, ended)
+
+
+def statuses(home: Path) -> list[StudyStatus]:
+    """Every published study, newest last."""
+    folder = home / "studies"
+    known = sorted(folder.glob("*/lock.json"), key=lambda path: path.stat().st_mtime) if folder.is_dir() else []
+    return [status_of(home, path.parent.name) for path in known]

@@ -1,0 +1,1 @@
+"""The model somebody can use: manifest, export, card, prediction."""

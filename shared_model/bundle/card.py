@@ -1,0 +1,38 @@
+"""The model card: intended use, limits, cohort and metrics, as Markdown beside the weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from site_config.study.model import StudyLock
+
+if TYPE_CHECKING:
+    from shared_model.bundle.parts import Formula, Manifest
+
+
+def model_card(manifest: Manifest, lock: StudyLock) -> str:
+    """The card (Mitchell et al. 2019, "Model Cards for Model Reporting") of a bundle."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    # Markdown, not HTML: escaping would spoil it; everything shown comes from the validated manifest and lock.
+    environment = Environment(loader=PackageLoader("shared_model"), undefined=StrictUndefined, autoescape=False)  # noqa: S701
+    study = lock.study
+    names = list(dict.fromkeys(key for figures in manifest.metrics.values() for key in figures))
+    return environment.get_template("card.md.j2").render(
+        manifest=manifest,
+        study=study,
+        organs=", ".join(organ.name for organ in study.organs),
+        windows=", ".join(f"{organ.name} {organ.window.width:g}/{organ.window.level:g} HU" for organ in study.organs),
+        inputs=_inputs,
+        metric_names=names,
+        shown=_shown,
+    )
+
+
+def _inputs(formula: Formula) -> str:
+    image = {"Rad-S": ["baseline CT"], "Rad-D": ["baseline and follow-up CT"]}.get(formula.spec.radiology or "", [])
+    return ", ".join([*image, *formula.spec.columns])
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else ("" if value is None else str(value))

@@ -1,0 +1,66 @@
+"""What a bundle's manifest holds, as values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared_model.statistics.parameters import ScoreSpec
+from site_config.study.model import ModelName
+
+if TYPE_CHECKING:
+    pass
+
+
+class Part(BaseModel):
+    """Base of the manifest's parts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Formula(Part):
+    """How one model turns a patient into a linear predictor and into survival.
+
+    The score is that of `spec`; the linear predictor is `slope` times it (1 but for a network's score alone, whose Cox
+    coefficient it is). `cumulative_hazard` (K,) at linear predictor 0 stands at `time` (days); S(t) = exp(−H0(t) e^lp).
+    `cutoff` is on the score's scale: high risk is above it. `axis` is the declared range of the score.
+    """
+
+    spec: ScoreSpec
+    slope: float = 1.0
+    time: tuple[float, ...] = ()
+    cumulative_hazard: tuple[float | None, ...] = ()
+    cutoff: float | None = None
+    scale: Literal["linear_predictor"] = "linear_predictor"
+    axis: tuple[float, float] | None = None
+
+
+class NetworkFile(Part):
+    """A network's weights: file, its SHA-256, and what it fits."""
+
+    file: str = Field(pattern=r"^weights_Rad-[SD]\.safetensors$")
+    sha256: str
+    architecture: str
+    tensors: str = Field(description="SHA-256 of names, shapes and dtypes (shared_model.networks.weights.Schema)")
+
+
+class Manifest(Part):
+    """bundle.json."""
+
+    format: Literal[1] = 1
+    study_id: str
+    title: str
+    label: Literal["COMPLETE", "INCOMPLETE"]
+    simulated: bool
+    created: str
+    software: str
+    models: dict[ModelName, Formula]
+    networks: dict[Literal["Rad-S", "Rad-D"], NetworkFile] = Field(default_factory=dict)
+    clinical: dict[str, Any] | None = None
+    fusion: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    cohort: dict[str, dict[str, int]] = Field(default_factory=dict, description="set → patients, events, sites")
+    metrics: dict[str, dict[str, Any]] = Field(default_factory=dict, description="model → figures on the held-out set")
+    notes: tuple[str, ...] = ()
+    lock_sha256: str = ""
+    card_sha256: str = ""

@@ -1,0 +1,155 @@
+"""One patient's scores, risk groups and survival from a bundle, with whatever is known about the patient.
+
+Which models apply follows from what is there: CLN needs all its clinical variables, Rad-S the baseline scan, Rad-D the
+follow-up too, RadCLN both parts. Nothing is imputed: a model whose input is missing says what it misses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import exp, isfinite
+
+import numpy as np
+
+from shared_model.bundle.parts import Formula, Manifest
+from shared_model.survival.nomogram import nomogram
+from site_config.study.model import ModelName, Study
+
+PREFERENCE: tuple[ModelName, ...] = ("RadCLN-D", "RadCLN-S", "Rad-D", "Rad-S", "CLN")
+"""The model to read first: the one that knows most of the patient."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """One nomogram axis: the patient's value on it, its label, and its points."""
+
+    name: str
+    value: float
+    shown: str
+    points: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one model says of a patient.
+
+    `score` is the model's linear predictor (radiology + clinical contributions); `group` is high or low, None without a
+    cut-off; `survival` by horizon in days, None beyond what was observed; `largest` the points of the worst patient.
+    """
+
+    model: ModelName
+    score: float
+    radiology: float
+    clinical: float
+    cutoff: float | None
+    group: str | None
+    survival: dict[int, float | None]
+    nomogram: tuple[Position, ...]
+    total_points: float
+    largest: float
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Every model that applies, in order of preference, and what each of the others misses."""
+
+    models: tuple[Prediction, ...]
+    missing: dict[ModelName, tuple[str, ...]]
+
+
+def predict(manifest: Manifest, study: Study, clinical: Mapping[str, float | None], radiology: Mapping[str, float]) -> Predictions:
+    """Predictions from clinical values by variable and the networks' scores by model (`Rad-S`, `Rad-D`), each where known."""
+    found: list[Prediction] = []
+    missing: dict[ModelName, tuple[str, ...]] = {}
+    for model in PREFERENCE:
+        formula = manifest.models.get(model)
+        if formula is None:
+            continue
+        lacking = _lacking(formula, clinical, radiology)
+        if lacking:
+            missing[model] = lacking
+        else:
+            found.append(_predict(formula, manifest, study, clinical, radiology))
+    return Predictions(tuple(found), missing)
+
+
+def _lacking(formula: Formula, clinical: Mapping[str, float | None], radiology: Mapping[str, float]) -> tuple[str, ...]:
+    absent = [column for column in formula.spec.columns if clinical.get(column) is None]
+    if formula.spec.radiology is not None and formula.spec.radiology not in radiology:
+        absent.append("baseline scan" if formula.spec.radiology == "Rad-S" else "baseline and follow-up scan")
+    return tuple(absent)
+
+
+def _predict(
+    formula: Formula, manifest: Manifest, study: Study, clinical: Mapping[str, float | None], radiology: Mapping[str, float]
+) -> Prediction:
+    spec = formula.spec
+    weight_radiology, weight_clinical = spec.mix or (1.0, 1.0)
+    image = weight_radiology * radiology[spec.radiology] if spec.radiology else 0.0
+    rows = weight_clinical * sum(b * float(clinical[name] or 0.0) for name, b in zip(spec.columns, spec.coefficients, strict=True))
+    score = image + rows
+    positions, total, largest = _positions(formula, manifest, study, clinical, radiology)
+    return Prediction(
+        model=spec.model,
+        score=score,
+        radiology=image,
+        clinical=rows,
+        cutoff=formula.cutoff,
+        group=None if formula.cutoff is None else ("high" if score > formula.cutoff else "low"),
+        survival={horizon: survival_at(formula, score, horizon) for horizon in study.evaluation.horizons},
+        nomogram=positions,
+        total_points=total,
+        largest=largest,
+    )
+
+
+def survival_at(formula: Formula, score: float, day: float) -> float | None:
+    """S(day) = exp(−H0(day) e^{slope·score}), H0 linear between its days; None beyond the last day."""
+    if not formula.time or day > formula.time[-1] or any(value is None for value in formula.cumulative_hazard):
+        return None
+    hazard = float(np.interp(day, (0.0, *formula.time), (0.0, *(value or 0.0 for value in formula.cumulative_hazard))))
+    return exp(-hazard * exp(min(formula.slope * score, 600.0)))
+
+
+def _positions(
+    formula: Formula, manifest: Manifest, study: Study, clinical: Mapping[str, float | None], radiology: Mapping[str, float]
+) -> tuple[tuple[Position, ...], float, float]:
+    """The patient's points on every axis, their sum, and the largest possible sum; empty where no axis can be drawn."""
+    axes = _axes(formula, manifest, study, clinical, radiology)
+    drawn = [axis for axis in axes if axis.low < axis.high]
+    if not any(axis.slope for axis in drawn):
+        return (), 0.0, 0.0
+    chart = nomogram([axis.name for axis in drawn], [axis.slope for axis in drawn], [(axis.low, axis.high) for axis in drawn], {})
+    points = [chart.points_per_unit * (axis.slope * axis.value - min(axis.slope * axis.low, axis.slope * axis.high)) for axis in drawn]
+    positions = tuple(Position(axis.name, axis.value, axis.shown, value) for axis, value in zip(drawn, points, strict=True))
+    return positions, sum(points), chart.largest_total
+
+
+@dataclass(frozen=True)
+class _Axis:
+    name: str
+    slope: float
+    low: float
+    high: float
+    value: float
+    shown: str
+
+
+def _axes(
+    formula: Formula, manifest: Manifest, study: Study, clinical: Mapping[str, float | None], radiology: Mapping[str, float]
+) -> list[_Axis]:
+    spec = formula.spec
+    weight_radiology, weight_clinical = spec.mix or (formula.slope, 1.0)
+    found: list[_Axis] = []
+    if spec.radiology:
+        alone, value = manifest.models.get(spec.radiology), radiology[spec.radiology]
+        low, high = alone.axis if alone is not None and alone.axis is not None else (0.0, 0.0)
+        found.append(_Axis(f"{spec.radiology} score", weight_radiology, low, high, value, f"{value:.2f}"))
+    by_name = {variable.name: variable for variable in study.clinical}
+    for name, coefficient in zip(spec.columns, spec.coefficients, strict=True):
+        variable, value = by_name[name], float(clinical[name] or 0.0)
+        low, high = float(min(variable.values)), float(max(variable.values))
+        shown = variable.values.get(int(value), f"{value:g}") if isfinite(value) else "?"
+        found.append(_Axis(variable.label, weight_clinical * coefficient, low, high, value, shown))
+    return found

@@ -1,0 +1,1 @@
+"""The secure sum over a roster and the messages that carry it."""

@@ -1,0 +1,176 @@
+"""The messages of the federation, independent of what carries them.
+
+A message is a `kind`, a JSON body and named one-dimensional arrays. Requests go from the coordinator to a site; a reply
+is either a body of the matching model or a problem code. One ask of a statistic is three exchanges over one roster:
+`keys`, `release`, `open` (DESIGN section 5).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from site_config.study.model import SignedLock, canonical
+
+Kind = Literal["admission", "keys", "release", "open", "status", "finish"]
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class Body(BaseModel):
+    """Base of every message body: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Context(Body):
+    """What a mask and a signature are bound to: sites that were shown different things do not cancel."""
+
+    study: str
+    phase: str
+    round: int
+    attempt: int
+    statistic: str
+    parameters: str
+    state: str
+    roster: str
+
+    def digest(self) -> bytes:
+        """SHA-256 of the canonical serialisation, 32 bytes."""
+        return hashlib.sha256(canonical(self.model_dump(mode="json"))).digest()
+
+
+class AdmissionRequest(Body):
+    """The signed lock, offered to a site."""
+
+    signed: SignedLock
+    canary: bool = False
+
+
+class AdmissionReply(Body):
+    """The declared fields of an admission, and nothing else."""
+
+    accepted: bool
+    refusals: tuple[str, ...] = ()
+    software: str = ""
+    code_digest: str = ""
+    seconds_per_step: float = 0.0
+
+
+class KeysRequest(Body):
+    """Ask a site for its ephemeral key of one attempt."""
+
+    context: Context
+    sites: tuple[str, ...]
+
+
+class KeysReply(Body):
+    """An ephemeral X25519 public key, signed over the context by the site's long-term key (hex)."""
+
+    public_key: str
+    signature: str
+
+
+class OpenedCounts(Body):
+    """What masked pre-counts opened for this roster and split; sites hold it against their minima."""
+
+    sites: int
+    patients: int
+    events: int
+
+
+class ReleaseRequest(Body):
+    """Ask for the masked vectors. The broadcast state travels as the message's arrays.
+
+    `parameters` is the canonical form (`canonical_parameters`). `counts` is needed for everything finer than counts.
+    `sites` is read in clear mode only, where no exchange of keys has named the roster.
+    """
+
+    context: Context
+    parameters: dict[str, Any]
+    keys: dict[str, KeysReply]
+    counts: OpenedCounts | None = None
+    sites: tuple[str, ...] = ()
+
+
+class ReleaseReply(Body):
+    """Hash (hex) of the vectors that travel as arrays, signed over hash and context, and whether they are masked."""
+
+    hash: str
+    signature: str
+    masked: bool = True
+
+
+class OpenRequest(Body):
+    """The coordinator's signed list of the hashes it received, one for every site of the roster."""
+
+    context: Context
+    hashes: dict[str, str]
+    signature: str
+
+
+class OpenReply(Body):
+    """The 32-byte seed of the site's own mask (hex)."""
+
+    seed: str
+
+
+class StatusReply(Body):
+    """Alive, and which phase; nothing else."""
+
+    phase: str = ""
+
+
+class StudyReference(Body):
+    """A study by its id."""
+
+    study: str
+
+
+class Refusal(Body):
+    """A problem code in place of a reply; what lies behind it stays in the site's own log.
+
+    `until` is the end of a planned pause (FH-721), in whole seconds since 1970, and 0 with every other code.
+    """
+
+    code: str = Field(pattern=r"^FH-\d{3}$")
+    until: int = Field(default=0, ge=0, lt=1 << 40)
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a transport carries."""
+
+    kind: Kind | Literal["refusal"]
+    body: dict[str, Any]
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def roster_hash(sites: tuple[str, ...], signing_keys: Mapping[str, str]) -> str:
+    """SHA-256, hex, of the roster's names with their signing keys, in sorted order."""
+    return hashlib.sha256(canonical([[name, signing_keys[name]] for name in sorted(sites)])).hexdigest()
+
+
+def parameters_hash(parameters: Mapping[str, Any]) -> str:
+    """SHA-256, hex, of canonical parameters."""
+    return hashlib.sha256(canonical(dict(parameters))).hexdigest()
+
+
+def canonical_parameters(parameters: BaseModel) -> dict[str, Any]:
+    """Validated parameters as they travel and are hashed: every field, defaults included, as JSON values."""
+    return parameters.model_dump(mode="json")
+
+
+def state_hash(arrays: Arrays) -> str:
+    """SHA-256, hex, of named arrays: names, dtypes, shapes and little-endian bytes in sorted order."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(canonical([name, array.dtype.str, list(array.shape)]))
+        digest.update(array.tobytes())
+    return digest.hexdigest()

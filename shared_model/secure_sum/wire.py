@@ -1,0 +1,113 @@
+"""A `Message` as bytes, and back: what both sides put into whatever carries it.
+
+A packed message is a small JSON header (kind, body, and name, type and shape of every array) with the arrays' bytes. All
+arrays of at most `INLINE` bytes together travel in one piece with the header, larger ones each on their own, so
+that an exchange of small vectors is one object on the wire and not six.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared_model.secure_sum.protocol import Kind, Message
+from site_config.study.model import canonical
+
+INLINE = 1 << 18
+MAX_HEADER = 16 << 20
+MAX_ARRAYS = 64
+KINDS = frozenset((*get_args(Kind), "refusal"))
+TYPES = frozenset({"float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool"})
+
+
+class WireError(ValueError):
+    """A packed message that breaks the format; its text names the field, never a value."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Header (JSON), the small arrays' bytes one after another, and the large arrays by name."""
+
+    header: bytes
+    inline: bytes = b""
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def pack(message: Message) -> Packed:
+    """Pack a message; arrays are little-endian, C-ordered, of one of `TYPES`. Raises `WireError`."""
+    if message.kind not in KINDS or len(message.arrays) > MAX_ARRAYS:
+        raise WireError("kind or number of arrays")
+    arrays = {name: np.asarray(array, order="C") for name, array in message.arrays.items()}
+    small = sum(array.nbytes for array in arrays.values()) <= INLINE
+    described = []
+    for name, array in arrays.items():
+        if array.dtype.name not in TYPES or array.dtype.byteorder == ">":
+            raise WireError("type of an array")
+        described.append([name, array.dtype.name, list(array.shape)])
+    header = canonical({"kind": message.kind, "body": message.body, "arrays": described, "inline": small})
+    if len(header) > MAX_HEADER:
+        raise WireError("size of the body")
+    if small:
+        return Packed(header, b"".join(array.tobytes() for array in arrays.values()))
+    return Packed(header, b"", arrays)
+
+
+def unpack(packed: Packed) -> Message:
+    """The message again; every array is checked against the header. Raises `WireError`."""
+    header = _header(packed.header)
+    arrays: dict[str, NDArray[Any]] = {}
+    offset = 0
+    for entry in header["arrays"]:
+        name, kind, shape = _entry(entry)
+        if name in arrays:
+            raise WireError("name of an array")
+        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(kind).itemsize
+        if header["inline"]:
+            piece = packed.inline[offset : offset + size]
+            offset += size
+            if len(piece) != size:
+                raise WireError("length of an array")
+            arrays[name] = np.frombuffer(piece, dtype=kind).reshape(shape).copy()
+        else:
+            found = packed.arrays.get(name)
+            if found is None or found.dtype.name != kind or found.shape != shape:
+                raise WireError("type or shape of an array")
+            arrays[name] = found
+    if offset != len(packed.inline):
+        raise WireError("length of the arrays")
+    return Message(header["kind"], header["body"], arrays)
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    if len(data) > MAX_HEADER:
+        raise WireError("size of the header")
+    try:
+        header = json.loads(data)
+    except (ValueError, RecursionError):
+        raise WireError("header") from None
+    if not isinstance(header, dict) or set(header) != {"kind", "body", "arrays", "inline"}:
+        raise WireError("fields of the header")
+    checks = (
+        header["kind"] in KINDS,
+        isinstance(header["body"], dict),
+        isinstance(header["arrays"], list),
+        isinstance(header["inline"], bool),
+    )
+    if not all(checks) or len(header["arrays"]) > MAX_ARRAYS:
+        raise WireError("fields of the header")
+    return header
+
+
+def _entry(entry: Any) -> tuple[str, str, tuple[int, ...]]:
+    if not (isinstance(entry, list) and len(entry) == 3):
+        raise WireError("description of an array")
+    name, kind, shape = entry
+    if not (isinstance(name, str) and isinstance(shape, list) and kind in TYPES and len(shape) <= 8):
+        raise WireError("description of an array")
+    if not all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 1 << 31 for n in shape):
+        raise WireError("shape of an array")
+    return name, kind, tuple(shape)

@@ -1,0 +1,1 @@
+"""Named statistics: parameters, catalogue, and what counts allow."""

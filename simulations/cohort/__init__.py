@@ -1,0 +1,1 @@
+"""Simulated patients: who they are, their scans, their hospitals."""

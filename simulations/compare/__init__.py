@@ -1,0 +1,1 @@
+"""Does federation cost accuracy? Methods compared on the same cohorts."""

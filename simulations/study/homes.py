@@ -1,0 +1,106 @@
+"""The folders of a simulated study, and its enrolment through the very functions a hospital and a trial office use."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from client import enrolment as at_site
+from server import enrolment as at_office
+from server.study.state import StudyFolder
+from site_config.documents.load import load_site, load_study
+from site_config.files import write_atomic
+from site_config.identity import CoordinatorIdentity, SiteIdentity, private_folder, sign_lock
+from site_config.site import SiteConfig
+from site_config.study.code_digest import code_digest, software
+from site_config.study.locking import lock_study
+from site_config.study.model import Study, StudyLock
+
+ADDRESS = "127.0.0.1:9443"
+
+
+@dataclass(frozen=True)
+class Homes:
+    """Where everything of one simulated study lies."""
+
+    root: Path
+
+    @property
+    def cohort(self) -> Path:
+        """The cohort: `study.yaml` and `sites/NAME`."""
+        return self.root / "cohort"
+
+    @property
+    def coordinator(self) -> Path:
+        """The trial office's home."""
+        return self.root / "coordinator"
+
+    def site(self, name: str) -> Path:
+        """A hospital's home."""
+        return self.cohort / "sites" / name
+
+    def study(self) -> Study:
+        """The declared study."""
+        return load_study(self.cohort / "study.yaml")
+
+    def sites(self) -> dict[str, Path]:
+        """Every hospital's home by name, in the study's order."""
+        return {site.name: self.site(site.name) for site in self.study().sites}
+
+    def config(self, name: str) -> SiteConfig:
+        """A hospital's configuration."""
+        return load_site(self.site(name) / "site.yaml")
+
+
+def enrol(homes: Homes, seed: int) -> None:
+    """Keys, requests, approvals and kits of every hospital; what exists is kept.
+
+    A simulated hospital's secret (it keys pseudonyms, the validation split and flips) follows from the seed, so that a
+    simulation can be repeated; a real hospital's never does.
+    """
+    study = homes.study()
+    if not (homes.coordinator / "register.json").exists():
+        at_office.init(homes.coordinator, study.title, ADDRESS)
+    for file in sorted((homes.cohort / "pretrained").glob("*")):
+        write_atomic(private_folder(homes.coordinator / "pretrained") / file.name, file.read_bytes())
+    for site in study.sites:
+        state = private_folder(homes.config(site.name).state)
+        secret = state / "secret"
+        if not secret.exists():
+            write_atomic(secret, hashlib.sha256(f"fedhcc simulated site {seed} {site.name}".encode()).digest())
+        if not (state / "identity" / "name").exists():
+            at_site.init(state, site.name)
+        if not (state / "identity" / "kit.json").exists():
+            request = SiteIdentity.load(state).request(software()).model_dump_json().encode()
+            kit = at_office.approve(homes.coordinator, request, site.role)
+            at_site.join(state, kit.model_dump_json().encode())
+
+
+def publish(homes: Homes) -> StudyLock:
+    """Lock, sign and publish the study; an unchanged study keeps its id and its folder.
+
+    A `validate` study's frozen bundle lies in `bundle/` beside `study.yaml` and is copied into the study's folder.
+    """
+    study = homes.study()
+    identity = CoordinatorIdentity.load(homes.coordinator)
+    entries = at_office.roster(homes.coordinator, {site.name: site.role or "development" for site in study.sites})
+    lock = lock_study(study, entries, code_digest=code_digest(), coordinator_key=identity.public_key)
+    folder = StudyFolder(private_folder(private_folder(homes.coordinator / "studies") / lock.study_id))
+    if study.kind == "validate" and not (folder.root / "bundle").exists():
+        shutil.copytree(homes.cohort / "bundle", folder.root / "bundle")
+    if not folder.lock_file.exists():
+        write_atomic(folder.lock_file, sign_lock(lock, identity).model_dump_json().encode() + b"\n")
+    return lock
+
+
+def approve_everywhere(homes: Homes, lock: StudyLock) -> None:
+    """Offer the study to every hospital and approve it there: on one machine the researcher is every hospital's IT."""
+    signed = StudyFolder(homes.coordinator / "studies" / lock.study_id).signed_lock()
+    for entry in lock.roster:
+        state = homes.config(entry.name).state
+        at_site.offer(state, signed)
+        if at_site.decision(state, lock.study_id) == "pending":
+            at_site.decide(state, lock.study_id, "approved", datetime.now(UTC).isoformat(timespec="seconds"))

@@ -1,0 +1,162 @@
+"""A whole study on one machine: cohort, enrolment, scans to slices, federation, report.
+
+Every step looks for what an earlier run left and goes on from there, so that the same command resumes. Hospitals are real
+site homes and are enrolled, prepared and asked through the code a hospital runs; only the carrier of messages differs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Literal
+
+from server.asking.effects import Effects
+from server.link.transport import Transport
+from server.phases.context import Event
+from server.study.results import StudyResult
+from simulations.study.homes import Homes, approve_everywhere, enrol, publish
+from simulations.threads import one_thread
+from site_config.documents.load import load_study
+from site_config.study.model import StudyLock
+
+Engine = Literal["local", "loopback", "ray"]
+Tell = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Where a finished run left its report, and what it found."""
+
+    homes: Homes
+    lock: StudyLock
+    result: StudyResult
+    report: Path
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is asked: a preset or a folder with `study.yaml` and `sites/`, the engine, the seed, processes."""
+
+    out: Path
+    preset: str = "demo"
+    folder: Path | None = None
+    engine: Engine = "local"
+    seed: int = 7
+    workers: int = 2
+    pooled: bool = True
+
+
+def run(options: Options, tell: Tell = lambda _event: None, should_stop: Callable[[], bool] = lambda: False) -> Finished:
+    """Run or resume; raises the problems of its parts. A finished run is found finished and only its report is written again."""
+    from simulations.study.outputs import write_out
+    from simulations.study.pooled_twin import compare_with_pooled
+
+    homes = Homes(options.out)
+    make_cohort(options, homes, tell)
+    lock = ready(options, homes, tell)
+    beside = compare_with_pooled(homes, lock) if options.pooled and lock.study.simulated else None
+    result = federate(options, homes, lock, tell, should_stop)
+    report = write_out(homes, lock, result, beside, tell)
+    return Finished(homes, lock, result, report)
+
+
+def make_cohort(options: Options, homes: Homes, tell: Tell) -> None:
+    """The cohort, unless it is there: written beside and renamed, so that an interrupted one is made again."""
+    if (homes.cohort / "study.yaml").exists():
+        return
+    if options.folder is not None:
+        load_study(options.folder / "study.yaml")  # a wrong folder or a faulty study leaves nothing behind
+    homes.root.mkdir(parents=True, exist_ok=True)
+    if options.folder is not None:
+        if homes.cohort.is_symlink():
+            homes.cohort.unlink()
+        homes.cohort.symlink_to(options.folder.resolve())
+        return
+    import shutil
+
+    from simulations.cohort.cohort import make_cohort as make
+
+    part = homes.root / ".cohort.part"
+    shutil.rmtree(part, ignore_errors=True)
+    tell(Event("phantoms", 0, 1, "simulated patients and their CT"))
+    make(
+        options.preset,
+        part,
+        options.seed,
+        workers=options.workers,
+        progress=lambda done, total: tell(Event("phantoms", done, total, "patients")),
+    )
+    part.rename(homes.cohort)
+
+
+def ready(options: Options, homes: Homes, tell: Tell) -> StudyLock:
+    """Enrol, publish, approve and prepare at every hospital."""
+    enrol(homes, options.seed)
+    lock = publish(homes)
+    approve_everywhere(homes, lock)
+    prepare(homes, lock, options.workers, tell)
+    return lock
+
+
+def prepare(homes: Homes, lock: StudyLock, workers: int, tell: Tell) -> None:
+    """Scans to slices at every hospital, in a few processes; nothing to do where no model reads images."""
+    if not any(model.startswith("Rad") for model in lock.study.models):
+        return
+    names = [entry.name for entry in lock.roster]
+    done = 0
+    tell(Event("slices", 0, len(names), "hospitals"))
+    with ProcessPoolExecutor(min(workers, len(names)), mp_context=get_context("spawn"), initializer=one_thread) as pool:
+        waiting = [pool.submit(prepare_site, homes.root, name) for name in names]
+        for future in as_completed(waiting):
+            future.result()
+            done += 1
+            tell(Event("slices", done, len(names), "hospitals"))
+
+
+def prepare_site(root: Path, name: str) -> None:
+    """One hospital's scans to slices."""
+    from client.cohort.patients import prepare as prepare_cohort
+
+    homes = Homes(root)
+    prepare_cohort(homes.config(name), homes.study())
+
+
+@contextmanager
+def carrier(options: Options, homes: Homes) -> Iterator[Transport]:
+    """The engine's transport, ended with the block."""
+    from client.app import forget_agents
+
+    sites = homes.sites()
+    if options.engine == "loopback":
+        from simulations.engines.loopback import Loopback
+
+        with Loopback(homes.coordinator, sites) as loopback:
+            yield loopback.transport()
+        return
+    if options.engine == "ray":
+        from simulations.engines.ray import ray_transport
+
+        with ray_transport(sites) as transport:
+            yield transport
+        return
+    from simulations.engines.local import local_transport
+
+    one_thread()
+    try:
+        yield local_transport(sites)
+    finally:
+        forget_agents()
+
+
+def federate(options: Options, homes: Homes, lock: StudyLock, tell: Tell, should_stop: Callable[[], bool]) -> StudyResult:
+    """The study itself, by the coordinator's own code."""
+    from server.study.run import run_study
+
+    effects = Effects(time.monotonic, time.sleep, should_stop)
+    with carrier(options, homes) as transport:
+        return run_study(homes.coordinator, lock.study_id, transport, effects=effects, tell=tell)

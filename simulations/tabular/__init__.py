@@ -1,0 +1,1 @@
+"""Survival analysis of anybody's table, site by site."""

@@ -1,0 +1,1 @@
+"""study.yaml and site.yaml as text: lines, limits, rules, schemas."""

@@ -1,0 +1,252 @@
+"""Problems 7xx: Flower, the coordinator, phases, resume."""
+
+from __future__ import annotations
+
+from site_config.problems.base import Exit, Kind
+
+SITE_SILENT = Kind(
+    701,
+    "site-silent",
+    "A site did not answer before the deadline",
+    why="The message was delivered, or waits to be, and no reply came: the site is busy, paused, or cut off.",
+    fix="Look at `fedhcc-coordinator status`; ask the hospital for `fedhcc-site status`; then `fedhcc-coordinator resume STUDY`.",
+    exit=Exit.STALLED,
+)
+SITE_UNAVAILABLE = Kind(
+    702,
+    "site-unavailable",
+    "A site is not connected",
+    why="Its heartbeats stopped: the program, the machine or the network at the hospital is down.",
+    fix="Ask the hospital to run `fedhcc-site run` and `fedhcc-site status`; then `fedhcc-coordinator resume STUDY`.",
+    exit=Exit.STALLED,
+)
+SITE_CRASHED = Kind(
+    703,
+    "site-crashed",
+    "The program at a site ended while it worked on a message",
+    why="The working process was killed, most often for memory. What lay in memory only, such as the keys of one secure sum, is gone; "
+    "the sum is asked for again.",
+    fix="Ask the hospital for `fedhcc-site logs`; more memory or a smaller micro-batch in site.yaml helps.",
+    exit=Exit.STALLED,
+)
+BUNDLE_REFUSED = Kind(
+    704,
+    "bundle-refused",
+    "A site runs another version of the software",
+    why="The Flower bundle of the run is not the one this version makes, so the site refused it and executed nothing.",
+    fix="Install the same release at the coordinator and at the hospital: compare `fedhcc-coordinator --version` and `fedhcc-site --version`.",
+    exit=Exit.STALLED,
+)
+REPLY_MALFORMED = Kind(
+    705,
+    "reply-malformed",
+    "A reply cannot be understood",
+    why="The reply broke the message format: another version, or a fault in the program.",
+    fix="Compare the versions on both sides; if they are equal, report it with the coordinator's log.",
+    exit=Exit.INTERNAL,
+)
+LINK_LOST = Kind(
+    706,
+    "link-lost",
+    "The connection to the SuperLink was lost",
+    why="Flower's SuperLink at the coordinator ended or was restarted. A run of Flower does not survive that; a study does.",
+    fix="Nothing if the round is repeated by itself; otherwise `fedhcc-coordinator resume STUDY`.",
+    exit=Exit.STALLED,
+)
+LINK_NOT_STARTED = Kind(
+    707,
+    "link-not-started",
+    "The SuperLink or the gateway did not start",
+    why="A port is taken, a certificate is unreadable, or the program is missing.",
+    fix="Read the last lines of the named log in the coordinator's `logs` folder.",
+    exit=Exit.CONFIGURATION,
+)
+GATEWAY_MISSING = Kind(
+    708,
+    "gateway-missing",
+    "nginx is not installed",
+    why="The gateway in front of Flower's SuperLink lets sites reach `/v1/fleet/` and nothing else; it is an nginx.",
+    fix="Install the package nginx-light (Debian, Ubuntu) or nginx: `apt-get install nginx-light`.",
+    exit=Exit.CONFIGURATION,
+)
+CONTROL_UNREACHABLE = Kind(
+    709,
+    "control-unreachable",
+    "The site's program does not run",
+    why="Nothing answers on the control socket in the state folder.",
+    fix="Start it with `fedhcc-site run`.",
+    exit=Exit.ACCESS,
+)
+ALREADY_RUNNING = Kind(
+    710,
+    "already-running",
+    "The program runs already for this folder",
+    why="Two programs with one identity would answer each other's messages.",
+    fix="Stop the other one, or look at it with `fedhcc-site status`.",
+    exit=Exit.ACCESS,
+)
+CLOCK_SKEW = Kind(
+    711,
+    "clock-skew",
+    "The clock of this machine is wrong",
+    why="Every request is signed with the time; the coordinator refuses more than five minutes of difference.",
+    fix="Set the clock (`timedatectl set-ntp true`), then `fedhcc-site run` again.",
+    exit=Exit.ACCESS,
+)
+NODE_REFUSED = Kind(
+    712,
+    "node-refused",
+    "The coordinator does not know this site's key",
+    why="The node key is not registered with the SuperLink: the site was not approved, was revoked, or uses other keys than it enrolled with.",
+    fix="Ask the coordinator for `fedhcc-coordinator list` and compare the fingerprints.",
+    exit=Exit.IDENTITY,
+)
+NODE_ACTIVE = Kind(
+    713,
+    "node-active",
+    "The coordinator does not let this site's key in",
+    why="A key connects once. Either a second program runs with a copy of the state folder, or the last one ended without saying so "
+    "and the coordinator has not noticed yet, or the key is not registered there: not approved, revoked, or made anew.",
+    fix="Make sure that only one program uses this state folder, wait a minute, and run `fedhcc-site run` again; "
+    "otherwise ask the coordinator for `fedhcc-coordinator list` and compare the fingerprints.",
+    exit=Exit.IDENTITY,
+)
+GATEWAY_UNTRUSTED = Kind(
+    714,
+    "gateway-untrusted",
+    "The coordinator's certificate is not signed by the authority of the kit",
+    why="Either something between here and there opens TLS connections (a proxy with inspection), or this is another machine.",
+    fix="Join with the kit the coordinator sent: `fedhcc-site join KIT`. Where it was that one, ask the hospital's network office "
+    "to let the coordinator's address through without inspection.",
+    exit=Exit.IDENTITY,
+)
+GATEWAY_UNREACHABLE = Kind(
+    715,
+    "gateway-unreachable",
+    "The coordinator cannot be reached",
+    why="The address of the kit does not answer: no route, a firewall, or the coordinator is down.",
+    fix="Check that outbound TCP to the coordinator's address and port is allowed; the program keeps trying.",
+    exit=Exit.ACCESS,
+)
+STUDY_STALLED = Kind(
+    716,
+    "study-stalled",
+    "The study is stalled",
+    why="A block of sites could not be opened before the deadline. Nothing is lost: every finished round is on disk.",
+    fix="Bring the named sites back and run `fedhcc-coordinator resume STUDY`.",
+    exit=Exit.STALLED,
+)
+FLOWER_DIFFERS = Kind(
+    717,
+    "flower-differs",
+    "The installed Flower is not the one this program was tested with",
+    why="The program uses parts of Flower that change between releases; with another release the behaviour is unknown.",
+    fix="Install from the lock file: `pip install -r requirements/site.txt` (or `requirements/coordinator.txt`).",
+    exit=Exit.CONFIGURATION,
+)
+STUDY_MISSING = Kind(
+    718,
+    "study-missing",
+    "The coordinator has no such study",
+    why="A study runs from its signed lock, which `study lock` and `study publish` make.",
+    fix="List the studies with `fedhcc-coordinator status`; publish one with `fedhcc-coordinator study publish LOCK`.",
+    exit=Exit.CONFIGURATION,
+)
+ENGINE_FAILED = Kind(
+    719,
+    "engine-failed",
+    "A process of the federation ended by itself",
+    why="The gateway, the SuperLink or a site of the loopback federation stopped.",
+    fix="Read the last lines of the named log.",
+    exit=Exit.INTERNAL,
+)
+STUDY_STOPPED = Kind(
+    720,
+    "study-stopped",
+    "The study was stopped",
+    why="Somebody asked for a stop; the state of the last finished round is on disk.",
+    fix="Go on with `fedhcc-coordinator resume STUDY`.",
+    exit=Exit.INTERRUPTED,
+)
+GATEWAY_DOWN = Kind(
+    722,
+    "gateway-down",
+    "The gateway does not answer",
+    why="The nginx in front of Flower's SuperLink ended or is being restarted. Hospitals keep trying, and nothing they computed is lost.",
+    fix="Nothing if it is back by itself; otherwise `fedhcc-coordinator serve` again, then `fedhcc-coordinator resume STUDY`.",
+    exit=Exit.STALLED,
+)
+COORDINATOR_ENDED = Kind(
+    723,
+    "coordinator-ended",
+    "The coordinator's program ended without saying why",
+    why="It was killed, or the machine lost power, while a study ran. What it was opening at that moment is asked again.",
+    fix="Go on with `fedhcc-coordinator resume STUDY`; every finished round is on disk.",
+    exit=Exit.STALLED,
+)
+
+EMPTY_AGGREGATE = Kind(
+    751,
+    "empty-aggregate",
+    "A sum over hospitals holds no patient",
+    why="Every hospital of the roster answered, and together they contributed nothing. A study must not go on as if that were a result.",
+    fix="Look at each hospital's findings with: fedhcc-site data review",
+    exit=Exit.CONTENT,
+)
+STATE_UNREADABLE = Kind(
+    752,
+    "state-unreadable",
+    "The coordinator's stored state cannot be read",
+    why="A file of the study's folder is damaged or may not be opened. It was written whole, so it was changed or its disk failed.",
+    fix="Restore the study's folder from its backup, then run: fedhcc-coordinator resume",
+    exit=Exit.ACCESS,
+)
+ADMISSION_REFUSED = Kind(
+    753,
+    "admission-refused",
+    "A hospital refuses the study",
+    why="Its policy, its lock or its software does not agree with the study. The hospital's own screen says which rule.",
+    fix="Ask the hospital to run: fedhcc-site studies",
+    exit=Exit.REFUSED,
+)
+BROADCAST_MISSING = Kind(
+    754,
+    "broadcast-missing",
+    "The hospital does not hold the broadcast the request refers to",
+    why="The program at the hospital was restarted since the weights were sent. The coordinator sends them again by itself.",
+    fix="Nothing is to be done; the study goes on.",
+    exit=Exit.STALLED,
+)
+MESSAGE_MALFORMED = Kind(
+    755,
+    "message-malformed",
+    "A message from the coordinator does not have the declared form",
+    why="A field is missing, unknown or out of range: the software at the two ends differs, or the message was changed on its way.",
+    fix="Compare the software versions with: fedhcc-coordinator list",
+    exit=Exit.REFUSED,
+)
+SITE_PAUSED = Kind(
+    721,
+    "site-paused",
+    "A site is in a planned pause",
+    why="The hospital said until when it takes no question: `fedhcc-site pause --until`, or the hours of its policy. "
+    "The clock of the question stands still meanwhile, for at most the study's `deadlines.pause`.",
+    fix="Nothing: the question is asked again when the pause ends. The time is in `fedhcc-coordinator status`.",
+    exit=Exit.STALLED,
+)
+NOT_ESTIMABLE = Kind(
+    756,
+    "study-not-estimable",
+    "A part of the study cannot be estimated from these patients",
+    why="There are too few patients or events, or the sum that would tell is smaller than what may be opened.",
+    fix="Nothing is to be repaired: the report names the part and shows the others.",
+    exit=Exit.FINDINGS,
+)
+SCORE_WITHHELD = Kind(
+    757,
+    "clinical-score-withheld",
+    "A score of clinical variables is not opened for so few patients",
+    why="With known coefficients a score of a few clinical variables names their values; its tables help to single patients out.",
+    fix="Nothing is to be repaired. To open it, lower `minimum_clinical_score_patients` in study.yaml and at every hospital.",
+    exit=Exit.FINDINGS,
+)

@@ -1,0 +1,215 @@
+"""Problems 5xx: the door: policy, secure sums, the journal."""
+
+from __future__ import annotations
+
+from site_config.problems.base import Exit, Kind
+
+SITE_CANNOT_RELEASE = Kind(
+    501,
+    "site-cannot-release",
+    "A site cannot release the value it was asked for",
+    why="Something that depends on the hospital's patients stands against it; what it is stays in the hospital's own journal.",
+    fix="At the hospital: `fedhcc-site egress --refusals` shows the reason; the coordinator waits for that site.",
+    exit=Exit.REFUSED,
+)
+STATISTIC_UNKNOWN = Kind(
+    502,
+    "statistic-unknown",
+    "The coordinator asks for a statistic this software does not know",
+    why="Only named statistics leave a hospital. The coordinator runs other software than this site, or the request was forged.",
+    fix="Compare the code digest on both sides: `fedhcc-site studies` and `fedhcc-coordinator study show`.",
+    exit=Exit.REFUSED,
+)
+STATISTIC_REFUSED = Kind(
+    503,
+    "statistic-refused",
+    "The site's policy does not permit this statistic",
+    why="`policy.statistics` in site.yaml lists what may be asked, and this name is not in it.",
+    fix="If the hospital agrees, add the name to `policy.statistics` in site.yaml and start the client again.",
+    exit=Exit.REFUSED,
+)
+RESOLUTION_REFUSED = Kind(
+    504,
+    "resolution-refused",
+    "The site's policy does not permit this resolution",
+    why="Exact cells give patients back by differencing, so `exact` has to be permitted by every hospital itself.",
+    fix="Ask the coordinator for a study at the default resolution, or add it to `policy.resolutions` in site.yaml.",
+    exit=Exit.REFUSED,
+)
+PARAMETERS_REFUSED = Kind(
+    505,
+    "parameters-refused",
+    "The parameters of a statistic are not permitted",
+    why="They are out of the declared range, unknown, or not in canonical form.",
+    fix="Compare the software versions of coordinator and site: `fedhcc-site --version`.",
+    exit=Exit.REFUSED,
+)
+ROSTER_TOO_SMALL = Kind(
+    506,
+    "roster-too-small",
+    "Too few hospitals would stand behind the sum",
+    why="A sum over few hospitals tells about each of them; the site's policy and the study set minima.",
+    fix="The coordinator enrols more hospitals (`fedhcc-coordinator approve NAME.request.json`), names them in study.yaml and locks again; "
+    "where enough are enrolled, it raises `blocks.minimum_sites`.",
+    exit=Exit.REFUSED,
+)
+PEERS_UNKNOWN = Kind(
+    507,
+    "peers-unknown",
+    "Too few hospitals in the roster are known to this one",
+    why="`policy.known_peers` asks for fingerprints the hospitals exchanged themselves, because the coordinator signs the roster.",
+    fix="Ask the other hospitals for the fingerprint shown by `fedhcc-site identity` and add it to `policy.known_peers` in site.yaml.",
+    exit=Exit.REFUSED,
+)
+ROSTER_NOT_WHOLE = Kind(
+    508,
+    "roster-not-whole-blocks",
+    "The roster is not made of whole blocks of the study",
+    why="Rosters never shrink or grow by single hospitals: two sums that differ by one hospital are that hospital's value.",
+    fix="The coordinator asks whole blocks only; a hospital that cannot take part needs a new lock without it.",
+    exit=Exit.REFUSED,
+)
+ROLE_REFUSED = Kind(
+    509,
+    "role-refused",
+    "This statistic is not for a hospital of this role",
+    why="A held-out evaluation centre never takes part in training, and a statistic is declared for certain roles and phases.",
+    fix="Check the roles in study.yaml and `policy.role` in site.yaml: `fedhcc-site studies` shows both.",
+    exit=Exit.REFUSED,
+)
+OUTSIDE_SCHEDULE = Kind(
+    510,
+    "outside-schedule",
+    "The site does not compute at this hour",
+    why="`policy.schedule` in site.yaml names the hours in which this hospital computes.",
+    fix="Nothing is wrong: the coordinator asks again within the hours, or change `policy.schedule` in site.yaml.",
+    exit=Exit.REFUSED,
+)
+TOO_FEW_PATIENTS = Kind(
+    511,
+    "too-few-patients",
+    "Too few patients would stand behind the sum",
+    why="The opened counts of this roster lie below the minimum of the study or of the site's policy, or were not opened yet.",
+    fix="The coordinator widens the roster, drops the column, or leaves the statistic out; the report then says so.",
+    exit=Exit.REFUSED,
+)
+QUERY_BUDGET_SPENT = Kind(
+    512,
+    "query-budget-spent",
+    "The hospital's budget for this statistic is spent",
+    why="`policy.query_budget` limits how often a statistic of the same patients may be opened, over all studies.",
+    fix="`fedhcc-site egress --statistic NAME` shows what was opened; raise `policy.query_budget` in site.yaml if the hospital agrees.",
+    exit=Exit.REFUSED,
+)
+VALUE_DIFFERS_BY_FEW = Kind(
+    513,
+    "value-differs-by-few",
+    "The same value was opened before over nearly the same hospitals or patients",
+    why="The difference of two such sums is the value of the few hospitals or patients that make the difference.",
+    fix="If the hospital agrees to that difference being seen: `fedhcc-site egress allow STUDY`.",
+    exit=Exit.REFUSED,
+)
+VALUE_BURNED = Kind(
+    514,
+    "value-burned",
+    "This value was opened already, under another roster or state",
+    why="Once a site has opened its mask, the value may be asked again by the same roster with the same state only.",
+    fix="The coordinator goes on with the next round: `fedhcc-coordinator resume`.",
+    exit=Exit.REFUSED,
+)
+MASKS_REQUIRED = Kind(
+    515,
+    "masks-required",
+    "The study asks for values in the clear",
+    why="Clear sums exist for simulated patients on one machine only; this site's policy requires masks or its patients are real.",
+    fix="Set `privacy.masks: true` in study.yaml and lock the study again.",
+    exit=Exit.REFUSED,
+)
+CONTEXT_MISMATCH = Kind(
+    516,
+    "context-mismatch",
+    "A request does not belong to what was agreed",
+    why="Study, roster, parameters, broadcast state or keys differ from the context that masks and signatures are bound to.",
+    fix="If it stays after a resume, compare the lock on both sides: `fedhcc-site studies` and `fedhcc-coordinator study show`.",
+    exit=Exit.REFUSED,
+)
+SIGNATURE_INVALID = Kind(
+    517,
+    "signature-invalid",
+    "A signature does not fit its message",
+    why="A key, a vector or a list of hashes was changed on the way, belongs to another context, or was signed by another key.",
+    fix="Compare the fingerprints of the lock with the hospital's by telephone: `fedhcc-site identity`.",
+    exit=Exit.IDENTITY,
+)
+ATTEMPT_SPENT = Kind(
+    518,
+    "attempt-spent",
+    "A message of an attempt that is over",
+    why="Masks are used once: after a release, a newer attempt or a restart the keys of the earlier attempt are gone.",
+    fix="The coordinator begins a new attempt by itself; nothing to do.",
+    exit=Exit.REFUSED,
+)
+LIST_INCOMPLETE = Kind(
+    519,
+    "list-incomplete",
+    "The list of received vectors does not hold the whole roster",
+    why="A site opens its mask only when every site of the roster has released, and its own vector arrived unchanged.",
+    fix="The coordinator begins a new attempt by itself; nothing to do.",
+    exit=Exit.REFUSED,
+)
+VALUE_OUT_OF_BOUNDS = Kind(
+    520,
+    "value-out-of-bounds",
+    "A computed value does not fit its declaration",
+    why="A statistic declares bounds so that sums cannot overflow; what does not fit is clipped only where that is declared.",
+    fix="`fedhcc-site check` finds impossible values in the cohort; otherwise report it with the statistic's name.",
+    exit=Exit.REFUSED,
+)
+VECTOR_MALFORMED = Kind(
+    521,
+    "vector-malformed",
+    "A released vector has not the declared form",
+    why="A segment is missing, has another length or number type, or its hash is not the one that was signed.",
+    fix="The coordinator begins a new attempt by itself; if it stays, compare the site's software version.",
+    exit=Exit.CONTENT,
+)
+SUM_DOES_NOT_OPEN = Kind(
+    522,
+    "sum-does-not-open",
+    "The masks do not cancel",
+    why="The sum lies outside what its sites can reach: they were shown different models or a vector was exchanged.",
+    fix="Begin a new attempt with `fedhcc-coordinator resume`; if it stays, compare the lock at the sites.",
+    exit=Exit.CONTENT,
+)
+JOURNAL_TAMPERED = Kind(
+    523,
+    "journal-tampered",
+    "The journal was changed",
+    why="Every entry holds the hash of the one before; one of them does not fit. Nothing is released without an intact journal.",
+    fix="Restore the state folder from a backup and tell the data-protection officer: `fedhcc-site egress verify` names the entry.",
+    exit=Exit.CONTENT,
+)
+JOURNAL_TRUNCATED = Kind(
+    524,
+    "journal-truncated",
+    "The journal lacks entries at its end",
+    why="The side file with the last hash knows an entry that the journal no longer holds: an old copy was put back, or lines were cut.",
+    fix="Restore the newest backup of the state folder and tell the data-protection officer.",
+    exit=Exit.CONTENT,
+)
+JOURNAL_BUSY = Kind(
+    525,
+    "journal-busy",
+    "Another process writes the journal",
+    why="Two clients of one site would each open values the other does not know of.",
+    fix="Stop the second client: `fedhcc-site status` shows which one runs.",
+    exit=Exit.ACCESS,
+)
+PATIENTS_NOT_SIMULATED = Kind(
+    526,
+    "patients-not-simulated",
+    "A demonstration study at a site with real patients",
+    why="`privacy.demonstration` lifts minima and is meant for made-up patients; this site has not declared its patients as such.",
+    fix="Leave `privacy.demonstration` out of study.yaml, or set `policy.simulated_patients` where every patient is made up.",
+    exit=Exit.REFUSED,
+)

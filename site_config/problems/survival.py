@@ -1,0 +1,150 @@
+"""Problems 8xx: estimation."""
+
+from __future__ import annotations
+
+from site_config.problems.base import Exit, Kind
+
+NO_EVENTS = Kind(
+    801,
+    "no-events",
+    "Nobody died in the patients given",
+    why="A hazard ratio, a C-index and a median need deaths; without one the likelihood does not depend on the model.",
+    fix="Check the event column and its coding; otherwise wait until deaths have been observed.",
+    exit=Exit.CONTENT,
+)
+NO_PATIENTS = Kind(
+    802,
+    "no-patients",
+    "No complete patient is left",
+    why="Rows with a missing value in a column that is used are left out, and every row has one.",
+    fix="Name fewer covariates, or complete the table.",
+    exit=Exit.CONTENT,
+)
+TOO_FEW_FOR_COX = Kind(
+    803,
+    "too-few-for-cox",
+    "Too few patients or events for a Cox model by totals",
+    why="Below 100 patients or 10 events a variable the opened totals identify single patients and the coefficients are unstable.",
+    fix="Use fewer variables, or more sites.",
+    exit=Exit.REFUSED,
+)
+FEW_EVENTS = Kind(
+    804,
+    "few-events-per-variable",
+    "Fewer than ten events a variable",
+    why="Coefficients of such a model are optimistic and their intervals too narrow (Peduzzi et al. 1995).",
+    fix="Read the coefficients with caution, or use fewer variables.",
+    exit=Exit.FINDINGS,
+)
+CONSTANT = Kind(
+    805,
+    "constant-covariate",
+    "A covariate has one value only",
+    why="A covariate that does not vary among patients who are compared has no hazard ratio.",
+    fix="Leave the covariate out.",
+    exit=Exit.FINDINGS,
+)
+COLLINEAR = Kind(
+    806,
+    "collinear-covariate",
+    "A covariate is a combination of earlier ones",
+    why="Its effect cannot be told from theirs; as in R, the later one is dropped and has no coefficient.",
+    fix="Leave one of them out.",
+    exit=Exit.FINDINGS,
+)
+MONOTONE = Kind(
+    807,
+    "monotone-likelihood",
+    "A coefficient runs to infinity",
+    why="The likelihood keeps rising, slower and slower, along this covariate: one of its groups has no events, or it orders the deaths perfectly.",
+    fix="Do not read the coefficient or its standard error; merge categories, or leave the covariate out.",
+    exit=Exit.FINDINGS,
+)
+NOT_CONVERGED = Kind(
+    808,
+    "not-converged",
+    "The iteration ended before it converged",
+    why="Coefficients still changed at the last permitted iteration.",
+    fix="Look for outliers or nearly collinear covariates, and do not use the estimates.",
+    exit=Exit.FINDINGS,
+)
+BEYOND_FOLLOW_UP = Kind(
+    809,
+    "horizon-beyond-follow-up",
+    "A horizon lies beyond the follow-up",
+    why="Nobody was observed beyond it (or nobody died before it), so survival and AUC at that time would be an extrapolation.",
+    fix="Choose an earlier horizon.",
+    exit=Exit.FINDINGS,
+)
+NOT_ESTIMABLE = Kind(
+    810,
+    "not-estimable",
+    "A quantity cannot be estimated from these patients",
+    why="It needs comparable pairs, two groups, or a group that is large enough, and there are none.",
+    fix="Pool more patients or sites.",
+    exit=Exit.FINDINGS,
+)
+ROWS_DROPPED = Kind(
+    811,
+    "rows-dropped",
+    "Rows with missing values were left out",
+    why="Models are fitted to complete cases.",
+    fix="Complete the table if the values exist.",
+    exit=Exit.FINDINGS,
+)
+NO_CUTOFF = Kind(
+    812,
+    "no-cutoff",
+    "No cut-off leaves enough patients on either side",
+    why="A cut-off is opened only with at least ten patients above and below it; tied scores or few patients leave none.",
+    fix="Use more training patients, or a score with more distinct values.",
+    exit=Exit.REFUSED,
+)
+TEXT_COVARIATE = Kind(
+    814,
+    "text-covariate",
+    "A covariate is text and was coded by its levels",
+    why="A Cox model needs numbers: as R does with a factor, every level but the first got a column of zeros and ones.",
+    fix="Code the column yourself if another level should be the reference.",
+    exit=Exit.FINDINGS,
+)
+TABLE_UNREADABLE = Kind(
+    821,
+    "table-unreadable",
+    "The table cannot be opened",
+    why="The file does not exist or may not be read.",
+    fix="Check the path and the file's permissions.",
+    exit=Exit.ACCESS,
+)
+TABLE_MALFORMED = Kind(
+    822,
+    "table-malformed",
+    "The file is not a table with a header",
+    why="A table has one header line and rows with as many fields, separated by comma, semicolon, tab or bar.",
+    fix="Save the sheet as CSV (UTF-8) and try again.",
+    exit=Exit.CONTENT,
+)
+NO_COLUMN = Kind(
+    823,
+    "no-such-column",
+    "A column is not in the table",
+    why="The header does not hold the name, or holds it twice.",
+    fix="Use a name of the header.",
+    exit=Exit.USAGE,
+)
+EVENT_CODING = Kind(
+    824,
+    "event-coding",
+    "The event column is not coded as 0/1, 1/2 or true/false",
+    why="An event is 1 (0 censored), 2 (1 censored), true or yes; other codes are ambiguous.",
+    fix="Recode the column to 0 = censored, 1 = event.",
+    exit=Exit.CONTENT,
+)
+BAD_VALUE = Kind(
+    825,
+    "bad-value",
+    "A value is not what its column needs",
+    why="Times are numbers from 0, scores and covariates finite numbers (text covariates have at most 20 levels).",
+    fix="Correct the value, or leave the field empty if it is unknown.",
+    exit=Exit.CONTENT,
+)

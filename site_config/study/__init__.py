@@ -1,0 +1,1 @@
+"""The study: its model, presets, locking and the digest of the code."""

@@ -1,0 +1,142 @@
+"""From a study to its lock: the draw resolved, blocks fixed, the roster filled in. Deterministic in the study alone.
+
+Orders come from SHA-256 of seed and site name, so they are the same with every Python and on every machine, and do not
+depend on the order in which the sites are written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+
+from site_config.documents.rules import study_faults
+from site_config.names import nearest, plural
+from site_config.problems import configuration as kinds
+from site_config.problems import privacy
+from site_config.problems.base import Problem, together
+from site_config.site import Policy
+from site_config.study.model import Role, RosterEntry, Study, StudyLock
+
+PATIENTS_A_SITE = 4.0
+MARGIN = 1.5
+"""How many times the fewest patients a block is laid out for: hospitals differ, and the counts come after the lock."""
+
+
+REFUSED_LATER = "The sum over a block is opened. Each hospital would refuse the study at admission unless its own policy asks for less."
+
+
+def shuffled(names: Iterable[str], seed: int, purpose: str) -> list[str]:
+    """The names in the order of SHA-256(purpose, seed, name)."""
+    return sorted(names, key=lambda name: hashlib.sha256(f"fedhcc|{purpose}|{seed}|{name}".encode()).digest())
+
+
+def resolve_roles(study: Study) -> dict[str, Role]:
+    """Role of every site in the study's order: as written, or drawn among the sites without one.
+
+    Without a draw a site that has no role is a configuration problem.
+    """
+    roles: dict[str, Role | None] = {site.name: site.role for site in study.sites}
+    open_ = [name for name, role in roles.items() if role is None]
+    if open_ and study.draw is None:
+        raise kinds.ROLES.problem(f"{plural(len(open_), 'site')} without a role, and there is no `draw`")
+    if study.draw is not None and study.draw.evaluation > len(open_):
+        raise kinds.ROLES.problem(f"{plural(study.draw.evaluation, 'evaluation site')} of {plural(len(open_), 'site')} without a role")
+    drawn = set(shuffled(open_, study.draw.seed, "draw")[: study.draw.evaluation]) if study.draw else set()
+    return {name: role or ("evaluation" if name in drawn else "development") for name, role in roles.items()}
+
+
+def fixed_blocks(names: Sequence[str], study: Study, role: Role, patients_a_site: float = PATIENTS_A_SITE) -> tuple[tuple[str, ...], ...]:
+    """Sites of a role in blocks of nearly equal size, each of at least `blocks.minimum_sites` sites.
+
+    The number of patients is not known when a study is locked; blocks are made large enough for `MARGIN` times
+    `blocks.minimum_patients` to train on at `patients_a_site` (those of the validation split do not train), and the masked
+    counts at the study's start decide. Too few sites make one block. Evaluation sites are always one block: their table
+    is opened once, as a whole.
+    """
+    if not names:
+        return ()
+    least = max(study.blocks.minimum_sites, 1 if study.privacy.demonstration else study.privacy.minimum_sites)
+    by_patients = int(len(names) * patients_a_site * (1 - study.validation_fraction) // (MARGIN * study.blocks.minimum_patients))
+    count = 1 if role == "evaluation" else max(1, min(len(names) // least, by_patients))
+    order = shuffled(names, study.training.seed, f"blocks {role}")
+    blocks = [set(order[start::count]) for start in range(count)]
+    return tuple(tuple(name for name in names if name in block) for block in blocks)
+
+
+def planned_blocks(study: Study) -> dict[Role, tuple[tuple[str, ...], ...]]:
+    """The blocks of a study's lock by role; a role that no site has is left out."""
+    roles = sorted(resolve_roles(study).items())
+    named: dict[Role, list[str]] = {role: [name for name, own in roles if own == role] for role in ("development", "evaluation")}
+    return {role: fixed_blocks(names, study, role) for role, names in named.items() if names}
+
+
+def refused_blocks(study: Study, blocks: Mapping[Role, Sequence[Sequence[str]]]) -> list[Problem]:
+    """FH-506 for every role with a block below what a hospital asks unless its own policy says otherwise.
+
+    Each hospital of such a block refuses the study at admission, so it is told while the study is written. A demonstration
+    is left out: its hospitals lift their minima by declaring every patient simulated.
+    """
+    if study.privacy.demonstration:
+        return []
+    least = max(Policy().minimum_roster, study.privacy.minimum_sites)
+    found = []
+    for role, of_role in blocks.items():
+        size = min((len(block) for block in of_role), default=least)
+        if size < least:
+            what = f"a block of {plural(size, f'{role} hospital')}; by default a hospital refuses a sum over fewer than {least}"
+            found.append(
+                privacy.ROSTER_TOO_SMALL.problem(what, why=REFUSED_LATER, fix=_remedy(of_role, least, role), where="study.yaml, sites")
+            )
+    return found
+
+
+def _remedy(blocks: Sequence[Sequence[str]], least: int, role: Role) -> str:
+    if sum(map(len, blocks)) >= least:
+        return f"Raise `blocks.minimum_sites` in study.yaml to {least} or more."
+    enrol = f"Enrol more {role} hospitals (`fedhcc-coordinator approve NAME.request.json --role {role}`) and name them in study.yaml"
+    return f"{enrol}, {least} at least{'' if role == 'development' else ', or none'}."
+
+
+def unknown_sites(study: Study, enrolled: Iterable[str]) -> list[Problem]:
+    """A problem for every site of the study that is not enrolled, with the nearest name that is."""
+    known = list(enrolled)
+    listed = {site.name for site in study.sites}
+    found = []
+    for site in study.sites:
+        if site.name not in known:
+            near = nearest(site.name, [name for name in known if name not in listed])
+            fix = f"Write `{near}` in study.yaml." if near else f"Enrol it first: `fedhcc-coordinator approve {site.name}.request.json`."
+            found.append(kinds.UNKNOWN_SITE.problem(f"`{site.name}` is not enrolled", fix=fix, where="study.yaml, sites"))
+    return found
+
+
+def lock_study(study: Study, entries: Sequence[RosterEntry], *, code_digest: str, coordinator_key: str) -> StudyLock:
+    """The lock of a study over enrolled sites. Their roles are those of `resolve_roles`, whatever the entries say.
+
+    Raises one problem that carries all others when a site of the study has no entry.
+    """
+    missing = unknown_sites(study, (entry.name for entry in entries))
+    if missing:
+        raise together(missing)
+    roles = resolve_roles(study)
+    by_name = {entry.name: entry for entry in entries}
+    roster = tuple(by_name[name].model_copy(update={"role": role}) for name, role in sorted(roles.items()))
+    return StudyLock(study=study, roster=roster, blocks=planned_blocks(study), code_digest=code_digest, coordinator_key=coordinator_key)
+
+
+def lock_faults(lock: StudyLock) -> list[Problem]:
+    """What contradicts itself in a lock received from elsewhere: the study's own rules, and sites, roles and blocks must agree."""
+    found = [fault.kind.problem(fault.what, fix=fault.fix, where="the lock") for fault in study_faults(lock.study)]
+    names = [entry.name for entry in lock.roster]
+    if len(set(names)) != len(names) or len({entry.signing_key for entry in lock.roster}) != len(names):
+        found.append(kinds.LOCK_DAMAGED.problem("a name or a key stands twice in the roster"))
+    if set(names) != {site.name for site in lock.study.sites}:
+        found.append(kinds.LOCK_DAMAGED.problem("the roster is not the study's list of sites"))
+    declared = {site.name: site.role for site in lock.study.sites if site.role is not None}
+    if any(declared.get(entry.name, entry.role) != entry.role for entry in lock.roster):
+        found.append(kinds.LOCK_DAMAGED.problem("a site has another role than the study declares"))
+    for role in ("development", "evaluation"):
+        placed = [name for block in lock.blocks.get(role, ()) for name in block]
+        if sorted(placed) != sorted(lock.names(role)):
+            found.append(kinds.LOCK_DAMAGED.problem(f"the blocks are not the {role} sites, each once"))
+    return found

@@ -1,0 +1,1 @@
+"""cohort.csv and scans.csv: cells, columns, rows, faults."""

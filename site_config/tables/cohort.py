@@ -1,0 +1,206 @@
+"""cohort.csv to patients: all faults at once with row and column, findings beside them.
+
+Columns: docs/reference/tables.md. Days are counted from the study's time zero; censoring is at the later of the case
+report form's date and the last CT of any kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from site_config.files import read_limited
+from site_config.problems import tables as kinds
+from site_config.problems.base import Problem
+from site_config.study.model import ClinicalVariable, Study, seven_variables
+from site_config.tables import cells
+from site_config.tables.columns import MOMENTS, RESPONSES, Moment, cohort_columns
+from site_config.tables.csv_text import BYTES, Faults, Row, Table, read_table
+from site_config.tables.scans import check_together, load_scans
+from site_config.tables.types import Cohort, Patient, Region, Response, Scan, Visit
+
+__all__ = ["Cohort", "Patient", "Region", "Response", "Scan", "Visit", "check_together", "load_cohort", "load_scans", "parse_cohort"]
+
+NO_COHORT = (
+    "Write it, one row a patient, where `paths.cohort` of site.yaml says: docs/reference/tables.md has every column,"
+    " docs/how-to/prepare-a-cohort.md what follows. Then check again."
+)
+TIME_ZERO = {"treatment": "treatment", "baseline_ct": "baseline_ct", "first_followup": "followup_ct"}
+YES_NO = {"1": True, "0": False}
+SEXES = {"f": False, "m": True, "female": False, "male": True}
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What of the study the reader needs."""
+
+    clinical: tuple[ClinicalVariable, ...]
+    zero: str
+    interval: tuple[int, int]
+    today: date
+
+
+def load_cohort(path: Path, study: Study | None = None, today: date | None = None) -> Cohort:
+    """Read cohort.csv; without a study, the seven variables and time from treatment are assumed.
+
+    Raises one problem that carries all others: access problems (missing, no permission) apart from content problems.
+    """
+    return parse_cohort(read_limited(path, BYTES, "cohort.csv", missing=NO_COHORT), study, today or date.today())
+
+
+def parse_cohort(data: bytes, study: Study | None, today: date, role: str = "cohort.csv") -> Cohort:
+    """The patients of a table's bytes; pure."""
+    clinical = study.clinical if study else seven_variables()
+    zero = TIME_ZERO[study.endpoint.time_zero if study else "treatment"]
+    rules = _Rules(clinical, zero, study.imaging.interval_days if study else (14, 180), today)
+    columns = cohort_columns(clinical)
+    known = [column.name for column in columns] + [f"{moment.name}_{form}" for form in ("date", "day") for moment in MOMENTS]
+    table = read_table(data, role, known, [column.name for column in columns if column.needed])
+    form = _form(table)
+    faults, findings = Faults(role), Faults(role)
+    seen: dict[str, int] = {}
+    patients = [patient for row in table.rows if (patient := _patient(row, form, rules, seen, faults, findings))]
+    faults.raise_any()
+    return Cohort(tuple(patients), (*findings.problems, *_blanks(table, rules)))
+
+
+def _form(table: Table) -> str:
+    """`date` or `day`: how the whole table gives its moments."""
+    faults = Faults(table.role)
+    forms = [form for form in ("date", "day") if any(table.has(f"{moment.name}_{form}") for moment in MOMENTS)]
+    if len(forms) == 2:
+        days = [f"{moment.name}_day" for moment in MOMENTS if table.has(f"{moment.name}_day")]
+        faults.add(kinds.MIXED_MOMENTS, 1, None, f"{', '.join(days)} beside columns of dates")
+    else:
+        form = forms[0] if forms else "date"
+        for moment in MOMENTS:
+            if moment.needed and not table.has(f"{moment.name}_{form}"):
+                name = f"{moment.name}_{form}"
+                faults.add(kinds.MISSING_COLUMN, 1, None, f"column `{name}` is missing", f"Add a column `{name}`: {moment.holds}.")
+    faults.raise_any()
+    return forms[0]
+
+
+def _patient(row: Row, form: str, rules: _Rules, seen: dict[str, int], faults: Faults, findings: Faults) -> Patient | None:
+    before = len(faults.problems)
+    key = _key(row, seen, faults)
+    event = cells.read_code(row, "event", YES_NO, faults, needed=True)
+    moments = {moment.name: _moment(row, moment, form, rules.today, faults) for moment in MOMENTS}
+    clinical = {variable.name: _variable(row, variable, faults) for variable in rules.clinical}
+    age = cells.read_number(row, "age", 0, 120, faults)
+    male = cells.read_code(row, "sex", SEXES, faults)
+    response = cells.read_code(row, "response", {name.lower(): name for name in RESPONSES}, faults)
+    _needed_moments(row, form, rules, event, faults, before)
+    if event is not None:
+        _order(row, form, rules, event, moments, faults)
+    zero, last = moments[rules.zero], moments["last_contact"]
+    if len(faults.problems) > before or zero is None or last is None or event is None:
+        return None
+    days = {name: None if value is None else value - zero for name, value in moments.items()}
+    latest = [day for name in ("last_contact", "last_ct", "followup_ct") if (day := days[name]) is not None]
+    time = last - zero if event else max(latest)
+    _notes(row, form, rules, days, time, findings)
+    return Patient(
+        key=key,
+        age=age,
+        male=male,
+        event=event,
+        time_days=float(max(time, 1)),
+        clinical=clinical,
+        response=response,  # type: ignore[arg-type]
+        followup_day=_float(days["followup_ct"]),
+        baseline_day=_float(days["baseline_ct"]),
+        row=row.number,
+        zero_date=date.fromordinal(zero) if form == "date" else None,
+        zero_day=zero if form == "day" else None,
+    )
+
+
+def _float(day: int | None) -> float | None:
+    return None if day is None else float(day)
+
+
+def _key(row: Row, seen: dict[str, int], faults: Faults) -> str:
+    key = row.cells.get("patient", "")
+    if not key:
+        faults.add(kinds.BLANK, row.number, "patient", "is blank", "Give the patient a key of your own; it never leaves the hospital.")
+        return ""
+    if len(key) > 64 or not key.isprintable() or key.startswith("="):
+        faults.add(kinds.BAD_KEY, row.number, "patient", "is no plain key")
+    elif cells.SCIENTIFIC.fullmatch(key):
+        faults.add(kinds.SPREADSHEET_DAMAGE, row.number, "patient", "is a number the spreadsheet has shortened (1.2E+11)")
+    elif not cells.damaged(row, "patient", faults) and key.casefold() in seen:
+        faults.add(kinds.DUPLICATE_PATIENT, row.number, "patient", f"the same patient as row {seen[key.casefold()]}")
+    seen.setdefault(key.casefold(), row.number)
+    return key
+
+
+def _moment(row: Row, moment: Moment, form: str, today: date, faults: Faults) -> int | None:
+    column = f"{moment.name}_{form}"
+    if form == "day":
+        return cells.read_day(row, column, faults)
+    value = cells.read_date(row, column, today, faults)
+    return None if value is None else value.toordinal()
+
+
+def _variable(row: Row, variable: ClinicalVariable, faults: Faults) -> int | None:
+    codes = {str(code): code for code in sorted(variable.values)} | {label.lower(): code for code, label in variable.values.items()}
+    return cells.read_code(row, variable.name, codes, faults)
+
+
+def _needed_moments(row: Row, form: str, rules: _Rules, event: bool | None, faults: Faults, before: int) -> None:
+    if cells.is_blank(row, f"last_contact_{form}"):
+        kind = kinds.EVENT_WITHOUT_TIME if event else kinds.BLANK
+        faults.add(
+            kind,
+            row.number,
+            f"last_contact_{form}",
+            "event is 1 but the day of death is blank" if event else "is blank",
+            kinds.EVENT_WITHOUT_TIME.fix,
+        )
+    if cells.is_blank(row, f"{rules.zero}_{form}"):
+        faults.add(kinds.BLANK, row.number, f"{rules.zero}_{form}", "is blank, but the study counts survival from it")
+
+
+def _order(row: Row, form: str, rules: _Rules, event: bool, moments: dict[str, int | None], faults: Faults) -> None:
+    """Faults of the order of moments: baseline CT and first dose < follow-up CT ≤ death, and no CT after death."""
+    baseline, followup = moments["baseline_ct"], moments["followup_ct"]
+    last, last_ct, zero = moments["last_contact"], moments["last_ct"], moments[rules.zero]
+    if baseline is not None and followup is not None and followup <= baseline:
+        faults.add(kinds.TIME_ORDER, row.number, f"followup_ct_{form}", "the follow-up CT is not after the baseline CT")
+    elif moments["treatment"] is not None and followup is not None and followup <= moments["treatment"]:
+        faults.add(kinds.TIME_ORDER, row.number, f"followup_ct_{form}", "the follow-up CT is not after the first dose")
+    if last is None:
+        return
+    if event and followup is not None and last < followup:
+        faults.add(kinds.DEATH_BEFORE_FOLLOWUP, row.number, f"last_contact_{form}", "the death lies before the follow-up CT")
+    elif event and last_ct is not None and last < last_ct:
+        faults.add(kinds.CT_AFTER_DEATH, row.number, f"last_ct_{form}", "a CT lies after the death")
+    elif zero is not None and max(last, last_ct or last) < zero:
+        faults.add(kinds.TIME_ORDER, row.number, f"last_contact_{form}", f"lies before {rules.zero}_{form}, where survival starts")
+    elif baseline is not None and last < baseline:
+        faults.add(kinds.TIME_ORDER, row.number, f"last_contact_{form}", "lies before the baseline CT")
+
+
+def _notes(row: Row, form: str, rules: _Rules, days: dict[str, int | None], time: int, findings: Faults) -> None:
+    baseline, followup = days["baseline_ct"], days["followup_ct"]
+    for name, day, words in (("baseline_ct", baseline, "no baseline CT"), ("followup_ct", followup, "no follow-up CT")):
+        if day is None:
+            findings.add(kinds.NO_FOLLOWUP, row.number, f"{name}_{form}", words)
+    if baseline is not None and followup is not None and not rules.interval[0] <= followup - baseline <= rules.interval[1]:
+        low, high = rules.interval
+        findings.add(kinds.INTERVAL, row.number, f"followup_ct_{form}", f"not {low} to {high} days after the baseline CT")
+    if time == 0:
+        findings.add(kinds.SAME_DAY, row.number, f"last_contact_{form}", "survival time is 0 days; taken as 1")
+
+
+def _blanks(table: Table, rules: _Rules) -> Iterable[Problem]:
+    """One finding a column with blank cells that are read as unknown."""
+    found = Faults(table.role)
+    for column in (*(variable.name for variable in rules.clinical), "age", "sex", "response"):
+        count = sum(cells.is_blank(row, column) for row in table.rows) if table.has(column) else 0
+        if count:
+            found.add(kinds.BLANKS, None, column, f"{count} of {len(table.rows)} cells are blank: unknown")
+    return found.problems

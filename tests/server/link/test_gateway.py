@@ -1,0 +1,64 @@
+"""The coordinator's processes: what they are told, and what is said when they cannot start."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from server import enrolment as enrol
+from server.link import gateway
+from site_config.problems.base import Problem
+from site_config.study.flower_bundle import app_bundle, bundle_hash
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    enrol.init(tmp_path / "office", "Trial office", "127.0.0.1:9443", listen="127.0.0.1:9443", superlink_port=9444)
+    return tmp_path / "office"
+
+
+def test_only_one_prefix_is_forwarded(home: Path) -> None:
+    text = gateway.nginx_configuration(home, enrol.load(home))
+    assert text.count("proxy_pass") == 1 and "location / { return 403; }" in text
+    assert "127.0.0.1:9444" in text and "listen 127.0.0.1:9443 ssl" in text and "client_max_body_size 16m" in text
+
+
+def test_the_superlink_is_private_asks_for_keys_and_installs_nothing(home: Path) -> None:
+    command = gateway.superlink_command(home, enrol.load(home))
+    for word in ("--host=127.0.0.1", "--enable-supernode-auth", "--disable-runtime-dependency-installation", "--isolation=process"):
+        assert word in command
+    assert any(word.startswith("--database=") for word in command) and "--insecure" not in command
+    assert gateway.environment()["FLWR_TELEMETRY_ENABLED"] == "0"
+
+
+def test_a_missing_nginx_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_a, **_k: None)
+    with pytest.raises(Problem, match="FH-708") as found:
+        gateway.nginx_program()
+    assert "nginx-light" in found.value.fix
+
+
+def test_a_taken_port_and_a_process_that_ends(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        child = gateway.Child("thing", [sys.executable, "-c", "pass"], tmp_path / "log", taken.getsockname()[1])
+        with pytest.raises(Problem, match="FH-707"):
+            child.start()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    child = gateway.Child("thing", [sys.executable, "-c", "pass"], tmp_path / "log", port)
+    with pytest.raises(Problem, match="FH-707"):
+        child.start()
+    assert not child.alive()
+
+
+def test_the_bundle_is_a_constant_of_the_version() -> None:
+    assert app_bundle("1.2.3") == app_bundle("1.2.3") and bundle_hash("1.2.3") != bundle_hash("1.2.4")
+
+
+def test_flower_takes_the_bundle() -> None:
+    from flwr.common.config import get_fab_config, get_metadata_from_config
+
+    assert get_metadata_from_config(get_fab_config(app_bundle("1.2.3"))) == ("fedhcc/fedhcc", "1.2.3")

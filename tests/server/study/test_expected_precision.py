@@ -1,0 +1,49 @@
+"""The half-width of C that `study check` prints, against simulated cohorts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from server.study.expected_precision import SetSize, expect
+from site_config.study import presets
+
+
+def concordance(score: np.ndarray, day: np.ndarray, event: np.ndarray) -> float:
+    comparable = (day[:, None] < day[None, :]) & event[:, None]
+    return float((comparable & (score[:, None] > score[None, :])).sum() / comparable.sum())
+
+
+def spread(n: int, share: float, effect: float, rng: np.random.Generator) -> tuple[float, float]:
+    """Half-width (1.96 sd) of C over repeated cohorts, and their mean number of events."""
+    values, events = [], []
+    for _ in range(1500):
+        score = rng.normal(size=n)
+        death = rng.exponential(np.exp(-effect * score))
+        censored = rng.exponential(share / (1 - share), size=n)
+        event = death <= censored
+        if event.sum() > 2:
+            values.append(concordance(score, np.minimum(death, censored), event))
+            events.append(int(event.sum()))
+    return 1.96 * float(np.std(values)), float(np.mean(events))
+
+
+def test_forty_six_patients_give_a_half_width_of_twelve_hundredths() -> None:
+    assert SetSize(1, 46, 28).c_half_width == pytest.approx(0.12, abs=0.005)
+
+
+@pytest.mark.parametrize(("n", "share", "effect"), [(46, 0.6, 0.0), (46, 0.6, 0.5), (160, 0.6, 0.5), (60, 0.8, 0.3), (160, 0.35, 0.5)])
+def test_the_rule_holds_in_simulated_cohorts(n: int, share: float, effect: float) -> None:
+    measured, events = spread(n, share, effect, np.random.default_rng(7))
+    predicted = SetSize(1, n, round(events)).c_half_width
+    assert predicted is not None
+    assert 0.8 < predicted / measured < 1.3
+
+
+def test_few_events_are_a_finding() -> None:
+    study = presets.preset("paper")
+    assert expect(study).findings() == []
+    few = expect(study, event_share=0.3)
+    assert [finding.code for finding in few.findings()] == ["FH-124"]
+    assert few.events_a_variable < 10
+    assert expect(study, 1.0, 0.01).test.c_half_width is None

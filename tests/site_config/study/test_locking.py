@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from site_config.problems.base import Problem
+from site_config.study import locking, presets
+from site_config.study.model import Blocks, Draw, RosterEntry, Study, StudyLock, StudySite
+
+
+def entries(study: Study) -> list[RosterEntry]:
+    return [
+        RosterEntry(
+            name=site.name, role="development", signing_key=hashlib.sha256(site.name.encode()).hexdigest(), node_fingerprint="ab" * 32
+        )
+        for site in study.sites
+    ]
+
+
+def lock(study: Study) -> StudyLock:
+    return locking.lock_study(study, entries(study), code_digest="cd" * 32, coordinator_key="ef" * 32)
+
+
+def study_of(sites: Sequence[StudySite], **changes: object) -> Study:
+    return presets.preset("paper", sites).model_copy(update=changes)
+
+
+def test_a_lock_is_the_same_every_time_and_says_who_evaluates() -> None:
+    study = presets.preset("paper")
+    first, second = lock(study), lock(study)
+    assert first == second
+    assert first.study_id == second.study_id
+    assert (len(first.names("development")), len(first.names("evaluation"))) == (37, 15)
+    assert first.names("evaluation")[:3] == ("centre-02", "centre-07", "centre-08")  # the draw of seed 7, for ever
+    assert locking.lock_faults(first) == []
+
+
+def test_the_draw_does_not_depend_on_the_order_of_the_sites() -> None:
+    study = presets.preset("paper")
+    turned = study.model_copy(update={"sites": tuple(reversed(study.sites))})
+    assert set(lock(study).names("evaluation")) == set(lock(turned).names("evaluation"))
+    assert {frozenset(block) for block in lock(study).blocks["development"]} == {
+        frozenset(block) for block in lock(turned).blocks["development"]
+    }
+
+
+def test_another_seed_draws_others_and_every_change_changes_the_id() -> None:
+    study = presets.preset("paper")
+    other = study.model_copy(update={"draw": Draw(evaluation=15, seed=8)})
+    assert set(lock(study).names("evaluation")) != set(lock(other).names("evaluation"))
+    ids = {lock(changed).study_id for changed in (study, other, study.model_copy(update={"title": "x"}))}
+    assert len(ids) == 3
+
+
+def test_written_roles_stay_and_the_rest_is_drawn() -> None:
+    sites = (StudySite(name="held", role="evaluation"), StudySite(name="kept", role="development"), *presets.centres(6, 0, drawn=True))
+    roles = locking.resolve_roles(study_of(sites, draw=Draw(evaluation=2)))
+    assert (roles["held"], roles["kept"]) == ("evaluation", "development")
+    assert list(roles.values()).count("evaluation") == 3
+
+
+@given(st.integers(1, 60), st.integers(2, 8), st.integers(1, 60), st.integers(0, 5))
+def test_blocks_hold_every_site_once_and_never_too_few(n_sites: int, least: int, patients: int, seed: int) -> None:
+    names = [f"s{number:02d}" for number in range(n_sites)]
+    study = presets.preset("paper")
+    study = study.model_copy(
+        update={
+            "blocks": Blocks(minimum_sites=least, minimum_patients=patients),
+            "training": study.training.model_copy(update={"seed": seed}),
+        }
+    )
+    blocks = locking.fixed_blocks(names, study, "development")
+    assert sorted(name for block in blocks for name in block) == names
+    smallest = max(least, study.privacy.minimum_sites)
+    assert len(blocks) == 1 or min(map(len, blocks)) >= smallest
+    trained = locking.PATIENTS_A_SITE * (1 - study.validation_fraction)
+    assert len(blocks) == 1 or (min(map(len, blocks)) + 1) * trained > locking.MARGIN * patients
+    assert max(map(len, blocks)) - min(map(len, blocks)) <= 1
+    assert len(locking.fixed_blocks(names, study, "evaluation")) == 1
+
+
+def test_the_paper_trains_on_three_blocks_of_a_dozen_sites() -> None:
+    # Seven blocks of five or six, as before, held under 20 training patients each and no site with default rules released.
+    assert sorted(map(len, lock(presets.preset("paper")).blocks["development"])) == [12, 12, 13]
+
+
+def test_a_site_that_is_not_enrolled_is_answered_with_the_nearest() -> None:
+    study = study_of((*presets.centres(4, 0), StudySite(name="hamburg", role="evaluation")), draw=None)
+    known = [entry.model_copy(update={"name": "hamburg-eppendorf" if entry.name == "hamburg" else entry.name}) for entry in entries(study)]
+    with pytest.raises(Problem) as caught:
+        locking.lock_study(study, [*known[:3], known[4]], code_digest="", coordinator_key="")
+    told = [caught.value, *caught.value.others]
+    assert [one.code for one in told] == ["FH-113", "FH-113"]
+    assert "approve centre-04.request.json" in told[0].fix
+    assert "hamburg-eppendorf" in told[1].fix
+
+
+def test_blocks_that_hospitals_refuse_are_known_beforehand() -> None:
+    canary = presets.preset("canary")
+
+    def told(study: Study) -> list[tuple[str, str]]:
+        return [(one.code, one.fix) for one in locking.refused_blocks(study, locking.planned_blocks(study))]
+
+    assert told(canary) == told(presets.preset("paper")) == told(presets.preset("tiny")) == []
+    assert locking.planned_blocks(canary) == lock(canary).blocks
+    lax = canary.privacy.model_copy(update={"minimum_sites": 1})
+    few = canary.model_copy(update={"sites": canary.sites[:2], "privacy": lax})
+    assert [(code, "Enrol more development hospitals" in fix) for code, fix in told(few)] == [("FH-506", True)]
+    small = canary.model_copy(update={"blocks": Blocks(minimum_sites=2, minimum_patients=1), "privacy": lax})
+    assert [(code, "`blocks.minimum_sites`" in fix) for code, fix in told(small)] == [("FH-506", True)]
+
+
+def test_a_lock_that_contradicts_itself_is_told() -> None:
+    good = lock(presets.preset("canary"))
+    assert locking.lock_faults(good) == []
+    spoilt = [
+        good.model_copy(update={"roster": good.roster[1:]}),
+        good.model_copy(update={"roster": (*good.roster, good.roster[0])}),
+        good.model_copy(update={"blocks": {"development": good.blocks["development"]}}),
+        good.model_copy(update={"roster": tuple(entry.model_copy(update={"role": "evaluation"}) for entry in good.roster)}),
+    ]
+    for one in spoilt:
+        assert {fault.code for fault in locking.lock_faults(one)} == {"FH-127"}
+
+
+def test_a_lock_whose_study_breaks_the_rules_is_told() -> None:
+    good = lock(presets.preset("canary"))
+    study = good.study.model_copy(update={"privacy": good.study.privacy.model_copy(update={"demonstration": True})})
+    assert [fault.code for fault in locking.lock_faults(good.model_copy(update={"study": study}))] == ["FH-123"]
+
+
+def test_presets_are_what_they_say() -> None:
+    paper, canary = presets.preset("paper"), presets.preset("canary")
+    assert (paper.training.rounds, paper.training.keep, paper.training.server.rate, len(paper.sites)) == (1600, "last", 5e-5, 52)
+    assert (paper.resolution, paper.evaluation.resolution, paper.privacy.masks) == ("totals", "coarse", True)
+    assert (canary.training.rounds, canary.training.local_steps) == (1, 1)
+    cut = presets.canary_of(paper)
+    assert (cut.training.rounds, cut.sites, cut.training.server) == (1, paper.sites, paper.training.server)
+    with pytest.raises(Problem, match="FH-126"):
+        presets.preset("papr")
