@@ -53,6 +53,13 @@ class KnownPeers(Strict):
     fingerprints: tuple[str, ...]
 
 
+class ShareHolders(Strict):
+    """The terms on which this hospital's rows are shared secretly, and whether it holds shares of a study itself."""
+
+    at_least: Literal[3, 5] = 3
+    here: bool = True
+
+
 class Schedule(Strict):
     """Hours of the day, local time, in which the site computes; 22 to 6 goes over midnight."""
 
@@ -75,7 +82,14 @@ class Policy(Strict):
     minimum_clinical_score_patients: int = Field(default=1000, ge=1)
     known_peers: KnownPeers | None = None
     statistics: tuple[str, ...] | None = Field(default=None, description="names allowed; left out: all but opt-in ones")
-    resolutions: tuple[Literal["counts", "totals", "coarse", "update", "exact"], ...] = ("counts", "totals", "coarse", "update")
+    resolutions: tuple[Literal["counts", "totals", "coarse", "update", "shares", "exact"], ...] = (
+        "counts",
+        "totals",
+        "coarse",
+        "update",
+        "shares",
+    )
+    share_holders: ShareHolders = ShareHolders()
     query_budget: dict[str, int] = Field(default_factory=dict, description="statistic → releases allowed for one cohort, over all studies")
     masks_required: bool = True
     role: Literal["any", "development", "evaluation"] = "any"

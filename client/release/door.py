@@ -62,6 +62,7 @@ _SPOKEN = frozenset(
         privacy.ROLE_REFUSED,
         privacy.OUTSIDE_SCHEDULE,
         privacy.TOO_FEW_PATIENTS,
+        privacy.HOLDERS_REFUSED,
         privacy.MASKS_REQUIRED,
         privacy.CONTEXT_MISMATCH,
         privacy.SIGNATURE_INVALID,

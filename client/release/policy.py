@@ -228,6 +228,18 @@ def expected_statistics(study: Study, role: Role) -> tuple[str, ...]:
     return tuple(known.name for known in found if role in known.roles and phases & known.phases and exact.get(known.name, True))
 
 
+def _refused_holders(policy: Policy, lock: StudyLock, site: str) -> list[Problem]:
+    if lock.study.resolution != "shares":
+        return []
+    found = []
+    if len(lock.holders) < policy.share_holders.at_least:
+        what = f"{plural(len(lock.holders), 'holder')} of shares; this hospital asks for {policy.share_holders.at_least}"
+        found.append(privacy.HOLDERS_REFUSED.problem(what))
+    if site in lock.holders and not policy.share_holders.here:
+        found.append(privacy.HOLDERS_REFUSED.problem("the study makes this hospital a holder of shares, which its policy does not allow"))
+    return found
+
+
 def refusals(policy: Policy, lock: StudyLock, site: str) -> tuple[Problem, ...]:
     """Everything in a study that the hospital's policy would refuse, known before the first number is asked."""
     study = lock.study
@@ -251,8 +263,9 @@ def refusals(policy: Policy, lock: StudyLock, site: str) -> tuple[Problem, ...]:
             found.append(problem)
     asked = {"clinical": study.resolution, "evaluation": study.evaluation.resolution, "hazard": study.training.hazard_resolution}
     for part, level in asked.items():
-        if level == "exact" and "exact" not in policy.resolutions:
-            found.append(privacy.RESOLUTION_REFUSED.problem(f"the study's {part} part asks for the resolution exact"))
+        if level in ("exact", "shares") and level not in policy.resolutions:
+            found.append(privacy.RESOLUTION_REFUSED.problem(f"the study's {part} part asks for the resolution {level}"))
+    found += _refused_holders(policy, lock, site)
     if policy.statistics is not None:
         missing = [name for name in expected_statistics(study, role) if name not in policy.statistics]
         found += [privacy.STATISTIC_REFUSED.problem(f"{name} is not among the site's permitted statistics") for name in missing]

@@ -28,7 +28,7 @@ class Fault:
 
 def study_faults(study: Study) -> list[Fault]:
     """Every rule of a study that is broken."""
-    checks: tuple[Callable[[Study], Iterable[Fault]], ...] = (_names, _roles, _models, _variables, _organs, _settings, _privacy)
+    checks: tuple[Callable[[Study], Iterable[Fault]], ...] = (_names, _roles, _models, _variables, _organs, _settings, _privacy, _shares)
     return list(chain.from_iterable(check(study) for check in checks))
 
 
@@ -171,6 +171,26 @@ def _privacy(study: Study) -> Iterable[Fault]:
         yield Fault(kinds.DEMONSTRATION, ("privacy", "demonstration"), "true, but the study is not declared simulated")
     if not study.privacy.masks:
         yield Fault(kinds.DEMONSTRATION, ("privacy", "masks"), "false, but the study is not declared simulated")
+
+
+def _shares(study: Study) -> Iterable[Fault]:
+    if study.resolution != "shares":
+        return
+    shares, sites = study.shares, [site.name for site in study.sites]
+    for index, name in enumerate(shares.names):
+        if name not in sites:
+            near = nearest(name, sites)
+            fix = f"Write `{near}`." if near else "Name sites of the study."
+            yield Fault(kinds.HOLDERS, ("shares", "names", index), f"`{name}` is not a site of the study", fix)
+    for index, name in _twice(shares.names):
+        yield Fault(kinds.HOLDERS, ("shares", "names", index), f"`{name}` stands twice")
+    if shares.names and len(shares.names) not in ({shares.holders} if shares.holders else {3, 5}):
+        yield Fault(kinds.HOLDERS, ("shares", "names"), f"{plural(len(shares.names), 'holder')} named")
+    wanted = len(shares.names) or shares.holders or 3
+    least = (wanted - 1) // 2 + 1 + (1 if study.privacy.demonstration else study.privacy.minimum_sites)
+    if len(sites) < max(least, wanted):
+        what = f"{plural(len(sites), 'site')}; {wanted} holders need {max(least, wanted)}"
+        yield Fault(kinds.HOLDERS, ("shares",), what, "Enrol more hospitals, or write `resolution: exact` where all sites may pool rows.")
 
 
 def site_faults(site: SiteConfig) -> list[Fault]:

@@ -223,3 +223,11 @@ LOCK_DAMAGED = Kind(
     why="The sites, roles and blocks of a lock must agree with each other; this one was edited or made by other software.",
     fix="Lock the study again from study.yaml: `fedhcc-coordinator study lock`.",
 )
+
+HOLDERS = Kind(
+    128,
+    "share-holders",
+    "The holders of shares do not fit the study",
+    why="Three or five hospitals of the study hold secret shares of the rows; with fewer hospitals, holders could rebuild them too easily.",
+    fix="Name 3 or 5 different sites of the study under `shares.names`, or leave it out and let the lock draw them.",
+)

@@ -213,3 +213,12 @@ PATIENTS_NOT_SIMULATED = Kind(
     fix="Leave `privacy.demonstration` out of study.yaml, or set `policy.simulated_patients` where every patient is made up.",
     exit=Exit.REFUSED,
 )
+
+HOLDERS_REFUSED = Kind(
+    527,
+    "holders-refused",
+    "The study's holders of shares are not what this hospital asks for",
+    why="Rows are shared secretly among the holders the lock names; this hospital's policy asks for more of them, or not to be one.",
+    fix="Agree with the coordinator on `shares` in study.yaml, or change `policy.share_holders` in site.yaml.",
+    exit=Exit.REFUSED,
+)

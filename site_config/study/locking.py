@@ -22,6 +22,7 @@ MARGIN = 1.5
 """How many times the fewest patients a block is laid out for: hospitals differ, and the counts come after the lock."""
 
 
+FEW_HOLDERS, MANY_HOLDERS, FEW_SITES = 3, 5, 10
 REFUSED_LATER = "The sum over a block is opened. Each hospital would refuse the study at admission unless its own policy asks for less."
 
 
@@ -68,6 +69,20 @@ def planned_blocks(study: Study) -> dict[Role, tuple[tuple[str, ...], ...]]:
     roles = sorted(resolve_roles(study).items())
     named: dict[Role, list[str]] = {role: [name for name, own in roles if own == role] for role in ("development", "evaluation")}
     return {role: fixed_blocks(names, study, role) for role, names in named.items() if names}
+
+
+def planned_holders(study: Study) -> tuple[str, ...]:
+    """The hospitals that hold shares of a study's rows: as named, or drawn by the study's seed; none where nothing is shared.
+
+    Three up to ten sites, five above, unless the study says which (DESIGN section 5).
+    """
+    if study.resolution != "shares":
+        return ()
+    if study.shares.names:
+        return study.shares.names
+    names = [site.name for site in study.sites]
+    count = study.shares.holders or (FEW_HOLDERS if len(names) <= FEW_SITES else MANY_HOLDERS)
+    return tuple(sorted(shuffled(names, study.training.seed, "holders")[:count]))
 
 
 def refused_blocks(study: Study, blocks: Mapping[Role, Sequence[Sequence[str]]]) -> list[Problem]:
@@ -121,7 +136,14 @@ def lock_study(study: Study, entries: Sequence[RosterEntry], *, code_digest: str
     roles = resolve_roles(study)
     by_name = {entry.name: entry for entry in entries}
     roster = tuple(by_name[name].model_copy(update={"role": role}) for name, role in sorted(roles.items()))
-    return StudyLock(study=study, roster=roster, blocks=planned_blocks(study), code_digest=code_digest, coordinator_key=coordinator_key)
+    return StudyLock(
+        study=study,
+        roster=roster,
+        blocks=planned_blocks(study),
+        code_digest=code_digest,
+        coordinator_key=coordinator_key,
+        holders=planned_holders(study),
+    )
 
 
 def lock_faults(lock: StudyLock) -> list[Problem]:
@@ -135,6 +157,8 @@ def lock_faults(lock: StudyLock) -> list[Problem]:
     declared = {site.name: site.role for site in lock.study.sites if site.role is not None}
     if any(declared.get(entry.name, entry.role) != entry.role for entry in lock.roster):
         found.append(kinds.LOCK_DAMAGED.problem("a site has another role than the study declares"))
+    if lock.holders != planned_holders(lock.study):
+        found.append(kinds.LOCK_DAMAGED.problem("the holders of shares are not those the study names or draws"))
     for role in ("development", "evaluation"):
         placed = [name for block in lock.blocks.get(role, ()) for name in block]
         if sorted(placed) != sorted(lock.names(role)):

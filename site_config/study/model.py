@@ -177,6 +177,18 @@ class Privacy(Strict):
     demonstration: bool = False
 
 
+class Shares(Strict):
+    """Which hospitals hold secret shares of patients' rows, and how the rows a hospital uploads are filled up.
+
+    With m holders any (m - 1) / 2 of them and the coordinator together learn nothing but the results; one more holder rebuilds rows.
+    """
+
+    holders: Literal[3, 5] | None = None
+    names: tuple[SiteName, ...] = ()
+    slots: int = Field(default=8, ge=1, le=1024, description="rows are filled up to a multiple of this")
+    longest_days: int = Field(default=4000, ge=30, le=8000, description="a day beyond this is refused, never cut")
+
+
 class Draw(Strict):
     """Let the lock draw this many evaluation sites."""
 
@@ -217,7 +229,8 @@ class Study(Strict):
     models: tuple[ModelName, ...] = ("CLN", "Rad-S", "Rad-D", "RadCLN-S", "RadCLN-D")
     network: Network = Network()
     training: Training = Training()
-    resolution: Literal["totals", "exact"] = "totals"
+    resolution: Literal["totals", "exact", "shares"] = "totals"
+    shares: Shares = Shares()
     evaluation: Evaluation = Evaluation()
     validation_fraction: float = Field(default=0.2, ge=0, lt=1)
     sites: tuple[StudySite, ...] = Field(min_length=1)
@@ -251,6 +264,12 @@ class StudyLock(Strict):
     blocks: dict[Role, tuple[tuple[str, ...], ...]]
     code_digest: str
     coordinator_key: str = Field(description="Ed25519 public key, 64 hex digits")
+    holders: tuple[SiteName, ...] = Field(default=(), description="the hospitals that hold shares of rows, in the order of their numbers")
+
+    @property
+    def collusion(self) -> int:
+        """How many holders, with the coordinator's help, still learn nothing but the results."""
+        return (len(self.holders) - 1) // 2
 
     @property
     def study_id(self) -> str:
