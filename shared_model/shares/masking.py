@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from shared_model.shares.ring import Residues, Ring, Words, mod_rows
 from shared_model.shares.sharing import HolderSet, Sharing
 from shared_model.shares.streams import Draws
-from site_config.catalogue import shares as problems
+from site_config.problems import shares as problems
 
 HIDE = 80
 """Bits by which a mask is wider than the value it hides."""

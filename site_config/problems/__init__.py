@@ -6,7 +6,19 @@ from importlib import import_module
 
 from site_config.problems.base import Kind
 
-GROUPS = ("configuration", "tables", "scans", "segmentation", "identity", "privacy", "model", "federation", "survival", "host")
+GROUPS = (
+    "configuration",
+    "tables",
+    "scans",
+    "segmentation",
+    "identity",
+    "privacy",
+    "shares",
+    "model",
+    "federation",
+    "survival",
+    "host",
+)
 
 
 def all_kinds() -> tuple[Kind, ...]:

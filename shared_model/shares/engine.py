@@ -1,0 +1,230 @@
+"""The arithmetic of one holder: its shares as residues, and what it sends and makes of each opening.
+
+`ask` turns the requests of a step into masked vectors, one a number of primes; `answer` makes the requests' answers from the opened vectors. Nothing here
+knows how vectors travel (`session`), and nothing is opened that a declaration does not name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, prod
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared_model.shares.arithmetic import Arithmetic
+from shared_model.shares.backend import ShareBackend
+from shared_model.shares.declaration import Declaration, Undeclared
+from shared_model.shares.masking import Masked, Masker, bits_of
+from shared_model.shares.requests import Lift, Reduce, Request, Reveal, RevealZero
+from shared_model.shares.ring import Residues, Ring
+from shared_model.shares.streams import Draws
+from shared_model.shares.value import Field, Value
+from site_config.problems import shares as problems
+
+ZERO_TEST_PRIMES = 3
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A revealed result as it is kept: integers in units of 2^-bits, flat, or 1 where a zero test found a zero."""
+
+    name: str
+    shape: tuple[int, ...]
+    bits: int
+    units: tuple[int, ...]
+    bit: bool = False
+
+    def numbers(self) -> NDArray[Any]:
+        """float64 (or bool, for a bit) array of the declared shape."""
+        if self.bit:
+            return np.array(self.units, dtype=np.bool_).reshape(self.shape)
+        return np.array([unit * 2.0**-self.bits for unit in self.units], dtype=np.float64).reshape(self.shape)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One vector of a request, and where it lies in the vector of its number of primes."""
+
+    masked: Masked
+    shape: tuple[int, ...]
+    start: int
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a holder sends in one step: for each number of primes one vector (k, n), and how to read what comes back."""
+
+    vectors: Mapping[int, Residues]
+    requests: tuple[Request, ...]
+    parts: tuple[tuple[_Part, ...], ...]
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """Numbers by how many primes they travel in."""
+        return {k: vector.shape[1] for k, vector in self.vectors.items()}
+
+
+class ShareArithmetic(Arithmetic):
+    """Runs circuits on one holder's shares.
+
+    draws: the streams of opening `number` (or of the uniform secrets numbered so, label "random"). record: results revealed in earlier attempts,
+    which are answered from there. opened: called with each new result before the circuit gets it.
+    """
+
+    def __init__(
+        self,
+        declaration: Declaration,
+        masker: Masker,
+        backend: ShareBackend,
+        draws: Callable[[str, int], Draws],
+        record: Mapping[str, Opened],
+        opened: Callable[[Opened], None],
+    ) -> None:
+        super().__init__(backend, declaration)
+        self.masker, self.rings = masker, backend.rings
+        self.units = masker.sharing.n_sets // 2 + 1
+        self.openings = 0
+        self._draws, self._record, self._opened = draws, record, opened
+        self._randoms = 0
+
+    def secret(self, shares: Residues, bound: float, *, fraction: int = 0, field: Field = Field.MAIN) -> Value:
+        """This holder's shares, (k, *S), as a Value."""
+        return Value(self.backend, shares, shares.shape[1:], fraction, bound, field)
+
+    def random(self, shape: tuple[int, ...]) -> Value:
+        """Uniform secrets that nobody knows; every holder asks for them in the same order."""
+        self._randoms += 1
+        ring = self.rings[Field.MAIN]
+        shares = self.masker.random(ring, prod(shape), self._draws("random", self._randoms))
+        return Value(self.backend, shares.reshape(ring.k, *shape), shape, 0, inf)
+
+    async def reveal(self, name: str, x: Value, bits: int) -> NDArray[np.float64]:
+        """Open a declared result, or answer it from the record of an earlier attempt (nothing is computed then)."""
+        return self._recorded(name, x, bits) if name in self._record else await super().reveal(name, x, bits)
+
+    async def reveal_zero(self, name: str, *factors: Value) -> NDArray[np.bool_]:
+        """Open whether one of the factors is zero, or answer it from the record."""
+        return self._recorded(name, factors[0], 0, bit=True) if name in self._record else await super().reveal_zero(name, *factors)
+
+    def _recorded(self, name: str, x: Value, bits: int, *, bit: bool = False) -> NDArray[Any]:
+        self._permit(name, x, bits, bit=bit)
+        self.once(name)
+        found = self._record[name]
+        if (found.shape, found.bits, found.bit) != (x.shape, bits, bit):
+            raise Undeclared(f"{name} was revealed with another shape or grid")
+        return found.numbers()
+
+    # one step
+
+    def ask(self, requests: Sequence[Request]) -> Opening:
+        """The masked vectors that answer all requests of a step at once."""
+        self.openings += 1
+        draws = self._draws("opening", self.openings)
+        sizes: dict[int, int] = {}
+        parts: list[tuple[_Part, ...]] = []
+        for request in requests:
+            found = []
+            for value, masked in self._masked(request, draws):
+                k = masked.ring.k
+                found.append(_Part(masked, value.shape, sizes.get(k, 0)))
+                sizes[k] = sizes.get(k, 0) + value.size
+            parts.append(tuple(found))
+        vectors = {
+            k: np.concatenate([part.masked.sent for one in parts for part in one if part.masked.ring.k == k], axis=1) for k in sorted(sizes)
+        }
+        return Opening(vectors, tuple(requests), tuple(parts))
+
+    def answer(self, opening: Opening, opened: Mapping[int, Residues]) -> list[Any]:
+        """The answers to the requests, from the opened vectors."""
+        answers = []
+        for request, parts in zip(opening.requests, opening.parts, strict=True):
+            results = []
+            for part in parts:
+                k = part.masked.ring.k
+                found = part.masked.finish(opened[k][:, part.start : part.start + part.size])
+                results.append(found.reshape(found.shape[0], *part.shape))
+            answers.append(self._answer(request, results))
+        return answers
+
+    def reveals(self, requests: Sequence[Request]) -> bool:
+        """Whether a step opens a result, so that everything before it has to be checked first."""
+        return any(isinstance(request, Reveal | RevealZero) for request in requests)
+
+    def _masked(self, request: Request, draws: Draws) -> list[tuple[Value, Masked]]:
+        match request:
+            case Reduce(parts, fractions):
+                return [(x, self._reducing(x, bits, draws)) for x, bits in zip(parts, fractions, strict=True)]
+            case Lift(x):
+                ring = self.rings[Field.COUNT]
+                return [(x, self.masker.lifted(_flat(x), x.bound, ring, draws))]
+            case Reveal(name, x, _):
+                self._first(name)
+                ring = _smallest(self.rings[Field.MAIN], bits_of(x.bound * 2.0**x.fraction) + 2)
+                return [(x, self.masker.plain(_flat(x)[: ring.k], ring, draws))]
+            case RevealZero(name, x):
+                self._first(name)
+                ring = self.rings[Field.MAIN].first(min(ZERO_TEST_PRIMES, self.rings[Field.MAIN].k))
+                return [(x, self.masker.plain(_flat(x)[: ring.k], ring, draws))]
+
+    def _first(self, name: str) -> None:
+        """A name is opened once, whatever a circuit asks; it must be declared however the request was made."""
+        if name not in self.declaration.results:
+            raise Undeclared(f"{name} is not a declared result")
+        self.once(name)
+
+    def _reducing(self, x: Value, fraction: int, draws: Draws) -> Masked:
+        ring = self.rings[x.field]
+        if fraction < x.fraction:
+            return self.masker.rounded(_flat(x), x.bound * 2.0**x.fraction, x.fraction - fraction, draws)
+        if x.field is Field.MAIN and x.bound < inf:
+            k = self.masker.fits(x.bound * 2.0**x.fraction)
+            if k is not None and k < ring.k:
+                return self.masker.rounded(_flat(x), x.bound * 2.0**x.fraction, 0, draws)
+        return self.masker.exact(_flat(x), ring, draws)
+
+    def _answer(self, request: Request, results: list[Residues]) -> Any:
+        match request:
+            case Reduce(parts, fractions):
+                return tuple(self._fresh(x, data, bits) for x, data, bits in zip(parts, results, fractions, strict=True))
+            case Lift(x):
+                return Value(self.backend, results[0], x.shape, 0, x.bound)
+            case Reveal(name, x, bits):
+                return self._tell(name, x, bits, results[0])
+            case RevealZero(name, x):
+                zero = ~results[0].any(axis=0)
+                opened = Opened(name, x.shape, 0, tuple(int(v) for v in zero.reshape(-1)), bit=True)
+                self._opened(opened)
+                return opened.numbers()
+
+    def _fresh(self, x: Value, data: Residues, fraction: int) -> Value:
+        bound = x.bound + (self.units * 2.0**-fraction if fraction < x.fraction else 0.0)
+        return x.like(data, x.shape, bound=bound, fraction=fraction, degree=1)
+
+    def _tell(self, name: str, x: Value, bits: int, data: Residues) -> NDArray[np.float64]:
+        """The opened integers, refused where they lie beyond what was declared."""
+        units = tuple(int(v) for v in self.rings[Field.MAIN].first(data.shape[0]).signed(data).reshape(-1))
+        largest = min(x.bound, self.declaration.results[name].largest) * 2.0**bits + self.units
+        if any(abs(unit) > largest for unit in units):
+            raise problems.OPENED_OUT_OF_RANGE.problem(f"{name} opens to a number beyond its declared range")
+        opened = Opened(name, x.shape, bits, units)
+        self._opened(opened)
+        return cast("NDArray[np.float64]", opened.numbers())
+
+
+def _flat(x: Value) -> Residues:
+    data = cast("Residues", x.data)
+    return np.broadcast_to(data, (data.shape[0], *x.shape)).reshape(data.shape[0], x.size)
+
+
+def _smallest(ring: Ring, bits: int) -> Ring:
+    k = next((k for k in range(1, ring.k + 1) if ring.first(k).room >= bits), None)
+    if k is None:
+        raise problems.RANGE_REFUSED.problem(f"a result of {bits} bits does not fit {ring.room}")
+    return ring.first(k)

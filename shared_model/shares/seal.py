@@ -1,0 +1,85 @@
+"""Sealing: from a hospital to one holder (the sender stays unnamed), and between two holders (both authenticated).
+
+A hospital seals with an X25519 key made for one box and forgotten: ephemeral key ‖ AES-256-GCM(HKDF-SHA256(exchange)). Two holders share the key of
+their X25519 pair; HKDF makes from it one key a direction and attempt, and the step and the sender are bound to every message, so that nothing
+replayed or exchanged opens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from shared_model.shares.sharing import Source
+from site_config.problems import shares as problems
+
+PUBLIC_BYTES = 32
+TAG_BYTES = 16
+NONCE_BYTES = 12
+BOX_BYTES = PUBLIC_BYTES + TAG_BYTES
+"""What a hospital's box is longer than its content."""
+ENVELOPE_BYTES = NONCE_BYTES + TAG_BYTES
+"""What a holder's envelope is longer than its content."""
+
+
+def seal(public: bytes, content: bytes, context: bytes) -> bytes:
+    """`content` for the owner of an X25519 public key (32 bytes), in one context."""
+    own = X25519PrivateKey.generate()
+    ephemeral = own.public_key().public_bytes_raw()
+    key = _derive(_exchange(own, public), context, b"box" + ephemeral + public)
+    return ephemeral + AESGCM(key).encrypt(bytes(NONCE_BYTES), content, context)
+
+
+def unseal(private: X25519PrivateKey, box: bytes, context: bytes) -> bytes:
+    """What `seal` sealed; FH-553 for another key, another context or a damaged box."""
+    ephemeral, sealed = box[:PUBLIC_BYTES], box[PUBLIC_BYTES:]
+    if len(box) < BOX_BYTES:
+        raise problems.SEALED_MESSAGE_FOREIGN.problem("A hospital's box is cut off")
+    key = _derive(_exchange(private, ephemeral), context, b"box" + ephemeral + private.public_key().public_bytes_raw())
+    try:
+        return AESGCM(key).decrypt(bytes(NONCE_BYTES), sealed, context)
+    except InvalidTag:
+        raise problems.SEALED_MESSAGE_FOREIGN.problem("A hospital's box does not open with this holder's key") from None
+
+
+class Envelopes:
+    """One holder's sealed messages with its peers in one attempt. `publics`: holder → X25519 public key, its own included."""
+
+    def __init__(self, private: X25519PrivateKey, publics: Mapping[int, bytes], holder: int, context: bytes, random: Source) -> None:
+        if publics.get(holder) != private.public_key().public_bytes_raw():
+            raise problems.SEALED_MESSAGE_FOREIGN.problem(f"The key of holder {holder} is not this program's")
+        self.peers = tuple(sorted(set(publics) - {holder}))
+        self._holder, self._context, self._random = holder, context, random
+        self._out, self._in = {}, {}
+        for peer in self.peers:
+            secret = _exchange(private, publics[peer])
+            self._out[peer] = AESGCM(_derive(secret, context, b"from %d to %d" % (holder, peer)))
+            self._in[peer] = AESGCM(_derive(secret, context, b"from %d to %d" % (peer, holder)))
+
+    def close(self, peer: int, step: int, content: bytes) -> bytes:
+        """Sealed for a peer, as this step's message."""
+        nonce = self._random(NONCE_BYTES)
+        return nonce + self._out[peer].encrypt(nonce, content, b"%d" % step)
+
+    def open(self, peer: int, step: int, sealed: bytes) -> bytes:
+        """A peer's message of this step; FH-553 for anything else."""
+        try:
+            return self._in[peer].decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], b"%d" % step)
+        except (InvalidTag, ValueError):
+            raise problems.SEALED_MESSAGE_FOREIGN.problem(f"Step {step}: the message of holder {peer} does not open") from None
+
+
+def _exchange(private: X25519PrivateKey, public: bytes) -> bytes:
+    try:
+        return private.exchange(X25519PublicKey.from_public_bytes(public))
+    except ValueError as error:
+        raise problems.SEALED_MESSAGE_FOREIGN.problem("A public key is not a usable X25519 key") from error
+
+
+def _derive(secret: bytes, context: bytes, info: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=context, info=b"fedhcc shares " + info).derive(secret)
