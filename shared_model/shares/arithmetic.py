@@ -29,8 +29,8 @@ EXACT_ROOM = 188
 """Bits of an exact value of the main field that is used later as a number."""
 COUNT_ROOM = 94
 """Bits of a value of the counting field."""
-LIFT_ROOM = 14
-"""Bits of a counting value that may be lifted."""
+LIFT_ROOM = 24
+"""Bits of a counting value that may be lifted: its mask is 2^69 or more times wider."""
 
 
 class Arithmetic(ABC):
@@ -65,9 +65,9 @@ class Arithmetic(ABC):
         return cast("Awaitable[tuple[Value, ...]]", Reduce(products, fractions))
 
     def lift(self, x: Value) -> Awaitable[Value]:
-        """Small integers of the counting field, in the main one."""
-        if x.field is not Field.COUNT or x.degree != 1:
-            raise TypeError("only a sharing of the counting field is lifted")
+        """Small integers of the counting field (a sharing or a product), in the main one."""
+        if x.field is not Field.COUNT:
+            raise TypeError("only a value of the counting field is lifted")
         if x.bound >= 2.0**LIFT_ROOM:
             raise RangeError(f"{x} is too large to be lifted")
         return cast("Awaitable[Value]", Lift(x))

@@ -64,7 +64,7 @@ class ShareBackend:
         """Indexing, plane by plane where integer arrays pick."""
         parts = index if isinstance(index, tuple) else (index,)
         if all(part is None or isinstance(part, int | slice) for part in parts):
-            return x[(slice(None), *parts)]  # type: ignore[index]
+            return x[(slice(None), *parts)]
         return np.stack([plane[index] for plane in x])
 
     def reshape(self, x: Residues, shape: tuple[int, ...]) -> Residues:

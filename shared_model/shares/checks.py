@@ -1,13 +1,16 @@
 """Whether the relay delivered what the holders sent: random linear combinations, compared before anything is opened.
 
-The coordinator forms c = Σ λ_k s_k of what the holders sent. For coefficients χ that it does not know, Σ λ_k ⟨χ, s_k⟩ = ⟨χ, c⟩ holds if it did so, and
-if it did not, with probability at most 2^-31 in each repetition, in the field of each prime: with three repetitions 2^-93.
+The coordinator forms c = Σ λ_k s_k of what the holders sent. For coefficients χ that it does not know, Σ λ_k ⟨χ, s_k⟩ = ⟨χ,
+c⟩ holds if it did so, and if it did not, with probability at most 2^-31 in each repetition, in the field of each prime: with
+three repetitions 2^-93.
 
 Twice, for two different opponents:
-- With every opening each holder seals to the others its ⟨χ, s_k⟩ for a χ that all holders draw from a key of theirs. Each holder compares **before it
-  sends anything more**, so a relay that acts alone learns nothing from a lie, not even through the next masked number, whose mask has a bounded width.
-- Before each reveal the holders do it again for everything since the last reveal, with a χ from coins that they committed to beforehand and open only
-  when they have received everything. So a relay to whom up to t holders tell what they know cannot foresee it either.
+- With every opening each holder seals to the others its ⟨χ, s_k⟩ for a χ that all holders draw from a key of theirs. Each
+  holder compares **before it sends anything more**, so a relay that acts alone learns nothing from a lie, not even through
+  the next masked number, whose mask has a bounded width.
+- Before each reveal the holders do it again for everything since the last reveal, with a χ from coins that they committed to
+  beforehand and open only when they have received everything. So a relay to whom up to t holders tell what they know cannot
+  foresee it either.
 """
 
 from __future__ import annotations
@@ -51,7 +54,7 @@ def _coefficients(n: int, source: Source) -> NDArray[np.float64]:
 
 def _products(part: Residues, coefficients: NDArray[np.float64], primes: Words) -> Words:
     """Exact: limbs of 16 bits, at most 2^16 terms."""
-    k, n = part.shape
+    k = part.shape[0]
     limbs = np.concatenate([part & np.uint32(0xFFFF), part >> np.uint32(16)]).astype(np.float64)
     sums = (limbs @ coefficients).astype(np.uint64)
     low, high = sums[:k], sums[k:]

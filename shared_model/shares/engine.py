@@ -1,7 +1,7 @@
 """The arithmetic of one holder: its shares as residues, and what it sends and makes of each opening.
 
-`ask` turns the requests of a step into masked vectors, one a number of primes; `answer` makes the requests' answers from the opened vectors. Nothing here
-knows how vectors travel (`session`), and nothing is opened that a declaration does not name.
+`ask` turns the requests of a step into masked vectors, one a number of primes; `answer` makes the requests' answers from the
+opened vectors. Nothing here knows how vectors travel (`session`), and nothing is opened that a declaration does not name.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class Opening:
 class ShareArithmetic(Arithmetic):
     """Runs circuits on one holder's shares.
 
-    draws: the streams of opening `number` (or of the uniform secrets numbered so, label "random"). record: results revealed in earlier attempts,
-    which are answered from there. opened: called with each new result before the circuit gets it.
+    draws: the streams of opening `number` (or of the uniform secrets numbered so, label "random"). record: results revealed
+    in earlier attempts, which are answered from there. opened: called with each new result before the circuit gets it.
     """
 
     def __init__(

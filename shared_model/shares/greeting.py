@@ -1,6 +1,7 @@
-"""The first message between two holders: a nonce, a commitment, contributions to the keys of the sets both belong to, and what is on record.
+"""The first message between two holders: nonce, commitment, contributions to common sets' keys, and what is on record.
 
-A result that one holder put on record before an attempt broke off, and another did not, is told here, so that all answer it from the record.
+A result that one holder put on record before an attempt broke off, and another did not, is told here, so that all answer it
+from the record.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """All holders and the relay in one process: the `local` engine, and tests.
 
-    finished = run([Session(…) for each holder], Relay(3))
+finished = run([Session(…) for each holder], Relay(3))
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """One opening: what a holder adds to a number before it leaves, and how it gets its share of the result back.
 
-A product of two sharings has degree 2t, and opening it would tell it. So the holders open z + r, with r the sum of all key sets' draws: nobody knows r,
-each holder has a share of it, and [z] = (z + r) - [r] is a fresh sharing of degree t. Every vector that leaves is re-randomised by a sharing of zero of
-degree 2t, so that the coordinator learns the sum and nothing of a single holder's numbers.
+A product of two sharings has degree 2t, and opening it would tell it. So the holders open z + r, with r the sum of all key
+sets' draws: nobody knows r, each holder has a share of it, and [z] = (z + r) - [r] is a fresh sharing of degree t. Every
+vector that leaves is re-randomised by a sharing of zero of degree 2t, so that the coordinator learns the sum and nothing of a
+single holder's numbers.
 
 Three masks:
 - `exact`: r uniform in the whole ring; nothing is learnt at all.
-- `rounded`: z is bounded by 2^top and r consists of integers below 2^(top + 1 + 80) a key set: c = z + r hides z to 2^-80, and c, as an integer, drops
-  its last bits to everybody's knowledge. What the low parts carry over is known on average, (sets - 1)/2 units, and taken off (an even number of sets
-  is given half a unit before). Only as many primes travel as the integer c needs.
+- `rounded`: z is bounded by 2^top and r consists of integers below 2^(top + 1 + 80) a key set: c = z + r hides z to 2^-80,
+  and c, as an integer, drops its last bits to everybody's knowledge. What the low parts carry over is known on average,
+  about (sets - 1)/2 units, and taken off. Only as many primes travel as the integer c needs.
 - `lifted`: the same without dropping anything, from the counting ring to the main one; the mask fills the counting ring.
 """
 
@@ -127,14 +128,15 @@ class Masker:
                 low = ring.add(low, _scaled(_residues(draws.words(members, drop, n), ring), self._coefficient(ring, members), ring))
             part = _residues(draws.words(members, width - drop, n), self.main)
             high = self.main.add(high, _scaled(part, self._coefficient(self.main, members), self.main))
-        half = 1 << (drop - 1) if drop and self.sharing.n_sets % 2 == 0 else 0
+        # the low parts carry (sets - 1)/2 · (1 - 2^-drop) units on average; this makes it whole
+        odd, carried = self.sharing.n_sets % 2, self.sharing.n_sets // 2 if drop else 0
+        evened = (self.sharing.n_sets - 1) // 2 + (0 if odd else 1 << drop - 1) if drop else 0
         sent = ring.add(_shifted(high[: ring.k], drop, ring), self._zero(ring, n, draws))
-        sent = ring.add(ring.add(sent, value), _constant(ring, (1 << top) + half))
+        sent = ring.add(ring.add(sent, value), _constant(ring, (1 << top) + evened))
         if drop:
             sent = ring.add(sent, low)
-        carried = self.sharing.n_sets // 2 if drop else 0
         offset = (1 << top - drop) + carried
-        limit = (1 << top + 1) + (self.sharing.n_sets << width)
+        limit = (1 << top + 2) + (self.sharing.n_sets << width)
 
         def finish(opened: Residues) -> Residues:
             share = self.main.subtract(_floor(opened, ring, self.main, drop, limit), high)
@@ -217,8 +219,8 @@ def _drop_bits(words: Words, digits: list[Words], step: int, ring: Ring) -> Word
 
 def _one_more(digits: list[Words], ring: Ring, prime: int, n: int) -> Words:
     """The same integers modulo one prime more."""
-    total = np.zeros(n, np.uint64)
+    total = np.zeros((1, n), np.uint64)
     one = Ring((prime,))
     for digit, weight in zip(digits, ring.radix, strict=True):
-        total += mod_rows((digit * np.uint64(weight % prime))[None], one)[0]
-    return mod_rows(total[None], one)[0]
+        total += mod_rows((digit * np.uint64(weight % prime))[None], one)
+    return np.asarray(mod_rows(total, one)[0])

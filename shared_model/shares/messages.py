@@ -1,7 +1,8 @@
 """The form of what holders send and receive through the relay: one frame a step, every length known before anything is read.
 
-A frame is a header (magic, kind, holder, step), how many numbers travel in 1, 2, … primes, the lengths of the sealed envelopes to (or from) the other
-holders, the envelopes, and the vectors. The relay reads the header and the vectors; it cannot open an envelope.
+A frame is a header (magic, kind, holder, step), how many numbers travel in 1, 2, … primes, the lengths of the sealed
+envelopes to (or from) the other holders, the envelopes, and the vectors. The relay reads the header and the vectors; it
+cannot open an envelope.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All that the coordinator does between holders: order the slots at random, hand envelopes on, and form the weighted sums of their vectors."""
+"""All that the coordinator does between holders: order slots at random, hand envelopes on, form weighted sums of vectors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class Relay:
         """One step: the holders' frames, in their order, to what each gets back; FH-552 where they do not belong together."""
         m = self.sharing.m
         sent = [decode(data, m) for data in frames]
-        if [frame.holder for frame in sent] != list(range(1, m + 1)) or len({(frame.kind, frame.step, frame.counts) for frame in sent}) != 1:
+        if [frame.holder for frame in sent] != list(range(1, m + 1)) or len(
+            {(frame.kind, frame.step, frame.counts) for frame in sent}
+        ) != 1:
             raise problems.SHARE_MESSAGE_MALFORMED.problem("The holders' messages are not of one step")
         first = sent[0]
         combined = {k: self.sharing.combine([frame.vectors[k] for frame in sent], MAIN.first(k)) for k in first.vectors}

@@ -39,7 +39,7 @@ class Reduce(_Request):
 
 @dataclass(frozen=True, eq=False)
 class Lift(_Request):
-    """A small integer of the counting field to the main one; answered by a Value."""
+    """Small integers of the counting field (degree 1 or 2) to the main one; answered by a Value of degree 1."""
 
     value: Value
 

@@ -1,8 +1,9 @@
 """The number system of the shares: integers modulo a product of primes just below 2^32, each number kept as its residues.
 
-An array of shape S is a uint32 array of shape (k, *S), one plane for each of the k primes (a residue number system). Sums and products work plane by
-plane in 64-bit words, so NumPy's vector loops do all of it; a matrix product goes through float64 BLAS in 16-bit limbs and is exact. All primes are
-2^32 - c with c < 2^8. `MAIN` (six primes, 2^191.99) carries fixed point, `COUNT` (its first three, 2^95.99) counts.
+An array of shape S is a uint32 array of shape (k, *S), one plane for each of the k primes (a residue number system). Sums and
+products work plane by plane in 64-bit words, so NumPy's vector loops do all of it; a matrix product goes through float64 BLAS
+in 16-bit limbs and is exact. All primes are 2^32 - c with c < 2^8. `MAIN` (six primes, 2^191.99) carries fixed point, `COUNT`
+(its first three, 2^95.99) counts.
 
     >>> x = MAIN.encode([3, -5])
     >>> MAIN.signed(MAIN.multiply(x, x)).tolist()
@@ -102,10 +103,11 @@ class Ring:
 
     def digits(self, x: Residues | Words) -> list[Words]:
         """Mixed-radix digits of numbers in [0, modulus): x = d0 + d1·p0 + d2·p0·p1 + … (Garner), each of x's trailing shape."""
+        flat = x.reshape(self.k, -1)
         found: list[Words] = []
         for i, p in enumerate(self.primes):
             q = np.uint64(p)
-            rest = x[i].astype(np.uint64)
+            rest = flat[i].astype(np.uint64)
             for j, digit in enumerate(found):
                 # (rest - digit) / p_j modulo p_i; a digit below p_j may be above p_i
                 rest += q * np.uint64(-(-self.primes[j] // p))
@@ -114,7 +116,7 @@ class Ring:
                 rest *= self._inverses[i][j]
                 _mod(rest, q)
             found.append(rest)
-        return found
+        return [digit.reshape(x.shape[1:]) for digit in found]
 
     @cached_property
     def _inverses(self) -> list[list[np.uint64]]:
@@ -184,11 +186,9 @@ class Ring:
         return self.reduced(np.sum(x, axis=axis + 1, dtype=np.uint64))
 
     def reduced(self, words: Words) -> Residues:
-        """Words of shape (k, *S) brought below their primes."""
-        out = np.empty(words.shape, np.uint32)
-        for i, p in enumerate(self.primes):
-            np.remainder(words[i], np.uint64(p), out=out[i], casting="unsafe")
-        return out
+        """Words of shape (k, *S), given up, brought below their primes."""
+        flat = words.reshape(self.k, -1)
+        return mod_rows(flat, self).astype(np.uint32).reshape(words.shape)
 
     # bytes
 
@@ -248,13 +248,15 @@ def _mod(words: Words, p: np.uint64) -> None:
 
 
 def _add(x: Residues, y: Residues, p: np.uint64) -> Words:
-    words: Words = np.add(x, y, dtype=np.uint64)
-    return np.minimum(words, words - p)  # below p the difference wraps around to something larger
+    words: Words = np.asarray(np.add(x, y, dtype=np.uint64))
+    smaller: Words = np.minimum(words, words - p)  # below p the difference wraps around to something larger
+    return smaller
 
 
 def _subtract(x: Residues, y: Residues, p: np.uint64) -> Words:
-    words: Words = np.subtract(x, y, dtype=np.uint64)
-    return np.minimum(words, words + p)
+    words: Words = np.asarray(np.subtract(x, y, dtype=np.uint64))
+    smaller: Words = np.minimum(words, words + p)
+    return smaller
 
 
 def _multiply(x: Residues, y: Residues, p: np.uint64) -> Words:
@@ -277,9 +279,9 @@ def _matmul_plane(x: Residues, y: Residues, p: np.uint64) -> Residues:
     right = np.concatenate(_limbs(y), axis=-1)
     parts = np.matmul(left, right)
     middle = parts[..., :n, m:] + parts[..., n:, :m]
-    high = parts[..., n:, m:].astype(np.uint64)
+    high: Words = parts[..., n:, m:].astype(np.uint64)
     _mod(high, p)
-    words = middle.astype(np.uint64)
+    words: Words = middle.astype(np.uint64)
     _mod(words, p)
     high <<= _HALF
     words += high
@@ -287,7 +289,7 @@ def _matmul_plane(x: Residues, y: Residues, p: np.uint64) -> Residues:
     words <<= _HALF
     words += parts[..., :n, :m].astype(np.uint64)
     _mod(words, p)
-    return words.astype(np.uint32)
+    return np.asarray(words, np.uint32)
 
 
 def _limbs(x: Residues) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

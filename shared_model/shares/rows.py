@@ -1,10 +1,12 @@
 """Patients' rows as shares: what a hospital deals, slot by slot, and what a holder makes of all slots.
 
-A hospital seals each padded slot on its own to each holder, and the coordinator permutes the slots of all hospitals, so a holder does not know whose slot
-is whose. A slot carries a random tag, the same for all holders; the holders compare the tags' order before they compute.
+A hospital seals each padded slot on its own to each holder, and the coordinator permutes the slots of all hospitals, so a
+holder does not know whose slot is whose. A slot carries a random tag, the same for all holders; the holders compare the tags'
+order before they compute.
 
-    boxes = deal(columns, {"event": events}, publics, context)     # hospital: boxes[slot][holder]
-    rows = gather(columns, [box[k] for box in boxes], private, context)   # holder k + 1
+    boxes = deal(columns, {"event": events}, publics, context)      # hospital: boxes[slot][holder - 1]
+    of_holder = permuted(every_hospital's_boxes)                    # coordinator: of_holder[holder - 1][slot]
+    rows = gather(columns, of_holder[k - 1], private, context)      # holder k
 """
 
 from __future__ import annotations
@@ -13,11 +15,11 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
+from typing import Protocol
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from shared_model.shares.engine import ShareArithmetic
 from shared_model.shares.ring import COUNT, MAIN, Residues, Ring
@@ -25,52 +27,39 @@ from shared_model.shares.seal import BOX_BYTES, seal, unseal
 from shared_model.shares.sharing import Sharing, Source
 from shared_model.shares.value import Field, Value
 from site_config.problems import shares as problems
+from site_config.study.model import canonical
 
 TAG_BYTES = 16
 _RINGS = {Field.COUNT: COUNT, Field.MAIN: MAIN}
 
 
-@dataclass(frozen=True)
-class Column:
-    """One thing a slot holds: `shape` numbers in [low, high] with `fraction` fractional bits (0: integers); zeros stand for nobody."""
-
-    name: str
-    shape: tuple[int, ...]
-    low: float
-    high: float
-    field: Field = Field.MAIN
-    fraction: int = 0
+class Column(Protocol):
+    """One vector that a slot holds: `width` integers of at most `bound` · 2^fraction in size; zeros stand for nobody."""
 
     @property
-    def ring(self) -> Ring:
-        """The ring of its number system."""
-        return _RINGS[self.field]
+    def name(self) -> str:
+        """By which circuits find it."""
+
+    @property
+    def width(self) -> int:
+        """How many numbers a slot has."""
+
+    @property
+    def field(self) -> Field:
+        """The number system."""
+
+    @property
+    def fraction(self) -> int:
+        """Fractional bits."""
 
     @property
     def bound(self) -> float:
-        """Largest size of a number."""
-        return max(abs(self.low), abs(self.high))
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of one slot."""
-        return self.ring.nbytes(prod(self.shape))
-
-    def encode(self, numbers: ArrayLike) -> Residues:
-        """A hospital's numbers (slots, *shape) as residues; FH-559 where one is no number, not whole, or out of bounds."""
-        array = np.asarray(numbers, dtype=np.float64)
-        if array.shape[1:] != self.shape:
-            raise problems.ROW_OUT_OF_RANGE.problem(f"{self.name} has numbers of shape {array.shape[1:]}, declared is {self.shape}")
-        if not np.isfinite(array).all() or bool(((array < self.low) | (array > self.high)).any()):
-            raise problems.ROW_OUT_OF_RANGE.problem(f"{self.name} holds a number outside [{self.low:g}, {self.high:g}]")
-        if not self.fraction and bool((array != np.rint(array)).any()):
-            raise problems.ROW_OUT_OF_RANGE.problem(f"{self.name} holds a number that is not whole")
-        return self.ring.encode_floats(array, self.fraction)
+        """Largest size of the real values."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A holder's shares of all slots: name → (k, slots, *shape); `digest` is the same at all holders who got the slots in one order."""
+    """A holder's shares of all slots: name → (k, slots, width); `digest` is the same at all holders who got the slots in one order."""
 
     columns: tuple[Column, ...]
     shares: Mapping[str, Residues]
@@ -91,29 +80,28 @@ class Rows:
 
 def slot_bytes(columns: Sequence[Column]) -> int:
     """Length of one slot's box for one holder."""
-    return BOX_BYTES + TAG_BYTES + sum(column.nbytes for column in columns)
+    return BOX_BYTES + TAG_BYTES + sum(_ring(column).nbytes(column.width) for column in columns)
 
 
 def deal(
     columns: Sequence[Column],
-    values: Mapping[str, ArrayLike],
+    vectors: Mapping[str, NDArray[np.int64]],
     publics: Mapping[int, bytes],
     context: bytes,
     *,
     random: Source = secrets.token_bytes,
 ) -> list[list[bytes]]:
-    """A hospital's slots, boxes[slot][holder - 1]. values: column → numbers (slots, *shape). Raises FH-559."""
-    arrays: dict[str, NDArray[np.float64]] = {column.name: np.asarray(values[column.name], dtype=np.float64) for column in columns}
-    slots = {array.shape[0] for array in arrays.values()}
-    if set(values) != set(arrays) or len(slots) != 1:
-        raise problems.ROW_OUT_OF_RANGE.problem(f"Columns {sorted(values)}, declared are {sorted(arrays)}, of one number of slots")
+    """A hospital's slots, boxes[slot][holder - 1]. vectors: column → integers (slots, width), padded with zeros. Raises FH-559."""
+    slots = {vector.shape[0] for vector in vectors.values()}
+    if set(vectors) != {column.name for column in columns} or len(slots) != 1:
+        raise problems.ROW_OUT_OF_RANGE.problem(f"Columns {sorted(vectors)} of {sorted(slots)} slots, declared are others")
     sharing = Sharing(len(publics))
-    dealt = {column.name: sharing.split(column.encode(arrays[column.name]), column.ring, random) for column in columns}
+    dealt = {column.name: sharing.split(_encode(column, vectors[column.name]), _ring(column), random) for column in columns}
     boxes = []
     for slot in range(slots.pop()):
         tag = random(TAG_BYTES)
         contents = [
-            tag + b"".join(column.ring.pack(dealt[column.name][holder][:, slot]) for column in columns) for holder in range(sharing.m)
+            tag + b"".join(_ring(column).pack(dealt[column.name][holder][:, slot]) for column in columns) for holder in range(sharing.m)
         ]
         boxes.append([seal(publics[holder], content, context) for holder, content in enumerate(contents, 1)])
     return boxes
@@ -124,19 +112,34 @@ def gather(columns: Sequence[Column], boxes: Sequence[bytes], private: X25519Pri
     length = slot_bytes(columns)
     if any(len(box) != length for box in boxes):
         raise problems.SHARED_ROWS_MALFORMED.problem(f"A slot's box has not {length} bytes")
-    shares = {column.name: np.empty((column.ring.k, len(boxes), *column.shape), np.uint32) for column in columns}
+    shares = {column.name: np.empty((_ring(column).k, len(boxes), column.width), np.uint32) for column in columns}
     tags = []
     for slot, box in enumerate(boxes):
         content = memoryview(unseal(private, box, context))
         tags.append(bytes(content[:TAG_BYTES]))
         at = TAG_BYTES
         for column in columns:
+            ring = _ring(column)
             try:
-                shares[column.name][:, slot] = column.ring.unpack(content[at : at + column.nbytes], column.shape)
+                shares[column.name][:, slot] = ring.unpack(content[at : at + ring.nbytes(column.width)], (column.width,))
             except ValueError as error:
                 raise problems.SHARED_ROWS_MALFORMED.problem(f"Column {column.name}: {error}") from error
-            at += column.nbytes
+            at += ring.nbytes(column.width)
     if len(set(tags)) != len(tags):
         raise problems.SHARED_ROWS_MALFORMED.problem("A slot was delivered twice")
-    digest = hashlib.sha256(repr(tuple(columns)).encode() + b"".join(tags)).digest()
+    told = [[column.name, column.width, column.field.value, column.fraction, column.bound] for column in columns]
+    digest = hashlib.sha256(canonical(told) + b"".join(tags)).digest()
     return Rows(tuple(columns), shares, digest)
+
+
+def _ring(column: Column) -> Ring:
+    return _RINGS[column.field]
+
+
+def _encode(column: Column, vector: NDArray[np.int64]) -> Residues:
+    """Residues of a hospital's integers; FH-559 where they are none, of another width, or beyond the bound."""
+    if vector.dtype.kind != "i" or vector.shape[1:] != (column.width,):
+        raise problems.ROW_OUT_OF_RANGE.problem(f"{column.name} is not {column.width} integers a slot")
+    if vector.size and max(int(vector.max()), -int(vector.min())) > column.bound * 2.0**column.fraction:
+        raise problems.ROW_OUT_OF_RANGE.problem(f"{column.name} holds a number beyond {column.bound:g}")
+    return _ring(column).encode(vector)

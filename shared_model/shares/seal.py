@@ -1,8 +1,8 @@
 """Sealing: from a hospital to one holder (the sender stays unnamed), and between two holders (both authenticated).
 
-A hospital seals with an X25519 key made for one box and forgotten: ephemeral key ‖ AES-256-GCM(HKDF-SHA256(exchange)). Two holders share the key of
-their X25519 pair; HKDF makes from it one key a direction and attempt, and the step and the sender are bound to every message, so that nothing
-replayed or exchanged opens.
+A hospital seals with an X25519 key made for one box and forgotten: ephemeral key ‖ AES-256-GCM(HKDF-SHA256(exchange)). Two
+holders share the key of their X25519 pair; HKDF makes from it one key a direction and attempt, and the step and the sender
+are bound to every message, so that nothing replayed or exchanged opens.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@
         out = session.step(exchange(out))      # bring `out` to the relay, wait for what comes back
     out.results                                # Finished
 
-Steps: GREET (nonces, contributions to set keys, what is on record), one OPEN for every opening with its fingerprints sealed to the peers, and before
-each reveal COIN and COMPARE, the check of everything since the last one. A session that met a fault answers nothing more; a new attempt begins with a
-new number, kept by the journal before it is used.
+Steps: GREET (nonces, contributions to set keys, what is on record), one OPEN for every opening with its fingerprints sealed
+to the peers, and before each reveal COIN and COMPARE, the check of everything since the last one. A session that met a fault
+answers nothing more; a new attempt begins with a new number, kept by the journal before it is used.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Seat:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is computed: `context` (study, phase and generation, canonical bytes, the same at all holders), what may be revealed, and the circuits."""
+    """What is computed: `context` (study, phase, generation; the same bytes at all holders), what may be revealed, the circuits."""
 
     context: bytes
     declaration: Declaration
@@ -162,10 +162,13 @@ class Session:
             common = [members for members in mine if peer in members]
             heard[peer] = Greeting.decode(self._opened(frame, peer), common, self.plan.declaration)
         if any(greeting.agreed != agreed for greeting in heard.values()):
-            raise problems.SHARED_ROWS_MALFORMED.problem("The holders do not hold the same slots in the same order, or declare other results")
+            raise problems.SHARED_ROWS_MALFORMED.problem(
+                "The holders do not hold the same slots in the same order, or declare other results"
+            )
         self._commitments = {holder: greeting.commitment for holder, greeting in heard.items()}
         contributions = {
-            members: {holder: mine[members] if holder == me else heard[holder].contributions[members] for holder in members} for members in mine
+            members: {holder: mine[members] if holder == me else heard[holder].contributions[members] for holder in members}
+            for members in mine
         }
         nonces = {holder: greeting.nonce for holder, greeting in heard.items()}
         self._keys = derive_keys(self._context, self.attempt, nonces, contributions)
@@ -181,7 +184,9 @@ class Session:
         frame = yield from self._exchange(Step.OPEN, dict.fromkeys(self._envelopes.peers, content), opening.vectors)
         received = checks.fingerprint(frame.vectors, self._keys.challenge(number))
         told = {peer: self._residues(self._opened(frame, peer)) for peer in self._envelopes.peers} | {self.seat.number: sent}
-        checks.require(checks.agree(self.sharing, [told[holder] for holder in sorted(told)], received), f"Opening {number} was changed on its way")
+        checks.require(
+            checks.agree(self.sharing, [told[holder] for holder in sorted(told)], received), f"Opening {number} was changed on its way"
+        )
         self._transcript.add(opening.vectors, frame.vectors)
         return frame.vectors
 
@@ -206,7 +211,9 @@ class Session:
         for peer in peers:
             told = self._opened(frame, peer)
             self._commitments[peer], told_all[peer] = told[:NONCE_BYTES], self._residues(told[NONCE_BYTES:])
-        checks.require(checks.agree(self.sharing, [told_all[holder] for holder in sorted(told_all)], received), "The check before a reveal failed")
+        checks.require(
+            checks.agree(self.sharing, [told_all[holder] for holder in sorted(told_all)], received), "The check before a reveal failed"
+        )
         self._transcript.clear()
 
     def _exchange(self, kind: Step, contents: Mapping[int, bytes], vectors: Mapping[int, Residues]) -> Generator[bytes, Frame, Frame]:
@@ -218,7 +225,9 @@ class Session:
         frame = yield Frame(kind, me, step, counts, envelopes, vectors).encode(self.sharing.m)
         if (frame.kind, frame.step, frame.holder, frame.counts) != (kind, step, me, counts) or set(frame.envelopes) != set(contents):
             raise problems.SHARE_MESSAGE_MALFORMED.problem(f"Step {step}: not the answer to what was sent")
-        if kind is not Step.GREET and any(len(frame.envelopes[peer]) != ENVELOPE_BYTES + len(content) for peer, content in contents.items()):
+        if kind is not Step.GREET and any(
+            len(frame.envelopes[peer]) != ENVELOPE_BYTES + len(content) for peer, content in contents.items()
+        ):
             raise problems.SHARE_MESSAGE_MALFORMED.problem(f"Step {step}: a sealed message of another length")
         return frame
 

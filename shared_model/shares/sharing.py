@@ -1,7 +1,8 @@
 """Shamir sharing over m holders, of whom any t = (m - 1)/2 together learn nothing and any t + 1 rebuild everything.
 
-Holder k (1 … m) holds f(k) of a polynomial f of degree t with f(0) = secret, in each prime field (Shamir 1979). Sharings add, and a product of two
-sharings is one of degree 2t = m - 1, which all m holders together open: the weighted sum of their numbers, which is the coordinator's whole job.
+Holder k (1 … m) holds f(k) of a polynomial f of degree t with f(0) = secret, in each prime field (Shamir 1979). Sharings add,
+and a product of two sharings is one of degree 2t = m - 1, which all m holders together open: the weighted sum of their
+numbers, which is the coordinator's whole job.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Randomness that holders share without a message (pseudo-random secret sharing; Cramer, Damgård and Ishai, TCC 2005).
 
-Every set of m - t holders has a key. What a key's stream gives is known to the set's members alone, so a number that is the sum of all sets' draws is
-known to no t holders, and each holder computes its own share of it from the keys it has. An opening's streams come from the set's key and the
-opening's number; the set's key from contributions of all its members, nonces of all holders, the attempt and the context, so no stream serves twice.
+Every set of m - t holders has a key. What a key's stream gives is known to the set's members alone, so a number that is the
+sum of all sets' draws is known to no t holders, and each holder computes its own share of it from the keys it has. An
+opening's streams come from the set's key and the opening's number; the set's key from contributions of all its members,
+nonces of all holders, the attempt and the context, so no stream serves twice.
 """
 
 from __future__ import annotations

@@ -1,0 +1,137 @@
+"""Holders, hospitals and a relay in one process, and relays that lie."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from shared_model.shares import messages
+from shared_model.shares.declaration import Declaration
+from shared_model.shares.engine import Opened
+from shared_model.shares.messages import Frame, Step
+from shared_model.shares.relay import Relay, permuted
+from shared_model.shares.rows import Rows, deal, gather
+from shared_model.shares.session import Circuit, Plan, Seat, Session
+from shared_model.shares.value import Field
+
+CONTEXT = b"a study, evaluation, generation 1"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A column of a slot."""
+
+    name: str
+    width: int
+    bound: float
+    field: Field = Field.MAIN
+    fraction: int = 0
+
+
+@dataclass
+class Memory:
+    """A holder's journal, in memory."""
+
+    last: int = 0
+    results: dict[str, Opened] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+
+    def attempt(self) -> int:
+        return self.last
+
+    def begin(self, attempt: int) -> None:
+        self.last = attempt
+        self.lines.append(f"attempt {attempt}")
+
+    def revealed(self) -> Mapping[str, Opened]:
+        return dict(self.results)
+
+    def reveal(self, opened: Opened) -> None:
+        assert opened.name not in self.results
+        self.results[opened.name] = opened
+        self.lines.append(opened.name)
+
+
+@dataclass
+class House:
+    """m holders with keys and journals, and the slots they hold."""
+
+    columns: tuple[Numbers, ...]
+    vectors: Mapping[str, np.ndarray]
+    declaration: Declaration
+    circuit: Circuit
+    m: int = 3
+
+    def __post_init__(self) -> None:
+        self.private = {k: X25519PrivateKey.generate() for k in range(1, self.m + 1)}
+        self.publics = {k: key.public_key().public_bytes_raw() for k, key in self.private.items()}
+        self.journals = [Memory() for _ in range(self.m)]
+        boxes = permuted(deal(self.columns, self.vectors, self.publics, CONTEXT))
+        self.rows: list[Rows] = [gather(self.columns, boxes[k - 1], self.private[k], CONTEXT) for k in self.private]
+
+    def sessions(self, attempt: int = 1) -> list[Session]:
+        plan = Plan(CONTEXT, self.declaration, self.circuit)
+        return [
+            Session(Seat(k, self.private[k], self.publics), plan, self.rows[k - 1], self.journals[k - 1], attempt) for k in self.private
+        ]
+
+    @property
+    def opened(self) -> set[str]:
+        """Names that any holder has on record."""
+        return {name for journal in self.journals for name in journal.results}
+
+
+Lie = Callable[[list[Frame]], list[Frame]]
+
+
+@dataclass
+class Liar:
+    """A relay that changes what goes in (`before`) or out (`after`) at one opening, counted from 1."""
+
+    m: int
+    at: int
+    before: Lie | None = None
+    after: Lie | None = None
+    kind: Step = Step.OPEN
+
+    def __post_init__(self) -> None:
+        self.relay, self.seen, self.last = Relay(self.m), 0, list[Frame]()
+
+    def __call__(self, data: list[bytes]) -> list[bytes]:
+        frames = [messages.decode(one, self.m) for one in data]
+        mine = frames[0].kind is self.kind
+        self.seen += mine
+        now = mine and self.seen == self.at
+        if now and self.before:
+            data = [frame.encode(self.m) for frame in self.before(frames)]
+        back = self.relay.exchange(data)
+        answers = [messages.decode(one, self.m) for one in back]
+        if now and self.after:
+            return [frame.encode(self.m) for frame in self.after(answers)]
+        if mine:
+            self.last = answers
+        return back
+
+
+def shifted(frame: Frame, by: int = 1, plane: int = 0) -> Frame:
+    """The first number of every vector changed in one prime's field."""
+    vectors = {}
+    for k, vector in frame.vectors.items():
+        copy = np.array(vector)
+        copy[min(plane, k - 1), 0] = (int(copy[min(plane, k - 1), 0]) + by) % (2**32 - 135)
+        vectors[k] = copy
+    return replace(frame, vectors=vectors)
+
+
+def random_residues(primes: tuple[int, ...], *shape: int, seed: int = 0) -> np.ndarray:
+    """Uniform residues."""
+    rng = np.random.default_rng(seed)
+    return np.stack([rng.integers(0, p, shape, dtype=np.uint64).astype(np.uint32) for p in primes])
+
+
+def token(n: int) -> bytes:
+    return secrets.token_bytes(n)

@@ -1,0 +1,110 @@
+"""From a hospital's rows to holders' shares: what fits is dealt, and nothing else is taken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from shared_model.shares.relay import permuted
+from shared_model.shares.ring import COUNT, MAIN
+from shared_model.shares.rows import deal, gather, slot_bytes
+from shared_model.shares.seal import Envelopes, seal, unseal
+from shared_model.shares.sharing import Sharing
+from shared_model.shares.value import F, Field
+from site_config.problems.base import Problem
+from tests.shared_model.shares.shares_support import CONTEXT, Numbers, token
+
+COLUMNS = (Numbers("risk", 5, 1.0, Field.COUNT), Numbers("x", 2, 4.0, fraction=F))
+PRIVATE = {k: X25519PrivateKey.generate() for k in (1, 2, 3)}
+PUBLICS = {k: key.public_key().public_bytes_raw() for k, key in PRIVATE.items()}
+
+
+def vectors(slots: int = 4, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {"risk": rng.integers(0, 2, (slots, 5)), "x": rng.integers(-(4 << F), 4 << F, (slots, 2))}
+
+
+def test_two_pooled_holders_rebuild_rows_and_the_coordinators_order_unlinks_hospitals() -> None:
+    """The sentence a data-protection officer signs: t + 1 holders who pool what they hold read the rows."""
+    hospitals = [vectors(seed=1), vectors(seed=2)]
+    boxes = [box for one in hospitals for box in deal(COLUMNS, one, PUBLICS, CONTEXT)]
+    order = [5, 0, 7, 2, 1, 6, 4, 3]
+    held = permuted(boxes, order)
+    rows = [gather(COLUMNS, held[k - 1], PRIVATE[k], CONTEXT) for k in (1, 2, 3)]
+    assert rows[0].digest == rows[1].digest == rows[2].digest
+    every = {name: np.concatenate([one[name] for one in hospitals])[order] for name in ("risk", "x")}
+    sharing = Sharing(3)
+    for name, ring in (("risk", COUNT), ("x", MAIN)):
+        assert (ring.signed(sharing.rebuild({1: rows[0].shares[name], 3: rows[2].shares[name]}, ring)) == every[name]).all()
+        assert not (ring.signed(rows[0].shares[name]) == every[name]).any()
+    assert sorted(map(len, held[0])) == [slot_bytes(COLUMNS)] * 8
+
+
+def test_a_random_order_keeps_every_slot() -> None:
+    slots = [[f"{slot}{holder}" for holder in "abc"] for slot in range(20)]
+    held = permuted(slots)
+    assert sorted(held[1]) == sorted(slot[1] for slot in slots)
+    assert [name[:-1] for name in held[0]] == [name[:-1] for name in held[2]]
+    assert held != permuted(slots)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"x": np.full((4, 2), (4 << F) + 1)},
+        {"risk": np.full((4, 5), 2)},
+        {"risk": np.zeros((4, 6), np.int64)},
+        {"risk": np.zeros((3, 5), np.int64)},
+        {"risk": np.zeros((4, 5))},
+        {"other": np.zeros((4, 5), np.int64)},
+    ],
+    ids=["beyond its bound", "no indicator", "too wide", "another number of slots", "floats", "not declared"],
+)
+def test_a_hospital_does_not_deal_what_is_not_declared(wrong: dict[str, np.ndarray]) -> None:
+    with pytest.raises(Problem, match="FH-559"):
+        deal(COLUMNS, vectors() | wrong, PUBLICS, CONTEXT)
+
+
+def test_a_holder_does_not_take_what_was_not_sealed_for_it_or_twice() -> None:
+    held = permuted(deal(COLUMNS, vectors(), PUBLICS, CONTEXT), range(4))
+    with pytest.raises(Problem, match="FH-553"):
+        gather(COLUMNS, held[1], PRIVATE[1], CONTEXT)
+    with pytest.raises(Problem, match="FH-553"):
+        gather(COLUMNS, held[0], PRIVATE[1], b"another study")
+    with pytest.raises(Problem, match="FH-553"):
+        gather(COLUMNS, [held[0][0][:-1] + b"x", *held[0][1:]], PRIVATE[1], CONTEXT)
+    with pytest.raises(Problem, match="FH-558"):
+        gather(COLUMNS, [*held[0], held[0][0]], PRIVATE[1], CONTEXT)
+    with pytest.raises(Problem, match="FH-558"):
+        gather(COLUMNS, [held[0][0][:-1]], PRIVATE[1], CONTEXT)
+    with pytest.raises(Problem, match="FH-553"):
+        gather((replace(COLUMNS[0], width=3),), [bytes(slot_bytes((replace(COLUMNS[0], width=3),)))], PRIVATE[1], CONTEXT)
+
+
+def test_another_order_for_one_holder_shows_in_the_digest() -> None:
+    boxes = deal(COLUMNS, vectors(), PUBLICS, CONTEXT)
+    one = gather(COLUMNS, permuted(boxes, range(4))[0], PRIVATE[1], CONTEXT)
+    two = gather(COLUMNS, permuted(boxes, (1, 0, 2, 3))[1], PRIVATE[2], CONTEXT)
+    assert one.digest != two.digest
+
+
+def test_a_box_opens_only_with_its_key_and_context() -> None:
+    box = seal(PUBLICS[1], b"row", CONTEXT)
+    assert unseal(PRIVATE[1], box, CONTEXT) == b"row"
+    for key, data, context in ((2, box, CONTEXT), (1, box, b"other"), (1, box[:20], CONTEXT), (1, bytes(32) + box[32:], CONTEXT)):
+        with pytest.raises(Problem, match="FH-553"):
+            unseal(PRIVATE[key], data, context)
+
+
+def test_an_envelope_opens_once_at_its_step_from_its_sender() -> None:
+    sides = {k: Envelopes(PRIVATE[k], PUBLICS, k, CONTEXT, token) for k in PUBLICS}
+    sealed = sides[1].close(2, 7, b"tag")
+    assert sides[2].open(1, 7, sealed) == b"tag"
+    for holder, peer, step, data in ((2, 1, 8, sealed), (2, 3, 7, sealed), (3, 1, 7, sealed), (1, 2, 7, sealed), (2, 1, 7, sealed[:5])):
+        with pytest.raises(Problem, match="FH-553"):
+            sides[holder].open(peer, step, data)
+    with pytest.raises(Problem, match="FH-553"):
+        Envelopes(PRIVATE[1], PUBLICS, 2, CONTEXT, token)
