@@ -114,7 +114,15 @@ def _order(home: House, numbers: Mapping[str, np.ndarray]) -> list[int]:
 def test_indexing_by_arrays_slices_and_new_axes_is_numpys() -> None:
     backend, x = ShareBackend(), np.arange(6 * 4 * 5 * 2, dtype=np.uint32).reshape(6, 4, 5, 2)
     pick = np.array([0, 2])
-    for index in (1, slice(1, 3), (slice(None), None), pick, (pick, slice(None), pick - pick), (0, slice(None), pick - pick), ([1, 2], pick)):
+    for index in (
+        1,
+        slice(1, 3),
+        (slice(None), None),
+        pick,
+        (pick, slice(None), pick - pick),
+        (0, slice(None), pick - pick),
+        ([1, 2], pick),
+    ):
         parts = index if isinstance(index, tuple) else (index,)
         assert (backend.take(x, index) == np.stack([plane[parts] for plane in x])).all()
 

@@ -58,9 +58,9 @@ def test_honest_messages_of_an_exact_opening_are_uniform_whatever_is_multiplied(
     n = every.shape[1]
     for secret, coalition in itertools.product(range(7), itertools.combinations(range(1, m + 1), sharing.t)):
         hidden = tuple(k for k in range(1, m + 1) if k not in coalition)
-        known = {
-            members: [np.full(n, rng.integers(7)) for _ in range(sharing.t + 1)] for members in sharing.sets if members != hidden
-        } | {hidden: list(every)}
+        known = {members: [np.full(n, rng.integers(7)) for _ in range(sharing.t + 1)] for members in sharing.sets if members != hidden} | {
+            hidden: list(every)
+        }
         shares = np.full((1, n), secret, np.uint32)  # what is unknown to the coalition is the draw, not the sharing
         masked = [Masker(sharing, k, ring).exact(shares, ring, Listed(known)) for k in range(1, m + 1)]
         seen = Counter(zip(*(masked[k - 1].sent[0].tolist() for k in hidden), strict=True))

@@ -112,7 +112,7 @@ OPENINGS = run(house().sessions(), Relay(3))[0].openings
 @pytest.mark.parametrize("at", range(1, OPENINGS + 1))
 def test_a_lie_at_any_opening_is_found_before_anything_more_opens(lie: str, at: int) -> None:
     home = house()
-    with pytest.raises(Problem, match="FH-55[13]"):
+    with pytest.raises(Problem, match=r"FH-55[13]"):
         run(home.sessions(), Liar(3, at, *LIES[lie]))
     assert home.opened <= set(_names_before(at))
 
@@ -151,7 +151,7 @@ def test_a_replayed_step_opens_nothing(kind: Step) -> None:
     home = house()
     sessions, relay, kept = home.sessions(), Relay(3), dict[Step, list[bytes]]()
     out: list[Any] = [session.start() for session in sessions]
-    with pytest.raises(Problem, match="FH-55[123]"):
+    with pytest.raises(Problem, match=r"FH-55[123]"):
         for _ in range(40):
             current = messages.decode(out[0], 3).kind
             back = relay.exchange(out)
@@ -312,7 +312,7 @@ def test_holders_with_other_slots_or_declarations_do_not_begin() -> None:
         run(sessions, Relay(3))
     sessions = home.sessions(2)
     sessions[2].plan = replace(sessions[2].plan, declaration=Declaration.of(*list(DECLARED.results.values())[:2]))
-    with pytest.raises(Problem, match="FH-55[48]"):
+    with pytest.raises(Problem, match=r"FH-55[48]"):
         run(sessions, Relay(3))
 
 
