@@ -61,7 +61,7 @@ SHARE_ATTEMPTS_SPENT = Kind(
     "share-attempts-spent",
     "This computation may not be started again",
     why="Each start uses random streams of its own, numbered before use; a number serves once, and after five restarts no more are given.",
-    fix="Find out why the holders stopped (`fedhcc-site doctor`); a new phase needs a new lock: `fedhcc-coordinator study lock`.",
+    fix="Find out why the holders stopped (`fedhcc-site logs`); a new phase needs a new lock: `fedhcc-coordinator study lock`.",
     exit=Exit.REFUSED,
 )
 SHARED_ROWS_MALFORMED = Kind(
