@@ -47,6 +47,7 @@ log = logging.getLogger("fedhcc.site")
 Arrays = Mapping[str, NDArray[Any]]
 Form = TypeVar("Form", bound=BaseModel)
 KEPT_STATES = 2
+BROADCAST = frozenset({"weights.Rad-S", "weights.Rad-D"})
 FREE = frozenset(
     {
         federation.BROADCAST_MISSING,
@@ -96,6 +97,8 @@ class Agent:
         depend on a patient, and leave as SITE_CANNOT_RELEASE like every other.
         """
         try:
+            if message.arrays and message.kind != "release":
+                raise federation.MESSAGE_MALFORMED.problem(f"a {message.kind} message carries arrays")
             return self._handler(message.kind)(message)
         except Problem as problem:
             log.warning("%s %s: %s", message.kind, problem.code, problem)
@@ -185,6 +188,9 @@ class Agent:
         return self._locks[study_id]
 
     def _broadcast(self, digest: str, arrays: Arrays) -> Arrays:
+        for name, array in arrays.items():
+            if name not in BROADCAST or array.ndim != 1 or array.dtype.name != "float32":
+                raise federation.MESSAGE_MALFORMED.problem("a broadcast array is none of a network's weights")
         if not arrays and digest != state_hash({}):
             if digest not in self._states:
                 raise federation.BROADCAST_MISSING.problem("the broadcast state is not held here")

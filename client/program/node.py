@@ -43,9 +43,11 @@ from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
+from shared_model.secure_sum.pieces import Pieces
 from shared_model.secure_sum.protocol import Message
-from shared_model.secure_sum.wire import Packed, WireError, pack, unpack
+from shared_model.secure_sum.wire import MAX_BROADCAST, WireError, pack, received
 from site_config.identity import Kit, SiteIdentity
 from site_config.problems import federation
 from site_config.problems.base import Kind, Problem
@@ -66,6 +68,8 @@ HEARTBEAT_S = 10.0
 TRANSIENT = frozenset({502, 503, 504})
 PIECE_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)
 Handle = Callable[[Message], Message]
+MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError, AssertionError, DecodeError)
+"""What Flower raises while it puts pieces together that do not belong together; a `WireError` is a ValueError."""
 
 
 def check_version() -> None:
@@ -84,17 +88,14 @@ def to_records(message: Message) -> RecordDict:
     return records
 
 
-def from_records(records: RecordDict) -> Message:
-    """A message from Flower's records; `WireError` when they are not one of ours."""
+def from_records(records: RecordDict, room: int = MAX_BROADCAST) -> Message:
+    """A message from Flower's records; `WireError` when they are not one of ours, or its arrays hold more than `room` bytes."""
     config = records.get(HEADER)
     if not isinstance(config, ConfigRecord):
         raise WireError("record")
-    header, inline = config.get("header"), config.get("inline")
-    if not (isinstance(header, bytes) and isinstance(inline, bytes)):
-        raise WireError("record")
     large = records.get(LARGE)
-    arrays = {name: array.numpy() for name, array in large.items()} if isinstance(large, ArrayRecord) else {}
-    return unpack(Packed(header, inline, arrays))
+    arrays = {name: (array.stype, array.data) for name, array in large.items()} if isinstance(large, ArrayRecord) else {}
+    return received(config.get("header"), config.get("inline"), arrays, room)
 
 
 def answer(request: FlowerMessage, handle: Handle) -> FlowerMessage:
@@ -102,7 +103,7 @@ def answer(request: FlowerMessage, handle: Handle) -> FlowerMessage:
     try:
         reply = handle(from_records(request.content))
     except WireError:
-        reply = Message("refusal", {"code": federation.REPLY_MALFORMED.label})
+        reply = Message("refusal", {"code": federation.MESSAGE_MALFORMED.label})
     return FlowerMessage(to_records(reply), reply_to=request)
 
 
@@ -132,10 +133,11 @@ def _interrupted(error: Exception) -> Interrupted | Problem:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A message that arrived: Flower's own form, ours, and what a reply needs."""
+    """A message that arrived: Flower's own form, whether its run is ours, and whether it makes a message at all."""
 
     flower: FlowerMessage
     allowed: bool
+    whole: bool = True
 
 
 class FleetNode:
@@ -197,14 +199,19 @@ class FleetNode:
         response = self._call(self._client.PullMessages, PullMessagesRequest(node=self._node))
         if not response.messages_list:
             return None
-        head, tree = message_from_proto(response.messages_list[0]), response.message_object_trees[0]
+        try:
+            head, tree = message_from_proto(response.messages_list[0]), response.message_object_trees[0]
+        except MALFORMED:
+            raise Interrupted(federation.MESSAGE_MALFORMED, "a message without a head") from None
         run = head.metadata.run_id
         if not self._is_allowed(run):
             return Delivery(head, False)
+        pieces = Pieces(MAX_BROADCAST)
+        ask = make_pull_object_fn_protobuf(self._client.PullObject, self._node, run)
         try:
             whole = pull_and_inflate_object_from_tree(
                 tree,
-                make_pull_object_fn_protobuf(self._client.PullObject, self._node, run),
+                lambda identifier: pieces.take(ask(identifier)),
                 self._confirm(run),
                 return_type=FlowerMessage,
                 max_time=600,
@@ -215,6 +222,8 @@ class FleetNode:
             raise Interrupted(federation.LINK_LOST, type(error).__name__) from None
         except (httpx.HTTPError, OSError) as error:
             raise _interrupted(error) from None
+        except MALFORMED:
+            return Delivery(head, allowed=True, whole=False)
         whole.metadata.__dict__["_message_id"] = tree.object_id
         return Delivery(whole, True)
 
@@ -256,6 +265,11 @@ class FleetNode:
     def refuse_bundle(self, delivery: Delivery) -> FlowerMessage:
         """Flower's own reply for a bundle that is not on the allow-list."""
         return FlowerMessage(Error(ErrorCode.INVALID_FAB, federation.BUNDLE_REFUSED.label), reply_to=delivery.flower)
+
+    def not_understood(self, delivery: Delivery) -> FlowerMessage:
+        """Our reply to pieces that make no message."""
+        refusal = Message("refusal", {"code": federation.MESSAGE_MALFORMED.label})
+        return FlowerMessage(to_records(refusal), reply_to=delivery.flower)
 
     def crashed(self, delivery: Delivery) -> FlowerMessage:
         """Flower's own reply when the resident process ended."""

@@ -216,6 +216,10 @@ class SiteProgram:
             self.board.tell(refused=self.board.status.refused + 1, problem=federation.BUNDLE_REFUSED.label)
             self._send(node, node.refuse_bundle(delivery))
             return
+        if not delivery.whole:
+            log.error("%s: the pieces of a message do not fit together", federation.MESSAGE_MALFORMED.label)
+            self._send(node, node.not_understood(delivery))
+            return
         if resting_until is not None:
             refusal = Refusal(code=federation.SITE_PAUSED.label, until=int(resting_until))
             self._send(node, answer(delivery.flower, lambda _request: Message("refusal", refusal.model_dump())))

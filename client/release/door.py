@@ -165,7 +165,8 @@ class Door:
             number = self._journal_release(request, ask, vectors, digest, rule, masked=session is not None)
             if session is not None:
                 session.ask, session.hash, session.entry = ask, digest, number
-            return secure_sum_signatures.sign_vectors(context, digest, self._key, masked=session is not None), vectors
+            seed = None if session is None else session.seed
+            return secure_sum_signatures.sign_vectors(context, digest, self._key, masked=session is not None, seed=seed), vectors
 
     def open(self, request: OpenRequest, lock: StudyLock) -> OpenReply:
         """The seed of the site's own mask, once the coordinator's signed list holds the whole roster and the site's own hash."""

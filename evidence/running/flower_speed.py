@@ -97,7 +97,7 @@ def ours(folder: Path) -> dict[str, object]:
         federation.sites[name] = SiteProcess(name, home, [sys.executable, "-P", "-m", "evidence.running.flower_speed", "echo", str(home)])
     with federation:
         transport = federation.transport()
-        small = {name: Message("status", {"echo": True}, {"v": np.zeros(50)}) for name in homes}
+        small = {name: Message("status", {"echo": True}, {"v": np.zeros(50)}, room=400) for name in homes}
         timed(transport, small)
         exchanges = [timed(transport, small) for _ in range(EXCHANGES)]
     return {"exchange_s": _spread(exchanges)}
@@ -147,7 +147,7 @@ def stock(folder: Path) -> dict[str, object]:
             end = time.monotonic() + 120
             while not all(transport.sites().values()) and time.monotonic() < end:
                 time.sleep(0.5)
-            small = {name: Message("status", {}, {"v": np.zeros(50)}) for name in homes}
+            small = {name: Message("status", {}, {"v": np.zeros(50)}, room=400) for name in homes}
             timed(transport, small)
             found = [timed(transport, small) for _ in range(STOCK_EXCHANGES)]
         finally:

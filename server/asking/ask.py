@@ -6,6 +6,7 @@ own masks, which sites send only against the signed list of all vectors' hashes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -283,6 +284,7 @@ class _Attempt:
             roster=roster_hash(self.sites, self.keys_of),
         )
         self.values: Values | None = None
+        self.commitments: dict[str, str] = {}
         self.bytes_received = 0
 
     def run(self) -> dict[str, Failure]:
@@ -315,6 +317,9 @@ class _Attempt:
                 secure_sum_signatures.check_keys(self.context, {site: keys[site]}, (site,), self.keys_of)
             except (ValidationError, Problem):
                 failures[site] = Failure(federation.REPLY_MALFORMED.label, "key")
+        shown = Counter(reply.public_key for reply in keys.values())
+        for site in [site for site, reply in keys.items() if shown[reply.public_key] > 1]:
+            failures[site] = Failure(federation.REPLY_MALFORMED.label, "the key of another site")
         return keys, failures
 
     def _vectors(self, keys: dict[str, KeysReply]) -> tuple[dict[str, Arrays], dict[str, str], dict[str, Failure]]:
@@ -322,7 +327,8 @@ class _Attempt:
         body = request.model_dump(mode="json")
         state = dict(self.q.state)
         send = {site: state if self.asker.needs_state(site, self.context.state) else {} for site in self.sites}
-        replies, failures = self._ask({site: Message("release", body, send[site]) for site in self.sites})
+        room = sum(secure_sum.dtype(segment).itemsize * segment.size for segment in self.q.statistic.segments(self.q.parameters))
+        replies, failures = self._ask({site: Message("release", body, send[site], room) for site in self.sites})
         vectors: dict[str, Arrays] = {}
         hashes: dict[str, str] = {}
         for site, reply in replies.items():
@@ -333,7 +339,7 @@ class _Attempt:
                 continue
             if state:
                 self.asker.told(site, self.context.state)
-            vectors[site], hashes[site] = reply.arrays, release.hash
+            vectors[site], hashes[site], self.commitments[site] = reply.arrays, release.hash, release.seed_hash
             self.bytes_received += sum(array.nbytes for array in reply.arrays.values())
         for site, failure in failures.items():
             if failure.code == federation.BROADCAST_MISSING.label:
@@ -359,6 +365,9 @@ class _Attempt:
                 seed = bytes.fromhex(OpenReply.model_validate(reply.body).seed)
             except ValueError:
                 failures[site] = Failure(federation.REPLY_MALFORMED.label, "seed")
+                continue
+            if secure_sum_signatures.seed_commitment(self.context, seed) != self.commitments[site]:
+                failures[site] = Failure(federation.REPLY_MALFORMED.label, "another seed")
                 continue
             seeds[site] = seed
         return seeds, failures

@@ -19,10 +19,11 @@ from flwr.common.constant import ErrorCode
 from flwr.serverapp.grid import Grid
 from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectPushError
 from flwr.supercore.run import RunNotRunningException
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from server.link.transport import Exchange, Failure
 from shared_model.secure_sum.protocol import Message
-from shared_model.secure_sum.wire import Packed, WireError, pack, unpack
+from shared_model.secure_sum.wire import WireError, pack, received
 from site_config.problems import federation
 
 FLOWER = "1.41.0"
@@ -50,7 +51,10 @@ CODES = {
     ErrorCode.NODE_UNAVAILABLE: federation.SITE_UNAVAILABLE,
     ErrorCode.INVALID_FAB: federation.BUNDLE_REFUSED,
     ErrorCode.CLIENT_APP_CRASHED: federation.SITE_CRASHED,
+    ErrorCode.UNKNOWN: federation.REPLY_MALFORMED,
 }
+MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError, AssertionError, DecodeError)
+"""What Flower raises while it puts pieces together that do not belong together; a `WireError` is a ValueError."""
 
 
 def check_version() -> None:
@@ -69,17 +73,14 @@ def to_records(message: Message) -> RecordDict:
     return records
 
 
-def from_records(records: RecordDict) -> Message:
-    """A message from Flower's records; `WireError` when they are not one of ours."""
+def from_records(records: RecordDict, room: int) -> Message:
+    """A message from Flower's records; `WireError` when they are not one of ours, or its arrays hold more than `room` bytes."""
     config = records.get(HEADER)
     if not isinstance(config, ConfigRecord):
         raise WireError("record")
-    header, inline = config.get("header"), config.get("inline")
-    if not (isinstance(header, bytes) and isinstance(inline, bytes)):
-        raise WireError("record")
     large = records.get(LARGE)
-    arrays = {name: array.numpy() for name, array in large.items()} if isinstance(large, ArrayRecord) else {}
-    return unpack(Packed(header, inline, arrays))
+    arrays = {name: (array.stype, array.data) for name, array in large.items()} if isinstance(large, ArrayRecord) else {}
+    return received(config.get("header"), config.get("inline"), arrays, room)
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class FlowerTransport:
         try:
             grid = self._connected()
             pending = self._push(grid, requests, deadline_s, done)
-            self._collect(grid, pending, end, done)
+            self._collect(grid, pending, {site: request.room for site, request in requests.items()}, end, done)
         except LOST as error:
             self._lose(error, requests, done)
         except RunLost as lost:
@@ -157,14 +158,16 @@ class FlowerTransport:
         if len(identifiers) != len(sites):
             raise RunLost("push")
         pending: dict[str, str] = {}
+        rooms = getattr(grid, "rooms", {})  # a grid that fetches in pieces stops at the room
         for site, identifier in zip(sites, identifiers, strict=True):
             if identifier:
                 pending[identifier] = site
+                rooms[identifier] = requests[site].room
             else:
                 done.failures[site] = Failure(federation.SITE_UNAVAILABLE.label, "not registered")
         return pending
 
-    def _collect(self, grid: Grid, pending: dict[str, str], end: float, done: Exchange) -> None:
+    def _collect(self, grid: Grid, pending: dict[str, str], rooms: Mapping[str, int], end: float, done: Exchange) -> None:
         pause = FIRST_POLL_S
         while pending:
             if self._effects.clock() >= end:
@@ -175,19 +178,19 @@ class FlowerTransport:
                 site = pending.pop(reply.metadata.reply_to_message_id, None)
                 if site is not None:
                     arrived = True
-                    self._take(site, reply, done)
+                    self._take(site, reply, rooms[site], done)
             if pending:
                 pause = FIRST_POLL_S if arrived else min(pause * 1.3, LAST_POLL_S)
                 self._effects.wait(pause)
 
     @staticmethod
-    def _take(site: str, reply: FlowerMessage, done: Exchange) -> None:
+    def _take(site: str, reply: FlowerMessage, room: int, done: Exchange) -> None:
         if reply.has_error():
             kind = CODES.get(reply.error.code, federation.SITE_UNAVAILABLE)
             done.failures[site] = Failure(kind.label, f"flower {int(reply.error.code)}")
             return
         try:
-            done.replies[site] = from_records(reply.content)
+            done.replies[site] = from_records(reply.content, room)
         except WireError:
             done.failures[site] = Failure(federation.REPLY_MALFORMED.label, "format")
 

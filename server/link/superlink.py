@@ -44,7 +44,8 @@ from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.grid import HttpGrid
 
 from server.enrolment import Enrolled, load
-from server.link.grid import LOST, MESSAGE_TYPE, Effects, RunLost, check_version
+from server.link.grid import LOST, MALFORMED, MESSAGE_TYPE, Effects, RunLost, check_version
+from shared_model.secure_sum.pieces import Pieces
 from site_config.files import read_limited, write_atomic
 from site_config.study.flower_bundle import app_bundle
 
@@ -181,6 +182,7 @@ class AttachedGrid(HttpGrid):  # type: ignore[misc]
         self._retry_invoker = _retries()
         self._fetchers = ThreadPoolExecutor(FETCHERS, thread_name_prefix="replies")
         self._arriving: dict[str, Future[FlowerMessage]] = {}
+        self.rooms: dict[str, int] = {}
         self._presence = Presence(lambda: {int(node.node_id): str(node.last_activated_at) for node in self.get_nodes()})
         self._over = threading.Event()
         self._pulse = threading.Thread(target=self._beat, daemon=True)
@@ -205,9 +207,11 @@ class AttachedGrid(HttpGrid):  # type: ignore[misc]
         ask: Callable[[str], bytes] = make_pull_object_fn_protobuf(self._runtime_client.PullObject, self.node, run)
         confirm = make_confirm_message_received_fn_protobuf(self._runtime_client.ConfirmMessageReceived, self.node, run)
 
+        pieces = Pieces(self.rooms.pop(head.reply_to_message_id, 0))
+
         def pull(identifier: str) -> bytes:
             try:
-                return ask(identifier)
+                return pieces.take(ask(identifier))
             except inflatable_utils.ObjectUnavailableError:
                 if not there or self._presence.since(sender) != there:
                     raise inflatable_utils.ObjectPullError(identifier, "the site is gone") from None
@@ -218,10 +222,17 @@ class AttachedGrid(HttpGrid):  # type: ignore[misc]
                 tree, pull, confirm, return_type=FlowerMessage, max_time=ARRIVAL_S, initial_backoff=0.05, backoff_cap=0.5
             )
         except inflatable_utils.ObjectPullError:
-            metadata = Metadata(run, "", self.node.node_id, self.node.node_id, head.reply_to_message_id, "", time.time(), 1.0, MESSAGE_TYPE)
-            return make_message(metadata=metadata, error=Error(ErrorCode.MESSAGE_UNAVAILABLE, "incomplete"))
+            return self._failed(head, ErrorCode.MESSAGE_UNAVAILABLE)
+        except MALFORMED:
+            return self._failed(head, ErrorCode.UNKNOWN)
         message.metadata.__dict__["_message_id"] = head.message_id
         return message
+
+    def _failed(self, head: Any, code: int) -> FlowerMessage:
+        """What stands for a reply that did not come whole, or makes no message: this site's failure and nobody else's."""
+        node = self.node.node_id
+        metadata = Metadata(self.run.run_id, "", node, node, head.reply_to_message_id, "", time.time(), 1.0, MESSAGE_TYPE)
+        return make_message(metadata=metadata, error=Error(code, "reply"))
 
     def begin(self) -> None:
         """Take the task's input (which activates it) and keep the task alive."""

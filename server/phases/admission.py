@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from pydantic import ValidationError
+
 from server.asking.ask import WHOLE, Missed, Outcome
 from server.asking.pauses import Pauses
 from server.link.transport import Failure, Transport
@@ -34,12 +36,16 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
         running.asker.check_stop()
         left = max(end - running.asker.effects.monotonic(), 1.0)
         done = running.asker.exchange({site: Message("admission", body) for site in sorted(waiting)}, left)
+        failures = dict(done.failures)
         for site, reply in done.replies.items():
-            answer = AdmissionReply.model_validate(reply.body)
+            try:
+                answer = AdmissionReply.model_validate(reply.body)
+            except ValidationError:
+                failures[site] = Failure(federation.REPLY_MALFORMED.label, "admission")
+                continue
             waiting.discard(site)
             if not answer.accepted:
                 refused[site] = answer.refusals
-        failures = done.failures
         silent = f"; waiting for {', '.join(sorted(waiting))}" if waiting else ""
         tell = partial(_tell, running, len(sites) - len(waiting), f"hospitals answered{silent}")
         tell("")

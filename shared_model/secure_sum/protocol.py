@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,15 @@ from site_config.study.model import SignedLock, canonical
 
 Kind = Literal["admission", "keys", "release", "open", "status", "finish"]
 Arrays = Mapping[str, NDArray[Any]]
+Digest = Annotated[str, Field(max_length=64)]
+Hex = Annotated[str, Field(max_length=256, pattern=r"^[0-9a-f]*$")]
+Name = Annotated[str, Field(max_length=200)]
+Counter = Annotated[int, Field(ge=0, lt=1 << 63)]
+Code = Annotated[str, Field(pattern=r"^FH-\d{3}$")]
+Words = Annotated[str, Field(max_length=120, pattern=r"^[\w .+:/()-]*$")]
+MOST_SITES = 10_000
+LAST_TIME = 1 << 37
+"""Seconds since 1970, in the year 6325: what a calendar can still write."""
 
 
 class Body(BaseModel):
@@ -31,14 +40,14 @@ class Body(BaseModel):
 class Context(Body):
     """What a mask and a signature are bound to: sites that were shown different things do not cancel."""
 
-    study: str
-    phase: str
-    round: int
-    attempt: int
-    statistic: str
-    parameters: str
-    state: str
-    roster: str
+    study: Digest
+    phase: Digest
+    round: Counter
+    attempt: Counter
+    statistic: Digest
+    parameters: Digest
+    state: Digest
+    roster: Digest
 
     def digest(self) -> bytes:
         """SHA-256 of the canonical serialisation, 32 bytes."""
@@ -56,32 +65,32 @@ class AdmissionReply(Body):
     """The declared fields of an admission, and nothing else."""
 
     accepted: bool
-    refusals: tuple[str, ...] = ()
-    software: str = ""
-    code_digest: str = ""
-    seconds_per_step: float = 0.0
+    refusals: Annotated[tuple[Code, ...], Field(max_length=100)] = ()
+    software: Words = ""
+    code_digest: Hex = ""
+    seconds_per_step: Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)] = 0.0
 
 
 class KeysRequest(Body):
     """Ask a site for its ephemeral key of one attempt."""
 
     context: Context
-    sites: tuple[str, ...]
+    sites: Annotated[tuple[Name, ...], Field(max_length=MOST_SITES)]
 
 
 class KeysReply(Body):
     """An ephemeral X25519 public key, signed over the context by the site's long-term key (hex)."""
 
-    public_key: str
-    signature: str
+    public_key: Hex
+    signature: Hex
 
 
 class OpenedCounts(Body):
     """What masked pre-counts opened for this roster and split; sites hold it against their minima."""
 
-    sites: int
-    patients: int
-    events: int
+    sites: Counter
+    patients: Counter
+    events: Counter
 
 
 class ReleaseRequest(Body):
@@ -93,16 +102,21 @@ class ReleaseRequest(Body):
 
     context: Context
     parameters: dict[str, Any]
-    keys: dict[str, KeysReply]
+    keys: Annotated[dict[Name, KeysReply], Field(max_length=MOST_SITES)]
     counts: OpenedCounts | None = None
-    sites: tuple[str, ...] = ()
+    sites: Annotated[tuple[Name, ...], Field(max_length=MOST_SITES)] = ()
 
 
 class ReleaseReply(Body):
-    """Hash (hex) of the vectors that travel as arrays, signed over hash and context, and whether they are masked."""
+    """Hash (hex) of the vectors that travel as arrays, signed over hash and context, and whether they are masked.
 
-    hash: str
-    signature: str
+    `seed_hash` (`seed_commitment`) binds the site to the seed of its own mask before it shows it, so that a seed that does
+    not fit is this site's fault by name, not a sum that nobody can open; empty in clear mode.
+    """
+
+    hash: Hex
+    signature: Hex
+    seed_hash: Hex = ""
     masked: bool = True
 
 
@@ -110,26 +124,26 @@ class OpenRequest(Body):
     """The coordinator's signed list of the hashes it received, one for every site of the roster."""
 
     context: Context
-    hashes: dict[str, str]
-    signature: str
+    hashes: Annotated[dict[Name, Hex], Field(max_length=MOST_SITES)]
+    signature: Hex
 
 
 class OpenReply(Body):
     """The 32-byte seed of the site's own mask (hex)."""
 
-    seed: str
+    seed: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class StatusReply(Body):
     """Alive, and which phase; nothing else."""
 
-    phase: str = ""
+    phase: Digest = ""
 
 
 class StudyReference(Body):
     """A study by its id."""
 
-    study: str
+    study: Digest
 
 
 class Refusal(Body):
@@ -138,17 +152,22 @@ class Refusal(Body):
     `until` is the end of a planned pause (FH-721), in whole seconds since 1970, and 0 with every other code.
     """
 
-    code: str = Field(pattern=r"^FH-\d{3}$")
-    until: int = Field(default=0, ge=0, lt=1 << 40)
+    code: Code
+    until: int = Field(default=0, ge=0, lt=LAST_TIME)
 
 
 @dataclass(frozen=True)
 class Message:
-    """What a transport carries."""
+    """What a transport carries.
+
+    `room` stays with the sender of a request: the most bytes that the arrays of its reply may hold, known from the declared
+    segments before anything of the reply is read; 0 allows no arrays.
+    """
 
     kind: Kind | Literal["refusal"]
     body: dict[str, Any]
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    room: int = field(default=0, compare=False)
 
 
 def roster_hash(sites: tuple[str, ...], signing_keys: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from shared_model.secure_sum.protocol import Context, KeysReply, ReleaseReply
 from site_config.problems import privacy
@@ -21,6 +22,8 @@ _KEY = b"fedhcc secure sum: ephemeral key\x00"
 _VECTORS = b"fedhcc secure sum: vectors\x00"
 _CLEAR = b"fedhcc secure sum: vectors in the clear\x00"
 _LIST = b"fedhcc secure sum: list of hashes\x00"
+_SEED = b"fedhcc secure sum: seed\x00"
+_PROBE = X25519PrivateKey.generate()
 
 
 def _verify(public_key: str, signature: str, message: bytes, what: str) -> None:
@@ -40,6 +43,14 @@ def _bytes32(text: str, what: str) -> bytes:
     return found
 
 
+def _usable(public: bytes, what: str) -> None:
+    """A point of small order gives no secret: every peer would refuse it, and be blamed."""
+    try:
+        _PROBE.exchange(X25519PublicKey.from_public_bytes(public))
+    except ValueError:
+        raise privacy.SIGNATURE_INVALID.problem(f"{what} is not a usable X25519 key") from None
+
+
 def sign_key(context: Context, public_key: bytes, signing_key: Ed25519PrivateKey) -> KeysReply:
     """A site's ephemeral X25519 public key with its signature."""
     return KeysReply(public_key=public_key.hex(), signature=signing_key.sign(_KEY + context.digest() + public_key).hex())
@@ -56,17 +67,24 @@ def check_keys(
     for site in sites:
         public = _bytes32(replies[site].public_key, f"the ephemeral key of {site}")
         _verify(signing_keys[site], replies[site].signature, _KEY + digest + public, f"the ephemeral key of {site}")
+        _usable(public, f"the ephemeral key of {site}")
         found[site] = public
     if len(set(found.values())) != len(found):
         raise privacy.CONTEXT_MISMATCH.problem("two sites show the same ephemeral key")
     return found
 
 
-def sign_vectors(context: Context, digest: str, signing_key: Ed25519PrivateKey, *, masked: bool) -> ReleaseReply:
-    """A site's statement that these vectors (their `vectors_hash`) are its release, masked or in the clear."""
+def seed_commitment(context: Context, seed: bytes) -> str:
+    """SHA-256, hex, of a site's seed in this attempt: shown with the vector, before the seed itself."""
+    return hashlib.sha256(_SEED + context.digest() + seed).hexdigest()
+
+
+def sign_vectors(context: Context, digest: str, signing_key: Ed25519PrivateKey, *, masked: bool, seed: bytes | None = None) -> ReleaseReply:
+    """A site's statement that these vectors (their `vectors_hash`) are its release, masked (with its `seed`) or in the clear."""
     purpose = _VECTORS if masked else _CLEAR
-    signature = signing_key.sign(purpose + context.digest() + bytes.fromhex(digest)).hex()
-    return ReleaseReply(hash=digest, signature=signature, masked=masked)
+    committed = "" if seed is None else seed_commitment(context, seed)
+    signature = signing_key.sign(purpose + context.digest() + bytes.fromhex(digest) + bytes.fromhex(committed)).hex()
+    return ReleaseReply(hash=digest, signature=signature, seed_hash=committed, masked=masked)
 
 
 def check_vectors_signature(context: Context, reply: ReleaseReply, computed_hash: str, site: str, signing_key: str) -> None:
@@ -74,7 +92,9 @@ def check_vectors_signature(context: Context, reply: ReleaseReply, computed_hash
     if reply.hash != computed_hash:
         raise privacy.VECTOR_MALFORMED.problem(f"the vectors of {site} are not those it signed")
     purpose = _VECTORS if reply.masked else _CLEAR
-    _verify(signing_key, reply.signature, purpose + context.digest() + _bytes32(reply.hash, "a vector's hash"), f"the vector of {site}")
+    committed = _bytes32(reply.seed_hash, "the hash of a seed") if reply.seed_hash else b""
+    said = purpose + context.digest() + _bytes32(reply.hash, "a vector's hash") + committed
+    _verify(signing_key, reply.signature, said, f"the vector of {site}")
 
 
 def list_bytes(context: Context, hashes: Mapping[str, str]) -> bytes:

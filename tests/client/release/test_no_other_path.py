@@ -40,7 +40,7 @@ CANARY = "CANARYX"
 FIELDS = {
     "admission": {"accepted", "refusals", "software", "code_digest", "seconds_per_step"},
     "keys": {"public_key", "signature"},
-    "release": {"hash", "signature", "masked"},
+    "release": {"hash", "signature", "seed_hash", "masked"},
     "open": {"seed"},
     "status": {"phase"},
     "finish": {"study"},

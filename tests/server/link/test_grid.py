@@ -66,7 +66,7 @@ def homes(*nodes: int) -> dict[int, Path]:
 
 
 def requests(*sites: str) -> dict[str, Message]:
-    return {site: Message("status", {}, {"w": np.arange(3, dtype=np.float64)}) for site in sites}
+    return {site: Message("status", {}, {"w": np.arange(3, dtype=np.float64)}, room=24) for site in sites}
 
 
 def test_named_sites_answer_with_their_own_copy() -> None:

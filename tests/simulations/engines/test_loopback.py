@@ -80,7 +80,7 @@ def test_messages_pass_and_secrets_stay_in_one_process(federation: Loopback) -> 
     assert not first.failures and {name: reply.body["home"] for name, reply in first.replies.items()} == {name: name for name in NAMES}
     assert {n: r.body["pid"] for n, r in first.replies.items()} == {n: r.body["pid"] for n, r in second.replies.items()}
     weights = np.random.default_rng(7).integers(0, 1 << 32, 2_000_000, dtype=np.uint32)
-    large = transport.exchange({name: Message("release", {}, {"w": weights}) for name in NAMES}, 120)
+    large = transport.exchange({name: Message("release", {}, {"w": weights}, weights.nbytes) for name in NAMES}, 120)
     assert all(np.array_equal(reply.arrays["w"], weights) for reply in large.replies.values()) and len(large.replies) == 2
 
 
