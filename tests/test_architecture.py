@@ -14,6 +14,8 @@ import pytest
 
 from site_config.problems import GROUPS, all_kinds
 from site_config.problems.base import Kind
+from site_config.study import prognostic_models
+from site_config.study.prognostic_models import MODELS, PrognosticModel
 from tests.support import ROOT
 
 PACKAGES = ("site_config", "shared_model", "client", "server", "simulations", "evidence")
@@ -134,6 +136,27 @@ def test_no_broad_except_but_where_everything_becomes_a_code() -> None:
                 if names & {"Exception", "BaseException"}:
                     broad.append(str(path.relative_to(ROOT)))
     assert set(broad) <= CATCHERS
+
+
+def test_model_names_stand_in_one_module() -> None:
+    """What a model is, and which is preferred, is asked of its value: a name written elsewhere would be a second opinion."""
+    home = "site_config/study/prognostic_models.py"
+    names = {model.name for model in MODELS}
+    values = {name for name, value in vars(prognostic_models).items() if isinstance(value, PrognosticModel)}
+    found = []
+    for path in sources(*PACKAGES):
+        where = str(path.relative_to(ROOT))
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))) if where != home else ():
+            written = isinstance(node, ast.Constant) and node.value in names and not where.startswith("evidence/")
+            compared = isinstance(node, ast.Compare) and any(
+                (isinstance(part, ast.Constant) and part.value in names) or (isinstance(part, ast.Name) and part.id in values)
+                for side in (node.left, *node.comparators)
+                for part in ast.walk(side)
+            )
+            guessed = isinstance(node, ast.Call) and ast.unparse(node).endswith(("startswith('Rad')", "startswith('RadCLN')"))
+            if written or compared or guessed:
+                found.append(f"{where}:{node.lineno}")
+    assert found == []
 
 
 def test_public_names_are_told() -> None:

@@ -23,6 +23,7 @@ from client.cohort.withdrawal import withdrawn_keys
 from site_config.problems import scans as catalogue
 from site_config.site import SiteConfig
 from site_config.study.model import Role, Study
+from site_config.study.prognostic_models import MODELS
 from site_config.tables.cohort import Patient
 
 __all__ = ["ImageStore", "Patients", "PrepareSummary", "load_patients", "prepare"]
@@ -164,7 +165,7 @@ def load_patients(site: SiteConfig, study: Study, study_id: str, role: Role) -> 
 
 def needs_images(site: SiteConfig, study: Study) -> bool:
     """Whether this site has scans and the study a model that reads images."""
-    return site.paths.scans is not None and any(model.startswith("Rad") for model in study.models)
+    return site.paths.scans is not None and MODELS.read_scans(study.models)
 
 
 def _records(site: SiteConfig, study: Study, folder: Path, keys: tuple[str, ...]) -> list[Record | None]:

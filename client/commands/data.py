@@ -267,7 +267,7 @@ def try_command(
     masks: Annotated[list[str], typer.Option("--masks", help="TARGET=FILE or TARGET=FILE:5,6 (labels); may be repeated.")],
     study: StudyFile = None,
     region: Annotated[str, typer.Option("--region", help="abdomen, chest or whole: the organs to look for.")] = "whole",
-    model: Annotated[str, typer.Option("--model", help="Rad-S or Rad-D.")] = "Rad-S",
+    model: Annotated[str | None, typer.Option("--model", help="A network; left out, the one that reads the baseline alone.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the network's random weights.")] = 7,
     picture: Annotated[Path, typer.Option("--picture", help="Where the picture of the chosen slices goes (PNG).")] = Path("slices.png"),
     json: Json = False,

@@ -101,7 +101,7 @@ def explain(
     site, opened = _open(home, bundle, sha256)
     compute = site.compute
     found = find_extremes(opened, site, opened.manifest.study_id, extremes, device=compute.device, micro_batch=compute.micro_batch)
-    model = "Rad-D" if "Rad-D" in opened.manifest.networks else "Rad-S"
+    model = opened.best_network or ""
     write_extremes(opened, found, model, out)
     data = {
         "bundle": opened.sha256,

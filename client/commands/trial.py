@@ -58,7 +58,7 @@ def run_trial(
     masks: tuple[str, ...],
     study: Study,
     region: Literal["abdomen", "chest", "whole"],
-    model: str,
+    model: str | None,
     seed: int,
     picture: Path,
 ) -> Trial:
@@ -70,11 +70,14 @@ def run_trial(
     from shared_model.networks.rad import build
     from site_config.files import write_atomic
     from site_config.problems import host
+    from site_config.study.prognostic_models import MODELS, RAD_S
 
-    if model not in ("Rad-S", "Rad-D"):
-        raise host.USAGE.problem("--model takes Rad-S or Rad-D")
+    networks = [one.name for one in MODELS if one.is_network]
+    model = model or RAD_S.name
+    if model not in networks:
+        raise host.USAGE.problem(f"--model takes {' or '.join(networks)}")
     case = case_to_slices(image, dict(parse_mask(mask) for mask in masks), study, region=region)
-    network = build(study, model, seed=seed).eval()  # type: ignore[arg-type]
+    network = build(study, model, seed=seed).eval()
     with torch.inference_mode():
         score = float(network(torch.from_numpy(case.tensor)[None].to(next(network.parameters()).dtype))[0])
     organs = tuple(organ.name for organ in study.organs)

@@ -20,6 +20,7 @@ from site_config.problems import scans as scan_problems
 from site_config.problems.base import Problem
 from site_config.site import SiteConfig
 from site_config.study.model import Study
+from site_config.study.prognostic_models import MODELS
 
 if TYPE_CHECKING:
     from site_config.tables.cohort import Scan
@@ -122,7 +123,7 @@ def read_case(bundle: Bundle, case: Case, *, explain: bool = True) -> Reading:
     radiology: dict[str, float] = {}
     networks: dict[str, Any] = {}
     for model in bundle.manifest.networks:
-        if case.slices is not None and (model == "Rad-S" or case.has_followup):
+        if case.slices is not None and MODELS[model].can_read(followup=case.has_followup):
             networks[model] = bundle.network(model)
             with torch.inference_mode():
                 radiology[model] = float(networks[model](torch.from_numpy(case.slices)[None].to(_kind(networks[model]))))
@@ -167,11 +168,11 @@ def extremes(
     from client.training.update import scores
     from shared_model.networks.grad_cam import grad_cam
 
-    model = next((name for name in ("Rad-D", "Rad-S") if name in bundle.manifest.networks), None)
+    model = bundle.best_network
     if model is None:
         raise problems.NOT_IN_BUNDLE.problem("the bundle holds no network")
     patients = load_patients(site, bundle.lock.study, study_id, "evaluation")
-    network = bundle.network("Rad-D" if model == "Rad-D" else "Rad-S")
+    network = bundle.network(model)
     score = scores(network, patients, device=device, micro_batch=micro_batch)
     order = [int(i) for i in np.argsort(score) if not np.isnan(score[i])]
     if len(order) < 2 * count or patients.images is None:

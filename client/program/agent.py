@@ -42,6 +42,7 @@ from site_config.problems.base import Kind, Problem
 from site_config.site import SiteConfig
 from site_config.study.code_digest import code_digest, software
 from site_config.study.model import StudyLock
+from site_config.study.prognostic_models import MODELS
 
 log = logging.getLogger("fedhcc.site")
 Arrays = Mapping[str, NDArray[Any]]
@@ -213,7 +214,7 @@ class Agent:
             from client.cohort.patients import load_patients
             from client.statistics.bench import Bench
 
-            if any(name.startswith("Rad") for name in lock.study.models):
+            if MODELS.read_scans(lock.study.models):
                 _limit_threads(self.site.compute.threads)
             role = lock.entry(self.site.site).role
             patients = load_patients(self.site, lock.study, lock.study_id, role)

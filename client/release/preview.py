@@ -19,6 +19,7 @@ from shared_model.statistics.base import REGISTRY, Parameters
 from shared_model.statistics.parameters import Covariates, CoxStart, Moments, PreCounts, Split, SplitOnly, TrainingStart
 from site_config.site import SiteConfig
 from site_config.study.model import StudyLock
+from site_config.study.prognostic_models import MODELS
 
 SHOWN = 24
 EXAMPLE_CUTS = (182.5, 365.0, 547.5, 730.0)
@@ -32,13 +33,13 @@ def questions(lock: StudyLock, role: str) -> list[tuple[str, Parameters]]:
     found: list[tuple[str, Parameters]] = []
     for split in splits:
         found += [("precounts", PreCounts(split=split, columns=names)), ("characteristics", SplitOnly(split=split))]
-    if role == "development" and any(model in ("CLN", "RadCLN-S", "RadCLN-D") for model in study.models):
+    if role == "development" and MODELS.read_variables(study.models):
         covariates, zero = Covariates(columns=names), (0.0,) * len(names)
         found += [
             ("moments", Moments(split="train", covariates=covariates, origin=zero)),
             ("cox.start", CoxStart(covariates=covariates, cut_days=EXAMPLE_CUTS, mean=zero, sd=(1.0,) * len(names))),
         ]
-    if role == "development" and any(model.startswith("Rad") for model in study.models):
+    if role == "development" and MODELS.read_scans(study.models):
         found.append(("training.start", TrainingStart(cut_days=study.training.cut_days or EXAMPLE_CUTS)))
     return found
 
@@ -54,8 +55,8 @@ def preview(site: SiteConfig, lock: StudyLock) -> list[dict[str, object]]:
         for segment in REGISTRY[name].segments(parameters):
             vector = np.asarray(values[segment.name], dtype=np.float64).ravel()
             shown.append({"statistic": name, "segment": segment.name, "values": vector.tolist(), "text": _text(vector)})
-    for model in ("Rad-S", "Rad-D"):
-        if role == "development" and model in lock.study.models:
+    for model in MODELS.networks(lock.study.models):
+        if role == "development":
             length = _dimension(lock, model)
             shown.append({"statistic": "training.update", "segment": model, "values": [], "text": f"{length:,} numbers a round, masked"})
     return shown
@@ -70,4 +71,4 @@ def _dimension(lock: StudyLock, model: str) -> int:
     from shared_model.networks.rad import build
     from shared_model.networks.weights import to_vector
 
-    return len(to_vector(build(lock.study, model)))  # type: ignore[arg-type]
+    return len(to_vector(build(lock.study, model)))

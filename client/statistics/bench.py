@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from client.cohort.patients import Patients
 from shared_model.statistics import parameters as asked
 from site_config.study.model import Study
+from site_config.study.prognostic_models import MODELS
 
 Floats = NDArray[np.float64]
 
@@ -37,9 +38,9 @@ class Bench:
     def analysed(self) -> NDArray[np.bool_]:
         """Patients complete for every model of the study, shape (n,)."""
         complete = np.ones(len(self.patients.keys), dtype=bool)
-        if any(model.startswith("Rad") for model in self.study.models):
+        if MODELS.read_scans(self.study.models):
             complete &= self.patients.has_images
-        if any(model in ("CLN", "RadCLN-S", "RadCLN-D") for model in self.study.models):
+        if MODELS.read_variables(self.study.models):
             complete &= ~np.isnan(self.patients.clinical).any(axis=1)
         return complete
 
@@ -58,7 +59,7 @@ class Bench:
         from shared_model.networks.weights import from_vector
 
         if model not in self._networks:
-            self._networks[model] = build(self.study, "Rad-S" if model == "Rad-S" else "Rad-D")
+            self._networks[model] = build(self.study, model)
         from_vector(self._networks[model], weights)
         return self._networks[model]
 

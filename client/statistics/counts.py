@@ -16,6 +16,7 @@ from shared_model.statistics import parameters as asked
 from shared_model.statistics.base import Parameters
 from shared_model.statistics.parameters import EXCLUSIONS, FLAGS, MANUFACTURERS, RESPONSES
 from shared_model.survival.cox.moments import site_moments
+from site_config.study.prognostic_models import MODELS
 
 
 def precounts(bench: Bench, p: asked.PreCounts, _arrays: Arrays) -> Values:
@@ -24,8 +25,7 @@ def precounts(bench: Bench, p: asked.PreCounts, _arrays: Arrays) -> Values:
     nonzero = (columns(patients, p.columns) != 0).astype(float)
     pairs = nonzero.T @ nonzero
     whole = bench.patients.subset(bench.members(p.split))
-    radiology = any(model.startswith("Rad") for model in bench.study.models)
-    no_images = int((~whole.has_images).sum()) if radiology else 0
+    no_images = int((~whole.has_images).sum()) if MODELS.read_scans(bench.study.models) else 0
     flow = {"enrolled": len(whole), "analysed": len(patients), "no_images": no_images}
     flow["clinical_missing"] = flow["enrolled"] - flow["analysed"] - flow["no_images"]
     return {

@@ -120,9 +120,7 @@ def scores_at(
     micro_batch: int = 1,
 ) -> Floats:
     """Eval-mode scores (len(rows),) of the patients `rows` at the flat weights (D,) of one of the study's networks."""
-    if model not in ("Rad-S", "Rad-D"):
-        raise ValueError(f"{model} is not a network")
-    network = build(study, "Rad-S" if model == "Rad-S" else "Rad-D")
+    network = build(study, model)
     from_vector(network, weights)
     return _scores(network, patients, [int(row) for row in rows], Bench(choose_device(device), micro_batch))
 

@@ -17,7 +17,8 @@ from shared_model.survival.cox import api as cox
 from shared_model.survival.cutoff import median_cutoff
 from site_config.problems import federation
 from site_config.problems.base import Problem
-from site_config.study.model import ModelName, Phase
+from site_config.study.model import Phase
+from site_config.study.prognostic_models import CLN, MODELS, ModelName, PrognosticModel
 
 Floats = NDArray[np.float64]
 LONGEST_DAYS = 8_000
@@ -94,20 +95,20 @@ def clinical(running: Running) -> None:
     """CLN: the columns that masked counts allow, then the Cox model of them."""
     columns = permitted(running)
     if not columns:
-        running.find(federation.NOT_ESTIMABLE.problem("CLN: no clinical column is held by enough hospitals and patients"), "CLN")
+        running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name}: no clinical column is held by enough hospitals and patients"), CLN.name)
         return
     try:
         found = fit(running, Covariates(columns=columns), columns, "clinical")
     except Problem as problem:
-        not_estimable(running, problem, "CLN")
+        not_estimable(running, problem, CLN.name)
         return
     running.result.clinical = found.as_dict()
     kept = [j for j, keep in enumerate(found.kept) if keep]
     if not kept:
-        running.find(federation.NOT_ESTIMABLE.problem("CLN: no covariate varies"), "CLN")
+        running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name}: no covariate varies"), CLN.name)
         return
-    running.specs["CLN"] = ScoreSpec(model="CLN", columns=tuple(columns[j] for j in kept), coefficients=plain(found.coef[kept]))
-    keep_baseline(running, "CLN", found)
+    running.specs[CLN.name] = ScoreSpec(model=CLN.name, columns=tuple(columns[j] for j in kept), coefficients=plain(found.coef[kept]))
+    keep_baseline(running, CLN.name, found)
 
 
 def permitted(running: Running) -> tuple[str, ...]:
@@ -119,7 +120,7 @@ def permitted(running: Running) -> tuple[str, ...]:
     minima = Minima(1, 1) if lifted else Minima(privacy.minimum_sites, privacy.minimum_patients)
     decision = decide(columns, Counts.of(values), minima)
     for dropped in decision.dropped:
-        running.find(federation.NOT_ESTIMABLE.problem(f"CLN: {dropped.column} was left out: {dropped.reason}"), "CLN")
+        running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name}: {dropped.column} was left out: {dropped.reason}"), CLN.name)
     return tuple(decision.kept)
 
 
@@ -138,24 +139,23 @@ def not_estimable(running: Running, problem: Problem, model: str) -> None:
 
 def fuse(running: Running) -> None:
     """Calibrate every score to survival, fuse radiology with the clinical score, and freeze the cut-offs."""
-    if "CLN" in running.specs:
-        keep_axis(running, running.specs["CLN"])
-    for model in running.study.models:
+    for spec in list(running.specs.values()):
+        keep_axis(running, spec)
+    for model in MODELS.fitted(running.study.models):
         try:
-            if model in ("Rad-S", "Rad-D") and model in running.weights:
-                single(running, model)
-            elif model in ("RadCLN-S", "RadCLN-D"):
+            if model.name in running.weights:
+                single(running, model.name)
+            elif model.is_fused:
                 fused(running, model)
         except Problem as problem:
-            not_estimable(running, problem, model)
+            not_estimable(running, problem, model.name)
     for spec in list(running.specs.values()):
         freeze_cutoff(running, spec)
 
 
 def single(running: Running, model: ModelName) -> None:
     """One network's score, calibrated by a Cox model of that score alone."""
-    radiology = "Rad-S" if model == "Rad-S" else "Rad-D"
-    spec = ScoreSpec(model=model, radiology=radiology)  # type: ignore[arg-type]
+    spec = ScoreSpec(model=model, radiology=model)
     running.specs[model] = spec
     keep_axis(running, spec)
     found = fit(running, Covariates(scores=(spec,)), (model,), "fusion")
@@ -163,25 +163,24 @@ def single(running: Running, model: ModelName) -> None:
     keep_baseline(running, model, found)
 
 
-def fused(running: Running, model: ModelName) -> None:
-    """RadCLN: a Cox model of two covariates, the radiological and the clinical score."""
-    radiology = "Rad-S" if model == "RadCLN-S" else "Rad-D"
-    clinical_spec, radiology_spec = running.specs.get("CLN"), running.specs.get(radiology)
-    if clinical_spec is None or radiology_spec is None:
-        missing = "CLN" if clinical_spec is None else radiology
-        raise federation.NOT_ESTIMABLE.problem(f"{missing} was not fitted")
-    found = fit(running, Covariates(scores=(radiology_spec, clinical_spec)), (radiology, "CLN"), "fusion")
-    running.result.fusion[model] = found.as_dict()
-    running.specs[model] = ScoreSpec(
-        model=model,
-        radiology=radiology,  # type: ignore[arg-type]
-        columns=clinical_spec.columns,
-        coefficients=clinical_spec.coefficients,
+def fused(running: Running, model: PrognosticModel) -> None:
+    """A Cox model of two covariates, the radiological and the clinical score."""
+    missing = [part for part in model.needs if part not in running.specs]
+    if missing:
+        raise federation.NOT_ESTIMABLE.problem(f"{' and '.join(missing)} was not fitted")
+    image, rows = (running.specs[part] for part in model.needs)
+    found = fit(running, Covariates(scores=(image, rows)), model.needs, "fusion")
+    running.result.fusion[model.name] = found.as_dict()
+    running.specs[model.name] = ScoreSpec(
+        model=model.name,
+        radiology=image.radiology,
+        columns=rows.columns,
+        coefficients=rows.coefficients,
         mix=(float(found.coef[0]), float(found.coef[1])),
-        spread=(deviation(running.result, radiology), deviation(running.result, "CLN")),
+        spread=(deviation(running.result, image.model), deviation(running.result, rows.model)),
     )
-    keep_axis(running, running.specs[model])
-    keep_baseline(running, model, found)
+    keep_axis(running, running.specs[model.name])
+    keep_baseline(running, model.name, found)
 
 
 def keep_axis(running: Running, spec: ScoreSpec) -> None:

@@ -31,13 +31,12 @@ from shared_model.statistics.parameters import (
 from shared_model.survival.cutoff import quantile_edges
 from shared_model.survival.table import coarse_time_edges
 from site_config.problems import federation
-from site_config.study.model import ModelName
+from site_config.study.prognostic_models import MODELS
 
 Floats = NDArray[np.float64]
 LONGEST_DAYS = 4_000
 FINE_BINS = 1 << 14
 SUBGROUP_PATIENTS = 10
-PREFERRED: tuple[ModelName, ...] = ("RadCLN-D", "RadCLN-S", "Rad-D", "Rad-S", "CLN")
 
 
 def evaluate(running: Running) -> None:
@@ -217,7 +216,7 @@ def subgroups(running: Running, splits: list[Split]) -> None:
     Values with fewer than ten patients are not asked; where only one would be hidden, the smallest other is hidden too, or
     it could be worked out as the difference to all.
     """
-    model = next((name for name in PREFERRED if name in running.specs), None)
+    model = next((one.name for one in MODELS.preferred(running.specs)), None)
     cutoff = next((c for c in running.result.cutoffs if c.model == model), None)
     if model is None or cutoff is None:
         return

@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
 
@@ -52,18 +52,17 @@ def start(study: Study, model: str, folder: Path) -> Start:
     from shared_model.networks.rad import build
     from shared_model.networks.weights import to_vector
 
-    name: Literal["Rad-S", "Rad-D"] = "Rad-S" if model == "Rad-S" else "Rad-D"
-    first = study.training.seed * 1009 + zlib.crc32(name.encode()) % 1000
+    first = study.training.seed * 1009 + zlib.crc32(model.encode()) % 1000
     declared = study.network.pretrained_sha256
     data = None if declared is None else read_verified(_file(folder, declared), declared)
     for skipped in range(DRAWS):
-        network = build(study, name, seed=first + skipped)
+        network = build(study, model, seed=first + skipped)
         if data is not None:
             load = load_warm_start if study.network.warm_start == "phantom" else load_imagenet
             load(network, data)
         if can_learn(network):
             return Start(to_vector(network), first + skipped, skipped)
-    raise problems.DEAD_START.problem(f"{name}: no hidden unit of the head is on, in {DRAWS} draws")
+    raise problems.DEAD_START.problem(f"{model}: no hidden unit of the head is on, in {DRAWS} draws")
 
 
 def can_learn(network: RadNetwork) -> bool:
@@ -98,7 +97,7 @@ def tensor_lengths(study: Study, model: str) -> tuple[int, ...]:
     from shared_model.networks.rad import build
     from shared_model.networks.weights import Schema
 
-    return tuple(entry.size for entry in Schema.of(build(study, "Rad-S" if model == "Rad-S" else "Rad-D")).entries if entry.size)
+    return tuple(entry.size for entry in Schema.of(build(study, model)).entries if entry.size)
 
 
 def _file(folder: Path, sha256: str) -> Path:

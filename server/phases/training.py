@@ -117,7 +117,7 @@ class Trainer:
         Weights that were trained before spread their scores widely. A hazard of equal scores makes a first step of the wrong
         direction and size, and an optimiser with moments remembers it: on phantoms it moved a held-out C-index by 0.03.
         """
-        parameters = TrainingHazard(model=self.model, centre=0.0, cut_days=self.cuts)  # type: ignore[arg-type]
+        parameters = TrainingHazard(model=self.model, centre=0.0, cut_days=self.cuts)
         question = self._question("training.hazard", parameters, block, 0, {f"{WEIGHTS}{self.model}": weights})
         try:
             opened = self.running.asker.remembered(question)
@@ -146,7 +146,7 @@ class Trainer:
         return int(order[turn])
 
     def _question(self, name: str, parameters: object, block: int, round: int, state: dict[str, NDArray[np.generic]]) -> Question:
-        return self.running.asker.question(name, parameters, phase="training", role="development", block=block, round=round, state=state)  # type: ignore[arg-type]
+        return self.running.asker.question(name, parameters, phase="training", role="development", block=block, round=round, state=state)
 
     def _broadcast(self) -> dict[str, NDArray[np.generic]]:
         return {f"{WEIGHTS}{self.model}": self.state.weights}
@@ -169,7 +169,7 @@ class Trainer:
         """Hazard sums asked at the very weights that are trained from: of all blocks, on intervals or on days."""
         _, centre = self._sums()
         exact = self.training.hazard_resolution == "exact"
-        parameters = TrainingHazard(model=self.model, centre=centre, cut_days=self.cuts, n_days=LONGEST_DAYS if exact else 0)  # type: ignore[arg-type]
+        parameters = TrainingHazard(model=self.model, centre=centre, cut_days=self.cuts, n_days=LONGEST_DAYS if exact else 0)
         asker = self.running.asker
         parts = [
             asker.once(self._question("training.hazard", parameters, block, round, self._broadcast())) for block in range(self.n_blocks)
@@ -187,7 +187,7 @@ class Trainer:
         try:
             hazard, centre = self._hazard(round)
             parameters = TrainingUpdate(
-                model=self.model,  # type: ignore[arg-type]
+                model=self.model,
                 dimension=len(self.state.weights),
                 hazard=hazard.as_dict(),
                 centre=centre,
@@ -215,7 +215,7 @@ class Trainer:
         share = self.running.asker.ledger.missed_share("training", "training.update", turns).get(missed.block, 1 / turns)
         if self.n_blocks == 1 or share > MISSED_SHARE:
             raise self.running.asker.stalled(missed, f"training {self.model}, round {round + 1}")
-        self.state.points.append(RoundPoint(model=self.model, round=round, block=missed.block, patients=0, accepted=False))  # type: ignore[arg-type]
+        self.state.points.append(RoundPoint(model=self.model, round=round, block=missed.block, patients=0, accepted=False))
 
     def _learn(self, round: int, block: int, opened: Values, centre: float) -> None:
         from shared_model.networks.optimiser import pseudo_gradient
@@ -227,7 +227,7 @@ class Trainer:
         self.state.blocks[block] = BlockSums(opened["mass"], scalar(opened, "event_score"), patients, events, centre)
         loss = self._loss()
         events_all = max(float(self.state.deaths.sum()), 1.0)
-        point = RoundPoint(model=self.model, round=round, block=block, patients=patients, clipped=round_of(opened, "clipped"))  # type: ignore[arg-type]
+        point = RoundPoint(model=self.model, round=round, block=block, patients=patients, clipped=round_of(opened, "clipped"))
         point.loss = loss / events_all if np.isfinite(loss) else None
         risen = not np.isfinite(loss) or loss > self.state.best_loss + RISE_PER_EVENT * events_all
         if risen and round > 0:
@@ -262,7 +262,7 @@ class Trainer:
             return
         sums, centre = self._sums()
         hazard = piecewise_hazard(sums.mass, sums.deaths, self.cuts, centre).as_dict()
-        parameters = ValidationLoss(model=self.model, hazard=hazard, centre=centre)  # type: ignore[arg-type]
+        parameters = ValidationLoss(model=self.model, hazard=hazard, centre=centre)
         round = self.state.points[-1].round
         try:
             opened = self.running.asker.once(self._question("validation.loss", parameters, everybody, round, self._broadcast()))

@@ -9,6 +9,7 @@ from server.report.missing_parts import sentence
 from server.report.numbers import Concordance, CoxModel, SetSize
 from server.study.results import StudyResult
 from site_config.study.model import Study
+from site_config.study.prognostic_models import MODELS
 
 FEW_PATIENTS = 100
 EVENTS_PER_VARIABLE = 10
@@ -84,7 +85,7 @@ def _models(result: StudyResult, study: Study, sizes: list[SetSize], clinical: C
         if lost:
             yield f"The clinical model could not estimate {text.listed(lost)}."
         yield from (f"Clinical model: {warning}" for warning in clinical.warnings)
-    if any(model.startswith("RadCLN") for model in result.fusion):
+    if any(model.is_fused for model in MODELS.preferred(result.fusion)):
         yield "The fused models weigh their two scores on the same patients the scores were trained on, which favours the radiological one."
     if study.training.local_steps > 1:
         yield (

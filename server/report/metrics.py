@@ -16,6 +16,7 @@ from server.report.missing_parts import absent
 from server.report.numbers import Cell, Characteristic, Metrics, SetSize
 from server.study.results import Characteristics, SetName, StudyResult
 from site_config.study.model import Study
+from site_config.study.prognostic_models import CLN, MODELS
 
 SETS: tuple[SetName, ...] = ("train", "validation", "test")
 
@@ -30,7 +31,7 @@ def compute(result: StudyResult) -> Metrics:
     study = study_of(result)
     minimum = max(study.privacy.minimum_patients, 1)
     sizes = _sizes(result)
-    clinical = estimate_models.cox_model("CLN", result.clinical, study) if result.clinical else None
+    clinical = estimate_models.cox_model(CLN.name, result.clinical, study) if result.clinical else None
     concordance = estimate_scores.concordance_rows(result, study)
     found = Metrics(
         study_id=result.study_id,
@@ -38,6 +39,7 @@ def compute(result: StudyResult) -> Metrics:
         label=result.label,
         simulated=result.simulated,
         minimum_cell=minimum,
+        primary=MODELS.preferred(study.models)[0].name,
         horizons=list(study.evaluation.horizons),
         sets=sizes,
         flow=_flow(result, minimum),

@@ -8,6 +8,7 @@ from server.report.numbers import Metrics
 from server.study.results import StudyResult
 from site_config.problems import federation
 from site_config.study.model import Study
+from site_config.study.prognostic_models import CLN, MODELS
 
 WITHHELD = f"FH-{federation.SCORE_WITHHELD.code}"
 
@@ -17,7 +18,7 @@ def absent(result: StudyResult, study: Study, metrics: Metrics) -> dict[str, str
     found: dict[str, str] = {}
     tabled = {table.model for table in result.tables}
     for model in study.models:
-        fitted = metrics.clinical is not None if model == "CLN" else model in tabled
+        fitted = metrics.clinical is not None if MODELS[model].variables else model in tabled
         if not fitted:
             found[model] = _why(result, model, f"{model} is not here")
         elif findings := told(result, model):
@@ -26,7 +27,7 @@ def absent(result: StudyResult, study: Study, metrics: Metrics) -> dict[str, str
     if withheld:
         found["withheld"] = f"Not in these tables and figures. {' '.join(map(sentence, withheld))}"
     if study.kind == "validate" and metrics.clinical is None:
-        found["CLN"] = "This study evaluates a frozen bundle; no clinical model was fitted."
+        found[CLN.name] = "This study evaluates a frozen bundle; no clinical model was fitted."
     pages = {
         "set_survival": (bool(metrics.set_survival.curves), "No evaluation table was opened, so survival cannot be drawn."),
         "concordance": (bool(metrics.concordance), "No C-index: no evaluation table was opened."),
@@ -34,7 +35,7 @@ def absent(result: StudyResult, study: Study, metrics: Metrics) -> dict[str, str
         "roc": (any(one.false_positive for one in metrics.roc), "No ROC curve could be estimated at the declared horizons."),
         "distribution": (bool(metrics.distributions), "No score distribution: no table with bins of enough patients was opened."),
         "risk_groups": (bool(metrics.risk_groups), "No risk groups: no cut-off was frozen."),
-        "fusion": (any(one.model.startswith("RadCLN") for one in metrics.fusion), "No fused model was fitted."),
+        "fusion": (any(MODELS[one.model].is_fused for one in metrics.fusion), "No fused model was fitted."),
         "nomogram": (metrics.nomogram is not None, "No nomogram: it needs a fused model with both parts and a baseline hazard."),
         "calibration": (
             any(c.groups for c in metrics.calibration),

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.study.results import SetName
-from site_config.study.model import ModelName
+from site_config.study.prognostic_models import ModelName
 
 Where = SetName | Literal["combined"]
 
@@ -295,6 +295,7 @@ class Metrics(Numbers):
     label: Literal["COMPLETE", "INCOMPLETE"]
     simulated: bool
     minimum_cell: int
+    primary: ModelName = Field(description="the most preferred of the models that the study declared: wherever one stands for all, it does")
     horizons: list[int]
     sets: list[SetSize]
     flow: dict[str, int | None] = Field(description="`SET.NAME` → patients; None is suppressed")

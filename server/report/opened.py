@@ -10,7 +10,7 @@ import numpy as np
 from server.study.results import ScoreTable, SetName, StudyResult
 from shared_model.survival.calibration import with_bin_scores
 from shared_model.survival.table import Cells, EvaluationTable
-from site_config.study.model import ModelName
+from site_config.study.prognostic_models import ModelName
 
 
 def find(result: StudyResult, model: ModelName, set_: SetName, variable: str = "all", value: str = "all") -> ScoreTable | None:

@@ -12,11 +12,10 @@ from server.report.figures.style import SET_LABEL, SET_NAME
 from server.report.metrics_labels import VALUE_LABELS
 from server.report.numbers import Metrics, RiskGroups, Subgroup
 from server.study.results import SetName
+from site_config.study.prognostic_models import CLN, MODELS
 
 SETS: tuple[SetName, ...] = ("train", "validation", "test")
 FLOW_LABEL = {"no_images": "scans missing or unusable", "clinical_missing": "clinical variables missing"}
-MOST_WANTED = ("RadCLN-D", "Rad-D", "RadCLN-S", "Rad-S", "CLN")
-RISK_LABEL = {"RadCLN-D": "Figure 3, right", "RadCLN-S": "Figure S5", "Rad-D": "Figure S6"}
 SUBGROUP_LABEL = {"response": "RECIST", "manufacturer": "Scanner"}
 
 
@@ -51,16 +50,26 @@ def _headline(metrics: Metrics) -> list[tuple[str, str, str]]:
     if test is not None:
         hospitals = text.plural(test.sites, "hospital")
         items.append((str(test.n), "patients held out", f"{text.plural(test.events, 'death')}, {hospitals} that never trained"))
-    held_out = [row for row in metrics.concordance if row.set == "test" and row.c.value is not None]
-    best = next((row for model in MOST_WANTED for row in held_out if row.model == model), None)
-    if best is not None:
-        under = f"95 % CI {text.interval(best.c.low, best.c.high)}, n {best.c.n}, {best.c.events} events"
-        items.append((text.number(best.c.value), f"C-index of {best.model}, test", under))
-    groups = [group for group in metrics.risk_groups if group.set == "test" and group.hazard_ratio.value is not None]
-    if groups:
-        hr = groups[0].hazard_ratio
+    return items + _held_out(metrics)
+
+
+def _held_out(metrics: Metrics) -> list[tuple[str, str, str]]:
+    """C-index and hazard ratio on the test set, both of one model: the most preferred that has one, never the one that did best."""
+    rows = {row.model: row.c for row in metrics.concordance if row.set == "test" and row.c.value is not None}
+    ratios = {one.model: one.hazard_ratio for one in metrics.risk_groups if one.set == "test" and one.hazard_ratio.value is not None}
+    model = next((one.name for one in MODELS.preferred([*rows, *ratios])), None)
+    if model is None:
+        return []
+    items = []
+    stands_in = "" if model == metrics.primary else f"; {metrics.primary} was declared first and is not opened"
+    if model in rows:
+        c = rows[model]
+        under = f"95 % CI {text.interval(c.low, c.high)}, n {c.n}, {c.events} events{stands_in}"
+        items.append((text.number(c.value), f"C-index of {model}, test", under))
+    if model in ratios:
+        hr = ratios[model]
         under = f"95 % CI {text.ratio(hr.low)}–{text.ratio(hr.high)}, n {hr.n}, {hr.events} events"
-        items.append((text.ratio(hr.value), f"hazard ratio, high against low risk by {groups[0].model}, test", under))
+        items.append((text.ratio(hr.value), f"hazard ratio, high against low risk by {model}, test", under))
     return items
 
 
@@ -134,7 +143,7 @@ def clinical(metrics: Metrics) -> Section:
                 (f"Multivariable Cox model on the training patients, n {metrics.clinical.n}, {metrics.clinical.events} events."),
             )
         )
-    return Section("clinical", "Clinical model", [*blocks, *absent(metrics, "CLN")])
+    return Section("clinical", "Clinical model", [*blocks, *absent(metrics, CLN.name)])
 
 
 def discrimination(metrics: Metrics) -> Section:
@@ -146,7 +155,7 @@ def discrimination(metrics: Metrics) -> Section:
         blocks.append(tables.concordance([*rows, *apparent]))
     if metrics.comparisons:
         blocks.append(tables.comparisons(metrics.comparisons))
-    blocks += absent(metrics, "Rad-S", "Rad-D", "RadCLN-S", "RadCLN-D", "concordance", "comparisons")
+    blocks += absent(metrics, *(model.name for model in MODELS.fitted(metrics.absent) if model.network), "concordance", "comparisons")
     blocks += _rocs(metrics)
     blocks += absent(metrics, "roc")
     return Section("discrimination", "Discrimination", blocks)
@@ -176,7 +185,7 @@ def _rocs(metrics: Metrics) -> Iterable[Block]:
 def risk(metrics: Metrics) -> Section:
     """Score distributions and Kaplan–Meier by risk group."""
     blocks: list[Block] = []
-    shown = [d for d in metrics.distributions if d.model == "RadCLN-D"] or metrics.distributions[:3]
+    shown = [d for d in metrics.distributions if d.model == metrics.primary] or metrics.distributions[:3]
     if shown:
         panels = [Panel(figures_survival.distribution(d, f"dist-{d.set}", simulated=metrics.simulated)) for d in shown]
         blocks.append(
@@ -193,7 +202,7 @@ def risk(metrics: Metrics) -> Section:
             )
         )
     for model in dict.fromkeys(group.model for group in metrics.risk_groups):
-        label = RISK_LABEL.get(model, "")
+        label = MODELS[model].risk_figure or ""
         groups = [g for g in metrics.risk_groups if g.model == model]
         blocks += _km(metrics, groups, model, label)
     return Section("risk", "Risk groups", [*blocks, *absent(metrics, "distribution", "risk_groups")])

@@ -9,54 +9,27 @@ from typing import Any
 from numpy.typing import NDArray
 
 from server.phases.context import Running
-from server.study.results import Cutoff, StudyResult
+from server.study.results import Cutoff, StudyResult, score_slope
 from shared_model.bundle.manifest import Bundle, load_bundle, write_bundle
 from shared_model.bundle.parts import Formula, Manifest
-from shared_model.networks.rad import RadModel
 from shared_model.statistics.parameters import ScoreSpec
 from site_config.problems import model as problems
-from site_config.study.model import ModelName, Study, StudyLock
+from site_config.study.model import Study, StudyLock
+from site_config.study.prognostic_models import MODELS, ModelName, NetworkName
 
 METRICS = {"value": "C-index", "low": "95 % from", "high": "to"}
 
 
 def formulas(result: StudyResult) -> dict[ModelName, Formula]:
-    """How every model of a finished study turns a patient into a score and into survival; models it could not estimate are not there."""
-    found: dict[ModelName, Formula] = {}
-    clinical = _clinical(result)
-    if clinical is not None:
-        found["CLN"] = _formula(result, clinical)
-    for model, fit in result.fusion.items():
-        coefficients = [0.0 if value is None else float(value) for value in fit["coef"]]
-        if model in ("Rad-S", "Rad-D"):
-            name: RadModel = "Rad-S" if model == "Rad-S" else "Rad-D"
-            found[name] = _formula(result, ScoreSpec(model=name, radiology=name), slope=coefficients[0])
-        elif model in ("RadCLN-S", "RadCLN-D") and clinical is not None:
-            fused: ModelName = "RadCLN-S" if model == "RadCLN-S" else "RadCLN-D"
-            found[fused] = _formula(
-                result,
-                ScoreSpec(
-                    model=fused,
-                    radiology="Rad-S" if fused == "RadCLN-S" else "Rad-D",
-                    columns=clinical.columns,
-                    coefficients=clinical.coefficients,
-                    mix=(coefficients[0], coefficients[1]),
-                ),
-            )
-    return found
+    """How every model of a finished study turns a patient into a score and into survival; models it could not estimate are not there.
+
+    The scores are the study's own, as it asked hospitals for them.
+    """
+    fitted = {spec.model for spec in result.scores if spec.model in result.fusion or MODELS[spec.model].variables}
+    return {spec.model: _formula(result, spec, score_slope(result, spec.model)) for spec in result.scores if spec.model in fitted}
 
 
-def _clinical(result: StudyResult) -> ScoreSpec | None:
-    if result.clinical is None:
-        return None
-    pairs = zip(result.clinical["covariates"], result.clinical["coef"], strict=True)
-    kept = [(name, float(value)) for name, value in pairs if value is not None]
-    if not kept:
-        return None
-    return ScoreSpec(model="CLN", columns=tuple(name for name, _ in kept), coefficients=tuple(value for _, value in kept))
-
-
-def _formula(result: StudyResult, spec: ScoreSpec, slope: float = 1.0) -> Formula:
+def _formula(result: StudyResult, spec: ScoreSpec, slope: float) -> Formula:
     baseline = result.baseline.get(spec.model, {})
     cutoff = next((one.value for one in result.cutoffs if one.model == spec.model), None)
     axis = result.score_ranges.get(spec.model)
@@ -79,7 +52,7 @@ def metrics_of(result: StudyResult) -> dict[str, dict[str, Any]]:
     return {row.model: {shown: getattr(row.c, name) for name, shown in METRICS.items()} for row in rows}
 
 
-def bundle_result(result: StudyResult, lock: StudyLock, weights: Mapping[RadModel, NDArray[Any]], folder: Path) -> str:
+def bundle_result(result: StudyResult, lock: StudyLock, weights: Mapping[NetworkName, NDArray[Any]], folder: Path) -> str:
     """Write a finished study's bundle; returns its SHA-256. `weights` are the final flat vectors (D,)."""
     manifest = Manifest(
         study_id=result.study_id,

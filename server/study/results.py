@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared_model.statistics.parameters import ScoreSpec
-from site_config.study.model import ModelName
+from site_config.study.prognostic_models import ModelName
 
 SetName = Literal["train", "validation", "test"]
 
@@ -197,3 +197,9 @@ class StudyResult(Result):
     weights: dict[str, str] = Field(default_factory=dict, description="model → sha256 of its final weights")
     timing: dict[str, float] = Field(default_factory=dict)
     simulation: Simulation | None = Field(default=None, description="simulated studies only")
+
+
+def score_slope(result: StudyResult, model: ModelName) -> float:
+    """What a score is multiplied by to be a linear predictor: a network's own score was calibrated by a Cox model of it alone."""
+    fit = result.fusion.get(model)
+    return float(fit["coef"][0] or 0.0) if fit and len(fit["coef"]) == 1 else 1.0

@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from server.asking.ask import Asker
 from server.asking.effects import Effects
@@ -31,11 +30,7 @@ from site_config.identity import CoordinatorIdentity, verify_lock
 from site_config.problems import federation
 from site_config.problems.base import Problem
 from site_config.study.code_digest import software
-
-if TYPE_CHECKING:
-    from shared_model.networks.rad import RadModel
-
-NETWORKS: tuple[RadModel, ...] = ("Rad-S", "Rad-D")
+from site_config.study.prognostic_models import MODELS
 
 
 def run_study(
@@ -78,9 +73,7 @@ def run_study(
     if not canary and lock.study.kind == "develop":
         from server.study.bundle import bundle_result
 
-        bundle_result(
-            result, lock, {model: running.weights[model] for model in NETWORKS if model in running.weights}, folder.root / "model"
-        )
+        bundle_result(result, lock, running.weights, folder.root / "model")
     return result
 
 
@@ -95,7 +88,7 @@ def _timed(running: Running, phase: str, started: float, work: Callable[[], None
 
 
 def _clinical(running: Running) -> None:
-    if running.canary or not any(model in running.study.models for model in ("CLN", "RadCLN-S", "RadCLN-D")):
+    if running.canary or not MODELS.read_variables(running.study.models):
         return
     running.tell(Event("clinical", 0, 1, "Cox model of the clinical variables"))
     clinical(running)
@@ -103,8 +96,7 @@ def _clinical(running: Running) -> None:
 
 
 def _train(running: Running) -> None:
-    wanted = [model for model in NETWORKS if model in running.study.models or f"RadCLN-{model[-1]}" in running.study.models]
-    for model in wanted:
+    for model in MODELS.networks(running.study.models):
         running.result.first_seeds[model] = _first_seed(running, model)
         try:
             train(running, model)

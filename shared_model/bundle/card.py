@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from site_config.study.model import StudyLock
+from site_config.study.prognostic_models import MODELS
 
 if TYPE_CHECKING:
     from shared_model.bundle.parts import Formula, Manifest
@@ -30,7 +31,7 @@ def model_card(manifest: Manifest, lock: StudyLock) -> str:
 
 
 def _inputs(formula: Formula) -> str:
-    image = {"Rad-S": ["baseline CT"], "Rad-D": ["baseline and follow-up CT"]}.get(formula.spec.radiology or "", [])
+    image = [MODELS[formula.spec.radiology].scans] if formula.spec.radiology else []
     return ", ".join([*image, *formula.spec.columns])
 
 

@@ -22,11 +22,12 @@ import torch
 from torch import Tensor, nn
 
 from shared_model.bundle.manifest import Bundle
-from shared_model.networks.rad import RadModel, RadNetwork, build
+from shared_model.networks.rad import RadNetwork, build
 from shared_model.networks.weights import floating, load_named
 from site_config.files import make_folder, read_limited, write_atomic, write_json
 from site_config.problems import model as problems
 from site_config.study.model import Study
+from site_config.study.prognostic_models import NetworkName
 
 TOLERANCE = 1e-4
 LIMIT_BYTES = 2**30
@@ -89,12 +90,12 @@ def load_program(path: Path) -> nn.Module:
     return torch.export.load(io.BytesIO(data)).module()
 
 
-def network_for_monai(study: dict[str, Any], model: RadModel) -> RadNetwork:
+def network_for_monai(study: dict[str, Any], model: NetworkName) -> RadNetwork:
     """What a MONAI bundle's `network_def` calls: the network of a study given as plain data."""
     return build(Study.model_validate(study), model, pooled=True)
 
 
-def write_monai(bundle: Bundle, network: RadNetwork, folder: Path, model: RadModel) -> Path:
+def write_monai(bundle: Bundle, network: RadNetwork, folder: Path, model: NetworkName) -> Path:
     """A MONAI bundle (configs, models, docs) of one or several networks in one folder."""
     for name in ("configs", "models", "docs"):
         make_folder(folder / name, 0o755)
@@ -113,7 +114,7 @@ def write_monai(bundle: Bundle, network: RadNetwork, folder: Path, model: RadMod
     return folder
 
 
-def load_monai(folder: Path, model: RadModel) -> nn.Module:
+def load_monai(folder: Path, model: NetworkName) -> nn.Module:
     """The network of a MONAI bundle, built by MONAI's own config parser and loaded with its weights."""
     from monai.bundle import ConfigParser
 

@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -24,11 +24,12 @@ from site_config.files import make_folder, read_limited, write_atomic
 from site_config.problems import model as problems
 from site_config.problems.base import Problem
 from site_config.study.model import StudyLock, canonical
+from site_config.study.prognostic_models import MODELS, NetworkName
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shared_model.networks.rad import RadModel, RadNetwork
+    from shared_model.networks.rad import RadNetwork
 
 LIMIT_BYTES = 2**30
 MANIFEST, LOCK, CARD = "bundle.json", "lock.json", "card.md"
@@ -41,10 +42,15 @@ class Bundle:
     manifest: Manifest
     lock: StudyLock
     sha256: str
-    weights: Mapping[RadModel, bytes]
+    weights: Mapping[NetworkName, bytes]
     card: str
 
-    def network(self, model: RadModel) -> RadNetwork:
+    @property
+    def best_network(self) -> NetworkName | None:
+        """The network that knows most of a patient; None in a bundle without networks."""
+        return next((model.name for model in MODELS.preferred(self.manifest.networks)), None)
+
+    def network(self, model: NetworkName) -> RadNetwork:
         """The network in eval mode; FH-602 when its weights do not fit, FH-609 when the bundle has none."""
         from shared_model.networks.rad import build
         from shared_model.networks.weights import Schema, load_safetensors
@@ -58,14 +64,14 @@ class Bundle:
         return network.eval()
 
 
-def write_bundle(folder: Path, manifest: Manifest, lock: StudyLock, weights: Mapping[RadModel, NDArray[Any]]) -> str:
+def write_bundle(folder: Path, manifest: Manifest, lock: StudyLock, weights: Mapping[NetworkName, NDArray[Any]]) -> str:
     """Write a bundle and return its SHA-256. `weights` are flat vectors (D,); hashes and the card are filled in here."""
     from shared_model.bundle.card import model_card
     from shared_model.networks.rad import build
     from shared_model.networks.weights import Schema, from_vector, save_safetensors
 
     make_folder(folder, 0o755)
-    files: dict[Literal["Rad-S", "Rad-D"], NetworkFile] = {}
+    files: dict[NetworkName, NetworkFile] = {}
     for model, vector in weights.items():
         network = build(lock.study, model, pooled=True)
         from_vector(network, vector)

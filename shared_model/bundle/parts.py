@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared_model.statistics.parameters import ScoreSpec
-from site_config.study.model import ModelName
-
-if TYPE_CHECKING:
-    pass
+from site_config.study.prognostic_models import ModelName, NetworkName
 
 
 class Part(BaseModel):
@@ -39,7 +36,7 @@ class Formula(Part):
 class NetworkFile(Part):
     """A network's weights: file, its SHA-256, and what it fits."""
 
-    file: str = Field(pattern=r"^weights_Rad-[SD]\.safetensors$")
+    file: str = Field(pattern=r"^weights_[A-Za-z0-9-]{1,40}\.safetensors$")
     sha256: str
     architecture: str
     tensors: str = Field(description="SHA-256 of names, shapes and dtypes (shared_model.networks.weights.Schema)")
@@ -56,7 +53,7 @@ class Manifest(Part):
     created: str
     software: str
     models: dict[ModelName, Formula]
-    networks: dict[Literal["Rad-S", "Rad-D"], NetworkFile] = Field(default_factory=dict)
+    networks: dict[NetworkName, NetworkFile] = Field(default_factory=dict)
     clinical: dict[str, Any] | None = None
     fusion: dict[str, dict[str, Any]] = Field(default_factory=dict)
     cohort: dict[str, dict[str, int]] = Field(default_factory=dict, description="set → patients, events, sites")

@@ -14,10 +14,8 @@ import numpy as np
 
 from shared_model.bundle.parts import Formula, Manifest
 from shared_model.survival.nomogram import nomogram
-from site_config.study.model import ModelName, Study
-
-PREFERENCE: tuple[ModelName, ...] = ("RadCLN-D", "RadCLN-S", "Rad-D", "Rad-S", "CLN")
-"""The model to read first: the one that knows most of the patient."""
+from site_config.study.model import Study
+from site_config.study.prognostic_models import MODELS, ModelName
 
 
 @dataclass(frozen=True)
@@ -62,10 +60,8 @@ def predict(manifest: Manifest, study: Study, clinical: Mapping[str, float | Non
     """Predictions from clinical values by variable and the networks' scores by model (`Rad-S`, `Rad-D`), each where known."""
     found: list[Prediction] = []
     missing: dict[ModelName, tuple[str, ...]] = {}
-    for model in PREFERENCE:
-        formula = manifest.models.get(model)
-        if formula is None:
-            continue
+    for model in (one.name for one in MODELS.preferred(manifest.models)):
+        formula = manifest.models[model]
         lacking = _lacking(formula, clinical, radiology)
         if lacking:
             missing[model] = lacking
@@ -77,7 +73,7 @@ def predict(manifest: Manifest, study: Study, clinical: Mapping[str, float | Non
 def _lacking(formula: Formula, clinical: Mapping[str, float | None], radiology: Mapping[str, float]) -> tuple[str, ...]:
     absent = [column for column in formula.spec.columns if clinical.get(column) is None]
     if formula.spec.radiology is not None and formula.spec.radiology not in radiology:
-        absent.append("baseline scan" if formula.spec.radiology == "Rad-S" else "baseline and follow-up scan")
+        absent.append(MODELS[formula.spec.radiology].scans)
     return tuple(absent)
 
 

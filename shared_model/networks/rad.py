@@ -11,7 +11,6 @@ All slices, visits and patients of an organ go through its extractor as one batc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +19,8 @@ from shared_model.networks.dropout import PatientNoise
 from shared_model.networks.extractors import FEATURES, extractor
 from site_config.problems import model as problems
 from site_config.study.model import Study
+from site_config.study.prognostic_models import MODELS, NetworkName
 
-RadModel = Literal["Rad-S", "Rad-D"]
 HIDDEN = 8
 
 
@@ -34,13 +33,13 @@ class RadNetwork(nn.Module):
     layer is not trained: the baseline hazard takes its place.
     """
 
-    def __init__(self, model: RadModel, organs: Sequence[str], *, backbone: str, norm: str, dropout: float) -> None:
+    def __init__(self, model: NetworkName, organs: Sequence[str], *, backbone: str, norm: str, dropout: float) -> None:
         super().__init__()
         self.model, self.organs, self.backbone, self.norm = model, tuple(organs), backbone, norm
         self.noise = PatientNoise()
         for organ in self.organs:
             self.add_module(f"extractor_{organ}", extractor(backbone, norm, self.noise, dropout > 0))
-        if model == "Rad-D":
+        if self.visits > 1:
             for organ in self.organs:
                 self.add_module(f"LSTM_{organ}", nn.LSTM(input_size=FEATURES, hidden_size=FEATURES, num_layers=2, batch_first=True))
         self.cls_1 = nn.Linear(FEATURES * len(self.organs), HIDDEN)
@@ -56,7 +55,7 @@ class RadNetwork(nn.Module):
     @property
     def visits(self) -> int:
         """Visits the network reads: 1 (Rad-S) or 2 (Rad-D)."""
-        return 1 if self.model == "Rad-S" else 2
+        return MODELS[self.model].visits
 
     def features(self, images: Tensor) -> Tensor:
         """Mean features of the slices, (N, V, O, 32), of the visits the network reads."""
@@ -70,7 +69,7 @@ class RadNetwork(nn.Module):
 
     def head(self, features: Tensor) -> Tensor:
         """Scores (N,) of slice-averaged features (N, V, O, 32)."""
-        if self.model == "Rad-D":
+        if self.visits > 1:
             joined = [self.get_submodule(f"LSTM_{organ}")(features[:, :, index])[0][:, -1] for index, organ in enumerate(self.organs)]
         else:
             joined = [features[:, 0, index] for index in range(len(self.organs))]
@@ -92,7 +91,7 @@ class RadNetwork(nn.Module):
         return self
 
 
-def build(study: Study, model: RadModel, *, seed: int | None = None, pooled: bool = False) -> RadNetwork:
+def build(study: Study, model: NetworkName, *, seed: int | None = None, pooled: bool = False) -> RadNetwork:
     """The study's network with random weights; the same `seed` gives the same weights.
 
     Batch normalisation is refused unless `pooled`: its statistics are those of a hospital's few patients, they are not a

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from shared_model.statistics.base import Parameters
+from site_config.study.prognostic_models import ModelName, NetworkName
 
 Split = Literal["train", "validation", "test"]
 Finite = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
@@ -30,8 +31,8 @@ class ScoreSpec(Parameters):
     over the training patients.
     """
 
-    model: Literal["CLN", "Rad-S", "Rad-D", "RadCLN-S", "RadCLN-D"]
-    radiology: Literal["Rad-S", "Rad-D"] | None = None
+    model: ModelName
+    radiology: NetworkName | None = None
     columns: tuple[Column, ...] = ()
     coefficients: tuple[Finite, ...] = ()
     mix: tuple[Finite, Finite] | None = None
@@ -168,7 +169,7 @@ class UpdateScale(Parameters):
 class TrainingUpdate(Parameters):
     """One round of broadcast-hazard training at the broadcast weights."""
 
-    model: Literal["Rad-S", "Rad-D"]
+    model: NetworkName
     dimension: Annotated[int, Field(ge=1, le=100_000_000)]
     hazard: dict[str, Any]
     centre: Finite
@@ -188,7 +189,7 @@ class TrainingUpdate(Parameters):
 class TrainingHazard(Parameters):
     """Hazard sums alone, at the broadcast weights (`hazard: fresh`); with `n_days` on day cells (opt-in)."""
 
-    model: Literal["Rad-S", "Rad-D"]
+    model: NetworkName
     centre: Finite
     cut_days: Annotated[tuple[Finite, ...], Field(max_length=40)]
     n_days: Annotated[int, Field(ge=0, le=20_000)] = 0
@@ -197,7 +198,7 @@ class TrainingHazard(Parameters):
 class ValidationLoss(Parameters):
     """The loss of the validation patients as one number."""
 
-    model: Literal["Rad-S", "Rad-D"]
+    model: NetworkName
     hazard: dict[str, Any]
     centre: Finite
 

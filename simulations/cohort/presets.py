@@ -15,6 +15,7 @@ from simulations.cohort.survival import SurvivalOptions, simulate
 from site_config.names import choice, plural
 from site_config.problems import host
 from site_config.study.presets import DEMO, PAPER, TINY
+from site_config.study.prognostic_models import CLN
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ PRESETS: Final[dict[str, CohortOptions]] = {
         title="A cohort of tables without images",
         survival=SurvivalOptions(image_effect=0.0),
         phantom=None,
-        study={"models": ("CLN",)},
+        study={"models": (CLN.name,)},
     ),
 }
 

@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 
 from simulations.cohort.nnunet_models import TASKS, Task, phantom_scans
 from site_config.study.model import Imaging, Study, StudySite
+from site_config.study.prognostic_models import RAD_D, RAD_S, no_dropout
 
 if TYPE_CHECKING:
     import torch
 
-    from shared_model.networks.rad import RadModel, RadNetwork
+    from shared_model.networks.rad import RadNetwork
 
 FILE: Final = Path(__file__).parent / "models" / "warm_start_small.safetensors"
-MODELS: Final[tuple[RadModel, RadModel]] = ("Rad-D", "Rad-S")
 SOFTENING_MM2: Final = {"liver": 150.0, "lung": 30.0}
 
 
@@ -177,17 +177,19 @@ def make(out: Path, options: WarmStartOptions | None = None) -> dict[str, float]
         title="warm start",
         simulated=True,
         imaging=Imaging(size=options.size, field="organ"),
-        network={"backbone": "small", "norm": "group", "dropout": {"Rad-S": 0.0, "Rad-D": 0.0}},  # type: ignore[arg-type]
+        network={"backbone": "small", "norm": "group", "dropout": no_dropout()},  # type: ignore[arg-type]
         sites=(StudySite(name="nowhere"),),
     )
-    networks = {model: build(study, model, seed=options.seed).train() for model in MODELS}
+    networks = {model: build(study, model, seed=options.seed).train() for model in (RAD_D.name, RAD_S.name)}
     pools = {task.name: slice_pool(task, options) for task in TASKS}
     figures = {
-        f"{task.name} slices": train_extractor(networks["Rad-D"].get_submodule(f"extractor_{task.name}"), task, pools[task.name], options)
+        f"{task.name} slices": train_extractor(
+            networks[RAD_D.name].get_submodule(f"extractor_{task.name}"), task, pools[task.name], options
+        )
         for task in TASKS
     }
-    shared = {name: value.clone() for name, value in networks["Rad-D"].state_dict().items() if name.startswith("extractor_")}
-    networks["Rad-S"].load_state_dict(shared, strict=False)
+    shared = {name: value.clone() for name, value in networks[RAD_D.name].state_dict().items() if name.startswith("extractor_")}
+    networks[RAD_S.name].load_state_dict(shared, strict=False)
     tensors: dict[str, torch.Tensor] = dict(shared)
     for model, network in networks.items():
         figures[f"{model} areas"] = train_head(network, pools, options)

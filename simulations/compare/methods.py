@@ -36,6 +36,7 @@ from shared_model.survival.loss import broadcast_loss
 from simulations.compare.cohorts import Cohort, Floats
 from simulations.compare.models import Architecture, ModelName, Padded, PooledLikelihood, local_partial_likelihood
 from site_config.study.model import ServerOptimiser, SiteOptimiser, Training
+from site_config.study.prognostic_models import RAD_D
 
 Kind = Literal["pooled", "alone", "local", "ours"]
 HANDSHAKE_UP: Final = 32 + 64 + 32 + 64 + 32
@@ -230,7 +231,7 @@ class Federation:
     def segments(self) -> tuple[Segment, ...]:
         """The segments of `training.update` for this model: what a hospital releases a round."""
         parameters = TrainingUpdate(
-            model="Rad-D",
+            model=RAD_D.name,
             dimension=self.architecture.size,
             hazard={},
             centre=0.0,

@@ -17,11 +17,12 @@ from server.study.state import load_arrays
 from simulations.study.homes import Homes
 from simulations.study.pooled_twin import Pool, pool
 from site_config.study.model import StudyLock
+from site_config.study.prognostic_models import RAD_D
 
 VISITS = ("baseline", "follow-up")
 
 
-def add_heat_maps(homes: Homes, lock: StudyLock, result: StudyResult, model: str = "Rad-D") -> None:
+def add_heat_maps(homes: Homes, lock: StudyLock, result: StudyResult, model: str = RAD_D.name) -> None:
     """Two pictures into `result.simulation.cams`; nothing where the study is not simulated or the network was not trained."""
     if not lock.study.simulated or result.simulation is None or model not in result.weights or lock.study.kind != "develop":
         return
@@ -30,7 +31,7 @@ def add_heat_maps(homes: Homes, lock: StudyLock, result: StudyResult, model: str
     from shared_model.networks.rad import build
     from shared_model.networks.weights import from_vector
 
-    network = build(lock.study, "Rad-D" if model == "Rad-D" else "Rad-S")
+    network = build(lock.study, model)
     path = homes.coordinator / "studies" / lock.study_id / "run" / "training" / f"{model}.final.safetensors"
     from_vector(network, load_arrays(path)[0]["weights"])
     held_out: Pool = pool(homes, lock, "test")

@@ -69,6 +69,6 @@ def weights(homes: Homes, lock: StudyLock, model: str) -> np.ndarray[tuple[int, 
         from shared_model.bundle.manifest import load_bundle
         from shared_model.networks.weights import to_vector
 
-        return to_vector(load_bundle(root / "bundle").network("Rad-S" if model == "Rad-S" else "Rad-D"))
+        return to_vector(load_bundle(root / "bundle").network(model))
     found: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = load_arrays(StudyFolder(root / "run").weights_file(model))[0]["weights"]
     return found

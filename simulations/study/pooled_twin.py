@@ -20,14 +20,15 @@ from server.study.state import load_arrays, save_arrays
 from simulations.study.homes import Homes
 from site_config.files import read_json
 from site_config.problems import host
-from site_config.study.model import ModelName, StudyLock
+from site_config.study.model import StudyLock
+from site_config.study.prognostic_models import MODELS, ModelName
 
 Floats = NDArray[np.float64]
 
 
 def compare_with_pooled(homes: Homes, lock: StudyLock) -> Beside | None:
     """Start the pooled training of the study's last network, unless it is done; None where no network is trained."""
-    model = next((name for name in ("Rad-D", "Rad-S") if name in lock.study.models), None)
+    model = next(reversed(MODELS.networks(lock.study.models)), None)
     if model is None:
         return Beside(homes, lock, None, None)
     path = homes.root / "pooled" / f"{lock.study_id}.{model}.safetensors"
@@ -108,7 +109,7 @@ def train_pooled(root: Path, study_id: str, model: ModelName, path: Path) -> Non
     patients, held_out = pool(homes, lock, "train"), pool(homes, lock, "test")
     whole = training.model_copy(update={"batch": len(patients.keys), "local_steps": 1, "proximal": 0.0})
     weights = initial_weights(lock.study, model, homes.coordinator)
-    network = build(lock.study, "Rad-S" if model == "Rad-S" else "Rad-D")
+    network = build(lock.study, model)
     optimiser = VectorOptimiser(training, len(weights))
     for round in range(training.rounds):
         from_vector(network, weights)

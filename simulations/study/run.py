@@ -23,6 +23,7 @@ from simulations.study.homes import Homes, approve_everywhere, enrol, publish
 from simulations.threads import one_thread
 from site_config.documents.load import load_study
 from site_config.study.model import StudyLock
+from site_config.study.prognostic_models import MODELS
 
 Engine = Literal["local", "loopback", "ray"]
 Tell = Callable[[Event], None]
@@ -104,12 +105,17 @@ def ready(options: Options, homes: Homes, tell: Tell) -> StudyLock:
 
 
 def prepare(homes: Homes, lock: StudyLock, workers: int, tell: Tell) -> None:
-    """Scans to slices at every hospital, in a few processes; nothing to do where no model reads images."""
-    if not any(model.startswith("Rad") for model in lock.study.models):
+    """Scans to slices at every hospital, in a few processes or in this one; nothing to do where no model reads images."""
+    if not MODELS.read_scans(lock.study.models):
         return
     names = [entry.name for entry in lock.roster]
     done = 0
     tell(Event("slices", 0, len(names), "hospitals"))
+    if workers == 1:
+        for done, name in enumerate(names, 1):
+            prepare_site(homes.root, name)
+            tell(Event("slices", done, len(names), "hospitals"))
+        return
     with ProcessPoolExecutor(min(workers, len(names)), mp_context=get_context("spawn"), initializer=one_thread) as pool:
         waiting = [pool.submit(prepare_site, homes.root, name) for name in names]
         for future in as_completed(waiting):

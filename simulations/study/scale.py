@@ -25,9 +25,10 @@ from server.study.state import StudyFolder, TrainingState
 from simulations.study.homes import Homes
 from site_config.problems import federation
 from site_config.problems.base import Problem
+from site_config.study.prognostic_models import RAD_D
 
 ROUNDS: Final = 4
-MODEL: Final = "Rad-D"
+MODEL: Final = RAD_D.name
 STEPS: Final = (
     ("shared_model.secure_sum.masks", "add_pair_masks", "masks"),
     ("shared_model.secure_sum.masks", "seed_mask", "masks"),

@@ -12,8 +12,7 @@ from site_config.problems import configuration as kinds
 from site_config.problems.base import Kind
 from site_config.site import SiteConfig
 from site_config.study.model import Study
-
-NEEDS = {"RadCLN-S": ("CLN", "Rad-S"), "RadCLN-D": ("CLN", "Rad-D")}
+from site_config.study.prognostic_models import CLN, MODELS
 
 
 @dataclass(frozen=True)
@@ -84,9 +83,9 @@ def _roles(study: Study) -> Iterable[Fault]:
 
 def _models(study: Study) -> Iterable[Fault]:
     if not study.models:
-        yield Fault(kinds.MODELS, ("models",), "no model to fit", "Name at least one model, for example CLN.")
+        yield Fault(kinds.MODELS, ("models",), "no model to fit", f"Name at least one model, for example {CLN.name}.")
     for index, model in enumerate(study.models):
-        missing = [part for part in NEEDS.get(model, ()) if part not in study.models]
+        missing = [part for part in MODELS[model].needs if part not in study.models]
         if missing:
             yield Fault(
                 kinds.MODELS, ("models", index), f"{model} needs {' and '.join(missing)}", f"Add {' and '.join(missing)} to `models`."
@@ -94,10 +93,14 @@ def _models(study: Study) -> Iterable[Fault]:
 
 
 def _variables(study: Study) -> Iterable[Fault]:
-    if "CLN" in study.models and not study.clinical:
-        yield Fault(
-            kinds.VARIABLE, ("clinical",), "the model CLN needs clinical variables", "Declare variables, or remove CLN from `models`."
-        )
+    for model in MODELS.preferred(study.models):
+        if model.variables and not study.clinical:
+            yield Fault(
+                kinds.VARIABLE,
+                ("clinical",),
+                f"the model {model.name} needs clinical variables",
+                f"Declare variables, or remove {model.name} from `models`.",
+            )
     reserved = {"patient", "age", "sex", "event", "response"}
     for index, variable in enumerate(study.clinical):
         codes = sorted(variable.values)

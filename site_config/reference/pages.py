@@ -22,6 +22,7 @@ from site_config.problems import all_kinds
 from site_config.problems.base import Exit, Kind
 from site_config.reference.tables_page import EXAMPLES, INTRODUCTION
 from site_config.study.model import seven_variables, two_organs
+from site_config.study.prognostic_models import Known
 from site_config.tables.columns import MOMENTS, cohort_columns, scans_columns
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -175,7 +176,8 @@ def _words(annotation: Any) -> str:
     if origin is typing.Literal:
         return ", ".join(f"`{choice}`" for choice in arguments)
     if origin is typing.Annotated:
-        return _words(arguments[0])
+        known = next((rule for rule in arguments[1:] if isinstance(rule, Known)), None)
+        return ", ".join(f"`{choice}`" for choice in known.choices) if known else _words(arguments[0])
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_words(argument) for argument in arguments)
     if origin is tuple:

@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from site_config.study.prognostic_models import PAPER_MODELS, ModelName, NetworkName, own_dropout
+
 Role = Literal["development", "evaluation"]
-ModelName = Literal["CLN", "Rad-S", "Rad-D", "RadCLN-S", "RadCLN-D"]
 Phase = Literal["admission", "clinical", "training", "fusion", "evaluation", "report"]
 SiteName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="lower-case letters, digits and hyphens")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, 64 hex digits")]
@@ -92,7 +93,7 @@ class Network(Strict):
 
     backbone: Literal["efficientnet-b0", "small"] = "efficientnet-b0"
     norm: Literal["frozen", "group", "batch"] = "group"
-    dropout: dict[Literal["Rad-S", "Rad-D"], float] = {"Rad-S": 0.25, "Rad-D": 0.1}
+    dropout: dict[NetworkName, float] = own_dropout()
     pretrained_sha256: Sha256 | None = Field(default=None, description="ImageNet weights file every site must have")
     warm_start: Literal["none", "phantom"] = "none"
 
@@ -226,7 +227,7 @@ class Study(Strict):
     clinical: tuple[ClinicalVariable, ...] = Field(default_factory=seven_variables)
     organs: tuple[Organ, ...] = Field(default_factory=two_organs, min_length=1)
     imaging: Imaging = Imaging()
-    models: tuple[ModelName, ...] = ("CLN", "Rad-S", "Rad-D", "RadCLN-S", "RadCLN-D")
+    models: tuple[ModelName, ...] = PAPER_MODELS
     network: Network = Network()
     training: Training = Training()
     resolution: Literal["totals", "exact", "shares"] = "totals"

@@ -12,6 +12,7 @@ from typing import Any, Final
 from site_config.names import choice, clean
 from site_config.problems import configuration as kinds
 from site_config.study.model import Study, StudySite
+from site_config.study.prognostic_models import CLN, RAD_D, no_dropout
 
 Settings = dict[str, Any]
 
@@ -40,7 +41,7 @@ DEMO: Final[Settings] = {
     "network": {
         "backbone": "small",
         "norm": "group",
-        "dropout": {"Rad-S": 0.0, "Rad-D": 0.0},
+        "dropout": no_dropout(),
         "warm_start": "phantom",
         "pretrained_sha256": PHANTOM_START,
     },
@@ -56,7 +57,7 @@ TINY: Final[Settings] = {
     "title": "A tiny study of simulated patients, for tests",
     "simulated": True,
     "imaging": {"size": 32, "field": "organ"},
-    "network": {"backbone": "small", "norm": "group", "dropout": {"Rad-S": 0.0, "Rad-D": 0.0}},
+    "network": {"backbone": "small", "norm": "group", "dropout": no_dropout()},
     "training": {"rounds": 2, "batch": 16, "server": {"name": "adam", "rate": 1e-3}, "intervals": 3},
     "evaluation": {"bin_patients": 1, "score_bins": 4, "small_set": 1},
     "blocks": {"minimum_sites": 2, "minimum_patients": 2},
@@ -65,7 +66,7 @@ TINY: Final[Settings] = {
 
 CANARY: Final[Settings] = {
     "title": "Canary: does every hospital's road work?",
-    "models": ("CLN", "Rad-D"),
+    "models": (CLN.name, RAD_D.name),
     "training": {"rounds": 1, "local_steps": 1, "validate_every": 1},
 }
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from shared_model.bundle.manifest import write_bundle
 from shared_model.bundle.parts import Formula, Manifest
-from shared_model.networks.rad import RadModel, build
+from shared_model.networks.rad import build
 from shared_model.networks.weights import to_vector
 from shared_model.statistics.parameters import ScoreSpec
 from site_config.study.model import RosterEntry, Study, StudyLock, StudySite
+from site_config.study.prognostic_models import NetworkName
 
 COLUMNS = ("differentiation", "nash", "pvtt", "surgery", "ebrt", "tace", "rfa")
 COEFFICIENTS = (-0.3, 0.4, 0.5, -0.2, 0.1, -0.1, 0.2)
@@ -61,10 +62,10 @@ def manifest_of(lock: StudyLock) -> Manifest:
     )
 
 
-def bundle_in(folder: Path, backbone: str = "small", size: int = 64, models: tuple[RadModel, ...] = ("Rad-S", "Rad-D")) -> str:
+def bundle_in(folder: Path, backbone: str = "small", size: int = 64, models: tuple[NetworkName, ...] = ("Rad-S", "Rad-D")) -> str:
     return bundle_for(lock_of(backbone, size), folder, models)
 
 
-def bundle_for(lock: StudyLock, folder: Path, models: tuple[RadModel, ...] = ("Rad-S", "Rad-D")) -> str:
+def bundle_for(lock: StudyLock, folder: Path, models: tuple[NetworkName, ...] = ("Rad-S", "Rad-D")) -> str:
     weights = {model: to_vector(build(lock.study, model, seed=3)) for model in models}
     return write_bundle(folder, manifest_of(lock), lock, weights)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from server.report import opened, text
 from server.report.numbers import Axis, Calibration, CalibrationGroup, Distribution, Estimate, Nomogram
-from server.study.results import ScoreTable, SetName, StudyResult
+from server.study.results import ScoreTable, SetName, StudyResult, score_slope
 from shared_model.survival import calibration as calibrate
 from shared_model.survival.kaplan_meier import kaplan_meier
 from shared_model.survival.nomogram import Nomogram as Drawn
 from shared_model.survival.nomogram import nomogram as draw
 from shared_model.survival.table import Cells
 from site_config.problems.base import Problem
-from site_config.study.model import ModelName, Study
+from site_config.study.model import Study
+from site_config.study.prognostic_models import MODELS, ModelName
 
 SETS: tuple[SetName, ...] = ("train", "validation", "test")
-FUSED: tuple[ModelName, ...] = ("RadCLN-D", "RadCLN-S")
-CALIBRATED: tuple[ModelName, ...] = ("RadCLN-D", "RadCLN-S", "Rad-D", "Rad-S", "CLN")
 CALIBRATION_GROUPS = 4
 CALIBRATION_PATIENTS = 20
 CHANCES = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
@@ -93,19 +93,13 @@ def baseline_at(result: StudyResult, model: ModelName, horizon: float) -> float 
 def calibrations(result: StudyResult, study: Study, minimum: int) -> list[Calibration]:
     """The best fitted model's calibration at the first horizon on every set."""
     horizon = study.evaluation.horizons[0] if study.evaluation.horizons else 365
-    for model in CALIBRATED:
+    for model in (one.name for one in MODELS):
         hazard = baseline_at(result, model, horizon)
         tables = [table for set_ in SETS if (table := opened.find(result, model, set_)) is not None]
         if hazard and tables:
-            slope = _slope_of(result, model)
+            slope = score_slope(result, model)
             return [_calibration(table, slope, float(horizon), hazard, max(CALIBRATION_PATIENTS, minimum)) for table in tables]
     return []
-
-
-def _slope_of(result: StudyResult, model: ModelName) -> float:
-    """What a score is multiplied by to be a linear predictor: a network's own score was calibrated by a Cox model of it alone."""
-    fit = result.fusion.get(model)
-    return float(fit["coef"][0] or 0.0) if fit and len(fit["coef"]) == 1 else 1.0
 
 
 def _calibration(table: ScoreTable, slope_of_score: float, horizon: float, hazard: float, minimum: int) -> Calibration:
@@ -142,22 +136,19 @@ def _slope(cells: Cells, n: int, events: int) -> Estimate:
 
 def nomogram(result: StudyResult, study: Study) -> Nomogram | None:
     """Axes of the fused model: the radiological score over its declared range, every clinical variable over its values."""
-    for model in FUSED:
-        fit = result.fusion.get(model)
-        parts = _parts(fit["covariates"], fit["coef"]) if fit else None
+    for model in (one.name for one in MODELS.preferred(result.fusion) if one.is_fused):
+        parts = _parts(MODELS[model].needs, result.fusion[model])
         hazards = {float(h): value for h in study.evaluation.horizons if (value := baseline_at(result, model, h))}
         if parts is not None and hazards and result.clinical is not None:
             return _nomogram(result, study, model, parts, hazards)
     return None
 
 
-def _parts(names: Sequence[str], coef: Sequence[float | None]) -> tuple[str, float, float] | None:
+def _parts(names: tuple[str, ...], fit: dict[str, Any]) -> tuple[str, float, float] | None:
     """Name and coefficient of the radiological score, coefficient of the clinical one; None where one was not estimated."""
-    by_name = dict(zip(names, coef, strict=True))
-    network = next((name for name in names if name.startswith("Rad")), None)
-    if network is None or by_name[network] is None or by_name.get("CLN") is None:
-        return None
-    return network, float(by_name[network] or 0.0), float(by_name["CLN"] or 0.0)
+    by_name = dict(zip(fit["covariates"], fit["coef"], strict=True))
+    image, clinical = (by_name.get(name) for name in names)
+    return None if image is None or clinical is None else (names[0], float(image), float(clinical))
 
 
 def _nomogram(

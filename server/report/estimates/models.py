@@ -6,9 +6,8 @@ from typing import Any
 
 from server.report.numbers import Coefficient, CoxModel, Test
 from server.study.results import StudyResult
-from site_config.study.model import ModelName, Study
-
-PART_LABEL = {"Rad-S": "Radiological score (Rad-S)", "Rad-D": "Radiological score (Rad-D)", "CLN": "Clinical score (CLN)"}
+from site_config.study.model import Study
+from site_config.study.prognostic_models import MODELS, ModelName
 
 LARGEST_COEFFICIENT = 9.0
 """Beyond a hazard ratio of e^9 the likelihood has no maximum worth printing (monotone likelihood)."""
@@ -16,7 +15,7 @@ LARGEST_COEFFICIENT = 9.0
 
 def cox_model(model: ModelName, fit: dict[str, Any], study: Study) -> CoxModel:
     """One `CoxFit.as_dict()` with labels; a dropped covariate carries the model's finding about it as its reason."""
-    labels = {variable.name: variable.label for variable in study.clinical}
+    labels = {part.name: part.label for part in MODELS} | {variable.name: variable.label for variable in study.clinical}
     warnings = [f"{w.get('code', '')} {w.get('what', '')}".strip() for w in fit.get("warnings", [])]
     rows = [_coefficient(fit, index, labels, warnings) for index in range(len(fit["covariates"]))]
     return CoxModel(
@@ -33,7 +32,7 @@ def cox_model(model: ModelName, fit: dict[str, Any], study: Study) -> CoxModel:
 
 def _coefficient(fit: dict[str, Any], index: int, labels: dict[str, str], warnings: list[str]) -> Coefficient:
     name = fit["covariates"][index]
-    label = labels.get(name) or PART_LABEL.get(name, name)
+    label = labels.get(name, name)
     coef, se, interval = fit["coef"][index], fit["se"][index], fit["hr_ci"][index]
     estimable = coef is not None and se is not None and se > 0 and abs(coef) < LARGEST_COEFFICIENT and se < LARGEST_COEFFICIENT
     low, high = interval if interval is not None else (None, None)

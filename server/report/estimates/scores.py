@@ -13,11 +13,11 @@ from shared_model.survival import concordance as harrell
 from shared_model.survival.kaplan_meier import single_cox
 from shared_model.survival.normal import two_sided, upper_tail
 from site_config.problems.base import Problem
-from site_config.study.model import ModelName, Study
+from site_config.study.model import Study
+from site_config.study.prognostic_models import MODELS, ModelName
 
 SETS: tuple[SetName, ...] = ("train", "validation", "test")
 HELD: tuple[SetName, ...] = ("validation", "test")
-PREFERRED: tuple[ModelName, ...] = ("RadCLN-D", "RadCLN-S", "Rad-D", "Rad-S", "CLN")
 
 
 def concordance_rows(result: StudyResult, study: Study) -> list[Concordance]:
@@ -112,7 +112,7 @@ def _combined(result: StudyResult, model: ModelName, rows: list[Concordance]) ->
 def comparisons(result: StudyResult) -> list[Comparison]:
     """Table 3: every two models with opened pair sums, the better-informed model first, on each held-out set and both."""
     rows: list[Comparison] = []
-    for first, second in combinations(PREFERRED, 2):
+    for first, second in combinations((model.name for model in MODELS), 2):
         mine = [(pair, row) for pair in result.pairs if (row := _comparison(result, pair, first, second)) is not None]
         rows += [row for _, row in mine]
         rows += _combined_comparison(result, first, second, mine)

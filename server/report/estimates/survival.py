@@ -13,12 +13,12 @@ from shared_model.survival.cox.result import ChiTest
 from shared_model.survival.kaplan_meier import KaplanMeier, group_hazard_ratio, kaplan_meier, logrank, split_at
 from shared_model.survival.table import Cells
 from site_config.problems.base import Problem
-from site_config.study.model import ModelName, Study
+from site_config.study.model import Study
+from site_config.study.prognostic_models import MODELS, ModelName
 
 SETS: tuple[SetName, ...] = ("train", "validation", "test")
 HELD: tuple[SetName, ...] = ("validation", "test")
 HALF_YEAR = 365.25 / 2
-RISK_MODELS: tuple[ModelName, ...] = ("RadCLN-D", "RadCLN-S", "Rad-D")
 SUBGROUP_PATIENTS = 10
 AFTER = 1e-6
 
@@ -80,10 +80,10 @@ def set_survival(result: StudyResult, study: Study, minimum: int) -> SetSurvival
 
 
 def risk_groups(result: StudyResult, minimum: int) -> list[RiskGroups]:
-    """Low and high risk of RadCLN-D, RadCLN-S and Rad-D on every set; of whichever model has a cut-off where none of them has."""
+    """Low and high risk on every set, of the models whose groups are drawn; of whichever has a cut-off where none of them has."""
     found = []
     cutoffs = {cutoff.model: cutoff.value for cutoff in result.cutoffs}
-    drawn: list[ModelName] = [model for model in RISK_MODELS if model in cutoffs] or list(cutoffs)
+    drawn = [model.name for model in MODELS.preferred(cutoffs) if model.risk_figure is not None] or list(cutoffs)
     for model in drawn:
         for set_ in SETS:
             table = opened.find(result, model, set_)

@@ -13,6 +13,7 @@ from server.report.figures import style
 from server.report.figures.style import Picture
 from server.report.numbers import Coefficient, Concordance, CoxModel, Nomogram, Subgroup
 from server.study.results import RoundPoint
+from site_config.study.prognostic_models import MODELS
 
 
 @style.styled
@@ -76,7 +77,7 @@ def concordance(rows: Sequence[Concordance], title: str, name: str, *, simulated
     figure, axes = style.panel(330, 60 + 30 * max(len(shown), 1))
     axes.axvline(0.5, color=style.MUTED, linewidth=0.9)
     for index, row in enumerate(shown):
-        colour = style.MODEL_COLOUR[row.model]
+        colour = MODELS[row.model].colour
         if row.c.low is not None and row.c.high is not None:
             axes.plot([row.c.low, row.c.high], [index, index], color=colour, linewidth=2, solid_capstyle="butt")
         axes.plot([row.c.value], [index], marker="o", markersize=7, color=colour, markeredgecolor="white")
@@ -198,7 +199,7 @@ def training(model: str, rounds: Sequence[RoundPoint], name: str, *, simulated: 
     """Loss of the training patients by round, validation loss where it was opened, rejected rounds marked."""
     figure, axes = style.panel(335, 240)
     taken = [point for point in rounds if point.loss is not None]
-    colour = style.MODEL_COLOUR[model]
+    colour = MODELS[model].colour
     axes.plot([p.round for p in taken], [p.loss for p in taken], color=colour, linewidth=1.2, alpha=0.9, label="training (apparent)")
     checked = [point for point in rounds if point.validation_loss is not None]
     if checked:

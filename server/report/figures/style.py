@@ -20,14 +20,6 @@ FAINT = "#eef0f4"
 LOW = "#0072B2"
 HIGH = "#D55E00"
 MARK = "#b3261e"
-MODEL_COLOUR = {"CLN": "#6b7280", "Rad-S": "#56B4E9", "Rad-D": "#0072B2", "RadCLN-S": "#E69F00", "RadCLN-D": "#D55E00"}
-MODEL_DASH: dict[str, Any] = {
-    "CLN": (0, (1, 1.4)),
-    "Rad-S": (0, (4, 2)),
-    "Rad-D": "solid",
-    "RadCLN-S": (0, (6, 2, 1, 2)),
-    "RadCLN-D": "solid",
-}
 SET_COLOUR = {"train": "#6b7280", "validation": "#009E73", "test": "#CC79A7"}
 SET_DASH: dict[str, Any] = {"train": (0, (1, 1.4)), "validation": (0, (5, 2)), "test": "solid"}
 SET_NAME = {"train": "Training", "validation": "Validation", "test": "Test", "combined": "Validation + test"}

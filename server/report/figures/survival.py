@@ -13,6 +13,7 @@ from server.report import text
 from server.report.figures import style
 from server.report.figures.style import Picture
 from server.report.numbers import Calibration, Distribution, Estimate, RiskGroups, RocCurve, SetSurvival, Subgroup, SurvivalCurve, Test
+from site_config.study.prognostic_models import MODELS
 
 MONTH = 365.25 / 12
 
@@ -108,7 +109,7 @@ def roc(curves: Sequence[RocCurve], title: str, name: str, *, simulated: bool) -
     axes.plot([0, 1], [0, 1], color=style.RULE, linewidth=1, zorder=1)
     for curve in curves:
         label = f"{curve.model}  {text.number(curve.auc.value)}"
-        colour, dash = style.MODEL_COLOUR[curve.model], style.MODEL_DASH[curve.model]
+        colour, dash = MODELS[curve.model].colour, MODELS[curve.model].dash
         axes.plot(curve.false_positive, curve.true_positive, color=colour, linestyle=dash, label=label)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="1 − specificity", ylabel="Sensitivity", title=title, aspect="equal")
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])

@@ -92,7 +92,7 @@ def test_without_follow_up_the_baseline_models_remain(hospital: Path, tmp_path: 
     ran = run(changed, "predict", "--patient", keys(hospital)[0], "--out", tmp_path / "page.html", "--json")
     assert ran.status == 0, ran.err
     assert [one["model"] for one in ran.data["models"]] == ["RadCLN-S", "Rad-S", "CLN"]
-    assert ran.data["missing"]["RadCLN-D"] == ["baseline and follow-up scan"]
+    assert ran.data["missing"]["RadCLN-D"] == ["baseline and follow-up CT"]
     everything = run(hospital, "predict", "--patient", keys(hospital)[0], "--out", tmp_path / "other.html", "--json", "--no-explain")
     by_name = {one["model"]: one["score"] for one in everything.data["models"]}
     assert ran.data["models"][0]["score"] == pytest.approx(by_name["RadCLN-S"], abs=1e-6)

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from client.training import update as training
 from client.training.data import draw, is_flipped
 from client.training.update import LocalUpdate, local_update, loss_sum, scores, scores_at
-from shared_model.networks.rad import RadModel, RadNetwork, build
+from shared_model.networks.rad import RadNetwork, build
 from shared_model.networks.weights import Schema, from_vector, to_vector
 from shared_model.survival.hazard import PiecewiseHazard, StepHazard, day_sums, piecewise_hazard, piecewise_sums, step_hazard
 from site_config.problems.base import Problem
 from site_config.study.model import Organ, Study, Window, two_organs
+from site_config.study.prognostic_models import NetworkName
 from tests.client.training_support import MadeUp, made_up, study_with
 
 CUTS = (150.0, 400.0, 800.0)
@@ -29,7 +30,7 @@ def hazard_at(network: RadNetwork, patients: MadeUp) -> tuple[PiecewiseHazard, f
     return piecewise_hazard(sums.mass, sums.deaths, CUTS, centre), centre
 
 
-def update_of(study: Study, patients: MadeUp, *, model: RadModel = "Rad-D", micro_batch: int = 1) -> LocalUpdate:
+def update_of(study: Study, patients: MadeUp, *, model: NetworkName = "Rad-D", micro_batch: int = 1) -> LocalUpdate:
     network = build(study, model, seed=1)
     everybody = replace(patients, is_validation=np.zeros_like(patients.is_validation), has_images=np.ones_like(patients.has_images))
     hazard, centre = hazard_at(network, everybody)

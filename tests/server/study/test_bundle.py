@@ -12,14 +12,23 @@ import pytest
 from server.study.bundle import adopt, bundle_result, formulas
 from server.study.results import Characteristics, Cutoff, StudyResult
 from shared_model.bundle.manifest import load_bundle
-from shared_model.networks.rad import RadModel, build
+from shared_model.networks.rad import build
 from shared_model.networks.weights import to_vector
+from shared_model.statistics.parameters import ScoreSpec
 from site_config.problems.base import Problem
 from site_config.study.model import StudyLock
+from site_config.study.prognostic_models import NetworkName
 from tests.shared_model.bundle_support import lock_of
 
+CLINICAL = {"columns": ("nash", "pvtt"), "coefficients": (0.4, 0.5)}
+SCORES = [
+    ScoreSpec(model="CLN", **CLINICAL),
+    ScoreSpec(model="Rad-S", radiology="Rad-S"),  # asked, and then not calibrated: it has no place in a bundle
+    ScoreSpec(model="Rad-D", radiology="Rad-D"),
+    ScoreSpec(model="RadCLN-D", radiology="Rad-D", mix=(1.2, 0.8), spread=(0.9, 0.5), **CLINICAL),
+]
 TIME = {"time": [365.0, 730.0, 1095.0], "cumulative_hazard": [0.4, 0.9, 1.3]}
-WEIGHTS: tuple[RadModel, ...] = ("Rad-S", "Rad-D")
+WEIGHTS: tuple[NetworkName, ...] = ("Rad-S", "Rad-D")
 
 
 def finished(lock: StudyLock) -> StudyResult:
@@ -34,6 +43,7 @@ def finished(lock: StudyLock) -> StudyResult:
         clinical={"covariates": ["nash", "pvtt", "rfa"], "coef": [0.4, 0.5, None]},
         fusion={"Rad-D": {"covariates": ["Rad-D"], "coef": [1.3]}, "RadCLN-D": {"covariates": ["Rad-D", "CLN"], "coef": [1.2, 0.8]}},
         baseline={"CLN": TIME, "Rad-D": TIME, "RadCLN-D": TIME},
+        scores=SCORES,
         score_ranges={"Rad-D": [-1.0, 1.0]},
         cutoffs=[Cutoff(model="RadCLN-D", value=0.2, patients_above=20, patients_below=20)],
         characteristics=[Characteristics(set="train", n=40, events=25, sites=12)],
@@ -54,7 +64,15 @@ def test_formulas_are_those_of_the_study_and_what_was_not_fitted_is_not_there() 
     assert found["Rad-D"].slope == 1.3
     assert found["RadCLN-D"].spec.mix == (1.2, 0.8)
     assert found["RadCLN-D"].cutoff == 0.2
-    assert formulas(finished(lock_of()).model_copy(update={"clinical": None})).keys() == {"Rad-D"}
+    assert formulas(finished(lock_of()).model_copy(update={"scores": SCORES[1:3]})).keys() == {"Rad-D"}
+
+
+def test_a_bundle_gives_every_score_back_as_the_study_asked_for_it(tmp_path: Path) -> None:
+    """What a score gives away is decided from the whole of it: a spread lost on the way would withhold the fused model."""
+    _, result, sha256 = bundle_of(tmp_path)
+    frozen = {model: formula.spec for model, formula in load_bundle(tmp_path, sha256=sha256).manifest.models.items()}
+    assert frozen == {spec.model: spec for spec in result.scores if spec.model != "Rad-S"}
+    assert not frozen["RadCLN-D"].clinical_only
 
 
 def test_the_bundle_of_a_study_is_complete(tmp_path: Path) -> None:

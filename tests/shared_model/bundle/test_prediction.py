@@ -30,7 +30,7 @@ def test_missing_parts_leave_the_models_that_do_without_them() -> None:
     lock = lock_of()
     no_followup = predict(manifest_of(lock), lock.study, VALUES, {"Rad-S": 0.3})
     assert [one.model for one in no_followup.models] == ["RadCLN-S", "Rad-S", "CLN"]
-    assert no_followup.missing["RadCLN-D"] == ("baseline and follow-up scan",)
+    assert no_followup.missing["RadCLN-D"] == ("baseline and follow-up CT",)
     no_clinical = predict(manifest_of(lock), lock.study, VALUES | {"nash": None}, {"Rad-S": 0.3, "Rad-D": 0.5})
     assert [one.model for one in no_clinical.models] == ["Rad-D", "Rad-S"]
     assert no_clinical.missing["CLN"] == ("nash",)

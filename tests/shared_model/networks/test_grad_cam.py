@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from shared_model.networks.grad_cam import grad_cam, target_layer
-from shared_model.networks.rad import RadModel, build
+from shared_model.networks.rad import build
+from site_config.study.prognostic_models import NetworkName
 from tests.shared_model.bundle_support import lock_of
 
 
@@ -20,7 +21,7 @@ def test_the_layer_keeps_seven_places(backbone: str, size: int, layer: str) -> N
 
 
 @pytest.mark.parametrize(("backbone", "model", "visits"), [("small", "Rad-D", 2), ("efficientnet-b0", "Rad-S", 1)])
-def test_maps_have_the_slices_shape_and_leave_the_network_alone(backbone: str, model: RadModel, visits: int) -> None:
+def test_maps_have_the_slices_shape_and_leave_the_network_alone(backbone: str, model: NetworkName, visits: int) -> None:
     network = build(lock_of(backbone).study, model, seed=5)
     images = np.random.RandomState(0).standard_normal((2, 2, 3, 64, 64)).astype(np.float32)
     before = network(torch.from_numpy(images)[None]).item()

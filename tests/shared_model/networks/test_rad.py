@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from shared_model.networks.rad import RadModel, RadNetwork, build
+from shared_model.networks.rad import RadNetwork, build
 from site_config.problems.base import Problem
 from site_config.study.model import Network, Organ, Study, StudySite, Training, Window, two_organs
+from site_config.study.prognostic_models import NetworkName
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "data" / "rad_reference.json").read_text())
 
@@ -45,7 +46,7 @@ def fill(network: torch.nn.Module) -> None:
 
 
 @pytest.mark.parametrize("model", ["Rad-D", "Rad-S"])
-def test_eval_outputs_and_parameter_counts_equal_the_published_networks(model: RadModel) -> None:
+def test_eval_outputs_and_parameter_counts_equal_the_published_networks(model: NetworkName) -> None:
     network = build(study_of("efficientnet-b0", "frozen", "float64"), model)
     assert sum(parameter.numel() for parameter in network.parameters()) == REFERENCE[model]["n_parameters"]
     extractor = network.get_submodule("extractor_liver")
@@ -60,7 +61,7 @@ def test_eval_outputs_and_parameter_counts_equal_the_published_networks(model: R
 
 
 @pytest.mark.parametrize("model", ["Rad-D", "Rad-S"])
-def test_tensor_names_and_shapes_are_the_published_ones(model: RadModel) -> None:
+def test_tensor_names_and_shapes_are_the_published_ones(model: NetworkName) -> None:
     state = build(study_of("efficientnet-b0", "frozen"), model).state_dict()
     listed = sorted([name, list(tensor.shape)] for name, tensor in state.items() if not name.endswith("num_batches_tracked"))
     assert len(listed) == REFERENCE[model]["n_tensors"]

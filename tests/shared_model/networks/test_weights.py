@@ -10,13 +10,14 @@ import torch
 from safetensors.torch import load, save
 
 from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
-from shared_model.networks.rad import RadModel, RadNetwork, build
+from shared_model.networks.rad import RadNetwork, build
 from shared_model.networks.weights import Schema, from_vector, gradient_vector, load_safetensors, save_safetensors, to_vector
 from site_config.problems.base import Problem
 from site_config.study.model import Network, Study, StudySite, Training
+from site_config.study.prognostic_models import NetworkName
 
 
-def network_of(seed: int = 1, norm: str = "group", model: RadModel = "Rad-D") -> RadNetwork:
+def network_of(seed: int = 1, norm: str = "group", model: NetworkName = "Rad-D") -> RadNetwork:
     network = Network.model_validate({"backbone": "small", "norm": norm})
     return build(Study(title="test", sites=(StudySite(name="a"),), network=network), model, seed=seed)
 
