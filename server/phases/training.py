@@ -22,6 +22,7 @@ from server.phases.context import WEIGHTS, Event, Running, scalar
 from server.phases.update_scale import ScaleState
 from server.study.results import RoundPoint
 from server.study.state import BlockSums, TrainingState, save_arrays
+from shared_model.statistics.base import Parameters
 from shared_model.statistics.parameters import TrainingHazard, TrainingStart, TrainingUpdate, ValidationLoss
 from shared_model.survival.hazard import (
     DaySums,
@@ -145,7 +146,7 @@ class Trainer:
         order = np.random.Generator(np.random.PCG64([self.training.seed, cycle])).permutation(self.n_blocks)
         return int(order[turn])
 
-    def _question(self, name: str, parameters: object, block: int, round: int, state: dict[str, NDArray[np.generic]]) -> Question:
+    def _question(self, name: str, parameters: Parameters, block: int, round: int, state: dict[str, NDArray[np.generic]]) -> Question:
         return self.running.asker.question(name, parameters, phase="training", role="development", block=block, round=round, state=state)
 
     def _broadcast(self) -> dict[str, NDArray[np.generic]]:
