@@ -1,41 +1,61 @@
-# A hospital's image: client, shared_model and site_config; neither server nor simulation code.
-# Build from the repository's root:  docker build -f docker/site.Dockerfile -t fedhcc-site .
-FROM python:3.11-slim-bookworm AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-RUN python -m venv /opt/fedhcc
+# A hospital's image: client, shared_model and site_config; neither server, simulation nor evidence code.
+# Build from the repository's root; the CPU variant holds no CUDA:
+#   docker build -f docker/site.Dockerfile -t fedhcc-site .
+#   docker build -f docker/site.Dockerfile --build-arg LOCK=site-cpu --build-arg UV_TORCH_BACKEND=cpu -t fedhcc-site:cpu .
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE} AS build
+ARG LOCK=site
+# `cpu` makes the installer ask PyTorch for its own CPU builds; left out, the package index's CUDA builds are taken.
+ARG UV_TORCH_BACKEND
+# A folder of wheels, mounted for the time of the build, where no index can be reached.
+ARG UV_FIND_LINKS
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 WORKDIR /source
-COPY requirements/site.txt requirements/site.txt
-RUN /opt/fedhcc/bin/python -m pip install --quiet --require-hashes -r requirements/site.txt
+COPY requirements/tools.txt requirements/${LOCK}.txt requirements/
+RUN python -m venv /tools \
+    && /tools/bin/python -m pip install --quiet --require-hashes -r requirements/tools.txt \
+    && python -m venv --without-pip /opt/fedhcc \
+    && /tools/bin/uv pip sync --quiet --python /opt/fedhcc/bin/python --require-hashes "requirements/${LOCK}.txt"
 COPY pyproject.toml README.md ./
 COPY site_config site_config
 COPY shared_model shared_model
 COPY client client
-RUN /opt/fedhcc/bin/python -m pip install --quiet --no-deps . \
-    && rm -f /opt/fedhcc/bin/fedhcc-coordinator /opt/fedhcc/bin/fedhcc-sim
+# Without isolation the build takes the locked setuptools. What only a developer needs goes: headers, installers, other commands.
+RUN /tools/bin/uv pip install --quiet --python /opt/fedhcc/bin/python --no-deps --no-build-isolation . \
+    && rm -rf /opt/fedhcc/bin/fedhcc-coordinator /opt/fedhcc/bin/fedhcc-sim /opt/fedhcc/bin/uv /opt/fedhcc/bin/uvx \
+        /opt/fedhcc/lib/python3.11/site-packages/torch/include /opt/fedhcc/lib/python3.11/site-packages/torch/test
 
-FROM python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE}
+ARG LOCK=site
+ARG REVISION=unknown
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends tini \
-    && rm -rf /var/lib/apt/lists/* \
-    && useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin fedhcc \
-    && install -d -o fedhcc -g fedhcc -m 0700 /data
+    && rm -rf /var/lib/apt/lists/* /usr/local/lib/python3.11/ensurepip /usr/local/bin/pip* /usr/local/bin/idle* /usr/local/bin/2to3* \
+    && find /usr/local/lib/python3.11/site-packages -mindepth 1 -delete \
+    && useradd --uid 10001 --user-group --no-create-home --home-dir /site --shell /usr/sbin/nologin fedhcc \
+    && install -d -o fedhcc -g fedhcc -m 0700 /site
 COPY --from=build /opt/fedhcc /opt/fedhcc
 ENV PATH=/opt/fedhcc/bin:/usr/local/bin:/usr/bin:/bin \
-    FEDHCC_SITE_HOME=/data \
+    FEDHCC_SITE_HOME=/site \
     FEDHCC_CONTAINER=1 \
+    FLWR_HOME=/tmp/flwr \
     FLWR_TELEMETRY_ENABLED=0 \
     FLWR_DISABLE_UPDATE_CHECK=1 \
+    MPLCONFIGDIR=/tmp/matplotlib \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 LABEL org.opencontainers.image.title="fedhcc-site" \
     org.opencontainers.image.description="A hospital's program of fedhcc: trains where the patients are, releases only masked sums" \
-    org.opencontainers.image.licenses="Apache-2.0"
-WORKDIR /data
-VOLUME /data
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.revision="${REVISION}" \
+    fedhcc.lock="${LOCK}"
+WORKDIR /site
+VOLUME /site
 USER 10001:10001
-# Healthy means registered with the coordinator, not merely alive. The question costs a second of CPU: on a machine that trains
-# on every core its answer takes several, and a check that times out says nothing about the connection.
-HEALTHCHECK --interval=30s --timeout=30s --start-period=180s --retries=3 CMD ["fedhcc-site", "status", "--healthy"]
+# Healthy means registered with the coordinator (gRPC health service), not merely alive. The question costs a second of CPU: on a
+# machine that trains on every core its answer takes several, and a check that times out says nothing about the connection.
+HEALTHCHECK --interval=20s --timeout=20s --start-period=120s --retries=3 CMD ["fedhcc-site", "status", "--healthy"]
 ENTRYPOINT ["/usr/bin/tini", "--", "fedhcc-site"]
 CMD ["run"]

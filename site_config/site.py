@@ -103,7 +103,7 @@ class Compute(Strict):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(default=0, ge=0, description="0 leaves torch's own choice")
-    micro_batch: int = Field(default=1, ge=1)
+    micro_batch: int = Field(default=0, ge=0, description="0: 1 on a CPU, 4 on a GPU")
     workers: int = Field(default=1, ge=1)
 
 

@@ -7,16 +7,36 @@ from pathlib import Path
 import typer
 
 from client.commands.enrol import Home
-from site_config.console import Json, next_command, note
+from site_config.console import Json, next_command, note, report_problem
 
 
 def run(home: Home = Path(), json: Json = False) -> None:
     """Run the hospital's program: it connects outwards, answers approved studies, and stops at Ctrl-C."""
     import os
     import signal
+    import threading
+
+    from client.program.surroundings import pause_before_end, use_proxy
+    from site_config.problems.base import Problem
 
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    try:
+        use_proxy(os.environ)
+        _serve(home)
+    except Problem as problem:
+        status = report_problem(problem)
+        pause_before_end(os.environ, over)
+        raise typer.Exit(status) from None
+    note("stopped")
+
+
+def _serve(home: Path) -> None:
+    import signal
+
     from client.program.logs import log_to_file
     from client.program.runner import SiteProgram
     from site_config.documents.load import load_site
@@ -24,11 +44,15 @@ def run(home: Home = Path(), json: Json = False) -> None:
     site = load_site(home / "site.yaml")
     log_to_file(site.state, site.logging.level, site.logging.keep_megabytes)
     program = SiteProgram(site)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in before:
         signal.signal(number, lambda *_: program.stop())
     note(f"{site.site} connects to {program.kit.address}; look at it with: {next_command('fedhcc-site', 'status')}")
-    program.run()
-    note("stopped")
+    try:
+        program.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def register(app: typer.Typer) -> None:

@@ -37,7 +37,7 @@ from shared_model.secure_sum.protocol import (
 from shared_model.statistics.base import Parameters, Statistic
 from site_config.identity import SiteIdentity
 from site_config.journal import Journal, local_time
-from site_config.problems import federation, host, identity, privacy
+from site_config.problems import federation, host, identity, model, privacy
 from site_config.problems.base import Kind, Problem
 from site_config.site import SiteConfig
 from site_config.study.code_digest import code_digest, software
@@ -92,7 +92,7 @@ class Agent:
         self.phase = ""
 
     def handle(self, message: Message) -> Message:
-        """The reply to a message; never raises.
+        """The reply to a message; raises FH-616 only, where the GPU failed and this process has to end with it.
 
         Only what reading the message itself raised is called malformed: the same exceptions out of a computation could
         depend on a patient, and leave as SITE_CANNOT_RELEASE like every other.
@@ -103,6 +103,8 @@ class Agent:
             return self._handler(message.kind)(message)
         except Problem as problem:
             log.warning("%s %s: %s", message.kind, problem.code, problem)
+            if problem.kind == model.GPU_LOST:
+                raise
             return Message("refusal", Refusal(code=outward(problem)).model_dump())
         except Exception as error:
             log.error("unexpected %s in %s", type(error).__name__, _place(error))
@@ -248,11 +250,12 @@ def _reply(kind: Any, body: BaseModel) -> Message:
 
 
 def _device(site: SiteConfig) -> str:
-    if site.compute.device != "auto":
-        return site.compute.device
-    import torch
+    """`cpu` or `cuda`. Raises FH-605 where `cuda` is asked for and torch sees none."""
+    if site.compute.device == "cpu":
+        return "cpu"
+    from client.training.device import choose_device
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return choose_device(site.compute.device).type
 
 
 def _limit_threads(threads: int) -> None:

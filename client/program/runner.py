@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING
 
 from client.enrolment import load_kit
 from client.program.control import Board, ControlServer
-from client.program.worker import Worker, WorkerEnded
+from client.program.gpu_watch import GpuWatch, require
+from client.program.surroundings import extra_ca
+from client.program.worker import GPU_LOST_STATUS, Worker, WorkerEnded
 from shared_model.secure_sum.protocol import Message, Refusal
 from site_config.identity import Kit, SiteIdentity, private_folder
-from site_config.problems import federation
+from site_config.problems import federation, model
 from site_config.problems.base import Problem
 from site_config.site import Schedule, SiteConfig
 from site_config.study.flower_bundle import bundle_hash, software_version
@@ -40,6 +42,8 @@ REPLY_PATIENCE_S = 180.0
 wall_clock = time.time
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
 SKEW_S = 240.0
+GRACE_S = 5.0
+"""How long a computation may go on once the program was asked to end; a step is asked for again, so nothing is lost."""
 HOUR_S = 3600.0
 
 
@@ -101,21 +105,38 @@ class SiteProgram:
     def __init__(self, site: SiteConfig, worker: Worker | None = None, waiting: Waiting | None = None) -> None:
         self.site = site
         self.identity = SiteIdentity.load(site.state, site.site)
-        self.kit: Kit = load_kit(site.state)
+        kit = load_kit(site.state)
+        self.kit: Kit = kit.model_copy(update={"ca": kit.ca + extra_ca(os.environ)})
         self.board = Board(site.site, software_version())
         self._worker = worker or Worker(site.home)
         self._waiting = waiting or Waiting()
         self._over = threading.Event()
+        self._ended = threading.Event()
+        self._gpu_lost: Problem | None = None
 
     def stop(self) -> None:
-        """Ask the program to end after the present message."""
+        """Ask the program to end: after the present message, or without it where that takes more than a few seconds."""
         self._over.set()
 
+    def _hurry(self) -> None:
+        """Once asked to end, give up a computation that goes on for more than a few seconds."""
+        self._over.wait()
+        if not self._ended.wait(GRACE_S):
+            self._worker.abandon()
+
+    def _lose_gpu(self, problem: Problem) -> None:
+        """End: a process that used a GPU which went away cannot get it back, a new one in a restarted container can."""
+        log.error("%s", problem)
+        self._gpu_lost = problem
+        self.board.tell(problem=problem.code)
+        self.stop()
+
     def run(self) -> None:
-        """Serve until stopped; raises the `Problem` that ends it (FH-710 to FH-714)."""
+        """Serve until stopped; raises the `Problem` that ends it (FH-605, FH-616, FH-710 to FH-714)."""
         from client.program.node import FleetNode, Pulse, check_version
 
         check_version()
+        watch = GpuWatch(require(self.site.compute.device), self._lose_gpu)
         with sole_user(self.site.state):
             control = ControlServer(self.site.state, self.board)
             control.start()
@@ -125,10 +146,14 @@ class SiteProgram:
                 self._worker.start()
                 self._connect(node)
                 pulse.start()
+                watch.start()
+                threading.Thread(target=self._hurry, daemon=True, name="end").start()
                 self._serve(node)
             except WorkerEnded:
                 raise federation.SITE_CRASHED.problem("The working process cannot start", where="logs/site.log") from None
             finally:
+                self._ended.set()
+                watch.stop()
                 with suppress(RuntimeError):
                     pulse.stop()
                 self.board.tell(connection="stopped")
@@ -136,6 +161,8 @@ class SiteProgram:
                 node.close()
                 self._worker.stop()
                 control.stop()
+        if self._gpu_lost is not None:
+            raise self._gpu_lost
 
     def _heard(self, error: Exception | None) -> None:
         if error is None:
@@ -227,8 +254,10 @@ class SiteProgram:
         self.board.tell(working="message")
         try:
             reply = answer(delivery.flower, self._worker.handle)
-        except WorkerEnded:
-            self.board.tell(problem=federation.SITE_CRASHED.label)
+        except WorkerEnded as ended:
+            if self._over.is_set():  # given up at our own end; the coordinator asks again
+                return
+            self.board.tell(problem=model.GPU_LOST.label if ended.status == GPU_LOST_STATUS else federation.SITE_CRASHED.label)
             reply = node.crashed(delivery)
         self._send(node, reply)
         self.board.tell(working="", answered=self.board.status.answered + 1)

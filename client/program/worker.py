@@ -10,12 +10,14 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 
 from shared_model.secure_sum.protocol import Message
+from site_config.problems.base import Problem
 
 log = logging.getLogger("fedhcc.site")
 Handle = Callable[[Message], Message]
@@ -23,8 +25,16 @@ Factory = Callable[[Path], Handle]
 ENDED = (EOFError, BrokenPipeError, ConnectionResetError, OSError)
 
 
+GPU_LOST_STATUS = 86
+"""Exit status of a resident process whose GPU failed under it: no process that used it can go on."""
+
+
 class WorkerEnded(Exception):
-    """The resident process ended while it worked."""
+    """The resident process ended while it worked; `status` is its exit status, negative for a signal."""
+
+    def __init__(self, status: int | None = None) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
 
 
 def make_agent(home: Path) -> Handle:
@@ -48,7 +58,11 @@ def serve(pipe: Connection, home: Path, factory: Factory) -> None:
             request = pipe.recv()
         except ENDED:
             return
-        pipe.send(handle(request))
+        try:
+            reply = handle(request)
+        except Problem:  # the one an agent raises: its GPU is gone
+            sys.exit(GPU_LOST_STATUS)
+        pipe.send(reply)
 
 
 class Worker:
@@ -89,6 +103,12 @@ class Worker:
         assert isinstance(reply, Message)
         return reply
 
+    def abandon(self) -> None:
+        """End a computation that somebody waits for, at once; that caller gets `WorkerEnded`."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
     def stop(self) -> None:
         """End the process."""
         process, self._process = self._process, None
@@ -117,4 +137,4 @@ class Worker:
         status = self._process.exitcode if self._process is not None else None
         log.error("the working process ended with status %s", status)
         self.stop()
-        return WorkerEnded(f"status {status}")
+        return WorkerEnded(status)

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from client.imaging.slices import Grid, stack
 from client.imaging.volume import Volume
 from client.segmentation.safe_load import ModelFiles
+from client.training.device import choose_device, is_out_of_memory
 from site_config.problems import segmentation as catalogue
 from site_config.site import SegmentationModel
 
@@ -34,11 +36,23 @@ def _quiet() -> Any:
         yield
 
 
-def chosen_device(wanted: str) -> str:
-    """`cpu` or `cuda`, `auto` meaning cuda where there is one."""
-    import torch
+SHARE_OF_FREE = 0.5
+"""Of the GPU's free memory, what the logits of a whole scan may take; the rest is the network's and a tile's."""
 
-    return "cuda" if wanted in ("auto", "cuda") and torch.cuda.is_available() else "cpu"
+
+def logits_on_gpu(heads: int, shape: tuple[int, ...], free_bytes: int) -> bool:
+    """Whether logits of a scan of `shape` voxels for so many `heads` fit beside the network; else they gather on the host.
+
+    nnU-Net keeps them and the weights of overlapping tiles in half precision, and needs a second copy of one for a moment.
+
+    Example:
+        >>> logits_on_gpu(3, (400, 512, 512), 70 * 2**30), logits_on_gpu(118, (400, 512, 512), 40 * 2**30)
+        (True, False)
+    """
+    voxels = 1
+    for size in shape:
+        voxels *= size
+    return 2 * (heads + 2) * voxels <= SHARE_OF_FREE * free_bytes
 
 
 @dataclass(frozen=True)
@@ -62,7 +76,7 @@ class NnUNetModel:
             with _ONE_AT_A_TIME, _quiet():
                 labels = self._predict(image, (spacing_z, *volume.spacing_mm))
         except (RuntimeError, MemoryError) as error:
-            kind = "memory ran out" if isinstance(error, MemoryError) or "memory" in str(error) else "the device failed"
+            kind = "memory ran out" if is_out_of_memory(error) else "the device failed"
             raise catalogue.SEGMENTATION_FAILED.problem(f"the model {self.name} stopped: {kind}", where="segmentation") from None
         if self.reverse_in_plane:
             labels = labels[:, ::-1, ::-1]
@@ -77,7 +91,13 @@ class NnUNetModel:
         data, _, properties = preprocessor.run_case_npy(
             image[None].astype(np.float32), None, properties, plans, configuration, predictor.dataset_json
         )
+        heads = predictor.label_manager.num_segmentation_heads
+        if predictor.device.type == "cuda":
+            torch.cuda.empty_cache()
+            predictor.perform_everything_on_device = logits_on_gpu(heads, data.shape[1:], torch.cuda.mem_get_info()[0])
         segmented = predictor.label_manager.convert_logits_to_segmentation(self._logits(data)).numpy().astype(np.uint8)
+        if predictor.device.type == "cuda":
+            torch.cuda.empty_cache()  # training shares the card
         cropped = tuple(int(n) for n in properties["shape_after_cropping_and_before_resampling"])
         resized = segmented[np.ix_(*(_nearest(now, then) for now, then in zip(segmented.shape, cropped, strict=True)))]
         whole = np.zeros(tuple(int(n) for n in properties["shape_before_cropping"]), dtype=np.uint8)
@@ -86,8 +106,6 @@ class NnUNetModel:
 
     def _logits(self, data: NDArray[np.float32]) -> Any:
         """Logits of a preprocessed image; slices that fit one tile go through a flat network many at a time."""
-        import torch
-
         predictor = self.predictor
         tensor = torch.from_numpy(np.ascontiguousarray(data))
         tile = tuple(predictor.configuration_manager.patch_size)
@@ -116,9 +134,8 @@ def _nearest(now: int, then: int) -> NDArray[np.intp]:
 
 
 def load(files: ModelFiles, options: SegmentationModel, device: str) -> NnUNetModel:
-    """Build the network of verified files. Raises FH-342 when weights and plans do not fit each other."""
-    import torch
-
+    """Build the network of verified files. Raises FH-342 when weights and plans do not fit each other, FH-605 without the GPU asked for."""
+    chosen = choose_device(device)
     with _quiet():
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
         from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -130,8 +147,8 @@ def load(files: ModelFiles, options: SegmentationModel, device: str) -> NnUNetMo
         predictor = nnUNetPredictor(
             tile_step_size=options.step,
             use_mirroring=options.mirroring,
-            perform_everything_on_device=chosen_device(device) == "cuda",
-            device=torch.device(chosen_device(device)),
+            perform_everything_on_device=chosen.type == "cuda",
+            device=chosen,
             allow_tqdm=False,
         )
         try:

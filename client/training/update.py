@@ -12,10 +12,9 @@ A site without patients contributes zeros. Nothing here writes to disk or leaves
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,11 +22,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from client.training.clipping import ClippedSum
 from client.training.data import SeedParts, Trainees, draw, flipped, is_flipped, load_batch, per_patient, with_images
+from client.training.device import Bench, arithmetic, choose_device, is_out_of_memory
 from shared_model.networks.rad import RadNetwork, build
 from shared_model.networks.weights import from_vector, gradient_vector, to_vector
 from shared_model.survival.loss import broadcast_loss
-from site_config.problems import model as problems
 from site_config.study.model import Study, Training
 
 Floats = NDArray[np.float64]
@@ -60,45 +60,6 @@ class LocalUpdate:
     shrunk: int = 0
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
-
-
-@dataclass
-class Bench:
-    """Where and how a pass runs; `micro_batch` shrinks when memory does not suffice, and a note says so."""
-
-    device: torch.device
-    micro_batch: int
-    mixed: bool = False
-    notes: list[str] = field(default_factory=list)
-
-    def cast(self) -> contextlib.AbstractContextManager[Any]:
-        """Mixed precision (bfloat16: the range of float32, no loss scaling), on a GPU only."""
-        if self.mixed and self.device.type == "cuda":
-            return torch.autocast("cuda", dtype=torch.bfloat16)
-        return contextlib.nullcontext()
-
-    def chunks(self, rows: Sequence[int]) -> Iterator[Sequence[int]]:
-        """Micro-batches of patients."""
-        for first in range(0, len(rows), self.micro_batch):
-            yield rows[first : first + self.micro_batch]
-
-    def shrink(self) -> None:
-        """Halve the micro-batch, or give up at one patient."""
-        if self.micro_batch == 1:
-            raise problems.OUT_OF_MEMORY.problem(f"one patient does not fit into the memory of {self.device.type}")
-        self.micro_batch //= 2
-        self.notes.append(f"out of memory: micro-batch reduced to {self.micro_batch}")
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-
-def choose_device(wanted: str) -> torch.device:
-    """`auto` takes a GPU where there is one; `cuda` without one is a problem, never silently the CPU."""
-    if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise problems.NO_GPU.problem("compute.device is cuda, and torch sees no GPU", where="site.yaml: compute.device")
-    return torch.device(wanted)
 
 
 def scores(network: RadNetwork, patients: Trainees, *, device: str = "cpu", micro_batch: int = 1) -> Floats:
@@ -235,16 +196,25 @@ class _Task:
     def gradient(self, batch: Sequence[int], broadcast_score: Floats, step: int) -> Floats:
         """Σ over the batch of ∂ℓ_i/∂w (D,), in as many micro-batches as memory asks for."""
         while True:
-            try:
-                with _deterministic(self.bench.device):
-                    self.network.train()
-                    return self._accumulated(batch, broadcast_score, step)
-            except torch.OutOfMemoryError:
-                self.bench.shrink()
-            finally:
-                self.network.noise.seed(None)
-                self.network.zero_grad(set_to_none=True)
-                self.network.eval()
+            found = self._tried(batch, broadcast_score, step)
+            if found is not None:
+                return found
+            self.bench.shrink()
+
+    def _tried(self, batch: Sequence[int], broadcast_score: Floats, step: int) -> Floats | None:
+        """The same with the present micro-batch; None where memory ran out, with nothing of the pass held any more."""
+        try:
+            with self.bench.arithmetic():
+                self.network.train()
+                return self._accumulated(batch, broadcast_score, step)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
+        finally:
+            self.network.noise.seed(None)
+            self.network.zero_grad(set_to_none=True)
+            self.network.eval()
 
     def _accumulated(self, batch: Sequence[int], broadcast_score: Floats, step: int) -> Floats:
         limit = self.training.gradient_norm
@@ -252,14 +222,12 @@ class _Task:
             for chunk in self.bench.chunks(batch):
                 self._loss(chunk, broadcast_score, step).backward()  # type: ignore[no-untyped-call]
             return gradient_vector(self.network)
-        total = np.zeros(to_vector(self.network).size, dtype=np.float64)
+        clipped = ClippedSum(self.network, limit)
         for position in batch:
-            self.network.zero_grad(set_to_none=True)
             self._loss([position], broadcast_score, step).backward()  # type: ignore[no-untyped-call]
-            one = gradient_vector(self.network)
-            norm = float(np.linalg.norm(one))
-            self.shrunk += int(norm > limit)
-            total += one * min(1.0, limit / norm) if norm > 0 else 0.0
+            clipped.take()
+        total, shrunk = clipped.result()
+        self.shrunk += shrunk
         return total
 
     def _loss(self, chunk: Sequence[int], broadcast_score: Floats, step: int) -> Tensor:
@@ -314,32 +282,26 @@ def _scores(network: RadNetwork, patients: Trainees, rows: Sequence[int], bench:
     network.to(bench.device).eval()
     network.noise.seed(None)
     while True:
-        try:
-            out: list[Floats] = []
-            with torch.inference_mode(), _deterministic(bench.device):
-                for chunk in bench.chunks(rows):
-                    images = load_batch(patients, chunk, dtype=next(network.parameters()).dtype, device=bench.device)
-                    out.append(network(images).double().cpu().numpy())
-            return np.concatenate(out) if out else np.zeros(0)
-        except torch.OutOfMemoryError:
-            bench.shrink()
+        found = _scored(network, patients, rows, bench)
+        if found is not None:
+            return found
+        bench.shrink()
+
+
+def _scored(network: RadNetwork, patients: Trainees, rows: Sequence[int], bench: Bench) -> Floats | None:
+    """The same with the present micro-batch; None where memory ran out. Always in the network's own precision."""
+    dtype = next(network.parameters()).dtype
+    try:
+        with torch.inference_mode(), arithmetic(bench.device):
+            out = [network(load_batch(patients, chunk, dtype=dtype, device=bench.device)).double() for chunk in bench.chunks(rows)]
+            return np.asarray(torch.cat(out).cpu().numpy()) if out else np.zeros(0)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
 
 
 def _loss(score: Floats, hazard_i: Floats, event: NDArray[np.bool_], centre: float) -> float:
     """Summed loss of scores (n,), float64."""
     terms = broadcast_loss(torch.from_numpy(score), torch.from_numpy(hazard_i), torch.from_numpy(np.asarray(event)), centre=centre)
     return float(terms.sum())
-
-
-@contextlib.contextmanager
-def _deterministic(device: torch.device) -> Iterator[None]:
-    """The GPU's reproducible convolution algorithms; on the CPU one thread is reproducible as it is."""
-    if device.type != "cuda":
-        yield
-        return
-    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
-    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before

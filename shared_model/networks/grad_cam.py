@@ -41,7 +41,7 @@ def grad_cam(network: RadNetwork, images: NDArray[np.float32]) -> Floats:
     """Maps (V, O, S, H, W) ≥ 0 of one patient's slices (V, O, S, H, W); V as many visits as the network reads."""
     from monai.visualize import GradCAM
 
-    network = copy.deepcopy(network).eval()
+    network = copy.deepcopy(network).cpu().eval()  # scores may have left it on a GPU
     tensor = torch.from_numpy(np.array(images))[None].to(next(network.parameters()).dtype)[:, : network.visits]
     maps = np.zeros(tensor.shape[1:], dtype=np.float32)
     layer = target_layer(network, tensor.shape[-1])

@@ -92,8 +92,8 @@ def floating(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 def to_vector(module: nn.Module) -> NDArray[Any]:
     """The flat vector (D,) of a network, float32 or float64 as the network is."""
-    parts = [tensor.detach().reshape(-1).cpu() for _, tensor in floating(module)]
-    return torch.cat(parts).numpy().copy()
+    parts = [tensor.detach().reshape(-1) for _, tensor in floating(module)]
+    return torch.cat(parts).cpu().numpy().copy()
 
 
 def from_vector(module: nn.Module, vector: NDArray[Any], schema_hash: str | None = None) -> None:
@@ -105,7 +105,8 @@ def from_vector(module: nn.Module, vector: NDArray[Any], schema_hash: str | None
         raise problems.FOREIGN_WEIGHTS.problem(f"{vector.size} weights for a network of {schema.size} ({schema.architecture})")
     if not np.isfinite(vector).all():
         raise problems.BROKEN_WEIGHTS.problem(f"{int((~np.isfinite(vector)).sum())} weights are not finite")
-    flat = torch.from_numpy(np.ascontiguousarray(vector))
+    device = next((tensor.device for _, tensor in floating(module)), torch.device("cpu"))
+    flat = torch.from_numpy(np.ascontiguousarray(vector)).to(device)
     with torch.no_grad():
         for entry, (_, tensor) in zip(schema.entries, floating(module), strict=True):
             tensor.copy_(flat[entry.start : entry.stop].reshape(entry.shape))
@@ -114,13 +115,12 @@ def from_vector(module: nn.Module, vector: NDArray[Any], schema_hash: str | None
 def gradient_vector(module: nn.Module) -> NDArray[np.float64]:
     """The flat vector (D,) of the accumulated gradients, float64; zero where nothing is trained."""
     gradients = {name: parameter.grad for name, parameter in module.named_parameters()}
-    schema = Schema.of(module)
-    out = np.zeros(schema.size, dtype=np.float64)
-    for entry in schema.entries:
-        gradient = gradients.get(entry.name)
-        if gradient is not None:
-            out[entry.start : entry.stop] = gradient.detach().double().cpu().reshape(-1).numpy()
-    return out
+    parts = []
+    for name, tensor in floating(module):
+        gradient = gradients.get(name)
+        whole = torch.zeros_like(tensor, dtype=torch.float64) if gradient is None else gradient.detach().double()
+        parts.append(whole.reshape(-1))
+    return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.float64)
 
 
 def load_named(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:

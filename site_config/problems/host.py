@@ -102,3 +102,11 @@ NOT_INSTALLED = Kind(
     fix='Install the extra that holds it, for example `pip install "fedhcc[site]"`, or use the project\'s container image.',
     exit=Exit.ACCESS,
 )
+
+NOT_MOUNTED = Kind(
+    919,
+    "not-mounted",
+    "A path of site.yaml would not exist in the container",
+    why="A container sees the hospital's folder as /site and nothing else of the machine, unless it is mounted. A path of the host means nothing inside.",
+    fix="Mount it: `fedhcc-site compose --mount /path/on/the/host=/path/in/the/container`, and write the path in the container into site.yaml.",
+)

@@ -114,3 +114,11 @@ DEAD_START = Kind(
     fix="Declare another file of first weights in network.pretrained_sha256, or none, and lock the study again.",
     exit=Exit.CONTENT,
 )
+GPU_LOST = Kind(
+    616,
+    "gpu-lost",
+    "The GPU went away",
+    why="The program had a GPU and has lost it: a system update reloaded the container engine's device rules, the driver was replaced, or the card failed. A process cannot get it back.",
+    fix="Restart the container (`docker compose restart site`); where that does not help, run nvidia-smi on the host. The program ends by itself, and its restart policy starts it again.",
+    exit=Exit.ACCESS,
+)

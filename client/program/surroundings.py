@@ -1,0 +1,62 @@
+"""What the machine around the program declares by environment variables: proxy, a further certificate authority, restarts.
+
+They describe the hospital's network and engine, not the study, so they stand in the compose file and not in `site.yaml`.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Final
+
+from site_config.files import read_limited
+from site_config.problems import federation, host
+
+PROXY_FILE: Final = "FEDHCC_PROXY_FILE"
+"""A file with the proxy's address, `http://user:password@proxy:8080`: a secret, so that no `inspect` shows the password."""
+EXTRA_CA: Final = "FEDHCC_EXTRA_CA"
+"""A PEM file with a certificate authority besides the kit's, where the hospital's own firewall opens TLS and signs it anew."""
+RESTART_PAUSE: Final = "FEDHCC_RESTART_PAUSE"
+"""Seconds between a fault that ends the program and its end, where an engine starts it again at once (Podman does)."""
+LIMIT: Final = 1 << 20
+
+
+def use_proxy(environment: MutableMapping[str, str]) -> None:
+    """Take the proxy out of its file. Raises an access problem (FH-910, FH-911) where the secret is missing, FH-902 where it is none."""
+    place = environment.get(PROXY_FILE)
+    if not place:
+        return
+    text = read_limited(Path(place), LIMIT, "the proxy's secret").decode("utf-8", "replace").strip()
+    if not text.startswith(("http://", "https://")) or len(text.split()) != 1:
+        raise host.USAGE.problem(
+            f"the file {PROXY_FILE} names holds no proxy address",
+            why="One line is expected, beginning with http:// or https://.",
+            fix="Write http://PROXY:PORT, or http://USER:PASSWORD@PROXY:PORT, into the secret's file.",
+        )
+    environment["HTTPS_PROXY"] = text
+
+
+def extra_ca(environment: MutableMapping[str, str]) -> str:
+    """PEM text to trust besides the kit's certificate authority; empty without. Raises FH-910, FH-911 or FH-714."""
+    place = environment.get(EXTRA_CA)
+    if not place:
+        return ""
+    text = read_limited(Path(place), LIMIT, "the further certificate authority").decode("ascii", "replace")
+    try:
+        ssl.create_default_context(cadata=text)
+    except (ssl.SSLError, ValueError):
+        raise federation.GATEWAY_UNTRUSTED.problem(
+            f"the file {EXTRA_CA} names holds no certificate",
+            why="A PEM text is expected: lines between BEGIN CERTIFICATE and END CERTIFICATE.",
+            fix="Export the firewall's certificate authority as PEM (base64), and name that file.",
+        ) from None
+    return "\n" + text
+
+
+def pause_before_end(environment: MutableMapping[str, str], over: threading.Event) -> None:
+    """Wait as long as declared, or until asked to end, so that a fault that stays is not retried many times a second."""
+    declared = environment.get(RESTART_PAUSE, "")
+    if declared.isdigit():
+        over.wait(float(declared))
