@@ -15,7 +15,7 @@ from site_config.files import read_limited
 from site_config.problems import federation, host
 
 PROXY_FILE: Final = "FEDHCC_PROXY_FILE"
-"""A file with the proxy's address, `http://user:password@proxy:8080`: a secret, so that no `inspect` shows the password."""
+"""A file with the proxy's address, user and password included: a secret, so that no `inspect` shows the password."""
 EXTRA_CA: Final = "FEDHCC_EXTRA_CA"
 """A PEM file with a certificate authority besides the kit's, where the hospital's own firewall opens TLS and signs it anew."""
 RESTART_PAUSE: Final = "FEDHCC_RESTART_PAUSE"
@@ -33,7 +33,7 @@ def use_proxy(environment: MutableMapping[str, str]) -> None:
         raise host.USAGE.problem(
             f"the file {PROXY_FILE} names holds no proxy address",
             why="One line is expected, beginning with http:// or https://.",
-            fix="Write http://PROXY:PORT, or http://USER:PASSWORD@PROXY:PORT, into the secret's file.",
+            fix="Write http://PROXY:PORT, with USER:PASSWORD@ before PROXY where it asks for them, into the secret's file.",
         )
     environment["HTTPS_PROXY"] = text
 

