@@ -177,6 +177,10 @@ class Value:
         """Public (n, k) @ self (k, …)."""
         return multiply_matrices(_public_factor(self, other), self)
 
+    def weighed(self, by: ArrayLike, fraction: int) -> Value:
+        """self (…, k) @ public (k,) or (k, m), rounded to `fraction` bits."""
+        return multiply_matrices(self, _public_factor(self, by, fraction))
+
     def divided_exactly(self, by: int) -> Value:
         """Integers known to be multiples of `by`, divided."""
         return self.like(self.backend.divide_exactly(self.data, by, self.field), self.shape, bound=self.bound / abs(by))
@@ -282,9 +286,9 @@ class _Public(Value):
     __slots__ = ()
 
 
-def _public_factor(like: Value, numbers: ArrayLike) -> Value:
+def _public_factor(like: Value, numbers: ArrayLike, fraction: int = F) -> Value:
     array = np.asarray(numbers)
-    value = public(like, array, F if array.dtype.kind == "f" else 0, exactly=True)
+    value = public(like, array, fraction if array.dtype.kind == "f" else 0, exactly=True)
     return _Public(value.backend, value.data, value.shape, value.fraction, value.bound, value.field)
 
 

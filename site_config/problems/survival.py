@@ -148,3 +148,12 @@ BAD_VALUE = Kind(
     fix="Correct the value, or leave the field empty if it is unknown.",
     exit=Exit.CONTENT,
 )
+RANGE_TOO_WIDE = Kind(
+    826,
+    "range-too-wide",
+    "A covariate's declared range is too wide for its effect",
+    why="On shared rows the risks at the ends of the declared ranges may differ by at most a factor of a million; here they differ by more, which"
+    " the patients themselves may be far from.",
+    fix="Declare the range the patients really have (an age from 18 to 95, not from 0 to 200), or use the covariate's logarithm.",
+    exit=Exit.FINDINGS,
+)

@@ -1,0 +1,187 @@
+"""Covariates of a Cox model on shared rows: columns of declared levels or ranges, written so that e^{bu} is linear in what is shared.
+
+Every column is used as u = (x − low)/(high − low) in [0, 1]; a coefficient b of u is β·(high − low). A *block* is what one patient
+contributes for some columns: the one-hot of the joint level of several level columns, or the Chebyshev polynomials of one
+continuous column. At public b the factor e^{bu} of a block is a public combination of the block's numbers: no opening, and exact
+for levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from math import prod
+
+import numpy as np
+from numpy.polynomial import chebyshev
+
+from shared_model.analyses.rows import Floats, Part, Patients, checked
+from shared_model.shares.constants import exp, exponential_series
+from shared_model.shares.value import F, Field
+from site_config.problems import privacy
+
+MOST_CELLS = 256
+"""Joint levels of one block; more columns make a further block."""
+DEGREE = 20
+"""Of the polynomials of a continuous column: e^{bu} within 1e-11 of its largest value up to b = 14."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A column of declared levels; `values` are what the model sees (a binary column: 0 and 1). Patients carry the level's number."""
+
+    name: str
+    values: tuple[float, ...] = (0.0, 1.0)
+
+    @property
+    def low(self) -> float:
+        """The smallest value."""
+        return min(self.values)
+
+    @property
+    def high(self) -> float:
+        """The largest value."""
+        return max(self.values)
+
+    @property
+    def units(self) -> Floats:
+        """u of every level."""
+        return (np.array(self.values) - self.low) / (self.high - self.low)
+
+
+@dataclass(frozen=True)
+class Continuous:
+    """A column of numbers within declared bounds."""
+
+    name: str
+    low: float
+    high: float
+
+
+Column = Levels | Continuous
+
+
+@dataclass(frozen=True)
+class LevelBlock(Part):
+    """The one-hot of the joint level of some columns."""
+
+    columns: tuple[Levels, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Joint levels."""
+        return prod(len(column.values) for column in self.columns)
+
+    def of(self, patients: Patients) -> Floats:
+        """One-hot; the first column's level counts most."""
+        cell = np.zeros(len(patients), dtype=np.int64)
+        for column in self.columns:
+            n = len(column.values)
+            cell = cell * n + checked(patients.whole(column.name), n, column.name)
+        return np.eye(self.width)[cell]
+
+    @property
+    def units(self) -> Floats:
+        """u of every joint level (cells, columns)."""
+        return np.stack([grid.reshape(-1) for grid in np.meshgrid(*(column.units for column in self.columns), indexing="ij")], axis=1)
+
+    def factor(self, b: Floats) -> Floats:
+        """Coefficients (cells,) of e^{b'u}, at most 1: the largest is divided out."""
+        each = [np.array([exp(float(b[j] * u - max(b[j], 0.0))) for u in column.units]) for j, column in enumerate(self.columns)]
+        return np.asarray(reduce(np.multiply.outer, each).reshape(-1))
+
+    def moment(self, j: int, k: int | None = None) -> tuple[Floats, int]:
+        """Coefficients (cells,) of u_j, or of u_j·u_k, and the bits they are written with."""
+        return self.units[:, j] * (1.0 if k is None else self.units[:, k]), F
+
+
+@dataclass(frozen=True)
+class SmoothBlock(Part):
+    """The Chebyshev polynomials T_0 … T_d of one continuous column, T_0 = 1 marking the slot as filled."""
+
+    columns: tuple[Continuous, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Polynomials."""
+        return DEGREE + 1
+
+    @property
+    def field(self) -> Field:
+        """Fixed point."""
+        return Field.MAIN
+
+    @property
+    def fraction(self) -> int:
+        """All the bits there are."""
+        return F
+
+    def of(self, patients: Patients) -> Floats:
+        """T_k(2u − 1)."""
+        (column,) = self.columns
+        x = patients.of(column.name)
+        if ((x < column.low) | (x > column.high)).any():
+            raise privacy.VALUE_OUT_OF_BOUNDS.problem(f"{column.name} is not between {column.low:g} and {column.high:g}")
+        return np.asarray(chebyshev.chebvander(2 * (x - column.low) / (column.high - column.low) - 1, DEGREE))
+
+    def factor(self, b: Floats) -> Floats:
+        """Coefficients (d + 1,) of e^{bu}, at most 1."""
+        half = float(b[0]) / 2
+        return np.array(exponential_series(half, abs(half), DEGREE))
+
+    def moment(self, j: int, k: int | None = None) -> tuple[Floats, int]:
+        """Coefficients (d + 1,) of u = (T_0 + T_1)/2, or of u² = (3 T_0 + 4 T_1 + T_2)/8: three bits write them."""
+        return np.array([*((0.5, 0.5, 0.0) if k is None else (0.375, 0.5, 0.125)), *[0.0] * (DEGREE - 2)]), 3
+
+
+Block = LevelBlock | SmoothBlock
+
+
+@dataclass(frozen=True)
+class Covariates:
+    """The columns of a model (p), and the blocks they are contributed in."""
+
+    columns: tuple[Column, ...]
+    blocks: tuple[Block, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", _blocks(self.columns))
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    @property
+    def width(self) -> Floats:
+        """high − low of every column (p,): β = b / width."""
+        return np.array([column.high - column.low for column in self.columns])
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Pairs of columns j ≤ k, the order of second moments."""
+        return [(j, k) for j in range(len(self)) for k in range(j, len(self))]
+
+    def place(self, j: int) -> tuple[int, int]:
+        """Block of column j, and its place there."""
+        for at, block in enumerate(self.blocks):
+            for inside, column in enumerate(block.columns):
+                if column == self.columns[j]:
+                    return at, inside
+        raise LookupError(self.columns[j].name)
+
+    def of_block(self, at: int, b: Floats) -> Floats:
+        """The coefficients of one block's columns."""
+        block = self.blocks[at]
+        return np.array([b[self.columns.index(column)] for column in block.columns])
+
+
+def _blocks(columns: Sequence[Column]) -> tuple[Block, ...]:
+    """Level columns joined as long as their joint levels are few enough; every continuous column alone."""
+    groups: list[list[Levels]] = [[]]
+    for column in columns:
+        if isinstance(column, Levels):
+            if prod(len(one.values) for one in [*groups[-1], column]) > MOST_CELLS:
+                groups.append([])
+            groups[-1].append(column)
+    joint = [LevelBlock("levels." + "+".join(one.name for one in group), tuple(group)) for group in groups if group]
+    return (*joint, *(SmoothBlock(f"smooth.{column.name}", (column,)) for column in columns if isinstance(column, Continuous)))

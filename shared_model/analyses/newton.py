@@ -1,0 +1,88 @@
+"""The public side of Newton's method for a Cox model: what every opened step decides, the same at every holder.
+
+Coefficients b belong to u in [0, 1], so that Σ|Δb| (the *reach* of a step) bounds how far any patient's Δb'u may differ from
+another's. The reach says how good the last reciprocals are as a start of the next ones, when a step is cut, when it is opened
+finely, and when the fit has converged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from shared_model.analyses.rows import Floats
+from shared_model.shares.constants import exp, total
+
+STEPS = 10
+"""Newton steps before a fit is given up."""
+CAP = 6.0
+"""Largest reach of one step."""
+RANGE = 14.0
+"""Largest Σ|b|: beyond it the smallest weight is 8e-7 of the largest, too small for 40 bits."""
+FINE_BELOW = 0.35
+"""A step is opened finely when the one before it reached less: its own error is then below 1e-6 after it."""
+DONE_BELOW = 2.0**-11
+"""A fine step that reaches less ends the fit."""
+COARSE, FINE = 14, 20
+"""Bits of the opened steps."""
+SLOW = 0.6
+"""A coefficient whose steps keep more than this share of the one before, three times in a row, grows without end."""
+
+
+@dataclass
+class Newton:
+    """b (p,) and how it came about."""
+
+    p: int
+    b: Floats = field(init=False)
+    steps: list[Floats] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.b = np.zeros(self.p)
+
+    @property
+    def reach(self) -> float:
+        """Σ|Δb| of the last step."""
+        return total(np.abs(self.steps[-1])) if self.steps else CAP
+
+    @property
+    def fine(self) -> bool:
+        """Whether the next step is opened finely."""
+        return bool(self.steps) and self.reach < FINE_BELOW
+
+    def take(self, step: Floats) -> None:
+        """Add an opened step, cut to the cap, and to half the last one where it turns back."""
+        reach, most = total(np.abs(step)), CAP
+        if self.steps and total(step * self.steps[-1]) < 0:
+            most = self.reach / 2
+        taken = step * (most / reach) if reach > most else step
+        self.b = self.b + taken
+        self.steps.append(taken)
+
+    @property
+    def ratios(self) -> tuple[float, float]:
+        """Between what bounds e^{Δb'u} lies, the scale of the weights (largest 1) included."""
+        step, before = self.steps[-1], self.b - self.steps[-1]
+        scale = total(np.maximum(before, 0)) - total(np.maximum(self.b, 0))
+        return exp(total(np.minimum(step, 0)) + scale), exp(total(np.maximum(step, 0)) + scale)
+
+    @property
+    def smallest_weight(self) -> float:
+        """e^{b'u} of the lowest risk the declared ranges allow, the highest being 1."""
+        return exp(-total(np.abs(self.b)))
+
+    @property
+    def growing(self) -> list[int]:
+        """Columns whose coefficient grows without end."""
+        if len(self.steps) < 5:
+            return []
+        last = np.array(self.steps[-4:])
+        same = (np.sign(last) == np.sign(last[0])).all(axis=0)
+        kept = (np.abs(last[1:]) > SLOW * np.abs(last[:-1])).all(axis=0)
+        return [int(j) for j in np.flatnonzero(same & kept & (np.abs(last[-1]) > 0.1))]
+
+    @property
+    def too_far(self) -> list[int]:
+        """The column that does most to carry b out of the range that 40 bits serve."""
+        return [int(np.abs(self.b).argmax())] if total(np.abs(self.b)) > RANGE else []

@@ -1,0 +1,59 @@
+"""Pairs of patients from digits, against comparing the days themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shared_model.analyses.pairs import day_parts, higher, level_parts, make_pairs
+from shared_model.analyses.rows import Patients, contribution
+from shared_model.shares.declaration import Declaration
+from shared_model.shares.plain import PlainArithmetic
+from site_config.problems.base import Problem
+from tests.shared_model.analyses.cohorts import Cohort
+
+
+def small(seed: int, n: int = 40, days: int = 17) -> Cohort:
+    rng = np.random.default_rng(seed)
+    return Cohort(np.zeros((n, 0)), rng.integers(0, days, n).astype(float), rng.random(n) < 0.6, rng.integers(0, 7, n), ())
+
+
+@pytest.mark.parametrize("days", [2, 17, 400])
+def test_pairs_equal_comparisons(days: int) -> None:
+    cohort = small(days, days=days)
+    a = PlainArithmetic(Declaration.of())
+    rows = cohort.rows(a, day_parts(cohort.n_days))
+    found = a.run(make_pairs(a, rows))
+    filled = np.flatnonzero(found.present.data)
+    order = np.concatenate([np.flatnonzero(cohort.site == s) for s in range(7)])
+    day, event = cohort.day[order], cohort.event[order]
+    at_risk, tied = np.zeros((2, len(found.died), len(found.died)))
+    at_risk[np.ix_(filled, filled)] = (day[None, :] >= day[:, None]) & event[:, None]
+    tied[np.ix_(filled, filled)] = (day[None, :] == day[:, None]) & event[:, None] & event[None, :]
+    np.testing.assert_array_equal(found.at_risk.data, at_risk)
+    np.testing.assert_array_equal(found.tied.data, tied)
+    np.testing.assert_array_equal(found.n_tied.data, tied.sum(1))
+    np.testing.assert_array_equal(found.rank.data, np.tril(tied, -1).sum(1))
+    assert a.openings == 2
+
+
+def test_higher_compares_levels() -> None:
+    cohort = small(3)
+    level = np.random.default_rng(0).integers(0, 150, len(cohort.day)).astype(float)
+    a = PlainArithmetic(Declaration.of())
+    rows = cohort.rows(a, [*day_parts(cohort.n_days), *level_parts("score", 150)], score=level)
+    found = a.run(higher(a, rows["score.high"], rows["score.low"]))
+    filled = np.flatnonzero(rows["day.high"].data.sum(1))
+    ordered = level[np.concatenate([np.flatnonzero(cohort.site == s) for s in range(7)])]
+    np.testing.assert_array_equal(found.data[np.ix_(filled, filled)], ordered[:, None] > ordered[None, :])
+    assert found.data.sum() == (ordered[:, None] > ordered[None, :]).sum()
+
+
+def test_what_the_declaration_does_not_allow_is_refused_at_the_hospital() -> None:
+    parts = day_parts(10)
+    one = Patients(np.array([3]), np.array([True]))
+    assert contribution(parts, one, 2)["died.low"].sum() == 1
+    with pytest.raises(Problem, match="not one of its 10 declared values"):
+        contribution(parts, Patients(np.array([10]), np.array([True])), 2)
+    with pytest.raises(Problem, match="2 patients for 1 slots"):
+        contribution(parts, Patients(np.array([1, 2]), np.array([True, False])), 1)
