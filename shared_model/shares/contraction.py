@@ -80,7 +80,7 @@ async def reciprocal(
     plan = Schedule.of(low, high, digits)
     if warm is None:
         z = x.scaled(plan.start, bits_of(plan.start))
-        if z.fraction > F // 2:
+        if z.fraction > F:
             (z,) = await a.reduce(z.assume(2.0, "the start's scale"))
         y = public(x, np.full(x.shape, plan.whole), F)
     else:
