@@ -36,15 +36,25 @@ class Cohort:
             for j, column in enumerate(self.columns)
         }
 
-    def rows(self, a: PlainArithmetic, parts: Sequence[Part], **more: np.ndarray) -> Rows:
+    @property
+    def slots(self) -> int:
+        return int(np.bincount(self.site).max())
+
+    @property
+    def order(self) -> np.ndarray:
+        """The patients site by site, as their slots follow each other."""
+        return np.argsort(self.site, kind="stable")
+
+    def sites(self, **more: np.ndarray) -> list[Patients]:
         values = {**self.values(), **more}
-        parts = layout(parts)
-        slots = int(np.bincount(self.site).max())
-        sites = [
+        return [
             Patients(self.day[mine].astype(np.int64), self.event[mine], {name: value[mine] for name, value in values.items()})
             for mine in (self.site == s for s in np.unique(self.site))
         ]
-        return plain_rows(a, parts, [contribution(parts, patients, slots) for patients in sites])
+
+    def rows(self, a: PlainArithmetic, parts: Sequence[Part], **more: np.ndarray) -> Rows:
+        parts = layout(parts)
+        return plain_rows(a, parts, [contribution(parts, patients, self.slots) for patients in self.sites(**more)])
 
 
 def of_data(data: Data, most_levels: int = 6) -> Cohort:

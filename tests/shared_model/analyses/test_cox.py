@@ -12,10 +12,13 @@ from statsmodels.duration.hazard_regression import PHReg
 from shared_model.analyses.covariates import Levels
 from shared_model.analyses.cox import CoxEstimate, CoxModel, cox
 from shared_model.analyses.pairs import make_pairs
+from shared_model.analyses.rows import Rows
+from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.declaration import Declaration
 from shared_model.shares.plain import PlainArithmetic
 from site_config.problems import survival as problems
 from tests.shared_model.analyses.cohorts import Cohort, made_up, of_data
+from tests.shared_model.analyses.holders import on_shares
 from tests.shared_model.survival.survival_data import SETS
 from tests.shared_model.survival.test_cox_exact import ovarian
 
@@ -61,6 +64,27 @@ def test_equals_statsmodels(name: str, ties: str) -> None:
     np.testing.assert_allclose(found.se, se, atol=1e-4)
     assert (found.patients, found.deaths) == (len(cohort.day), int(cohort.event.sum()))
     assert a.openings <= 170
+
+
+@pytest.mark.parametrize(("name", "m"), [("ovarian", 3), ("few", 3), ("few", 5)])
+def test_shares_give_what_plain_numbers_give(name: str, m: int) -> None:
+    cohort = of_data(ovarian()) if name == "ovarian" else made_up(n=60, sites=12, seed=4, coarse=20)
+    if name == "few":
+        cohort = replace(cohort, x=cohort.x[:, :3], columns=cohort.columns[:3])
+    model = CoxModel("cox", cohort.covariates, "efron", 0, 0)
+
+    async def circuit(a: Arithmetic, rows: Rows) -> CoxEstimate:
+        return await cox(a, rows, await make_pairs(a, rows), model)
+
+    found, cost = on_shares(circuit, Declaration.of(model.results), model.parts(cohort.n_days), cohort.sites(), cohort.slots, m)
+    plain, _ = fit(cohort)
+    coefficient, se = oracle(cohort, "efron")
+    np.testing.assert_allclose(found.coefficient, coefficient, atol=1e-5)
+    np.testing.assert_allclose(found.se, se, atol=1e-4)
+    width = cohort.covariates.width
+    np.testing.assert_allclose(found.coefficient * width, plain.coefficient * width, atol=8 * 2.0**-20)
+    assert found.score == pytest.approx(plain.score, abs=1e-4)
+    assert cost.openings <= 170
 
 
 def test_score_statistic_equals_the_log_rank_test() -> None:

@@ -25,7 +25,7 @@ def test_pairs_equal_comparisons(days: int) -> None:
     rows = cohort.rows(a, day_parts(cohort.n_days))
     found = a.run(make_pairs(a, rows))
     filled = np.flatnonzero(found.present.data)
-    order = np.concatenate([np.flatnonzero(cohort.site == s) for s in range(7)])
+    order = cohort.order
     day, event = cohort.day[order], cohort.event[order]
     at_risk, tied = np.zeros((2, len(found.died), len(found.died)))
     at_risk[np.ix_(filled, filled)] = (day[None, :] >= day[:, None]) & event[:, None]
@@ -44,7 +44,7 @@ def test_higher_compares_levels() -> None:
     rows = cohort.rows(a, [*day_parts(cohort.n_days), *level_parts("score", 150)], score=level)
     found = a.run(higher(a, rows["score.high"], rows["score.low"]))
     filled = np.flatnonzero(rows["day.high"].data.sum(1))
-    ordered = level[np.concatenate([np.flatnonzero(cohort.site == s) for s in range(7)])]
+    ordered = level[cohort.order]
     np.testing.assert_array_equal(found.data[np.ix_(filled, filled)], ordered[:, None] > ordered[None, :])
     assert found.data.sum() == (ordered[:, None] > ordered[None, :]).sum()
 
