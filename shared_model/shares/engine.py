@@ -18,6 +18,7 @@ from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.backend import ShareBackend
 from shared_model.shares.declaration import Declaration, Undeclared
 from shared_model.shares.masking import Masked, Masker, bits_of
+from shared_model.shares.record import Opened
 from shared_model.shares.requests import Lift, Reduce, Request, Reveal, RevealZero
 from shared_model.shares.ring import Residues, Ring
 from shared_model.shares.streams import Draws
@@ -25,23 +26,6 @@ from shared_model.shares.value import Field, Value
 from site_config.problems import shares as problems
 
 ZERO_TEST_PRIMES = 3
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A revealed result as it is kept: integers in units of 2^-bits, flat, or 1 where a zero test found a zero."""
-
-    name: str
-    shape: tuple[int, ...]
-    bits: int
-    units: tuple[int, ...]
-    bit: bool = False
-
-    def numbers(self) -> NDArray[Any]:
-        """float64 (or bool, for a bit) array of the declared shape."""
-        if self.bit:
-            return np.array(self.units, dtype=np.bool_).reshape(self.shape)
-        return np.array([unit * 2.0**-self.bits for unit in self.units], dtype=np.float64).reshape(self.shape)
 
 
 @dataclass(frozen=True)
@@ -76,6 +60,9 @@ class ShareArithmetic(Arithmetic):
 
     draws: the streams of opening `number` (or of the uniform secrets numbered so, label "random"). record: results revealed
     in earlier attempts, which are answered from there. opened: called with each new result before the circuit gets it.
+
+    openings: how many there were. distance: by how much, summed over all numbers opened under bounded masks, what t holders
+    and the coordinator saw may differ (statistical distance) between two cohorts with the same results.
     """
 
     def __init__(
@@ -91,6 +78,7 @@ class ShareArithmetic(Arithmetic):
         self.masker, self.rings = masker, backend.rings
         self.units = masker.sharing.n_sets // 2 + 1
         self.openings = 0
+        self.distance = 0.0
         self._draws, self._record, self._opened = draws, record, opened
         self._randoms = 0
 
@@ -134,6 +122,7 @@ class ShareArithmetic(Arithmetic):
             for value, masked in self._masked(request, draws):
                 k = masked.ring.k
                 found.append(_Part(masked, value.shape, sizes.get(k, 0)))
+                self.distance += value.size * masked.distance
                 sizes[k] = sizes.get(k, 0) + value.size
             parts.append(tuple(found))
         vectors = {

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from math import prod
+from dataclasses import dataclass
 from typing import Any
 
 from shared_model.shares.declaration import Declaration
-from shared_model.shares.engine import Opened
+from shared_model.shares.record import Opened
 from shared_model.shares.sharing import HolderSet
 from shared_model.shares.streams import NONCE_BYTES
 from site_config.problems import shares as problems
@@ -32,7 +31,7 @@ class Greeting:
     def encode(self) -> bytes:
         """Fixed fields, the contributions in the sets' order, then the record as JSON."""
         parts = [self.nonce, self.commitment, self.agreed, *(self.contributions[members] for members in sorted(self.contributions))]
-        return b"".join(parts) + json.dumps([asdict(opened) for opened in self.record.values()]).encode()
+        return b"".join(parts) + json.dumps([opened.data() for opened in self.record.values()]).encode()
 
     @classmethod
     def decode(cls, data: bytes, common: Sequence[HolderSet], declaration: Declaration) -> Greeting:
@@ -43,28 +42,16 @@ class Greeting:
         pieces = [data[at : at + NONCE_BYTES] for at in range(0, fixed, NONCE_BYTES)]
         try:
             record = [_opened(item, declaration) for item in json.loads(data[fixed:])]
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError) as error:
             raise problems.SHARE_MESSAGE_MALFORMED.problem("A holder's record cannot be read") from error
         return cls(
             pieces[0], pieces[1], pieces[2], dict(zip(sorted(common), pieces[3:], strict=True)), {opened.name: opened for opened in record}
         )
 
 
-def merge(records: Mapping[int, Mapping[str, Opened]]) -> dict[str, Opened]:
-    """All holders' records as one; FH-560 where two differ."""
-    found: dict[str, Opened] = {}
-    for holder in sorted(records):
-        for name, opened in records[holder].items():
-            if found.setdefault(name, opened) != opened:
-                raise problems.RECORDS_DIFFER.problem(f"Holder {holder} has other numbers on record for {name}")
-    return found
-
-
 def _opened(item: Mapping[str, Any], declaration: Declaration) -> Opened:
-    opened = Opened(
-        str(item["name"]), tuple(map(int, item["shape"])), int(item["bits"]), tuple(map(int, item["units"])), bit=bool(item["bit"])
-    )
+    opened = Opened.read(item)
     declared = declaration.results.get(opened.name)
-    if declared is None or (declared.shape, declared.bit, len(opened.units)) != (opened.shape, opened.bit, prod(opened.shape)):
+    if declared is None or (declared.shape, declared.bits, declared.bit) != (opened.shape, opened.bits, opened.bit):
         raise problems.RESULT_REFUSED.problem(f"A holder has {opened.name} on record, which is not declared so")
     return opened

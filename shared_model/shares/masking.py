@@ -41,6 +41,8 @@ class Masked:
     ring: Ring
     sent: Residues
     finish: Callable[[Residues], Residues]
+    distance: float = 0.0
+    """Of one number: by how much what is seen may differ between two values in its range."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ class Masker:
             share = self.main.subtract(_floor(opened, ring, self.main, drop, limit), high)
             return self.main.subtract(share, _constant(self.main, offset))
 
-        return Masked(ring, sent, finish)
+        return Masked(ring, sent, finish, 2.0 ** (top + 1 - width))
 
 
 def bits_of(bound: float) -> int:

@@ -25,10 +25,11 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from shared_model.shares import checks, messages
 from shared_model.shares.backend import ShareBackend
 from shared_model.shares.declaration import Declaration, Undeclared
-from shared_model.shares.engine import Opened, Opening, ShareArithmetic
-from shared_model.shares.greeting import Greeting, merge
+from shared_model.shares.engine import Opening, ShareArithmetic
+from shared_model.shares.greeting import Greeting
 from shared_model.shares.masking import Masker
 from shared_model.shares.messages import Frame, Step
+from shared_model.shares.record import Opened, merge
 from shared_model.shares.requests import Run
 from shared_model.shares.ring import MAIN, Residues
 from shared_model.shares.rows import Rows
@@ -81,12 +82,16 @@ class Journal(Protocol):
 
 @dataclass(frozen=True)
 class Finished:
-    """The end: all declared results that were revealed, what the circuits returned, and what it took."""
+    """The end: results revealed (of earlier attempts too), what the circuits returned, and what it took.
+
+    distance: see `ShareArithmetic`; the statistical half of what hides the rows.
+    """
 
     results: Mapping[str, Opened]
     returned: Any
     openings: int
     exchanges: int
+    distance: float
 
 
 class Session:
@@ -142,7 +147,7 @@ class Session:
             opened = yield from self._open(opening, arithmetic.openings)
             run.advance(arithmetic.answer(opening, opened))
         yield from self._check()
-        return Finished(dict(self._record), run.result, arithmetic.openings, self.exchanges)
+        return Finished(dict(self._record), run.result, arithmetic.openings, self.exchanges, arithmetic.distance)
 
     def _greet(self) -> Generator[bytes, Frame, None]:
         """Nonces, contributions to the keys of common sets, the first commitment, and what was revealed before."""

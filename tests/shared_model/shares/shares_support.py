@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from shared_model.shares import messages
 from shared_model.shares.declaration import Declaration
-from shared_model.shares.engine import Opened
 from shared_model.shares.messages import Frame, Step
+from shared_model.shares.record import Opened
 from shared_model.shares.relay import Relay, permuted
 from shared_model.shares.rows import Rows, deal, gather
 from shared_model.shares.session import Circuit, Plan, Seat, Session

@@ -171,3 +171,27 @@ def test_an_opened_number_beyond_its_mask_is_refused() -> None:
 def test_the_mask_is_2_80_wider_than_the_value() -> None:
     assert HIDE == 80
     assert [bits_of(bound) for bound in (0, 1, 3, 4, 2.0**52, 2.0**90)] == [1, 2, 3, 3, 53, 91]
+
+
+def test_at_full_size_openings_of_the_smallest_and_the_largest_value_look_alike() -> None:
+    """A spot check: the leading bits of what the coordinator opens, in 64 classes, for both ends of the range."""
+    sharing, keys, n, bound = Sharing(3), keys_of(3), 20_000, 2.0**80
+    counts = []
+    for number, z in enumerate((int(bound), -int(bound))):
+        shares = sharing.split(MAIN.encode(np.full(n, z, dtype=object)), MAIN, token)
+        masked = [Masker(sharing, k, MAIN).rounded(shares[k - 1], bound, 40, keys[k].draws("opening", number)) for k in keys]
+        found = masked[0].ring.unsigned(sharing.combine([one.sent for one in masked], masked[0].ring))
+        counts.append(np.bincount([int(c) >> 158 for c in found], minlength=64))
+        assert masked[0].distance == 2.0**-80
+    both = counts[0] + counts[1] > 10
+    statistic = float((((counts[0] - counts[1]) ** 2)[both] / (counts[0] + counts[1])[both]).sum())
+    assert statistic < both.sum() + 5 * np.sqrt(2 * both.sum())
+
+
+def test_how_much_each_mask_lets_through() -> None:
+    masker, draws = Masker(Sharing(5), 1, MAIN), keys_of(5)[1]
+    count, main = COUNT.zeros((1,)), MAIN.zeros((1,))
+    assert masker.exact(main, MAIN, draws.draws("opening", 1)).distance == 0
+    assert masker.plain(main, MAIN, draws.draws("opening", 2)).distance == 0
+    assert masker.lifted(count, 1.0, COUNT, draws.draws("opening", 3)).distance <= 2.0**-88
+    assert masker.lifted(count, 2.0**24 - 1, COUNT, draws.draws("opening", 4)).distance <= 2.0**-64

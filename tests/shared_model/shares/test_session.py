@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared_model.shares import checks, messages
+from shared_model.shares import checks, messages, session
 from shared_model.shares.declaration import Declaration, Result
 from shared_model.shares.engine import ShareArithmetic
 from shared_model.shares.lockstep import run
@@ -71,6 +71,13 @@ def test_all_holders_end_with_the_results_and_a_journal_line_each(m: int) -> Non
     assert all(journal.lines == ["attempt 1", "pairs", "none", "squares"] for journal in home.journals)
     # greeting, and two steps before each of three reveals and at the end
     assert ends[0].exchanges == ends[0].openings + 1 + 2 * 4 == relay.exchanges
+
+
+def test_a_check_comes_earlier_where_much_was_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "KEPT_BYTES", 1)
+    ends = run(house().sessions(), Relay(3))
+    assert ends[0].exchanges == 1 + 3 * ends[0].openings
+    assert ends[0].returned[0] == expected()[0]
 
 
 # a relay that lies
