@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from simulations.commands import table_options as options
 from simulations.commands.tabular import compare_app
 from site_config.console import Json, note, show, table
 from site_config.names import choice
 
 if TYPE_CHECKING:
     from simulations.compare.comparison import Comparison
+    from simulations.tabular.rows import Named
 
 ALL = ("skewed", "mild", "iid", "six-centres")
 
@@ -31,15 +33,27 @@ def tabular(
     model: Annotated[str, typer.Option(help="linear or mlp (eight hidden units).")] = "linear",
     rounds: Annotated[int | None, typer.Option(min=1, help="Updates of every method; left out: 150 linear, 60 mlp.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Own table instead of made-up cohorts.")] = None,
-    site: Annotated[str, typer.Option(help="Column that names the hospital of a row.")] = "site",
-    time: Annotated[str, typer.Option(help="Column of follow-up times from 0.")] = "time",
-    event: Annotated[str, typer.Option(help="Column of events: 0/1, 1/2 or true/false.")] = "event",
-    covariates: Annotated[str, typer.Option(help="Own table: columns of the model, separated by commas.")] = "",
+    site: options.Site = "site",
+    time: options.Time = "time",
+    event: options.Event = "event",
+    covariates: options.Covariates = [],  # noqa: B006 - typer reads it, nobody changes it
+    split: Annotated[str | None, typer.Option(help="Own table: column of train and test; left out, hospitals are drawn.")] = None,
+    missing: options.Missing = None,
+    decimal: options.Decimal = None,
+    time_unit: options.TimeUnit = None,
+    event_value: options.EventValue = None,
     held_out: Annotated[float, typer.Option(min=0.05, max=0.8, help="Own table: share of patients whose hospitals are held out.")] = 0.3,
     as_json: Json = False,
 ) -> None:
     """Train one model in ten ways on the same patients and compare the C-index on hospitals nobody saw."""
-    comparison = _compared(scenario or list(ALL), seeds, model, rounds, csv, (site, time, event, covariates), held_out)
+    named = None
+    if csv is not None:
+        from simulations.tabular.rows import Named
+
+        names, how = options.names(covariates), options.reading(missing, decimal)
+        unit, died = options.unit(time_unit), tuple(event_value or ())
+        named = Named(site, time, event, names, split=split, time_unit=unit, event_values=died, reading=how)
+    comparison = _compared(scenario or list(ALL), seeds, model, rounds, csv, named, held_out)
     if out is not None:
         from simulations.compare.page import write_comparison
 
@@ -69,7 +83,7 @@ def phantom(
 
 
 def _compared(
-    scenarios: list[str], seeds: int, model: str, rounds: int | None, csv: Path | None, columns: tuple[str, str, str, str], held_out: float
+    scenarios: list[str], seeds: int, model: str, rounds: int | None, csv: Path | None, named: Named | None, held_out: float
 ) -> Comparison:
     from site_config.problems import host
 
@@ -77,18 +91,15 @@ def _compared(
     if unknown or model not in ("linear", "mlp"):
         what = f"--scenario cannot be {unknown[0]!r}" if unknown else f"--model cannot be {model!r}"
         raise host.USAGE.problem(what, fix=choice(unknown[0], ALL) if unknown else choice(model, ("linear", "mlp")))
-    names = [name.strip() for name in columns[3].split(",") if name.strip()]
-    if csv is not None and not names:
-        raise host.USAGE.problem("--csv needs --covariates", fix="For example --covariates age,sex.")
     from simulations.compare.comparison import compare_rows, compare_simulated
     from simulations.compare.methods import default_plan
 
     plan = default_plan(model, rounds)  # type: ignore[arg-type]
-    if csv is None:
+    if csv is None or named is None:
         return compare_simulated(scenarios, range(seeds), model, plan, note)  # type: ignore[arg-type]
     from simulations.tabular.fit import load_rows
 
-    table_rows = load_rows(csv, *columns[:3], names)
+    table_rows = load_rows(csv, named)
     return compare_rows(table_rows, held_out, range(seeds), model, plan, note)  # type: ignore[arg-type]
 
 

@@ -111,6 +111,19 @@ def from_rows(rows: Rows, seed: int, held_out: float) -> Cohort:
     return _standardised("table", parts[0], parts[1], default_cuts(rows), rows.names, None)
 
 
+def from_split(rows: Rows) -> Cohort:
+    """A table's own split: rows marked as test are held out; a hospital may have both. Raises FH-902 where nobody is left to train."""
+    parts: dict[bool, list[tuple[Floats, Floats, Bools]]] = {}
+    for tested in (False, True):
+        found = [(site, np.asarray(site.held_out, dtype=bool) == tested) for site in rows.sites]
+        parts[tested] = [(site.x[mine], site.time[mine], site.event[mine]) for site, mine in found if mine.any()]
+    if len(parts[False]) < 2 or not parts[True] or not any(event.any() for _, _, event in parts[False]):
+        raise host.USAGE.problem(
+            f"{plural(len(parts[False]), 'hospital')} with training rows: too few", fix="Mark rows of at least two hospitals as train."
+        )
+    return _standardised("table", parts[False], parts[True], default_cuts(rows), rows.names, None)
+
+
 def _standardised(
     name: str,
     sites: list[tuple[Floats, Floats, Bools]],

@@ -10,12 +10,13 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 
 from shared_model.survival.concordance import concordance
 from shared_model.survival.table import patient_cells
-from simulations.compare.cohorts import SCENARIO_TITLE, Cohort, Floats, ScenarioName, from_rows, simulated
+from simulations.compare.cohorts import SCENARIO_TITLE, Cohort, Floats, ScenarioName, from_rows, from_split, simulated
 from simulations.compare.methods import METHODS, REFERENCE, Method, Plan, Trained, train
 from simulations.compare.models import Architecture, ModelName
 from simulations.tabular.fit import Rows
@@ -53,6 +54,10 @@ STUDENT = (
     2.045,
     2.042,
 )
+
+
+SPLIT = "table-split"
+OWN_TITLE = {SPLIT: "own table, its own training and test rows", "table": "own table, hospitals held out by seed"}
 
 
 @dataclass(frozen=True)
@@ -144,8 +149,12 @@ def compare_simulated(
 
 
 def compare_rows(rows: Rows, held_out: float, seeds: Sequence[int], model: ModelName, plan: Plan, tell: Progress) -> Comparison:
-    """One's own table: a seed draws which hospitals are held out."""
-    cohorts = (("table", seed, lambda seed=seed: from_rows(rows, seed, held_out)) for seed in seeds)
+    """One's own table: its own split, or a seed draws which hospitals are held out."""
+    cohorts: Iterable[tuple[str, int, Callable[[], Cohort]]]
+    if any(any(site.held_out) for site in rows.sites):
+        cohorts = ((SPLIT, seed, partial(from_split, rows)) for seed in seeds)
+    else:
+        cohorts = (("table", seed, partial(from_rows, rows, seed, held_out)) for seed in seeds)
     return _compare(cohorts, seeds, model, plan, tell, METHODS, made_up=False)
 
 
@@ -241,7 +250,7 @@ def _summary(scenario: str, method: Method, mine: Sequence[Outcome]) -> Summary:
     bounded = all(one.low is not None for one in mine)
     return Summary(
         scenario=scenario,
-        title=SCENARIO_TITLE.get(scenario, "own table, hospitals held out by seed"),
+        title=(SCENARIO_TITLE | OWN_TITLE)[scenario],
         method=method.name,
         method_title=method.title,
         seeds=len(mine),

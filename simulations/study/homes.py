@@ -11,10 +11,10 @@ from pathlib import Path
 from client import enrolment as at_site
 from server import enrolment as at_office
 from server.study.state import StudyFolder
-from site_config.documents.load import load_site, load_study
+from site_config.documents.load import dump_yaml, load_site, load_study
 from site_config.files import write_atomic
 from site_config.identity import CoordinatorIdentity, SiteIdentity, private_folder, sign_lock
-from site_config.site import SiteConfig
+from site_config.site import Paths, SiteConfig
 from site_config.study.code_digest import code_digest, software
 from site_config.study.locking import lock_study
 from site_config.study.model import Study, StudyLock
@@ -55,11 +55,50 @@ class Homes:
         return load_site(self.site(name) / "site.yaml")
 
 
+def adopt(folder: Path, homes: Homes) -> None:
+    """Lay out an own folder's study and hospitals under the run: documents here, tables and images where they are.
+
+    Keys, state and everything else a run writes stand below the run's folder; the own folder is never written to. A wrong
+    folder or a faulty document raises its problems before anything is made.
+    """
+    study = load_study(folder / "study.yaml")
+    sites = {site.name: load_site(folder / "sites" / site.name / "site.yaml") for site in study.sites}
+    if homes.cohort.is_symlink():  # as runs of earlier versions left it
+        homes.cohort.unlink()
+    for name, site in sites.items():
+        home = homes.site(name)
+        home.mkdir(parents=True, exist_ok=True)
+        write_atomic(home / "site.yaml", dump_yaml(elsewhere(site)).encode(), 0o644)
+    for part in ("bundle", "pretrained"):
+        if (folder / part).is_dir() and not (homes.cohort / part).exists():
+            shutil.copytree(folder / part, homes.cohort / part)
+    for file in ("study.yaml", "truth.json"):
+        if (folder / file).is_file():
+            write_atomic(homes.cohort / file, (folder / file).read_bytes(), 0o644)
+
+
+def elsewhere(site: SiteConfig) -> SiteConfig:
+    """A hospital's configuration for another home: what it reads by absolute paths, its state in the new home."""
+    paths = site.paths
+    absolute = {
+        "cohort": site.path(paths.cohort).resolve(),
+        "scans": None if paths.scans is None else site.path(paths.scans).resolve(),
+        "images": site.path(paths.images).resolve(),
+        "state": Paths().state,
+    }
+    models = {
+        name: model.model_copy(update={"folder": site.path(model.folder).resolve()}) for name, model in site.segmentation.models.items()
+    }
+    return site.model_copy(
+        update={"paths": Paths(**absolute), "segmentation": site.segmentation.model_copy(update={"models": models})}  # type: ignore[arg-type]
+    )
+
+
 def enrol(homes: Homes, seed: int) -> None:
     """Keys, requests, approvals and kits of every hospital; what exists is kept.
 
     A simulated hospital's secret (it keys pseudonyms, the validation split and flips) follows from the seed, so that a
-    simulation can be repeated; a real hospital's never does.
+    simulation can be repeated; that of one with real patients never does.
     """
     study = homes.study()
     if not (homes.coordinator / "register.json").exists():
@@ -69,7 +108,7 @@ def enrol(homes: Homes, seed: int) -> None:
     for site in study.sites:
         state = private_folder(homes.config(site.name).state)
         secret = state / "secret"
-        if not secret.exists():
+        if study.simulated and not secret.exists():
             write_atomic(secret, hashlib.sha256(f"fedhcc simulated site {seed} {site.name}".encode()).digest())
         if not (state / "identity" / "name").exists():
             at_site.init(state, site.name)

@@ -19,9 +19,8 @@ from server.asking.effects import Effects
 from server.link.transport import Transport
 from server.phases.context import Event
 from server.study.results import StudyResult
-from simulations.study.homes import Homes, approve_everywhere, enrol, publish
+from simulations.study.homes import Homes, adopt, approve_everywhere, enrol, publish
 from simulations.threads import one_thread
-from site_config.documents.load import load_study
 from site_config.study.model import StudyLock
 from site_config.study.prognostic_models import MODELS
 
@@ -67,17 +66,16 @@ def run(options: Options, tell: Tell = lambda _event: None, should_stop: Callabl
 
 
 def make_cohort(options: Options, homes: Homes, tell: Tell) -> None:
-    """The cohort, unless it is there: written beside and renamed, so that an interrupted one is made again."""
+    """The cohort, unless it is there: written beside and renamed, so that an interrupted one is made again.
+
+    An own folder is only read: its documents are laid out anew each time, so that a corrected one counts.
+    """
+    if options.folder is not None:
+        adopt(options.folder, homes)
+        return
     if (homes.cohort / "study.yaml").exists():
         return
-    if options.folder is not None:
-        load_study(options.folder / "study.yaml")  # a wrong folder or a faulty study leaves nothing behind
     homes.root.mkdir(parents=True, exist_ok=True)
-    if options.folder is not None:
-        if homes.cohort.is_symlink():
-            homes.cohort.unlink()
-        homes.cohort.symlink_to(options.folder.resolve())
-        return
     import shutil
 
     from simulations.cohort.cohort import make_cohort as make

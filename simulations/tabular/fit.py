@@ -1,15 +1,14 @@
 """Survival analysis of anybody's table, site by site: rows are split by hospital, and only sums are pooled.
 
-`fit_cox` and `fit_metrics` are what `fedhcc-sim cox` and `fedhcc-sim metrics` print.
+`fit_cox` is what `fedhcc-sim cox` prints.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from operator import add
-from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -19,107 +18,17 @@ from shared_model.survival.concordance import concordance
 from shared_model.survival.cox import api as cox
 from shared_model.survival.cox.exact_sums import cell_sums
 from shared_model.survival.cox.moments import standardise
-from shared_model.survival.cox.result import Finding
 from shared_model.survival.hazard import Ties
 from shared_model.survival.table import patient_cells
-from simulations.tabular.read import Covariates, Table, covariates, events, in_order, labels, merge_near_times, numbers, read_table
-from site_config.problems import survival as problems
+from simulations.tabular.as_study import Settings, default_settings, permitted
+from simulations.tabular.rows import Rows, SiteRows, load_rows
+from simulations.tabular.small import small_parts
+
+__all__ = ["Rows", "SiteRows", "TableOpener", "default_cuts", "fit_cox", "load_rows"]
 
 Floats = NDArray[np.float64]
 Resolution = Literal["exact", "totals"]
 CellNumbers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class SiteRows:
-    """One hospital's complete rows: x (n, p), time (n,), event (n,) bool, stratum (n,) codes, label of its group."""
-
-    name: str
-    x: Floats
-    time: Floats
-    event: NDArray[np.bool_]
-    stratum: CellNumbers
-    group: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A table of survival data by site; `strata` and `groups` are the distinct labels in order."""
-
-    sites: tuple[SiteRows, ...]
-    names: tuple[str, ...]
-    strata: tuple[str, ...]
-    groups: tuple[str, ...]
-    dropped: int
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def x(self) -> Floats:
-        """(n, p)."""
-        return np.concatenate([site.x for site in self.sites])
-
-    @property
-    def time(self) -> Floats:
-        """(n,)."""
-        return np.concatenate([site.time for site in self.sites])
-
-    @property
-    def event(self) -> NDArray[np.bool_]:
-        """(n,)."""
-        return np.concatenate([site.event for site in self.sites])
-
-    @property
-    def stratum(self) -> CellNumbers:
-        """(n,)."""
-        return np.concatenate([site.stratum for site in self.sites])
-
-    @property
-    def group(self) -> tuple[str, ...]:
-        """(n,)."""
-        return tuple(label for site in self.sites for label in site.group)
-
-
-def load_rows(
-    path: Path, site: str, time: str, event: str, numeric: Sequence[str], *, strata: str | None = None, group: str | None = None
-) -> Rows:
-    """Read a table and split its complete rows by site, near-equal times merged over all sites.
-
-    Raises FH-821 to FH-825, and FH-802 when no row is complete.
-    """
-    table = read_table(path)
-    return rows_of(table, site, time, event, covariates(table, numeric), strata=strata, group=group)
-
-
-def rows_of(table: Table, site: str, time: str, event: str, design: Covariates, *, strata: str | None, group: str | None) -> Rows:
-    """As `load_rows`, from a table in memory."""
-    hospital, followed, died = labels(table, site), numbers(table, time, lowest=0.0), events(table, event)
-    in_stratum = labels(table, strata) if strata else [""] * len(hospital)
-    in_group = labels(table, group) if group else [""] * len(hospital)
-    complete = ~(np.isnan(followed) | np.isnan(died) | np.isnan(design.x).any(axis=1))
-    complete &= np.asarray([None not in labelled for labelled in zip(hospital, in_stratum, in_group, strict=True)], dtype=bool)
-    dropped = int(np.sum(~complete))
-    if not complete.any():
-        raise problems.NO_PATIENTS.problem(f"none of the {len(hospital)} rows is complete in the columns named")
-    findings = [Finding.of(problems.ROWS_DROPPED, f"{dropped} rows with missing values were left out")] if dropped else []
-    findings += [Finding.of(problems.TEXT_COVARIATE, f"{name} is text: its first level is the reference") for name in design.expanded]
-    chosen = np.flatnonzero(complete)
-    merged = np.full(len(followed), np.nan)
-    merged[chosen] = merge_near_times(followed[chosen])
-    strata_labels = in_order([in_stratum[i] for i in chosen])
-    code = {label: index for index, label in enumerate(strata_labels)}
-    rows_at: dict[str, list[int]] = {}
-    for i in chosen:
-        rows_at.setdefault(str(hospital[i]), []).append(int(i))
-    sites = []
-    for name in in_order(list(rows_at)):
-        mine = np.asarray(rows_at[name])
-        codes = np.asarray([code[str(in_stratum[i])] for i in mine], dtype=np.int64)
-        held = tuple(str(in_group[i]) for i in mine)
-        sites.append(SiteRows(name, design.x[mine], merged[mine], died[mine] > 0, codes, held))
-    groups = tuple(in_order([in_group[i] for i in chosen])) if group else ()
-    return Rows(tuple(sites), design.names, tuple(strata_labels), groups, dropped, tuple(findings))
-
-
 Sum = TypeVar("Sum")
 
 
@@ -170,18 +79,38 @@ class TableOpener:
         )
 
 
-def fit_cox(rows: Rows, *, ties: Ties = "efron", resolution: Resolution = "exact", cut_points: Sequence[float] | None = None) -> cox.CoxFit:
-    """The federated Cox model of a table, with the C-index of its linear predictor."""
+def fit_cox(
+    rows: Rows,
+    *,
+    ties: Ties | None = None,
+    resolution: Resolution = "exact",
+    cut_points: Sequence[float] | None = None,
+    settings: Settings | None = None,
+) -> cox.CoxFit:
+    """The federated Cox model of a table, with the C-index of its linear predictor.
+
+    `totals` does what a study with these settings does: its cut points, its minima (FH-803), its rule of which columns stay.
+    """
+    chosen = settings or default_settings()
     if resolution == "exact":
         opener = TableOpener(rows)
-        fit = cox.fit_exact(opener, rows.names, opener.grid, ties=ties, sites=len(rows.sites), dropped_rows=rows.dropped)
+        fit = cox.fit_exact(opener, rows.names, opener.grid, ties=ties or "efron", sites=len(rows.sites), dropped_rows=rows.dropped)
+        fit = replace(fit, findings=(*rows.findings, *small_parts(rows), *fit.findings))
     else:
-        cuts = tuple(cut_points) if cut_points else default_cuts(rows)
+        rows, left_out = permitted(rows, chosen)
+        cuts = tuple(cut_points) if cut_points else chosen.cut_days
         fit = cox.fit_totals(
-            TableOpener(rows, cuts), rows.names, cuts, sites=len(rows.sites), dropped_rows=rows.dropped, strata=rows.strata
+            TableOpener(rows, cuts),
+            rows.names,
+            cuts,
+            minimum_patients=chosen.minimum_cox_patients,
+            minimum_events_per_variable=chosen.minimum_events_per_variable,
+            sites=len(rows.sites),
+            dropped_rows=rows.dropped,
+            strata=rows.strata,
         )
-    fit = replace(fit, findings=(*rows.findings, *fit.findings))
-    if not fit.events:
+        fit = replace(fit, findings=(*rows.findings, *left_out, *fit.findings))
+    if not fit.events or not fit.kept.any():
         return fit
     return fit.with_concordance(concordance(patient_cells(fit.linear_predictor(rows.x), rows.time, rows.event, rows.stratum)))
 

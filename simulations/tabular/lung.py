@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from shared_model.survival.concordance import concordance
 from shared_model.survival.cox.api import CLINICAL_CUTS, CoxFit
 from shared_model.survival.table import patient_cells
+from simulations.tabular.columns import merge_near_times
 from simulations.tabular.fit import Rows, SiteRows, fit_cox
-from simulations.tabular.read import merge_near_times
 
 COVARIATES = ("age", "sex", "ph.ecog", "ph.karno", "pat.karno", "meal.cal", "wt.loss")
 

@@ -17,13 +17,14 @@ from shared_model.survival.kaplan_meier import KaplanMeier, group_hazard_ratio, 
 from shared_model.survival.normal import Z95
 from shared_model.survival.roc import Convention, Roc, roc
 from shared_model.survival.table import Cells, EvaluationTable, coarse_time_edges, patient_cells, site_table
-from simulations.tabular.fit import Rows
+from simulations.tabular.as_study import Settings, default_settings
+from simulations.tabular.rows import Rows
+from simulations.tabular.small import constant_score, small_parts
 from site_config.problems import survival as problems
 from site_config.problems.base import Problem
 
 Floats = NDArray[np.float64]
 MetricResolution = Literal["exact", "coarse"]
-BIN_PATIENTS, SCORE_BINS, CELL_DAYS = 10, 16, 30
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,19 @@ class _ScoreCounts:
         return np.asarray(sum(counts_above(site.x[:, 0], thresholds) for site in self.rows.sites), dtype=np.int64)
 
 
-def coarse_table(rows: Rows, horizons: Sequence[float], group: str | None = None, edges: Floats | None = None) -> EvaluationTable:
-    """The summed coarse table of the score (first covariate): at most 16 bins of at least 10 patients, 30-day cells."""
+def coarse_table(
+    rows: Rows, horizons: Sequence[float], settings: Settings, group: str | None = None, edges: Floats | None = None
+) -> EvaluationTable:
+    """The summed coarse table of the score (first covariate), in the bins and cells of a study with these settings."""
+    asked = settings.evaluation
+    days = asked.cell_days if len(rows.time) >= asked.small_set else max(asked.cell_days, asked.small_cell_days)
     score = rows.x[:, 0]
     if edges is None:
         spread = float(score.std())
-        edges = quantile_edges(_ScoreCounts(rows), len(score), float(score.mean()), spread, bins=SCORE_BINS, minimum=BIN_PATIENTS)
-    times = coarse_time_edges(float(rows.time.max()), CELL_DAYS, horizons)
+        edges = quantile_edges(
+            _ScoreCounts(rows), len(score), float(score.mean()), spread, bins=asked.score_bins, minimum=asked.bin_patients
+        )
+    times = coarse_time_edges(float(rows.time.max()), days, horizons)
     tables = []
     for site in rows.sites:
         mine = np.ones(len(site.time), dtype=bool) if group is None else np.asarray([label == group for label in site.group])
@@ -99,10 +106,19 @@ def coarse_table(rows: Rows, horizons: Sequence[float], group: str | None = None
 
 
 def fit_metrics(
-    rows: Rows, horizons: Sequence[float] = (365, 730), convention: Convention = "timeroc", resolution: MetricResolution = "exact"
+    rows: Rows,
+    horizons: Sequence[float] | None = None,
+    convention: Convention = "timeroc",
+    resolution: MetricResolution = "exact",
+    settings: Settings | None = None,
 ) -> Metrics:
-    """Metrics of the score in the first covariate; a higher score means an earlier death."""
-    findings = list(rows.findings)
+    """Metrics of the score in the first covariate; a higher score means an earlier death.
+
+    `horizons` are days; left out, a study's. `coarse` opens what a study with these settings opens.
+    """
+    chosen = settings or default_settings()
+    horizons = tuple(horizons or chosen.evaluation.horizons)
+    findings = [*rows.findings, *constant_score(rows), *small_parts(rows)]
     exact = patient_cells(rows.x[:, 0], rows.time, rows.event)
     source: Cells | EvaluationTable = exact
     parts: dict[str, Cells | EvaluationTable]
@@ -110,14 +126,14 @@ def fit_metrics(
     if resolution == "exact":
         parts = {name: exact.where(labelled == name) for name in rows.groups}
     else:
-        table = coarse_table(rows, horizons)
+        table = coarse_table(rows, horizons, chosen)
         source = table
-        parts = {name: coarse_table(rows, horizons, name, table.score_edges) for name in rows.groups}
+        parts = {name: coarse_table(rows, horizons, chosen, name, table.score_edges) for name in rows.groups}
     found = concordance(source)
-    if found is None:
-        findings.append(Finding.of(problems.NOT_ESTIMABLE, "no C-index: no pair of patients is comparable"))
     if not rows.event.any():
-        findings.append(Finding.of(problems.NO_EVENTS, "no events"))
+        findings.append(Finding.of(problems.NO_EVENTS, "no events: no C-index, AUC, median or hazard ratio can be estimated"))
+    elif found is None:
+        findings.append(Finding.of(problems.NOT_ESTIMABLE, "no C-index: no pair of patients is comparable"))
     aucs = {_key(horizon): _auc(source, float(horizon), convention, findings) for horizon in horizons}
     test, ratio = _group_tests(parts, findings)
     return Metrics(

@@ -1,8 +1,7 @@
-"""Anybody's table: a CSV file of survival data as columns of known meaning.
+"""Anybody's table: a CSV file as texts under names.
 
 Accepts what spreadsheets and statistics programs write: comma, semicolon, tab or bar; Excel's first line `sep=;`;
-byte-order marks; decimal commas; quoted fields; row names without a header; NA, NaN or blanks; events as 0/1, 1/2, true/false
-or yes/no.
+byte-order marks; quoted fields; row names without a header. What a column means is `simulations.tabular.columns`'.
 """
 
 from __future__ import annotations
@@ -11,27 +10,32 @@ import csv
 import difflib
 import io
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from simulations.tabular.marks import DecimalMark
+from site_config.names import plural
 from site_config.problems import survival as problems
-from site_config.problems.base import Problem
+from site_config.problems.base import Kind, Problem, together
 
-Floats = NDArray[np.float64]
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", ".", "?", "<na>", "nat", "-nan", "#n/a"})
 DELIMITERS = (",", ";", "\t", "|")
-MOST_LEVELS = 20
-EVENT_WORDS = {
-    **dict.fromkeys(("true", "t", "yes", "y", "dead", "died", "deceased", "event"), True),
-    **dict.fromkeys(("false", "f", "no", "n", "alive", "censored", "censor"), False),
-}
-LOGICAL = {"true": 1.0, "false": 0.0, "t": 1.0, "f": 0.0}
 SEPARATOR_LINE = re.compile(r"sep=([,;\t|])[ \t;,|]*(\r\n|\r|\n)", re.IGNORECASE)
-DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
+LINES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the person who brings a table declares: further words for missing, and the mark of decimals."""
+
+    missing: tuple[str, ...] = ()
+    decimal: DecimalMark | None = None
+
+    def is_missing(self, text: str) -> bool:
+        """Whether a cell is blank or one of the declared words, upper and lower case alike."""
+        return not text or text.casefold() in {word.casefold() for word in self.missing}
 
 
 @dataclass(frozen=True)
@@ -42,27 +46,83 @@ class Table:
     rows: tuple[tuple[str | None, ...], ...]
     lines: tuple[int, ...]
     delimiter: str
+    reading: Reading = field(default=Reading())
 
     def column(self, name: str) -> list[str | None]:
         """The values of a column by its name; letter case and spaces around do not matter where the name stays unique.
 
         Raises FH-823.
         """
-        return [row[self._index(name)] for row in self.rows]
+        index = self._index(name)
+        return [row[index] for row in self.rows]
 
-    def _index(self, name: str) -> int:
+    def has(self, name: str) -> bool:
+        """Whether exactly one column has the name."""
+        return len(self._places(name)) == 1
+
+    def _places(self, name: str) -> list[int]:
+        found: list[int] = []
         for spelling in (str, lambda text: str(text).strip().casefold()):
             found = [index for index, title in enumerate(self.header) if spelling(title) == spelling(name)]
-            if len(found) == 1:
-                return found[0]
-            if len(found) > 1:
-                raise problems.NO_COLUMN.problem(f"the header holds {name!r} {len(found)} times")
+            if found:
+                return found
+        return found
+
+    def _index(self, name: str) -> int:
+        found = self._places(name)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise problems.NO_COLUMN.problem(f"the header holds {name!r} {len(found)} times")
         near = difflib.get_close_matches(name, self.header, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(self.header)}"
+        hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(map(repr, self.header))}"
         raise problems.NO_COLUMN.problem(f"there is no column {name!r}", fix=f"Use a name of the header: {hint}")
 
+    def faults(self) -> Faults:
+        """A collector of faults of this table's cells."""
+        return Faults(self.lines)
 
-def read_table(path: Path) -> Table:
+
+class Faults:
+    """Faults as they are found: alike ones become one line, and those of one column do not hide those of another."""
+
+    def __init__(self, lines: Sequence[int] = ()) -> None:
+        self._lines = lines
+        self._cells: dict[tuple[Kind, str, str, str | None], list[int]] = {}
+        self._others: list[Problem] = []
+
+    def add(self, kind: Kind, column: str, row: int, reason: str, fix: str | None = None) -> None:
+        """Note a fault of a cell, `row` counted from 0; `reason` never repeats the cell."""
+        self._cells.setdefault((kind, column, reason, fix), []).append(self._lines[row])
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Whatever problem the block raises is kept, with those it carries, and the next block is tried."""
+        try:
+            yield
+        except Problem as problem:
+            self._others += [problem, *problem.others]
+            problem.others = ()
+
+    def raise_any(self) -> None:
+        """Raise all faults as one problem that carries the others."""
+        found = list(self._others)
+        for (kind, column, reason, fix), lines in self._cells.items():
+            found.append(kind.problem(f"column {column!r}, {lines_text(lines)}: the value {reason}", fix=fix))
+        if found:
+            raise together(found)
+
+
+def lines_text(lines: Sequence[int]) -> str:
+    """`line 4`, `lines 4, 9 and 12`, or the first five and how many more."""
+    shown = [str(line) for line in lines[:LINES_SHOWN]]
+    if len(lines) == 1:
+        return f"line {shown[0]}"
+    more = len(lines) - len(shown)
+    return f"lines {', '.join(shown)} and {more:,d} more" if more else f"lines {', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def read_table(path: Path, reading: Reading = Reading()) -> Table:
     """Read a CSV file. Raises FH-821 (cannot be opened) and FH-822 (no table)."""
     try:
         data = path.read_bytes()
@@ -77,19 +137,40 @@ def read_table(path: Path) -> Table:
         numbered = [(reader.line_num, [field.strip() for field in fields]) for fields in reader]
     except csv.Error as error:
         raise problems.TABLE_MALFORMED.problem(f"line {reader.line_num}: {error}") from error
-    filled = [(line, fields) for line, fields in numbered if any(fields)]
+    return _table(path.name, [(line, fields) for line, fields in numbered if any(fields)], delimiter, reading)
+
+
+def _table(name: str, filled: list[tuple[int, list[str]]], delimiter: str, reading: Reading) -> Table:
     if not filled:
-        raise problems.TABLE_MALFORMED.problem(f"{path.name} is empty")
+        raise problems.TABLE_MALFORMED.problem(f"{name} is empty")
     if len(filled) == 1:
-        raise problems.TABLE_MALFORMED.problem(f"{path.name} has a header and no rows below it")
+        raise problems.TABLE_MALFORMED.problem(f"{name} has a header and no rows below it")
     header = filled[0][1]
     while header and not header[-1] and len(header) > 1 and all(len(f) < len(header) or not f[len(header) - 1] for _, f in filled[1:]):
         header = header[:-1]
     body = filled[1:]
-    if body and all(len(fields) == len(header) + 1 and fields[-1] for _, fields in body):
+    if all(len(fields) == len(header) + 1 and fields[-1] for _, fields in body):
         header = ["", *header]
-    rows = tuple(_row(line, fields, len(header)) for line, fields in body)
-    return Table(tuple(header), rows, tuple(line for line, _ in body), delimiter)
+    _check_widths(body, len(header))
+    rows = tuple(tuple(_cells(fields, len(header), reading)) for _, fields in body)
+    return Table(tuple(header), rows, tuple(line for line, _ in body), delimiter, reading)
+
+
+def _check_widths(body: list[tuple[int, list[str]]], width: int) -> None:
+    wide = [(line, len(fields)) for line, fields in body if any(fields[width:])]
+    if not wide:
+        return
+    found = []
+    for count in sorted({count for _, count in wide}, key=Counter(count for _, count in wide).__getitem__, reverse=True):
+        where = lines_text([line for line, fields in wide if fields == count])
+        verb = "has" if where.startswith("line ") else "have"
+        found.append(problems.TABLE_MALFORMED.problem(f"{where} {verb} {plural(count, 'field')}, the header {width}"))
+    raise together(found)
+
+
+def _cells(fields: Sequence[str], width: int, reading: Reading) -> Iterator[str | None]:
+    for cell in [*fields[:width], *[""] * (width - len(fields))]:
+        yield None if reading.is_missing(cell) else cell
 
 
 def _decode(data: bytes) -> str:
@@ -106,131 +187,3 @@ def _delimiter(text: str) -> str:
     first = next((line for line in text.splitlines() if line.strip()), "")
     bare = re.sub(r'"[^"]*"', "", first)
     return max(DELIMITERS, key=lambda mark: (bare.count(mark), -DELIMITERS.index(mark)))
-
-
-def _row(line: int, fields: Sequence[str], width: int) -> tuple[str | None, ...]:
-    if any(fields[width:]):
-        raise problems.TABLE_MALFORMED.problem(f"line {line} has {len(fields)} fields, the header {width}")
-    padded = [*fields[:width], *[""] * (width - len(fields))]
-    return tuple(None if field.casefold() in MISSING else field for field in padded)
-
-
-def number_of(text: str, delimiter: str = ";") -> float | None:
-    """A number as written, with a decimal comma where commas do not separate; None when it is none."""
-    if delimiter != "," and DECIMAL_COMMA.fullmatch(text):
-        text = text.replace(",", ".")
-    if "_" in text:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def numbers(table: Table, name: str, *, lowest: float | None = None) -> Floats:
-    """A numeric column (n,), NaN where missing. Raises FH-825 for what is no finite number or below `lowest`."""
-    found = np.full(len(table.rows), np.nan)
-    for index, text in enumerate(table.column(name)):
-        if text is None:
-            continue
-        value = number_of(text, table.delimiter)
-        if value is None or not np.isfinite(value):
-            raise _bad(table, name, index, "is not a finite number")
-        if lowest is not None and value < lowest:
-            raise _bad(table, name, index, f"is below {lowest:g}")
-        found[index] = value
-    return found
-
-
-def _bad(table: Table, name: str, index: int, reason: str) -> Problem:
-    return problems.BAD_VALUE.problem(f"column {name!r}, line {table.lines[index]}: the value {reason}")
-
-
-def events(table: Table, name: str) -> Floats:
-    """The event column as 0/1 (n,), NaN where missing, its coding found from its values as R's `Surv` does.
-
-    Raises FH-824 when the codes are not 0/1, 1/2, true/false or words of the same meaning.
-    """
-    texts = table.column(name)
-    values = {text for text in texts if text is not None}
-    words = {text.casefold() for text in values}
-    if words and words <= EVENT_WORDS.keys():
-        return np.asarray([np.nan if text is None else float(EVENT_WORDS[text.casefold()]) for text in texts])
-    codes = {number_of(text, table.delimiter) for text in values}
-    if not codes <= {0.0, 1.0} and not codes <= {1.0, 2.0}:
-        shown = ", ".join(sorted(values)[:6])
-        raise problems.EVENT_CODING.problem(f"column {name!r} holds {shown}")
-    shift = 1.0 if 2.0 in codes else 0.0
-    return np.asarray([np.nan if text is None else float(number_of(text, table.delimiter) or 0.0) - shift for text in texts])
-
-
-def labels(table: Table, name: str) -> list[str | None]:
-    """A column of labels (sites, strata, groups): texts, None where missing; 1 and 1.0 are one label."""
-    found: list[str | None] = []
-    for text in table.column(name):
-        value = None if text is None else number_of(text, table.delimiter)
-        found.append(f"{int(value)}" if value is not None and np.isfinite(value) and value == int(value) else text)
-    return found
-
-
-def in_order(found: Sequence[str | None]) -> list[str]:
-    """Distinct labels: by value when all are numbers, else as text."""
-    distinct = {label for label in found if label is not None}
-    values = {label: number_of(label) for label in distinct}
-    if all(value is not None for value in values.values()):
-        return sorted(distinct, key=lambda label: (values[label] or 0.0, label))
-    return sorted(distinct, key=lambda label: (label.casefold(), label))
-
-
-@dataclass(frozen=True)
-class Covariates:
-    """Design columns: `names` (p,), `x` (n, p) with NaN where missing; `expanded` tells which were texts."""
-
-    names: tuple[str, ...]
-    x: Floats
-    expanded: tuple[str, ...] = ()
-
-
-def covariates(table: Table, names: Sequence[str]) -> Covariates:
-    """Numeric and true/false columns as they are; a text column as R codes a factor: one 0/1 column a level but the first.
-
-    Raises FH-823 and FH-825.
-    """
-    columns: list[Floats] = []
-    titles: list[str] = []
-    expanded: list[str] = []
-    for name in names:
-        texts = table.column(name)
-        values = {text.casefold() for text in texts if text is not None}
-        numeric = [text for text in texts if text is not None and number_of(text, table.delimiter) is not None]
-        if values and values <= LOGICAL.keys():
-            columns.append(np.asarray([np.nan if text is None else LOGICAL[text.casefold()] for text in texts]))
-            titles.append(name)
-        elif numeric or not values:
-            columns.append(numbers(table, name))
-            titles.append(name)
-        else:
-            levels = in_order(texts)
-            if len(levels) > MOST_LEVELS:
-                raise problems.BAD_VALUE.problem(f"column {name!r} holds {len(levels)} different texts; at most {MOST_LEVELS} are levels")
-            expanded.append(name)
-            for level in levels[1:] or levels:
-                columns.append(np.asarray([np.nan if text is None else float(text == level and len(levels) > 1) for text in texts]))
-                titles.append(f"{name}{level}")
-    x = np.stack(columns, axis=1) if columns else np.zeros((len(table.rows), 0))
-    return Covariates(tuple(titles), x, tuple(expanded))
-
-
-def merge_near_times(times: Floats) -> Floats:
-    """Times (n,) with values that differ by rounding only made equal, as R's `aeqSurv` does before it looks for ties.
-
-    Distinct times whose difference, itself or relative to their mean, is at most √ε = 1.5e-8 become the earliest of them.
-    """
-    if not len(times):
-        return times
-    distinct = np.unique(times)
-    gap = np.diff(distinct)
-    tolerance = float(np.finfo(np.float64).eps) ** 0.5
-    scale = float(np.mean(np.abs(distinct))) or 1.0
-    starts = distinct[np.concatenate([[True], ~((gap <= tolerance) | (gap / scale <= tolerance))])]
-    return np.asarray(starts[np.searchsorted(starts, times, side="right") - 1], dtype=np.float64)

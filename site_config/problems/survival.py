@@ -108,6 +108,46 @@ TEXT_COVARIATE = Kind(
     fix="Code the column yourself if another level should be the reference.",
     exit=Exit.FINDINGS,
 )
+WORD_KEPT = Kind(
+    815,
+    "word-kept-as-label",
+    "A word that often means a missing value was kept as a label",
+    why="A stage, a group or a hospital may be called None or NA. In columns of labels only blank cells are missing, unless a word is declared to mean it.",
+    fix="Say `--missing None` (it may be repeated) where the word means that the value is not known.",
+    exit=Exit.FINDINGS,
+)
+SMALL_GROUP = Kind(
+    816,
+    "small-group",
+    "A level or group has one patient, or no event",
+    why="One patient is no group: its curve is that patient's life, and a hazard ratio against it is decided by one day. Without events a hazard ratio has no finite estimate.",
+    fix="Merge it with another level, or leave it out.",
+    exit=Exit.FINDINGS,
+)
+NO_INFORMATION = Kind(
+    817,
+    "no-information",
+    "The patients compared do not differ in a covariate",
+    why="A Cox model compares patients at risk at the same time in the same stratum. Where they are alike in a covariate, or alone, nothing is learned about it.",
+    fix="Use fewer or larger strata, or leave the covariate out.",
+    exit=Exit.FINDINGS,
+)
+UNIT_OF_TIME = Kind(
+    818,
+    "unit-of-time",
+    "Times are very short for days",
+    why="Times are read as days unless another unit is declared; a column of years looks the same. Horizons and cut points are days.",
+    fix="Declare the unit with `--time-unit years`, `months`, `weeks` or `days`.",
+    exit=Exit.FINDINGS,
+)
+ONE_EVENT_CODE = Kind(
+    819,
+    "one-event-code",
+    "The event column holds one code only",
+    why="A column of ones means that everybody died in a coding of 0/1, and that nobody did in one of 1/2.",
+    fix="Declare which value is an event with `--event-value`.",
+    exit=Exit.FINDINGS,
+)
 TABLE_UNREADABLE = Kind(
     821,
     "table-unreadable",
@@ -137,7 +177,7 @@ EVENT_CODING = Kind(
     "event-coding",
     "The event column is not coded as 0/1, 1/2 or true/false",
     why="An event is 1 (0 censored), 2 (1 censored), true or yes; other codes are ambiguous.",
-    fix="Recode the column to 0 = censored, 1 = event.",
+    fix="Name the value that is an event with `--event-value VALUE`, or recode the column to 0 = censored, 1 = event.",
     exit=Exit.CONTENT,
 )
 BAD_VALUE = Kind(
@@ -156,4 +196,20 @@ RANGE_TOO_WIDE = Kind(
     " the patients themselves may be far from.",
     fix="Declare the range the patients really have (an age from 18 to 95, not from 0 to 200), or use the covariate's logarithm.",
     exit=Exit.FINDINGS,
+)
+AMBIGUOUS_NUMBER = Kind(
+    828,
+    "ambiguous-number",
+    "A number can be read in two ways",
+    why="1,230 is 1230 where the comma separates thousands and 1.23 where it separates decimals; nothing in the column tells which. A wrong guess can turn a coefficient's sign.",
+    fix="Declare the mark of decimals with `--decimal point` or `--decimal comma`.",
+    exit=Exit.CONTENT,
+)
+SPLIT_CODING = Kind(
+    827,
+    "split-coding",
+    "The column of training and test rows is not coded in words",
+    why="A row is training (train, training, development) or test (test, testing, evaluation, held-out, external), and both must be there. Numbers do not tell which is which, and a validation set is neither.",
+    fix="Recode the column to `train` and `test`; leave the cell of a row that takes no part blank.",
+    exit=Exit.CONTENT,
 )

@@ -19,6 +19,8 @@ from site_config.problems import survival as problems
 Floats = NDArray[np.float64]
 EPSILON = 1e-9
 INFINITE = EPSILON**0.5
+NO_INFORMATION = 1e-9
+"""Information an event, of a standardised covariate at β = 0, below which the patients compared are alike in it."""
 ITERATIONS = 20
 """R's `coxph.control`: relative change of the log-likelihood, the step that is called infinite, iterations."""
 
@@ -41,11 +43,18 @@ class _Path:
     converged: bool
 
 
-def _newton(open_: ExactOpener, scale: Scale, null: tuple[Likelihood, ExactSums], ties: Ties, strata: int) -> _Path:
+def _free(at: Likelihood, varies: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of the covariates that vary (p,) do not depend on earlier ones."""
+    return independent(at.information * np.outer(varies, varies))
+
+
+def _newton(
+    open_: ExactOpener, scale: Scale, null: tuple[Likelihood, ExactSums], ties: Ties, strata: int, varies: NDArray[np.bool_]
+) -> _Path:
     """Newton with step-halving by R's rules: the last finite point with a likelihood no lower, until it rises no more."""
     at, sums = null
     beta = np.zeros(len(scale.mean))
-    step = solve_kept(at.information, at.score, independent(at.information))
+    step = solve_kept(at.information, at.score, _free(at, varies))
     halvings = 0
     for iteration in range(1, ITERATIONS + 1):
         trial = beta + step / 2**halvings
@@ -58,15 +67,15 @@ def _newton(open_: ExactOpener, scale: Scale, null: tuple[Likelihood, ExactSums]
             continue
         halvings = 0
         beta, at, sums = trial, new, opened
-        step = solve_kept(at.information, at.score, independent(at.information))
+        step = solve_kept(at.information, at.score, _free(at, varies))
     return _Path(beta, at, sums, ITERATIONS, False)
 
 
-def _polish(open_: ExactOpener, scale: Scale, path: _Path, ties: Ties, strata: int) -> _Path:
+def _polish(open_: ExactOpener, scale: Scale, path: _Path, ties: Ties, strata: int, varies: NDArray[np.bool_]) -> _Path:
     """Newton steps beyond R's criterion, until they no longer shrink: estimates to the last digits of float64."""
     last = np.inf
     for _ in range(6):
-        step = solve_kept(path.at.information, path.at.score, independent(path.at.information))
+        step = solve_kept(path.at.information, path.at.score, _free(path.at, varies))
         size = float(np.max(np.abs(step), initial=0.0))
         if size == 0 or size >= last / 2:
             break
@@ -100,7 +109,7 @@ def fit_exact(
     keep = infinite = np.zeros(len(names), dtype=bool)
     if scale.events and len(names):
         path, keep, infinite = _climb(open_, scale, (null, opened), ties, len(grid.strata))
-    kept_null = independent(null.information) & ~scale.constant
+    kept_null = _free(null, compared(null, scale))
     score = float(null.score @ solve_kept(null.information, null.score, kept_null))
     covariance = invert_kept(path.at.information, keep) / np.outer(scale.sd, scale.sd)
     coef = np.where(keep, path.beta / scale.sd, 0.0)
@@ -121,7 +130,7 @@ def fit_exact(
         ties=ties,
         dropped_rows=dropped_rows,
         proportional_hazards=proportional_hazards(path.sums, opened.mass, keep, ties, len(grid.strata)) if scale.events else None,
-        findings=tuple(describe(names, scale, keep, infinite, path.converged)),
+        findings=tuple(describe(names, scale, keep, infinite, path.converged, compared(null, scale))),
         mean=scale.mean,
     )
 
@@ -130,11 +139,12 @@ def _climb(
     open_: ExactOpener, scale: Scale, null: tuple[Likelihood, ExactSums], ties: Ties, strata: int
 ) -> tuple[_Path, NDArray[np.bool_], NDArray[np.bool_]]:
     """The maximum, which covariates stay, and which of them run to infinity."""
-    path = _newton(open_, scale, null, ties, strata)
-    keep = independent(path.at.information) & ~scale.constant
+    varies = compared(null[0], scale)
+    path = _newton(open_, scale, null, ties, strata, varies)
+    keep = _free(path.at, varies)
     infinite = _infinite(path, keep)
     if path.converged:
-        polished = _polish(open_, scale, path, ties, strata)
+        polished = _polish(open_, scale, path, ties, strata, varies)
         # Where a coefficient runs to infinity Newton never settles: the fit stays where R's criterion stopped it.
         infinite = infinite & _infinite(polished, keep)
         path = path if infinite.any() else polished
@@ -147,12 +157,27 @@ def _infinite(path: _Path, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(keep & (np.abs(step) > INFINITE * (1 + np.abs(path.beta))))
 
 
-def describe(names: tuple[str, ...], scale: Scale, keep: NDArray[np.bool_], infinite: NDArray[np.bool_], converged: bool) -> list[Finding]:
+def compared(null: Likelihood, scale: Scale) -> NDArray[np.bool_]:
+    """Covariates (p,) in which patients at risk together, in one stratum at one event, differ at all."""
+    return np.asarray((np.diag(null.information) > NO_INFORMATION * max(scale.events, 1)) & ~scale.constant)
+
+
+def describe(
+    names: tuple[str, ...],
+    scale: Scale,
+    keep: NDArray[np.bool_],
+    infinite: NDArray[np.bool_],
+    converged: bool,
+    varies: NDArray[np.bool_],
+) -> list[Finding]:
     """What a reader must know of a fit."""
     found = [] if scale.events else [Finding.of(problems.NO_EVENTS, "no events: no coefficient can be estimated")]
-    for name, kept, constant in zip(names, keep, scale.constant, strict=True):
+    for name, kept, constant, differs in zip(names, keep, scale.constant, varies, strict=True):
         if constant:
             found.append(Finding.of(problems.CONSTANT, f"{name} has one value only and was dropped"))
+        elif not differs and scale.events:
+            what = f"{name}: patients at risk together (in one stratum, at one event) do not differ in it; no coefficient can be estimated"
+            found.append(Finding.of(problems.NO_INFORMATION, what))
         elif not kept and scale.events:
             found.append(Finding.of(problems.COLLINEAR, f"{name} does not vary beyond the covariates before it and was dropped"))
     if infinite.any():

@@ -1,0 +1,121 @@
+"""Options that every command on a person's own table takes: which columns mean what, and how their cells are written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from site_config.names import choice
+
+if TYPE_CHECKING:
+    from simulations.tabular.as_study import Settings
+    from simulations.tabular.read import Reading
+
+Csv = Annotated[Path, typer.Option("--csv", help="Table with a header; comma, semicolon or tab.")]
+Site = Annotated[str, typer.Option(help="Column that names the hospital of a row.")]
+Time = Annotated[str, typer.Option(help="Column of follow-up times from 0.")]
+Event = Annotated[str, typer.Option(help="Column of events: 0/1, 1/2 (2 = event), true/false or yes/no.")]
+Covariates = Annotated[
+    list[str],
+    typer.Option(help="Columns of the model, separated by commas; or a JSON list, or @FILE with one name a line; may be repeated."),
+]
+Missing = Annotated[list[str] | None, typer.Option("--missing", help="A word that means a missing value, besides blank; may be repeated.")]
+Decimal = Annotated[str | None, typer.Option("--decimal", help="Mark of decimals, point or comma, where the table leaves it open.")]
+TimeUnit = Annotated[str | None, typer.Option("--time-unit", help="days, weeks, months or years; results are in days.")]
+EventValue = Annotated[list[str] | None, typer.Option("--event-value", help="A value of the event column that is an event; repeatable.")]
+StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml whose settings hold; left out, a study's defaults.")]
+
+UNITS = ("days", "weeks", "months", "years")
+MARKS = ("point", "comma")
+NAMES_BYTES = 1 << 20
+
+
+def one_of(value: str, allowed: Sequence[str], option: str) -> None:
+    """FH-902 where an option's value is none of those allowed."""
+    from site_config.problems import host
+
+    if value not in allowed:
+        raise host.USAGE.problem(f"{option} cannot be {value!r}", fix=choice(value, allowed))
+
+
+def numbers(text: str, option: str) -> list[float]:
+    """Rising positive numbers separated by commas; FH-902 otherwise."""
+    from site_config.problems import host
+
+    try:
+        found = [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        found = []
+    if not found or any(not 0 < value < float("inf") for value in found) or sorted(set(found)) != found:
+        raise host.USAGE.problem(f"{option} takes rising positive numbers", fix=f"For example {option} 365,730.")
+    return found
+
+
+def names(given: Sequence[str], option: str = "--covariates") -> tuple[str, ...]:
+    """Column names as given: `a,b` stays one text (the header decides), a JSON list and @FILE become their names.
+
+    FH-902 for none, for a list that is none, and for a name given twice.
+    """
+    from site_config.problems import host
+
+    found: list[str] = []
+    for text in given:
+        if text.startswith("@"):
+            from site_config.files import read_limited
+
+            lines = read_limited(Path(text[1:]), NAMES_BYTES, "the file of column names").decode("utf-8-sig")
+            found += (
+                _json(lines, option) if lines.lstrip().startswith("[") else [line.strip() for line in lines.splitlines() if line.strip()]
+            )
+        elif text.lstrip().startswith("["):
+            found += _json(text, option)
+        else:
+            found.append(text.strip())
+    found = [name for name in found if name.strip(", ")]
+    apart = [part.strip() for name in found for part in name.split(",") if part.strip()]
+    if not found or len(set(found)) < len(found) or (len(found) == 1 and len(set(apart)) < len(apart)):
+        raise host.USAGE.problem(f"{option} takes distinct column names", fix=f"For example {option} age,sex.")
+    return tuple(found)
+
+
+def _json(text: str, option: str) -> list[str]:
+    from site_config.problems import host
+
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise host.USAGE.problem(f"{option} is no JSON list of names", fix=f'For example {option} \'["age", "diagnosis, NOS"]\'.')
+    return found
+
+
+def reading(missing: Sequence[str] | None, decimal: str | None) -> Reading:
+    """What was declared of the cells; FH-902 for an unknown mark."""
+    from simulations.tabular.read import Reading
+
+    if decimal is not None:
+        one_of(decimal, MARKS, "--decimal")
+    return Reading(tuple(missing or ()), decimal)  # type: ignore[arg-type]
+
+
+def unit(time_unit: str | None) -> Any:
+    """The declared unit of time, or None; FH-902 for an unknown one."""
+    if time_unit is not None:
+        one_of(time_unit, UNITS, "--time-unit")
+    return time_unit
+
+
+def settings(study: Path | None) -> Settings:
+    """The settings of a study's document, or of a study that declares nothing."""
+    from simulations.tabular.as_study import default_settings, settings_of
+
+    if study is None:
+        return default_settings()
+    from site_config.documents.load import load_study
+
+    return settings_of(load_study(study))

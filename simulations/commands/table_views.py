@@ -1,0 +1,144 @@
+"""Fits and metrics of a person's own table as a terminal shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from site_config.console import table
+from site_config.names import plural
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from shared_model.survival.cox.result import CoxFit
+    from simulations.tabular.apply import Applied
+    from simulations.tabular.lung import Lung
+    from simulations.tabular.metrics import Metrics
+    from simulations.tabular.rows import Rows
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _digits(value: float | None, digits: int = 4) -> str:
+    return "" if value is None else f"{value:.{digits}g}"
+
+
+def _ratio(value: float | None) -> str:
+    """A hazard ratio as papers print it; `as_dict` has None where it overflows."""
+    if value is None:
+        return "∞"
+    return f"{value:.3f}" if 0.0995 <= value < 100 or value == 0 else f"{value:.3g}"
+
+
+def _say_read(console: Console, read: Mapping[str, Any]) -> None:
+    console.print(f"Events read: {read['events_text']}\nTimes read: {read['time_text']}", soft_wrap=True)
+
+
+def _warn(console: Console, warnings: Sequence[Mapping[str, str]]) -> None:
+    """Alike findings once, with their number."""
+    counted: dict[tuple[str, str], int] = {}
+    for warning in warnings:
+        key = (warning["code"], warning["what"])
+        counted[key] = counted.get(key, 0) + 1
+    for (code, what), times in counted.items():
+        often = f" ({plural(times, 'time')})" if times > 1 else ""
+        console.print(f"{code}: {what}{often}", soft_wrap=True)
+
+
+def show_fit(console: Console, fit: CoxFit, used: Rows, second: Applied | None) -> None:
+    """The model's table, its tests, and what was read."""
+    shown = fit.as_dict()
+    rows = []
+    for i, name in enumerate(fit.covariates):
+        if not fit.kept[i]:
+            rows.append((name, "dropped", "", "", "", "", ""))
+            continue
+        low, high = shown["hr_ci"][i]
+        cells = (_digits(shown["coef"][i]), _ratio(shown["hr"][i]), f"{_ratio(low)}–{_ratio(high)}", _digits(shown["se"][i]))
+        rows.append((name, *cells, f"{shown['z'][i]:.2f}", _p(shown["p"][i])))
+    title = f"Cox model, {fit.ties} ties, {fit.resolution}: n = {fit.n}, events = {fit.events}, sites = {fit.sites}"
+    console.print(table(title, ("covariate", "coef", "HR", "95 % CI", "se(coef)", "z", "p"), rows))
+    if fit.concordance:
+        console.print(f"Concordance = {fit.concordance.c:.4f} (se {fit.concordance.se:.4f})")
+    console.print(f"log-likelihood = {fit.loglik:.4f} (null {fit.loglik_null:.4f}), {fit.iterations} iterations")
+    for name, test in (("Likelihood ratio", fit.lr_test), ("Wald", fit.wald_test), ("Score (log-rank)", fit.score_test)):
+        console.print(f"{name} test = {test.chi2:.2f} on {test.df} df, p = {_p(test.p)}")
+    if fit.proportional_hazards:
+        together = fit.proportional_hazards.together
+        console.print(f"Proportional hazards: χ² = {together.chi2:.2f} on {together.df} df, p = {_p(together.p)}")
+    if second is not None:
+        console.print(second.text())
+    _say_read(console, used.read)
+    _warn(console, shown["warnings"])
+
+
+def show_metrics(console: Console, found: Metrics, used: Rows) -> None:
+    """The metrics' table and its groups, and what was read."""
+    shown = found.as_dict()
+    rows: list[tuple[str, str, str]] = []
+    if found.c:
+        low, high = found.c.plain_ci
+        rows.append(("Harrell's C", f"{found.c.c:.4f}", f"se {found.c.se:.4f}, 95 % CI {low:.3f}–{high:.3f}"))
+        low, high = found.c.logit_ci
+        rows.append(("", "", f"logit CI {low:.3f}–{high:.3f}"))
+        if found.clustered_se is not None:
+            rows.append(("", "", f"se clustered by site {found.clustered_se:.4f}"))
+        if found.c_bound:
+            rows.append(("", "", f"exact C lies within {found.c_bound[0]:.3f}–{found.c_bound[1]:.3f}"))
+    for horizon, one in found.auc.items():
+        rows.append((f"AUC at {horizon}", f"{one.auc:.4f}" if one else "not estimable", f"se {one.se:.4f}" if one else ""))
+    rows.append(("median survival", _digits(shown["median_survival"]) or "not reached", ""))
+    if found.logrank:
+        rows.append(("log-rank", f"{found.logrank.chi2:.3f}", f"{found.logrank.df} df, p {_p(found.logrank.p)}"))
+    ratio: dict[str, Any] | None = found.hazard_ratio
+    if ratio and ratio["hr"] is not None:
+        low, high = ratio["ci"]
+        names = list(found.groups)
+        rows.append((f"HR {names[1]} / {names[0]}", _ratio(ratio["hr"]), f"95 % CI {_ratio(low)}–{_ratio(high)}, p {_p(ratio['p'])}"))
+    title = f"n = {found.n}, events = {found.events}, sites = {found.sites}, {found.resolution}"
+    console.print(table(title, ("metric", "value", ""), rows))
+    groups = [
+        (name, round(float(curve.at_risk[0])), round(float(curve.events.sum())), _digits(curve.median) or "not reached")
+        for name, curve in found.groups.items()
+    ]
+    if groups:
+        console.print(table("Groups", ("group", "n", "events", "median"), groups))
+    _say_read(console, used.read)
+    _warn(console, shown["warnings"])
+
+
+def show_lung(console: Console, found: Lung) -> None:
+    """The three ways side by side, and every institution alone."""
+    import numpy as np
+
+    rows = []
+    for i, name in enumerate(found.exact.covariates):
+        cells = []
+        for coef, se in ((found.exact.coef, found.exact.se), (found.totals.coef, found.totals.se), (found.pooled_coef, found.pooled_se)):
+            low, high = np.exp(coef[i] - 1.96 * se[i]), np.exp(coef[i] + 1.96 * se[i])
+            cells.append(f"{np.exp(coef[i]):.3f} ({low:.3f}–{high:.3f})")
+        rows.append((name, *cells))
+    c_exact, c_totals = (fit.concordance.c if fit.concordance else float("nan") for fit in (found.exact, found.totals))
+    rows.append(("C-index", f"{c_exact:.3f}", f"{c_totals:.3f}", f"{found.pooled_c:.3f}"))
+    fit = found.exact
+    console.print(f"NCCTG lung cancer: {fit.n} complete patients, {fit.events} deaths, {fit.sites} of 18 institutions.")
+    title = "Hazard ratios (95 % CI)"
+    columns = ("covariate", "federated, exact", f"federated, totals ({found.totals.iterations} rounds)", "pooled rows (lifelines)")
+    console.print(table(title, columns, rows))
+    console.print(f"Federated exact and pooled differ by at most {found.largest_difference:.1e}; no row left its institution.")
+    alone = [
+        (
+            one.site,
+            one.n,
+            one.events,
+            "estimated" if one.estimable else one.reason,
+            "" if one.c_elsewhere is None else f"{one.c_elsewhere:.3f}",
+        )
+        for one in found.alone
+    ]
+    console.print(table("Each institution alone", ("institution", "n", "deaths", "its own model", "C on all others"), alone))

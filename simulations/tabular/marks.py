@@ -1,0 +1,81 @@
+"""Numbers as people write them: which mark separates decimals, and where that cannot be known.
+
+`1,230` is 1230 in one country and 1.23 in another. It is read only where its column shows which (`0,5` or `12,25` can only be
+decimals) or where the person says so; a wrong guess turns a coefficient's sign.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+from site_config.problems import survival as problems
+
+DecimalMark = Literal["point", "comma"]
+MARKS: dict[DecimalMark, str] = {"point": ".", "comma": ","}
+PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+WITH_COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)(e[+-]?\d+)?", re.IGNORECASE)
+GROUPED = {",": re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+"), ".": re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")}
+GROUPED_DECIMALS = {
+    "point": re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?"),
+    "comma": re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?"),
+}
+WHOLE = re.compile(r"[+-]?\d+")
+
+
+def looks_numeric(text: str) -> bool:
+    """Whether a text is a number under one of the two marks."""
+    return any(pattern.fullmatch(text) for pattern in (PLAIN, WITH_COMMA, *GROUPED_DECIMALS.values())) or text.casefold().lstrip("+-") in {
+        "inf",
+        "infinity",
+    }
+
+
+def number_of(text: str, mark: DecimalMark = "point") -> float | None:
+    """A number as written under a mark, with or without separators of thousands; None when it is none."""
+    if GROUPED_DECIMALS[mark].fullmatch(text):
+        text = text.replace("." if mark == "comma" else ",", "")
+    if mark == "comma":
+        if "." in text:
+            return None
+        text = text.replace(",", ".")
+    if "_" in text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def shows_comma(texts: Iterable[str]) -> bool:
+    """Whether a text is a number whose comma can only separate decimals."""
+    return any("," in text and WITH_COMMA.fullmatch(text) and not GROUPED[","].fullmatch(text) for text in texts)
+
+
+def decimal_mark(
+    name: str, texts: Iterable[str], delimiter: str, declared: DecimalMark | None, elsewhere: Iterable[str] = ()
+) -> DecimalMark:
+    """The mark of a column's decimals: as declared, or as its values show. Raises FH-828 where they leave it open.
+
+    `elsewhere` are the cells of the whole table: where they show decimal commas, 1.230 is no decimal for sure.
+    """
+    if declared is not None:
+        return declared
+    seen = set(texts)
+    commas = {text for text in seen if WITH_COMMA.fullmatch(text) or GROUPED[","].fullmatch(text)}
+    points = {text for text in seen if ("." in text and PLAIN.fullmatch(text)) or GROUPED["."].fullmatch(text)}
+    if delimiter != "," and shows_comma(commas):
+        if points:
+            raise _ambiguous(name, "holds decimals with a comma and numbers with a point")
+        return "comma"
+    if commas:
+        raise _ambiguous(name, "holds numbers like 1,230, which is 1230 or 1.23")
+    grouped = all(GROUPED["."].fullmatch(text) for text in points)
+    if points and grouped and delimiter != "," and (any(WHOLE.fullmatch(text) for text in seen) or shows_comma(elsewhere)):
+        raise _ambiguous(name, "holds numbers like 1.230, which is 1230 or 1.23")
+    return "point"
+
+
+def _ambiguous(name: str, words: str) -> Exception:
+    return problems.AMBIGUOUS_NUMBER.problem(f"column {name!r} {words}")
