@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from shared_model.shares.declaration import Declaration
 from shared_model.shares.messages import Frame, Step
 from shared_model.shares.record import Opened
 from shared_model.shares.relay import Relay, permuted
-from shared_model.shares.rows import Rows, deal, gather
+from shared_model.shares.rows import Column, Rows, deal, gather
 from shared_model.shares.session import Circuit, Plan, Seat, Session
 from shared_model.shares.value import Field
 
@@ -60,7 +60,7 @@ class Memory:
 class House:
     """m holders with keys and journals, and the slots they hold."""
 
-    columns: tuple[Numbers, ...]
+    columns: Sequence[Column]
     vectors: Mapping[str, np.ndarray]
     declaration: Declaration
     circuit: Circuit
