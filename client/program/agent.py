@@ -20,8 +20,11 @@ from pydantic import BaseModel, ValidationError
 
 import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
 from client import enrolment as enrol
+from client.holder.holder import Holder
 from client.release.door import CohortFacts, Door, outward_code
 from client.release.policy import refusals
+from client.statistics.rows import padded, shared_rows
+from shared_model.analyses.plan import plan_of
 from shared_model.secure_sum.protocol import (
     AdmissionReply,
     AdmissionRequest,
@@ -34,6 +37,7 @@ from shared_model.secure_sum.protocol import (
     StudyReference,
     state_hash,
 )
+from shared_model.shares.protocol import HolderKeyRequest, HoldRequest, RowsRequest, believe
 from shared_model.statistics.base import Parameters, Statistic
 from site_config.identity import SiteIdentity
 from site_config.journal import Journal, local_time
@@ -85,6 +89,7 @@ class Agent:
         self.identity = SiteIdentity.load(site.state, site.site)
         self.journal = Journal(site.state / "journal.jsonl", durable=not site.policy.simulated_patients)
         self.door = Door(site.site, self.identity.signing_key, site.policy, self.journal, clock=now, entropy=entropy)
+        self.holder = Holder(site.site, self.identity.signing_key, site.policy, self.journal, site.state)
         self._locks: dict[str, StudyLock] = {}
         self._benches: dict[str, Any] = {}
         self._withdrawn: frozenset[str] = frozenset()
@@ -122,6 +127,9 @@ class Agent:
             "open": self._open,
             "status": lambda _m: _reply("status", StatusReply(phase=self.phase)),
             "finish": self._finish,
+            "holder": self._holder_key,
+            "rows": self._rows,
+            "hold": self._hold,
         }
         if kind not in known:
             raise federation.MESSAGE_MALFORMED.problem("the kind of a message is unknown")
@@ -170,9 +178,36 @@ class Agent:
         request = _read(OpenRequest, message)
         return _reply("open", self.door.open(request, self._lock(request.context.study)))
 
+    def _holder_key(self, message: Message) -> Message:
+        request = _read(HolderKeyRequest, message)
+        return _reply("holder", self.holder.key(request, self._lock(request.study)))
+
+    def _rows(self, message: Message) -> Message:
+        request = _read(RowsRequest, message)
+        lock = self._lock(request.study)
+        self.phase = request.phase
+        arrays = self._broadcast(request.state, message.arrays)
+        earlier = believe(lock, request.earlier)
+        plan = plan_of(lock, request.phase, earlier)
+        bench, shares = self._bench(lock), lock.study.shares
+        reply, boxes = self.door.share(
+            request,
+            lock,
+            plan,
+            lambda: shared_rows(bench, plan, earlier, arrays, shares.longest_days),
+            lambda n: padded(n, shares.slots),
+        )
+        return Message("rows", reply.model_dump(mode="json"), dict(boxes))
+
+    def _hold(self, message: Message) -> Message:
+        request = _read(HoldRequest, message)
+        reply, frame = self.holder.hold(request, self._lock(request.study), message.arrays)
+        return Message("hold", reply.model_dump(mode="json"), dict(frame))
+
     def _finish(self, message: Message) -> Message:
         study = _read(StudyReference, message).study
         self.door.forget(study)
+        self.holder.forget(study)
         self._locks.pop(study, None)
         self._benches.pop(study, None)
         self._states.clear()

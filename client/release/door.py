@@ -20,8 +20,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from client.release.ledger import COHORT, OPEN, REFUSAL, RELEASE, CohortSeen, Ledger, Opened, Refused, Released, question_of
+from client.release.ledger import COHORT, OPEN, REFUSAL, RELEASE, CohortSeen, Ledger, Opened, Refused, Released, cohort_hash, question_of
 from client.release.policy import Ask, CohortFacts, check_ledger, check_release, check_role, check_roster, clear_allowed
+from client.release.sharing import SHARED, RowsOf, SharedRows, share, shared_record
+from shared_model.analyses.plan import SharedPlan
 from shared_model.privacy.noise import Noise
 from shared_model.secure_sum import masks as secure_sum
 from shared_model.secure_sum import signatures as secure_sum_signatures
@@ -39,6 +41,7 @@ from shared_model.secure_sum.protocol import (
     roster_hash,
     state_hash,
 )
+from shared_model.shares.protocol import RowsReply, RowsRequest, boxes_hash, check_holder_keys, sign_rows
 from shared_model.statistics.base import REGISTRY, Parameters, Registry, Statistic
 from site_config.journal import Clock, Journal, local_time
 from site_config.problems import privacy
@@ -187,6 +190,27 @@ class Door:
                 raise privacy.ATTEMPT_SPENT.problem("the attempt was opened with another list")
             return OpenReply(seed=session.seed.hex())
 
+    def share(
+        self, request: RowsRequest, lock: StudyLock, plan: SharedPlan, rows_of: RowsOf, slots_of: Callable[[int], int]
+    ) -> tuple[RowsReply, dict[str, NDArray[np.uint8]]]:
+        """The site's rows, sealed to every holder; journalled before they are returned."""
+        context = Context(
+            study=lock.study_id, phase=plan.phase, round=0, attempt=0, statistic=SHARED, parameters="", state=request.state, roster=""
+        )
+        with self._refusals("rows", context):
+            publics = check_holder_keys(lock, plan.phase, request.holders)
+            roster = tuple(sorted(request.sites))
+            boxes, keys, rule = share(
+                self._policy, lock, self._site, plan, roster, publics, rows_of, slots_of, self._clock(), self._entropy
+            )
+            cohort = cohort_hash(keys)
+            if not self._ledger.knows_cohort(cohort):
+                self._write(COHORT, CohortSeen(cohort=cohort, patients=tuple(sorted(keys))))
+            digest = boxes_hash(boxes)
+            self._write(SHARED, shared_record(lock, plan, roster, boxes, cohort, len(keys), rule, digest))
+            slots = len(next(iter(boxes.values())))
+            return sign_rows(self._key, lock.study_id, plan.phase, slots, digest), boxes
+
     def forget(self, study: str) -> None:
         """Drop the keys and seeds of a study; what was not opened stays closed for ever."""
         for key in [key for key in self._sessions if key[0] == study]:
@@ -268,7 +292,7 @@ class Door:
         )
         return self._write(RELEASE, record)
 
-    def _write(self, kind: str, record: CohortSeen | Released | Opened | Refused) -> int:
+    def _write(self, kind: str, record: CohortSeen | Released | Opened | Refused | SharedRows) -> int:
         entry = self._journal.append(kind, record.model_dump(mode="json"))
         self._ledger.feed(entry)
         return entry.number

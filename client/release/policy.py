@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from client.release.ledger import Ledger, Minima, Value
+from shared_model.analyses.plan import SharedPlan
 from shared_model.secure_sum.protocol import Context, OpenedCounts
 from shared_model.statistics.base import REGISTRY, Parameters, Statistic
 from shared_model.statistics.catalogue import SMALL_CELL_DAYS, has_short_cells
@@ -226,6 +227,35 @@ def expected_statistics(study: Study, role: Role) -> tuple[str, ...]:
     exact = {"cox.exact": study.resolution == "exact", "evaluation.histogram": study.evaluation.resolution == "exact"}
     found = (REGISTRY[name] for name in REGISTRY)
     return tuple(known.name for known in found if role in known.roles and phases & known.phases and exact.get(known.name, True))
+
+
+def check_holding(policy: Policy, lock: StudyLock, site: str) -> None:
+    """Refuse (FH-527) to hold shares where the lock does not name this hospital, or its policy does not allow it."""
+    if site not in lock.holders:
+        raise privacy.HOLDERS_REFUSED.problem("the lock does not name this hospital as a holder of shares")
+    for problem in _refused_holders(policy, lock, site):
+        raise problem
+
+
+def check_sharing(policy: Policy, lock: StudyLock, site: str, plan: SharedPlan, roster: tuple[str, ...], now: datetime) -> str:
+    """The rule that allows sharing rows for a plan, in words for the journal; raises the problem of the first rule that forbids it."""
+    if lock.study.resolution != "shares" or "shares" not in policy.resolutions:
+        raise privacy.RESOLUTION_REFUSED.problem("rows are not shared in this study, or this hospital does not share rows")
+    for problem in _refused_holders(policy, lock, site):
+        raise problem
+    role = lock.entry(site).role
+    if policy.role not in ("any", role) or role not in plan.roles:
+        raise privacy.ROLE_REFUSED.problem(f"rows of a site of the role {role} are not read in the phase {plan.phase}")
+    if tuple(sorted(roster)) != plan.sites(lock):
+        raise privacy.ROSTER_NOT_WHOLE.problem("the roster is not the whole of the hospitals whose rows are read in this phase")
+    check_roster(policy, lock, site, lock.names(role))
+    if not inside_hours(policy.schedule, now):
+        raise privacy.OUTSIDE_SCHEDULE.problem(f"the site computes from {policy.schedule.from_hour} to {policy.schedule.to_hour} o'clock")
+    least = floor(policy, lock.study)
+    words = (
+        f"shared among {len(lock.holders)} holders, {lock.collusion} may collude; {plural(len(roster), 'site')} (at least {least.sites})"
+    )
+    return words + ("; minima lifted: simulated patients" if least.lifted else "")
 
 
 def _refused_holders(policy: Policy, lock: StudyLock, site: str) -> list[Problem]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from server.asking.ask import Asker, Values
 from server.study.results import StudyResult
 from server.study.state import StudyFolder
+from shared_model.shares.protocol import SignedResults
 from shared_model.statistics.base import Parameters
 from shared_model.statistics.parameters import ScoreSpec
 from site_config.problems.base import Problem
@@ -42,6 +43,7 @@ class Running:
     canary: bool = False
     weights: dict[str, NDArray[Any]] = field(default_factory=dict)
     specs: dict[str, ScoreSpec] = field(default_factory=dict)
+    shared: dict[str, SignedResults] = field(default_factory=dict)
 
     @property
     def lock(self) -> StudyLock:

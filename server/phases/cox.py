@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from server.phases.context import Running, scalar
 from server.phases.scores import ScoreOpener, withheld
+from server.phases.shared import clinical_fit, fit_as_dict
 from server.study.results import Cutoff, StudyResult
 from shared_model.statistics.parameters import Covariates, CoxEnd, CoxExact, CoxRound, CoxStart, Moments, PreCounts, ScoreSpec
 from shared_model.statistics.precounts import Counts, Minima, decide
@@ -93,6 +94,9 @@ def fit(running: Running, covariates: Covariates, names: tuple[str, ...], phase:
 
 def clinical(running: Running) -> None:
     """CLN: the columns that masked counts allow, then the Cox model of them."""
+    if running.study.resolution == "shares":
+        clinical_on_shares(running)
+        return
     columns = permitted(running)
     if not columns:
         running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name}: no clinical column is held by enough hospitals and patients"), CLN.name)
@@ -109,6 +113,18 @@ def clinical(running: Running) -> None:
         return
     running.specs[CLN.name] = ScoreSpec(model=CLN.name, columns=tuple(columns[j] for j in kept), coefficients=plain(found.coef[kept]))
     keep_baseline(running, CLN.name, found)
+
+
+def clinical_on_shares(running: Running) -> None:
+    """CLN fitted by the holders: every declared column stays, and nothing but the fit is opened."""
+    names = tuple(variable.name for variable in running.study.clinical)
+    found = clinical_fit(running)
+    running.result.clinical = fit_as_dict(found, names, len(running.lock.names("development")), running.study.training.ties)
+    if found.coefficient is None:
+        for finding in found.findings:
+            running.find(federation.NOT_ESTIMABLE.problem(f"CLN: {finding.what}"), "CLN")
+        return
+    running.specs["CLN"] = ScoreSpec(model="CLN", columns=names, coefficients=plain(found.coefficient))
 
 
 def permitted(running: Running) -> tuple[str, ...]:

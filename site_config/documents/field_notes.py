@@ -18,7 +18,7 @@ NOTES: Final[dict[str, str]] = {
     "Study.models": "Which models are fitted and reported.",
     "Study.network": "The network of Rad-S and Rad-D.",
     "Study.training": "How the networks are trained over the hospitals.",
-    "Study.resolution": "How results are computed: `shares` opens only results, `totals` a few numbers a round, `exact` day cells (opt-in).",
+    "Study.resolution": "How results are computed: `shares` opens only results, `totals` a few sums a round, `exact` day cells (opt-in).",
     "Study.shares": "Which hospitals hold secret shares of the rows.",
     "Shares.holders": "How many hold shares, 3 or 5; left out: three up to ten sites, five above.",
     "Shares.names": "The holders by name; left out: drawn by the study's seed.",

@@ -1,0 +1,52 @@
+"""What a holder keeps of its computations: attempts and revealed results as lines of the site's one journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from shared_model.shares.engine import Opened
+
+from shared_model.shares.protocol import ResultRecord
+from site_config.journal import Entry, Journal
+
+ATTEMPT, REVEALED = "share-attempt", "revealed"
+Write = Callable[[str, Mapping[str, Any]], object]
+
+
+class HolderRecords:
+    """Attempts and results of one computation (a phase of a study), a fold over the journal."""
+
+    def __init__(self, journal: Journal, study: str, phase: str) -> None:
+        self._journal, self._study, self._phase = journal, study, phase
+        self._attempt = 0
+        self._revealed: dict[str, Opened] = {}
+        for entry in journal:
+            self._feed(entry)
+
+    def _feed(self, entry: Entry) -> None:
+        if entry.kind not in (ATTEMPT, REVEALED) or (entry.data["study"], entry.data["phase"]) != (self._study, self._phase):
+            return
+        if entry.kind == ATTEMPT:
+            self._attempt = max(self._attempt, int(entry.data["attempt"]))
+        else:
+            found = ResultRecord.model_validate(entry.data["result"]).opened()
+            self._revealed[found.name] = found
+
+    def attempt(self) -> int:
+        """The highest attempt number used before; 0 for none."""
+        return self._attempt
+
+    def begin(self, attempt: int) -> None:
+        """Keep an attempt's number; it is on disk when this returns."""
+        self._feed(self._journal.append(ATTEMPT, {"study": self._study, "phase": self._phase, "attempt": attempt}))
+
+    def revealed(self) -> Mapping[str, Opened]:
+        """Results revealed in earlier attempts, by name."""
+        return dict(self._revealed)
+
+    def reveal(self, opened: Opened) -> None:
+        """Keep a result with its numbers before it is used."""
+        result = ResultRecord(name=opened.name, shape=opened.shape, bits=opened.bits, units=opened.units, bit=opened.bit)
+        data = {"study": self._study, "phase": self._phase, "attempt": self._attempt, "result": result.model_dump(mode="json")}
+        self._feed(self._journal.append(REVEALED, data))
