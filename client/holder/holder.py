@@ -16,8 +16,6 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from numpy.typing import NDArray
-from shared_model.shares.rows import Rows, gather
-from shared_model.shares.session import Finished, Plan, Seat, Session
 
 from client.holder.records import HolderRecords
 from client.release.policy import check_holding
@@ -35,7 +33,10 @@ from shared_model.shares.protocol import (
     sign_key,
     sign_results,
 )
-from site_config.files import private_folder, read_limited, write_atomic
+from shared_model.shares.rows import Rows, gather
+from shared_model.shares.session import Finished, Plan, Seat, Session
+from site_config.files import read_limited, write_atomic
+from site_config.identity import private_folder
 from site_config.journal import Journal
 from site_config.problems import shares as problems
 from site_config.site import Policy

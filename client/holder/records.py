@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from shared_model.shares.engine import Opened
-
 from shared_model.shares.protocol import ResultRecord
 from site_config.journal import Entry, Journal
 

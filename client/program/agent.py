@@ -52,6 +52,7 @@ log = logging.getLogger("fedhcc.site")
 Arrays = Mapping[str, NDArray[Any]]
 Form = TypeVar("Form", bound=BaseModel)
 KEPT_STATES = 2
+WITH_ARRAYS = ("release", "rows", "hold")
 BROADCAST = frozenset({"weights.Rad-S", "weights.Rad-D"})
 FREE = frozenset(
     {
@@ -103,7 +104,7 @@ class Agent:
         depend on a patient, and leave as SITE_CANNOT_RELEASE like every other.
         """
         try:
-            if message.arrays and message.kind != "release":
+            if message.arrays and message.kind not in WITH_ARRAYS:
                 raise federation.MESSAGE_MALFORMED.problem(f"a {message.kind} message carries arrays")
             return self._handler(message.kind)(message)
         except Problem as problem:

@@ -11,14 +11,14 @@ from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from shared_model.analyses.rows import Patients, contribution
-from shared_model.shares.rows import deal
-from shared_model.shares.sharing import Source
 
 from client.release.ledger import Record
 from client.release.policy import check_sharing
 from shared_model.analyses.plan import SharedPlan
+from shared_model.analyses.rows import Patients, contribution
 from shared_model.shares.protocol import BOXES
+from shared_model.shares.rows import deal
+from shared_model.shares.sharing import Source
 from site_config.site import Policy
 from site_config.study.model import StudyLock
 

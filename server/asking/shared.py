@@ -16,13 +16,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
-from shared_model.shares.relay import Relay, permuted
-from shared_model.shares.session import RESTARTS
 
 from server.asking.ask import RETRY_PAUSE_S, WHOLE, Asker, Missed
 from server.asking.pauses import Pauses
 from server.link.transport import Failure
 from server.study.state import StudyFolder, load_arrays, save_arrays
+from shared_model.analyses.plan import SharedPlan
 from shared_model.secure_sum.protocol import Message, state_hash
 from shared_model.shares.protocol import (
     BOXES,
@@ -38,11 +37,13 @@ from shared_model.shares.protocol import (
     check_holder_keys,
     check_rows,
 )
+from shared_model.shares.relay import Relay, permuted
+from shared_model.shares.rows import slot_bytes
+from shared_model.shares.session import RESTARTS
 from site_config.files import read_json, write_json
 from site_config.problems import federation
 from site_config.problems import shares as problems
 from site_config.problems.base import Problem
-from site_config.study.model import Phase
 
 Arrays = Mapping[str, NDArray[Any]]
 Found = TypeVar("Found")
@@ -51,11 +52,17 @@ STATISTIC = "shares"
 """What the participation ledger calls the computation of a phase."""
 
 
+FRAME_ROOM = 1 << 28
+"""Most bytes of a holder's frame."""
+MOST_FILLS = 256
+"""A hospital's slots are at most so many times the study's multiple."""
+
+
 @dataclass(frozen=True)
 class Shared:
-    """What is computed: a phase, whose rows (all sites of the roster), the broadcast state, and what was opened before."""
+    """What is computed: a plan over the rows of its sites, the broadcast state, and what was opened before."""
 
-    phase: Phase
+    plan: SharedPlan
     sites: tuple[str, ...]
     state: Arrays = field(default_factory=dict)
     earlier: tuple[SignedResults, ...] = ()
@@ -67,9 +74,11 @@ class SharedComputation:
     def __init__(self, asker: Asker, folder: StudyFolder, what: Shared) -> None:
         self._asker, self._folder, self._what = asker, folder, what
         self._lock = asker.lock
-        self._root = folder.root / "shares" / what.phase
+        self._root = folder.root / "shares" / what.plan.phase
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._bytes = 0
+        most = MOST_FILLS * asker.lock.study.shares.slots
+        self._room = len(asker.lock.holders) * most * slot_bytes(what.plan.parts)
 
     def results(self) -> SignedResults:
         """The opened results with the holders' signatures; FH-716 where somebody was missing at the deadline."""
@@ -78,9 +87,9 @@ class SharedComputation:
             kept = SignedResults.model_validate(read_json(path))
             believe(self._lock, (kept,))
             return kept
-        end = self._asker.effects.monotonic() + float(getattr(self._lock.study.deadlines, self._what.phase))
+        end = self._asker.effects.monotonic() + float(getattr(self._lock.study.deadlines, self._what.plan.phase))
         keys = self._until(end, "keys", self._lock.holders, self._keys)
-        check_holder_keys(self._lock, self._what.phase, keys)
+        check_holder_keys(self._lock, self._what.plan.phase, keys)
         self._forget_foreign_boxes(keys)
         self._until(end, "rows", self._what.sites, partial(self._rows, keys))
         found = self._until(end, "steps", self._lock.holders, partial(self._attempt, keys))
@@ -111,17 +120,17 @@ class SharedComputation:
             late = effects.monotonic() + RETRY_PAUSE_S >= end
             self._write(part, roster, "missed" if late or spent else "retried", tries, missing)
             if late or spent:
-                raise self._asker.stalled(Missed(WHOLE, missing), self._what.phase)
+                raise self._asker.stalled(Missed(WHOLE, missing), self._what.plan.phase)
             effects.sleep(RETRY_PAUSE_S)
 
     def _write(self, part: str, roster: Sequence[str], outcome: Any, tries: int, missing: Mapping[str, str], until: str = "") -> None:
         more = {"round": 0, "block": WHOLE, "attempts": tries, "bytes_out": self._bytes}
-        self._asker.write(self._what.phase, f"{STATISTIC}.{part}", roster, outcome, missing, until, **more)
+        self._asker.write(self._what.plan.phase, f"{STATISTIC}.{part}", roster, outcome, missing, until, **more)
 
     # the three parts
 
     def _keys(self, left: float) -> dict[str, HolderKeyReply] | dict[str, Failure]:
-        body = HolderKeyRequest(study=self._lock.study_id, phase=self._what.phase).model_dump(mode="json")
+        body = HolderKeyRequest(study=self._lock.study_id, phase=self._what.plan.phase).model_dump(mode="json")
         done = self._asker.exchange({site: Message("holder", body) for site in self._lock.holders}, left)
         found, failures = _parsed(done.replies, HolderKeyReply)
         return {**done.failures, **failures} or found
@@ -131,7 +140,7 @@ class SharedComputation:
         wanted = [site for site in self._what.sites if not self._box_file(site).exists()]
         request = RowsRequest(
             study=self._lock.study_id,
-            phase=self._what.phase,
+            phase=self._what.plan.phase,
             sites=self._what.sites,
             holders=dict(keys),
             earlier=self._what.earlier,
@@ -140,7 +149,7 @@ class SharedComputation:
         body, state = request.model_dump(mode="json"), dict(self._what.state)
         digest = state_hash(state)
         send = {site: state if self._asker.needs_state(site, digest) else {} for site in wanted}
-        done = self._asker.exchange({site: Message("rows", body, send[site]) for site in wanted}, left) if wanted else None
+        done = self._asker.exchange({site: Message("rows", body, send[site], self._room) for site in wanted}, left) if wanted else None
         if done is None:
             return wanted
         found, failures = _parsed(done.replies, RowsReply)
@@ -148,7 +157,7 @@ class SharedComputation:
         for site, reply in found.items():
             boxes = done.replies[site].arrays
             try:
-                check_rows(self._lock, self._what.phase, site, reply, boxes)
+                check_rows(self._lock, self._what.plan.phase, site, reply, boxes)
             except Problem as problem:
                 failures[site] = Failure(problem.code, "rows")
                 continue
@@ -167,7 +176,7 @@ class SharedComputation:
         attempt = 1 + max(key.attempt for key in self._fresh_keys(keys, left).values())
         base = HoldRequest(
             study=self._lock.study_id,
-            phase=self._what.phase,
+            phase=self._what.plan.phase,
             attempt=attempt,
             step=0,
             sites=self._what.sites,
@@ -177,7 +186,7 @@ class SharedComputation:
         relay, arrays = Relay(len(holders)), self._boxes_of_holders()
         while True:
             body = base.model_dump(mode="json")
-            done = self._asker.exchange({site: Message("hold", body, arrays[site]) for site in holders}, left)
+            done = self._asker.exchange({site: Message("hold", body, arrays[site], FRAME_ROOM) for site in holders}, left)
             replies, failures = _parsed(done.replies, HoldReply)
             failures = {**done.failures, **failures}
             if failures:
@@ -185,7 +194,7 @@ class SharedComputation:
             if all(reply.done for reply in replies.values()):
                 first = replies[holders[0]]
                 return SignedResults(
-                    phase=self._what.phase, results=first.results, signatures={site: replies[site].signature for site in holders}
+                    phase=self._what.plan.phase, results=first.results, signatures={site: replies[site].signature for site in holders}
                 )
             try:
                 back = relay.exchange([_frame_of(done.replies[site]) for site in holders])

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
+
 from shared_model.analyses.covariates import Covariates, Levels
 from shared_model.analyses.cox import CoxModel, cox
 from shared_model.analyses.pairs import make_pairs
 from shared_model.analyses.rows import Part, Rows, layout
-from shared_model.shares.session import Circuit
-
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.declaration import Declaration
+from shared_model.shares.session import Circuit
 from site_config.problems import shares as problems
 from site_config.study.model import ClinicalVariable, Phase, Role, Study, StudyLock, canonical
 

@@ -126,7 +126,7 @@ def sign_key(key: Ed25519PrivateKey, study: str, phase: str, public: bytes, atte
 
 
 def check_holder_keys(lock: StudyLock, phase: str, keys: Mapping[str, HolderKeyReply]) -> dict[int, bytes]:
-    """Holder number → X25519 public key; FH-562 where a holder of the lock is missing, another is there, or a signature fails."""
+    """Holder number → X25519 public key; FH-561 where a holder of the lock is missing, another is there, or a signature fails."""
     if set(keys) != set(lock.holders):
         raise problems.HOLDERS_DIFFER.problem("the keys are not those of the lock's holders")
     for name, reply in keys.items():
@@ -149,7 +149,7 @@ def sign_rows(key: Ed25519PrivateKey, study: str, phase: str, slots: int, digest
 
 
 def check_rows(lock: StudyLock, phase: str, site: str, reply: RowsReply, boxes: Mapping[str, NDArray[np.uint8]]) -> None:
-    """FH-562 or FH-558 where a hospital's boxes are not what it signed."""
+    """FH-561 or FH-558 where a hospital's boxes are not what it signed."""
     require_signature(lock, site, reply.signature, _statement("rows", lock.study_id, phase, [reply.slots, reply.hash]))
     names = {f"{BOXES}{number}" for number in range(1, len(lock.holders) + 1)}
     if set(boxes) != names or any(box.dtype != np.uint8 or box.ndim != 2 or len(box) != reply.slots for box in boxes.values()):
@@ -175,7 +175,7 @@ def sign_results(key: Ed25519PrivateKey, study: str, phase: str, results: tuple[
 
 
 def believe(lock: StudyLock, earlier: tuple[SignedResults, ...]) -> dict[str, dict[str, NDArray[Any]]]:
-    """Phase → opened numbers by name; FH-562 unless more holders than may collude signed them."""
+    """Phase → opened numbers by name; FH-561 unless more holders than may collude signed them."""
     found: dict[str, dict[str, NDArray[Any]]] = {}
     for signed in earlier:
         statement = _results_statement(lock.study_id, signed.phase, signed.results)
@@ -190,7 +190,7 @@ def believe(lock: StudyLock, earlier: tuple[SignedResults, ...]) -> dict[str, di
 
 
 def require_signature(lock: StudyLock, site: str, signature: str, statement: bytes) -> None:
-    """FH-562 where a site of the lock did not sign a statement."""
+    """FH-561 where a site of the lock did not sign a statement."""
     try:
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(lock.entry(site).signing_key))
         key.verify(bytes.fromhex(signature), statement)

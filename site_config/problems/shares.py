@@ -89,3 +89,11 @@ RECORDS_DIFFER = Kind(
     fix="Compare `fedhcc-site egress` at the holders; the study cannot go on until it is known which journal is right.",
     exit=Exit.REFUSED,
 )
+HOLDERS_DIFFER = Kind(
+    561,
+    "holders-differ",
+    "Holders' keys or signatures are not those of the lock",
+    why="Keys and opened results are believed only where the holders that the lock names signed them; here one is missing or another stands in.",
+    fix="At the trial office: `fedhcc-coordinator status STUDY` names the holders; resume the study when all of them are connected.",
+    exit=Exit.REFUSED,
+)
