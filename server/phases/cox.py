@@ -122,9 +122,9 @@ def clinical_on_shares(running: Running) -> None:
     running.result.clinical = fit_as_dict(found, names, len(running.lock.names("development")), running.study.training.ties)
     if found.coefficient is None:
         for finding in found.findings:
-            running.find(federation.NOT_ESTIMABLE.problem(f"CLN: {finding.what}"), "CLN")
+            running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name}: {finding.what}"), CLN.name)
         return
-    running.specs["CLN"] = ScoreSpec(model="CLN", columns=names, coefficients=plain(found.coefficient))
+    running.specs[CLN.name] = ScoreSpec(model=CLN.name, columns=names, coefficients=plain(found.coefficient))
 
 
 def permitted(running: Running) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from shared_model.secure_sum.protocol import Body
-from shared_model.shares.engine import Opened
+from shared_model.shares.record import Opened
 from site_config.problems import shares as problems
 from site_config.study.model import Phase, StudyLock, canonical
 
