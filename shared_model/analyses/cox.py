@@ -24,6 +24,7 @@ from shared_model.analyses.newton import CAP, COARSE, DONE_BELOW, FINE, STEPS, N
 from shared_model.analyses.pairs import Pairs, day_parts
 from shared_model.analyses.risk_sums import Start, Sums, prepare
 from shared_model.analyses.rows import Floats, Part, Rows
+from shared_model.disclosure.results import COX_PATIENTS, EVENTS_A_COLUMN, VARIANCE_BITS
 from shared_model.shares.arithmetic import Arithmetic, F, Value, stack, together
 from shared_model.shares.constants import exp, shorten
 from shared_model.shares.contraction import inverse, reciprocal
@@ -37,8 +38,6 @@ RIDGE = 2.0**-20
 """Share of the largest possible eigenvalue added to all of them, so that no inverse leaves its range; variances are corrected for it."""
 FLAT = 4096.0
 """A variance (of b, times deaths) beyond which the likelihood is flat: several columns say the same, or one says nothing."""
-VARIANCE_BITS = 16
-"""Of variances of b times deaths."""
 SCORE_BITS = 24
 """Of the score statistic divided by deaths."""
 _LARGEST = 2.0**26
@@ -55,8 +54,8 @@ class CoxModel:
     name: str
     covariates: Covariates
     ties: str = "efron"
-    minimum_patients: int = 100
-    events_a_column: int = 10
+    minimum_patients: int = COX_PATIENTS.value
+    events_a_column: int = EVENTS_A_COLUMN.value
 
     def parts(self, n_days: int) -> tuple[Part, ...]:
         """What a hospital contributes."""
@@ -77,7 +76,7 @@ class CoxModel:
             Result(f"{self.name}.patients", (), 0, 2.0**20, count),
             Result(f"{self.name}.deaths", (), 0, 2.0**20, count),
             Result(f"{self.name}.score", (), SCORE_BITS, _LARGEST, guard),
-            Result(f"{self.name}.variance", (p,), VARIANCE_BITS, _LARGEST, guard),
+            Result(f"{self.name}.variance", (p,), VARIANCE_BITS.value, _LARGEST, guard),
             *steps,
         )
 
@@ -202,7 +201,10 @@ class _Fit:
         square = stack([a.dot(small[j], small[j]) for j in range(self.p)]).scaled(self.ridge * 2.0**20, 2)
         diagonal = x.reshape(self.p * self.p)[np.arange(self.p) * (self.p + 1)] + square
         diagonal = diagonal.assume(2 * x.bound, "the ridge times the inverse is at most 1")
-        wanted: list[Awaitable[Any]] = [a.reduce(diagonal, fraction=VARIANCE_BITS), a.reveal(f"{self.model.name}.{grid}.{k}", step, bits)]
+        wanted: list[Awaitable[Any]] = [
+            a.reduce(diagonal, fraction=VARIANCE_BITS.value),
+            a.reveal(f"{self.model.name}.{grid}.{k}", step, bits),
+        ]
         if k == 1:
             statistic = a.dot(exact, u).assume(1.1 * x.bound * self.p, "the norm of I⁻¹ times that of U, squared")
             wanted.append(a.reveal(f"{self.model.name}.score", statistic, SCORE_BITS))
@@ -217,7 +219,7 @@ class _Fit:
     async def _finished(self) -> CoxEstimate:
         """Open the variances, and say what they tell."""
         assert self.variance is not None
-        opened = await self.a.reveal(f"{self.model.name}.variance", self.variance, VARIANCE_BITS)
+        opened = await self.a.reveal(f"{self.model.name}.variance", self.variance, VARIANCE_BITS.value)
         flat = np.flatnonzero(opened > FLAT)
         if flat.size:
             return self.without(Finding.of(problems.COLLINEAR, FLAT_COLUMNS.format(self._listed(flat))))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from shared_model.analyses.rows import Floats
+from shared_model.disclosure.results import COEFFICIENT_BITS, STEP_BITS
 from shared_model.shares.constants import exp, total
 
 STEPS = 10
@@ -24,7 +25,7 @@ FINE_BELOW = 0.35
 """A step is opened finely when the one before it reached less: its own error is then below 1e-6 after it."""
 DONE_BELOW = 2.0**-11
 """A fine step that reaches less ends the fit."""
-COARSE, FINE = 14, 20
+COARSE, FINE = STEP_BITS.value, COEFFICIENT_BITS.value
 """Bits of the opened steps."""
 SLOW = 0.6
 """A coefficient whose steps keep more than this share of the one before, three times in a row, grows without end."""

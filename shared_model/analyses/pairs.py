@@ -10,8 +10,8 @@ Both are rows of zeros where i did not die, in empty slots too, and exact for an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isqrt
 
 import numpy as np
 
@@ -21,42 +21,50 @@ from shared_model.shares.arithmetic import Arithmetic, Value
 
 @dataclass(frozen=True)
 class Digit(Part):
-    """The high or low digit of a whole number 0 ≤ x < n; with `died_only` zero for who did not die."""
+    """One digit of a whole number 0 ≤ x < n, the day or another value; with `died_only` zero for who did not die.
+
+    place: 0 is the highest of `places` digits.
+    """
 
     n: int
     source: str = ""
-    high: bool = True
+    place: int = 0
+    places: int = 2
     died_only: bool = False
 
     @property
     def base(self) -> int:
-        """The low digit's levels."""
-        return isqrt(self.n - 1) + 1
+        """Levels of every digit but the highest."""
+        return next(base for base in range(1, self.n + 1) if base**self.places >= self.n)
+
+    @property
+    def unit(self) -> int:
+        """What one of this digit is worth."""
+        return int(self.base ** (self.places - 1 - self.place))
 
     @property
     def width(self) -> int:
         """Levels of this digit."""
-        return (self.n - 1) // self.base + 1 if self.high else self.base
+        return self.base if self.place else (self.n - 1) // self.unit + 1
 
     def of(self, patients: Patients) -> Floats:
         """One-hot."""
         x = checked(patients.whole(self.source) if self.source else patients.day, self.n, self.source or "a day")
-        digit = np.eye(self.width)[x // self.base if self.high else x % self.base]
+        digit = np.eye(self.width)[x // self.unit % self.base if self.place else x // self.unit]
         return digit * patients.event[:, None] if self.died_only else digit
 
 
 def day_parts(n_days: int) -> tuple[Digit, ...]:
     """The parts every analysis reads: the day's digits, and again those of deaths alone."""
     return tuple(
-        Digit(f"{'died' if died else 'day'}.{'high' if high else 'low'}", n_days, high=high, died_only=died)
-        for died in (False, True)
-        for high in (True, False)
+        Digit(f"{'died' if died else 'day'}.{place}", n_days, place=place, died_only=died) for died in (False, True) for place in (0, 1)
     )
 
 
 def level_parts(name: str, n: int) -> tuple[Digit, ...]:
-    """The digits of a score of n declared levels."""
-    return tuple(Digit(f"{name}.{'high' if high else 'low'}", n, name, high=high) for high in (True, False))
+    """The digits of a value of n declared levels: two up to 4,096 levels, three beyond."""
+    places = 2 if n <= 4096 else 3
+    return tuple(Digit(f"{name}.{place}", n, name, place, places) for place in range(places))
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class Pairs:
 
 async def make_pairs(a: Arithmetic, rows: Rows) -> Pairs:
     """P and Q of all slots, in two openings."""
-    high, low, died_high, died_low = (rows[name] for name in ("day.high", "day.low", "died.high", "died.low"))
+    high, low, died_high, died_low = (rows[name] for name in ("day.0", "day.1", "died.0", "died.1"))
     n = len(high)
     above, upper = np.triu_indices(n)
     same_low = a.dot(died_low, died_low.T).reshape(n * n)[above * n + upper]
@@ -97,15 +105,38 @@ async def make_pairs(a: Arithmetic, rows: Rows) -> Pairs:
     at_risk = (later + a.times(same_high, not_below)).assume(1.0, "a later high digit, or the same and no lower low digit")
     both = a.times(same_high.reshape(n * n)[above * n + upper], same_low).assume(1.0, "both digits agree")
     at_risk, half = await a.reduce(at_risk, both)
-    return Pairs(at_risk, _mirrored(half, n), died_high.sum(1).assume(1.0, "one day"), high.sum(1).assume(1.0, "one day"))
+    return Pairs(at_risk, mirrored(half, n), died_high.sum(1).assume(1.0, "one day"), high.sum(1).assume(1.0, "one day"))
 
 
-async def higher(a: Arithmetic, high: Value, low: Value) -> Value:
-    """[x_i > x_j] (N, N) of a whole number's digits, 0 with an empty slot, in two openings."""
-    same, above = await a.reduce(*(product.assume(1.0, "one-hot digits") for product in (a.dot(high, high.T), a.dot(low, less(low).T))))
-    greater = a.dot(high, less(high).T) + a.times(same, above)
-    (result,) = await a.reduce(greater.assume(1.0, "a higher high digit, or the same and a higher low digit"))
+async def compared(a: Arithmetic, digits: Sequence[Value]) -> Value:
+    """2 where x_i > x_j, 1 where they are equal, 0 where less, for slots i ≤ j (the upper triangle by rows); 0 with an empty slot.
+
+    An opening a digit. digits: the highest first.
+    """
+    n = len(digits[0])
+    rows, columns = np.triu_indices(n)
+
+    def half(product: Value, bound: float) -> Value:
+        return product.reshape(n * n)[rows * n + columns].assume(bound, "one-hot digits agree, are above or below")
+
+    order = [half(a.dot(digit, (less(digit) * 2 + digit * last).T), 2.0) for digit, last in zip(digits, _last(digits), strict=True)]
+    *same, result = await a.reduce(*(half(a.dot(digit, digit.T), 1.0) for digit in digits[:-1]), order[-1])
+    for above, equal in zip(reversed(order[:-1]), reversed(same), strict=True):
+        (result,) = await a.reduce((above + a.times(equal, result)).assume(2.0, "decided by a higher digit, or by the lower ones"))
     return result
+
+
+def mirrored(half: Value, n: int) -> Value:
+    """A symmetric matrix (n, n) from its upper triangle by rows."""
+    index = np.zeros((n, n), dtype=np.int64)
+    rows, columns = np.triu_indices(n)
+    index[rows, columns] = index[columns, rows] = np.arange(len(rows))
+    return half[index.reshape(-1)].reshape(n, n)
+
+
+def _last(digits: Sequence[Value]) -> list[int]:
+    """One for the lowest digit, which alone may decide that numbers are equal."""
+    return [int(i == len(digits) - 1) for i in range(len(digits))]
 
 
 def at_least(digit: Value) -> Value:
@@ -127,11 +158,3 @@ def less(digit: Value) -> Value:
 def _cumulated(digit: Value, diagonal: int, why: str) -> Value:
     k = digit.shape[1]
     return (digit @ np.tril(np.ones((k, k), dtype=np.int64), diagonal)).assume(1.0, why)
-
-
-def _mirrored(half: Value, n: int) -> Value:
-    """A symmetric matrix (n, n) from its upper triangle by rows."""
-    index = np.zeros((n, n), dtype=np.int64)
-    rows, columns = np.triu_indices(n)
-    index[rows, columns] = index[columns, rows] = np.arange(len(rows))
-    return half[index.reshape(-1)].reshape(n, n)

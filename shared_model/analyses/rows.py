@@ -81,6 +81,23 @@ class Part(ABC):
         """The real values (n, width); refuses what the declaration does not allow."""
 
 
+@dataclass(frozen=True)
+class OneHot(Part):
+    """The one-hot of a patient's group, one of n; a group that only some patients have is left out for the others (a level of −1)."""
+
+    n: int
+
+    @property
+    def width(self) -> int:
+        """Groups."""
+        return self.n
+
+    def of(self, patients: Patients) -> Floats:
+        """One-hot, zero where the level is −1."""
+        level = patients.whole(self.name)
+        return np.concatenate([np.eye(self.n), np.zeros((1, self.n))])[checked(level + 1, self.n + 1, self.name) - 1]
+
+
 def layout(parts: Iterable[Part]) -> tuple[Part, ...]:
     """Each part once, in order of name: what hospitals fill and holders expect."""
     named: dict[str, Part] = {}
@@ -111,11 +128,6 @@ def plain_rows(a: PlainArithmetic, parts: Iterable[Part], contributions: Iterabl
         )
         for part in parts
     }
-
-
-def one_hot(index: Integers, width: int, what: str) -> Floats:
-    """(n, width) with a one at every index; refuses an index outside."""
-    return np.eye(width)[checked(index, width, what)]
 
 
 def checked(index: Integers, n: int, what: str) -> Integers:

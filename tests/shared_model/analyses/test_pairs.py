@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared_model.analyses.pairs import day_parts, higher, level_parts, make_pairs
+from shared_model.analyses.pairs import compared, day_parts, level_parts, make_pairs, mirrored
 from shared_model.analyses.rows import Patients, contribution
 from shared_model.shares.declaration import Declaration
 from shared_model.shares.plain import PlainArithmetic
@@ -37,22 +37,33 @@ def test_pairs_equal_comparisons(days: int) -> None:
     assert a.openings == 2
 
 
-def test_higher_compares_levels() -> None:
+@pytest.mark.parametrize(("levels", "openings"), [(2, 2), (150, 2), (100_000, 3)])
+def test_values_are_compared_digit_by_digit(levels: int, openings: int) -> None:
     cohort = small(3)
-    level = np.random.default_rng(0).integers(0, 150, len(cohort.day)).astype(float)
+    level = np.random.default_rng(0).integers(0, levels, len(cohort.day))
+    level[:4] = [0, levels - 1, levels - 1, 0]
     a = PlainArithmetic(Declaration.of())
-    rows = cohort.rows(a, [*day_parts(cohort.n_days), *level_parts("score", 150)], score=level)
-    found = a.run(higher(a, rows["score.high"], rows["score.low"]))
-    filled = np.flatnonzero(rows["day.high"].data.sum(1))
+    parts = level_parts("score", levels)
+    rows = cohort.rows(a, [*day_parts(cohort.n_days), *parts], score=level.astype(float))
+    n = len(rows["day.0"])
+    found = np.triu(a.run(compared(a, [rows[part.name] for part in parts])).data[mirror(n)])
+    filled = np.flatnonzero(rows["day.0"].data.sum(1))
     ordered = level[cohort.order]
-    np.testing.assert_array_equal(found.data[np.ix_(filled, filled)], ordered[:, None] > ordered[None, :])
-    assert found.data.sum() == (ordered[:, None] > ordered[None, :]).sum()
+    expected = np.triu(1 + np.sign(ordered[:, None] - ordered[None, :]))
+    np.testing.assert_array_equal(found[np.ix_(filled, filled)], expected)
+    assert found.sum() == expected.sum() and a.openings == openings
+
+
+def mirror(n: int) -> np.ndarray:
+    a = PlainArithmetic(Declaration.of())
+    size = n * (n + 1) // 2
+    return mirrored(a.secret(np.arange(size), size), n).data.astype(int)
 
 
 def test_what_the_declaration_does_not_allow_is_refused_at_the_hospital() -> None:
     parts = day_parts(10)
     one = Patients(np.array([3]), np.array([True]))
-    assert contribution(parts, one, 2)["died.low"].sum() == 1
+    assert contribution(parts, one, 2)["died.1"].sum() == 1
     with pytest.raises(Problem, match="not one of its 10 declared values"):
         contribution(parts, Patients(np.array([10]), np.array([True])), 2)
     with pytest.raises(Problem, match="2 patients for 1 slots"):

@@ -1,0 +1,21 @@
+"""Whether counts reach a minimum, opened as bits and nothing more."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared_model.shares.arithmetic import Arithmetic, Value, concatenate
+from shared_model.shares.declaration import Result
+from shared_model.shares.value import public
+
+
+def minimum_result(name: str, n: int) -> Result:
+    """The declared bits of n counts."""
+    return Result(name, (n,), 0, 1.0, "none: it is the test of the minimum", bit=True)
+
+
+async def reaches(a: Arithmetic, name: str, counts: Value, minimum: int) -> NDArray[np.bool_]:
+    """For counts (n,) of the main field: which are at least `minimum`. A few openings: c (c − 1) … is zero exactly below."""
+    below = concatenate([counts.reshape(1, -1)] * minimum) - public(counts, np.arange(minimum)[:, None], 0)
+    return ~await a.reveal_zero(name, *(below[k] for k in range(minimum)))

@@ -1,0 +1,1 @@
+"""How fine what a study opens may be, and how many patients must stand behind it: every limit once, with its reason."""
