@@ -4,9 +4,9 @@ A hospital seals each padded slot on its own to each holder, and the coordinator
 holder does not know whose slot is whose. A slot carries a random tag, the same for all holders; the holders compare the tags'
 order before they compute.
 
-    boxes = deal(columns, {"event": events}, publics, context)      # hospital: boxes[slot][holder - 1]
-    of_holder = permuted(every_hospital's_boxes)                    # coordinator: of_holder[holder - 1][slot]
-    rows = gather(columns, of_holder[k - 1], private, context)      # holder k
+    boxes = deal(columns, {"event": events}, holders, context)                      # hospital: boxes[slot][holder - 1]
+    of_holder = permuted(every_hospital's_boxes)                                    # coordinator: of_holder[holder - 1][slot]
+    rows = gather(columns, of_holder[k - 1], slots, private, admission, context)    # holder k
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from shared_model.shares.engine import ShareArithmetic
 from shared_model.shares.ring import COUNT, MAIN, Residues, Ring
-from shared_model.shares.seal import BOX_BYTES, seal, unseal
+from shared_model.shares.seal import BOX_BYTES, Recipient, seal, unseal
 from shared_model.shares.sharing import Sharing, Source
 from shared_model.shares.value import Field, Value
 from site_config.problems import shares as problems
@@ -86,7 +86,7 @@ def slot_bytes(columns: Sequence[Column]) -> int:
 def deal(
     columns: Sequence[Column],
     vectors: Mapping[str, NDArray[np.int64]],
-    publics: Mapping[int, bytes],
+    holders: Mapping[int, Recipient],
     context: bytes,
     *,
     random: Source = secrets.token_bytes,
@@ -95,7 +95,7 @@ def deal(
     slots = {vector.shape[0] for vector in vectors.values()}
     if set(vectors) != {column.name for column in columns} or len(slots) != 1:
         raise problems.ROW_OUT_OF_RANGE.problem(f"Columns {sorted(vectors)} of {sorted(slots)} slots, declared are others")
-    sharing = Sharing(len(publics))
+    sharing = Sharing(len(holders))
     dealt = {column.name: sharing.split(_encode(column, vectors[column.name]), _ring(column), random) for column in columns}
     boxes = []
     for slot in range(slots.pop()):
@@ -103,19 +103,25 @@ def deal(
         contents = [
             tag + b"".join(_ring(column).pack(dealt[column.name][holder][:, slot]) for column in columns) for holder in range(sharing.m)
         ]
-        boxes.append([seal(publics[holder], content, context) for holder, content in enumerate(contents, 1)])
+        boxes.append([seal(holders[holder], content, context) for holder, content in enumerate(contents, 1)])
     return boxes
 
 
-def gather(columns: Sequence[Column], boxes: Sequence[bytes], private: X25519PrivateKey, context: bytes) -> Rows:
-    """A holder's rows from its box of every slot, in the coordinator's order; FH-553 and FH-558 for what does not fit."""
+def gather(
+    columns: Sequence[Column], boxes: Sequence[bytes], slots: int, private: X25519PrivateKey, admission: bytes, context: bytes
+) -> Rows:
+    """A holder's rows from its box of every slot, in the coordinator's order; FH-553 and FH-558 for what does not fit.
+
+    slots: how many the roster has by the study's lock. With the admission and with no tag twice, none is invented, repeated or
+    left out on the way.
+    """
     length = slot_bytes(columns)
-    if any(len(box) != length for box in boxes):
-        raise problems.SHARED_ROWS_MALFORMED.problem(f"A slot's box has not {length} bytes")
+    if len(boxes) != slots or any(len(box) != length for box in boxes):
+        raise problems.SHARED_ROWS_MALFORMED.problem(f"{len(boxes)} boxes of slots; due are {slots} of {length} bytes each")
     shares = {column.name: np.empty((_ring(column).k, len(boxes), column.width), np.uint32) for column in columns}
     tags = []
     for slot, box in enumerate(boxes):
-        content = memoryview(unseal(private, box, context))
+        content = memoryview(unseal(private, admission, box, context))
         tags.append(bytes(content[:TAG_BYTES]))
         at = TAG_BYTES
         for column in columns:

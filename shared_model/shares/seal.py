@@ -1,13 +1,16 @@
 """Sealing: from a hospital to one holder (the sender stays unnamed), and between two holders (both authenticated).
 
-A hospital seals with an X25519 key made for one box and forgotten: ephemeral key ‖ AES-256-GCM(HKDF-SHA256(exchange)). Two
-holders share the key of their X25519 pair; HKDF makes from it one key a direction and attempt, and the step and the sender
-are bound to every message, so that nothing replayed or exchanged opens.
+A hospital seals with an X25519 key made for one box and forgotten: ephemeral key ‖ AES-256-GCM(HKDF-SHA256(exchange,
+admission)). The *admission* is a secret that a holder sealed to every hospital of the roster beforehand: it shows that a box
+comes from one of them, though not from which, and the coordinator, who has none, can make no box. Two holders share the key of
+their X25519 pair; HKDF makes from it one key a direction and attempt, and the step is bound to every message, so that nothing
+replayed or exchanged opens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -27,24 +30,49 @@ ENVELOPE_BYTES = NONCE_BYTES + TAG_BYTES
 """What a holder's envelope is longer than its content."""
 
 
-def seal(public: bytes, content: bytes, context: bytes) -> bytes:
-    """`content` for the owner of an X25519 public key (32 bytes), in one context."""
+@dataclass(frozen=True)
+class Recipient:
+    """A holder as a hospital sees it: its X25519 public key, and the admission (32 bytes) it gave to the hospitals of the roster."""
+
+    public: bytes
+    admission: bytes
+
+
+def seal(holder: Recipient, content: bytes, context: bytes) -> bytes:
+    """`content` for a holder, in one context."""
     own = X25519PrivateKey.generate()
     ephemeral = own.public_key().public_bytes_raw()
-    key = _derive(_exchange(own, public), context, b"box" + ephemeral + public)
+    key = _derive(_exchange(own, holder.public) + holder.admission, context, b"box" + ephemeral + holder.public)
     return ephemeral + AESGCM(key).encrypt(bytes(NONCE_BYTES), content, context)
 
 
-def unseal(private: X25519PrivateKey, box: bytes, context: bytes) -> bytes:
-    """What `seal` sealed; FH-553 for another key, another context or a damaged box."""
+def unseal(private: X25519PrivateKey, admission: bytes, box: bytes, context: bytes) -> bytes:
+    """What `seal` sealed; FH-553 for another key, admission or context, or a damaged box."""
     ephemeral, sealed = box[:PUBLIC_BYTES], box[PUBLIC_BYTES:]
     if len(box) < BOX_BYTES:
         raise problems.SEALED_MESSAGE_FOREIGN.problem("A hospital's box is cut off")
-    key = _derive(_exchange(private, ephemeral), context, b"box" + ephemeral + private.public_key().public_bytes_raw())
+    key = _derive(_exchange(private, ephemeral) + admission, context, b"box" + ephemeral + private.public_key().public_bytes_raw())
     try:
         return AESGCM(key).decrypt(bytes(NONCE_BYTES), sealed, context)
     except InvalidTag:
         raise problems.SEALED_MESSAGE_FOREIGN.problem("A hospital's box does not open with this holder's key") from None
+
+
+def admit(private: X25519PrivateKey, hospitals: Mapping[str, bytes], admission: bytes, context: bytes, random: Source) -> dict[str, bytes]:
+    """A holder's admission sealed to each hospital of the roster. hospitals: name → X25519 public key that the holder trusts."""
+    return {
+        name: _sealed(AESGCM(_derive(_exchange(private, public), context, b"admission" + name.encode())), admission, random)
+        for name, public in hospitals.items()
+    }
+
+
+def admitted(private: X25519PrivateKey, name: str, holder: bytes, sealed: bytes, context: bytes) -> Recipient:
+    """The holder (an X25519 public key that the hospital trusts) with its admission for this hospital; FH-553 for anything else."""
+    key = AESGCM(_derive(_exchange(private, holder), context, b"admission" + name.encode()))
+    try:
+        return Recipient(holder, key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], b""))
+    except (InvalidTag, ValueError):
+        raise problems.SEALED_MESSAGE_FOREIGN.problem("A holder's admission does not open with this hospital's key") from None
 
 
 class Envelopes:
@@ -72,6 +100,11 @@ class Envelopes:
             return self._in[peer].decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], b"%d" % step)
         except (InvalidTag, ValueError):
             raise problems.SEALED_MESSAGE_FOREIGN.problem(f"Step {step}: the message of holder {peer} does not open") from None
+
+
+def _sealed(key: AESGCM, content: bytes, random: Source) -> bytes:
+    nonce = random(NONCE_BYTES)
+    return nonce + key.encrypt(nonce, content, b"")
 
 
 def _exchange(private: X25519PrivateKey, public: bytes) -> bytes:

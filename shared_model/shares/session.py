@@ -70,8 +70,11 @@ class Journal(Protocol):
     def attempt(self) -> int:
         """The highest attempt number used before; 0 for none."""
 
-    def begin(self, attempt: int) -> None:
-        """Keep an attempt's number; returns when it is on disk."""
+    def rows(self) -> bytes | None:
+        """Digest of the rows of the first attempt; None before it."""
+
+    def begin(self, attempt: int, rows: bytes) -> None:
+        """Keep an attempt's number and its rows' digest; returns when they are on disk."""
 
     def revealed(self) -> Mapping[str, Opened]:
         """Results revealed in earlier attempts, by name."""
@@ -110,10 +113,12 @@ class Session:
         self._flow: Generator[bytes, Frame, Finished] | None = None
 
     def start(self) -> bytes:
-        """The first message; FH-557 where the attempt's number was used before or there were too many."""
+        """The first message; FH-557 where the attempt's number was used before or there were too many, FH-558 for other rows."""
         if self._flow is not None or not self.journal.attempt() < self.attempt <= 1 + RESTARTS:
             raise problems.SHARE_ATTEMPTS_SPENT.problem(f"Attempt {self.attempt} after attempt {self.journal.attempt()}")
-        self.journal.begin(self.attempt)
+        if self.journal.rows() not in (None, self.rows.digest):
+            raise problems.SHARED_ROWS_MALFORMED.problem("Other rows than the ones this computation began with")
+        self.journal.begin(self.attempt, self.rows.digest)
         self._flow = self._run()
         return next(self._flow)
 

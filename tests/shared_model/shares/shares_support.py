@@ -15,6 +15,7 @@ from shared_model.shares.messages import Frame, Step
 from shared_model.shares.record import Opened
 from shared_model.shares.relay import Relay, permuted
 from shared_model.shares.rows import Column, Rows, deal, gather
+from shared_model.shares.seal import Recipient
 from shared_model.shares.session import Circuit, Plan, Seat, Session
 from shared_model.shares.value import Field
 
@@ -37,14 +38,18 @@ class Memory:
     """A holder's journal, in memory."""
 
     last: int = 0
+    digest: bytes | None = None
     results: dict[str, Opened] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
     def attempt(self) -> int:
         return self.last
 
-    def begin(self, attempt: int) -> None:
-        self.last = attempt
+    def rows(self) -> bytes | None:
+        return self.digest
+
+    def begin(self, attempt: int, rows: bytes) -> None:
+        self.last, self.digest = attempt, rows
         self.lines.append(f"attempt {attempt}")
 
     def revealed(self) -> Mapping[str, Opened]:
@@ -70,8 +75,12 @@ class House:
         self.private = {k: X25519PrivateKey.generate() for k in range(1, self.m + 1)}
         self.publics = {k: key.public_key().public_bytes_raw() for k, key in self.private.items()}
         self.journals = [Memory() for _ in range(self.m)]
-        boxes = permuted(deal(self.columns, self.vectors, self.publics, CONTEXT))
-        self.rows: list[Rows] = [gather(self.columns, boxes[k - 1], self.private[k], CONTEXT) for k in self.private]
+        self.admissions = {k: token(32) for k in self.private}
+        holders = {k: Recipient(public, self.admissions[k]) for k, public in self.publics.items()}
+        boxes = permuted(deal(self.columns, self.vectors, holders, CONTEXT))
+        self.rows: list[Rows] = [
+            gather(self.columns, boxes[k - 1], len(boxes[0]), self.private[k], self.admissions[k], CONTEXT) for k in self.private
+        ]
 
     def sessions(self, attempt: int = 1) -> list[Session]:
         plan = Plan(CONTEXT, self.declaration, self.circuit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from shared_model.shares.relay import permuted
 from shared_model.shares.ring import COUNT, MAIN
-from shared_model.shares.rows import deal, gather, slot_bytes
-from shared_model.shares.seal import Envelopes, seal, unseal
+from shared_model.shares.rows import Rows, deal, gather, slot_bytes
+from shared_model.shares.seal import Envelopes, Recipient, admit, admitted, seal, unseal
 from shared_model.shares.sharing import Sharing
 from shared_model.shares.value import F, Field
 from site_config.problems.base import Problem
@@ -20,6 +20,11 @@ from tests.shared_model.shares.shares_support import CONTEXT, Numbers, token
 COLUMNS = (Numbers("risk", 5, 1.0, Field.COUNT), Numbers("x", 2, 4.0, fraction=F))
 PRIVATE = {k: X25519PrivateKey.generate() for k in (1, 2, 3)}
 PUBLICS = {k: key.public_key().public_bytes_raw() for k, key in PRIVATE.items()}
+HOLDERS = {k: Recipient(public, token(32)) for k, public in PUBLICS.items()}
+
+
+def taken(boxes: Sequence[bytes], k: int = 1, slots: int | None = None, context: bytes = CONTEXT, admission: bytes | None = None) -> Rows:
+    return gather(COLUMNS, boxes, len(boxes) if slots is None else slots, PRIVATE[k], admission or HOLDERS[k].admission, context)
 
 
 def vectors(slots: int = 4, seed: int = 0) -> dict[str, np.ndarray]:
@@ -30,10 +35,10 @@ def vectors(slots: int = 4, seed: int = 0) -> dict[str, np.ndarray]:
 def test_two_pooled_holders_rebuild_rows_and_the_coordinators_order_unlinks_hospitals() -> None:
     """The sentence a data-protection officer signs: t + 1 holders who pool what they hold read the rows."""
     hospitals = [vectors(seed=1), vectors(seed=2)]
-    boxes = [box for one in hospitals for box in deal(COLUMNS, one, PUBLICS, CONTEXT)]
+    boxes = [box for one in hospitals for box in deal(COLUMNS, one, HOLDERS, CONTEXT)]
     order = [5, 0, 7, 2, 1, 6, 4, 3]
     held = permuted(boxes, order)
-    rows = [gather(COLUMNS, held[k - 1], PRIVATE[k], CONTEXT) for k in (1, 2, 3)]
+    rows = [taken(held[k - 1], k) for k in (1, 2, 3)]
     assert rows[0].digest == rows[1].digest == rows[2].digest
     every = {name: np.concatenate([one[name] for one in hospitals])[order] for name in ("risk", "x")}
     sharing = Sharing(3)
@@ -65,38 +70,68 @@ def test_a_random_order_keeps_every_slot() -> None:
 )
 def test_a_hospital_does_not_deal_what_is_not_declared(wrong: dict[str, np.ndarray]) -> None:
     with pytest.raises(Problem, match="FH-559"):
-        deal(COLUMNS, vectors() | wrong, PUBLICS, CONTEXT)
+        deal(COLUMNS, vectors() | wrong, HOLDERS, CONTEXT)
 
 
-def test_a_holder_does_not_take_what_was_not_sealed_for_it_or_twice() -> None:
-    held = permuted(deal(COLUMNS, vectors(), PUBLICS, CONTEXT), range(4))
+def test_a_holder_does_not_take_what_was_not_sealed_for_it() -> None:
+    held = permuted(deal(COLUMNS, vectors(), HOLDERS, CONTEXT), range(4))
     with pytest.raises(Problem, match="FH-553"):
-        gather(COLUMNS, held[1], PRIVATE[1], CONTEXT)
+        taken(held[1])
     with pytest.raises(Problem, match="FH-553"):
-        gather(COLUMNS, held[0], PRIVATE[1], b"another study")
+        taken(held[0], context=b"another study")
     with pytest.raises(Problem, match="FH-553"):
-        gather(COLUMNS, [held[0][0][:-1] + b"x", *held[0][1:]], PRIVATE[1], CONTEXT)
+        taken([held[0][0][:-1] + b"x", *held[0][1:]])
     with pytest.raises(Problem, match="FH-558"):
-        gather(COLUMNS, [*held[0], held[0][0]], PRIVATE[1], CONTEXT)
+        taken([held[0][0][:-1]])
+
+
+def test_slots_are_not_repeated_left_out_or_invented_on_the_way() -> None:
+    boxes = deal(COLUMNS, vectors(), HOLDERS, CONTEXT)
+    held = permuted(boxes, range(4))
     with pytest.raises(Problem, match="FH-558"):
-        gather(COLUMNS, [held[0][0][:-1]], PRIVATE[1], CONTEXT)
+        taken([*held[0][:3], held[0][0]], slots=4)
+    with pytest.raises(Problem, match="FH-558"):
+        taken(held[0][:3], slots=4)
+    # the coordinator knows the holders' public keys, and the admissions of two holders who tell it, but not of the third
+    forged = deal(COLUMNS, vectors(1), HOLDERS | {1: Recipient(PUBLICS[1], token(32))}, CONTEXT)
+    taken([*held[1][:3], forged[0][1]], 2)
     with pytest.raises(Problem, match="FH-553"):
-        gather((replace(COLUMNS[0], width=3),), [bytes(slot_bytes((replace(COLUMNS[0], width=3),)))], PRIVATE[1], CONTEXT)
+        taken([*held[0][:3], forged[0][0]])
+
+
+def test_an_admission_opens_for_the_hospital_it_was_given_to() -> None:
+    hospital, other = X25519PrivateKey.generate(), X25519PrivateKey.generate()
+    keys = {"north": hospital.public_key().public_bytes_raw(), "south": other.public_key().public_bytes_raw()}
+    sealed = admit(PRIVATE[2], keys, HOLDERS[2].admission, CONTEXT, token)
+    assert admitted(hospital, "north", PUBLICS[2], sealed["north"], CONTEXT) == HOLDERS[2]
+    for key, name, holder, data, context in (
+        (other, "south", PUBLICS[2], sealed["north"], CONTEXT),
+        (hospital, "north", PUBLICS[1], sealed["north"], CONTEXT),
+        (hospital, "north", PUBLICS[2], sealed["north"], b"other"),
+        (hospital, "north", PUBLICS[2], sealed["north"][:9], CONTEXT),
+    ):
+        with pytest.raises(Problem, match="FH-553"):
+            admitted(key, name, holder, data, context)
 
 
 def test_another_order_for_one_holder_shows_in_the_digest() -> None:
-    boxes = deal(COLUMNS, vectors(), PUBLICS, CONTEXT)
-    one = gather(COLUMNS, permuted(boxes, range(4))[0], PRIVATE[1], CONTEXT)
-    two = gather(COLUMNS, permuted(boxes, (1, 0, 2, 3))[1], PRIVATE[2], CONTEXT)
+    boxes = deal(COLUMNS, vectors(), HOLDERS, CONTEXT)
+    one, two = taken(permuted(boxes, range(4))[0]), taken(permuted(boxes, (1, 0, 2, 3))[1], 2)
     assert one.digest != two.digest
 
 
 def test_a_box_opens_only_with_its_key_and_context() -> None:
-    box = seal(PUBLICS[1], b"row", CONTEXT)
-    assert unseal(PRIVATE[1], box, CONTEXT) == b"row"
-    for key, data, context in ((2, box, CONTEXT), (1, box, b"other"), (1, box[:20], CONTEXT), (1, bytes(32) + box[32:], CONTEXT)):
+    box, secret = seal(HOLDERS[1], b"row", CONTEXT), HOLDERS[1].admission
+    assert unseal(PRIVATE[1], secret, box, CONTEXT) == b"row"
+    for key, admission, data, context in (
+        (2, secret, box, CONTEXT),
+        (1, bytes(32), box, CONTEXT),
+        (1, secret, box, b"other"),
+        (1, secret, box[:20], CONTEXT),
+        (1, secret, bytes(32) + box[32:], CONTEXT),
+    ):
         with pytest.raises(Problem, match="FH-553"):
-            unseal(PRIVATE[key], data, context)
+            unseal(PRIVATE[key], admission, data, context)
 
 
 def test_an_envelope_opens_once_at_its_step_from_its_sender() -> None:

@@ -263,6 +263,16 @@ def test_a_result_that_only_one_holder_kept_is_answered_from_its_record() -> Non
         run(home.sessions(3), Relay(3))
 
 
+def test_a_restart_with_other_rows_is_refused() -> None:
+    home = house()
+    _until(home, 1, 3)
+    sessions = home.sessions(2)
+    sessions[0].rows = replace(sessions[0].rows, digest=bytes(32))
+    with pytest.raises(Problem, match="FH-558"):
+        sessions[0].start()
+    assert home.journals[0].last == 1
+
+
 def test_an_attempt_number_serves_once_and_five_restarts_are_all() -> None:
     home = house()
     for attempt in range(1, 2 + RESTARTS):
