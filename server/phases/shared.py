@@ -13,27 +13,28 @@ import numpy as np
 from server.asking.shared import Shared, SharedComputation
 from server.phases.context import Running
 from shared_model.analyses.cox import CoxEstimate
-from shared_model.analyses.plan import clinical_model, plan_of
-from shared_model.analyses.read_cox import read_cox
+from shared_model.analyses.plan import plan_of
 from shared_model.shares.protocol import believe
+from shared_model.shares.replay import replay
 from shared_model.survival.cox.result import ChiTest, number
 from shared_model.survival.normal import Z95, two_sided
 from site_config.study.model import Phase
 
 
-def compute(running: Running, phase: Phase, *scores: Any) -> dict[str, Any]:
-    """The opened numbers of a phase by name; asked once, and answered from the study's folder after that."""
+def compute(running: Running, phase: Phase, *scores: Any) -> Any:
+    """What a phase's circuit returned; its results are asked once, and answered from the study's folder after that."""
     earlier = tuple(running.shared.values())
     plan = plan_of(running.lock, phase, believe(running.lock, earlier))
     what = Shared(plan, plan.sites(running.lock), running.state(*scores), earlier)
     found = SharedComputation(running.asker, running.folder, what).results()
     running.shared[phase] = found
-    return found.numbers()
+    return replay(plan.circuit, plan.parts, plan.declaration, found.numbers())
 
 
 def clinical_fit(running: Running) -> CoxEstimate:
     """CLN on shares."""
-    return read_cox(clinical_model(running.study), compute(running, "clinical"))
+    found: CoxEstimate = compute(running, "clinical")
+    return found
 
 
 def fit_as_dict(found: CoxEstimate, names: tuple[str, ...], sites: int, ties: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ slot holds, which results may be revealed on which grid, and the circuit that re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +18,12 @@ from shared_model.analyses.pairs import make_pairs
 from shared_model.analyses.rows import Part, Rows, layout
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.declaration import Declaration
-from shared_model.shares.session import Circuit
 from site_config.problems import shares as problems
 from site_config.study.model import ClinicalVariable, Phase, Role, Study, StudyLock, canonical
 
 Earlier = Mapping[str, Mapping[str, NDArray[Any]]]
 """Phase → opened numbers by name."""
+Circuit = Callable[[Arithmetic, Rows], Awaitable[Any]]
 
 
 @dataclass(frozen=True)
