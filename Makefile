@@ -8,9 +8,11 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export UV_LINK_MODE := copy
 UV := .tools/bin/uv
+WHEELS ?= wheels
+ENGINE ?= docker
 BIN := .venv/bin
 
-.PHONY: demo test check evidence evidence-check lock schemas clean help
+.PHONY: demo test check evidence evidence-check gpu gpu-wheels images lock schemas clean help
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -34,10 +36,16 @@ demo: .venv/ready ## the whole study on simulated patients, with a report to loo
 	@$(BIN)/fedhcc-sim run --preset demo --out demo-run
 
 test: .venv/ready ## all tests
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not evidence" --durations=15 --junitxml=.pytest_cache/junit.xml
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not evidence and not gpu" --durations=15 --junitxml=.pytest_cache/junit.xml
 	@$(BIN)/python -m tests.skips .pytest_cache/junit.xml
 
-check: .venv/ready ## style, types, layers, dependencies, spelling, secrets, and whether the evidence page tells what is there
+.tools/containers/ready: .tools/ready requirements/containers.txt
+	@echo "· setting up the checks of image and compose files"
+	@test -x .tools/containers/bin/python || $(UV) venv --quiet --python $(PYTHON) .tools/containers
+	@$(UV) pip sync --quiet --python .tools/containers/bin/python --require-hashes requirements/containers.txt
+	@touch $@
+
+check: .venv/ready .tools/containers/ready ## style, types, layers, dependencies, spelling, secrets, image and compose files, and whether the evidence page tells what is there
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -45,6 +53,8 @@ check: .venv/ready ## style, types, layers, dependencies, spelling, secrets, and
 	@$(BIN)/deptry .
 	@$(BIN)/codespell
 	@$(BIN)/python -m tests.secrets_check
+	@.tools/containers/bin/hadolint docker/site.Dockerfile docker/coordinator.Dockerfile
+	@.tools/containers/bin/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.site.yaml docker/compose.coordinator.yaml
 	@$(BIN)/python -m evidence.index --check
 
 evidence: .venv/ready ## the long comparisons, faults, attacks and benchmarks (hours); writes docs/evidence
@@ -53,9 +63,25 @@ evidence: .venv/ready ## the long comparisons, faults, attacks and benchmarks (h
 evidence-check: .venv/ready ## is every piece of evidence as new as the code it speaks for?
 	@$(BIN)/python -m evidence.record
 
+gpu-wheels: .tools/ready ## fetch what `make gpu` installs into the folder WHEELS, on a machine that has an index
+	@$(PYTHON) -m pip download --quiet --only-binary :all: --require-hashes -r requirements/gpu.txt -d $(WHEELS)
+
+gpu: ## the GPU check, offline, under 9 minutes: make gpu WHEELS=folder, or GPU_PYTHON=python of an environment that has the packages
+	@test -n "$(GPU_PYTHON)" || { $(PYTHON) -m venv .gpu && \
+	  .gpu/bin/python -m pip install --quiet --disable-pip-version-check --no-index --find-links $(WHEELS) --require-hashes -r requirements/gpu.txt; }
+	@PYTHONPATH=$(CURDIR) $(or $(GPU_PYTHON),.gpu/bin/python) -P -m evidence.gpu.measure
+
+images: ## build both CPU images with Docker, Podman or Buildah (ENGINE) from their unmodified Dockerfiles
+	$(ENGINE) build --format docker -f docker/site.Dockerfile --build-arg LOCK=site-cpu --build-arg UV_TORCH_BACKEND=cpu -t fedhcc-site:cpu .
+	$(ENGINE) build --format docker -f docker/coordinator.Dockerfile --build-arg UV_TORCH_BACKEND=cpu -t fedhcc-coordinator .
+
 lock: .tools/ready ## refresh requirements/*.txt from pyproject.toml
 	@for extra in site coordinator dev; do \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade requirements/containers.in -o requirements/containers.txt
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --constraint requirements/dev.txt --extra site pyproject.toml requirements/gpu.in -o requirements/gpu.txt
+	@for extra in site coordinator; do cp requirements/$$extra.txt requirements/$$extra-cpu.txt && \
+	  UV_TORCH_BACKEND=cpu $(UV) pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --override requirements/cpu-overrides.txt --extra $$extra pyproject.toml -o requirements/$$extra-cpu.txt; done
 
 schemas: .venv/ready ## regenerate the schemas and the pages generated from the code
 	@$(BIN)/python -m site_config.reference.pages

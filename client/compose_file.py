@@ -131,6 +131,8 @@ def compose(site: SiteConfig, wanted: Wanted) -> dict[str, Any]:
         "volumes": _volumes(site, wanted),
         "logging": {"driver": "json-file" if wanted.engine == "docker" else "k8s-file", "options": {"max-size": "10m"}},
     }
+    if wanted.image.startswith("sha256:"):
+        service["pull_policy"] = "never"  # an image loaded from an archive, by its number
     if wanted.processors:
         service["cpus"] = wanted.processors
     if secrets:

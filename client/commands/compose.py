@@ -16,7 +16,7 @@ DEFAULT_IMAGE = "fedhcc-site"
 def compose(
     image: Annotated[
         str,
-        typer.Option("--image", envvar="FEDHCC_SITE_IMAGE", help="The image; with @sha256:… it is pinned to one content."),
+        typer.Option("--image", envvar="FEDHCC_SITE_IMAGE", help="The image, pinned: NAME@sha256:…, or sha256:… of a loaded archive."),
     ] = DEFAULT_IMAGE,
     mount: Annotated[
         list[str] | None, typer.Option("--mount", help="HOST=CONTAINER, read only, for example /pacs/export=/scans; may be repeated.")
@@ -47,8 +47,9 @@ def compose(
     path = home / "compose.yaml"
     write_atomic(path, text(site, wanted).encode(), 0o644)
     show({"file": str(path), "compose": made(site, wanted)}, f"Wrote {path}.")
-    if "@sha256:" not in image:
-        note("The image is named without its digest, so another content can take its name: pin it with --image NAME@sha256:…")
+    if "sha256:" not in image:
+        note("The image is named without its digest, so another content can take its name.")
+        note("Pin it: --image NAME@sha256:…, or the number in image-id.txt where it was loaded from an archive.")
     note(f"Next, on the host, in this folder: {engine} compose up -d")
 
 

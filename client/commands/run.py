@@ -35,13 +35,16 @@ def run(home: Home = Path(), json: Json = False) -> None:
 
 
 def _serve(home: Path) -> None:
+    import os
     import signal
 
     from client.program.logs import log_to_file
     from client.program.runner import SiteProgram
+    from client.program.surroundings import check_mounts
     from site_config.documents.load import load_site
 
     site = load_site(home / "site.yaml")
+    check_mounts(site, os.environ)
     log_to_file(site.state, site.logging.level, site.logging.keep_megabytes)
     program = SiteProgram(site)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -5,14 +5,17 @@ They describe the hospital's network and engine, not the study, so they stand in
 
 from __future__ import annotations
 
+import os
 import ssl
 import threading
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Final
 
-from site_config.files import read_limited
+from site_config.files import CONTAINER, access_problem, read_limited
 from site_config.problems import federation, host
+from site_config.site import SiteConfig
+from site_config.tables.csv_text import BYTES
 
 PROXY_FILE: Final = "FEDHCC_PROXY_FILE"
 """A file with the proxy's address, user and password included: a secret, so that no `inspect` shows the password."""
@@ -60,3 +63,21 @@ def pause_before_end(environment: MutableMapping[str, str], over: threading.Even
     declared = environment.get(RESTART_PAUSE, "")
     if declared.isdigit():
         over.wait(float(declared))
+
+
+def check_mounts(site: SiteConfig, environment: MutableMapping[str, str]) -> None:
+    """In a container: tables can be read and the scans' folder listed, so that a wrong mount is told at the start, not in a round.
+
+    Raises the access problems of the role, FH-910 to FH-916. Outside a container nothing is asked: paths are what they are.
+    """
+    if not environment.get(CONTAINER):
+        return
+    read_limited(site.path(site.paths.cohort), BYTES, "cohort.csv")
+    if site.paths.scans is None:
+        return
+    read_limited(site.path(site.paths.scans), BYTES, "scans.csv")
+    try:
+        with os.scandir(site.path(site.paths.images)) as entries:
+            next(entries, None)
+    except OSError as error:
+        raise access_problem(error, "the folder of the scans") from None

@@ -1,0 +1,95 @@
+"""The GPU check as far as a CPU goes: its flow, its arithmetic, its time, and what it says where there is no GPU."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from client.segmentation.nnunet import logits_on_gpu
+from evidence.gpu import measure, numbers, segmentation, steps
+from evidence.gpu.meter import Clock, peak_mib, seconds
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def made() -> steps.Setting:
+    return steps.Setting.of(3, 32, "small", 5)
+
+
+def test_both_steps_run_and_are_told_with_their_bars(made: steps.Setting) -> None:
+    found = steps.compare(made, CPU, 1, (1, 3))
+    assert set(found) == {
+        *(f"{precision} · {who}" for precision in ("float32", "mixed") for who in ("raw loop", "ours")),
+        "float32 · ours, 1 at once",
+        "float32 · ours, 3 at once",
+    }
+    assert all(one["images_a_second"] > 0 for one in found.values())
+    raw, slow = {"images_a_second": 100.0, "peak_mib": 10.0}, {"images_a_second": 89.0, "peak_mib": 5.1}
+    held = steps.bars({f"{p} · {who}": one for p in ("float32", "mixed") for who, one in (("raw loop", raw), ("ours", slow))})
+    assert not any(held.values()) and len(held) == 4
+
+
+def test_the_equality_table_compares_like_with_like(made: steps.Setting) -> None:
+    found = numbers.equality(made, CPU)
+    table = found["differences"]
+    assert found["float32_within_1e-5_of_the_cpu"] and table["GPU float32"]["gradient_to_cpu_float32"] == 0
+    assert table["GPU TF32"]["gradient_to_float64"] < 1e-4, "the plain pass computes what a hospital's code computes"
+    assert all(one["gradient_to_float64"] < 1e-4 and one["scores_at_most"] < 1e-4 for one in table.values())
+
+
+def test_repeats_and_clipping(made: steps.Setting) -> None:
+    assert numbers.repeats(made, CPU, 1)["float32_repeats_bit_for_bit"]
+    found = numbers.clipping(made, CPU)
+    assert found["difference"] < 1e-12 and found["norm_of_the_sum_within_the_limit"]
+
+
+def test_a_tile_goes_through_our_segmenter_and_nnunets_predictor() -> None:
+    model = segmentation.model(CPU, (16, 16, 16), (4, 8))
+    found = segmentation.measure(CPU, (24, 16, 16), 1, model)
+    assert found["tiles"] == 2 and found["seconds_a_tile"] > 0
+    scan = np.random.default_rng(0).integers(-100, 200, (24, 16, 16), dtype=np.int16)
+    assert model._predict(scan, (1.0, 1.0, 1.0)).shape == scan.shape
+
+
+def test_the_number_of_tiles_is_nnunets() -> None:
+    from nnunetv2.inference.sliding_window_prediction import compute_steps_for_sliding_window
+
+    for shape in ((256, 256, 256), (128, 300, 129), (100, 128, 400)):
+        padded = tuple(max(n, 128) for n in shape)
+        theirs = compute_steps_for_sliding_window(padded, (128, 128, 128), 0.5)
+        assert segmentation.tiles(shape, (128, 128, 128)) == math.prod(len(axis) for axis in theirs)
+
+
+def test_logits_of_a_scan_fit_the_card_or_gather_on_the_host() -> None:
+    card = 80 * 2**30
+    assert logits_on_gpu(3, (600, 512, 512), card)
+    assert not logits_on_gpu(118, (600, 512, 512), card // 2)
+    assert not logits_on_gpu(3, (600, 512, 512), 1 * 2**30)
+
+
+def test_the_parts_fit_the_time_and_what_does_not_is_left() -> None:
+    needed = [needed for needed, _ in measure.parts(CPU).values()]
+    assert list(measure.parts(CPU))[:4] == ["card", "tests", "training_step", "equality"]
+    assert sum(needed[:-1]) <= measure.LIMIT_S < 540
+    now = [0.0]
+    clock = Clock(100.0, lambda: now[0])
+    assert clock.allows(100.0)
+    now[0] = 41.0
+    assert clock.left == 59.0 and not clock.allows(60.0)
+
+
+def test_where_there_is_no_gpu_nothing_is_recorded(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("sys.argv", ["measure"])
+    monkeypatch.setattr(measure, "record", lambda *_a, **_k: pytest.fail("recorded"))
+    assert measure.main() == 0 and "no GPU here" in capsys.readouterr().out
+
+
+def test_a_meter_without_a_gpu_tells_time_and_no_memory() -> None:
+    ran = []
+    assert seconds(lambda: ran.append(1), CPU, 3) >= 0 and len(ran) == 4
+    assert peak_mib(lambda: ran.append(1), CPU) == 0.0
