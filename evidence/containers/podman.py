@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 LIMIT_S: Final = 900.0
-ENGINE: Final = {
+ENGINE: Final[dict[str, dict[str, object]]] = {
     "containers": {"default_ulimits": ["nofile=1024:20000", "nproc=4096:4096"]},
     "engine": {"runtime": "runc", "events_logger": "file", "cgroup_manager": "cgroupfs"},
 }

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -115,7 +116,7 @@ class Stage:
         """Everybody; seconds until each is healthy."""
         for name in (COORDINATOR, *SITES):
             self.start(name)
-        return {name: until(lambda name=name: self.podman.healthy(name), REGISTER_S) for name in (COORDINATOR, *SITES)}
+        return {name: until(partial(self.podman.healthy, name), REGISTER_S) for name in (COORDINATOR, *SITES)}
 
     def end_all(self) -> None:
         """Remove every container."""

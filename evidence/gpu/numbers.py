@@ -189,7 +189,7 @@ def card() -> dict[str, Any]:
         "memory_gib": round(found.total_memory / 2**30, 1),
         "capability": f"{found.major}.{found.minor}",
         "torch": torch.__version__,
-        "cudnn": torch.backends.cudnn.version(),
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         "watched_files": [path.name for path in files],
         "the_watch_can_open_them": fault(files) == "",
         "seconds_of_a_look": round(time.perf_counter() - began, 4),
