@@ -32,8 +32,10 @@ from shared_model.shares.protocol import (
     records,
     sign_key,
     sign_results,
+    signed_slots,
 )
 from shared_model.shares.rows import Rows, gather
+from shared_model.shares.seal import admission_of
 from shared_model.shares.session import Finished, Plan, Seat, Session
 from site_config.files import read_limited, write_atomic
 from site_config.identity import private_folder
@@ -68,9 +70,8 @@ class Holder:
     def key(self, request: HolderKeyRequest, lock: StudyLock) -> HolderKeyReply:
         """The signed key of a computation; made at the first question and kept on disk."""
         check_holding(self._policy, lock, self._site)
-        public = self._private(lock, request.phase).public_key().public_bytes_raw()
         attempt = HolderRecords(self._journal, lock.study_id, request.phase).attempt()
-        return sign_key(self._key, lock.study_id, request.phase, public, attempt)
+        return sign_key(self._key, lock, request.phase, self._private(lock, request.phase), attempt)
 
     def hold(self, request: HoldRequest, lock: StudyLock, arrays: Arrays) -> tuple[HoldReply, dict[str, NDArray[np.uint8]]]:
         """The next frame, or the end. The last step may be asked again; any other order is refused (FH-557)."""
@@ -102,10 +103,11 @@ class Holder:
         publics = check_holder_keys(lock, request.phase, request.holders)
         number = lock.holders.index(self._site) + 1
         plan = plan_of(lock, request.phase, believe(lock, request.earlier))
-        if tuple(sorted(request.sites)) != plan.sites(lock):
+        if tuple(sorted(request.sites)) != plan.sites(lock) or set(request.rows) != set(request.sites):
             raise problems.SHARED_ROWS_MALFORMED.problem("the rows are not those of the whole roster of this phase")
         private = self._private(lock, request.phase)
-        rows = gather(plan.parts, _boxes(arrays, number), private, plan.context)
+        slots = signed_slots(lock, request.phase, request.rows)
+        rows = gather(plan.parts, _boxes(arrays, number), slots, private, admission_of(private), plan.context)
         self._check_size(lock, plan, rows)
         kept = HolderRecords(self._journal, lock.study_id, request.phase)
         session = Session(Seat(number, private, publics), Plan(plan.context, plan.declaration, plan.circuit), rows, kept, request.attempt)

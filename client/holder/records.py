@@ -18,7 +18,7 @@ class HolderRecords:
 
     def __init__(self, journal: Journal, study: str, phase: str) -> None:
         self._journal, self._study, self._phase = journal, study, phase
-        self._attempt = 0
+        self._attempt, self._rows = 0, b""
         self._revealed: dict[str, Opened] = {}
         for entry in journal:
             self._feed(entry)
@@ -28,6 +28,7 @@ class HolderRecords:
             return
         if entry.kind == ATTEMPT:
             self._attempt = max(self._attempt, int(entry.data["attempt"]))
+            self._rows = bytes.fromhex(entry.data["rows"])
         else:
             found = ResultRecord.model_validate(entry.data["result"]).opened()
             self._revealed[found.name] = found
@@ -36,9 +37,14 @@ class HolderRecords:
         """The highest attempt number used before; 0 for none."""
         return self._attempt
 
-    def begin(self, attempt: int) -> None:
-        """Keep an attempt's number; it is on disk when this returns."""
-        self._feed(self._journal.append(ATTEMPT, {"study": self._study, "phase": self._phase, "attempt": attempt}))
+    def rows(self) -> bytes:
+        """Digest of the rows of the last attempt; empty before the first."""
+        return self._rows
+
+    def begin(self, attempt: int, rows: bytes) -> None:
+        """Keep an attempt's number and the digest of its rows; they are on disk when this returns."""
+        data = {"study": self._study, "phase": self._phase, "attempt": attempt, "rows": rows.hex()}
+        self._feed(self._journal.append(ATTEMPT, data))
 
     def revealed(self) -> Mapping[str, Opened]:
         """Results revealed in earlier attempts, by name."""

@@ -41,7 +41,7 @@ from shared_model.secure_sum.protocol import (
     roster_hash,
     state_hash,
 )
-from shared_model.shares.protocol import RowsReply, RowsRequest, boxes_hash, check_holder_keys, sign_rows
+from shared_model.shares.protocol import RowsReply, RowsRequest, boxes_hash, recipients, sign_rows
 from shared_model.statistics.base import REGISTRY, Parameters, Registry, Statistic
 from site_config.journal import Clock, Journal, local_time
 from site_config.problems import privacy
@@ -198,10 +198,10 @@ class Door:
             study=lock.study_id, phase=plan.phase, round=0, attempt=0, statistic=SHARED, parameters="", state=request.state, roster=""
         )
         with self._refusals("rows", context):
-            publics = check_holder_keys(lock, plan.phase, request.holders)
+            holders = recipients(lock, plan.phase, request.holders, self._site, self._key)
             roster = tuple(sorted(request.sites))
             boxes, keys, rule = share(
-                self._policy, lock, self._site, plan, roster, publics, rows_of, slots_of, self._clock(), self._entropy
+                self._policy, lock, self._site, plan, roster, holders, rows_of, slots_of, self._clock(), self._entropy
             )
             cohort = cohort_hash(keys)
             if not self._ledger.knows_cohort(cohort):

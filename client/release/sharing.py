@@ -18,6 +18,7 @@ from shared_model.analyses.plan import SharedPlan
 from shared_model.analyses.rows import Patients, contribution
 from shared_model.shares.protocol import BOXES
 from shared_model.shares.rows import deal
+from shared_model.shares.seal import Recipient
 from shared_model.shares.sharing import Source
 from site_config.site import Policy
 from site_config.study.model import StudyLock
@@ -49,7 +50,7 @@ def share(
     site: str,
     plan: SharedPlan,
     roster: tuple[str, ...],
-    publics: Mapping[int, bytes],
+    recipients: Mapping[int, Recipient],
     rows_of: RowsOf,
     slots_of: Callable[[int], int],
     now: datetime,
@@ -59,9 +60,9 @@ def share(
     rule = check_sharing(policy, lock, site, plan, roster, now)
     patients, keys = rows_of()
     vectors = contribution(plan.parts, patients, slots_of(len(patients)))
-    boxes = deal(plan.parts, vectors, publics, plan.context, random=random)
+    boxes = deal(plan.parts, vectors, recipients, plan.context, random=random)
     of_holder: dict[str, NDArray[np.uint8]] = {
-        f"{BOXES}{holder}": np.stack([np.frombuffer(slot[holder - 1], dtype=np.uint8) for slot in boxes]) for holder in publics
+        f"{BOXES}{holder}": np.stack([np.frombuffer(slot[holder - 1], dtype=np.uint8) for slot in boxes]) for holder in recipients
     }
     return of_holder, keys, rule
 

@@ -161,7 +161,7 @@ class SharedComputation:
             except Problem as problem:
                 failures[site] = Failure(problem.code, "rows")
                 continue
-            save_arrays(self._box_file(site), boxes, {"hash": reply.hash})
+            save_arrays(self._box_file(site), boxes, {"reply": reply.model_dump_json()})
             self._bytes += sum(box.nbytes for box in boxes.values())
             if state:
                 self._asker.told(site, digest)
@@ -181,6 +181,7 @@ class SharedComputation:
             step=0,
             sites=self._what.sites,
             holders=dict(keys),
+            rows={site: RowsReply.model_validate_json(load_arrays(self._box_file(site))[1]["reply"]) for site in self._what.sites},
             earlier=self._what.earlier,
         )
         relay, arrays = Relay(len(holders)), self._boxes_of_holders()
@@ -202,7 +203,7 @@ class SharedComputation:
                 return {site: Failure(problem.code, "step") for site in holders}
             arrays = {site: {FRAME: np.frombuffer(frame, dtype=np.uint8)} for site, frame in zip(holders, back, strict=True)}
             self._bytes = sum(relay.nbytes)
-            base = base.model_copy(update={"step": base.step + 1, "sites": (), "holders": {}, "earlier": ()})
+            base = base.model_copy(update={"step": base.step + 1, "sites": (), "holders": {}, "rows": {}, "earlier": ()})
 
     def _fresh_keys(self, keys: Mapping[str, HolderKeyReply], left: float) -> Mapping[str, HolderKeyReply]:
         """The holders' last attempts may have grown since the keys came; whoever does not answer is asked by the attempt itself."""

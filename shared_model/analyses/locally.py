@@ -18,6 +18,7 @@ from shared_model.shares.plain import PlainArithmetic
 from shared_model.shares.record import Opened
 from shared_model.shares.relay import Relay, permuted
 from shared_model.shares.rows import deal, gather
+from shared_model.shares.seal import Recipient, admission_of
 from shared_model.shares.session import Plan, Seat, Session
 
 T = TypeVar("T")
@@ -45,9 +46,13 @@ class _Memory:
         """The highest attempt number used."""
         return self.begun
 
-    def begin(self, attempt: int) -> None:
+    def begin(self, attempt: int, rows: bytes) -> None:
         """Keep it."""
         self.begun = attempt
+
+    def rows(self) -> bytes:
+        """Nothing was computed before."""
+        return b""
 
     def revealed(self) -> dict[str, Opened]:
         """What was revealed."""
@@ -80,13 +85,14 @@ def compute_locally(
         return Computed(plain.run(program()), plain.openings)
     keys = {number: X25519PrivateKey.generate() for number in range(1, holders + 1)}
     publics = {number: key.public_key().public_bytes_raw() for number, key in keys.items()}
+    recipients = {number: Recipient(public, admission_of(keys[number])) for number, public in publics.items()}
     context = CONTEXT + secrets.token_bytes(16)
-    boxes = permuted([slot for vectors in filled for slot in deal(laid_out, vectors, publics, context)])
+    boxes = permuted([slot for vectors in filled for slot in deal(laid_out, vectors, recipients, context)])
     sessions = [
         Session(
             Seat(number, keys[number], publics),
             Plan(context, declaration, circuit),
-            gather(laid_out, boxes[number - 1], keys[number], context),
+            gather(laid_out, boxes[number - 1], len(boxes[0]), keys[number], recipients[number].admission, context),
             _Memory(),
             1,
         )

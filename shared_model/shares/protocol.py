@@ -9,17 +9,20 @@ collude have signed them.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from numpy.typing import NDArray
 from pydantic import Field
 
 from shared_model.secure_sum.protocol import Body
 from shared_model.shares.record import Opened
+from shared_model.shares.seal import Recipient, admission_of, admit, admitted, exchange_private, exchange_public
 from site_config.problems import shares as problems
 from site_config.study.model import Phase, StudyLock, canonical
 
@@ -38,9 +41,13 @@ class HolderKeyRequest(Body):
 
 
 class HolderKeyReply(Body):
-    """An X25519 public key for one computation, signed by the holder's long-term key, and the highest attempt it took part in."""
+    """An X25519 public key for one computation, signed by the holder's long-term key, and the highest attempt it took part in.
+
+    admissions: for each hospital of the lock, sealed to its long-term key, what shows this holder that a box comes from one.
+    """
 
     public_key: str = Hex32
+    admissions: dict[str, str]
     signature: str
     attempt: int = Field(default=0, ge=0, le=1 << 16)
 
@@ -99,6 +106,7 @@ class HoldRequest(Body):
     step: int = Field(ge=0, le=1 << 20)
     sites: tuple[str, ...] = ()
     holders: dict[str, HolderKeyReply] = Field(default_factory=dict)
+    rows: dict[str, RowsReply] = Field(default_factory=dict)
     earlier: tuple[SignedResults, ...] = ()
 
 
@@ -119,10 +127,14 @@ def _statement(side: Side, study: str, phase: str, content: object) -> bytes:
     return canonical(["fedhcc shares", side, study, phase, content])
 
 
-def sign_key(key: Ed25519PrivateKey, study: str, phase: str, public: bytes, attempt: int) -> HolderKeyReply:
-    """A holder's signed key."""
-    signature = key.sign(_statement("key", study, phase, public.hex())).hex()
-    return HolderKeyReply(public_key=public.hex(), signature=signature, attempt=attempt)
+def sign_key(key: Ed25519PrivateKey, lock: StudyLock, phase: str, private: X25519PrivateKey, attempt: int) -> HolderKeyReply:
+    """A holder's signed key and its admissions."""
+    public = private.public_key().public_bytes_raw().hex()
+    hospitals = {entry.name: exchange_public(bytes.fromhex(entry.signing_key)) for entry in lock.roster}
+    sealed = admit(private, hospitals, admission_of(private), _admission_context(lock, phase), secrets.token_bytes)
+    admissions = {name: data.hex() for name, data in sealed.items()}
+    signature = key.sign(_statement("key", lock.study_id, phase, [public, admissions])).hex()
+    return HolderKeyReply(public_key=public, admissions=admissions, signature=signature, attempt=attempt)
 
 
 def check_holder_keys(lock: StudyLock, phase: str, keys: Mapping[str, HolderKeyReply]) -> dict[int, bytes]:
@@ -130,8 +142,20 @@ def check_holder_keys(lock: StudyLock, phase: str, keys: Mapping[str, HolderKeyR
     if set(keys) != set(lock.holders):
         raise problems.HOLDERS_DIFFER.problem("the keys are not those of the lock's holders")
     for name, reply in keys.items():
-        require_signature(lock, name, reply.signature, _statement("key", lock.study_id, phase, reply.public_key))
+        require_signature(lock, name, reply.signature, _statement("key", lock.study_id, phase, [reply.public_key, reply.admissions]))
     return {number: bytes.fromhex(keys[name].public_key) for number, name in enumerate(lock.holders, 1)}
+
+
+def recipients(lock: StudyLock, phase: str, keys: Mapping[str, HolderKeyReply], site: str, key: Ed25519PrivateKey) -> dict[int, Recipient]:
+    """Holder number → whom a hospital seals to; FH-561 as `check_holder_keys`, FH-553 where an admission is not for this hospital."""
+    publics = check_holder_keys(lock, phase, keys)
+    own, context = exchange_private(key), _admission_context(lock, phase)
+    sealed = {number: bytes.fromhex(keys[name].admissions.get(site, "")) for number, name in enumerate(lock.holders, 1)}
+    return {number: admitted(own, site, public, sealed[number], context) for number, public in publics.items()}
+
+
+def _admission_context(lock: StudyLock, phase: str) -> bytes:
+    return canonical(["fedhcc shares admission", lock.study_id, phase])
 
 
 def boxes_hash(boxes: Mapping[str, NDArray[np.uint8]]) -> str:
@@ -150,12 +174,19 @@ def sign_rows(key: Ed25519PrivateKey, study: str, phase: str, slots: int, digest
 
 def check_rows(lock: StudyLock, phase: str, site: str, reply: RowsReply, boxes: Mapping[str, NDArray[np.uint8]]) -> None:
     """FH-561 or FH-558 where a hospital's boxes are not what it signed."""
-    require_signature(lock, site, reply.signature, _statement("rows", lock.study_id, phase, [reply.slots, reply.hash]))
+    signed_slots(lock, phase, {site: reply})
     names = {f"{BOXES}{number}" for number in range(1, len(lock.holders) + 1)}
     if set(boxes) != names or any(box.dtype != np.uint8 or box.ndim != 2 or len(box) != reply.slots for box in boxes.values()):
         raise problems.SHARED_ROWS_MALFORMED.problem(f"{site}: the arrays are not one box a slot and holder")
     if boxes_hash(boxes) != reply.hash:
         raise problems.SHARED_ROWS_MALFORMED.problem(f"{site}: the boxes are not those that were signed")
+
+
+def signed_slots(lock: StudyLock, phase: str, replies: Mapping[str, RowsReply]) -> int:
+    """How many slots the hospitals together signed for; FH-561 where a signature fails."""
+    for site, reply in replies.items():
+        require_signature(lock, site, reply.signature, _statement("rows", lock.study_id, phase, [reply.slots, reply.hash]))
+    return sum(reply.slots for reply in replies.values())
 
 
 def records(results: Mapping[str, Opened]) -> tuple[ResultRecord, ...]:

@@ -59,11 +59,15 @@ class Column(Protocol):
 
 @dataclass(frozen=True)
 class Rows:
-    """A holder's shares of all slots: name → (k, slots, width); `digest` is the same at all holders who got the slots in one order."""
+    """A holder's shares of all slots: name → (k, slots, width).
+
+    digest: the same at all holders who got the slots in one order. content: the same whatever the order.
+    """
 
     columns: tuple[Column, ...]
     shares: Mapping[str, Residues]
     digest: bytes
+    content: bytes
 
     @property
     def slots(self) -> int:
@@ -121,21 +125,21 @@ def gather(
     shares = {column.name: np.empty((_ring(column).k, len(boxes), column.width), np.uint32) for column in columns}
     tags = []
     for slot, box in enumerate(boxes):
-        content = memoryview(unseal(private, admission, box, context))
-        tags.append(bytes(content[:TAG_BYTES]))
+        plain = memoryview(unseal(private, admission, box, context))
+        tags.append(bytes(plain[:TAG_BYTES]))
         at = TAG_BYTES
         for column in columns:
             ring = _ring(column)
             try:
-                shares[column.name][:, slot] = ring.unpack(content[at : at + ring.nbytes(column.width)], (column.width,))
+                shares[column.name][:, slot] = ring.unpack(plain[at : at + ring.nbytes(column.width)], (column.width,))
             except ValueError as error:
                 raise problems.SHARED_ROWS_MALFORMED.problem(f"Column {column.name}: {error}") from error
             at += ring.nbytes(column.width)
     if len(set(tags)) != len(tags):
         raise problems.SHARED_ROWS_MALFORMED.problem("A slot was delivered twice")
-    told = [[column.name, column.width, column.field.value, column.fraction, column.bound] for column in columns]
-    digest = hashlib.sha256(canonical(told) + b"".join(tags)).digest()
-    return Rows(tuple(columns), shares, digest)
+    told = canonical([[column.name, column.width, column.field.value, column.fraction, column.bound] for column in columns])
+    digest, content = (hashlib.sha256(told + b"".join(order)).digest() for order in (tags, sorted(tags)))
+    return Rows(tuple(columns), shares, digest, content)
 
 
 def _ring(column: Column) -> Ring:

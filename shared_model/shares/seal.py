@@ -9,10 +9,12 @@ replayed or exchanged opens.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -21,6 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from shared_model.shares.sharing import Source
 from site_config.problems import shares as problems
 
+_P = 2**255 - 19
 PUBLIC_BYTES = 32
 TAG_BYTES = 16
 NONCE_BYTES = 12
@@ -28,6 +31,24 @@ BOX_BYTES = PUBLIC_BYTES + TAG_BYTES
 """What a hospital's box is longer than its content."""
 ENVELOPE_BYTES = NONCE_BYTES + TAG_BYTES
 """What a holder's envelope is longer than its content."""
+
+
+def exchange_private(signing: Ed25519PrivateKey) -> X25519PrivateKey:
+    """The X25519 key that belongs to an Ed25519 signing key: both have the same secret number (RFC 8032, 5.1.5)."""
+    return X25519PrivateKey.from_private_bytes(hashlib.sha512(signing.private_bytes_raw()).digest()[:32])
+
+
+def exchange_public(signing: bytes) -> bytes:
+    """The X25519 public key of an Ed25519 public key (32 bytes): u = (1 + y)/(1 - y) (RFC 7748, 4.1)."""
+    y = int.from_bytes(signing, "little") & (1 << 255) - 1
+    if len(signing) != PUBLIC_BYTES or y in (1, 0) or y >= _P:
+        raise problems.SEALED_MESSAGE_FOREIGN.problem("A signing key is not a point of its curve")
+    return ((1 + y) * pow(1 - y, -1, _P) % _P).to_bytes(32, "little")
+
+
+def admission_of(private: X25519PrivateKey) -> bytes:
+    """A holder's admission for the computation that its X25519 key was made for."""
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"fedhcc shares admission").derive(private.private_bytes_raw())
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,8 @@ class Journal(Protocol):
     def attempt(self) -> int:
         """The highest attempt number used before; 0 for none."""
 
-    def rows(self) -> bytes | None:
-        """Digest of the rows of the first attempt; None before it."""
+    def rows(self) -> bytes:
+        """Digest of the rows of the last attempt; empty before the first."""
 
     def begin(self, attempt: int, rows: bytes) -> None:
         """Keep an attempt's number and its rows' digest; returns when they are on disk."""
@@ -116,9 +116,9 @@ class Session:
         """The first message; FH-557 where the attempt's number was used before or there were too many, FH-558 for other rows."""
         if self._flow is not None or not self.journal.attempt() < self.attempt <= 1 + RESTARTS:
             raise problems.SHARE_ATTEMPTS_SPENT.problem(f"Attempt {self.attempt} after attempt {self.journal.attempt()}")
-        if self.journal.rows() not in (None, self.rows.digest):
-            raise problems.SHARED_ROWS_MALFORMED.problem("Other rows than the ones this computation began with")
-        self.journal.begin(self.attempt, self.rows.digest)
+        if self.journal.revealed() and self.journal.rows() != self.rows.content:
+            raise problems.SHARED_ROWS_MALFORMED.problem("Other rows than those of which results are already opened")
+        self.journal.begin(self.attempt, self.rows.content)
         self._flow = self._run()
         return next(self._flow)
 

@@ -38,14 +38,14 @@ class Memory:
     """A holder's journal, in memory."""
 
     last: int = 0
-    digest: bytes | None = None
+    digest: bytes = b""
     results: dict[str, Opened] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
     def attempt(self) -> int:
         return self.last
 
-    def rows(self) -> bytes | None:
+    def rows(self) -> bytes:
         return self.digest
 
     def begin(self, attempt: int, rows: bytes) -> None:

@@ -265,9 +265,10 @@ def test_a_result_that_only_one_holder_kept_is_answered_from_its_record() -> Non
 
 def test_a_restart_with_other_rows_is_refused() -> None:
     home = house()
-    _until(home, 1, 3)
+    _until(home, 1, 7)
+    assert home.opened == {"pairs"}
     sessions = home.sessions(2)
-    sessions[0].rows = replace(sessions[0].rows, digest=bytes(32))
+    sessions[0].rows = replace(sessions[0].rows, content=bytes(32))
     with pytest.raises(Problem, match="FH-558"):
         sessions[0].start()
     assert home.journals[0].last == 1
