@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from server.phases.context import Running, scalar
 from server.phases.scores import ScoreOpener, withheld
-from server.phases.shared import clinical_fit, fit_as_dict
+from server.phases.shared import clinical_fit
 from server.study.results import Cutoff, StudyResult
+from shared_model.analyses.fitted import fitted
 from shared_model.statistics.parameters import Covariates, CoxEnd, CoxExact, CoxRound, CoxStart, Moments, PreCounts, ScoreSpec
 from shared_model.statistics.precounts import Counts, Minima, decide
 from shared_model.survival.cox import api as cox
@@ -119,7 +120,8 @@ def clinical_on_shares(running: Running) -> None:
     """CLN fitted by the holders: every declared column stays, and nothing but the fit is opened."""
     names = tuple(variable.name for variable in running.study.clinical)
     found = clinical_fit(running)
-    running.result.clinical = fit_as_dict(found, names, len(running.lock.names("development")), running.study.training.ties)
+    fit = fitted(found, names, sites=len(running.lock.names("development")), ties=running.study.training.ties)
+    running.result.clinical = fit.as_dict()
     if found.coefficient is None:
         for finding in found.findings:
             running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name}: {finding.what}"), CLN.name)

@@ -24,6 +24,8 @@ def upper_tail(z: float) -> float:
 
 def chi2_tail(x: float, df: int) -> float:
     """P(χ²_df > x) for whole df ≥ 0; 1 where df or x is 0, as R prints for a model without terms."""
+    if x != x:
+        return x
     if df <= 0 or x <= 0:
         return 1.0
     half = x / 2

@@ -27,6 +27,7 @@ Missing = Annotated[list[str] | None, typer.Option("--missing", help="A word tha
 Decimal = Annotated[str | None, typer.Option("--decimal", help="Mark of decimals, point or comma, where the table leaves it open.")]
 TimeUnit = Annotated[str | None, typer.Option("--time-unit", help="days, weeks, months or years; results are in days.")]
 EventValue = Annotated[list[str] | None, typer.Option("--event-value", help="A value of the event column that is an event; repeatable.")]
+Holders = Annotated[int, typer.Option(help="Holders of shares, 3 or 5; 0: plain numbers at the same fixed point, for speed.")]
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml whose settings hold; left out, a study's defaults.")]
 
 UNITS = ("days", "weeks", "months", "years")

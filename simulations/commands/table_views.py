@@ -65,9 +65,11 @@ def show_fit(console: Console, fit: CoxFit, used: Rows, second: Applied | None) 
     console.print(table(title, ("covariate", "coef", "HR", "95 % CI", "se(coef)", "z", "p"), rows))
     if fit.concordance:
         console.print(f"Concordance = {fit.concordance.c:.4f} (se {fit.concordance.se:.4f})")
-    console.print(f"log-likelihood = {fit.loglik:.4f} (null {fit.loglik_null:.4f}), {fit.iterations} iterations")
+    likelihood = f"log-likelihood = {fit.loglik:.4f} (null {fit.loglik_null:.4f}), " if shown["loglik"] is not None else ""
+    console.print(f"{likelihood}{plural(fit.iterations, 'iteration')}")
     for name, test in (("Likelihood ratio", fit.lr_test), ("Wald", fit.wald_test), ("Score (log-rank)", fit.score_test)):
-        console.print(f"{name} test = {test.chi2:.2f} on {test.df} df, p = {_p(test.p)}")
+        if test.chi2 == test.chi2:
+            console.print(f"{name} test = {test.chi2:.2f} on {test.df} df, p = {_p(test.p)}")
     if fit.proportional_hazards:
         together = fit.proportional_hazards.together
         console.print(f"Proportional hazards: χ² = {together.chi2:.2f} on {together.df} df, p = {_p(together.p)}")

@@ -29,7 +29,8 @@ def cox(
     covariates: options.Covariates,
     strata: Annotated[str | None, typer.Option(help="Column of strata, each with its own baseline hazard.")] = None,
     ties: Annotated[str, typer.Option(help="efron or breslow.")] = "efron",
-    resolution: Annotated[str, typer.Option(help="exact (equals R's coxph) or totals (what a study does).")] = "exact",
+    resolution: Annotated[str, typer.Option(help="exact (equals R's coxph), shares (holders open the fit alone) or totals.")] = "exact",
+    holders: options.Holders = 3,
     study: options.StudyFile = None,
     cut_points: Annotated[str | None, typer.Option(help="Days that cut the hazard of totals; default: the study's.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="Write every row's linear predictor to this CSV file.")] = None,
@@ -42,17 +43,22 @@ def cox(
 ) -> None:
     """Fit a Cox model site by site; only sums over the sites are pooled."""
     options.one_of(ties, ("efron", "breslow"), "--ties")
-    options.one_of(resolution, ("exact", "totals"), "--resolution")
+    options.one_of(resolution, ("exact", "shares", "totals"), "--resolution")
+    options.one_of(str(holders), ("0", "3", "5"), "--holders")
     names = options.names(covariates)
     cuts = options.numbers(cut_points, "--cut-points") if cut_points else None
     how, unit = options.reading(missing, decimal), options.unit(time_unit)
     from simulations.tabular.apply import apply_fit, write_predictions
     from simulations.tabular.fit import fit_cox, load_rows
+    from simulations.tabular.on_shares import fit_cox_on_shares
     from simulations.tabular.rows import Named
 
     named = Named(site, time, event, names, strata=strata, time_unit=unit, event_values=tuple(event_value or ()), reading=how)
     rows = load_rows(csv, named)
-    fit = fit_cox(rows, ties=ties, resolution=resolution, cut_points=cuts, settings=options.settings(study))  # type: ignore[arg-type]
+    if resolution == "shares":
+        fit = fit_cox_on_shares(rows, ties=ties, settings=options.settings(study) if study else None, holders=holders)  # type: ignore[arg-type]
+    else:
+        fit = fit_cox(rows, ties=ties, resolution=resolution, cut_points=cuts, settings=options.settings(study))  # type: ignore[arg-type]
     second = apply_fit(fit, rows, apply, named) if apply is not None else None
     if predictions is not None:
         write_predictions(predictions, fit, rows, csv.name, second)

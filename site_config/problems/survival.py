@@ -213,3 +213,21 @@ SPLIT_CODING = Kind(
     fix="Recode the column to `train` and `test`; leave the cell of a row that takes no part blank.",
     exit=Exit.CONTENT,
 )
+
+ON_SHARES = Kind(
+    829,
+    "computed-on-shares",
+    "Computed on secret shares",
+    why="Only declared results were opened, each on its grid; what a sum would have shown (likelihoods, covariances) does not exist.",
+    fix="Nothing to do. `--resolution exact` gives the sums' own statistics where all sites may pool rows anyway.",
+    exit=Exit.FINDINGS,
+)
+
+NOT_ON_SHARES = Kind(
+    830,
+    "not-on-shares",
+    "This is not computed on secret shares",
+    why="The analyses on shares are a closed list, each with its declared results; what was asked is not one of them.",
+    fix="Leave the option out, or use `--resolution exact`.",
+    exit=Exit.USAGE,
+)

@@ -119,12 +119,14 @@ class CoxFit:
     @property
     def lr_test(self) -> ChiTest:
         """Likelihood-ratio test against no covariates."""
-        return ChiTest(max(0.0, 2 * (self.loglik - self.loglik_null)), self.df)
+        gain = 2 * (self.loglik - self.loglik_null)
+        return ChiTest(max(0.0, gain) if np.isfinite(gain) else gain, self.df)
 
     @property
     def wald_test(self) -> ChiTest:
         """β' V⁻¹ β."""
-        return ChiTest(quadratic(self.covariance, self.coef), self.df)
+        opened = self.resolution != "shares"  # on shares variances are opened, covariances are not
+        return ChiTest(quadratic(self.covariance, self.coef) if opened else float("nan"), self.df)
 
     def linear_predictor(self, x: ArrayLike) -> Floats:
         """β'x (n,) of covariates x (n, p); column by column, so that equal rows have bit-equal scores."""
