@@ -27,6 +27,7 @@ from click.core import ParameterSource
 from site_config.files import access_problem
 from site_config.problems import host
 from site_config.problems.base import Exit, Problem
+from site_config.study.code_digest import code_digest, software
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -222,8 +223,6 @@ def invoke(app: typer.Typer, arguments: Sequence[str] | None = None, program: st
 
 def _tell_version(wanted: bool) -> None:
     if wanted:
-        from site_config.study.code_digest import code_digest, software
-
         typer.echo(f"{software()}  code {code_digest()}")
         raise typer.Exit
 

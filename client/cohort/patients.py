@@ -20,11 +20,12 @@ from client.cohort.prepare import PrepareSummary, prepare, settings_digest, tens
 from client.cohort.pseudonyms import is_validation, patient_key, site_secret
 from client.cohort.record import Index, Record, read_index, read_record
 from client.cohort.withdrawal import withdrawn_keys
+from site_config.files import read_limited
 from site_config.problems import scans as catalogue
 from site_config.site import SiteConfig
 from site_config.study.model import Role, Study
 from site_config.study.prognostic_models import MODELS
-from site_config.tables.cohort import Patient
+from site_config.tables.cohort import Patient, load_cohort
 
 __all__ = ["ImageStore", "Patients", "PrepareSummary", "load_patients", "prepare"]
 
@@ -59,8 +60,6 @@ class ImageStore:
     def _read(self, key: str, digest: str) -> NDArray[np.float32]:
         from safetensors import SafetensorError
         from safetensors.numpy import load
-
-        from site_config.files import read_limited
 
         data = read_limited(self.folder / f"{key}.safetensors", 2**30, "a prepared file")
         try:
@@ -129,8 +128,6 @@ def load_patients(site: SiteConfig, study: Study, study_id: str, role: Role) -> 
     """This site's patients for a study. Raises table problems (2xx), FH-350 when scans were not prepared for this study,
     and FH-354 when the study refuses patients without a chest scan.
     """
-    from site_config.tables.cohort import load_cohort
-
     secret = site_secret(site.state)
     folder = prepared_folder(site)
     gone = withdrawn_keys(site.state)

@@ -17,6 +17,7 @@ from client.cohort.one_patient import prepare_patient
 from client.cohort.pseudonyms import site_secret
 from client.cohort.record import Finding, Record
 from client.segmentation.cache import LabelCache
+from client.segmentation.models import SiteModels, check_targets
 from client.segmentation.segmenter import Segmenter
 from site_config.problems import segmentation as catalogue
 from site_config.site import SiteConfig
@@ -46,8 +47,6 @@ def work(site: SiteConfig, study: Study, jobs: list[Job], scans: tuple[Scan, ...
 
     Raises problems of the models (FH-322, FH-340 … FH-346) and access problems of the state folder.
     """
-    from client.segmentation.models import check_targets
-
     if not jobs:
         return
     check_targets(site, study, scans)
@@ -92,8 +91,6 @@ def _start() -> None:
 def do(site: SiteConfig, study: Study, job: Job) -> str:
     """Prepare and store one patient; gives the key."""
     from safetensors.numpy import save
-
-    from client.segmentation.models import SiteModels
 
     folder = prepared_folder(site)
     cache = LabelCache(folder, job.key, site_secret(site.state), site.path(site.paths.images).resolve())

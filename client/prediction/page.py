@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from client.cohort.quality import outlined, png
 from client.prediction.predict import Case, Extreme, Pictures, Reading
 from shared_model.bundle.manifest import Bundle
+from shared_model.bundle.prediction import survival_at
 from site_config.files import make_folder, write_atomic
 
 VISITS = ("baseline", "followup")
@@ -96,8 +97,6 @@ def _clinical(bundle: Bundle, case: Case) -> list[tuple[str, str]]:
 
 def _curves(bundle: Bundle, reading: Reading) -> dict[str, Any] | None:
     """Points of the predicted survival curve of the first model, for a small SVG (x days, y survival)."""
-    from shared_model.bundle.prediction import survival_at
-
     if not reading.predictions.models:
         return None
     first = reading.predictions.models[0]

@@ -13,14 +13,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from client.cohort.jobs import prepared_folder
+from client.cohort.one_patient import prepare_patient
+from client.cohort.patients import load_patients
+from client.cohort.quality import read_views
+from client.segmentation.models import SiteModels
+from client.segmentation.segmenter import Segmenter
+from client.training.update import scores
 from shared_model.bundle.manifest import Bundle
 from shared_model.bundle.prediction import Predictions, predict
+from shared_model.networks.grad_cam import grad_cam
 from site_config.problems import model as problems
 from site_config.problems import scans as scan_problems
 from site_config.problems.base import Problem
 from site_config.site import SiteConfig
 from site_config.study.model import Study
 from site_config.study.prognostic_models import MODELS
+from site_config.tables.cohort import load_cohort, load_scans
 
 if TYPE_CHECKING:
     from site_config.tables.cohort import Scan
@@ -75,8 +84,6 @@ def checked_values(study: Study, values: Mapping[str, float]) -> dict[str, float
 
 
 def _row(site: SiteConfig, study: Study, patient: str) -> dict[str, float | None] | None:
-    from site_config.tables.cohort import load_cohort
-
     path = site.path(site.paths.cohort)
     if not path.exists():
         return None
@@ -85,8 +92,6 @@ def _row(site: SiteConfig, study: Study, patient: str) -> dict[str, float | None
 
 
 def _scans(site: SiteConfig, study: Study, patient: str) -> tuple[Scan, ...]:
-    from site_config.tables.cohort import load_scans
-
     if site.paths.scans is None or not site.path(site.paths.scans).exists():
         return ()
     rows = load_scans(site.path(site.paths.scans), site.path(site.paths.images), study, strict=False)
@@ -95,10 +100,6 @@ def _scans(site: SiteConfig, study: Study, patient: str) -> tuple[Scan, ...]:
 
 def _slices(site: SiteConfig, study: Study, scans: tuple[Scan, ...]) -> tuple[Slices | None, bool, Pictures, tuple[str, ...]]:
     """Slices, whether the follow-up is real, pictures, remarks."""
-    from client.cohort.one_patient import prepare_patient
-    from client.segmentation.models import SiteModels
-    from client.segmentation.segmenter import Segmenter
-
     if not scans:
         return None, False, {}, ("no scans are listed",)
     segmenter = Segmenter(site.segmentation, study, SiteModels(site))
@@ -132,8 +133,6 @@ def read_case(bundle: Bundle, case: Case, *, explain: bool = True) -> Reading:
     network = radiology_of(bundle, shown) if shown else None
     maps = None
     if explain and network is not None and case.slices is not None:
-        from shared_model.networks.grad_cam import grad_cam
-
         maps = grad_cam(networks[network], case.slices)
     return Reading(predictions, radiology, network, maps)
 
@@ -162,12 +161,6 @@ def extremes(
     bundle: Bundle, site: SiteConfig, study_id: str, count: int, *, device: str = "auto", micro_batch: int = 1
 ) -> tuple[Extreme, ...]:
     """The `count` prepared patients of highest and of lowest risk, as in figure 5 of Xia et al. 2024, with their maps."""
-    from client.cohort.jobs import prepared_folder
-    from client.cohort.patients import load_patients
-    from client.cohort.quality import read_views
-    from client.training.update import scores
-    from shared_model.networks.grad_cam import grad_cam
-
     model = bundle.best_network
     if model is None:
         raise problems.NOT_IN_BUNDLE.problem("the bundle holds no network")

@@ -7,7 +7,7 @@ for one hospital. What depends on broadcast weights is named with its length.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,9 +17,16 @@ from client.statistics.bench import Bench
 from client.statistics.counts import compute
 from shared_model.statistics.base import REGISTRY, Parameters
 from shared_model.statistics.parameters import Covariates, CoxStart, Moments, PreCounts, Split, SplitOnly, TrainingStart
+from site_config.lazy import lazy
 from site_config.site import SiteConfig
 from site_config.study.model import StudyLock
 from site_config.study.prognostic_models import MODELS
+
+if TYPE_CHECKING:
+    from shared_model.networks import rad, weights
+else:
+    rad = lazy("shared_model.networks.rad")
+    weights = lazy("shared_model.networks.weights")
 
 SHOWN = 24
 EXAMPLE_CUTS = (182.5, 365.0, 547.5, 730.0)
@@ -68,7 +75,4 @@ def _text(vector: Any) -> str:
 
 
 def _dimension(lock: StudyLock, model: str) -> int:
-    from shared_model.networks.rad import build
-    from shared_model.networks.weights import to_vector
-
-    return len(to_vector(build(lock.study, model)))
+    return len(weights.to_vector(rad.build(lock.study, model)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from client.segmentation.nnunet import load
 from client.segmentation.safe_load import ModelFiles, read_model
 from site_config.problems import scans as catalogue
 from site_config.problems import segmentation
@@ -26,8 +27,6 @@ class SiteModels:
 
     def get(self, name: str) -> NnUNetModel:
         """The loaded model. Raises FH-340 … FH-345."""
-        from client.segmentation.nnunet import load
-
         options = self.options(name)
         place = (str(self.site.path(options.folder)), options.model_dump_json(), self.site.compute.device)
         if place not in _LOADED:

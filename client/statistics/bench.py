@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from client.cohort.patients import Patients
+from shared_model.secure_sum.protocol import state_hash
 from shared_model.statistics import parameters as asked
+from site_config.lazy import lazy
 from site_config.study.model import Study
 from site_config.study.prognostic_models import MODELS
+
+if TYPE_CHECKING:
+    from client.training import update
+    from shared_model.networks import rad
+    from shared_model.networks import weights as weights_of
+else:
+    update = lazy("client.training.update")
+    rad = lazy("shared_model.networks.rad")
+    weights_of = lazy("shared_model.networks.weights")
 
 Floats = NDArray[np.float64]
 
@@ -55,19 +66,13 @@ class Bench:
 
     def network(self, model: str, weights: NDArray[Any]) -> Any:
         """A network of the study holding the given flat weights; built once and kept."""
-        from shared_model.networks.rad import build
-        from shared_model.networks.weights import from_vector
-
         if model not in self._networks:
-            self._networks[model] = build(self.study, model)
-        from_vector(self._networks[model], weights)
+            self._networks[model] = rad.build(self.study, model)
+        weights_of.from_vector(self._networks[model], weights)
         return self._networks[model]
 
     def radiology(self, patients: Patients, model: str, arrays: Arrays) -> Floats:
         """Scores of a network at the broadcast weights, shape (n,), computed once a patient and weights."""
-        from client.training.update import scores
-        from shared_model.secure_sum.protocol import state_hash
-
         weights = np.asarray(arrays[f"weights.{model}"])
         digest = state_hash({"weights": weights})
         known = self._scores.get(model)
@@ -81,7 +86,7 @@ class Bench:
             mask = np.zeros(len(self.patients.keys), dtype=bool)
             mask[wanted] = True
             network = self.network(model, weights)
-            known[1][mask] = scores(network, self.patients.subset(mask), device=self.device, micro_batch=self.micro_batch)
+            known[1][mask] = update.scores(network, self.patients.subset(mask), device=self.device, micro_batch=self.micro_batch)
         return np.asarray(known[1][rows], dtype=np.float64)
 
     def parts(self, patients: Patients, spec: asked.ScoreSpec, arrays: Arrays) -> tuple[Floats, Floats]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from client.statistics import evaluation as compute_evaluation
+from client.statistics import survival as compute_survival
 from client.statistics.bench import Arrays, Bench, Floats, Values, columns
 from shared_model.statistics import parameters as asked
 from shared_model.statistics.base import Parameters
@@ -101,8 +103,5 @@ FUNCTIONS: dict[str, Function] = {
 
 def compute(name: str, bench: Bench, parameters: Parameters, arrays: Arrays) -> Values:
     """The named statistic of one site's patients, segment by segment."""
-    from client.statistics import evaluation as compute_evaluation
-    from client.statistics import survival as compute_survival
-
     functions = FUNCTIONS | compute_survival.FUNCTIONS | compute_evaluation.FUNCTIONS
     return functions[name](bench, parameters, arrays)

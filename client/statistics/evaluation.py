@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from client.cohort.patients import Patients
+from client.statistics.bench import Bench
 from shared_model.statistics import parameters as asked
 from shared_model.survival.concordance import concordance
 from shared_model.survival.hazard import day_cells
 from shared_model.survival.table import EvaluationTable, score_bin, site_table, time_cell
-
-if TYPE_CHECKING:
-    from client.statistics.bench import Bench
 
 Floats = NDArray[np.float64]
 Values = dict[str, NDArray[Any]]

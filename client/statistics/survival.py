@@ -10,12 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.cohort.patients import Patients
+from client.statistics.bench import Bench
 from shared_model.statistics import parameters as asked
 from shared_model.survival.cox import api as cox
 from shared_model.survival.hazard import day_sums, exposures, hazard_from_dict, interval_of, piecewise_sums
+from site_config.lazy import lazy
 
 if TYPE_CHECKING:
-    from client.statistics.bench import Bench
+    from client.training import update
+else:
+    update = lazy("client.training.update")
 
 Floats = NDArray[np.float64]
 Values = dict[str, NDArray[Any]]
@@ -85,11 +89,9 @@ def training_hazard(bench: Bench, p: asked.TrainingHazard, arrays: Arrays) -> Va
 
 def training_update(bench: Bench, p: asked.TrainingUpdate, arrays: Arrays) -> Values:
     """One round at the broadcast weights: the summed update in units of its tensors' ranges, and the hazard sums of an eval-mode pass."""
-    from client.training.update import local_update
-
     network = bench.network(p.model, np.asarray(arrays[f"weights.{p.model}"]))
     patients = bench.split("train")
-    found = local_update(
+    found = update.local_update(
         network,
         patients,
         hazard_from_dict(p.hazard),

@@ -19,8 +19,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from client.imaging import slices
+from client.imaging.volume import Volume, hounsfield
+from client.segmentation.cleaning import clean
+from client.segmentation.models import SiteModels
+from client.segmentation.segmenter import Segmenter
 from evidence.meaning import ROOT
 from evidence.record import record
+from simulations.cohort.nnunet_models import TASKS, phantom_scans, targets
+from site_config.site import Policy, Segmentation, SegmentationModel, SiteConfig, Target
+from site_config.study.model import Imaging, Study, StudySite, two_organs
+from site_config.tables.cohort import Scan
 
 SHAPE = (600, 512, 512)
 PHANTOMS = 24
@@ -69,11 +78,6 @@ def make() -> Made:
 
 def ours(made: Made) -> float:
     """CPU-seconds from stored values to two organs' slices and pictures."""
-    from client.imaging import slices
-    from client.imaging.volume import Volume, hounsfield
-    from client.segmentation.cleaning import clean
-    from site_config.study.model import Imaging, two_organs
-
     began = time.process_time()
     hu = hounsfield(made.stored.transpose(2, 1, 0)[:, ::-1, ::-1], "the scan")
     volume = Volume(hu, np.arange(SHAPE[0], dtype=float), (0.8, 0.8), np.zeros(3), np.eye(3))
@@ -122,9 +126,6 @@ def peak() -> dict[str, float]:
     """Run ours once in this process and tell the largest resident size beyond what was there before, in bytes and volumes."""
     import scipy.ndimage  # noqa: F401 (so that the library is not counted)
 
-    import client.imaging.slices  # noqa: F401
-    import site_config.study.model  # noqa: F401
-
     base = resident("VmRSS")
     made = make()
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here, the generator's own needs left out
@@ -158,8 +159,6 @@ def phantoms(count: int = PHANTOMS) -> dict[str, Any]:
     """Dice (MONAI's DiceMetric) and whether the chosen tumour slices are among the true five largest, by model."""
     import torch
     from monai.metrics import DiceMetric
-
-    from simulations.cohort.nnunet_models import TASKS, phantom_scans, targets
 
     figures: dict[str, Any] = {}
     for task in TASKS:
@@ -199,12 +198,6 @@ def phantoms(count: int = PHANTOMS) -> dict[str, Any]:
 
 def through_the_site(name: str, scan: Any) -> tuple[NDArray[np.bool_], NDArray[np.bool_], tuple[int, ...]]:
     """Organ, tumour and chosen slices of one phantom as a site makes them."""
-    from client.imaging import slices
-    from client.imaging.volume import Volume
-    from client.segmentation.models import SiteModels
-    from client.segmentation.segmenter import Segmenter
-    from site_config.tables.cohort import Scan
-
     site, study = site_and_study()
     organ = next(one for one in study.organs if one.name == name)
     z_mm = np.arange(scan.hu.shape[0]) * scan.spacing[0]
@@ -218,9 +211,6 @@ def through_the_site(name: str, scan: Any) -> tuple[NDArray[np.bool_], NDArray[n
 
 def site_and_study() -> tuple[Any, Any]:
     """A simulated site that uses the repository's two tiny models."""
-    from site_config.site import Policy, Segmentation, SegmentationModel, SiteConfig, Target
-    from site_config.study.model import Study, StudySite
-
     folder = ROOT / "simulations" / "cohort" / "models"
     hashes = json.loads((folder / "models.json").read_text())["sha256"]
     models = {name: SegmentationModel(folder=folder / name, sha256=hashes[name], step=1.0) for name in ("liver", "lung")}

@@ -21,8 +21,14 @@ from numpy.typing import NDArray
 from client.imaging.slices import choose, grid_of, labels_on, measure
 from client.imaging.slices import render as render_slices
 from client.imaging.volume import Volume
+from client.training.update import local_update, scores
 from evidence.made_up import MadeUpPatients, MemorySlices
 from evidence.record import record
+from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
+from shared_model.networks.pretrained import load_warm_start
+from shared_model.networks.rad import build
+from shared_model.networks.weights import from_vector, to_vector
+from shared_model.survival.hazard import day_sums, step_hazard
 from simulations.cohort.cohort import LABELS, WARM_START
 from simulations.cohort.ct import SCANNERS, PhantomOptions, PhantomScan, Visit, draw_anatomy, render
 from simulations.cohort.presets import PRESETS
@@ -82,13 +88,6 @@ def trainees(population: SimulatedPopulation, role: str, options: PhantomOptions
 
 def held_out_scores(study: Study, train: MadeUpPatients, tests: tuple[MadeUpPatients, ...], seed: int, warm: bool) -> list[Floats]:
     """Train Rad-D pooled by the study's plan; eval-mode scores of every set in `tests`."""
-    from client.training.update import local_update, scores
-    from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
-    from shared_model.networks.pretrained import load_warm_start
-    from shared_model.networks.rad import build
-    from shared_model.networks.weights import from_vector, to_vector
-    from shared_model.survival.hazard import day_sums, step_hazard
-
     training = study.training.model_copy(update={"batch": len(train.keys), "local_steps": 1})
     network = build(study, "Rad-D", seed=seed)
     if warm:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from simulations.cohort.survival import SurvivalOptions, simulate
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 LEVELS = (4, 2, 2, 2, 2, 2, 2)
@@ -67,8 +69,6 @@ def patterns() -> Floats:
 
 def draw(n: int, seed: int) -> Cohort:
     """A cohort of n patients in n/4 hospitals of 1 to 8, from the survival model of the simulations."""
-    from simulations.cohort.survival import SurvivalOptions, simulate
-
     sites = max(3, round(n / PATIENTS_A_SITE))
     # The survival model wants held-out patients too; they are not part of what is attacked.
     population = simulate(SurvivalOptions(patients=(n, 8), sites=(sites, 2), lone_sites=min(3, sites // 4)), seed)

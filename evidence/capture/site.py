@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from functools import partial
 
+from client.cli import main as start
+from client.program import runner
+from client.program.worker import Worker
 from evidence.capture.agents import failing_agent, leaking_agent
 
 AGENTS = {"failing": failing_agent, "leaking": leaking_agent}
@@ -12,10 +15,6 @@ AGENTS = {"failing": failing_agent, "leaking": leaking_agent}
 
 def main() -> None:
     """Change the agent's maker and start the command line with the remaining arguments."""
-    from client.cli import main as start
-    from client.program import runner
-    from client.program.worker import Worker
-
     setattr(runner, "Worker", partial(Worker, factory=AGENTS[sys.argv.pop(1)]))  # noqa: B010 - a name the module imports, changed on purpose
     start()
 

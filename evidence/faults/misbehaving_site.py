@@ -11,6 +11,10 @@ import datetime as dt
 import sys
 import time
 
+from client.cli import main as start
+from client.program import runner
+from site_config.study.flower_bundle import bundle_hash
+
 AHEAD_S = 600.0
 PATIENCE_S = 15.0
 
@@ -19,8 +23,6 @@ def wrong_clock() -> None:
     """Every clock the program and Flower's signatures read is ten minutes ahead."""
     from flwr.supernode import node_auth_http_interceptor as signing
 
-    from client.program import runner
-
     honest = time.time
     signing.now = lambda: dt.datetime.fromtimestamp(honest() + AHEAD_S, dt.UTC)
     setattr(runner, "wall_clock", lambda: honest() + AHEAD_S)  # noqa: B010 - a name the module imports, changed on purpose
@@ -28,16 +30,11 @@ def wrong_clock() -> None:
 
 def other_version() -> None:
     """The program believes to be release 9.9.9, whose bundle is another one."""
-    from client.program import runner
-    from site_config.study.flower_bundle import bundle_hash
-
     setattr(runner, "bundle_hash", lambda: bundle_hash("9.9.9"))  # noqa: B010 - a name the module imports, changed on purpose
 
 
 def hasty() -> None:
     """A refused key is given up after fifteen seconds instead of ninety."""
-    from client.program import runner
-
     runner.PATIENCE_ACTIVE_S = PATIENCE_S
 
 
@@ -45,8 +42,6 @@ def main() -> None:
     """Change what is asked and start the command line with the remaining arguments."""
     for word in sys.argv.pop(1).split(","):
         {"clock": wrong_clock, "version": other_version, "hasty": hasty}[word]()
-    from client.cli import main as start
-
     start()
 
 

@@ -6,17 +6,16 @@ shorter. Nothing of this is in the program itself.
 
 from __future__ import annotations
 
+from server.cli import main as start
+from server.commands import run as commands
+from server.study import run as study_run
+
 
 def main() -> None:
     """Leave the last two phases and the report out and start the command line."""
-    from server.commands import run as commands
-    from server.study import run as study_run
-
     setattr(study_run, "fuse", lambda _running: None)  # noqa: B010 - a name the module imports, changed on purpose
     setattr(study_run, "evaluate", lambda _running: None)  # noqa: B010
     setattr(commands, "_report", lambda _home, _study: None)  # noqa: B010
-    from server.cli import main as start
-
     start()
 
 

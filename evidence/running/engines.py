@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from evidence.meaning import ROOT
 from evidence.record import record
+from server.phases.first_weights import initial_weights
 from server.report.metrics import compute
 from server.study.results import StudyResult
 from server.study.state import StudyFolder, load_arrays
@@ -166,8 +167,6 @@ def final_weights(root: Path, model: str) -> NDArray[np.float64]:
 
 def first_weights(root: Path, model: str) -> NDArray[np.float64]:
     """The weights (D,) a network started from."""
-    from server.phases.first_weights import initial_weights
-
     homes = Homes(root)
     return np.asarray(initial_weights(homes.study(), model, homes.coordinator), np.float64)
 

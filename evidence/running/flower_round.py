@@ -20,11 +20,26 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from client.program.agent import Agent
+from client.program.logs import log_to_file
+from client.program.runner import SiteProgram
 from client.program.worker import Handle, Worker
+from server.asking.ask import Asker, Question
+from server.asking.effects import Effects
+from server.asking.participation import Ledger
 from server.link.transport import Exchange, Transport
-from shared_model.secure_sum.protocol import Message
+from server.study.run import run_study
+from server.study.state import StudyFolder
+from shared_model.secure_sum.protocol import AdmissionRequest, Message
+from shared_model.statistics.base import REGISTRY
+from shared_model.statistics.parameters import PreCounts
+from simulations.cohort.cohort import make_cohort
+from simulations.cohort.presets import PRESETS
 from simulations.engines.loopback import Loopback, SiteProcess
 from simulations.study.homes import Homes
+from simulations.study.run import Options, ready
+from site_config.documents.load import load_site
+from site_config.identity import CoordinatorIdentity
 from site_config.study.model import StudyLock
 
 ROUNDS = 5
@@ -105,9 +120,6 @@ class MeasuredAgent:
 
     def __call__(self, home: Path) -> Handle:
         """The agent's handle."""
-        from client.program.agent import Agent
-        from site_config.documents.load import load_site
-
         spans = Spans(home)
         for place, name, step in AT_THE_DOOR:
             module = import_module(place)
@@ -173,10 +185,6 @@ def programs(federation: Loopback) -> dict[str, float]:
 
 def five_sites(folder: Path, sites: int, ring: int) -> tuple[Homes, StudyLock]:
     """A prepared study of Rad-D in full size over one block of `sites` hospitals."""
-    from simulations.cohort.cohort import make_cohort
-    from simulations.cohort.presets import PRESETS
-    from simulations.study.run import Options, ready
-
     base = PRESETS["tiny"]
     survival = replace(base.survival, sites=(sites, 0), patients=(sites + 1, 0), lone_sites=sites - 1)
     study = {
@@ -194,9 +202,6 @@ def five_sites(folder: Path, sites: int, ring: int) -> tuple[Homes, StudyLock]:
 
 def measure(folder: Path, sites: int, ring: int) -> dict[str, Any]:
     """Small secure sums, then rounds of training in the ring 2^`ring` after the first, over `sites` loopback sites."""
-    from server.asking.effects import Effects
-    from server.study.run import run_study
-
     homes, lock = five_sites(folder, sites, ring)
     federation = Loopback(homes.coordinator, homes.sites())
     for name, home in homes.sites().items():
@@ -219,15 +224,6 @@ def measure(folder: Path, sites: int, ring: int) -> dict[str, Any]:
 
 def secure_sums(homes: Homes, lock: StudyLock, transport: Transport) -> list[float]:
     """Wall seconds of secure sums (three exchanges) of the masked counts over the block, after a first one."""
-    from server.asking.ask import Asker, Question
-    from server.asking.effects import Effects
-    from server.asking.participation import Ledger
-    from server.study.state import StudyFolder
-    from shared_model.secure_sum.protocol import AdmissionRequest
-    from shared_model.statistics.base import REGISTRY
-    from shared_model.statistics.parameters import PreCounts
-    from site_config.identity import CoordinatorIdentity
-
     study = StudyFolder(homes.coordinator / "studies" / lock.study_id)
     body = AdmissionRequest(signed=study.signed_lock()).model_dump(mode="json")
     transport.exchange({entry.name: Message("admission", body) for entry in lock.roster}, 300.0)
@@ -286,10 +282,6 @@ def _median(rounds: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, fl
 
 def serve() -> None:
     """Run one measured site until it is asked to end."""
-    from client.program.logs import log_to_file
-    from client.program.runner import SiteProgram
-    from site_config.documents.load import load_site
-
     site = load_site(Path(sys.argv[1]) / "site.yaml")
     log_to_file(site.state, "info", 2)
     program = SiteProgram(site, MeasuredWorker(site.home))

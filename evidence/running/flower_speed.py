@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 
 from client import enrolment as at_site
+from client.program.runner import SiteProgram
+from client.program.worker import Worker
 from evidence.record import record
 from evidence.running.flower_round import measure
 from server import enrolment as at_office
@@ -30,8 +32,10 @@ from server.link.grid import FlowerTransport
 from server.link.superlink import attach, link_of, register_nodes
 from shared_model.secure_sum.protocol import Message
 from simulations.engines.loopback import ONE_THREAD, Loopback, SiteProcess, free_ports, loopback_address
+from site_config.documents.load import load_site
 from site_config.files import write_atomic
 from site_config.identity import SiteIdentity
+from site_config.study.flower_bundle import PYPROJECT
 
 SITES = 5
 EXCHANGES = 15
@@ -112,8 +116,6 @@ def rounds(folder: Path) -> dict[str, object]:
 
 def stock_bundle() -> bytes:
     """A bundle with an echoing app, as `flwr build` would make it."""
-    from site_config.study.flower_bundle import PYPROJECT
-
     project = PYPROJECT.format(version="0.0.1").replace("server.app:app", "echo_app:app").replace("client.app:app", "echo_app:app")
     files = {"pyproject.toml": project.encode(), "echo_app.py": ECHO_APP.encode()}
     listing = "".join(f"{name},{hashlib.sha256(data).hexdigest()},{len(data) * 8}\n" for name, data in files.items())
@@ -166,10 +168,6 @@ def _spread(values: list[float]) -> dict[str, float]:
 def echo_site(home: Path) -> None:
     """A site's real program whose resident process echoes or acknowledges."""
     import signal
-
-    from client.program.runner import SiteProgram
-    from client.program.worker import Worker
-    from site_config.documents.load import load_site
 
     program = SiteProgram(load_site(home / "site.yaml"), Worker(home, make_echo))
     signal.signal(signal.SIGTERM, lambda *_: program.stop())

@@ -19,7 +19,10 @@ from typing import Any, Final
 from evidence.record import record
 from server.phases.context import Event
 from server.study.results import StudyResult
+from simulations.cohort.cohort import make_cohort
+from simulations.cohort.presets import PRESETS
 from simulations.study.homes import Homes
+from simulations.study.outputs import write_out
 from simulations.study.run import Options, federate, ready
 from simulations.threads import one_thread
 
@@ -51,9 +54,6 @@ MOST_GIGABYTES: Final = 6.0
 
 def cohort(folder: Path) -> None:
     """The preset's cohort with its smaller pictures, below `folder`."""
-    from simulations.cohort.cohort import make_cohort
-    from simulations.cohort.presets import PRESETS
-
     base = PRESETS["paper"]
     assert base.phantom is not None
     study = {
@@ -105,8 +105,6 @@ class Phases:
 
 def measure(root: Path, say: Callable[[str], None] = lambda _text: None) -> dict[str, Any]:
     """The whole study below `root`, from phantoms to report."""
-    from simulations.study.outputs import write_out
-
     one_thread()
     homes, phases = Homes(root), Phases()
     cohort(homes.cohort)

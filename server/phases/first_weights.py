@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
 
+from shared_model.networks.pretrained import load_imagenet, load_warm_start, read_verified
+from shared_model.networks.rad import build
+from shared_model.networks.weights import Schema, to_vector
 from site_config.problems import model as problems
 from site_config.study.model import Study
 
@@ -48,10 +51,6 @@ def start(study: Study, model: str, folder: Path) -> Start:
     which `folder` is a part. Raises FH-607 where it is missing, FH-608 where it is another file, and FH-615 where the weights
     cannot learn whatever is drawn.
     """
-    from shared_model.networks.pretrained import load_imagenet, load_warm_start, read_verified
-    from shared_model.networks.rad import build
-    from shared_model.networks.weights import to_vector
-
     first = study.training.seed * 1009 + zlib.crc32(model.encode()) % 1000
     declared = study.network.pretrained_sha256
     data = None if declared is None else read_verified(_file(folder, declared), declared)
@@ -94,9 +93,6 @@ def can_learn(network: RadNetwork) -> bool:
 
 def tensor_lengths(study: Study, model: str) -> tuple[int, ...]:
     """Numbers of each tensor of the flat vector, in its order."""
-    from shared_model.networks.rad import build
-    from shared_model.networks.weights import Schema
-
     return tuple(entry.size for entry in Schema.of(build(study, model)).entries if entry.size)
 
 

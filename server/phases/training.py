@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 
 from server.asking.ask import WHOLE, Missed, Question, Values
 from server.phases.context import WEIGHTS, Event, Running, scalar
+from server.phases.first_weights import initial_weights, tensor_lengths
 from server.phases.update_scale import ScaleState
 from server.study.results import RoundPoint
 from server.study.state import BlockSums, TrainingState, save_arrays
+from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
 from shared_model.statistics.base import Parameters
 from shared_model.statistics.parameters import TrainingHazard, TrainingStart, TrainingUpdate, ValidationLoss
 from shared_model.survival.hazard import (
@@ -66,8 +68,6 @@ class Trainer:
     """The rounds of one network."""
 
     def __init__(self, running: Running, model: str) -> None:
-        from shared_model.networks.optimiser import VectorOptimiser
-
         self.running = running
         self.model = model
         self.training = running.study.training
@@ -81,8 +81,6 @@ class Trainer:
             self.optimiser.restore(self.state.optimiser)
 
     def _start(self) -> TrainingState:
-        from server.phases.first_weights import initial_weights, tensor_lengths
-
         weights = initial_weights(self.running.study, self.model, self.running.folder.root)
         deaths = np.zeros(len(self.cuts) + 1)
         blocks: dict[int, BlockSums] = {}
@@ -219,8 +217,6 @@ class Trainer:
         self.state.points.append(RoundPoint(model=self.model, round=round, block=missed.block, patients=0, accepted=False))
 
     def _learn(self, round: int, block: int, opened: Values, centre: float) -> None:
-        from shared_model.networks.optimiser import pseudo_gradient
-
         patients, events = round_of(opened, "patients"), round_of(opened, "events")
         if patients == 0:
             raise federation.EMPTY_AGGREGATE.problem(f"training {self.model}: block {block + 1} holds no training patient")

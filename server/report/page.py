@@ -10,8 +10,12 @@ from server.report import sections_conduct as conduct
 from server.report import sections_results as results
 from server.report import text
 from server.report.blocks import Section
+from server.report.metrics import compute, study_of
 from server.report.numbers import Metrics
 from server.study.results import StudyResult
+from shared_model.statistics import catalogue
+from shared_model.statistics.base import REGISTRY
+from site_config.files import write_atomic
 from site_config.study.model import Study
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -20,9 +24,6 @@ TIME_ZERO = {"treatment": "the start of treatment", "baseline_ct": "the baseline
 
 def statistic_titles() -> dict[str, str]:
     """What each named statistic is, from the catalogue."""
-    from shared_model.statistics import catalogue
-    from shared_model.statistics.base import REGISTRY
-
     assert catalogue.__doc__  # importing it registers the statistics
     return {name: REGISTRY[name].title for name in REGISTRY}
 
@@ -103,3 +104,17 @@ def document(page: Document) -> str:
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=False)
     css = environment.get_template("report.css.j2").render()
     return environment.get_template("report.html.j2").render(css=css, page=page, simulated=page.simulated)
+
+
+def build(result: StudyResult, out: Path) -> Path:
+    """Write `report.html` and `metrics.json` into the folder `out` and return the page's path.
+
+    Everything is a function of `result`: building twice gives the same bytes.
+    """
+    metrics = compute(result)
+    page = render(result, study_of(result), metrics)
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomic(out / "metrics.json", (metrics.model_dump_json(indent=1) + "\n").encode())
+    path = out / "report.html"
+    write_atomic(path, page.encode())
+    return path

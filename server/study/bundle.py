@@ -9,9 +9,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from server.phases.context import Running
+from server.report.estimates.scores import concordance_rows
+from server.report.metrics import study_of
 from server.study.results import Cutoff, StudyResult, score_slope
 from shared_model.bundle.manifest import Bundle, load_bundle, write_bundle
 from shared_model.bundle.parts import Formula, Manifest
+from shared_model.networks.weights import to_vector
 from shared_model.statistics.parameters import ScoreSpec
 from site_config.problems import model as problems
 from site_config.study.model import Study, StudyLock
@@ -45,9 +48,6 @@ def _formula(result: StudyResult, spec: ScoreSpec, slope: float) -> Formula:
 
 def metrics_of(result: StudyResult) -> dict[str, dict[str, Any]]:
     """C-index with its interval on the held-out set, by model, for the card."""
-    from server.report.estimates.scores import concordance_rows
-    from server.report.metrics import study_of
-
     rows = [row for row in concordance_rows(result, study_of(result)) if row.set == "test"]
     return {row.model: {shown: getattr(row.c, name) for name, shown in METRICS.items()} for row in rows}
 
@@ -77,8 +77,6 @@ def adopt(running: Running, folder: Path) -> Bundle:
     FH-610 for another bundle or a changed one. FH-614 for a study whose imaging, organs, clinical variables or network differ from the
     bundle's: its patients would be measured with another instrument.
     """
-    from shared_model.networks.weights import to_vector
-
     bundle = load_bundle(folder, sha256=running.study.bundle_sha256)
     differing = differences(bundle.lock.study, running.study)
     if differing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from server.report.page import build
 from server.study.results import StudyResult
 from server.study.state import StudyFolder
 
@@ -16,8 +17,6 @@ def write_outcome(result: StudyResult, folder: StudyFolder, out: Path) -> Path:
 
     `folder` is the run's own folder, where the study left its bundle (`server.study.bundle`); a copy made anew goes to `out`.
     """
-    from server.report import build
-
     report = build(result, out)
     bundle, copy = folder.root / MODEL_FOLDER, out / MODEL_FOLDER
     if bundle.is_dir() and bundle.resolve() != copy.resolve():

@@ -22,6 +22,7 @@ from server.phases.cox import clinical, fuse
 from server.phases.evaluation import evaluate
 from server.phases.first_weights import start
 from server.phases.training import train
+from server.study.bundle import adopt, bundle_result
 from server.study.results import LedgerEntry, StudyResult
 from server.study.state import StudyFolder
 from shared_model.secure_sum.protocol import Message, StudyReference
@@ -59,8 +60,6 @@ def run_study(
     admit(running, signed, transport)
     count(running)
     if lock.study.kind == "validate":
-        from server.study.bundle import adopt
-
         adopt(running, home / "studies" / study_id / "bundle")
     else:
         _timed(running, "clinical", started, lambda: _clinical(running))
@@ -71,8 +70,6 @@ def run_study(
         _timed(running, "evaluation", effects.monotonic(), lambda: evaluate(running))
     result = _finish(running, transport)
     if not canary and lock.study.kind == "develop":
-        from server.study.bundle import bundle_result
-
         bundle_result(result, lock, running.weights, folder.root / "model")
     return result
 

@@ -19,7 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from shared_model.bundle.card import model_card
 from shared_model.bundle.parts import Manifest, NetworkFile
+from shared_model.networks.rad import build
+from shared_model.networks.weights import Schema, from_vector, load_safetensors, save_safetensors
 from site_config.files import make_folder, read_limited, write_atomic
 from site_config.problems import model as problems
 from site_config.problems.base import Problem
@@ -52,9 +55,6 @@ class Bundle:
 
     def network(self, model: NetworkName) -> RadNetwork:
         """The network in eval mode; FH-602 when its weights do not fit, FH-609 when the bundle has none."""
-        from shared_model.networks.rad import build
-        from shared_model.networks.weights import Schema, load_safetensors
-
         if model not in self.manifest.networks:
             raise problems.NOT_IN_BUNDLE.problem(f"the bundle holds no weights of {model}")
         network = build(self.lock.study, model, pooled=True)
@@ -66,10 +66,6 @@ class Bundle:
 
 def write_bundle(folder: Path, manifest: Manifest, lock: StudyLock, weights: Mapping[NetworkName, NDArray[Any]]) -> str:
     """Write a bundle and return its SHA-256. `weights` are flat vectors (D,); hashes and the card are filled in here."""
-    from shared_model.bundle.card import model_card
-    from shared_model.networks.rad import build
-    from shared_model.networks.weights import Schema, from_vector, save_safetensors
-
     make_folder(folder, 0o755)
     files: dict[NetworkName, NetworkFile] = {}
     for model, vector in weights.items():

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared_model.networks.rad import RadNetwork
+from site_config.files import write_atomic
 from site_config.problems import model as problems
 from site_config.study.model import canonical
 
@@ -146,8 +147,6 @@ def load_named(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 def save_safetensors(module: nn.Module, path: Path) -> str:
     """Write the network's floating tensors with architecture and schema hash; returns the file's SHA-256, hex."""
     from safetensors.torch import save
-
-    from site_config.files import write_atomic
 
     schema = Schema.of(module)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in floating(module)}

@@ -30,7 +30,7 @@ from simulations.cohort.survival import Oracle, SimulatedPatient, SimulatedPopul
 from site_config.console import plain
 from site_config.files import write_json
 from site_config.site import Compute, Paths, Policy, Segmentation, SegmentationModel, SiteConfig, Target
-from site_config.study.model import Study, StudySite
+from site_config.study.model import Study, StudySite, seven_variables
 from site_config.tables.columns import cohort_columns, scans_columns
 
 MODELS: Final = Path(__file__).parent / "models"
@@ -172,8 +172,6 @@ def _csv(path: Path, columns: Iterable[str], rows: Iterable[dict[str, object]]) 
 
 
 def _cohort_csv(path: Path, patients: tuple[SimulatedPatient, ...]) -> None:
-    from site_config.study.model import seven_variables
-
     days = ("treatment_day", "baseline_ct_day", "followup_ct_day", "last_contact_day")
     names = [column.name for column in cohort_columns(seven_variables())]
     _csv(path, [*names[:3], *days, *names[3:]], (_row(patient) for patient in patients))

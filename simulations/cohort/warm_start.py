@@ -20,8 +20,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from client.imaging.slices import cut, field_of, grid_of, labels_on, measure, normalised, slice_at
+from client.imaging.volume import HU_LOWEST, Volume
+from shared_model.networks.rad import build
 from simulations.cohort.nnunet_models import TASKS, Task, phantom_scans
-from site_config.study.model import Imaging, Study, StudySite
+from site_config.study.model import Imaging, Study, StudySite, two_organs
 from site_config.study.prognostic_models import RAD_D, RAD_S, no_dropout
 
 if TYPE_CHECKING:
@@ -59,10 +62,6 @@ class SlicePool:
 
 def slice_pool(task: Task, options: WarmStartOptions) -> SlicePool:
     """Half of a phantom's slices are those with most lesion, half any that show enough of the organ."""
-    from client.imaging.slices import cut, field_of, grid_of, labels_on, measure, normalised, slice_at
-    from client.imaging.volume import HU_LOWEST, Volume
-    from site_config.study.model import two_organs
-
     window = next(organ.window for organ in two_organs() if organ.name == task.name)
     images, areas = [], []
     seeds = range(options.seed, options.seed + options.phantoms)
@@ -169,8 +168,6 @@ def make(out: Path, options: WarmStartOptions | None = None) -> dict[str, float]
     The two networks share the extractors' tensors, stored once; what differs is stored under `Rad-D/` and `Rad-S/`.
     """
     from safetensors.torch import save_file
-
-    from shared_model.networks.rad import build
 
     options = options or WarmStartOptions()
     study = Study(

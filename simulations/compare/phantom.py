@@ -21,6 +21,7 @@ from server.report.figures import phantom as figures_phantom
 from server.report.page import Document, document
 from server.study.results import StudyResult
 from simulations.compare.comparison import mean_interval
+from simulations.study.run import Options, run
 from site_config.files import write_atomic
 
 
@@ -79,8 +80,6 @@ Study = Callable[[Path, str, int], StudyResult]
 
 def run_study(out: Path, preset: str, seed: int) -> StudyResult:
     """One whole simulated study with its pooled twin, resumed where it stopped."""
-    from simulations.study.run import Options, run
-
     return run(Options(out=out, preset=preset, seed=seed)).result
 
 

@@ -17,6 +17,7 @@ from flwr.serverapp.grid import Grid
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
+from client.app import app as installed
 from server.link.grid import FlowerTransport
 
 
@@ -74,8 +75,6 @@ class LocalGrid(Grid):  # type: ignore[misc]
 def local_transport(homes: Mapping[str, Path], app: ClientApp | None = None) -> FlowerTransport:
     """A transport to sites in this process; `homes` gives each site's home folder by name."""
     if app is None:
-        from client.app import app as installed
-
         app = installed
     nodes = {site: number for number, site in enumerate(homes, start=1)}
     grid = LocalGrid(app, {nodes[site]: home for site, home in homes.items()})

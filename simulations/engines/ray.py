@@ -18,6 +18,7 @@ from flwr.serverapp import ServerApp
 from flwr.serverapp.grid import Grid
 from flwr.simulation import run_simulation
 
+from client.app import HOME_VARIABLE, app
 from server.app import sites_of
 from server.link.gateway import QUIET
 from server.link.grid import FlowerTransport
@@ -32,8 +33,6 @@ def ray_transport(sites: Mapping[str, Path], cpus: int = 2, gpus: float = 0.0) -
 
     Raises FH-719 when the runtime does not start.
     """
-    from client.app import HOME_VARIABLE, app
-
     handed: Queue[Grid] = Queue()
     over = threading.Event()
     server = ServerApp()

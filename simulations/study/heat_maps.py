@@ -12,8 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from client.training.update import scores
 from server.study.results import CamPicture, StudyResult
 from server.study.state import load_arrays
+from shared_model.networks.grad_cam import grad_cam
+from shared_model.networks.rad import build
+from shared_model.networks.weights import from_vector
 from simulations.study.homes import Homes
 from simulations.study.pooled_twin import Pool, pool
 from site_config.study.model import StudyLock
@@ -26,11 +30,6 @@ def add_heat_maps(homes: Homes, lock: StudyLock, result: StudyResult, model: str
     """Two pictures into `result.simulation.cams`; nothing where the study is not simulated or the network was not trained."""
     if not lock.study.simulated or result.simulation is None or model not in result.weights or lock.study.kind != "develop":
         return
-    from client.training.update import scores
-    from shared_model.networks.grad_cam import grad_cam
-    from shared_model.networks.rad import build
-    from shared_model.networks.weights import from_vector
-
     network = build(lock.study, model)
     path = homes.coordinator / "studies" / lock.study_id / "run" / "training" / f"{model}.final.safetensors"
     from_vector(network, load_arrays(path)[0]["weights"])

@@ -9,9 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from client.cohort.patients import load_patients
+from client.statistics.bench import Bench
 from server.phases.context import WEIGHTS, Event
+from server.study.outcome import write_outcome
 from server.study.results import StudyResult
 from server.study.state import StudyFolder, load_arrays
+from shared_model.bundle.manifest import load_bundle
+from shared_model.networks.weights import to_vector
 from simulations.study.heat_maps import add_heat_maps
 from simulations.study.homes import Homes
 from simulations.study.pooled_twin import Beside
@@ -21,8 +26,6 @@ from site_config.study.model import StudyLock
 
 def write_out(homes: Homes, lock: StudyLock, result: StudyResult, beside: Beside | None, tell: Callable[[Event], None]) -> Path:
     """`report.html`, `metrics.json`, `model/` and `scores/SITE.csv` in the run's folder; the report's path."""
-    from server.study.outcome import write_outcome
-
     if beside is not None:
         beside.add_to(result)
         add_heat_maps(homes, lock, result)
@@ -40,9 +43,6 @@ def write_scores(homes: Homes, lock: StudyLock, result: StudyResult, site: str) 
 
     A hospital of a real federation has these at home only; on one machine the researcher is every hospital.
     """
-    from client.cohort.patients import load_patients
-    from client.statistics.bench import Bench
-
     patients = load_patients(homes.config(site), lock.study, lock.study_id, lock.entry(site).role)
     bench = Bench(lock.study, patients)
     arrays = {f"{WEIGHTS}{model}": weights(homes, lock, model) for model in result.weights}
@@ -66,9 +66,6 @@ def weights(homes: Homes, lock: StudyLock, model: str) -> np.ndarray[tuple[int, 
     """The final weights (D,) of a network: of this study, or of the bundle a `validate` study took up."""
     root = homes.coordinator / "studies" / lock.study_id
     if lock.study.kind == "validate":
-        from shared_model.bundle.manifest import load_bundle
-        from shared_model.networks.weights import to_vector
-
         return to_vector(load_bundle(root / "bundle").network(model))
     found: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = load_arrays(StudyFolder(root / "run").weights_file(model))[0]["weights"]
     return found

@@ -15,9 +15,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from client.cohort.patients import load_patients
+from client.statistics.bench import Bench
+from client.training.update import local_update, scores
+from server.phases.first_weights import initial_weights
+from server.phases.training import LONGEST_DAYS
 from server.study.results import PooledScore, Simulation, StudyResult
-from server.study.state import load_arrays, save_arrays
+from server.study.state import StudyFolder, load_arrays, save_arrays
+from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
+from shared_model.networks.rad import build
+from shared_model.networks.weights import from_vector
+from shared_model.survival.concordance import concordance
+from shared_model.survival.hazard import day_sums, step_hazard
+from shared_model.survival.table import patient_cells
 from simulations.study.homes import Homes
+from simulations.study.homes import Homes as At
+from simulations.threads import one_thread
 from site_config.files import read_json
 from site_config.problems import host
 from site_config.study.model import StudyLock
@@ -77,9 +90,6 @@ class _Images:
 
 def pool(homes: Homes, lock: StudyLock, split: str) -> Pool:
     """The analysis set of a split over all hospitals."""
-    from client.cohort.patients import load_patients
-    from client.statistics.bench import Bench
-
     parts = []
     for name in lock.names("evaluation" if split == "test" else "development"):
         patients = load_patients(homes.config(name), lock.study, lock.study_id, lock.entry(name).role)
@@ -89,21 +99,8 @@ def pool(homes: Homes, lock: StudyLock, split: str) -> Pool:
 
 def train_pooled(root: Path, study_id: str, model: ModelName, path: Path) -> None:
     """Full-batch training on the exact partial likelihood; writes weights and held-out scores."""
-    from simulations.threads import one_thread
-
     one_thread()
-    from client.training.update import local_update, scores
-    from server.phases.first_weights import initial_weights
-    from server.phases.training import LONGEST_DAYS
-    from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
-    from shared_model.networks.rad import build
-    from shared_model.networks.weights import from_vector
-    from shared_model.survival.hazard import day_sums, step_hazard
-    from simulations.study.homes import Homes as At
-
     homes = At(root)
-    from server.study.state import StudyFolder
-
     lock = StudyFolder(homes.coordinator / "studies" / study_id).signed_lock().lock
     training = lock.study.training
     patients, held_out = pool(homes, lock, "train"), pool(homes, lock, "test")
@@ -147,12 +144,6 @@ class Beside:
 
     def _compared(self, model: Any, pooled: Floats) -> PooledScore:
         from scipy.stats import spearmanr
-
-        from client.training.update import scores
-        from shared_model.networks.rad import build
-        from shared_model.networks.weights import from_vector
-        from shared_model.survival.concordance import concordance
-        from shared_model.survival.table import patient_cells
 
         folder = self.homes.coordinator / "studies" / self.lock.study_id / "run" / "training" / f"{model}.final.safetensors"
         network = build(self.lock.study, model)

@@ -6,23 +6,30 @@ site homes and are enrolled, prepared and asked through the code a hospital runs
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
+from client.app import forget_agents
 from server.asking.effects import Effects
 from server.link.transport import Transport
 from server.phases.context import Event
 from server.study.results import StudyResult
+from server.study.run import run_study
+from simulations.cohort.cohort import make_cohort as make
+from simulations.engines.local import local_transport
+from simulations.engines.loopback import Loopback
+from simulations.engines.ray import ray_transport
 from simulations.study.homes import Homes, adopt, approve_everywhere, enrol, publish
+from simulations.study.outputs import write_out
+from simulations.study.pooled_twin import compare_with_pooled
+from simulations.study.preparation import prepare
 from simulations.threads import one_thread
 from site_config.study.model import StudyLock
-from site_config.study.prognostic_models import MODELS
 
 Engine = Literal["local", "loopback", "ray"]
 Tell = Callable[[Event], None]
@@ -53,9 +60,6 @@ class Options:
 
 def run(options: Options, tell: Tell = lambda _event: None, should_stop: Callable[[], bool] = lambda: False) -> Finished:
     """Run or resume; raises the problems of its parts. A finished run is found finished and only its report is written again."""
-    from simulations.study.outputs import write_out
-    from simulations.study.pooled_twin import compare_with_pooled
-
     homes = Homes(options.out)
     make_cohort(options, homes, tell)
     lock = ready(options, homes, tell)
@@ -76,9 +80,6 @@ def make_cohort(options: Options, homes: Homes, tell: Tell) -> None:
     if (homes.cohort / "study.yaml").exists():
         return
     homes.root.mkdir(parents=True, exist_ok=True)
-    import shutil
-
-    from simulations.cohort.cohort import make_cohort as make
 
     part = homes.root / ".cohort.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -102,54 +103,18 @@ def ready(options: Options, homes: Homes, tell: Tell) -> StudyLock:
     return lock
 
 
-def prepare(homes: Homes, lock: StudyLock, workers: int, tell: Tell) -> None:
-    """Scans to slices at every hospital, in a few processes or in this one; nothing to do where no model reads images."""
-    if not MODELS.read_scans(lock.study.models):
-        return
-    names = [entry.name for entry in lock.roster]
-    done = 0
-    tell(Event("slices", 0, len(names), "hospitals"))
-    if workers == 1:
-        for done, name in enumerate(names, 1):
-            prepare_site(homes.root, name)
-            tell(Event("slices", done, len(names), "hospitals"))
-        return
-    with ProcessPoolExecutor(min(workers, len(names)), mp_context=get_context("spawn"), initializer=one_thread) as pool:
-        waiting = [pool.submit(prepare_site, homes.root, name) for name in names]
-        for future in as_completed(waiting):
-            future.result()
-            done += 1
-            tell(Event("slices", done, len(names), "hospitals"))
-
-
-def prepare_site(root: Path, name: str) -> None:
-    """One hospital's scans to slices."""
-    from client.cohort.patients import prepare as prepare_cohort
-
-    homes = Homes(root)
-    prepare_cohort(homes.config(name), homes.study())
-
-
 @contextmanager
 def carrier(options: Options, homes: Homes) -> Iterator[Transport]:
     """The engine's transport, ended with the block."""
-    from client.app import forget_agents
-
     sites = homes.sites()
     if options.engine == "loopback":
-        from simulations.engines.loopback import Loopback
-
         with Loopback(homes.coordinator, sites) as loopback:
             yield loopback.transport()
         return
     if options.engine == "ray":
-        from simulations.engines.ray import ray_transport
-
         with ray_transport(sites) as transport:
             yield transport
         return
-    from simulations.engines.local import local_transport
-
     one_thread()
     try:
         yield local_transport(sites)
@@ -159,8 +124,6 @@ def carrier(options: Options, homes: Homes) -> Iterator[Transport]:
 
 def federate(options: Options, homes: Homes, lock: StudyLock, tell: Tell, should_stop: Callable[[], bool]) -> StudyResult:
     """The study itself, by the coordinator's own code."""
-    from server.study.run import run_study
-
     effects = Effects(time.monotonic, time.sleep, should_stop)
     with carrier(options, homes) as transport:
         return run_study(homes.coordinator, lock.study_id, transport, effects=effects, tell=tell)

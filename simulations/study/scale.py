@@ -19,10 +19,18 @@ from typing import Any, Final
 
 import numpy as np
 
+from client.app import forget_agents
 from server.asking.effects import Effects
+from server.asking.participation import Ledger
 from server.phases.context import Event
+from server.study.run import run_study
 from server.study.state import StudyFolder, TrainingState
+from simulations.cohort.cohort import make_cohort
+from simulations.cohort.presets import PRESETS
+from simulations.engines.local import local_transport
 from simulations.study.homes import Homes
+from simulations.study.run import Options, ready
+from simulations.threads import one_thread
 from site_config.problems import federation
 from site_config.problems.base import Problem
 from site_config.study.prognostic_models import RAD_D
@@ -84,12 +92,6 @@ def round_cost(sites: int, folder: Path, *, seed: int = 1, blocks_of: int | None
 
     `blocks_of` hospitals make a block; None makes one block of all.
     """
-    from client.app import forget_agents
-    from server.study.run import run_study
-    from simulations.engines.local import local_transport
-    from simulations.study.run import ready
-    from simulations.threads import one_thread
-
     one_thread()
     homes = Homes(folder)
     lock = ready(prepared_options(sites, homes, seed, blocks_of or sites), homes, lambda _event: None)
@@ -113,8 +115,6 @@ def round_cost(sites: int, folder: Path, *, seed: int = 1, blocks_of: int | None
 
 def _cost(sites: int, run: StudyFolder, marks: list[dict[str, float]]) -> RoundCost:
     """The medians of the rounds between the marks."""
-    from server.asking.participation import Ledger
-
     spent = {name: float(np.median(np.diff([mark[name] for mark in marks]))) for name in marks[0]}
     whole = spent.pop("all")
     updates = [entry for entry in Ledger(run.ledger_file).entries if entry.statistic == "training.update"]
@@ -132,10 +132,6 @@ def _cost(sites: int, run: StudyFolder, marks: list[dict[str, float]]) -> RoundC
 def prepared_options(sites: int, homes: Homes, seed: int, block: int) -> Any:
     """The cohort of a cost measurement, written where it is missing, and the options that run it in blocks of `block`."""
     import yaml
-
-    from simulations.cohort.cohort import make_cohort
-    from simulations.cohort.presets import PRESETS
-    from simulations.study.run import Options
 
     base = PRESETS["tiny"]
     survival = replace(base.survival, sites=(sites, 0), patients=(sites, 0), lone_sites=sites)

@@ -145,7 +145,7 @@ def test_a_planned_pause_is_told_and_asks_nobody(program: SiteProgram, monkeypat
     from client.program.node import Delivery
     from shared_model.secure_sum.protocol import Message
 
-    monkeypatch.setattr("client.program.node.answer", lambda flower, handle: handle(flower))
+    monkeypatch.setattr(runner, "answer", lambda flower, handle: handle(flower))
     program._worker = object()  # type: ignore[assignment]
     node = Node(program, reply=[None])
     sent: list[object] = []
@@ -161,7 +161,7 @@ def test_a_crash_is_told(program: SiteProgram, monkeypatch: pytest.MonkeyPatch) 
     def ended(*_: object) -> None:
         raise WorkerEnded("status -9")
 
-    monkeypatch.setattr("client.program.node.answer", ended)
+    monkeypatch.setattr(runner, "answer", ended)
     node = Node(program, reply=[None])
     program._answer(node, Delivery(object(), True))  # type: ignore[arg-type]
     assert [name for name, _ in node.said] == ["crashed", "reply"] and program.board.status.problem == "FH-703"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from server.report import build
 from server.report.metrics import compute
 from server.report.numbers import Metrics
+from server.report.page import build
 from server.study.results import StudyResult
 from simulations.cohort.survival import SurvivalOptions
 from tests.server.report.fixture_study import Cohort, make

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.report import build
+from server.report.page import build
 from server.study.results import StudyResult
 from tests.server.report.fixture_study import make
 
