@@ -60,7 +60,7 @@ class ShareHolders(Strict):
     here: bool = True
 
 
-class Schedule(Strict):
+class OpenHours(Strict):
     """Hours of the day, local time, in which the site computes; 22 to 6 goes over midnight."""
 
     from_hour: int = Field(default=0, ge=0, le=23)
@@ -94,7 +94,7 @@ class Policy(Strict):
     masks_required: bool = True
     role: Literal["any", "development", "evaluation"] = "any"
     epsilon_budget: float | None = None
-    schedule: Schedule = Schedule()
+    schedule: OpenHours = OpenHours()
     simulated_patients: bool = Field(default=False, description="true only where every patient is made up; lifts minima for demonstrations")
 
 

@@ -16,10 +16,15 @@ from site_config.problems import GROUPS, all_kinds
 from site_config.problems.base import Kind
 from site_config.study import prognostic_models
 from site_config.study.prognostic_models import MODELS, PrognosticModel
+from tests.import_graph import PACKAGES, circles, modules
 from tests.support import ROOT
 
-PACKAGES = ("site_config", "shared_model", "client", "server", "simulations", "evidence")
 LINES = 400
+FILES_A_FOLDER = 15
+CROWDED = {"shared_model/shares": 8}
+"""Folders with more files than a reader takes in, by how many. Nothing is added here; entries only shrink and go."""
+HELP_SECONDS = 0.4
+LAZY = {"client.statistics.bench", "client.statistics.survival", "client.release.preview"}
 HEAVY = (
     "torch",
     "flwr",
@@ -93,6 +98,64 @@ def test_layers_hold_also_for_imports_inside_functions(package: str) -> None:
         if (others := (imported(path) & set(PACKAGES)) - ALLOWED[package])
     }
     assert broken == {}
+
+
+def test_no_module_reaches_itself() -> None:
+    """Imports inside functions and for types alone are counted: they hide a circle, they do not open it."""
+    assert circles(modules()) == []
+
+
+def test_a_hidden_circle_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "house").mkdir()
+    (tmp_path / "house" / "one.py").write_text("def f():\n    from house.two import x\n")
+    (tmp_path / "house" / "two.py").write_text("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from house import one\nx = 1\n")
+    (tmp_path / "house" / "three.py").write_text("import house.one\n")
+    assert circles(modules(tmp_path, ("house",))) == [["house.one", "house.two"]]
+
+
+def test_own_modules_are_imported_at_the_top() -> None:
+    """Commands, command lines and Flower's apps alone import inside functions: `--help` must stay quick."""
+    hidden = {
+        name: [one.line for one in module.own if one.inside_function]
+        for name, module in modules().items()
+        if any(one.inside_function for one in module.own) and not ({"commands"} & set(name.split(".")) or name.endswith((".cli", ".app")))
+    }
+    assert hidden == {}
+
+
+def test_modules_loaded_late_are_those_a_hospital_may_never_need() -> None:
+    """`site_config.lazy` is for torch in a hospital's agent, not a way around the test above."""
+    users = {name for name, module in modules().items() if "site_config.lazy" in (one.module for one in module.own)}
+    assert users == LAZY
+    for name in users:
+        said = re.findall(r'lazy\("([a-z_.]+)"\)', modules()[name].path.read_text("utf-8"))
+        assert said
+        assert set(said) <= {one.module for one in modules()[name].own}
+
+
+def test_a_folder_holds_no_more_than_fifteen_files() -> None:
+    held = Counter(str(module.path.parent.relative_to(ROOT)) for module in modules().values())
+    assert {folder: n for folder, n in held.items() if n > FILES_A_FOLDER + CROWDED.get(folder, 0)} == {}
+
+
+def test_no_class_name_stands_twice() -> None:
+    homes: dict[str, list[str]] = {}
+    for name, module in modules().items():
+        for node in ast.parse(module.path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(name)
+    assert {name: where for name, where in homes.items() if len(where) > 1} == {}
+
+
+@pytest.mark.parametrize("command", ["client", "server", "simulations"])
+def test_help_takes_less_than_four_tenths_of_a_second(command: str) -> None:
+    code = f"import sys, resource; sys.argv = ['x', '--help']\nfrom {command}.cli import main\ntry:\n    main()\nfinally:\n"
+    code += "    used = resource.getrusage(resource.RUSAGE_SELF); print(f'\\n{used.ru_utime + used.ru_stime:.3f}')"
+    took = []
+    for _ in range(3):  # the least of three: a busy machine makes none quicker
+        ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+        took.append(float(ran.stdout.split()[-1]))
+    assert min(took) <= HELP_SECONDS
 
 
 def test_flower_is_imported_only_at_the_edges() -> None:

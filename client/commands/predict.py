@@ -12,7 +12,7 @@ from site_config.console import Json, note, show, table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from client.prediction.predict import Reading
+    from client.prediction.predict import CaseReading
     from shared_model.bundle.manifest import Bundle
     from site_config.site import SiteConfig
 
@@ -76,7 +76,7 @@ def predict(
     note(f"For research only. The page is {out.name}; it holds the patient's images and stays in the hospital.")
 
 
-def _table(reading: Reading) -> RenderableType:
+def _table(reading: CaseReading) -> RenderableType:
     rows = []
     for one in reading.predictions.models:
         survival = ["–" if value is None else f"{100 * value:.0f} %" for value in one.survival.values()]

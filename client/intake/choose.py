@@ -42,7 +42,7 @@ class RecordLike(Protocol):
         """Slice spacing of the source."""
 
 
-class Candidate(Protocol):
+class OrganOffer(Protocol):
     """One scan's offer for one organ."""
 
     @property
@@ -58,11 +58,11 @@ class Candidate(Protocol):
         """As stated by table or header."""
 
 
-C = TypeVar("C", bound=Candidate)
+C = TypeVar("C", bound=OrganOffer)
 
 
 @dataclass(frozen=True)
-class Comparison:
+class VisitComparison:
     """How the two visits compare."""
 
     findings: tuple[Problem, ...]
@@ -98,7 +98,7 @@ def best(candidates: Sequence[C], visit: str, organ: Organ) -> tuple[C | None, l
     return first, []
 
 
-def compare_visits(chosen: Mapping[tuple[str, str], C], study: Study) -> Comparison:
+def compare_visits(chosen: Mapping[tuple[str, str], C], study: Study) -> VisitComparison:
     """Findings about what differs between baseline and follow-up; the manufacturer is the baseline's, from the closed set."""
     findings: list[Problem] = []
     makers = {key: closed_set(view.manufacturer) for key, view in chosen.items()}
@@ -128,4 +128,4 @@ def compare_visits(chosen: Mapping[tuple[str, str], C], study: Study) -> Compari
     if interval is not None and not low <= interval <= high:
         findings.append(catalogue.INTERVAL_OUTSIDE.problem(f"{interval:g} days lie between the visits; the window is {low} to {high}"))
     known = [maker for (visit, _), maker in sorted(makers.items()) if maker != "unknown"]
-    return Comparison(tuple(findings), known[0] if known else "unknown", interval)
+    return VisitComparison(tuple(findings), known[0] if known else "unknown", interval)

@@ -40,7 +40,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Offer:
+class FolderOffer:
     """What a folder offers: usable volumes, and what was wrong with the others."""
 
     candidates: tuple[Candidate, ...]
@@ -48,7 +48,7 @@ class Offer:
     contents: Contents
 
 
-def offer(folder: Path, role: str, series_uid: str | None = None) -> Offer:
+def offer(folder: Path, role: str, series_uid: str | None = None) -> FolderOffer:
     """Index a folder and check every series' geometry. Raises access problems only."""
     contents = index(folder, role)
     candidates: list[Candidate] = []
@@ -64,7 +64,7 @@ def offer(folder: Path, role: str, series_uid: str | None = None) -> Offer:
             if problem.kind.exit == Exit.ACCESS:
                 raise
             problems.append(problem)
-    return Offer(tuple(candidates), tuple(problems), contents)
+    return FolderOffer(tuple(candidates), tuple(problems), contents)
 
 
 def read_folder(scan: Scan, role: str) -> tuple[Volume, list[Problem]]:
@@ -81,7 +81,7 @@ def read_folder(scan: Scan, role: str) -> tuple[Volume, list[Problem]]:
     return decode(chosen, role, findings), findings
 
 
-def select(offered: Offer, phase: str | None, region: str, role: str) -> Candidate:
+def select(offered: FolderOffer, phase: str | None, region: str, role: str) -> Candidate:
     """The one candidate the rules leave: phase (as the table says, else portal venous first; chest: any), original before
     derived, largest coverage (within a tenth counts as equal), spacing nearest to 5 mm. Raises FH-316 or FH-317.
     """

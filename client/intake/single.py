@@ -28,7 +28,7 @@ class MaskFile:
 
 
 @dataclass(frozen=True)
-class Case:
+class SingleCase:
     """What one scan gave: a view per organ found, remarks, and the tensor (V, O, S, H, W) with what stands in for the rest."""
 
     views: tuple[OrganView, ...]
@@ -62,7 +62,7 @@ def case_to_slices(
     followup: tuple[Path, Mapping[str, MaskFile]] | None = None,
     region: Literal["abdomen", "chest", "whole"] = "whole",
     series_uid: str | None = None,
-) -> Case:
+) -> SingleCase:
     """Slices of one baseline scan, and of one follow-up scan where given; else the baseline stands in for it.
 
     An organ without a mask is zeros. Raises problems 3xx and access problems of the named files.
@@ -82,7 +82,7 @@ def case_to_slices(
         views += found
         findings += [*remarks, *(finding for view in found for finding in view.findings)]
     tensor, stand_ins = _tensor(views, study)
-    return Case(tuple(views), tuple(findings), tensor, stand_ins)
+    return SingleCase(tuple(views), tuple(findings), tensor, stand_ins)
 
 
 def _tensor(views: list[OrganView], study: Study) -> tuple[NDArray[np.float32], tuple[str, ...]]:

@@ -47,7 +47,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Question:
+class SurveyQuestion:
     """Something a person has to decide, with the candidates."""
 
     patient: str | None
@@ -62,7 +62,7 @@ class Survey:
 
     found: tuple[Found, ...]
     rows: tuple[dict[str, str], ...]
-    questions: tuple[Question, ...]
+    questions: tuple[SurveyQuestion, ...]
     problems: tuple[tuple[str, Problem], ...]
     left_out: dict[str, int] = field(default_factory=dict)
 
@@ -157,26 +157,26 @@ def _region(text: str, extent_mm: float) -> str | None:
     return "chest" if chest else "abdomen" if abdomen else None
 
 
-def suggest(found: list[Found], known: dict[str, Patient]) -> tuple[list[dict[str, str]], list[Question]]:
+def suggest(found: list[Found], known: dict[str, Patient]) -> tuple[list[dict[str, str]], list[SurveyQuestion]]:
     """Rows for scans.csv where the rules leave one candidate, questions where they leave several or none."""
     rows: list[dict[str, str]] = []
-    questions: list[Question] = []
+    questions: list[SurveyQuestion] = []
     nobody = tuple(one for one in found if one.patient is None)
     if nobody:
-        questions.append(Question(None, None, "no key of cohort.csv fits the folder's name or the PatientID", nobody))
+        questions.append(SurveyQuestion(None, None, "no key of cohort.csv fits the folder's name or the PatientID", nobody))
     for key, patient in known.items():
         mine = [one for one in found if one.patient == key]
         unclear = tuple(one for one in mine if one.region is None)
         if unclear:
-            questions.append(Question(key, None, "neither names nor length tell which region these scans show", unclear))
+            questions.append(SurveyQuestion(key, None, "neither names nor length tell which region these scans show", unclear))
         for region in ("abdomen", "chest", "whole"):
             for visit, candidates in by_visit([one for one in mine if one.region == region], patient).items():
                 if visit is None:
-                    questions.append(Question(key, None, f"no date tells the visit of these {region} scans", candidates))
+                    questions.append(SurveyQuestion(key, None, f"no date tells the visit of these {region} scans", candidates))
                     continue
                 chosen = prefer(candidates, region)
                 if len(chosen) > 1:
-                    questions.append(Question(key, visit, f"several {region} scans of this visit fit equally", tuple(chosen)))
+                    questions.append(SurveyQuestion(key, visit, f"several {region} scans of this visit fit equally", tuple(chosen)))
                 else:
                     rows.append(_row(key, visit, chosen[0]))
     return rows, questions

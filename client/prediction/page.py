@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.cohort.quality import outlined, png
-from client.prediction.predict import Case, Extreme, Pictures, Reading
+from client.prediction.predict import Case, CaseReading, Extreme, Pictures
 from shared_model.bundle.manifest import Bundle
 from shared_model.bundle.prediction import survival_at
 from site_config.files import make_folder, write_atomic
@@ -20,7 +20,7 @@ VISITS = ("baseline", "followup")
 NAMES = {"baseline": "Baseline", "followup": "Follow-up"}
 
 
-def write_prediction(bundle: Bundle, case: Case, reading: Reading, out: Path) -> Path:
+def write_prediction(bundle: Bundle, case: Case, reading: CaseReading, out: Path) -> Path:
     """Write one patient's page (self-contained HTML, readable by its owner only)."""
     context = {
         "manifest": bundle.manifest,
@@ -95,7 +95,7 @@ def _clinical(bundle: Bundle, case: Case) -> list[tuple[str, str]]:
     return rows
 
 
-def _curves(bundle: Bundle, reading: Reading) -> dict[str, Any] | None:
+def _curves(bundle: Bundle, reading: CaseReading) -> dict[str, Any] | None:
     """Points of the predicted survival curve of the first model, for a small SVG (x days, y survival)."""
     if not reading.predictions.models:
         return None

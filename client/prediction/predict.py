@@ -50,7 +50,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Reading:
+class CaseReading:
     """Predictions for a case, the network that was read for the picture, and its maps (V, O, S, H, W)."""
 
     predictions: Predictions
@@ -116,7 +116,7 @@ def _told(findings: tuple[Problem, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f"{problem.code} {problem.what}" for problem in findings))
 
 
-def read_case(bundle: Bundle, case: Case, *, explain: bool = True) -> Reading:
+def read_case(bundle: Bundle, case: Case, *, explain: bool = True) -> CaseReading:
     """All predictions for a case, and the Grad-CAM maps of the network behind the first of them."""
     import torch
 
@@ -134,7 +134,7 @@ def read_case(bundle: Bundle, case: Case, *, explain: bool = True) -> Reading:
     maps = None
     if explain and network is not None and case.slices is not None:
         maps = grad_cam(networks[network], case.slices)
-    return Reading(predictions, radiology, network, maps)
+    return CaseReading(predictions, radiology, network, maps)
 
 
 def radiology_of(bundle: Bundle, model: str | None) -> str | None:

@@ -22,17 +22,18 @@ from typing import TYPE_CHECKING
 from client.enrolment import load_kit
 from client.program.control import Board, ControlServer
 from client.program.gpu_watch import GpuWatch, require
+from client.program.node import FleetNode, Interrupted, Pulse, answer, check_version
 from client.program.surroundings import extra_ca
 from client.program.worker import GPU_LOST_STATUS, Worker, WorkerEnded
 from shared_model.secure_sum.protocol import Message, Refusal
 from site_config.identity import Kit, SiteIdentity, private_folder
 from site_config.problems import federation, model
 from site_config.problems.base import Problem
-from site_config.site import Schedule, SiteConfig
+from site_config.site import OpenHours, SiteConfig
 from site_config.study.flower_bundle import bundle_hash, software_version
 
 if TYPE_CHECKING:
-    from client.program.node import Delivery, FleetNode
+    from client.program.node import Delivery
 
 log = logging.getLogger("fedhcc.site")
 FIRST_POLL_S, LAST_POLL_S, IDLE_POLL_S = 0.05, 0.4, 2.0
@@ -81,7 +82,7 @@ def clock_offset_s(address: str, ca: str, clock: Callable[[], float] = time.time
     return clock() - parsedate_to_datetime(date).timestamp() if date else None
 
 
-def hours_begin(schedule: Schedule, now: float) -> float | None:
+def hours_begin(schedule: OpenHours, now: float) -> float | None:
     """When the schedule's hours begin next, seconds since 1970; None inside them. `now` is a time on this machine's clock."""
     if schedule.includes(time.localtime(now).tm_hour):
         return None
@@ -133,8 +134,6 @@ class SiteProgram:
 
     def run(self) -> None:
         """Serve until stopped; raises the `Problem` that ends it (FH-605, FH-616, FH-710 to FH-714)."""
-        from client.program.node import FleetNode, Pulse, check_version
-
         check_version()
         watch = GpuWatch(require(self.site.compute.device), self._lose_gpu)
         with sole_user(self.site.state):
@@ -171,8 +170,6 @@ class SiteProgram:
             self.board.tell(connection="disconnected", problem=_code_of(error))
 
     def _connect(self, node: FleetNode) -> None:
-        from client.program.node import Interrupted
-
         started = self._waiting.clock()
         tries = 0
         while not self._over.is_set():
@@ -203,8 +200,6 @@ class SiteProgram:
         return problem
 
     def _serve(self, node: FleetNode) -> None:
-        from client.program.node import Interrupted
-
         pause, failures, last = FIRST_POLL_S, 0, self._waiting.clock()
         while not self._over.is_set():
             until = self._resting_until()
@@ -236,8 +231,6 @@ class SiteProgram:
         return planned if planned is not None else hours_begin(self.site.policy.schedule, wall_clock())
 
     def _answer(self, node: FleetNode, delivery: Delivery, resting_until: float | None = None) -> None:
-        from client.program.node import answer
-
         if not delivery.allowed:
             log.error("%s: the run's bundle is not the one of this version; nothing was fetched or run", federation.BUNDLE_REFUSED.label)
             self.board.tell(refused=self.board.status.refused + 1, problem=federation.BUNDLE_REFUSED.label)
@@ -264,8 +257,6 @@ class SiteProgram:
 
     def _send(self, node: FleetNode, reply: object) -> None:
         """Send a reply; a cut line is waited for, a run that is over is not."""
-        from client.program.node import Interrupted
-
         end = self._waiting.clock() + REPLY_PATIENCE_S
         tries = 0
         while not self._over.is_set():

@@ -16,7 +16,10 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 
+from client.program.agent import Agent
+from client.program.logs import log_to_file
 from shared_model.secure_sum.protocol import Message
+from site_config.documents.load import load_site
 from site_config.problems.base import Problem
 
 log = logging.getLogger("fedhcc.site")
@@ -39,10 +42,6 @@ class WorkerEnded(Exception):
 
 def make_agent(home: Path) -> Handle:
     """The site's agent, from its `site.yaml`."""
-    from client.program.agent import Agent
-    from client.program.logs import log_to_file
-    from site_config.documents.load import load_site
-
     site = load_site(home / "site.yaml")
     log_to_file(site.state, site.logging.level, site.logging.keep_megabytes)
     return Agent(site).handle

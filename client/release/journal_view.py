@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from client.release.ledger import CONSENT, OPEN, REFUSAL, RELEASE, Opened, Refused, Released
+from client.release.ledger import CONSENT, OPEN, REFUSAL, RELEASE, OpenedMask, Refused, Released
 from site_config.journal import Entry
 
 
@@ -71,7 +71,7 @@ class Filter:
 def released(entries: Iterable[Entry], chosen: Filter = Filter()) -> list[Egress]:
     """Every release in order, with whether its mask was opened later."""
     book = tuple(entries)
-    opened = {Opened.model_validate(entry.data).release for entry in book if entry.kind == OPEN}
+    opened = {OpenedMask.model_validate(entry.data).release for entry in book if entry.kind == OPEN}
     rows = []
     for entry in book:
         if entry.kind != RELEASE:

@@ -29,13 +29,13 @@ from site_config.study.model import canonical
 COHORT, RELEASE, OPEN, REFUSAL, CONSENT = "cohort", "release", "open", "refusal", "consent"
 
 
-class Record(BaseModel):
+class DoorRecord(BaseModel):
     """Base of what the door writes into the journal."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Released(Record):
+class Released(DoorRecord):
     """A vector that passed the door. Masked ones tell nothing until an `Opened` follows; clear ones are open at once."""
 
     context: Context
@@ -52,14 +52,14 @@ class Released(Record):
     hash: str
 
 
-class Opened(Record):
+class OpenedMask(DoorRecord):
     """The site gave its own mask away; `release` is the number of the journal's entry it opens."""
 
     context: Context
     release: int
 
 
-class Refused(Record):
+class Refused(DoorRecord):
     """A request that was turned away: at which step, with which code, and the reason that stays here."""
 
     step: str
@@ -72,14 +72,14 @@ class Refused(Record):
     what: str
 
 
-class Consent(Record):
+class Consent(DoorRecord):
     """The hospital agrees that this study may open values that differ by few from earlier ones."""
 
     study: str
     note: str = ""
 
 
-class CohortSeen(Record):
+class CohortSeen(DoorRecord):
     """A set of patients (HMAC ids under the site's secret) behind releases, written once."""
 
     cohort: str
@@ -95,7 +95,7 @@ class Minima:
 
 
 @dataclass(frozen=True)
-class Value:
+class OpenedValue:
     """What is about to be opened, as the ledger compares it."""
 
     context: Context
@@ -166,7 +166,7 @@ class Ledger:
             else:
                 self._opened(released)
         elif entry.kind == OPEN:
-            number = Opened.model_validate(entry.data).release
+            number = OpenedMask.model_validate(entry.data).release
             if number in self._released:
                 self._opened(self._released.pop(number))
 
@@ -194,11 +194,11 @@ class Ledger:
                 values |= identities
         return len(values)
 
-    def again(self, value: Value) -> bool:
+    def again(self, value: OpenedValue) -> bool:
         """Whether exactly this value was opened before: a retry or a resumed round, which costs no budget."""
         return self._by_value.get(_value_key(value.context)) == (value.context.roster, value.context.state, value.cohort)
 
-    def check(self, value: Value, minima: Minima, budget: int | None) -> None:
+    def check(self, value: OpenedValue, minima: Minima, budget: int | None) -> None:
         """Raise FH-514, FH-513 or FH-512 where the burn rule, the difference rule or the budget forbids `value`."""
         if _value_key(value.context) in self._by_value and not self.again(value):
             raise privacy.VALUE_BURNED.problem("the value was opened under another roster, state or cohort")
@@ -208,7 +208,7 @@ class Ledger:
         if budget is not None and not self.again(value) and self.spent(value.context.statistic, value.patients) >= budget:
             raise privacy.QUERY_BUDGET_SPENT.problem(f"{budget} values of {value.context.statistic} were opened for these patients")
 
-    def _check_difference(self, value: Value, roster: frozenset[str], cohort: str, patients: int | None, minima: Minima) -> None:
+    def _check_difference(self, value: OpenedValue, roster: frozenset[str], cohort: str, patients: int | None, minima: Minima) -> None:
         before = self._cohorts.get(cohort, frozenset())
         if not before & value.patients:
             return  # other patients: nothing of theirs is in the difference of the two sums but what each sum covers

@@ -87,7 +87,7 @@ def arithmetic(device: torch.device, *, mixed: bool = False) -> Iterator[None]:
 
 
 @dataclass
-class Bench:
+class Hardware:
     """Where and how a pass runs; `micro_batch` shrinks when memory does not suffice, and a note says so."""
 
     device: torch.device

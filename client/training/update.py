@@ -24,7 +24,7 @@ from torch import Tensor
 
 from client.training.clipping import ClippedSum
 from client.training.data import SeedParts, Trainees, draw, flipped, is_flipped, load_batch, per_patient, with_images
-from client.training.device import Bench, arithmetic, choose_device, is_out_of_memory
+from client.training.device import Hardware, arithmetic, choose_device, is_out_of_memory
 from shared_model.networks.rad import RadNetwork, build
 from shared_model.networks.weights import from_vector, gradient_vector, to_vector
 from shared_model.survival.loss import broadcast_loss
@@ -66,7 +66,7 @@ def scores(network: RadNetwork, patients: Trainees, *, device: str = "cpu", micr
     """Eval-mode scores (n,) float64; NaN for a patient without images."""
     out = np.full(len(patients.keys), np.nan)
     rows = np.flatnonzero(with_images(patients)).tolist()
-    out[rows] = _scores(network, patients, rows, Bench(choose_device(device), micro_batch))
+    out[rows] = _scores(network, patients, rows, Hardware(choose_device(device), micro_batch))
     return out
 
 
@@ -83,7 +83,7 @@ def scores_at(
     """Eval-mode scores (len(rows),) of the patients `rows` at the flat weights (D,) of one of the study's networks."""
     network = build(study, model)
     from_vector(network, weights)
-    return _scores(network, patients, [int(row) for row in rows], Bench(choose_device(device), micro_batch))
+    return _scores(network, patients, [int(row) for row in rows], Hardware(choose_device(device), micro_batch))
 
 
 def loss_sum(network: RadNetwork, patients: Trainees, hazard: Hazard, centre: float, *, device: str = "cpu", micro_batch: int = 1) -> float:
@@ -111,7 +111,7 @@ def local_update(
     the flips and the dropout masks. `training.batch` bounds the patients of a step: a site that has more goes through them
     in a seeded order, step by step. Deterministic on one machine with one thread.
     """
-    bench = Bench(choose_device(device), micro_batch, mixed=training.precision == "mixed")
+    bench = Hardware(choose_device(device), micro_batch, mixed=training.precision == "mixed")
     network.to(bench.device)
     wanted = ~np.asarray(patients.is_validation, dtype=bool)
     chosen = wanted & with_images(patients)
@@ -152,7 +152,7 @@ def summed_gradient(
 
     `broadcast_score` (n,) are the scores the loss is linearised around.
     """
-    bench = Bench(choose_device(device), micro_batch, mixed=training.precision == "mixed")
+    bench = Hardware(choose_device(device), micro_batch, mixed=training.precision == "mixed")
     network.to(bench.device)
     rows = list(range(len(patients.keys)))
     hazard_i = hazard.for_patients(patients.event_day, patients.event)
@@ -172,7 +172,7 @@ class _Task:
     centre: float
     training: Training
     seed_parts: SeedParts
-    bench: Bench
+    bench: Hardware
     shrunk: int = 0
 
     def descend(self, broadcast_score: Floats) -> Floats:
@@ -277,7 +277,7 @@ def _adam(rate: float, size: int) -> Callable[[Floats], Floats]:
     return step
 
 
-def _scores(network: RadNetwork, patients: Trainees, rows: Sequence[int], bench: Bench) -> Floats:
+def _scores(network: RadNetwork, patients: Trainees, rows: Sequence[int], bench: Hardware) -> Floats:
     """Eval-mode scores (len(rows),) float64."""
     network.to(bench.device).eval()
     network.noise.seed(None)
@@ -288,7 +288,7 @@ def _scores(network: RadNetwork, patients: Trainees, rows: Sequence[int], bench:
         bench.shrink()
 
 
-def _scored(network: RadNetwork, patients: Trainees, rows: Sequence[int], bench: Bench) -> Floats | None:
+def _scored(network: RadNetwork, patients: Trainees, rows: Sequence[int], bench: Hardware) -> Floats | None:
     """The same with the present micro-batch; None where memory ran out. Always in the network's own precision."""
     dtype = next(network.parameters()).dtype
     try:

@@ -17,16 +17,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from evidence.accuracy.cohort_coverage import BAR, Run, chance_of_bar, compared, covered, outcomes, within_bar
+from evidence.accuracy.cohort_coverage import BAR, CoverageRun, chance_of_bar, compared, covered, outcomes, within_bar
 from evidence.record import record
 from simulations.cohort.presets import PRESETS
 from simulations.cohort.survival import BINARY_COUNTS, GRADE_COUNTS, MALE_COUNT, SimulatedPopulation, simulate
 
-DECLARED: Final = Run(50_000, 200)
-EARLIER: Final = Run(40_000, 1000)
+DECLARED: Final = CoverageRun(50_000, 200)
+EARLIER: Final = CoverageRun(40_000, 1000)
 EARLIER_BAR: Final = 200
-PRECISE: Final = Run(60_000, 4000, by_hospital=False)
-TENFOLD: Final = Run(70_000, 1000, times=10, by_hospital=False)
+PRECISE: Final = CoverageRun(60_000, 4000, by_hospital=False)
+TENFOLD: Final = CoverageRun(70_000, 1000, times=10, by_hospital=False)
 MARGINAL_COHORTS: Final = 200
 Z_WITHIN: Final = 1.96
 

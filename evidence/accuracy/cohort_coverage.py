@@ -20,7 +20,7 @@ from shared_model.survival.cox.result import CoxFit, solve_kept
 from shared_model.survival.normal import Z95
 from simulations.cohort.presets import PRESETS
 from simulations.cohort.survival import COEFFICIENTS, SimulatedPopulation, simulate
-from simulations.tabular.fit import Rows, SiteRows, TableOpener
+from simulations.tabular.fit import FitRows, SiteRows, TableOpener
 from site_config.problems import survival as problems
 
 Floats = NDArray[np.float64]
@@ -30,7 +30,7 @@ BAR: Final = (0.92, 0.98)
 
 
 @dataclass(frozen=True)
-class Run:
+class CoverageRun:
     """`cohorts` seeds from `first`; `times` as many patients as the preset has; opened by hospital or as one table (same sums)."""
 
     first: int
@@ -75,7 +75,7 @@ class Outcomes:
         return np.asarray((held & ~self.separated).sum(axis=0) / (~self.separated).sum(axis=0))
 
 
-def table(population: SimulatedPopulation, by_hospital: bool = True) -> Rows:
+def table(population: SimulatedPopulation, by_hospital: bool = True) -> FitRows:
     """The seven variables as each hospital would hold them, or as one table."""
     held = list(population.sites.items()) if by_hospital else [("all", population.patients)]
     sites = []
@@ -85,7 +85,7 @@ def table(population: SimulatedPopulation, by_hospital: bool = True) -> Rows:
         event = np.array([patient.event for patient in patients])
         nobody = np.zeros(len(patients), np.int64)
         sites.append(SiteRows(name=name, x=x, time=day, event=event, stratum=nobody, group=("all",) * len(patients)))
-    return Rows(sites=tuple(sites), names=NAMES, strata=("all",), groups=(), dropped=0)
+    return FitRows(sites=tuple(sites), names=NAMES, strata=("all",), groups=(), dropped=0)
 
 
 def fit(opener: TableOpener) -> CoxFit:
@@ -107,7 +107,7 @@ def profile_loglik(opener: TableOpener, start: Floats, fixed: int, value: float)
     return float("nan")
 
 
-def outcomes(run: Run, *, profile: bool = False) -> Outcomes:
+def outcomes(run: CoverageRun, *, profile: bool = False) -> Outcomes:
     """Fit every cohort of a run."""
     fits, deviances = [], []
     for population in populations(run):
@@ -126,7 +126,7 @@ def outcomes(run: Run, *, profile: bool = False) -> Outcomes:
     )
 
 
-def populations(run: Run) -> Iterator[SimulatedPopulation]:
+def populations(run: CoverageRun) -> Iterator[SimulatedPopulation]:
     """The cohorts of a run, one after another."""
     base = PRESETS["clinical-only"].survival
     options = replace(base, patients=(base.patients[0] * run.times, base.patients[1] * run.times))

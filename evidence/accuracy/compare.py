@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 from evidence.record import record
 from simulations.compare.cohorts import ScenarioName
-from simulations.compare.comparison import Comparison, compare_simulated
+from simulations.compare.comparison import MethodComparison, compare_simulated
 from simulations.compare.methods import default_plan
 from simulations.compare.models import ModelName
 
@@ -26,7 +26,7 @@ COVERS = [
 ]
 
 
-def bars(comparisons: list[Comparison]) -> dict[str, dict[str, object]]:
+def bars(comparisons: list[MethodComparison]) -> dict[str, dict[str, object]]:
     """The stated bars beside what was measured, on the strongly skewed cohorts."""
     found: dict[str, dict[str, object]] = {}
     for comparison in comparisons:

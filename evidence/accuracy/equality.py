@@ -46,7 +46,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Case:
+class EqualityCase:
     """One comparison: what is trained, how, and whether the sums are masked."""
 
     backbone: str
@@ -78,14 +78,14 @@ CASES = tuple(
     case
     for backbone in ("small", "efficientnet-b0")
     for case in (
-        Case(backbone, "float64", 64, masked=False),
-        Case(backbone, "float32", 64, masked=True),
-        Case(backbone, "float32", 32, masked=True),
+        EqualityCase(backbone, "float64", 64, masked=False),
+        EqualityCase(backbone, "float32", 64, masked=True),
+        EqualityCase(backbone, "float32", 32, masked=True),
     )
 )
 
 
-def study_of(case: Case) -> Study:
+def study_of(case: EqualityCase) -> Study:
     """The study compared: dropout and flips off, one step a site, Adam 1e-3 at the server."""
     return Study.model_validate(
         {
@@ -168,7 +168,7 @@ def pooled_gradient(network: RadNetwork, patients: MadeUpPatients) -> Floats:
     return out
 
 
-def compare(case: Case, rounds: int) -> Figures:
+def compare(case: EqualityCase, rounds: int) -> Figures:
     """Train both ways from the same weights and compare."""
     started = time.perf_counter()
     study = study_of(case)
@@ -206,7 +206,9 @@ def pooled_step(network: RadNetwork, patients: MadeUpPatients, adam: torch.optim
     adam.step()
 
 
-def agreement(case: Case, networks: tuple[RadNetwork, RadNetwork], found: tuple[float, int], rounds: int, seconds: float) -> Figures:
+def agreement(
+    case: EqualityCase, networks: tuple[RadNetwork, RadNetwork], found: tuple[float, int], rounds: int, seconds: float
+) -> Figures:
     """Weights and scores of held-out patients, compared."""
     from scipy.stats import spearmanr
 

@@ -44,14 +44,14 @@ COVERS = [
 
 
 @dataclass(frozen=True)
-class Made:
+class MadeScans:
     """A generated whole-body scan as a file holds it (x, y, z of RAS), and its label map on the 5 mm grid."""
 
     stored: NDArray[np.int16]
     labels: NDArray[np.uint8]
 
 
-def make() -> Made:
+def make() -> MadeScans:
     """A body with liver, lungs and tumours; labels 1 liver, 2 its tumour, 3 lung, 4 its tumour."""
     rng = np.random.default_rng(7)
     z, y, x = (np.linspace(-1, 1, n) for n in (120, *SHAPE[1:]))
@@ -73,10 +73,10 @@ def make() -> Made:
     noise = rng.normal(0, 12, (8, *SHAPE[1:])).astype(np.int16)
     for k in range(SHAPE[0]):
         hu[k] = np.where(body, values[labels[k // 5]], -1000) + noise[k % 8]
-    return Made(np.ascontiguousarray(hu[:, ::-1, ::-1]).transpose(2, 1, 0), labels)
+    return MadeScans(np.ascontiguousarray(hu[:, ::-1, ::-1]).transpose(2, 1, 0), labels)
 
 
-def ours(made: Made) -> float:
+def ours(made: MadeScans) -> float:
     """CPU-seconds from stored values to two organs' slices and pictures."""
     began = time.process_time()
     hu = hounsfield(made.stored.transpose(2, 1, 0)[:, ::-1, ::-1], "the scan")
@@ -94,7 +94,7 @@ def ours(made: Made) -> float:
     return time.process_time() - began
 
 
-def plain(made: Made) -> float:
+def plain(made: MadeScans) -> float:
     """The same with SimpleITK as one would write it: orient, clamp, resample all, window and resize the chosen slices."""
     import SimpleITK as sitk  # noqa: N813
 

@@ -20,7 +20,7 @@ from shared_model.survival.concordance import concordance
 from shared_model.survival.cox import api as cox
 from shared_model.survival.cutoff import counts_above, quantile_edges
 from shared_model.survival.table import coarse_time_edges, patient_cells, site_table
-from simulations.tabular.fit import Rows, SiteRows, TableOpener
+from simulations.tabular.fit import FitRows, SiteRows, TableOpener
 from simulations.tabular.lung import lung_rows
 
 Floats = NDArray[np.float64]
@@ -108,7 +108,7 @@ def _on(values: Floats, grid: float) -> Floats:
     return np.asarray(np.rint(np.asarray(values) / grid) * grid, dtype=np.float64)
 
 
-def resampled(rows: Rows, rng: np.random.Generator, n: int) -> Rows:
+def resampled(rows: FitRows, rng: np.random.Generator, n: int) -> FitRows:
     """n patients drawn with replacement, each staying in its institution."""
     whole = rows.sites
     owner = np.repeat(np.arange(len(whole)), [len(site.time) for site in whole])
@@ -119,7 +119,7 @@ def resampled(rows: Rows, rng: np.random.Generator, n: int) -> Rows:
         mine = index[drawn[owner[drawn] == code]]
         if len(mine):
             sites.append(type(site)(site.name, site.x[mine], site.time[mine], site.event[mine], site.stratum[mine], ("",) * len(mine)))
-    return Rows(tuple(sites), rows.names, rows.strata, (), 0)
+    return FitRows(tuple(sites), rows.names, rows.strata, (), 0)
 
 
 def totals_against_exact() -> dict[str, dict[str, float]]:

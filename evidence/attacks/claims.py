@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evidence.attacks.cohorts import Cohort, Floats, Ints
+from evidence.attacks.cohorts import AttackedCohort, Floats, Ints
 
 NEAR_DAYS = 15.0
 NOT_PROOF = "Absence of a successful attack is not proof of privacy; only differential privacy is a guarantee."
@@ -55,19 +55,19 @@ class Score:
         return self.unique_hit - self.control_unique_hit
 
 
-def _matches(claims: Claims, cohort: Cohort) -> NDArray[np.bool_]:
+def _matches(claims: Claims, cohort: AttackedCohort) -> NDArray[np.bool_]:
     """Claim (rows) against patient (columns)."""
     same = claims.pattern[:, None] == cohort.pattern[None, :]
     near = np.abs(claims.day[:, None] - cohort.day[None, :]) <= NEAR_DAYS
     return np.asarray(same & near)
 
 
-def unique_hits(claims: Claims, cohort: Cohort) -> int:
+def unique_hits(claims: Claims, cohort: AttackedCohort) -> int:
     """Patients with a unique pattern whom a claim describes."""
     return int((_matches(claims, cohort).any(axis=0) & cohort.unique).sum())
 
 
-def score(claims: Claims, cohort: Cohort, others: Sequence[Cohort]) -> Score:
+def score(claims: Claims, cohort: AttackedCohort, others: Sequence[AttackedCohort]) -> Score:
     """Hold claims against the cohort they are about and against control cohorts."""
     matches = _matches(claims, cohort)
     return Score(

@@ -18,7 +18,7 @@ CONTROL_SEED = 1_000_003
 
 
 @dataclass(frozen=True)
-class Cohort:
+class AttackedCohort:
     """Covariates x (n, 7), event day (n,), event (n,) and hospital number (n,) of patients that do not exist."""
 
     x: Ints
@@ -67,14 +67,14 @@ def patterns() -> Floats:
     return np.stack([axis.ravel() for axis in grid], axis=1).astype(np.float64)
 
 
-def draw(n: int, seed: int) -> Cohort:
+def draw(n: int, seed: int) -> AttackedCohort:
     """A cohort of n patients in n/4 hospitals of 1 to 8, from the survival model of the simulations."""
     sites = max(3, round(n / PATIENTS_A_SITE))
     # The survival model wants held-out patients too; they are not part of what is attacked.
     population = simulate(SurvivalOptions(patients=(n, 8), sites=(sites, 2), lone_sites=min(3, sites // 4)), seed)
     people_of = [people for name, people in population.sites.items() if population.roles[name] == "development"]
     rows = [(number, patient) for number, people in enumerate(people_of) for patient in people]
-    return Cohort(
+    return AttackedCohort(
         x=np.array([[patient.clinical[name] for name in COLUMNS] for _, patient in rows], dtype=np.int64),
         day=np.array([patient.event_day for _, patient in rows], dtype=np.float64),
         event=np.array([patient.event for _, patient in rows], dtype=bool),
@@ -82,6 +82,6 @@ def draw(n: int, seed: int) -> Cohort:
     )
 
 
-def controls(n: int, seed: int, count: int = 8) -> tuple[Cohort, ...]:
+def controls(n: int, seed: int, count: int = 8) -> tuple[AttackedCohort, ...]:
     """Independent cohorts of the same kind: what a claim hits by chance."""
     return tuple(draw(n, CONTROL_SEED + 1_000 * seed + k) for k in range(count))

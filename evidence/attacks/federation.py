@@ -86,7 +86,7 @@ class Seen:
 
 
 @dataclass
-class Federation:
+class AttackedFederation:
     """Sites, a coordinator's key, and the lock of the current study."""
 
     hospitals: dict[str, Hospital]
@@ -105,7 +105,7 @@ class Federation:
         blocks: tuple[tuple[str, ...], ...] | None = None,
         registry: Registry = REGISTRY,
         roles: Mapping[str, Role] | None = None,
-    ) -> Federation:
+    ) -> AttackedFederation:
         """Sites by name with their patients' ids; one block unless told otherwise."""
         hospitals: dict[str, Hospital] = {}
         for name, ids in patients.items():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from evidence.attacks import pairs, protocol, sums, updates
 from evidence.attacks.claims import NOT_PROOF
-from evidence.attacks.result import Result
+from evidence.attacks.result import AttackResult
 from site_config.problems import host
 
 SIZES = (207, 60, 30)
@@ -22,8 +22,8 @@ class Attack:
 
     letter: str
     title: str
-    over_cohorts: Callable[[int, Sequence[int]], list[Result]] | None = None
-    once: Callable[[], list[Result]] | None = None
+    over_cohorts: Callable[[int, Sequence[int]], list[AttackResult]] | None = None
+    once: Callable[[], list[AttackResult]] | None = None
     sized: bool = True
 
 
@@ -46,11 +46,11 @@ ATTACKS = (
 class Report:
     """What a run found, and the sentence that goes with it."""
 
-    results: tuple[Result, ...]
+    results: tuple[AttackResult, ...]
     note: str = NOT_PROOF
 
     @property
-    def failing(self) -> tuple[Result, ...]:
+    def failing(self) -> tuple[AttackResult, ...]:
         """Defaults an attack beats, and positive controls that do not work."""
         return tuple(result for result in self.results if result.holds is False)
 
@@ -65,7 +65,7 @@ def chosen(only: str) -> tuple[Attack, ...]:
     return tuple(known[letter] for letter in letters) if letters else ATTACKS
 
 
-def run(attacks: Sequence[Attack], sizes: Sequence[int], cohorts: int, first_seed: int = FIRST_SEED) -> Iterator[Result]:
+def run(attacks: Sequence[Attack], sizes: Sequence[int], cohorts: int, first_seed: int = FIRST_SEED) -> Iterator[AttackResult]:
     """Results as they come: every attack at every size, over cohorts with consecutive seeds."""
     seeds = list(range(first_seed, first_seed + cohorts))
     for attack in attacks:

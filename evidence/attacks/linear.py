@@ -16,7 +16,7 @@ from scipy.optimize import nnls
 from scipy.special import ndtr
 
 from evidence.attacks.claims import Claims
-from evidence.attacks.cohorts import LEVELS, Cohort, Floats, Ints, encode, patterns
+from evidence.attacks.cohorts import LEVELS, AttackedCohort, Floats, Ints, encode, patterns
 from evidence.attacks.opened import Asked, CoxTranscript, ScoreOpened, column_counts
 from shared_model.survival.cox.api import CLINICAL_CUTS
 from shared_model.survival.hazard import exposures
@@ -80,7 +80,7 @@ class Atoms:
     share: Floats
 
     @classmethod
-    def at_cuts(cls, columns: tuple[int, ...], cohort: Cohort, cut_days: tuple[float, ...] = CLINICAL_CUTS) -> Atoms:
+    def at_cuts(cls, columns: tuple[int, ...], cohort: AttackedCohort, cut_days: tuple[float, ...] = CLINICAL_CUTS) -> Atoms:
         """Atoms at 0, the public cut points and a last day beyond all, for every pattern that opened counts leave possible.
 
         A value that Table 1 counts no patient for, and a pair of columns that pre-counts find nobody holding, are in no pattern.
@@ -109,7 +109,7 @@ class Atoms:
         return Claims(self.pattern[found], (by_pattern[found] @ self.days) / count[found])
 
 
-def pattern_prior(cohort: Cohort) -> Floats:
+def pattern_prior(cohort: AttackedCohort) -> Floats:
     """Probability of each of 256 patterns, columns independent at their opened frequencies."""
     rows = patterns().astype(np.int64)
     shares = [np.bincount(cohort.x[:, k], minlength=levels) / cohort.n for k, levels in enumerate(LEVELS)]
@@ -120,7 +120,7 @@ def _rounding(grid: float, sites: int) -> float:
     return grid * float(np.sqrt(sites / 12.0))
 
 
-def add_counts(system: System, atoms: Atoms, cohort: Cohort) -> None:
+def add_counts(system: System, atoms: Atoms, cohort: AttackedCohort) -> None:
     """Pre-counts and Table 1 over all seven columns: patients, patients with a value other than zero in one and in two columns,
     patients at every value. Exact."""
     held = (atoms.x > 0).astype(np.float64)
@@ -262,20 +262,20 @@ def add_table(system: System, atoms: Atoms, pattern_score: Floats, opened: Score
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedSums:
     """Everything one study opened of a cohort: `scores` are (score of a row of seven columns, what was opened of it).
 
     Of a held-out cohort no Cox model is fitted: `clinical` and `fused` are None.
     """
 
-    cohort: Cohort
+    cohort: AttackedCohort
     columns: tuple[int, ...] = ()
     clinical: CoxTranscript | None = None
     fused: tuple[CoxTranscript, Callable[[Floats], Floats]] | None = None
     scores: tuple[tuple[Callable[[Floats], Floats], ScoreOpened], ...] = ()
 
 
-def from_totals(opened: Opened) -> Claims:
+def from_totals(opened: OpenedSums) -> Claims:
     """Attack g at the resolution `totals`: counts, both Cox models with every round, start, end and moments, and score tables."""
     atoms = Atoms.at_cuts(opened.columns, opened.cohort)
     system = System()

@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 
 from evidence.attacks.harness import ATTACKS, EVIDENCE_SEED, SIZES, Report, chosen, run
-from evidence.attacks.result import Result
+from evidence.attacks.result import AttackResult
 from evidence.record import record
 
 COHORTS = 20
@@ -37,7 +37,7 @@ COVERS = [
 ]
 
 
-def part(task: tuple[str, int]) -> tuple[list[Result], float]:
+def part(task: tuple[str, int]) -> tuple[list[AttackResult], float]:
     """One attack at one size, with the CPU-seconds it took."""
     start = time.process_time()
     letter, n = task
@@ -47,7 +47,7 @@ def part(task: tuple[str, int]) -> tuple[list[Result], float]:
 def main() -> int:
     """Run all and write docs/evidence/attacks.json; 1 when a default is beaten or a positive control fails."""
     tasks = [(attack.letter, n) for attack in ATTACKS for n in (SIZES if attack.over_cohorts and attack.sized else SIZES[:1])]
-    found: list[Result] = []
+    found: list[AttackResult] = []
     seconds = 0.0
     with ProcessPoolExecutor(max_workers=2) as pool:
         for results, used in pool.map(part, tasks):

@@ -24,7 +24,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from evidence.attacks.cohorts import COLUMNS, Cohort, Floats, Ints
+from evidence.attacks.cohorts import COLUMNS, AttackedCohort, Floats, Ints
 from shared_model.statistics import catalogue
 from shared_model.statistics.precounts import Counts, decide
 from shared_model.survival.cox import api as cox
@@ -51,7 +51,7 @@ RELEASED = Grids()
 FINEST = Grids(FINE, FINE, FINE, FINE)
 
 
-def rounded_sum(cohort: Cohort, contribution: Callable[[NDArray[np.bool_]], Floats], grid: float) -> Floats:
+def rounded_sum(cohort: AttackedCohort, contribution: Callable[[NDArray[np.bool_]], Floats], grid: float) -> Floats:
     """Sum over hospitals of their contributions (a function of the patients' mask), each rounded to the grid."""
     parts = [np.rint(np.asarray(contribution(cohort.at(site)), dtype=np.float64) / grid) * grid for site in cohort.sites]
     return np.asarray(np.sum(parts, axis=0), dtype=np.float64)
@@ -79,24 +79,24 @@ class CoxTranscript:
     `x` (n, p) are the covariates of the cohort's patients: clinical columns, or scores.
     """
 
-    cohort: Cohort
+    cohort: AttackedCohort
     x: Floats
     cut_days: tuple[float, ...]
     grids: Grids = RELEASED
     scale: tuple[Floats, Floats] = field(default_factory=lambda: (np.zeros(7), np.ones(7)))
-    first: cox.Moments | None = None
+    first: cox.CovariateMoments | None = None
     start: cox.TotalsStart | None = None
     rounds: list[Asked] = field(default_factory=list)
     end: cox.TotalsEnd | None = None
     end_at: tuple[Floats, Floats, Floats] | None = None
 
-    def moments(self, origin: Floats) -> cox.Moments:
+    def moments(self, origin: Floats) -> cox.CovariateMoments:
         """Opened moments; counts are exact."""
         c = self.cohort
         parts = [cox.site_moments(self.x[c.at(s)], c.event[c.at(s)], origin) for s in c.sites]
         total = _released([part.total for part in parts], self.grids.moments)
         products = _released([part.products for part in parts], self.grids.moments)
-        found = cox.Moments(c.n, int(c.event.sum()), total, products)
+        found = cox.CovariateMoments(c.n, int(c.event.sum()), total, products)
         self.first = self.first or found
         return found
 
@@ -130,19 +130,19 @@ class CoxTranscript:
 
 
 def clinical_model(
-    cohort: Cohort, columns: tuple[int, ...], *, grids: Grids = RELEASED, tolerance_se: float | None = None
+    cohort: AttackedCohort, columns: tuple[int, ...], *, grids: Grids = RELEASED, tolerance_se: float | None = None
 ) -> tuple[CoxTranscript, cox.CoxFit]:
     """Fit CLN on some columns as a study does and keep the transcript; with a tolerance, open as many rounds as it takes."""
     return _model(cohort, cohort.x[:, list(columns)].astype(np.float64), [COLUMNS[k] for k in columns], grids, tolerance_se)
 
 
-def fused_model(cohort: Cohort, image: Floats, clinical: Floats, *, grids: Grids = RELEASED) -> tuple[CoxTranscript, cox.CoxFit]:
+def fused_model(cohort: AttackedCohort, image: Floats, clinical: Floats, *, grids: Grids = RELEASED) -> tuple[CoxTranscript, cox.CoxFit]:
     """Fit RadCLN on the radiological score (n,) and the clinical score (n,) as a study does and keep the transcript."""
     return _model(cohort, np.stack([image, clinical], axis=1), ["Rad-D", "CLN"], grids)
 
 
 def _model(
-    cohort: Cohort, x: Floats, names: list[str], grids: Grids, tolerance_se: float | None = None
+    cohort: AttackedCohort, x: Floats, names: list[str], grids: Grids, tolerance_se: float | None = None
 ) -> tuple[CoxTranscript, cox.CoxFit]:
     """Minima are not asked here: whether a study may ask is the door's to say."""
     p = len(names)
@@ -153,7 +153,7 @@ def _model(
     return transcript, fitted
 
 
-def column_counts(cohort: Cohort) -> Counts:
+def column_counts(cohort: AttackedCohort) -> Counts:
     """The opened pre-counts of the seven columns."""
     held = cohort.x > 0
     both = held[:, :, None] & held[:, None, :]
@@ -169,7 +169,7 @@ def column_counts(cohort: Cohort) -> Counts:
     )
 
 
-def default_columns(cohort: Cohort) -> tuple[int, ...]:
+def default_columns(cohort: AttackedCohort) -> tuple[int, ...]:
     """The columns the pre-counts leave in the clinical model."""
     kept = decide(COLUMNS, column_counts(cohort)).kept
     return tuple(COLUMNS.index(column) for column in kept)
@@ -208,7 +208,7 @@ def _bin_sums(inside: Ints, score: Floats, bins: int, at: NDArray[np.bool_]) -> 
 
 
 def score_table(
-    cohort: Cohort, clinical: Floats, image: Floats | None = None, *, bins: int, cell_days: int, sums: bool = False
+    cohort: AttackedCohort, clinical: Floats, image: Floats | None = None, *, bins: int, cell_days: int, sums: bool = False
 ) -> ScoreOpened:
     """The evaluation of a score over a cohort: cut-off and bins by counts, then the table (and the clinical part's bin sums).
 

@@ -11,19 +11,19 @@ from evidence.attacks import linear
 from evidence.attacks.claims import NEAR_DAYS
 from evidence.attacks.cohorts import Floats
 from evidence.attacks.opened import FINE, CoxTranscript, clinical_model, column_counts, rounded_sum
-from evidence.attacks.result import Result, control, refused
-from evidence.attacks.sums import ALL, CONTROL_CUTS, Case, cases, cox_code
+from evidence.attacks.result import AttackResult, control, refused
+from evidence.attacks.sums import ALL, CONTROL_CUTS, AttackedCase, cases, cox_code
 from shared_model.survival.hazard import exposures
 
 
-def single_pairs(case: Case, columns: tuple[int, ...]) -> list[tuple[int, int]]:
+def single_pairs(case: AttackedCase, columns: tuple[int, ...]) -> list[tuple[int, int]]:
     """Positions in `columns` of pairs that one patient holds alone, as opened pre-counts tell."""
     counts = column_counts(case.cohort).pair_nonzero
     k = len(columns)
     return [(a, b) for a in range(k) for b in range(a + 1, k) if counts[columns[a], columns[b]] == 1]
 
 
-def _judge_days(case: Case, columns: tuple[int, ...], found: dict[tuple[int, int], float]) -> tuple[int, int, float]:
+def _judge_days(case: AttackedCase, columns: tuple[int, ...], found: dict[tuple[int, int], float]) -> tuple[int, int, float]:
     """Pairs, days right within 15, and how many would be right by chance."""
     c = case.cohort
     hits, chance = 0, 0.0
@@ -34,7 +34,7 @@ def _judge_days(case: Case, columns: tuple[int, ...], found: dict[tuple[int, int
     return len(found), hits, chance
 
 
-def days_from_risk_sums(case: Case) -> tuple[int, int, float]:
+def days_from_risk_sums(case: AttackedCase) -> tuple[int, int, float]:
     """Control: S2 by interval at one β is that patient's w·e_m; everybody is at risk all through the first interval."""
     c = case.cohort
     weight = np.exp(c.x @ np.linspace(0.1, 0.7, 7))
@@ -48,7 +48,7 @@ def days_from_risk_sums(case: Case) -> tuple[int, int, float]:
     return _judge_days(case, ALL, found)
 
 
-def days_from_products(case: Case, columns: tuple[int, ...]) -> tuple[int, int, float]:
+def days_from_products(case: AttackedCase, columns: tuple[int, ...]) -> tuple[int, int, float]:
     """From the products at the end of `totals`: w·H at known rates; other columns are taken at their most frequent value."""
     transcript, _ = clinical_model(case.cohort, columns)
     if transcript.end is None or transcript.end_at is None:
@@ -82,7 +82,7 @@ def _raw_product(transcript: CoxTranscript, a: int, b: int) -> float:
     return float(raw)
 
 
-def attack_k(n: int, seeds: Sequence[int]) -> list[Result]:
+def attack_k(n: int, seeds: Sequence[int]) -> list[AttackResult]:
     """A product of two columns that one patient holds alone gives that patient's cumulative hazard, hence the day."""
     title = "Pairs of covariates held by one patient"
     chosen = cases(n, seeds)
@@ -96,10 +96,10 @@ def attack_k(n: int, seeds: Sequence[int]) -> list[Result]:
     results = [control("k", f"{title}: S2 by interval", fine, worked, n)]
     without = figures([days_from_products(case, ALL) for case in chosen])
     verdict = "succeeds" if without["days_found"] > 2 * without["days_by_chance"] + 2 else "no better than chance"
-    results.append(Result("k", f"{title}: no pre-counts", "if it were permitted", verdict, None, without, n))
+    results.append(AttackResult("k", f"{title}: no pre-counts", "if it were permitted", verdict, None, without, n))
     code, name = cox_code(chosen[0]), f"{title}: pre-counts"
     if code:
         return [*results, refused("k", name, code, n=n)]
     opened = figures([(len(single_pairs(case, case.columns)), 0, 0.0) for case in chosen])
     none = opened["pairs_of_one"] == 0
-    return [*results, Result("k", name, "default", "no such pair is opened" if none else "succeeds", none, opened, n)]
+    return [*results, AttackResult("k", name, "default", "no such pair is opened" if none else "succeeds", none, opened, n)]

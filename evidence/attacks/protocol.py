@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from client.release.door import Compute
-from evidence.attacks.cohorts import COLUMNS, Cohort, draw
-from evidence.attacks.federation import Federation
-from evidence.attacks.result import Result, control, refused
+from evidence.attacks.cohorts import COLUMNS, AttackedCohort, draw
+from evidence.attacks.federation import AttackedFederation
+from evidence.attacks.result import AttackResult, control, refused
 from shared_model.secure_sum import masks as secure_sum
 from shared_model.secure_sum import signatures as secure_sum_signatures
 from shared_model.secure_sum.protocol import KeysReply, KeysRequest
@@ -42,13 +42,13 @@ class Scene:
     def __init__(self, seed: int = 1, *, sites: tuple[str, ...] = SITES) -> None:
         whole = draw(60, seed)
         parts = np.array_split(np.arange(whole.n), len(SITES))
-        self.rows: dict[str, Cohort] = {
-            name: Cohort(whole.x[rows], whole.day[rows], whole.event[rows], whole.site[rows])
+        self.rows: dict[str, AttackedCohort] = {
+            name: AttackedCohort(whole.x[rows], whole.day[rows], whole.event[rows], whole.site[rows])
             for name, rows in zip(SITES, parts, strict=True)
         }
-        self.rows[LONE] = Cohort(np.array([[1, 0, 1, 0, 1, 0, 0]]), np.array([LONE_DAY]), np.array([True]), np.array([0]))
+        self.rows[LONE] = AttackedCohort(np.array([[1, 0, 1, 0, 1, 0, 0]]), np.array([LONE_DAY]), np.array([True]), np.array([0]))
         ids = {name: tuple(f"{name}/{i}" for i in range(cohort.n)) for name, cohort in self.rows.items()}
-        self.federation = Federation.make({name: ids[name] for name in (*SITES, LONE)}, policy=Policy(minimum_patients=20))
+        self.federation = AttackedFederation.make({name: ids[name] for name in (*SITES, LONE)}, policy=Policy(minimum_patients=20))
         self.federation.new_study(None, sites)
         self.sites = sites
 
@@ -63,7 +63,7 @@ class Scene:
         return {key: np.sum([part[key] for part in parts], axis=0) for key in parts[0]}
 
 
-def _computing(cohort: Cohort) -> Compute:
+def _computing(cohort: AttackedCohort) -> Compute:
     def compute(statistic: Statistic, p: Any, _arrays: Mapping[str, Any]) -> dict[str, Any]:
         if statistic.name == "cox.round":
             found = cox.totals_round(cohort.x, cohort.day, p.cut_days, p.beta, p.rates, p.mean, p.sd)
@@ -91,7 +91,7 @@ def _day_error(more: Mapping[str, Any], less: Mapping[str, Any]) -> float:
     return abs(float((more["mass"] - less["mass"]).sum()) - LONE_DAY)
 
 
-def attack_c() -> list[Result]:
+def attack_c() -> list[AttackResult]:
     """An attempt is cut short, its last vector comes late, and a smaller roster is asked: two sums one hospital apart."""
     title = "Two rosters one site apart, late replies, partial chunks"
     scene, parameters = Scene(sites=(*SITES, LONE)), at_zero()
@@ -116,15 +116,15 @@ def attack_c() -> list[Result]:
     held = all(codes.values()) and figures["day_error"] > 1e6
     return [
         *results,
-        Result("c", title, "default", "refused" if held else "succeeds", held, figures, code=", ".join(sorted(set(codes.values())))),
+        AttackResult("c", title, "default", "refused" if held else "succeeds", held, figures, code=", ".join(sorted(set(codes.values())))),
     ]
 
 
-def _open(fed: Federation, context: Any, hashes: Mapping[str, str], site: str) -> object:
+def _open(fed: AttackedFederation, context: Any, hashes: Mapping[str, str], site: str) -> object:
     return fed.hospitals[site].door.open(fed.open_request(context, hashes), fed.lock)
 
 
-def attack_d() -> list[Result]:
+def attack_d() -> list[AttackResult]:
     """Two studies ask the same sum at β = 0, before and after a hospital with one patient joined."""
     title = "Two studies at β = 0 after a join"
     scene, parameters = Scene(), at_zero()
@@ -135,11 +135,11 @@ def attack_d() -> list[Result]:
     nudged = parameters.model_copy(update={"beta": (1e-9,) * 7})
     again = refusal(lambda: scene.federation.ask("cox.round", nudged, scene.computes()))
     held = bool(code and again)
-    shown = refused("d", title, code) if held else Result("d", title, "default", "succeeds", False, {})
+    shown = refused("d", title, code) if held else AttackResult("d", title, "default", "succeeds", False, {})
     return [control("d", f"{title}: no ledger", {"day_error": error}, error < 1), shown]
 
 
-def attack_j() -> list[Result]:
+def attack_j() -> list[AttackResult]:
     """A hospital with one patient is absent for a round: the difference of two rounds is that patient's exposure."""
     title = "One site absent for a round"
     scene, parameters = Scene(sites=(*SITES, LONE)), hazard()
@@ -147,18 +147,18 @@ def attack_j() -> list[Result]:
     fed, computes = scene.federation, scene.computes()
     fed.ask("training.hazard", parameters, computes, phase="training", round=1)
     code = refusal(lambda: fed.ask("training.hazard", parameters, computes, sites=SITES, phase="training", round=2))
-    shown = refused("j", title, code) if code else Result("j", title, "default", "succeeds", False, {})
+    shown = refused("j", title, code) if code else AttackResult("j", title, "default", "succeeds", False, {})
     return [control("j", f"{title}: whoever is there is summed", {"day_error": error}, error < 1), shown]
 
 
-def attack_f() -> list[Result]:
+def attack_f() -> list[AttackResult]:
     """Replay, substituted keys, a ghost hospital, a lying roster, cut and padded vectors, another model shown to one site."""
     codes = forgeries()
     through = sorted(name for name, code in codes.items() if not code)
     verdict = "refused" if not through else f"succeeds: {', '.join(through)}"
     figures = {"forgeries": float(len(codes)), "refused": float(len(codes) - len(through))}
     title = "Replay, forgery, ghost site, lying roster, malformed vectors, another model"
-    return [Result("f", title, "default", verdict, not through, figures, code=", ".join(sorted(set(codes.values()) - {""})))]
+    return [AttackResult("f", title, "default", verdict, not through, figures, code=", ".join(sorted(set(codes.values()) - {""})))]
 
 
 def forgeries() -> dict[str, str]:

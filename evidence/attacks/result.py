@@ -16,7 +16,7 @@ Setting = Literal["default", "positive control", "if it were permitted"]
 
 
 @dataclass(frozen=True)
-class Result:
+class AttackResult:
     """One attack in one setting.
 
     `verdict` is `refused` (the door does not open what the attack needs), `no better than chance`, `succeeds`, or, for a
@@ -34,21 +34,21 @@ class Result:
     code: str = ""
 
 
-def statistical(attack: str, title: str, n: int, figures: dict[str, float], setting: Setting = "default") -> Result:
+def statistical(attack: str, title: str, n: int, figures: dict[str, float], setting: Setting = "default") -> AttackResult:
     """A default judged by its excess over control cohorts: more than two standard errors is a success of the attack."""
     beyond = bool(figures["beyond_two_se"] == 1.0)
     verdict = "succeeds" if beyond else "no better than chance"
-    return Result(attack, title, setting, verdict, None if setting != "default" else not beyond, figures, n)
+    return AttackResult(attack, title, setting, verdict, None if setting != "default" else not beyond, figures, n)
 
 
-def control(attack: str, title: str, figures: dict[str, float], worked: bool, n: int = 0) -> Result:
+def control(attack: str, title: str, figures: dict[str, float], worked: bool, n: int = 0) -> AttackResult:
     """A positive control: the same attack where it must succeed, so that the harness is known to work."""
-    return Result(attack, title, "positive control", "works" if worked else "does not work", worked, figures, n)
+    return AttackResult(attack, title, "positive control", "works" if worked else "does not work", worked, figures, n)
 
 
-def refused(attack: str, title: str, code: str, figures: dict[str, float] | None = None, n: int = 0) -> Result:
+def refused(attack: str, title: str, code: str, figures: dict[str, float] | None = None, n: int = 0) -> AttackResult:
     """A default whose release the door refused with this code."""
-    return Result(attack, title, "default", "refused", True, figures or {}, n, code)
+    return AttackResult(attack, title, "default", "refused", True, figures or {}, n, code)
 
 
 def gate(statistic: str, parameters: Parameters, *, sites: int, patients: int, events: int) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evidence.attacks import linear
 from evidence.attacks.claims import Claims, Score, score, summary
-from evidence.attacks.cohorts import COLUMNS, LEVELS, Cohort, Floats, controls, draw, encode, patterns
+from evidence.attacks.cohorts import COLUMNS, LEVELS, AttackedCohort, Floats, controls, draw, encode, patterns
 from evidence.attacks.opened import (
     DEFAULT,
     FINE,
@@ -24,7 +24,7 @@ from evidence.attacks.opened import (
     rounded_sum,
     score_table,
 )
-from evidence.attacks.result import Result, control, gate, refused, statistical
+from evidence.attacks.result import AttackResult, control, gate, refused, statistical
 from shared_model.statistics.parameters import IMAGE_PART, Covariates, CoxExact, CoxRound, ScoreCounts, ScoreSpec, Table
 from shared_model.survival.cox import api as cox
 from shared_model.survival.hazard import exposures
@@ -37,19 +37,19 @@ CONTROL_CUTS = (90.0, *(90.0 + 200.0 * k for k in range(1, 9)))
 
 
 @dataclass(frozen=True)
-class Case:
+class AttackedCase:
     """One cohort with its controls and what a study at defaults opens of it; computed when first asked for."""
 
     n: int
     seed: int
 
     @cached_property
-    def cohort(self) -> Cohort:
+    def cohort(self) -> AttackedCohort:
         """The patients."""
         return draw(self.n, self.seed)
 
     @cached_property
-    def others(self) -> tuple[Cohort, ...]:
+    def others(self) -> tuple[AttackedCohort, ...]:
         """Control cohorts."""
         return controls(self.n, self.seed)
 
@@ -67,7 +67,7 @@ class Case:
     def known_score(self) -> Callable[[Floats], Floats]:
         """CLN's score of covariate rows (k, 7): of this cohort's own model, or, where it is too small for one, of a
         development cohort's, of which this one is the held-out set."""
-        case = self if not cox_code(self) else Case(207, DEVELOPMENT_SEED + self.seed)
+        case = self if not cox_code(self) else AttackedCase(207, DEVELOPMENT_SEED + self.seed)
         return lambda rows: case.clinical[1].linear_predictor(rows[:, list(case.columns)])
 
     @cached_property
@@ -98,12 +98,12 @@ class Case:
         return score_table(self.cohort, self.known_score(self.cohort.x.astype(np.float64)), bins=bins, cell_days=cell_days, sums=sums)
 
 
-def cases(n: int, seeds: Sequence[int]) -> list[Case]:
+def cases(n: int, seeds: Sequence[int]) -> list[AttackedCase]:
     """A case a seed."""
-    return [Case(n, seed) for seed in seeds]
+    return [AttackedCase(n, seed) for seed in seeds]
 
 
-def cox_code(case: Case) -> str:
+def cox_code(case: AttackedCase) -> str:
     """Whether the door opens a Cox round of this cohort at defaults."""
     k = max(len(case.columns), 1)
     parameters = CoxRound(
@@ -113,7 +113,7 @@ def cox_code(case: Case) -> str:
     return gate("cox.round", parameters, sites=len(c.sites), patients=c.n, events=int(c.event.sum()))
 
 
-def counts_code(case: Case) -> str:
+def counts_code(case: AttackedCase) -> str:
     """Whether the door opens counts above thresholds of this cohort's clinical score at defaults."""
     spec = ScoreSpec(model="CLN", columns=COLUMNS, coefficients=(0.0,) * 7)
     c = case.cohort
@@ -121,7 +121,7 @@ def counts_code(case: Case) -> str:
     return gate("score.counts", parameters, sites=len(c.sites), patients=c.n, events=int(c.event.sum()))
 
 
-def table_code(case: Case, *, exact: bool = False) -> str:
+def table_code(case: AttackedCase, *, exact: bool = False) -> str:
     """Whether the door opens an evaluation table of this cohort at defaults."""
     spec = ScoreSpec(model="CLN", columns=COLUMNS, coefficients=(0.0,) * 7)
     parameters = Table(split="train", score=spec, score_cuts=(0.0,), time_edges=(0.0, float(DEFAULT.clinical_cell_days)), exact=exact)
@@ -132,7 +132,7 @@ def table_code(case: Case, *, exact: bool = False) -> str:
 # ------------------------------------------------------------------------------------------------ a
 
 
-def differenced_days(cohort: Cohort, grid: float) -> Claims:
+def differenced_days(cohort: AttackedCohort, grid: float) -> Claims:
     """Day cells of S0 and S1 at one β: a day on which one patient leaves gives that patient's covariates as S1/S0."""
     beta = np.linspace(0.1, 0.7, 7)
     weight = np.exp(cohort.x @ beta)
@@ -168,7 +168,7 @@ def differenced_intervals(transcript: CoxTranscript, columns: tuple[int, ...]) -
     return Claims(encode(np.clip(rows, 0, np.array(LEVELS) - 1)), days[inside + 1])
 
 
-def attack_a(n: int, seeds: Sequence[int]) -> list[Result]:
+def attack_a(n: int, seeds: Sequence[int]) -> list[AttackResult]:
     """Differencing adjacent cells of one opened vector."""
     title = "Difference of adjacent cells"
     chosen = cases(n, seeds)
@@ -179,7 +179,7 @@ def attack_a(n: int, seeds: Sequence[int]) -> list[Result]:
     return results + _totals("a", f"{title}: intervals", chosen, lambda case: differenced_intervals(case.clinical[0], case.columns))
 
 
-def _totals(letter: str, title: str, chosen: list[Case], claim: Callable[[Case], Claims]) -> list[Result]:
+def _totals(letter: str, title: str, chosen: list[AttackedCase], claim: Callable[[AttackedCase], Claims]) -> list[AttackResult]:
     """An attack on the resolution `totals`; where the door refuses it, what it would have given is shown as such."""
     code = cox_code(chosen[0])
     figures = summary([score(claim(case), case.cohort, case.others) for case in chosen])
@@ -192,7 +192,7 @@ def _totals(letter: str, title: str, chosen: list[Case], claim: Callable[[Case],
 # ------------------------------------------------------------------------------------------------ b, g
 
 
-def attack_b(n: int, seeds: Sequence[int]) -> list[Result]:
+def attack_b(n: int, seeds: Sequence[int]) -> list[AttackResult]:
     """S0 by interval at the β of all rounds; the control sees three hundred chosen β on a fine grid."""
     title = "S0 at several coefficients"
     chosen = cases(n, seeds)
@@ -212,7 +212,7 @@ def attack_b(n: int, seeds: Sequence[int]) -> list[Result]:
     return results + _totals("b", f"{title}: all rounds", chosen, lambda case: linear.from_masses(case.columns, case.clinical[0]))
 
 
-def risk_sums(case: Case, iterates: int = 6) -> Claims:
+def risk_sums(case: AttackedCase, iterates: int = 6) -> Claims:
     """Positive control of g: S0, S1, S2 over ten intervals at the iterates of a fit that is run on, on a grid of 2^-24."""
     c = case.cohort
     transcript, _ = clinical_model(c, ALL, grids=FINEST, tolerance_se=RUN_ON_SE)
@@ -233,7 +233,7 @@ def risk_sums(case: Case, iterates: int = 6) -> Claims:
     return linear.from_risk_sums(transcript, sums, CONTROL_CUTS[0])
 
 
-def everything(case: Case, clinical_table: ScoreOpened | None = None) -> Claims:
+def everything(case: AttackedCase, clinical_table: ScoreOpened | None = None) -> Claims:
     """Attack g at defaults: counts, both Cox models, and the evaluation of a fused score as clinical as is permitted.
 
     With `clinical_table` also what is opened of the clinical score where hospitals permit it.
@@ -241,15 +241,15 @@ def everything(case: Case, clinical_table: ScoreOpened | None = None) -> Claims:
     scores: list[tuple[Callable[[Floats], Floats], ScoreOpened]] = [(case.clinical_part, case.fused_table)]
     if clinical_table is not None:
         scores.append((case.known_score, clinical_table))
-    return linear.from_totals(linear.Opened(case.cohort, case.columns, case.clinical[0], (case.fused, case.known_score), tuple(scores)))
+    return linear.from_totals(linear.OpenedSums(case.cohort, case.columns, case.clinical[0], (case.fused, case.known_score), tuple(scores)))
 
 
-def held_out(case: Case) -> Claims:
+def held_out(case: AttackedCase) -> Claims:
     """Attack g on a held-out cohort: counts and the evaluation of a fused score that was fitted elsewhere."""
-    return linear.from_totals(linear.Opened(case.cohort, scores=((case.clinical_part, case.fused_table),)))
+    return linear.from_totals(linear.OpenedSums(case.cohort, scores=((case.clinical_part, case.fused_table),)))
 
 
-def attack_g(n: int, seeds: Sequence[int]) -> list[Result]:
+def attack_g(n: int, seeds: Sequence[int]) -> list[AttackResult]:
     """Non-negative least squares over all opened statistics of all iterates."""
     title = "Linear reconstruction over everything opened"
     chosen = cases(n, seeds)
@@ -269,7 +269,7 @@ def attack_g(n: int, seeds: Sequence[int]) -> list[Result]:
 # ------------------------------------------------------------------------------------------------ h
 
 
-def from_table(case: Case, opened: ScoreOpened, pattern_score: Floats) -> Claims:
+def from_table(case: AttackedCase, opened: ScoreOpened, pattern_score: Floats) -> Claims:
     """The likeliest patterns of a score bin, as many as a time cell holds patients, on the middle day of the cell."""
     prior = linear.pattern_prior(case.cohort)
     days = opened.table.time_edges
@@ -284,7 +284,7 @@ def from_table(case: Case, opened: ScoreOpened, pattern_score: Floats) -> Claims
     return Claims(np.array([p for p, _ in found], dtype=np.int64), np.array([day for _, day in found]))
 
 
-def attack_h(n: int, seeds: Sequence[int]) -> list[Result]:
+def attack_h(n: int, seeds: Sequence[int]) -> list[AttackResult]:
     """From score to covariate pattern: coefficients are known, so a narrow score bin names its pattern."""
     title = "Score to pattern from an evaluation table"
     chosen = cases(n, seeds)
@@ -312,5 +312,5 @@ def attack_h(n: int, seeds: Sequence[int]) -> list[Result]:
     return [*results, statistical("h", f"{title} of a fused score", n, found)]
 
 
-def _judge_table(case: Case, opened: ScoreOpened, pattern_score: Callable[[Floats], Floats]) -> Score:
+def _judge_table(case: AttackedCase, opened: ScoreOpened, pattern_score: Callable[[Floats], Floats]) -> Score:
     return score(from_table(case, opened, pattern_score(patterns())), case.cohort, case.others)

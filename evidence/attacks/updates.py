@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from evidence.attacks.claims import Claims, score, summary
-from evidence.attacks.cohorts import LEVELS, Cohort, Floats, controls, draw, encode
+from evidence.attacks.cohorts import LEVELS, AttackedCohort, Floats, controls, draw, encode
 from evidence.attacks.federation import seeded_bytes
-from evidence.attacks.result import Result, control, statistical
+from evidence.attacks.result import AttackResult, control, statistical
 from shared_model.secure_sum import masks as secure_sum
 from shared_model.statistics.base import Segment
 
@@ -47,7 +47,7 @@ def invert(update: Floats, rate: float, network: tuple[Floats, Floats, Floats]) 
     return x, float((outer + 1) / risk if outer < 0 else outer / risk)
 
 
-def _claims(cohort: Cohort, seed: int, masked: bool) -> Claims:
+def _claims(cohort: AttackedCohort, seed: int, masked: bool) -> Claims:
     rate, network = 1 / 700.0, _network(seed)
     entropy = seeded_bytes(f"update {seed}")
     rows, days = [], []
@@ -65,7 +65,7 @@ def _claims(cohort: Cohort, seed: int, masked: bool) -> Claims:
     return Claims(encode(np.array(rows)), np.array(days))
 
 
-def attack_e(n: int, seeds: Sequence[int]) -> list[Result]:
+def attack_e(n: int, seeds: Sequence[int]) -> list[AttackResult]:
     """Inversion of a one-patient update, as it is and as it leaves."""
     title = "Inversion of a one-patient update"
     chosen = [(draw(n, seed), controls(n, seed), seed) for seed in seeds]
@@ -98,7 +98,7 @@ def least_squares(groups_of_round: Sequence[Sequence[Sequence[int]]], seed: int)
     return float(np.median(_cosines(estimate, mean))), float(np.median(_cosines(estimate, other)))
 
 
-def attack_i(n: int, seeds: Sequence[int]) -> list[Result]:
+def attack_i(n: int, seeds: Sequence[int]) -> list[AttackResult]:
     """Two hundred rounds of sums: least squares for every site's mean update, under site sampling and in fixed blocks.
 
     In fixed blocks every round opens the same sums, so that least squares gives a block's mean and no more: a site's share of
@@ -119,5 +119,5 @@ def attack_i(n: int, seeds: Sequence[int]) -> list[Result]:
     held = in_blocks["cosine"] <= in_blocks["cosine_of_a_share"] + 0.05
     return [
         control("i", f"{title}: half of the sites sampled", {"cosine": cosine, "rounds": ROUNDS}, cosine >= 0.99),
-        Result("i", f"{title}: fixed blocks of {BLOCK}", "default", "a block's mean only" if held else "succeeds", held, in_blocks),
+        AttackResult("i", f"{title}: fixed blocks of {BLOCK}", "default", "a block's mean only" if held else "succeeds", held, in_blocks),
     ]

@@ -19,7 +19,7 @@ from evidence.capture.agents import FAILURES
 from evidence.capture.canaries import LEAK, MARK, UID_MARK
 from evidence.capture.compare import compare
 from evidence.capture.recorder import joined
-from evidence.capture.scan import Found, Scanner
+from evidence.capture.scan import CaptureScanner, FoundCanary
 from evidence.capture.studies import SEED, Capture, Made, another_patient, make, one_fewer, phantoms, record, tables, version
 from evidence.capture.traffic import RANDOM, contents, others, replies
 from evidence.record import record as record_evidence
@@ -38,7 +38,7 @@ PROBLEM = re.compile(r"FH-\d{3}")
 SHOWN = 10
 
 
-def wires(capture: Capture, scanner: Scanner, sites: Iterable[str]) -> list[Found]:
+def wires(capture: Capture, scanner: CaptureScanner, sites: Iterable[str]) -> list[FoundCanary]:
     """What is found in either direction of some sites' plaintext."""
     return [
         hit
@@ -58,7 +58,7 @@ def kinds(capture: Capture) -> dict[str, int]:
 def searched(made: Made, capture: Capture, leaking: str | None) -> dict[str, Any]:
     """The search for what was planted in every honest site; where one leaks, the same search for its own mark."""
     secrets = [secret for name, one in made.planted.items() if name != leaking for secret in one.secrets]
-    scanner = Scanner([MARK, UID_MARK], secrets)
+    scanner = CaptureScanner([MARK, UID_MARK], secrets)
     kept, kept_bytes = scanner.folder(made.homes.coordinator)
     sent = sum(len(data) for pieces in capture.sent.values() for _, data in pieces)
     known = made.lock.study_id.encode()
@@ -75,7 +75,7 @@ def searched(made: Made, capture: Capture, leaking: str | None) -> dict[str, Any
         "sites": len(capture.sent),
     }
     if leaking is not None:
-        caught, name_of_it = Scanner([LEAK]), Scanner([leaking])
+        caught, name_of_it = CaptureScanner([LEAK]), CaptureScanner([leaking])
         figures["leak_caught_as"] = sorted({f"{hit.form} in {hit.through or 'the bytes'}" for hit in wires(capture, caught, [leaking])})
         kept_leak, kept_name = (one.folder(made.homes.coordinator)[0] for one in (caught, name_of_it))
         figures["leak_kept_at_the_coordinator"] = len({hit.where for hit in kept_leak})

@@ -26,7 +26,7 @@ DIGESTS = ("md5", "sha1", "sha256")
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundCanary:
     """One hit: where, as what, and through which wrappings."""
 
     where: str
@@ -34,7 +34,7 @@ class Found:
     through: str
 
 
-class Scanner:
+class CaptureScanner:
     """Looks for `marks` (parts every planted string holds) in every form, and for digests of the whole `secrets`."""
 
     def __init__(self, marks: Iterable[str], secrets: Iterable[str] = ()) -> None:
@@ -53,18 +53,18 @@ class Scanner:
                 self._exact[f"{name} of string {number}"] = digest
                 self._anycase[f"{name} of string {number}, hex"] = digest.hex().encode()
 
-    def search(self, where: str, data: bytes) -> list[Found]:
+    def search(self, where: str, data: bytes) -> list[FoundCanary]:
         """Every form found in some bytes."""
         found = []
         for through, view in _views(data, DEPTH, set()):
             lower = view.lower()
-            found += [Found(where, form, through) for form, wanted in self._anycase.items() if wanted in lower]
-            found += [Found(where, form, through) for form, wanted in self._exact.items() if wanted in view]
+            found += [FoundCanary(where, form, through) for form, wanted in self._anycase.items() if wanted in lower]
+            found += [FoundCanary(where, form, through) for form, wanted in self._exact.items() if wanted in view]
         return found
 
-    def folder(self, root: Path) -> tuple[list[Found], int]:
+    def folder(self, root: Path) -> tuple[list[FoundCanary], int]:
         """Every form found in the files below a folder, in their names, and in the rows of databases; and the bytes looked at."""
-        found: list[Found] = []
+        found: list[FoundCanary] = []
         size = 0
         for path in sorted(root.rglob("*")):
             name = path.relative_to(root).as_posix()

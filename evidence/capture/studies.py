@@ -17,7 +17,7 @@ from server.study.run import run_study
 from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS, CohortOptions
 from simulations.study.homes import Homes, approve_everywhere, enrol, publish
-from simulations.study.run import prepare_site
+from simulations.study.preparation import prepare_site
 from site_config.study.model import StudyLock
 
 PHASES = ("admission", "clinical", "training", "fusion", "evaluation")

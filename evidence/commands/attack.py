@@ -9,7 +9,7 @@ import typer
 from site_config.console import Json, note, show, table
 
 if TYPE_CHECKING:
-    from evidence.attacks.result import Result
+    from evidence.attacks.result import AttackResult
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command("attack")(attack)
 
 
-def _figures(result: Result) -> str:
+def _figures(result: AttackResult) -> str:
     shown = result.figures
     if "unique_hit" in shown:
         found = f"{shown['unique_hit']:.1f} of {shown['unique_patients']:.0f} unique patients, by chance {shown['control_unique_hit']:.1f}"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from evidence.faults.stage import Run, Stage
+from evidence.faults.stage import Stage, StageRun
 from server.study.results import LedgerEntry
 from site_config.problems.base import Exit
 
@@ -64,7 +64,7 @@ def commands(output: str) -> str:
 
 def see_through(
     stage: Stage,
-    run: Run,
+    run: StageRun,
     detected_s: float,
     told: str,
     mend: Callable[[], None] = lambda: None,

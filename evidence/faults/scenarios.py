@@ -17,7 +17,7 @@ from pathlib import Path
 
 from evidence.faults import mistakes
 from evidence.faults.observed import Observed, in_ledger, see_through, site_log
-from evidence.faults.stage import Run, Stage
+from evidence.faults.stage import Stage, StageRun
 from site_config.problems import federation
 
 Play = Callable[[Stage], Observed]
@@ -45,7 +45,7 @@ def network_cut(stage: Stage) -> Observed:
     return see_through(stage, run, detected, TERMINAL)
 
 
-def _told_for(stage: Stage, run: Run, told: Callable[[], bool], lasts_s: float) -> float:
+def _told_for(stage: Stage, run: StageRun, told: Callable[[], bool], lasts_s: float) -> float:
     """Let a fault last so long; the seconds until somebody was told."""
     began = time.monotonic()
     detected = stage.until(told, run, lasts_s)

@@ -22,7 +22,7 @@ from client.enrolment import join
 from client.program.control import ControlClient, Status
 from evidence.faults.forwarder import Forwarder
 from server import enrolment as enrol
-from server.asking.participation import Ledger
+from server.asking.participation import StudyLedger
 from server.link.gateway import environment
 from server.study.results import LedgerEntry, StudyResult
 from server.study.state import TrainingState
@@ -61,7 +61,7 @@ SMOKE = Form(rounds=3, deadline_s=60.0, cut_s=24.0, down_s=3.0, hasty=True)
 
 
 @dataclass
-class Run:
+class StageRun:
     """One process of the coordinator and how it ended."""
 
     process: subprocess.Popen[bytes]
@@ -173,7 +173,7 @@ class Stage:
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
         """The participation ledger so far."""
-        return Ledger(self.folder / "ledger.jsonl").entries
+        return StudyLedger(self.folder / "ledger.jsonl").entries
 
     @property
     def first_round(self) -> Path:
@@ -193,7 +193,7 @@ class Stage:
         for name, content in kept.items():
             write_atomic(self.folder / name, content)
 
-    def begin(self, command: Literal["run", "resume"] = "run", wait_s: float = 30.0) -> Run:
+    def begin(self, command: Literal["run", "resume"] = "run", wait_s: float = 30.0) -> StageRun:
         """Start `fedhcc-coordinator run` or `resume` as a process."""
         log = private_folder(self.homes.coordinator / "logs") / f"{command}.log"
         log.unlink(missing_ok=True)
@@ -206,9 +206,9 @@ class Stage:
                 stdin=subprocess.DEVNULL,
                 env=environment(ONE_THREAD),
             )
-        return Run(process, log)
+        return StageRun(process, log)
 
-    def until(self, happened: Callable[[], bool], run: Run | None = None, limit_s: float = RUN_LIMIT_S) -> float:
+    def until(self, happened: Callable[[], bool], run: StageRun | None = None, limit_s: float = RUN_LIMIT_S) -> float:
         """Wait for something, at most until `run` ends; the seconds waited, infinity when it did not happen."""
         began = time.monotonic()
         while not happened():
@@ -217,11 +217,11 @@ class Stage:
             time.sleep(POLL_S)
         return time.monotonic() - began
 
-    def until_round(self, run: Run, rounds: int) -> None:
+    def until_round(self, run: StageRun, rounds: int) -> None:
         """Wait until so many rounds of training are finished."""
         self.until(lambda: self.next_round() >= rounds, run)
 
-    def until_training(self, run: Run) -> None:
+    def until_training(self, run: StageRun) -> None:
         """Wait until the suffering site works on the second round of training, in the longer form on the third."""
         self.until_round(run, min(2, self.form.rounds - 2))
         self.until(lambda: run.said(f"admission {len(self.names)}/{len(self.names)}"), run)

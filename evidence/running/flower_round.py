@@ -26,7 +26,7 @@ from client.program.runner import SiteProgram
 from client.program.worker import Handle, Worker
 from server.asking.ask import Asker, Question
 from server.asking.effects import Effects
-from server.asking.participation import Ledger
+from server.asking.participation import StudyLedger
 from server.link.transport import Exchange, Transport
 from server.study.run import run_study
 from server.study.state import StudyFolder
@@ -59,7 +59,7 @@ AT_THE_DOOR = (
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedRound:
     """One exchange: what, arrays' bytes to a site, when it began and ended (seconds of the epoch), CPU seconds before it by program."""
 
     kind: str
@@ -133,7 +133,7 @@ class MeasuredTransport:
     def __init__(self, inner: Transport, programs: Callable[[], dict[str, float]]) -> None:
         self._inner = inner
         self._programs = programs
-        self.asked: list[Asked] = []
+        self.asked: list[AskedRound] = []
 
     def exchange(self, requests: Mapping[str, Message], deadline_s: float) -> Exchange:
         """As the inner one."""
@@ -143,7 +143,7 @@ class MeasuredTransport:
         done = self._inner.exchange(requests, deadline_s)
         statistic, number = str(context.get("statistic", "")), int(context.get("round", 0))
         sent = sum(array.nbytes for array in message.arrays.values())
-        self.asked.append(Asked(message.kind, statistic, number, sent, began, time.time(), before))
+        self.asked.append(AskedRound(message.kind, statistic, number, sent, began, time.time(), before))
         return done
 
     def sites(self) -> Mapping[str, bool]:
@@ -229,7 +229,7 @@ def secure_sums(homes: Homes, lock: StudyLock, transport: Transport) -> list[flo
     transport.exchange({entry.name: Message("admission", body) for entry in lock.roster}, 300.0)
     run = StudyFolder(study.root / "run")
     effects = Effects(time.monotonic, time.sleep)
-    asker = Asker(lock, CoordinatorIdentity.load(homes.coordinator), transport, run, Ledger(run.ledger_file), effects)
+    asker = Asker(lock, CoordinatorIdentity.load(homes.coordinator), transport, run, StudyLedger(run.ledger_file), effects)
     question = Question(REGISTRY["precounts"], PreCounts(split="train", columns=()), "admission", 0, "development", 0)
     found = []
     for _ in range(SECURE_SUMS + 1):
@@ -244,14 +244,14 @@ def read_spans(home: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (home / SPANS).read_text(encoding="utf-8").splitlines()]
 
 
-def where_time_goes(asked: list[Asked], spans: list[dict[str, Any]]) -> dict[str, Any]:
+def where_time_goes(asked: list[AskedRound], spans: list[dict[str, Any]]) -> dict[str, Any]:
     """Medians over the rounds between the first and the last: wall seconds by step, CPU seconds by program and by step."""
     starts = [one for one in asked if one.statistic == UPDATE and one.kind == "keys"]
     rounds = [_round(asked, spans, begin, end) for begin, end in pairwise(starts[1:])]
     return {"rounds": len(rounds), "all_rounds_s": [one["wall_s"]["round"] for one in rounds], **_median(rounds)}
 
 
-def _round(asked: list[Asked], spans: list[dict[str, Any]], begin: Asked, end: Asked) -> dict[str, dict[str, float]]:
+def _round(asked: list[AskedRound], spans: list[dict[str, Any]], begin: AskedRound, end: AskedRound) -> dict[str, dict[str, float]]:
     """One round, from one request for keys to the next."""
     mine = {one.kind: one for one in asked if one.statistic == UPDATE and begin.began <= one.began < end.began}
     keys, release, opening = mine["keys"], mine["release"], mine["open"]

@@ -26,7 +26,7 @@ STEP = "::step"
 
 
 @dataclass(frozen=True)
-class Block:
+class ShellBlock:
     """A marked block: its place in the order, the exit status of its last command, its page and its commands."""
 
     order: int
@@ -35,17 +35,17 @@ class Block:
     commands: str
 
 
-def blocks() -> list[Block]:
+def blocks() -> list[ShellBlock]:
     """Every marked block of both pages in the order of the numbers; equal numbers in the order of the page."""
     found = [
-        Block(int(order), int(status or 0), page, commands)
+        ShellBlock(int(order), int(status or 0), page, commands)
         for page in PAGES
         for order, status, commands in BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
     ]
     return sorted(found, key=lambda block: block.order)
 
 
-def script(wanted: list[Block]) -> str:
+def script(wanted: list[ShellBlock]) -> str:
     """One shell script that tells the exit status after each block."""
     return "".join(f"{block.commands}echo '{STEP}' {number} $?\n" for number, block in enumerate(wanted))
 

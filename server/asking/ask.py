@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
 from server.asking.effects import Effects
-from server.asking.participation import Ledger
+from server.asking.participation import StudyLedger
 from server.asking.pauses import Pauses
 from server.link.transport import Exchange, Failure, Transport
 from server.study.results import LedgerEntry
@@ -84,7 +84,13 @@ class Asker:
     """Asks for one study. `epoch` differs at every start, so that attempts never share a number."""
 
     def __init__(
-        self, lock: StudyLock, identity: CoordinatorIdentity, transport: Transport, folder: StudyFolder, ledger: Ledger, effects: Effects
+        self,
+        lock: StudyLock,
+        identity: CoordinatorIdentity,
+        transport: Transport,
+        folder: StudyFolder,
+        ledger: StudyLedger,
+        effects: Effects,
     ) -> None:
         self.lock = lock
         self._identity = identity

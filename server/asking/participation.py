@@ -12,7 +12,7 @@ from server.study.results import LedgerEntry
 from site_config.files import access_problem
 
 
-class Ledger:
+class StudyLedger:
     """An append-only file of `LedgerEntry` lines, flushed to disk one by one.
 
     A line that was cut off by a crash is completed by the next append with a line break and skipped when read: the ask it

@@ -12,7 +12,7 @@ from site_config.console import Json, next_command, note, problem_lines, show, t
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from server.study.expected_precision import Expectation, SetSize
+    from server.study.expected_precision import Expectation, ExpectedSize
     from site_config.problems.base import Problem
     from site_config.study.model import Study, StudyLock, StudySite
 
@@ -103,7 +103,7 @@ def _not_enrolled(plan: Study, home: Path) -> list[Problem]:
 
 
 def _check_data(plan: Study, expected: Expectation, findings: list[Problem]) -> dict[str, Any]:
-    def size(one: SetSize) -> dict[str, Any]:
+    def size(one: ExpectedSize) -> dict[str, Any]:
         return {"sites": one.sites, "patients": one.patients, "events": one.events, "c_half_width": one.c_half_width}
 
     return {

@@ -84,7 +84,7 @@ def from_records(records: RecordDict, room: int) -> Message:
 
 
 @dataclass(frozen=True)
-class Effects:
+class LinkEffects:
     """Waiting and time, passed in so that tests never sleep."""
 
     wait: Callable[[float], None] = time.sleep
@@ -98,10 +98,10 @@ class FlowerTransport:
     every site. Nothing here raises for a site's or a network's sake: each becomes a `Failure`.
     """
 
-    def __init__(self, attach: Callable[[], Grid], nodes: Mapping[str, int], effects: Effects | None = None) -> None:
+    def __init__(self, attach: Callable[[], Grid], nodes: Mapping[str, int], effects: LinkEffects | None = None) -> None:
         self._attach = attach
         self._nodes = dict(nodes)
-        self._effects = effects or Effects()
+        self._effects = effects or LinkEffects()
         self._grid: Grid | None = attach()
 
     def exchange(self, requests: Mapping[str, Message], deadline_s: float) -> Exchange:

@@ -44,7 +44,7 @@ from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.grid import HttpGrid
 
 from server.enrolment import Enrolled, load
-from server.link.grid import LOST, MALFORMED, MESSAGE_TYPE, Effects, RunLost, check_version
+from server.link.grid import LOST, MALFORMED, MESSAGE_TYPE, LinkEffects, RunLost, check_version
 from shared_model.secure_sum.pieces import Pieces
 from site_config.files import read_limited, write_atomic
 from site_config.study.flower_bundle import app_bundle
@@ -260,14 +260,16 @@ class AttachedGrid(HttpGrid):  # type: ignore[misc]
         super().close()
 
 
-def attach(link: SuperLinkAddress, bundle: bytes | None = None, effects: Effects | None = None, kept: Path | None = None) -> AttachedGrid:
+def attach(
+    link: SuperLinkAddress, bundle: bytes | None = None, effects: LinkEffects | None = None, kept: Path | None = None
+) -> AttachedGrid:
     """Start a Flower run and take its server task into this process; LINK_LOST where the SuperLink does not give it.
 
     `kept` is where the number of the run is kept: the run that a killed process left there is ended first, because sites
     wait for what it did not finish sending until the SuperLink misses its heartbeats, a minute later.
     """
     check_version()
-    chosen = effects or Effects()
+    chosen = effects or LinkEffects()
     secret = load_superexec_auth_secret(secret_file=link.secret_file)
     runtime = RuntimeHttpClient.from_server_address(
         link.address,

@@ -14,7 +14,7 @@ from server.phases.shared import clinical_fit
 from server.study.results import Cutoff, StudyResult
 from shared_model.analyses.fitted import fitted
 from shared_model.statistics.parameters import Covariates, CoxEnd, CoxExact, CoxRound, CoxStart, Moments, PreCounts, ScoreSpec
-from shared_model.statistics.precounts import Counts, Minima, decide
+from shared_model.statistics.precounts import ColumnMinima, Counts, decide
 from shared_model.survival.cox import api as cox
 from shared_model.survival.cutoff import median_cutoff
 from site_config.problems import federation
@@ -36,10 +36,10 @@ class AskedSums:
     def _open(self, name: str, parameters: Moments | CoxStart | CoxRound | CoxExact) -> dict[str, Floats]:
         return self._running.total(name, parameters, self._phase, "development", *self._covariates.scores)
 
-    def moments(self, origin: Floats) -> cox.Moments:
+    def moments(self, origin: Floats) -> cox.CovariateMoments:
         """Σ over hospitals of `site_moments`."""
         values = self._open("moments", Moments(split="train", covariates=self._covariates, origin=plain(origin)))
-        return cox.Moments(round(scalar(values, "patients")), round(scalar(values, "events")), values["total"], values["products"])
+        return cox.CovariateMoments(round(scalar(values, "patients")), round(scalar(values, "events")), values["total"], values["products"])
 
     def totals_start(self, mean: Floats, sd: Floats) -> cox.TotalsStart:
         """Σ over hospitals of `totals_start`."""
@@ -82,7 +82,7 @@ def fit(running: Running, covariates: Covariates, names: tuple[str, ...], phase:
     opener = AskedSums(running, covariates, phase, cuts)
     sites = len(running.lock.names("development"))
     if running.study.resolution == "exact":
-        return cox.fit_exact(opener, names, cox.Grid.days(LONGEST_DAYS), ties=running.study.training.ties, sites=sites)
+        return cox.fit_exact(opener, names, cox.DayGrid.days(LONGEST_DAYS), ties=running.study.training.ties, sites=sites)
     return cox.fit_totals(
         opener,
         names,
@@ -135,7 +135,7 @@ def permitted(running: Running) -> tuple[str, ...]:
     values = running.total("precounts", PreCounts(split="train", columns=columns), "admission", "development")
     privacy = running.study.privacy
     lifted = privacy.demonstration and running.study.simulated
-    minima = Minima(1, 1) if lifted else Minima(privacy.minimum_sites, privacy.minimum_patients)
+    minima = ColumnMinima(1, 1) if lifted else ColumnMinima(privacy.minimum_sites, privacy.minimum_patients)
     decision = decide(columns, Counts.of(values), minima)
     for dropped in decision.dropped:
         running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name}: {dropped.column} was left out: {dropped.reason}"), CLN.name)

@@ -31,7 +31,7 @@ PROBE_SEED: Final = 1
 
 
 @dataclass(frozen=True)
-class Start:
+class FirstWeights:
     """First weights (D,), the seed they were drawn with, and how many draws before it could not learn."""
 
     weights: NDArray[Any]
@@ -44,7 +44,7 @@ def initial_weights(study: Study, model: str, folder: Path) -> NDArray[Any]:
     return start(study, model, folder).weights
 
 
-def start(study: Study, model: str, folder: Path) -> Start:
+def start(study: Study, model: str, folder: Path) -> FirstWeights:
     """The first weights: the same for the same study.
 
     A declared file of first weights is looked for under `pretrained/`, named by its SHA-256, in the coordinator's home, of
@@ -60,7 +60,7 @@ def start(study: Study, model: str, folder: Path) -> Start:
             load = load_warm_start if study.network.warm_start == "phantom" else load_imagenet
             load(network, data)
         if can_learn(network):
-            return Start(to_vector(network), first + skipped, skipped)
+            return FirstWeights(to_vector(network), first + skipped, skipped)
     raise problems.DEAD_START.problem(f"{model}: no hidden unit of the head is on, in {DRAWS} draws")
 
 

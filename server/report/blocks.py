@@ -27,7 +27,7 @@ class Bullets:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableBlock:
     """A table with a caption; the first column heads its row, `align` has one letter (l, r, c) a column.
 
     `group_rows` head the rows below them; a `folded` table opens on demand.
@@ -67,7 +67,7 @@ class Figure:
     label: str
     title: str
     panels: Sequence[Panel]
-    numbers: Sequence[Table] = ()
+    numbers: Sequence[TableBlock] = ()
     caption: str = ""
 
 
@@ -91,7 +91,7 @@ class Flow:
     title: str
     alternative: str
     columns: Sequence[Sequence[FlowStep]]
-    numbers: Sequence[Table] = ()
+    numbers: Sequence[TableBlock] = ()
     caption: str = ""
 
 
@@ -132,7 +132,7 @@ class Headline:
     items: Sequence[tuple[str, str, str]]
 
 
-Block = Paragraph | Bullets | Table | Figure | Flow | Photos | Facts | Headline
+Block = Paragraph | Bullets | TableBlock | Figure | Flow | Photos | Facts | Headline
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from server.report.numbers import Participation, Statistic
+from server.report.numbers import OpenedStatistic, Participation
 from server.study.results import ADMISSION, LedgerEntry, StudyResult
 
 
@@ -35,7 +35,7 @@ def participation(result: StudyResult) -> list[Participation]:
     ]
 
 
-def statistics(result: StudyResult) -> list[Statistic]:
+def statistics(result: StudyResult) -> list[OpenedStatistic]:
     """One row a phase and statistic, in the order they were first asked."""
     grouped: dict[tuple[str, str], list[LedgerEntry]] = defaultdict(list)
     for entry in result.ledger:
@@ -44,10 +44,10 @@ def statistics(result: StudyResult) -> list[Statistic]:
     return [_statistic(phase, name, entries) for (phase, name), entries in grouped.items()]
 
 
-def _statistic(phase: str, name: str, entries: Sequence[LedgerEntry]) -> Statistic:
+def _statistic(phase: str, name: str, entries: Sequence[LedgerEntry]) -> OpenedStatistic:
     opened = [entry for entry in entries if entry.outcome == "opened"]
     sizes = [len(entry.roster) for entry in opened or entries]
-    return Statistic(
+    return OpenedStatistic(
         phase=phase,
         name=name,
         opened=len(opened),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from server.report import text
 from server.report.missing_parts import sentence
-from server.report.numbers import Concordance, CoxModel, SetSize
+from server.report.numbers import ConcordanceRow, SetSize, ShownCoxModel
 from server.study.results import StudyResult
 from site_config.study.model import Study
 from site_config.study.prognostic_models import MODELS
@@ -16,7 +16,7 @@ EVENTS_PER_VARIABLE = 10
 
 
 def limitations(
-    result: StudyResult, study: Study, sizes: list[SetSize], concordance: list[Concordance], clinical: CoxModel | None
+    result: StudyResult, study: Study, sizes: list[SetSize], concordance: list[ConcordanceRow], clinical: ShownCoxModel | None
 ) -> list[str]:
     """Every limitation whose fact holds, the gravest first."""
     found: list[str] = []
@@ -57,7 +57,7 @@ def _participation(result: StudyResult) -> Iterator[str]:
         yield f"{text.plural(missed, 'release')} planned did not happen because a hospital was missing; the ledger names them."
 
 
-def _size(sizes: list[SetSize], concordance: list[Concordance]) -> Iterator[str]:
+def _size(sizes: list[SetSize], concordance: list[ConcordanceRow]) -> Iterator[str]:
     by_set = {size.set: size for size in sizes}
     test = by_set.get("test")
     if test is None or test.n == 0:
@@ -75,7 +75,7 @@ def _size(sizes: list[SetSize], concordance: list[Concordance]) -> Iterator[str]
         yield f"The validation patients ({validation.n}, {validation.events} events) come from the hospitals that trained the models."
 
 
-def _models(result: StudyResult, study: Study, sizes: list[SetSize], clinical: CoxModel | None) -> Iterator[str]:
+def _models(result: StudyResult, study: Study, sizes: list[SetSize], clinical: ShownCoxModel | None) -> Iterator[str]:
     train = next((size for size in sizes if size.set == "train"), None)
     variables = len(study.clinical)
     if train is not None and train.events < EVENTS_PER_VARIABLE * variables:

@@ -35,7 +35,7 @@ class Estimate(Numbers):
     reason: str | None = None
 
 
-class Concordance(Numbers):
+class ConcordanceRow(Numbers):
     """One row of Table 2: Harrell's C of a model on a set.
 
     `c` has the plain interval (C ± 1.96·se, se by the infinitesimal jackknife) as the paper prints it, `logit` the interval
@@ -150,7 +150,7 @@ class Coefficient(Numbers):
     reason: str | None = None
 
 
-class CoxModel(Numbers):
+class ShownCoxModel(Numbers):
     """A fitted Cox model: the clinical one (S3) or a fusion."""
 
     model: ModelName
@@ -163,23 +163,23 @@ class CoxModel(Numbers):
     warnings: list[str] = Field(default_factory=list)
 
 
-class Axis(Numbers):
+class NomogramAxis(Numbers):
     """One axis of the nomogram: ticks with their points."""
 
     label: str
     ticks: list[tuple[str, float]]
 
 
-class Nomogram(Numbers):
+class DrawnNomogram(Numbers):
     """Axes in points (0–100 for the widest), the total and what a total means for survival at each horizon."""
 
     model: ModelName
-    axes: list[Axis]
+    axes: list[NomogramAxis]
     total_range: tuple[float, float]
     survival: dict[int, list[tuple[float, float]]] = Field(default_factory=dict, description="horizon → (survival, total points)")
 
 
-class CalibrationGroup(Numbers):
+class CalibrationPoint(Numbers):
     """One dot of the calibration figure."""
 
     n: int
@@ -196,7 +196,7 @@ class Calibration(Numbers):
     model: ModelName
     set: SetName
     horizon: int
-    groups: list[CalibrationGroup] = Field(default_factory=list)
+    groups: list[CalibrationPoint] = Field(default_factory=list)
     slope: Estimate
 
 
@@ -273,7 +273,7 @@ class Participation(Numbers):
     reasons: dict[str, int] = Field(default_factory=dict)
 
 
-class Statistic(Numbers):
+class OpenedStatistic(Numbers):
     """What left the hospitals under one name: how often opened, over which rosters, how many bytes, masked or not."""
 
     phase: str
@@ -301,17 +301,17 @@ class Metrics(Numbers):
     flow: dict[str, int | None] = Field(description="`SET.NAME` → patients; None is suppressed")
     characteristics: list[Characteristic]
     set_survival: SetSurvival
-    clinical: CoxModel | None
-    fusion: list[CoxModel]
-    concordance: list[Concordance]
+    clinical: ShownCoxModel | None
+    fusion: list[ShownCoxModel]
+    concordance: list[ConcordanceRow]
     comparisons: list[Comparison]
     roc: list[RocCurve]
     distributions: list[Distribution]
     risk_groups: list[RiskGroups]
-    nomogram: Nomogram | None
+    nomogram: DrawnNomogram | None
     calibration: list[Calibration]
     subgroups: list[Subgroup]
     participation: list[Participation]
-    statistics: list[Statistic]
+    statistics: list[OpenedStatistic]
     absent: dict[str, str] = Field(description="part of the page → why it is not there")
     limitations: list[str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from server.report import privacy, tables, text
-from server.report.blocks import Block, Bullets, Facts, Figure, Panel, Paragraph, Photo, Photos, Section, Table
+from server.report.blocks import Block, Bullets, Facts, Figure, Panel, Paragraph, Photo, Photos, Section, TableBlock
 from server.report.figures import model as figures_model
 from server.report.numbers import Metrics
 from server.report.sections_results import absent
@@ -28,7 +28,7 @@ def simulation(result: StudyResult) -> Section | None:
     ]
     if truth.oracle:
         rows = [[name, text.number(c, 3), text.number(truth.oracle_images.get(name), 3)] for name, c in truth.oracle.items()]
-        blocks.append(Table("C-index of the true predictor (the ceiling)", ["Patients", "Everything", "Images alone"], rows))
+        blocks.append(TableBlock("C-index of the true predictor (the ceiling)", ["Patients", "Everything", "Images alone"], rows))
     if truth.pooled:
         rows = [
             [
@@ -42,7 +42,7 @@ def simulation(result: StudyResult) -> Section | None:
             for p in truth.pooled
         ]
         header = ["Model", "n", "Events", "C federated (95 % CI)", "C pooled (95 % CI)", "Spearman of the scores"]
-        blocks.append(Table("Federated against pooled training, held-out patients", header, rows))
+        blocks.append(TableBlock("Federated against pooled training, held-out patients", header, rows))
     items = [*truth.settings.items(), *([("seed", str(truth.seed))] if truth.seed is not None else [])]
     if items:
         blocks.append(Paragraph("What made this demonstration learnable:"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from server.report import tables, text
-from server.report.blocks import Block, Figure, Flow, FlowStep, Headline, Panel, Paragraph, Section, Table
+from server.report.blocks import Block, Figure, Flow, FlowStep, Headline, Panel, Paragraph, Section, TableBlock
 from server.report.figures import model as figures_model
 from server.report.figures import survival as figures_survival
 from server.report.figures.style import SET_LABEL, SET_NAME
@@ -114,7 +114,7 @@ def _flow(metrics: Metrics) -> Flow:
         out = ", ".join(f"{n} {why}" for why, n in left) or "nobody left out"
         told.append(f"{SET_NAME[size.set]}: {enrolled} enrolled, {out}, {size.n} analysed")
         rows.append([SET_NAME[size.set], enrolled, *(_hidden(count) for count in counts.values()), str(size.n), str(size.events)])
-    numbers = Table("Patients by set", ["Set", "Enrolled", *FLOW_LABEL.values(), "Analysed", "Events"], rows)
+    numbers = TableBlock("Patients by set", ["Set", "Enrolled", *FLOW_LABEL.values(), "Analysed", "Events"], rows)
     caption = (
         "A patient may be left out for more than one reason. Training and validation patients share hospitals; test hospitals are "
         "held out. "

@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from server.report import text
-from server.report.blocks import Table
+from server.report.blocks import TableBlock
 from server.report.figures.style import SET_LABEL, SET_NAME
 from server.report.numbers import (
     Calibration,
     Characteristic,
     Comparison,
-    Concordance,
-    CoxModel,
+    ConcordanceRow,
     Distribution,
+    DrawnNomogram,
     Estimate,
     Metrics,
-    Nomogram,
+    OpenedStatistic,
     Participation,
     RiskGroups,
     RocCurve,
-    Statistic,
+    ShownCoxModel,
     Subgroup,
     SurvivalCurve,
 )
 from server.study.results import RoundPoint
 
 
-def characteristics(metrics: Metrics) -> Table:
+def characteristics(metrics: Metrics) -> TableBlock:
     """Table 1: a row a value, a column a set; a yes/no variable takes one row."""
     sets = [size.set for size in metrics.sets]
     by_key = {(c.variable, c.set): c for c in metrics.characteristics}
@@ -56,7 +56,7 @@ def characteristics(metrics: Metrics) -> Table:
         "would let one be "
         f"worked out reads {text.HIDDEN}. This hides small groups from readers of this page, not from the coordinator, who opened the sums."
     )
-    return Table("Characteristics of the patients by set", header, rows, label="Table 1", note=note, group_rows=frozenset(heads))
+    return TableBlock("Characteristics of the patients by set", header, rows, label="Table 1", note=note, group_rows=frozenset(heads))
 
 
 def _capital(words: str) -> str:
@@ -80,7 +80,7 @@ def _count(cell: Characteristic | None, value: str, n: int, minimum: int) -> str
     return f"{found.count} ({text.percent(found.count, n)})"
 
 
-def cox(model: CoxModel) -> Table:
+def cox(model: ShownCoxModel) -> TableBlock:
     """Coefficients of one Cox model."""
     rows = [
         [c.label, text.number(c.coef, 3), text.number(c.se, 3), _hr(c.hr, c.low, c.high), text.number(c.wald_chi2, 1), text.p_value(c.p)]
@@ -93,14 +93,14 @@ def cox(model: CoxModel) -> Table:
         test = model.likelihood_ratio
         note += f"; likelihood ratio χ² {text.number(test.chi2, 1)} on {test.df} df, {text.p_equals(test.p)}"
     header = ["", "Coefficient", "SE", "Hazard ratio (95 % CI)", "Wald χ²", "p"]
-    return Table(f"Cox model {model.model}", header, rows, note=note + ".")
+    return TableBlock(f"Cox model {model.model}", header, rows, note=note + ".")
 
 
 def _hr(hr: float | None, low: float | None, high: float | None) -> str:
     return text.MISSING if hr is None else f"{text.ratio(hr)} ({text.ratio(low)}–{text.ratio(high)})"
 
 
-def concordance(rows: Sequence[Concordance]) -> Table:
+def concordance(rows: Sequence[ConcordanceRow]) -> TableBlock:
     """Table 2: C-index of the five models on validation, test and both; training, which is apparent, last."""
     body: list[list[str]] = []
     heads: set[int] = set()
@@ -120,10 +120,10 @@ def concordance(rows: Sequence[Concordance]) -> Table:
         "time, tied scores dropped), which the published study most likely used."
     )
     header = ["Model", "n", "Events", "C-index (95 % CI)", "Logit interval", "Error bound", "p"]
-    return Table("Discrimination of the five models", header, body, label="Table 2", note=note, group_rows=frozenset(heads))
+    return TableBlock("Discrimination of the five models", header, body, label="Table 2", note=note, group_rows=frozenset(heads))
 
 
-def _concordance(row: Concordance) -> list[str]:
+def _concordance(row: ConcordanceRow) -> list[str]:
     bound = "exact" if row.exact else text.MISSING if row.error_bound is None else f"±{text.number(row.error_bound, 3)}"
     return [
         row.model,
@@ -136,7 +136,7 @@ def _concordance(row: Concordance) -> list[str]:
     ]
 
 
-def _noether(row: Concordance) -> list[str]:
+def _noether(row: ConcordanceRow) -> list[str]:
     one = row.noether or row.c
     return [f"{row.model}, Noether SE", _size(one.n), _size(one.events), _estimate(one, 3), text.MISSING, text.MISSING, text.MISSING]
 
@@ -149,7 +149,7 @@ def _size(count: int | None) -> str:
     return text.MISSING if count is None else str(count)
 
 
-def comparisons(rows: Sequence[Comparison]) -> Table:
+def comparisons(rows: Sequence[Comparison]) -> TableBlock:
     """Table 3: pairs of models compared, p one- and two-sided."""
     body: list[list[str]] = []
     heads: set[int] = set()
@@ -166,7 +166,7 @@ def comparisons(rows: Sequence[Comparison]) -> Table:
         "one-sided although its text says two-sided; both are shown. No correction for multiple comparisons."
     )
     header = ["Models", "Difference in C (95 % CI)", "p paired\ntwo-sided", "\none-sided", "p as published\ntwo-sided", "\none-sided"]
-    return Table("Models compared", header, body, label="Table 3", note=note, group_rows=frozenset(heads))
+    return TableBlock("Models compared", header, body, label="Table 3", note=note, group_rows=frozenset(heads))
 
 
 def _comparison(row: Comparison) -> list[str]:
@@ -174,7 +174,7 @@ def _comparison(row: Comparison) -> list[str]:
     return [f"{row.first} against {row.second}", _estimate(row.paired, 3), *(text.p_value(p) for p in shown)]
 
 
-def roc(rows: Sequence[RocCurve]) -> Table:
+def roc(rows: Sequence[RocCurve]) -> TableBlock:
     """Areas under the time-dependent ROC curves."""
     body = [
         [
@@ -189,10 +189,12 @@ def roc(rows: Sequence[RocCurve]) -> Table:
         ]
         for row in rows
     ]
-    return Table("Time-dependent areas under the curve", ["Model", "Set", "Horizon", "n", "Events", "AUC (95 % CI)"], body, align="llrrrr")
+    return TableBlock(
+        "Time-dependent areas under the curve", ["Model", "Set", "Horizon", "n", "Events", "AUC (95 % CI)"], body, align="llrrrr"
+    )
 
 
-def curve(curves: Sequence[SurvivalCurve], caption: str) -> Table:
+def curve(curves: Sequence[SurvivalCurve], caption: str) -> TableBlock:
     """Kaplan–Meier at its at-risk days."""
     body = []
     for one in curves:
@@ -202,7 +204,7 @@ def curve(curves: Sequence[SurvivalCurve], caption: str) -> Table:
     note = "; ".join(
         f"{c.label}: n {c.n}, {c.events} events, median {f'{c.median:.0f} days' if c.median else 'not reached'}" for c in curves
     )
-    return Table(caption, ["Group", "Day", "At risk", "Survival (95 % CI)"], body, note=note + ".")
+    return TableBlock(caption, ["Group", "Day", "At risk", "Survival (95 % CI)"], body, note=note + ".")
 
 
 def at_day(one: SurvivalCurve, day: float) -> tuple[float | None, float | None, float | None]:
@@ -213,7 +215,7 @@ def at_day(one: SurvivalCurve, day: float) -> tuple[float | None, float | None, 
     return one.survival[at], one.low[at], one.high[at]
 
 
-def risk_groups(rows: Sequence[RiskGroups]) -> Table:
+def risk_groups(rows: Sequence[RiskGroups]) -> TableBlock:
     """Hazard ratios and log-rank tests of high against low risk."""
     body = []
     for row in rows:
@@ -232,10 +234,10 @@ def risk_groups(rows: Sequence[RiskGroups]) -> Table:
             ]
         )
     header = ["Model", "Set", "Low: n / events", "High: n / events", "HR high against low (95 % CI)", "p (Wald)", "Log-rank χ², p"]
-    return Table("Risk groups by the frozen cut-off", header, body, align="llrrrrr")
+    return TableBlock("Risk groups by the frozen cut-off", header, body, align="llrrrrr")
 
 
-def distribution(rows: Sequence[Distribution]) -> Table:
+def distribution(rows: Sequence[Distribution]) -> TableBlock:
     """Bins of the score with what the parts contributed."""
     parts = list(dict.fromkeys(part for row in rows for part in row.contributions))
     body = []
@@ -251,7 +253,7 @@ def distribution(rows: Sequence[Distribution]) -> Table:
                     *means,
                 ]
             )
-    return Table("Patients by score bin", ["Model and set", "Score", "n", "Events", *(f"mean {p} part" for p in parts)], body)
+    return TableBlock("Patients by score bin", ["Model and set", "Score", "n", "Events", *(f"mean {p} part" for p in parts)], body)
 
 
 def _at(parts: Mapping[str, Sequence[float | None]], part: str, index: int) -> float | None:
@@ -264,25 +266,25 @@ def _edge(low: float | None, high: float | None) -> str:
     return f"> {text.number(low)}" if high is None else f"{text.number(low)} to {text.number(high)}"
 
 
-def calibration(rows: Sequence[Calibration]) -> Table:
+def calibration(rows: Sequence[Calibration]) -> TableBlock:
     """Predicted against observed survival by group."""
     body = [
         [SET_LABEL[row.set], str(g.n), str(g.events), text.number(g.predicted), text.with_interval(g.observed, g.low, g.high)]
         for row in rows
         for g in row.groups
     ]
-    return Table("Calibration by group", ["Set", "n", "Events", "Predicted", "Observed (95 % CI)"], body)
+    return TableBlock("Calibration by group", ["Set", "n", "Events", "Predicted", "Observed (95 % CI)"], body)
 
 
-def nomogram(one: Nomogram) -> Table:
+def nomogram(one: DrawnNomogram) -> TableBlock:
     """Every tick of every axis."""
     body = [[axis.label, value, text.number(points, 1)] for axis in one.axes for value, points in axis.ticks]
     for horizon, ticks in one.survival.items():
         body += [[f"Survival at {horizon} days", f"{chance:.0%}".replace("%", " %"), text.number(points, 1)] for chance, points in ticks]
-    return Table(f"Nomogram of {one.model}", ["Axis", "Value", "Points"], body)
+    return TableBlock(f"Nomogram of {one.model}", ["Axis", "Value", "Points"], body)
 
 
-def subgroups(rows: Sequence[Subgroup], variables: Mapping[str, str], words: Mapping[str, str]) -> Table:
+def subgroups(rows: Sequence[Subgroup], variables: Mapping[str, str], words: Mapping[str, str]) -> TableBlock:
     """Risk groups within subgroups; hidden ones say why."""
     body = []
     for row in rows:
@@ -294,10 +296,10 @@ def subgroups(rows: Sequence[Subgroup], variables: Mapping[str, str], words: Map
         shown = _hr(hr.value, hr.low, hr.high) if hr.value is not None else hr.reason or text.MISSING
         body.append([name, row.model, _size(row.n), _size(row.events), *sizes, shown, test])
     header = ["Subgroup", "Model", "n", "Events", "Low: n / events", "High: n / events", "HR (95 % CI)", "p (log-rank)"]
-    return Table("Risk groups within subgroups, validation + test", header, body, align="llrrrrrr")
+    return TableBlock("Risk groups within subgroups, validation + test", header, body, align="llrrrrrr")
 
 
-def training(rounds: Iterable[RoundPoint]) -> Table:
+def training(rounds: Iterable[RoundPoint]) -> TableBlock:
     """Every tenth round and those that were taken back."""
     kept = [p for p in rounds if p.round % 10 == 0 or not p.accepted]
     body = [
@@ -313,10 +315,12 @@ def training(rounds: Iterable[RoundPoint]) -> Table:
         for p in kept
     ]
     note = "Every tenth round, and those that were taken back. Training losses are apparent."
-    return Table("Training by round", ["Model", "Round", "Block", "n", "Training loss", "Validation loss", "Accepted"], body, note=note)
+    return TableBlock(
+        "Training by round", ["Model", "Round", "Block", "n", "Training loss", "Validation loss", "Accepted"], body, note=note
+    )
 
 
-def participation(rows: Sequence[Participation], caption: str) -> Table:
+def participation(rows: Sequence[Participation], caption: str) -> TableBlock:
     """Who took part; never how many patients they have."""
     body = [
         [
@@ -330,10 +334,10 @@ def participation(rows: Sequence[Participation], caption: str) -> Table:
         for row in rows
     ]
     note = "Counts of asks, not of patients: numbers of patients are shown for the whole study only."
-    return Table(caption, ["Hospital", "Role", "Asked", "Took part", "Missed", "Why"], body, align="llrrrl", note=note)
+    return TableBlock(caption, ["Hospital", "Role", "Asked", "Took part", "Missed", "Why"], body, align="llrrrl", note=note)
 
 
-def statistics(rows: Sequence[Statistic], titles: Mapping[str, str]) -> Table:
+def statistics(rows: Sequence[OpenedStatistic], titles: Mapping[str, str]) -> TableBlock:
     """Everything that left a hospital, by name."""
     body = [
         [
@@ -349,4 +353,4 @@ def statistics(rows: Sequence[Statistic], titles: Mapping[str, str]) -> Table:
         for row in rows
     ]
     header = ["What", "Statistic", "Phase", "Opened", "Not opened", "Hospitals a sum", "Sent by hospitals", "Masked"]
-    return Table("What left the hospitals", header, body, align="lllrrrrr")
+    return TableBlock("What left the hospitals", header, body, align="lllrrrrr")

@@ -21,7 +21,7 @@ ENOUGH = 10
 
 
 @dataclass(frozen=True)
-class SetSize:
+class ExpectedSize:
     """Hospitals, patients and events to expect in one set."""
 
     sites: int
@@ -40,9 +40,9 @@ class Expectation:
 
     patients_a_site: float
     event_share: float
-    training: SetSize
-    validation: SetSize
-    test: SetSize
+    training: ExpectedSize
+    validation: ExpectedSize
+    test: ExpectedSize
     variables: int
     events_a_variable: float
 
@@ -57,14 +57,14 @@ def expect(study: Study, patients_a_site: float = 4.0, event_share: float = 0.6)
     """Sizes under `patients_a_site` (the study this follows had 207 in 52) and the share of patients who die under observation."""
     roles = list(resolve_roles(study).values())
 
-    def size(sites: int, share: float) -> SetSize:
+    def size(sites: int, share: float) -> ExpectedSize:
         patients = round(sites * patients_a_site * share)
-        return SetSize(sites, patients, round(patients * event_share))
+        return ExpectedSize(sites, patients, round(patients * event_share))
 
     development, evaluation = roles.count("development"), roles.count("evaluation")
     training = size(development, 1 - study.validation_fraction)
     both = size(development, 1.0)
-    validation = SetSize(development, both.patients - training.patients, both.events - training.events)
+    validation = ExpectedSize(development, both.patients - training.patients, both.events - training.events)
     variables = len(study.clinical) if MODELS.read_variables(study.models) and study.kind == "develop" else 0  # a frozen model fits nothing
     a_variable = training.events / variables if variables else 0.0
     return Expectation(patients_a_site, event_share, training, validation, size(evaluation, 1.0), variables, a_variable)

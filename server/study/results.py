@@ -12,13 +12,13 @@ from site_config.study.prognostic_models import ModelName
 SetName = Literal["train", "validation", "test"]
 
 
-class Result(BaseModel):
+class StoredResult(BaseModel):
     """Base of stored results."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class ScoreTable(Result):
+class ScoreTable(StoredResult):
     """N[score bin, time cell, event] of one model's score on one set, and optionally one subgroup.
 
     `score_edges` has bins+1 entries (first and last may be ±inf as None), `time_edges` has cells+1 entries in days; cell j
@@ -47,7 +47,7 @@ class ScoreTable(Result):
     scale: Literal["linear_predictor"] = "linear_predictor"
 
 
-class Characteristics(Result):
+class Characteristics(StoredResult):
     """Table 1 of one set: sums turned into means and counts. Suppressed cells are None.
 
     `mean` and `sd` are keyed by variable (`age`, in years). `counts` is variable → value → patients: `sex` (`male`, `female`,
@@ -65,7 +65,7 @@ class Characteristics(Result):
     counts: dict[str, dict[str, int | None]] = Field(default_factory=dict)
 
 
-class ScorePair(Result):
+class ScorePair(StoredResult):
     """Opened sums of `evaluation.pair`: what the paired comparison of two models' scores on one set needs.
 
     `covariance` is the 2 × 2 sum over patients of products of their influences on the two C-indices (so its diagonal holds the
@@ -82,7 +82,7 @@ class ScorePair(Result):
     patients: int
 
 
-class RoundPoint(Result):
+class RoundPoint(StoredResult):
     """One accepted or rejected training round."""
 
     model: ModelName
@@ -100,7 +100,7 @@ ADMISSION = "admission"
 """What the ledger calls the offer of the lock, which is no statistic; it is written only where somebody was missing."""
 
 
-class LedgerEntry(Result):
+class LedgerEntry(StoredResult):
     """One ask: who was asked, who replied, how it ended. Names sites, never counts per site.
 
     `missing` gives each silent site's code. `disturbed` gives the code of what went wrong on the way meanwhile, by whom it
@@ -122,7 +122,7 @@ class LedgerEntry(Result):
     disturbed: dict[str, str] = Field(default_factory=dict)
 
 
-class Cutoff(Result):
+class Cutoff(StoredResult):
     """The frozen cut-off of a fused score: high risk is above it."""
 
     model: ModelName
@@ -132,7 +132,7 @@ class Cutoff(Result):
     patients_below: int
 
 
-class PooledScore(Result):
+class PooledScore(StoredResult):
     """The same model trained on pooled patients, held against the federated one on the same held-out patients."""
 
     model: ModelName
@@ -145,7 +145,7 @@ class PooledScore(Result):
     c_pooled_ci: tuple[float, float] | None = None
 
 
-class CamPicture(Result):
+class CamPicture(StoredResult):
     """Grad-CAM of one phantom: a base64 PNG (no data: prefix) and what it shows. Never of a real patient."""
 
     title: str
@@ -153,7 +153,7 @@ class CamPicture(Result):
     alternative: str
 
 
-class Simulation(Result):
+class Simulation(StoredResult):
     """What only a simulation can know: the truth's own C-index, the pooled twin, pictures of phantoms.
 
     `oracle` maps a set (`train`, `validation`, `test`, `development`, `evaluation`, `all`) to the C-index of the true
@@ -169,7 +169,7 @@ class Simulation(Result):
     settings: dict[str, str] = Field(default_factory=dict)
 
 
-class StudyResult(Result):
+class StudyResult(StoredResult):
     """Everything the report is made from."""
 
     study_id: str

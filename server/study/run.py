@@ -14,7 +14,7 @@ from pathlib import Path
 
 from server.asking.ask import Asker
 from server.asking.effects import Effects
-from server.asking.participation import Ledger
+from server.asking.participation import StudyLedger
 from server.link.transport import Transport
 from server.phases.admission import admit, count
 from server.phases.context import Event, Running
@@ -52,7 +52,7 @@ def run_study(
     signed = StudyFolder(home / "studies" / study_id).signed_lock()
     lock = verify_lock(signed, identity.public_key)
     effects = effects or Effects(time.monotonic, time.sleep)
-    asker = Asker(lock, identity, transport, folder, Ledger(folder.ledger_file), effects)
+    asker = Asker(lock, identity, transport, folder, StudyLedger(folder.ledger_file), effects)
     running = Running(
         asker, folder, _empty(lock.study.title, study_id, lock.study.simulated, effects, lock.model_dump(mode="json")), tell, canary
     )

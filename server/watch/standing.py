@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.asking.participation import Ledger
+from server.asking.participation import StudyLedger
 from server.study.results import LedgerEntry, StudyResult
 from site_config.files import read_json, read_limited, write_atomic
 from site_config.identity import private_folder
@@ -67,7 +67,7 @@ def note_end(home: Path, study: str, code: str) -> None:
 
 def ledger_of(home: Path, study: str) -> tuple[LedgerEntry, ...]:
     """The participation ledger so far."""
-    return Ledger(folder_of(home, study) / "ledger.jsonl").entries
+    return StudyLedger(folder_of(home, study) / "ledger.jsonl").entries
 
 
 def status_of(home: Path, study: str) -> StudyStatus:

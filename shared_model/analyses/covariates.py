@@ -16,7 +16,7 @@ from math import prod
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from shared_model.analyses.rows import Floats, Part, Patients, checked
+from shared_model.analyses.rows import Floats, PaddedPatients, Part, checked
 from shared_model.shares.constants import exp, exponential_series
 from shared_model.shares.value import F, Field
 from site_config.problems import privacy
@@ -73,7 +73,7 @@ class LevelBlock(Part):
         """Joint levels."""
         return prod(len(column.values) for column in self.columns)
 
-    def of(self, patients: Patients) -> Floats:
+    def of(self, patients: PaddedPatients) -> Floats:
         """One-hot; the first column's level counts most."""
         cell = np.zeros(len(patients), dtype=np.int64)
         for column in self.columns:
@@ -117,7 +117,7 @@ class SmoothBlock(Part):
         """All the bits there are."""
         return F
 
-    def of(self, patients: Patients) -> Floats:
+    def of(self, patients: PaddedPatients) -> Floats:
         """T_k(2u − 1)."""
         (column,) = self.columns
         x = patients.of(column.name)
@@ -139,7 +139,7 @@ Block = LevelBlock | SmoothBlock
 
 
 @dataclass(frozen=True)
-class Covariates:
+class SlotCovariates:
     """The columns of a model (p), and the blocks they are contributed in."""
 
     columns: tuple[Column, ...]

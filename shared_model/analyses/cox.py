@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from shared_model.analyses.covariates import Covariates
+from shared_model.analyses.covariates import SlotCovariates
 from shared_model.analyses.newton import CAP, COARSE, DONE_BELOW, FINE, STEPS, Newton
 from shared_model.analyses.pairs import Pairs, day_parts
 from shared_model.analyses.risk_sums import Start, Sums, prepare
@@ -29,7 +29,7 @@ from shared_model.shares.arithmetic import Arithmetic, F, Value, stack, together
 from shared_model.shares.constants import exp, shorten
 from shared_model.shares.contraction import inverse, reciprocal
 from shared_model.shares.declaration import Result
-from shared_model.survival.cox.result import Finding
+from shared_model.survival.cox.result import FitFinding
 from site_config.problems import survival as problems
 
 SMALLEST = 2.0**-13
@@ -52,7 +52,7 @@ class CoxModel:
     """What is fitted: a name (first part of every result's name), columns, and how ties are dealt with."""
 
     name: str
-    covariates: Covariates
+    covariates: SlotCovariates
     ties: str = "efron"
     minimum_patients: int = COX_PATIENTS.value
     events_a_column: int = EVENTS_A_COLUMN.value
@@ -91,7 +91,7 @@ class CoxEstimate:
     se: Floats | None
     score: float | None
     steps: int
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FitFinding, ...] = ()
 
 
 async def cox(a: Arithmetic, rows: Rows, pairs: Pairs, model: CoxModel) -> CoxEstimate:
@@ -120,15 +120,15 @@ class _Fit:
         self.score = 0.0
         self.ridge = RIDGE * max(self.p / 4, 1.0)
 
-    def too_few(self) -> Finding | None:
+    def too_few(self) -> FitFinding | None:
         """The minima that numbers of patients and deaths must reach."""
         if not self.deaths:
-            return Finding.of(problems.NO_EVENTS, "no events: no coefficient can be estimated")
+            return FitFinding.of(problems.NO_EVENTS, "no events: no coefficient can be estimated")
         if self.n < self.model.minimum_patients or self.deaths < self.model.events_a_column * self.p:
-            return Finding.of(problems.FEW_EVENTS, f"{self.n} patients and {self.deaths} events for {self.p} covariates")
+            return FitFinding.of(problems.FEW_EVENTS, f"{self.n} patients and {self.deaths} events for {self.p} covariates")
         return None
 
-    def without(self, *findings: Finding) -> CoxEstimate:
+    def without(self, *findings: FitFinding) -> CoxEstimate:
         """No estimate, and why."""
         return CoxEstimate(self.n, self.deaths, None, None, None, len(self.newton.steps), findings)
 
@@ -142,12 +142,12 @@ class _Fit:
             fine = newton.fine
             newton.take(await self._open_step(u, k, fine))
             if newton.growing:
-                return self.without(Finding.of(problems.MONOTONE, MONOTONE.format(self._listed(newton.growing))))
+                return self.without(FitFinding.of(problems.MONOTONE, MONOTONE.format(self._listed(newton.growing))))
             if newton.too_far:
-                return self.without(Finding.of(problems.RANGE_TOO_WIDE, TOO_WIDE.format(self._listed(newton.too_far))))
+                return self.without(FitFinding.of(problems.RANGE_TOO_WIDE, TOO_WIDE.format(self._listed(newton.too_far))))
             if fine and newton.reach < DONE_BELOW:
                 return await self._finished()
-        return self.without(Finding.of(problems.NOT_CONVERGED, f"not converged in {STEPS} steps"))
+        return self.without(FitFinding.of(problems.NOT_CONVERGED, f"not converged in {STEPS} steps"))
 
     async def _moments(self, sums: Sums) -> tuple[Value, Value]:
         """Score (p,) and information (p, p), both divided by the number of deaths."""
@@ -222,7 +222,7 @@ class _Fit:
         opened = await self.a.reveal(f"{self.model.name}.variance", self.variance, VARIANCE_BITS.value)
         flat = np.flatnonzero(opened > FLAT)
         if flat.size:
-            return self.without(Finding.of(problems.COLLINEAR, FLAT_COLUMNS.format(self._listed(flat))))
+            return self.without(FitFinding.of(problems.COLLINEAR, FLAT_COLUMNS.format(self._listed(flat))))
         width = self.model.covariates.width
         se = np.sqrt(np.maximum(opened, 0) * self.share) / width
         return CoxEstimate(self.n, self.deaths, self.newton.b / width, se, self.score, len(self.newton.steps))

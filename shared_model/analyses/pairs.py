@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared_model.analyses.rows import Floats, Part, Patients, Rows, checked
+from shared_model.analyses.rows import Floats, PaddedPatients, Part, Rows, checked
 from shared_model.shares.arithmetic import Arithmetic, Value
 
 
@@ -47,7 +47,7 @@ class Digit(Part):
         """Levels of this digit."""
         return self.base if self.place else (self.n - 1) // self.unit + 1
 
-    def of(self, patients: Patients) -> Floats:
+    def of(self, patients: PaddedPatients) -> Floats:
         """One-hot."""
         x = checked(patients.whole(self.source) if self.source else patients.day, self.n, self.source or "a day")
         digit = np.eye(self.width)[x // self.unit % self.base if self.place else x // self.unit]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared_model.analyses.covariates import Covariates, LevelBlock
+from shared_model.analyses.covariates import LevelBlock, SlotCovariates
 from shared_model.analyses.pairs import Pairs
 from shared_model.analyses.rows import Floats, Rows
 from shared_model.shares.arithmetic import Arithmetic, Value, concatenate, stack, together
@@ -33,7 +33,7 @@ class Sums:
 class Linear:
     """All columns in one block of levels: `reached` (N, cells) is M times the one-hots."""
 
-    covariates: Covariates
+    covariates: SlotCovariates
     reached: Value
     ceiling: float
 
@@ -56,7 +56,7 @@ class Linear:
 class Blocks:
     """Columns in several blocks: M (N, N), the blocks (N, K) each, u (N, p) and u u' (N, p(p + 1)/2)."""
 
-    covariates: Covariates
+    covariates: SlotCovariates
     weights: Value
     blocks: tuple[Value, ...]
     moments: Value
@@ -96,7 +96,7 @@ class Start:
     n: Value
 
 
-async def prepare(a: Arithmetic, rows: Rows, pairs: Pairs, covariates: Covariates, ties: str) -> Start:
+async def prepare(a: Arithmetic, rows: Rows, pairs: Pairs, covariates: SlotCovariates, ties: str) -> Start:
     """Bring M, the blocks and the counts to the main field: two openings for levels, two for continuous columns."""
     blocks = [rows[block.name] for block in covariates.blocks]
     if len(blocks) == 1 and isinstance(covariates.blocks[0], LevelBlock):
@@ -109,7 +109,7 @@ def _ceiling(pairs: Pairs, ties: str) -> float:
     return float(n * n if ties == "efron" else n)
 
 
-async def _linear(a: Arithmetic, pairs: Pairs, covariates: Covariates, cells: Value, ties: str) -> Start:
+async def _linear(a: Arithmetic, pairs: Pairs, covariates: SlotCovariates, cells: Value, ties: str) -> Start:
     ceiling = _ceiling(pairs, ties)
     n = len(pairs.died)
     reached = a.dot(pairs.at_risk, cells).assume(n, "a count of patients")
@@ -125,7 +125,7 @@ async def _linear(a: Arithmetic, pairs: Pairs, covariates: Covariates, cells: Va
     return Start(Linear(covariates, reached, ceiling), (dead @ u).assume(n, "u is at most 1"), died, count)
 
 
-async def _blocks(a: Arithmetic, pairs: Pairs, covariates: Covariates, blocks: list[Value], ties: str) -> Start:
+async def _blocks(a: Arithmetic, pairs: Pairs, covariates: SlotCovariates, blocks: list[Value], ties: str) -> Start:
     n = len(pairs.died)
     weights = pairs.at_risk
     if ties == "efron":
@@ -144,7 +144,7 @@ async def _blocks(a: Arithmetic, pairs: Pairs, covariates: Covariates, blocks: l
     return Start(Blocks(covariates, weights, tuple(blocks), concatenate([u, stack(uu, 1)], 1), _ceiling(pairs, ties)), dead, died, count)
 
 
-def _moments(a: Arithmetic, covariates: Covariates, blocks: list[Value]) -> tuple[Value, list[Value]]:
+def _moments(a: Arithmetic, covariates: SlotCovariates, blocks: list[Value]) -> tuple[Value, list[Value]]:
     """u (N, p), and every u_j u_k (N,): within a block a public combination, else a product still to be reduced."""
     places = [covariates.place(j) for j in range(len(covariates))]
 

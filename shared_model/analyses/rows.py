@@ -25,7 +25,7 @@ Rows = Mapping[str, Value]
 
 
 @dataclass(frozen=True)
-class Patients:
+class PaddedPatients:
     """A hospital's patients of one analysis set: whole `day` (n,), `event` (n,), and further `values` (n,) by name."""
 
     day: Integers
@@ -77,7 +77,7 @@ class Part(ABC):
         return 1.0
 
     @abstractmethod
-    def of(self, patients: Patients) -> Floats:
+    def of(self, patients: PaddedPatients) -> Floats:
         """The real values (n, width); refuses what the declaration does not allow."""
 
 
@@ -107,7 +107,7 @@ def layout(parts: Iterable[Part]) -> tuple[Part, ...]:
     return tuple(named[name] for name in sorted(named))
 
 
-def contribution(parts: Iterable[Part], patients: Patients, slots: int) -> dict[str, Integers]:
+def contribution(parts: Iterable[Part], patients: PaddedPatients, slots: int) -> dict[str, Integers]:
     """A hospital's vectors by part: (slots, width) integers, the first n slots filled."""
     if len(patients) > slots:
         raise privacy.VALUE_OUT_OF_BOUNDS.problem(f"{len(patients)} patients for {slots} slots")

@@ -10,13 +10,13 @@ from shared_model.statistics.parameters import ScoreSpec
 from site_config.study.prognostic_models import ModelName, NetworkName
 
 
-class Part(BaseModel):
+class ManifestPart(BaseModel):
     """Base of the manifest's parts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Formula(Part):
+class Formula(ManifestPart):
     """How one model turns a patient into a linear predictor and into survival.
 
     The score is that of `spec`; the linear predictor is `slope` times it (1 but for a network's score alone, whose Cox
@@ -33,7 +33,7 @@ class Formula(Part):
     axis: tuple[float, float] | None = None
 
 
-class NetworkFile(Part):
+class NetworkFile(ManifestPart):
     """A network's weights: file, its SHA-256, and what it fits."""
 
     file: str = Field(pattern=r"^weights_[A-Za-z0-9-]{1,40}\.safetensors$")
@@ -42,7 +42,7 @@ class NetworkFile(Part):
     tensors: str = Field(description="SHA-256 of names, shapes and dtypes (shared_model.networks.weights.Schema)")
 
 
-class Manifest(Part):
+class Manifest(ManifestPart):
     """bundle.json."""
 
     format: Literal[1] = 1

@@ -29,7 +29,7 @@ DROPOUT = DROP_PATH = 0.2
 SQUEEZE = 4
 
 
-class Stage(NamedTuple):
+class StageShape(NamedTuple):
     """A row of table 1 of Tan and Le: repeats, kernel, stride of the first block, expansion, output channels."""
 
     repeats: int
@@ -40,13 +40,13 @@ class Stage(NamedTuple):
 
 
 STAGES = (
-    Stage(1, 3, 1, 1, 16),
-    Stage(2, 3, 2, 6, 24),
-    Stage(2, 5, 2, 6, 40),
-    Stage(3, 3, 2, 6, 80),
-    Stage(3, 5, 1, 6, 112),
-    Stage(4, 5, 2, 6, 192),
-    Stage(1, 3, 1, 6, 320),
+    StageShape(1, 3, 1, 1, 16),
+    StageShape(2, 3, 2, 6, 24),
+    StageShape(2, 5, 2, 6, 40),
+    StageShape(3, 3, 2, 6, 80),
+    StageShape(3, 5, 1, 6, 112),
+    StageShape(4, 5, 2, 6, 192),
+    StageShape(1, 3, 1, 6, 320),
 )
 
 
@@ -84,13 +84,13 @@ def normalisation(norm: str, channels: int) -> nn.Module:
     return nn.GroupNorm(GROUPS, channels) if norm == "group" else nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
-class Block(nn.Module):
+class InvertedResidual(nn.Module):
     """An inverted bottleneck with squeeze-and-excitation (MBConv), (B, C, H, W) to (B, C', H/stride, W/stride).
 
     `drop` is the rate at which its branch is dropped, drawn by `noise`.
     """
 
-    def __init__(self, channels: int, stage: Stage, stride: int, norm: str, noise: PatientNoise, drop: float) -> None:
+    def __init__(self, channels: int, stage: StageShape, stride: int, norm: str, noise: PatientNoise, drop: float) -> None:
         super().__init__()
         wide = channels * stage.expand
         self.noise, self.drop = noise, drop
@@ -133,7 +133,7 @@ class EfficientNet(nn.Module):
             for repeat in range(stage.repeats):
                 rate = DROP_PATH * index / total if drops else 0.0
                 stride = stage.stride if repeat == 0 else 1
-                stack.add_module(str(index), Block(channels, stage, stride, norm, noise, rate))
+                stack.add_module(str(index), InvertedResidual(channels, stage, stride, norm, noise, rate))
                 index, channels = index + 1, stage.out
             self._blocks.add_module(str(number), stack)
         self._conv_head = Pointwise(channels, HEAD, 1, bias=False)

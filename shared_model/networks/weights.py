@@ -26,7 +26,7 @@ from site_config.study.model import canonical
 
 
 @dataclass(frozen=True)
-class Entry:
+class TensorEntry:
     """One tensor of the vector: where it starts, and whether training may change it."""
 
     name: str
@@ -51,16 +51,16 @@ class Schema:
     """What stands where in the vector."""
 
     architecture: str
-    entries: tuple[Entry, ...]
+    entries: tuple[TensorEntry, ...]
 
     @classmethod
     def of(cls, module: nn.Module) -> Schema:
         """The schema of a network's floating tensors in `state_dict` order."""
         trained = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
-        entries: list[Entry] = []
+        entries: list[TensorEntry] = []
         start = 0
         for name, tensor in floating(module):
-            entry = Entry(name, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), start, name in trained)
+            entry = TensorEntry(name, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), start, name in trained)
             entries.append(entry)
             start = entry.stop
         return cls(module.architecture if isinstance(module, RadNetwork) else type(module).__name__, tuple(entries))

@@ -64,7 +64,7 @@ class Plan:
     circuit: Circuit
 
 
-class Journal(Protocol):
+class HolderJournal(Protocol):
     """What a holder keeps on disk for a computation (one context)."""
 
     def attempt(self) -> int:
@@ -100,7 +100,9 @@ class Finished:
 class Session:
     """One attempt of one holder. `step` takes what the relay returned and gives the next message, or `Finished`."""
 
-    def __init__(self, seat: Seat, plan: Plan, rows: Rows, journal: Journal, attempt: int, *, random: Source = secrets.token_bytes) -> None:
+    def __init__(
+        self, seat: Seat, plan: Plan, rows: Rows, journal: HolderJournal, attempt: int, *, random: Source = secrets.token_bytes
+    ) -> None:
         self.seat, self.plan, self.rows, self.journal, self.attempt = seat, plan, rows, journal, attempt
         self.sharing = Sharing(len(seat.publics))
         self.exchanges = 0

@@ -21,7 +21,7 @@ MINIMUM_PATIENTS = 5
 
 
 @dataclass(frozen=True)
-class Minima:
+class ColumnMinima:
     """The least numbers of sites and of patients behind anything opened."""
 
     sites: int = MINIMUM_SITES
@@ -67,11 +67,11 @@ class Decision:
     refused: tuple[str, ...]
 
 
-def _few(patients: int, sites: int, minima: Minima) -> bool:
+def _few(patients: int, sites: int, minima: ColumnMinima) -> bool:
     return patients < minima.patients or sites < minima.sites
 
 
-def _rare_columns(columns: Sequence[str], counts: Counts, minima: Minima) -> dict[str, str]:
+def _rare_columns(columns: Sequence[str], counts: Counts, minima: ColumnMinima) -> dict[str, str]:
     """Columns dropped by themselves: too few hold them, or too few do not."""
     found: dict[str, str] = {}
     for k, column in enumerate(columns):
@@ -82,7 +82,7 @@ def _rare_columns(columns: Sequence[str], counts: Counts, minima: Minima) -> dic
     return found
 
 
-def _rare_pairs(columns: Sequence[str], counts: Counts, minima: Minima) -> list[tuple[int, int]]:
+def _rare_pairs(columns: Sequence[str], counts: Counts, minima: ColumnMinima) -> list[tuple[int, int]]:
     k = len(columns)
     pairs = [(a, b) for a in range(k) for b in range(a + 1, k)]
     held = [(a, b) for a, b in pairs if counts.pair_nonzero[a, b] > 0]
@@ -90,7 +90,7 @@ def _rare_pairs(columns: Sequence[str], counts: Counts, minima: Minima) -> list[
 
 
 def decide(
-    columns: Sequence[str], counts: Counts, minima: Minima = Minima(), *, pairs: Literal["drop", "hide", "ignore"] = "drop"
+    columns: Sequence[str], counts: Counts, minima: ColumnMinima = ColumnMinima(), *, pairs: Literal["drop", "hide", "ignore"] = "drop"
 ) -> Decision:
     """Which columns may be asked.
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.survival.cox.exact import fit_exact
-from shared_model.survival.cox.exact_sums import ExactSums, Grid, cell_sums
-from shared_model.survival.cox.moments import Moments, site_moments, standardise
+from shared_model.survival.cox.exact_sums import DayGrid, ExactSums, cell_sums
+from shared_model.survival.cox.moments import CovariateMoments, site_moments, standardise
 from shared_model.survival.cox.result import ChiTest, CoxFit, independent, solve_kept
 from shared_model.survival.hazard import Ties
 from shared_model.survival.normal import Z95
@@ -139,7 +139,7 @@ class _OneTable:
         self.event = np.repeat(cells.event, times)
         self.time, self.cell = np.unique(np.repeat(cells.time, times), return_inverse=True)
 
-    def moments(self, origin: Floats) -> Moments:
+    def moments(self, origin: Floats) -> CovariateMoments:
         return site_moments(self.x, self.event, origin)
 
     def exact(self, beta: Floats, mean: Floats, sd: Floats) -> ExactSums:
@@ -149,7 +149,7 @@ class _OneTable:
 def single_cox(source: Cells | EvaluationTable, covariate: Floats, name: str, ties: Ties = "efron") -> CoxFit:
     """Cox model of one covariate, a value (m,) for every cell of the source."""
     opener = _OneTable(as_cells(source), np.asarray(covariate, dtype=np.float64))
-    return fit_exact(opener, [name], Grid(opener.time), ties=ties)
+    return fit_exact(opener, [name], DayGrid(opener.time), ties=ties)
 
 
 def group_hazard_ratio(low: Cells | EvaluationTable, high: Cells | EvaluationTable, ties: Ties = "efron") -> CoxFit:

@@ -13,7 +13,7 @@ from site_config.console import Json, note, show, table
 from site_config.names import choice
 
 if TYPE_CHECKING:
-    from simulations.compare.comparison import Comparison
+    from simulations.compare.comparison import MethodComparison
     from simulations.tabular.rows import Named
 
 ALL = ("skewed", "mild", "iid", "six-centres")
@@ -84,7 +84,7 @@ def phantom(
 
 def _compared(
     scenarios: list[str], seeds: int, model: str, rounds: int | None, csv: Path | None, named: Named | None, held_out: float
-) -> Comparison:
+) -> MethodComparison:
     from site_config.problems import host
 
     unknown = [name for name in scenarios if name not in ALL]
@@ -103,7 +103,7 @@ def _compared(
     return compare_rows(table_rows, held_out, range(seeds), model, plan, note)  # type: ignore[arg-type]
 
 
-def _print(console: Any, comparison: Comparison) -> None:
+def _print(console: Any, comparison: MethodComparison) -> None:
     for scenario in dict.fromkeys(one.scenario for one in comparison.summaries):
         mine = [one for one in comparison.summaries if one.scenario == scenario]
         rows = []

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from shared_model.survival.cox.result import CoxFit
     from simulations.tabular.apply import Applied
     from simulations.tabular.lung import Lung
-    from simulations.tabular.metrics import Metrics
-    from simulations.tabular.rows import Rows
+    from simulations.tabular.metrics import TabularMetrics
+    from simulations.tabular.rows import FitRows
 
 
 def _p(value: float | None) -> str:
@@ -50,7 +50,7 @@ def _warn(console: Console, warnings: Sequence[Mapping[str, str]]) -> None:
         console.print(f"{code}: {what}{often}", soft_wrap=True)
 
 
-def show_fit(console: Console, fit: CoxFit, used: Rows, second: Applied | None) -> None:
+def show_fit(console: Console, fit: CoxFit, used: FitRows, second: Applied | None) -> None:
     """The model's table, its tests, and what was read."""
     shown = fit.as_dict()
     rows = []
@@ -79,7 +79,7 @@ def show_fit(console: Console, fit: CoxFit, used: Rows, second: Applied | None) 
     _warn(console, shown["warnings"])
 
 
-def show_metrics(console: Console, found: Metrics, used: Rows) -> None:
+def show_metrics(console: Console, found: TabularMetrics, used: FitRows) -> None:
     """The metrics' table and its groups, and what was read."""
     shown = found.as_dict()
     rows: list[tuple[str, str, str]] = []

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulations.cohort.survival import SimulatedPatient, SurvivalOptions, simulate
-from simulations.tabular.fit import Rows, SiteRows, default_cuts
+from simulations.tabular.fit import FitRows, SiteRows, default_cuts
 from site_config.names import plural
 from site_config.problems import host
 
@@ -22,7 +22,7 @@ HELD_OUT: Final = (400, 80)
 
 
 @dataclass(frozen=True)
-class Cohort:
+class ComparedCohort:
     """Standardised covariates x, times and events by hospital; arrays of a site are (n, p), (n,), (n,) and n may be 1.
 
     `cut_days` divide time for the piecewise hazard. Held-out patients never influence anything but the C-index. `oracle` is
@@ -70,7 +70,7 @@ SCENARIO_TITLE: Final[dict[str, str]] = {
 }
 
 
-def simulated(name: ScenarioName, seed: int) -> Cohort:
+def simulated(name: ScenarioName, seed: int) -> ComparedCohort:
     """A made-up cohort: the seven clinical variables, age, log tumour volume and log growth."""
     people = simulate(SCENARIOS[name], seed)
     sites = [people.sites[s] for s, role in people.roles.items() if role == "development"]
@@ -91,7 +91,7 @@ def _arrays(site: tuple[SimulatedPatient, ...]) -> tuple[Floats, Floats, Bools]:
     )
 
 
-def from_rows(rows: Rows, seed: int, held_out: float) -> Cohort:
+def from_rows(rows: FitRows, seed: int, held_out: float) -> ComparedCohort:
     """A table's hospitals, drawn by the seed into development and, up to a share of all patients, held-out ones.
 
     Raises FH-901 when fewer than two hospitals would be left on either side.
@@ -111,7 +111,7 @@ def from_rows(rows: Rows, seed: int, held_out: float) -> Cohort:
     return _standardised("table", parts[0], parts[1], default_cuts(rows), rows.names, None)
 
 
-def from_split(rows: Rows) -> Cohort:
+def from_split(rows: FitRows) -> ComparedCohort:
     """A table's own split: rows marked as test are held out; a hospital may have both. Raises FH-902 where nobody is left to train."""
     parts: dict[bool, list[tuple[Floats, Floats, Bools]]] = {}
     for tested in (False, True):
@@ -131,12 +131,12 @@ def _standardised(
     cuts: tuple[float, ...],
     names: tuple[str, ...],
     oracle: float | None,
-) -> Cohort:
+) -> ComparedCohort:
     """Scale by the development patients' mean and standard deviation, which a federation opens as two sums."""
     x = np.concatenate([part for part, _, _ in sites])
     mean, sd = x.mean(axis=0), x.std(axis=0)
     sd[sd == 0] = 1.0
-    return Cohort(
+    return ComparedCohort(
         name=name,
         sites=tuple(((part - mean) / sd, time, event) for part, time, event in sites),
         held_x=(np.concatenate([part for part, _, _ in held]) - mean) / sd,

@@ -16,10 +16,10 @@ import numpy as np
 
 from shared_model.survival.concordance import concordance
 from shared_model.survival.table import patient_cells
-from simulations.compare.cohorts import SCENARIO_TITLE, Cohort, Floats, ScenarioName, from_rows, from_split, simulated
-from simulations.compare.methods import METHODS, REFERENCE, Method, Plan, Trained, train
+from simulations.compare.cohorts import SCENARIO_TITLE, ComparedCohort, Floats, ScenarioName, from_rows, from_split, simulated
+from simulations.compare.methods import METHODS, REFERENCE, Method, Trained, TrainingPlan, train
 from simulations.compare.models import Architecture, ModelName
-from simulations.tabular.fit import Rows
+from simulations.tabular.fit import FitRows
 
 # Two-sided 97.5 % quantiles of Student's t by degrees of freedom, beyond 30 the normal one (any table of t).
 STUDENT = (
@@ -109,11 +109,11 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MethodComparison:
     """All outcomes, and their summary by scenario and method."""
 
     model: ModelName
-    plan: Plan
+    plan: TrainingPlan
     seeds: tuple[int, ...]
     outcomes: tuple[Outcome, ...]
     summaries: tuple[Summary, ...]
@@ -139,18 +139,20 @@ def compare_simulated(
     scenarios: Sequence[ScenarioName],
     seeds: Sequence[int],
     model: ModelName,
-    plan: Plan,
+    plan: TrainingPlan,
     tell: Progress,
     methods: Sequence[Method] = METHODS,
-) -> Comparison:
+) -> MethodComparison:
     """Made-up cohorts: every scenario, seed and method."""
     cohorts = ((scenario, seed, lambda scenario=scenario, seed=seed: simulated(scenario, seed)) for scenario in scenarios for seed in seeds)
     return _compare(cohorts, seeds, model, plan, tell, methods, made_up=True)
 
 
-def compare_rows(rows: Rows, held_out: float, seeds: Sequence[int], model: ModelName, plan: Plan, tell: Progress) -> Comparison:
+def compare_rows(
+    rows: FitRows, held_out: float, seeds: Sequence[int], model: ModelName, plan: TrainingPlan, tell: Progress
+) -> MethodComparison:
     """One's own table: its own split, or a seed draws which hospitals are held out."""
-    cohorts: Iterable[tuple[str, int, Callable[[], Cohort]]]
+    cohorts: Iterable[tuple[str, int, Callable[[], ComparedCohort]]]
     if any(any(site.held_out) for site in rows.sites):
         cohorts = ((SPLIT, seed, partial(from_split, rows)) for seed in seeds)
     else:
@@ -159,15 +161,15 @@ def compare_rows(rows: Rows, held_out: float, seeds: Sequence[int], model: Model
 
 
 def _compare(
-    cohorts: Iterable[tuple[str, int, Callable[[], Cohort]]],
+    cohorts: Iterable[tuple[str, int, Callable[[], ComparedCohort]]],
     seeds: Sequence[int],
     model: ModelName,
-    plan: Plan,
+    plan: TrainingPlan,
     tell: Progress,
     methods: Sequence[Method],
     *,
     made_up: bool,
-) -> Comparison:
+) -> MethodComparison:
     import torch
 
     torch.set_num_threads(1)
@@ -178,11 +180,11 @@ def _compare(
         covariates = cohort.covariates
         outcomes += one_cohort(cohort, scenario, seed, model, plan, methods)
         tell(f"{scenario}, seed {seed}")
-    return Comparison(model, plan, tuple(seeds), tuple(outcomes), tuple(_summaries(outcomes, methods)), covariates, made_up)
+    return MethodComparison(model, plan, tuple(seeds), tuple(outcomes), tuple(_summaries(outcomes, methods)), covariates, made_up)
 
 
 def one_cohort(
-    cohort: Cohort, scenario: str, seed: int, model: ModelName, plan: Plan, methods: Sequence[Method] = METHODS
+    cohort: ComparedCohort, scenario: str, seed: int, model: ModelName, plan: TrainingPlan, methods: Sequence[Method] = METHODS
 ) -> list[Outcome]:
     """Every method on one cohort; the reference, pooled full batch, has to be among them."""
     architecture = Architecture(model, cohort.held_x.shape[1])
@@ -212,7 +214,7 @@ def one_cohort(
     ]
 
 
-def _held_out(cohort: Cohort, architecture: Architecture, trained: Trained) -> tuple[float, float | None, float | None]:
+def _held_out(cohort: ComparedCohort, architecture: Architecture, trained: Trained) -> tuple[float, float | None, float | None]:
     """C with its interval on the held-out hospitals; of several models (hospitals alone) their mean weighted by patients."""
     scores = architecture.held_out(trained.weights, cohort.held_x)
     found = [concordance(patient_cells(score, cohort.held_time, cohort.held_event)) for score in scores]
@@ -271,7 +273,7 @@ def _summary(scenario: str, method: Method, mine: Sequence[Outcome]) -> Summary:
     )
 
 
-def as_csv(comparison: Comparison) -> str:
+def as_csv(comparison: MethodComparison) -> str:
     """Every outcome as a row."""
     out = io.StringIO()
     writer = csv.DictWriter(out, fieldnames=list(asdict(comparison.outcomes[0])), lineterminator="\n")

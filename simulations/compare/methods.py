@@ -33,7 +33,7 @@ from shared_model.survival.hazard import (
     step_hazard,
 )
 from shared_model.survival.loss import broadcast_loss
-from simulations.compare.cohorts import Cohort, Floats
+from simulations.compare.cohorts import ComparedCohort, Floats
 from simulations.compare.models import Architecture, ModelName, Padded, PooledLikelihood, local_partial_likelihood
 from site_config.study.model import ServerOptimiser, SiteOptimiser, Training
 from site_config.study.prognostic_models import RAD_D
@@ -86,7 +86,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """Rounds and rates, the same for every method."""
 
     rounds: int = 150
@@ -107,12 +107,12 @@ class Plan:
         )
 
 
-def default_plan(model: ModelName, rounds: int | None = None) -> Plan:
+def default_plan(model: ModelName, rounds: int | None = None) -> TrainingPlan:
     """Enough updates for the linear model to settle; fewer and gentler ones for the network, which would overfit."""
-    return Plan(rounds=rounds or 150) if model == "linear" else Plan(rounds=rounds or 60, server_rate=0.01)
+    return TrainingPlan(rounds=rounds or 150) if model == "linear" else TrainingPlan(rounds=rounds or 60, server_rate=0.01)
 
 
-def train(cohort: Cohort, method: Method, architecture: Architecture, plan: Plan, seed: int) -> Trained:
+def train(cohort: ComparedCohort, method: Method, architecture: Architecture, plan: TrainingPlan, seed: int) -> Trained:
     """Train one method on one cohort. Deterministic for a seed."""
     started = time.process_time()
     run = {"pooled": _pooled, "alone": _alone, "local": _federated, "ours": _federated}[method.kind]
@@ -120,7 +120,7 @@ def train(cohort: Cohort, method: Method, architecture: Architecture, plan: Plan
     return Trained(np.atleast_2d(weights), up, down, time.process_time() - started)
 
 
-def _pooled(cohort: Cohort, method: Method, architecture: Architecture, plan: Plan, seed: int) -> tuple[Floats, int, int]:
+def _pooled(cohort: ComparedCohort, method: Method, architecture: Architecture, plan: TrainingPlan, seed: int) -> tuple[Floats, int, int]:
     x, days, event = (np.concatenate([site[k] for site in cohort.sites]) for k in range(3))
     weights, optimiser = architecture.start(seed), VectorOptimiser(plan.training(method), architecture.size)
     everybody = PooledLikelihood.of(torch.from_numpy(days), torch.from_numpy(event))
@@ -139,7 +139,7 @@ def _pooled(cohort: Cohort, method: Method, architecture: Architecture, plan: Pl
     return weights, x.nbytes + days.nbytes + event.nbytes, 0
 
 
-def _alone(cohort: Cohort, method: Method, architecture: Architecture, plan: Plan, seed: int) -> tuple[Floats, int, int]:
+def _alone(cohort: ComparedCohort, method: Method, architecture: Architecture, plan: TrainingPlan, seed: int) -> tuple[Floats, int, int]:
     data = Padded.of(cohort.sites)
     shape = (len(cohort.sites), architecture.size)
     weights = np.tile(architecture.start(seed), (shape[0], 1))
@@ -157,7 +157,9 @@ def _gradient(leaf: Tensor) -> Floats:
     return np.asarray(leaf.grad.numpy(), dtype=np.float64)
 
 
-def _federated(cohort: Cohort, method: Method, architecture: Architecture, plan: Plan, seed: int) -> tuple[Floats, int, int]:
+def _federated(
+    cohort: ComparedCohort, method: Method, architecture: Architecture, plan: TrainingPlan, seed: int
+) -> tuple[Floats, int, int]:
     """Rounds of: broadcast weights and hazard, local steps, one summed update, one step of the server's optimiser."""
     federation = Federation(cohort, method, architecture, plan)
     weights = architecture.start(seed)
@@ -172,7 +174,7 @@ def _federated(cohort: Cohort, method: Method, architecture: Architecture, plan:
 class Federation:
     """The hospitals of a cohort during one method's training."""
 
-    def __init__(self, cohort: Cohort, method: Method, architecture: Architecture, plan: Plan) -> None:
+    def __init__(self, cohort: ComparedCohort, method: Method, architecture: Architecture, plan: TrainingPlan) -> None:
         self.cohort, self.method, self.architecture = cohort, method, architecture
         self.training = plan.training(method)
         self.data = Padded.of(cohort.sites)

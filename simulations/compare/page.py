@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from server.report import text
-from server.report.blocks import Facts, Figure, Panel, Paragraph, Section, Table
+from server.report.blocks import Facts, Figure, Panel, Paragraph, Section, TableBlock
 from server.report.figures import style
 from server.report.figures.style import Picture
 from server.report.page import Document, document
-from simulations.compare.comparison import Comparison, Summary, as_csv
+from simulations.compare.comparison import MethodComparison, Summary, as_csv
 from simulations.compare.methods import REFERENCE
 from site_config.files import write_atomic
 
@@ -18,7 +18,7 @@ COLOURS = {"pooled": "#6b7280", "alone": "#CC79A7", "local": "#E69F00", "ours": 
 BAND = 0.001
 
 
-def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, Path]:
+def write_comparison(comparison: MethodComparison, folder: Path) -> tuple[Path, Path]:
     """Write `compare.html` and `compare.csv` into the folder and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     page, rows = folder / "compare.html", folder / "compare.csv"
@@ -27,7 +27,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, Path]:
     return page, rows
 
 
-def comparison_page(comparison: Comparison) -> Document:
+def comparison_page(comparison: MethodComparison) -> Document:
     """What the page says."""
     scenarios = list(dict.fromkeys(one.scenario for one in comparison.summaries))
     sections = [_scenario(comparison, [one for one in comparison.summaries if one.scenario == name]) for name in scenarios]
@@ -52,7 +52,7 @@ def comparison_page(comparison: Comparison) -> Document:
     )
 
 
-def _scenario(comparison: Comparison, rows: Sequence[Summary]) -> Section:
+def _scenario(comparison: MethodComparison, rows: Sequence[Summary]) -> Section:
     first = rows[0]
     dots = {row.method: [o.difference for o in comparison.outcomes if (o.scenario, o.method) == (row.scenario, row.method)] for row in rows}
     wide = _picture(rows, dots, f"cmp-{first.scenario}", 760, simulated=comparison.simulated)
@@ -104,7 +104,7 @@ def _picture(rows: Sequence[Summary], dots: dict[str, list[float]], name: str, w
     return style.finish(figure, name, f"Difference in C-index to pooled full batch, {rows[0].title}: {told}.", simulated=simulated)
 
 
-def _table(rows: Sequence[Summary]) -> Table:
+def _table(rows: Sequence[Summary]) -> TableBlock:
     body = [
         [
             row.method_title,
@@ -125,10 +125,10 @@ def _table(rows: Sequence[Summary]) -> Table:
         "itself. Time: one CPU."
     )
     header = ["Method", "C", "95 % CI of one seed", "Difference (95 % CI)", "Largest", "Sent", "Received", "Time"]
-    return Table("Methods", header, body, note=note)
+    return TableBlock("Methods", header, body, note=note)
 
 
-def _how(comparison: Comparison) -> Section:
+def _how(comparison: MethodComparison) -> Section:
     plan = comparison.plan
     items = [
         ("Model", f"{comparison.model} of {', '.join(comparison.covariates)}"),

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from server.report import text
-from server.report.blocks import Facts, Figure, Panel, Paragraph, Section, Table
+from server.report.blocks import Facts, Figure, Panel, Paragraph, Section, TableBlock
 from server.report.figures import phantom as figures_phantom
 from server.report.page import Document, document
 from server.study.results import StudyResult
@@ -184,9 +184,9 @@ def _page(comparison: PhantomComparison) -> Document:
         "C of the truth, images",
         "Time",
     ]
-    table = Table("Seed by seed", header, body)
+    table = TableBlock("Seed by seed", header, body)
     words = "No seed was finished." if mean is None else f"Mean difference {text.with_interval(*mean, 4)}."
-    blocks: list[Paragraph | Figure | Table | Facts] = [Paragraph(words)]
+    blocks: list[Paragraph | Figure | TableBlock | Facts] = [Paragraph(words)]
     if comparison.outcomes:
         pairs = [(one.c_pooled, one.c_federated) for one in comparison.outcomes]
         picture = figures_phantom.paired(pairs, "paired", simulated=True)

@@ -36,7 +36,7 @@ Tell = Callable[[Event], None]
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedRun:
     """Where a finished run left its report, and what it found."""
 
     homes: Homes
@@ -58,7 +58,7 @@ class Options:
     pooled: bool = True
 
 
-def run(options: Options, tell: Tell = lambda _event: None, should_stop: Callable[[], bool] = lambda: False) -> Finished:
+def run(options: Options, tell: Tell = lambda _event: None, should_stop: Callable[[], bool] = lambda: False) -> FinishedRun:
     """Run or resume; raises the problems of its parts. A finished run is found finished and only its report is written again."""
     homes = Homes(options.out)
     make_cohort(options, homes, tell)
@@ -66,7 +66,7 @@ def run(options: Options, tell: Tell = lambda _event: None, should_stop: Callabl
     beside = compare_with_pooled(homes, lock) if options.pooled and lock.study.simulated else None
     result = federate(options, homes, lock, tell, should_stop)
     report = write_out(homes, lock, result, beside, tell)
-    return Finished(homes, lock, result, report)
+    return FinishedRun(homes, lock, result, report)
 
 
 def make_cohort(options: Options, homes: Homes, tell: Tell) -> None:

@@ -17,7 +17,7 @@ from shared_model.survival.cox.result import CoxFit
 from shared_model.survival.table import patient_cells
 from simulations.tabular.columns import covariate_names, design_of, events, labels, numbers
 from simulations.tabular.read import Faults, read_table
-from simulations.tabular.rows import Named, Rows, in_days
+from simulations.tabular.rows import FitRows, Named, in_days
 from site_config.files import write_atomic
 from site_config.names import plural
 from site_config.problems import survival as problems
@@ -66,7 +66,7 @@ class Applied:
         }
 
 
-def apply_fit(fit: CoxFit, rows: Rows, path: Path, named: Named) -> Applied:
+def apply_fit(fit: CoxFit, rows: FitRows, path: Path, named: Named) -> Applied:
     """Score a second table with the coefficients and levels of the first.
 
     A table that lacks the column of times or of events, or of sites, is scored all the same. Raises FH-821 to FH-828.
@@ -91,7 +91,7 @@ def apply_fit(fit: CoxFit, rows: Rows, path: Path, named: Named) -> Applied:
     return Applied(path.name, table.lines, tuple(site), score, found["time"], found["event"], c)
 
 
-def _coded_as(rows: Rows) -> tuple[str, ...]:
+def _coded_as(rows: FitRows) -> tuple[str, ...]:
     """The values that were events in the first table: a second one with one code only is read alike."""
     return tuple(dict(rows.read["events"])["event"]) if "events" in rows.read else ()
 
@@ -103,7 +103,7 @@ def _predictor(fit: CoxFit, x: Floats) -> Floats:
     return found
 
 
-def write_predictions(path: Path, fit: CoxFit, rows: Rows, name: str, second: Applied | None) -> None:
+def write_predictions(path: Path, fit: CoxFit, rows: FitRows, name: str, second: Applied | None) -> None:
     """Write `COLUMNS` of the fitted rows, by line, and of the second table; a missing value is a blank cell."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -115,7 +115,7 @@ def write_predictions(path: Path, fit: CoxFit, rows: Rows, name: str, second: Ap
     write_atomic(path, out.getvalue().encode(), 0o644)
 
 
-def _fitted(fit: CoxFit, rows: Rows, name: str) -> Iterator[tuple[str, int, str, str, str, int]]:
+def _fitted(fit: CoxFit, rows: FitRows, name: str) -> Iterator[tuple[str, int, str, str, str, int]]:
     for site in rows.sites:
         for line, score, day, dead in zip(site.line, fit.linear_predictor(site.x), site.time, site.event, strict=True):
             yield name, line, site.name, repr(float(score)), f"{day:.10g}", int(dead)

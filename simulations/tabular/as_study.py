@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.statistics.precounts import Counts, Minima, decide
-from shared_model.survival.cox.api import CLINICAL_CUTS, Finding
+from shared_model.statistics.precounts import ColumnMinima, Counts, decide
+from shared_model.survival.cox.api import CLINICAL_CUTS, FitFinding
 from simulations.tabular.columns import Design
-from simulations.tabular.rows import Rows
+from simulations.tabular.rows import FitRows
 from site_config.problems import federation
 from site_config.problems import survival as problems
 from site_config.study.model import Evaluation, Privacy, Training
@@ -56,13 +56,13 @@ def _settings(training: Training, privacy: Privacy, evaluation: Evaluation, *, l
     )
 
 
-def permitted(rows: Rows, settings: Settings) -> tuple[Rows, tuple[Finding, ...]]:
+def permitted(rows: FitRows, settings: Settings) -> tuple[FitRows, tuple[FitFinding, ...]]:
     """The rows with the columns that a study's counts let stay, and a finding a column left out. Raises FH-803 where none may."""
-    decision = decide(rows.names, _counts(rows), Minima(settings.minimum_sites, settings.minimum_patients))
+    decision = decide(rows.names, _counts(rows), ColumnMinima(settings.minimum_sites, settings.minimum_patients))
     if decision.refused:
         raise problems.TOO_FEW_FOR_COX.problem(decision.refused[0])
     kept = [j for j, name in enumerate(rows.names) if name in decision.kept]
-    found = tuple(Finding.of(federation.NOT_ESTIMABLE, f"{one.column} was left out: {one.reason}") for one in decision.dropped)
+    found = tuple(FitFinding.of(federation.NOT_ESTIMABLE, f"{one.column} was left out: {one.reason}") for one in decision.dropped)
     if len(kept) == len(rows.names):
         return rows, found
     sites = tuple(replace(site, x=site.x[:, kept]) for site in rows.sites)
@@ -74,7 +74,7 @@ def _part(design: Design | None, kept: Sequence[int]) -> Design | None:
     return design if design is not None and len(kept) == len(design.names) else None
 
 
-def _counts(rows: Rows) -> Counts:
+def _counts(rows: FitRows) -> Counts:
     """The sums of `precounts` over the sites of a table."""
     nonzero = [(site.x != 0).astype(float) for site in rows.sites]
     pairs = [held.T @ held for held in nonzero]

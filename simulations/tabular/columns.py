@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.survival.cox.result import Finding
+from shared_model.survival.cox.result import FitFinding
 from simulations.tabular.marks import decimal_mark, looks_numeric, number_of
-from simulations.tabular.read import Faults, Table
+from simulations.tabular.read import Faults, TabularTable
 from site_config.names import plural
 from site_config.problems import survival as problems
 from site_config.problems.base import Problem
@@ -39,7 +39,7 @@ def _numbers_given(texts: Sequence[str | None]) -> list[str]:
     return [text for text in texts if text is not None and text.casefold() not in NO_VALUE]
 
 
-def numbers(table: Table, name: str, *, lowest: float | None = None) -> Floats:
+def numbers(table: TabularTable, name: str, *, lowest: float | None = None) -> Floats:
     """A numeric column (n,), NaN where missing. Raises FH-825 for what is no finite number or below `lowest`, and FH-828."""
     texts = table.column(name)
     everywhere = (text for row in table.rows for text in row if text is not None)
@@ -69,7 +69,7 @@ class Events:
     values: Floats
     died: dict[str, int]
     censored: dict[str, int]
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FitFinding, ...] = ()
 
     def text(self) -> str:
         """For example `status: 2 = event (165 rows), 1 = censored (63 rows)`."""
@@ -84,7 +84,7 @@ class Events:
         return {"column": self.column, "event": self.died, "censored": self.censored}
 
 
-def events(table: Table, name: str, declared: Sequence[str] = ()) -> Events:
+def events(table: TabularTable, name: str, declared: Sequence[str] = ()) -> Events:
     """The event column, its coding as declared (the values that are events) or found from its values as R's `Surv` does.
 
     Raises FH-824 when the codes are not 0/1, 1/2, true/false or words of the same meaning and nothing is declared.
@@ -95,10 +95,10 @@ def events(table: Table, name: str, declared: Sequence[str] = ()) -> Events:
     values = np.asarray([np.nan if text is None or text not in meaning else float(meaning[text]) for text in texts])
     held = {text: sum(one == text for one in texts) for text in given}
     died, censored = ({text: held[text] for text in given if meaning[text] is dead} for dead in (True, False))
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FitFinding, ...] = ()
     if not declared and given and {number_of(text) for text in given} == {1.0}:
         what = f"{name} holds no code but 1, read as event; where 1 means censored (1/2 coding) say --event-value 2"
-        findings = (Finding.of(problems.ONE_EVENT_CODE, what),)
+        findings = (FitFinding.of(problems.ONE_EVENT_CODE, what),)
     return Events(name, values, died, censored, findings)
 
 
@@ -133,10 +133,10 @@ class Labels:
     """A column of labels (n,), None where missing, with what a reader must know of it."""
 
     values: list[str | None]
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FitFinding, ...] = ()
 
 
-def labels(table: Table, name: str) -> Labels:
+def labels(table: TabularTable, name: str) -> Labels:
     """A column of labels (sites, strata, groups): texts, None where blank or declared missing; 1 and 1.0 are one label."""
     found: list[str | None] = []
     for text in table.column(name):
@@ -145,7 +145,7 @@ def labels(table: Table, name: str) -> Labels:
     return Labels(found, words_kept(name, found))
 
 
-def held_out(table: Table, name: str) -> list[bool | None]:
+def held_out(table: TabularTable, name: str) -> list[bool | None]:
     """A column of training and test rows as whether a row is held out, None where blank. Raises FH-827 for other words."""
     texts = table.column(name)
     found = [None if text is None else SPLIT_WORDS.get(text.casefold()) for text in texts]
@@ -156,7 +156,7 @@ def held_out(table: Table, name: str) -> list[bool | None]:
     return found
 
 
-def words_kept(name: str, found: Sequence[str | None]) -> tuple[Finding, ...]:
+def words_kept(name: str, found: Sequence[str | None]) -> tuple[FitFinding, ...]:
     """A finding where labels are words that often mean a missing value."""
     kept = sorted({text for text in found if text is not None and text.casefold() in NO_VALUE})
     if not kept:
@@ -164,7 +164,7 @@ def words_kept(name: str, found: Sequence[str | None]) -> tuple[Finding, ...]:
     count = sum(text in kept for text in found)
     flags = " ".join(f"--missing {word}" for word in kept)
     what = f"{name}: {', '.join(kept)} is a label of {plural(count, 'row')}; where it means a missing value say {flags}"
-    return (Finding.of(problems.WORD_KEPT, what),)
+    return (FitFinding.of(problems.WORD_KEPT, what),)
 
 
 def in_order(found: Sequence[str | None]) -> list[str]:
@@ -191,7 +191,7 @@ class Recipe:
             return (self.column,)
         return tuple(f"{self.column}{level}" for level in (self.levels[1:] or self.levels))
 
-    def columns(self, table: Table) -> list[Floats]:
+    def columns(self, table: TabularTable) -> list[Floats]:
         """The design columns (n,) of a table, NaN where missing. Raises FH-823, FH-825 and FH-828."""
         if self.kind == "number":
             return [numbers(table, self.column)]
@@ -212,7 +212,7 @@ class Recipe:
         return [np.asarray([np.nan if value is None else float(value == level and several) for value in values]) for level in chosen]
 
 
-def recipe_of(table: Table, name: str) -> Recipe:
+def recipe_of(table: TabularTable, name: str) -> Recipe:
     """What a column holds, found from its values. Raises FH-823, and FH-825 for a text of too many levels."""
     texts = table.column(name)
     given = _numbers_given(texts)
@@ -232,7 +232,7 @@ class Design:
 
     recipes: tuple[Recipe, ...]
     x: Floats
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FitFinding, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -240,7 +240,7 @@ class Design:
         return tuple(title for recipe in self.recipes for title in recipe.titles)
 
 
-def design_of(table: Table, names: Sequence[str], recipes: Sequence[Recipe] | None = None) -> Design:
+def design_of(table: TabularTable, names: Sequence[str], recipes: Sequence[Recipe] | None = None) -> Design:
     """Numeric and true/false columns as they are; a text column as R codes a factor: one 0/1 column a level but the first.
 
     `recipes` apply what was found in another table. Raises FH-823, FH-825 and FH-828 of all columns at once.
@@ -248,7 +248,7 @@ def design_of(table: Table, names: Sequence[str], recipes: Sequence[Recipe] | No
     faults = Faults()
     made: list[Recipe] = []
     columns: list[Floats] = []
-    findings: list[Finding] = []
+    findings: list[FitFinding] = []
     for index, name in enumerate(names):
         with faults.keeping():
             recipe = recipes[index] if recipes is not None else recipe_of(table, name)
@@ -256,7 +256,7 @@ def design_of(table: Table, names: Sequence[str], recipes: Sequence[Recipe] | No
             made.append(recipe)
             if recipe.kind == "levels" and recipes is None:
                 findings.append(
-                    Finding.of(problems.TEXT_COVARIATE, f"{name} is text: its first level, {recipe.levels[0]}, is the reference")
+                    FitFinding.of(problems.TEXT_COVARIATE, f"{name} is text: its first level, {recipe.levels[0]}, is the reference")
                 )
                 findings += words_kept(name, table.column(name))
     faults.raise_any()
@@ -264,7 +264,7 @@ def design_of(table: Table, names: Sequence[str], recipes: Sequence[Recipe] | No
     return Design(tuple(made), x, tuple(findings))
 
 
-def covariate_names(table: Table, given: Sequence[str]) -> tuple[str, ...]:
+def covariate_names(table: TabularTable, given: Sequence[str]) -> tuple[str, ...]:
     """Column names as a person gave them: each a name of the header, or several separated by commas. Raises FH-823."""
     found: list[str] = []
     for text in given:

@@ -21,10 +21,10 @@ from shared_model.survival.cox.moments import standardise
 from shared_model.survival.hazard import Ties
 from shared_model.survival.table import patient_cells
 from simulations.tabular.as_study import Settings, default_settings, permitted
-from simulations.tabular.rows import Rows, SiteRows, load_rows
+from simulations.tabular.rows import FitRows, SiteRows, load_rows
 from simulations.tabular.small import small_parts
 
-__all__ = ["Rows", "SiteRows", "TableOpener", "default_cuts", "fit_cox", "load_rows"]
+__all__ = ["FitRows", "SiteRows", "TableOpener", "default_cuts", "fit_cox", "load_rows"]
 
 Floats = NDArray[np.float64]
 Resolution = Literal["exact", "totals"]
@@ -35,9 +35,9 @@ Sum = TypeVar("Sum")
 class TableOpener:
     """Adds the sums of a table's sites in a loop: what the coordinator of a study opens under masks."""
 
-    def __init__(self, rows: Rows, cut_days: Sequence[float] = ()) -> None:
+    def __init__(self, rows: FitRows, cut_days: Sequence[float] = ()) -> None:
         self.rows, self.cut_days = rows, tuple(cut_days)
-        self.grid = cox.Grid(np.unique(rows.time), rows.strata)
+        self.grid = cox.DayGrid(np.unique(rows.time), rows.strata)
         self._local = [self._local_cells(site) for site in rows.sites]
 
     def _local_cells(self, site: SiteRows) -> tuple[CellNumbers, CellNumbers]:
@@ -50,7 +50,7 @@ class TableOpener:
         total: Sum = reduce(add, [of(site) for site in self.rows.sites])
         return total
 
-    def moments(self, origin: Floats) -> cox.Moments:
+    def moments(self, origin: Floats) -> cox.CovariateMoments:
         """Sum of `site_moments`."""
         return self._total(lambda site: cox.site_moments(site.x, site.event, origin))
 
@@ -80,7 +80,7 @@ class TableOpener:
 
 
 def fit_cox(
-    rows: Rows,
+    rows: FitRows,
     *,
     ties: Ties | None = None,
     resolution: Resolution = "exact",
@@ -115,7 +115,7 @@ def fit_cox(
     return fit.with_concordance(concordance(patient_cells(fit.linear_predictor(rows.x), rows.time, rows.event, rows.stratum)))
 
 
-def default_cuts(rows: Rows, intervals: int = 10) -> tuple[float, ...]:
+def default_cuts(rows: FitRows, intervals: int = 10) -> tuple[float, ...]:
     """Cut points (at most intervals−1,) between equal numbers of deaths: a table does not tell its unit of time."""
     deaths = rows.time[rows.event]
     if not len(deaths):

@@ -16,7 +16,7 @@ from shared_model.survival.concordance import concordance
 from shared_model.survival.cox.api import CLINICAL_CUTS, CoxFit
 from shared_model.survival.table import patient_cells
 from simulations.tabular.columns import merge_near_times
-from simulations.tabular.fit import Rows, SiteRows, fit_cox
+from simulations.tabular.fit import FitRows, SiteRows, fit_cox
 
 COVARIATES = ("age", "sex", "ph.ecog", "ph.karno", "pat.karno", "meal.cal", "wt.loss")
 
@@ -37,7 +37,7 @@ class Alone:
 class Lung:
     """The three ways side by side; `pooled_*` are lifelines'."""
 
-    rows: Rows
+    rows: FitRows
     exact: CoxFit
     totals: CoxFit
     pooled_coef: NDArray[np.float64]
@@ -72,7 +72,7 @@ class Lung:
         }
 
 
-def lung_rows() -> Rows:
+def lung_rows() -> FitRows:
     """The complete patients by institution; event 1 = died."""
     from lifelines.datasets import load_lung
 
@@ -87,7 +87,7 @@ def lung_rows() -> Rows:
         mine = institution == name
         count = int(mine.sum())
         sites.append(SiteRows(str(name), x[mine], time[mine], event[mine], np.zeros(count, dtype=np.int64), ("",) * count))
-    return Rows(tuple(sites), COVARIATES, ("",), (), len(frame) - len(used))
+    return FitRows(tuple(sites), COVARIATES, ("",), (), len(frame) - len(used))
 
 
 def compare_lung() -> Lung:
@@ -98,7 +98,7 @@ def compare_lung() -> Lung:
     return Lung(rows, exact, totals, coef, se, loglik, c, tuple(_alone(rows, site) for site in rows.sites))
 
 
-def _pooled(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]:
+def _pooled(rows: FitRows) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]:
     import pandas as pd
     from lifelines import CoxPHFitter
 
@@ -107,9 +107,9 @@ def _pooled(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64], float
     return fit.params_.to_numpy(), fit.standard_errors_.to_numpy(), float(fit.log_likelihood_), float(fit.concordance_index_)
 
 
-def _alone(rows: Rows, site: SiteRows) -> Alone:
+def _alone(rows: FitRows, site: SiteRows) -> Alone:
     """A hospital's own model: estimable when Newton converges to finite coefficients with nothing dropped."""
-    own = Rows((site,), rows.names, ("",), (), 0)
+    own = FitRows((site,), rows.names, ("",), (), 0)
     fit = fit_cox(own)
     n, dead = len(site.time), int(site.event.sum())
     codes = {finding.code for finding in fit.findings}

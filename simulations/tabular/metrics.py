@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from shared_model.survival.comparison import squared_site_sum
 from shared_model.survival.concordance import Concordance, concordance, error_bound
-from shared_model.survival.cox.result import ChiTest, Finding
+from shared_model.survival.cox.result import ChiTest, FitFinding
 from shared_model.survival.cutoff import counts_above, quantile_edges
 from shared_model.survival.kaplan_meier import KaplanMeier, group_hazard_ratio, hazard_ratio_dict, kaplan_meier, logrank
 from shared_model.survival.normal import Z95
 from shared_model.survival.roc import Convention, Roc, roc
 from shared_model.survival.table import Cells, EvaluationTable, coarse_time_edges, patient_cells, site_table
 from simulations.tabular.as_study import Settings, default_settings
-from simulations.tabular.rows import Rows
+from simulations.tabular.rows import FitRows
 from simulations.tabular.small import constant_score, small_parts
 from site_config.problems import survival as problems
 from site_config.problems.base import Problem
@@ -28,7 +28,7 @@ MetricResolution = Literal["exact", "coarse"]
 
 
 @dataclass(frozen=True)
-class Metrics:
+class TabularMetrics:
     """Everything `fedhcc-sim metrics` prints."""
 
     n: int
@@ -44,7 +44,7 @@ class Metrics:
     logrank: ChiTest | None
     hazard_ratio: dict[str, Any] | None
     dropped_rows: int
-    findings: tuple[Finding, ...] = field(default=())
+    findings: tuple[FitFinding, ...] = field(default=())
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON of `fedhcc-sim metrics`."""
@@ -75,7 +75,7 @@ class Metrics:
 class _ScoreCounts:
     """Opens counts above thresholds over a table's sites."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: FitRows) -> None:
         self.rows = rows
 
     def counts_above(self, thresholds: Floats) -> NDArray[np.int64]:
@@ -83,7 +83,7 @@ class _ScoreCounts:
 
 
 def coarse_table(
-    rows: Rows, horizons: Sequence[float], settings: Settings, group: str | None = None, edges: Floats | None = None
+    rows: FitRows, horizons: Sequence[float], settings: Settings, group: str | None = None, edges: Floats | None = None
 ) -> EvaluationTable:
     """The summed coarse table of the score (first covariate), in the bins and cells of a study with these settings."""
     asked = settings.evaluation
@@ -106,12 +106,12 @@ def coarse_table(
 
 
 def fit_metrics(
-    rows: Rows,
+    rows: FitRows,
     horizons: Sequence[float] | None = None,
     convention: Convention = "timeroc",
     resolution: MetricResolution = "exact",
     settings: Settings | None = None,
-) -> Metrics:
+) -> TabularMetrics:
     """Metrics of the score in the first covariate; a higher score means an earlier death.
 
     `horizons` are days; left out, a study's. `coarse` opens what a study with these settings opens.
@@ -131,12 +131,12 @@ def fit_metrics(
         parts = {name: coarse_table(rows, horizons, chosen, name, table.score_edges) for name in rows.groups}
     found = concordance(source)
     if not rows.event.any():
-        findings.append(Finding.of(problems.NO_EVENTS, "no events: no C-index, AUC, median or hazard ratio can be estimated"))
+        findings.append(FitFinding.of(problems.NO_EVENTS, "no events: no C-index, AUC, median or hazard ratio can be estimated"))
     elif found is None:
-        findings.append(Finding.of(problems.NOT_ESTIMABLE, "no C-index: no pair of patients is comparable"))
+        findings.append(FitFinding.of(problems.NOT_ESTIMABLE, "no C-index: no pair of patients is comparable"))
     aucs = {_key(horizon): _auc(source, float(horizon), convention, findings) for horizon in horizons}
     test, ratio = _group_tests(parts, findings)
-    return Metrics(
+    return TabularMetrics(
         n=len(rows.time),
         events=int(rows.event.sum()),
         sites=len(rows.sites),
@@ -159,15 +159,15 @@ def _key(horizon: float) -> str:
     return str(int(horizon)) if horizon == int(horizon) else str(horizon)
 
 
-def _auc(source: Cells | EvaluationTable, horizon: float, convention: Convention, findings: list[Finding]) -> Roc | None:
+def _auc(source: Cells | EvaluationTable, horizon: float, convention: Convention, findings: list[FitFinding]) -> Roc | None:
     try:
         return roc(source, horizon, convention)
     except Problem as problem:
-        findings.append(Finding(problem.code, problem.what))
+        findings.append(FitFinding(problem.code, problem.what))
         return None
 
 
-def _clustered(rows: Rows, found: Concordance | None) -> float | None:
+def _clustered(rows: FitRows, found: Concordance | None) -> float | None:
     """√Σ_sites (Σ_i ∂C/∂w_i)²: patients of one site may be alike."""
     if found is None:
         return None
@@ -175,18 +175,18 @@ def _clustered(rows: Rows, found: Concordance | None) -> float | None:
     return float(np.sqrt(sum(squared_site_sum(part) for part in np.split(found.influence, ends))))
 
 
-def _group_tests(parts: dict[str, Cells | EvaluationTable], findings: list[Finding]) -> tuple[ChiTest | None, dict[str, Any] | None]:
+def _group_tests(parts: dict[str, Cells | EvaluationTable], findings: list[FitFinding]) -> tuple[ChiTest | None, dict[str, Any] | None]:
     if not parts:
         return None, None
     names = list(parts)
     if len(names) < 2:
-        findings.append(Finding.of(problems.NOT_ESTIMABLE, "one group only: nothing to compare"))
+        findings.append(FitFinding.of(problems.NOT_ESTIMABLE, "one group only: nothing to compare"))
         return None, None
     test = logrank(list(parts.values()))
     if len(names) > 2:
-        findings.append(Finding.of(problems.NOT_ESTIMABLE, f"{len(names)} groups: a hazard ratio compares two"))
+        findings.append(FitFinding.of(problems.NOT_ESTIMABLE, f"{len(names)} groups: a hazard ratio compares two"))
         return test, None
     fit = group_hazard_ratio(parts[names[0]], parts[names[1]])
     for finding in fit.findings:
-        findings.append(Finding(finding.code, finding.what.replace("group", f"group {names[1]}", 1)))
+        findings.append(FitFinding(finding.code, finding.what.replace("group", f"group {names[1]}", 1)))
     return test, hazard_ratio_dict(fit)

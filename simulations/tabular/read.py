@@ -39,7 +39,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Table:
+class TabularTable:
     """Header and rows of texts (missing values are None); `lines` are the rows' line numbers in the file."""
 
     header: tuple[str, ...]
@@ -122,7 +122,7 @@ def lines_text(lines: Sequence[int]) -> str:
     return f"lines {', '.join(shown)} and {more:,d} more" if more else f"lines {', '.join(shown[:-1])} and {shown[-1]}"
 
 
-def read_table(path: Path, reading: Reading = Reading()) -> Table:
+def read_table(path: Path, reading: Reading = Reading()) -> TabularTable:
     """Read a CSV file. Raises FH-821 (cannot be opened) and FH-822 (no table)."""
     try:
         data = path.read_bytes()
@@ -140,7 +140,7 @@ def read_table(path: Path, reading: Reading = Reading()) -> Table:
     return _table(path.name, [(line, fields) for line, fields in numbered if any(fields)], delimiter, reading)
 
 
-def _table(name: str, filled: list[tuple[int, list[str]]], delimiter: str, reading: Reading) -> Table:
+def _table(name: str, filled: list[tuple[int, list[str]]], delimiter: str, reading: Reading) -> TabularTable:
     if not filled:
         raise problems.TABLE_MALFORMED.problem(f"{name} is empty")
     if len(filled) == 1:
@@ -153,7 +153,7 @@ def _table(name: str, filled: list[tuple[int, list[str]]], delimiter: str, readi
         header = ["", *header]
     _check_widths(body, len(header))
     rows = tuple(tuple(_cells(fields, len(header), reading)) for _, fields in body)
-    return Table(tuple(header), rows, tuple(line for line, _ in body), delimiter, reading)
+    return TabularTable(tuple(header), rows, tuple(line for line, _ in body), delimiter, reading)
 
 
 def _check_widths(body: list[tuple[int, list[str]]], width: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.survival.cox.result import Finding
+from shared_model.survival.cox.result import FitFinding
 from simulations.tabular.columns import (
     Design,
     Events,
@@ -25,7 +25,7 @@ from simulations.tabular.columns import (
     merge_near_times,
     numbers,
 )
-from simulations.tabular.read import Faults, Reading, Table, read_table
+from simulations.tabular.read import Faults, Reading, TabularTable, read_table
 from site_config.names import plural
 from site_config.problems import survival as problems
 
@@ -72,7 +72,7 @@ class SiteRows:
 
 
 @dataclass(frozen=True)
-class Rows:
+class FitRows:
     """A table of survival data by site; `strata` and `groups` are the distinct labels in order, `read` how it was read."""
 
     sites: tuple[SiteRows, ...]
@@ -80,7 +80,7 @@ class Rows:
     strata: tuple[str, ...]
     groups: tuple[str, ...]
     dropped: int
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FitFinding, ...] = ()
     read: Mapping[str, Any] = field(default_factory=dict)
     design: Design | None = None
 
@@ -143,7 +143,7 @@ class _Columns:
         return {column: count for column, count in found.items() if count}
 
 
-def load_rows(path: Path, named: Named) -> Rows:
+def load_rows(path: Path, named: Named) -> FitRows:
     """Read a table and split its complete rows by site, near-equal times merged over all sites.
 
     Raises FH-821 to FH-828, faults of all columns at once, and FH-802 when no row is complete.
@@ -151,7 +151,7 @@ def load_rows(path: Path, named: Named) -> Rows:
     return rows_of(read_table(path, named.reading), named)
 
 
-def rows_of(table: Table, named: Named) -> Rows:
+def rows_of(table: TabularTable, named: Named) -> FitRows:
     """As `load_rows`, from a table in memory."""
     read = _columns(table, named)
     complete = read.complete
@@ -170,7 +170,7 @@ def rows_of(table: Table, named: Named) -> Rows:
     unit = named.time_unit or "days"
     how: dict[str, Any] = {"events": read.died.as_dict(), "events_text": read.died.text(), "time_unit": unit}
     how["time_text"] = f"{named.time}: {_unit_text(unit, declared=named.time_unit is not None)}"
-    return Rows(sites, read.design.names, tuple(strata), groups, dropped, tuple(findings), how, read.design)
+    return FitRows(sites, read.design.names, tuple(strata), groups, dropped, tuple(findings), how, read.design)
 
 
 def _unit_text(unit: TimeUnit, *, declared: bool) -> str:
@@ -179,7 +179,7 @@ def _unit_text(unit: TimeUnit, *, declared: bool) -> str:
     return f"{unit}, turned into days ({DAYS[unit]:g} each)"
 
 
-def _columns(table: Table, named: Named) -> _Columns:
+def _columns(table: TabularTable, named: Named) -> _Columns:
     """Every column, the faults of all of them together."""
     faults = Faults()
     nothing = Labels([""] * len(table.rows))
@@ -212,7 +212,7 @@ def in_days(times: Floats, unit: TimeUnit | None) -> Floats:
     return found
 
 
-def _sites(table: Table, read: _Columns, chosen: NDArray[np.int64], strata: Sequence[str]) -> Iterable[SiteRows]:
+def _sites(table: TabularTable, read: _Columns, chosen: NDArray[np.int64], strata: Sequence[str]) -> Iterable[SiteRows]:
     code = {label: index for index, label in enumerate(strata)}
     rows_at: dict[str, list[int]] = {}
     for i in chosen:
@@ -230,13 +230,13 @@ def _counted(blanks: Mapping[str, int]) -> str:
     return "missing: " + (", ".join(f"{count} in {column}" for column, count in blanks.items()) or "no single column everywhere")
 
 
-def _dropped(dropped: int, read: _Columns, named: Named) -> Iterable[Finding]:
+def _dropped(dropped: int, read: _Columns, named: Named) -> Iterable[FitFinding]:
     if dropped:
         what = f"{plural(dropped, 'row')} with missing values {'was' if dropped == 1 else 'were'} left out ({_counted(read.blanks(named))})"
-        yield Finding.of(problems.ROWS_DROPPED, what)
+        yield FitFinding.of(problems.ROWS_DROPPED, what)
 
 
-def _short(longest: float, named: Named) -> Iterable[Finding]:
+def _short(longest: float, named: Named) -> Iterable[FitFinding]:
     if named.time_unit is None and longest < SHORTEST_DAYS:
         what = f"the longest time is {longest:.4g}, read as days; for times in years, months or weeks say --time-unit"
-        yield Finding.of(problems.UNIT_OF_TIME, what)
+        yield FitFinding.of(problems.UNIT_OF_TIME, what)

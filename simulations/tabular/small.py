@@ -7,24 +7,24 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.survival.cox.result import Finding
-from simulations.tabular.rows import Rows
+from shared_model.survival.cox.result import FitFinding
+from simulations.tabular.rows import FitRows
 from site_config.names import plural
 from site_config.problems import survival as problems
 
 
-def small_parts(rows: Rows) -> tuple[Finding, ...]:
+def small_parts(rows: FitRows) -> tuple[FitFinding, ...]:
     """Findings of covariates' levels, groups and strata."""
     if not rows.event.any():
         return ()
     return (*_levels(rows), *_groups(rows), *_strata(rows))
 
 
-def _one(what: str, n: int, dead: int, consequence: str) -> Iterator[Finding]:
+def _one(what: str, n: int, dead: int, consequence: str) -> Iterator[FitFinding]:
     if n == 1:
-        yield Finding.of(problems.SMALL_GROUP, f"{what} has one patient ({plural(dead, 'event')}): {consequence}")
+        yield FitFinding.of(problems.SMALL_GROUP, f"{what} has one patient ({plural(dead, 'event')}): {consequence}")
     elif n and not dead:
-        yield Finding.of(problems.SMALL_GROUP, f"{what} has {plural(n, 'patient')} and no event: its hazard ratio runs to 0 or infinity")
+        yield FitFinding.of(problems.SMALL_GROUP, f"{what} has {plural(n, 'patient')} and no event: its hazard ratio runs to 0 or infinity")
 
 
 def _counts(labels: Sequence[str] | NDArray[np.str_], event: NDArray[np.bool_]) -> dict[str, tuple[int, int]]:
@@ -32,7 +32,7 @@ def _counts(labels: Sequence[str] | NDArray[np.str_], event: NDArray[np.bool_]) 
     return {str(name): (int((held == name).sum()), int(event[held == name].sum())) for name in dict.fromkeys(held)}
 
 
-def _levels(rows: Rows) -> Iterable[Finding]:
+def _levels(rows: FitRows) -> Iterable[FitFinding]:
     """Levels of text columns, and the two sides of columns that hold two numbers."""
     x, event = rows.x, rows.event
     place = 0
@@ -51,14 +51,14 @@ def _levels(rows: Rows) -> Iterable[Finding]:
             yield from _one(f"{recipe.column}: {level}", n, dead, "its hazard ratio says nothing about others")
 
 
-def _groups(rows: Rows) -> Iterable[Finding]:
+def _groups(rows: FitRows) -> Iterable[FitFinding]:
     if not rows.groups:
         return
     for name, (n, dead) in _counts(rows.group, rows.event).items():
         yield from _one(f"group {name}", n, dead, "its curve, the log-rank test and the hazard ratio say nothing about others")
 
 
-def _strata(rows: Rows) -> Iterable[Finding]:
+def _strata(rows: FitRows) -> Iterable[FitFinding]:
     if len(rows.strata) < 2:
         return
     idle = 0
@@ -68,11 +68,11 @@ def _strata(rows: Rows) -> Iterable[Finding]:
         idle += int((rows.time[mine] >= first_event).sum()) < 2
     if idle:
         what = f"{idle} of {len(rows.strata)} strata compare nobody (one patient at risk, or no event) and add nothing to the fit"
-        yield Finding.of(problems.NO_INFORMATION, what)
+        yield FitFinding.of(problems.NO_INFORMATION, what)
 
 
-def constant_score(rows: Rows) -> tuple[Finding, ...]:
+def constant_score(rows: FitRows) -> tuple[FitFinding, ...]:
     """A finding where the score of `metrics` is the same for all."""
     if len(rows.time) > 1 and len(np.unique(rows.x[:, 0])) == 1:
-        return (Finding.of(problems.CONSTANT, f"{rows.names[0]} has one value only: it orders nobody, and C is 0.5 for any such score"),)
+        return (FitFinding.of(problems.CONSTANT, f"{rows.names[0]} has one value only: it orders nobody, and C is 0.5 for any such score"),)
     return ()

@@ -156,7 +156,7 @@ class Evaluation(Strict):
     horizons: tuple[int, ...] = (365, 730)
 
 
-class Blocks(Strict):
+class BlockMinima(Strict):
     """The fixed groups of sites whose masks cancel."""
 
     minimum_sites: int = Field(default=5, ge=2)
@@ -236,7 +236,7 @@ class Study(Strict):
     validation_fraction: float = Field(default=0.2, ge=0, lt=1)
     sites: tuple[StudySite, ...] = Field(min_length=1)
     draw: Draw | None = None
-    blocks: Blocks = Blocks()
+    blocks: BlockMinima = BlockMinima()
     deadlines: Deadlines = Deadlines()
     privacy: Privacy = Privacy()
     bundle_sha256: Sha256 | None = Field(default=None, description="the frozen bundle a validate study evaluates")

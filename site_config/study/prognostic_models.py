@@ -82,7 +82,7 @@ class PrognosticModel:
         return self.network is None or self.network.visits == 1 or followup
 
 
-class Models:
+class KnownModels:
     """The known models by name."""
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ class Models:
         return any(model.clinical for model in self.preferred(names))
 
 
-MODELS: Final = Models()
+MODELS: Final = KnownModels()
 
 CLN: Final = MODELS.add(
     PrognosticModel(name="CLN", rank=5, variables=True, label="Clinical score (CLN)", colour="#6b7280", dash=(0, (1, 1.4)))

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from site_config.problems import tables as kinds
 from site_config.tables.columns import UNKNOWN
-from site_config.tables.csv_text import Faults, Row
+from site_config.tables.csv_text import CsvFaults, Row
 
 V = TypeVar("V")
 ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ]00:00(?::00(?:\.0+)?)?)?")
@@ -25,7 +25,7 @@ def is_blank(row: Row, column: str) -> bool:
     return row.cells.get(column, "") in UNKNOWN
 
 
-def damaged(row: Row, column: str, faults: Faults) -> bool:
+def damaged(row: Row, column: str, faults: CsvFaults) -> bool:
     """Note a spreadsheet's error value as what it is."""
     if re.fullmatch(r"#(REF|VALUE|N/A|NAME|NULL|DIV/0|NUM|WERT|BEZUG|NV)[!?]?|#+", row.cells.get(column, ""), re.IGNORECASE):
         faults.add(kinds.SPREADSHEET_DAMAGE, row.number, column, "holds an error value of the spreadsheet")
@@ -33,7 +33,7 @@ def damaged(row: Row, column: str, faults: Faults) -> bool:
     return False
 
 
-def read_date(row: Row, column: str, today: date, faults: Faults) -> date | None:
+def read_date(row: Row, column: str, today: date, faults: CsvFaults) -> date | None:
     """An ISO date between 1990 and today."""
     cell = row.cells.get(column, "")
     if cell in UNKNOWN or damaged(row, column, faults):
@@ -53,7 +53,7 @@ def read_date(row: Row, column: str, today: date, faults: Faults) -> date | None
     return value
 
 
-def _not_iso(cell: str, row: int, column: str, faults: Faults) -> None:
+def _not_iso(cell: str, row: int, column: str, faults: CsvFaults) -> None:
     match = SLASHED.fullmatch(cell)
     if match and len(match.group(3)) == 2:
         faults.add(kinds.AMBIGUOUS_DATE, row, column, "a date with a year of two digits can be read in several ways")
@@ -65,7 +65,7 @@ def _not_iso(cell: str, row: int, column: str, faults: Faults) -> None:
         faults.add(kinds.NOT_A_DATE, row, column, "is not a date of the form YYYY-MM-DD")
 
 
-def read_day(row: Row, column: str, faults: Faults) -> int | None:
+def read_day(row: Row, column: str, faults: CsvFaults) -> int | None:
     """A whole number of days between -36500 and 36500."""
     cell = row.cells.get(column, "")
     if cell in UNKNOWN or damaged(row, column, faults):
@@ -78,7 +78,7 @@ def read_day(row: Row, column: str, faults: Faults) -> int | None:
     return int(match.group(1))
 
 
-def read_number(row: Row, column: str, low: float, high: float, faults: Faults) -> float | None:
+def read_number(row: Row, column: str, low: float, high: float, faults: CsvFaults) -> float | None:
     """A number in [low, high]; decimals with a point or a comma."""
     cell = row.cells.get(column, "")
     if cell in UNKNOWN or damaged(row, column, faults):
@@ -89,7 +89,7 @@ def read_number(row: Row, column: str, low: float, high: float, faults: Faults) 
     return float(cell.replace(",", "."))
 
 
-def read_code(row: Row, column: str, codes: Mapping[str, V], faults: Faults, *, needed: bool = False) -> V | None:
+def read_code(row: Row, column: str, codes: Mapping[str, V], faults: CsvFaults, *, needed: bool = False) -> V | None:
     """The value of a code; upper and lower case are the same. A blank cell is None, and a fault where it is needed."""
     cell = row.cells.get(column, "")
     if damaged(row, column, faults):

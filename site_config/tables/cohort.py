@@ -17,7 +17,7 @@ from site_config.problems.base import Problem
 from site_config.study.model import ClinicalVariable, Study, seven_variables
 from site_config.tables import cells
 from site_config.tables.columns import MOMENTS, RESPONSES, Moment, cohort_columns
-from site_config.tables.csv_text import BYTES, Faults, Row, Table, read_table
+from site_config.tables.csv_text import BYTES, CsvFaults, CsvTable, Row, read_table
 from site_config.tables.scans import check_together, load_scans
 from site_config.tables.types import Cohort, Patient, Region, Response, Scan, Visit
 
@@ -59,16 +59,16 @@ def parse_cohort(data: bytes, study: Study | None, today: date, role: str = "coh
     known = [column.name for column in columns] + [f"{moment.name}_{form}" for form in ("date", "day") for moment in MOMENTS]
     table = read_table(data, role, known, [column.name for column in columns if column.needed])
     form = _form(table)
-    faults, findings = Faults(role), Faults(role)
+    faults, findings = CsvFaults(role), CsvFaults(role)
     seen: dict[str, int] = {}
     patients = [patient for row in table.rows if (patient := _patient(row, form, rules, seen, faults, findings))]
     faults.raise_any()
     return Cohort(tuple(patients), (*findings.problems, *_blanks(table, rules)))
 
 
-def _form(table: Table) -> str:
+def _form(table: CsvTable) -> str:
     """`date` or `day`: how the whole table gives its moments."""
-    faults = Faults(table.role)
+    faults = CsvFaults(table.role)
     forms = [form for form in ("date", "day") if any(table.has(f"{moment.name}_{form}") for moment in MOMENTS)]
     if len(forms) == 2:
         days = [f"{moment.name}_day" for moment in MOMENTS if table.has(f"{moment.name}_day")]
@@ -83,7 +83,7 @@ def _form(table: Table) -> str:
     return forms[0]
 
 
-def _patient(row: Row, form: str, rules: _Rules, seen: dict[str, int], faults: Faults, findings: Faults) -> Patient | None:
+def _patient(row: Row, form: str, rules: _Rules, seen: dict[str, int], faults: CsvFaults, findings: CsvFaults) -> Patient | None:
     before = len(faults.problems)
     key = _key(row, seen, faults)
     event = cells.read_code(row, "event", YES_NO, faults, needed=True)
@@ -122,7 +122,7 @@ def _float(day: int | None) -> float | None:
     return None if day is None else float(day)
 
 
-def _key(row: Row, seen: dict[str, int], faults: Faults) -> str:
+def _key(row: Row, seen: dict[str, int], faults: CsvFaults) -> str:
     key = row.cells.get("patient", "")
     if not key:
         faults.add(kinds.BLANK, row.number, "patient", "is blank", "Give the patient a key of your own; it never leaves the hospital.")
@@ -137,7 +137,7 @@ def _key(row: Row, seen: dict[str, int], faults: Faults) -> str:
     return key
 
 
-def _moment(row: Row, moment: Moment, form: str, today: date, faults: Faults) -> int | None:
+def _moment(row: Row, moment: Moment, form: str, today: date, faults: CsvFaults) -> int | None:
     column = f"{moment.name}_{form}"
     if form == "day":
         return cells.read_day(row, column, faults)
@@ -145,12 +145,12 @@ def _moment(row: Row, moment: Moment, form: str, today: date, faults: Faults) ->
     return None if value is None else value.toordinal()
 
 
-def _variable(row: Row, variable: ClinicalVariable, faults: Faults) -> int | None:
+def _variable(row: Row, variable: ClinicalVariable, faults: CsvFaults) -> int | None:
     codes = {str(code): code for code in sorted(variable.values)} | {label.lower(): code for code, label in variable.values.items()}
     return cells.read_code(row, variable.name, codes, faults)
 
 
-def _needed_moments(row: Row, form: str, rules: _Rules, event: bool | None, faults: Faults, before: int) -> None:
+def _needed_moments(row: Row, form: str, rules: _Rules, event: bool | None, faults: CsvFaults, before: int) -> None:
     if cells.is_blank(row, f"last_contact_{form}"):
         kind = kinds.EVENT_WITHOUT_TIME if event else kinds.BLANK
         faults.add(
@@ -164,7 +164,7 @@ def _needed_moments(row: Row, form: str, rules: _Rules, event: bool | None, faul
         faults.add(kinds.BLANK, row.number, f"{rules.zero}_{form}", "is blank, but the study counts survival from it")
 
 
-def _order(row: Row, form: str, rules: _Rules, event: bool, moments: dict[str, int | None], faults: Faults) -> None:
+def _order(row: Row, form: str, rules: _Rules, event: bool, moments: dict[str, int | None], faults: CsvFaults) -> None:
     """Faults of the order of moments: baseline CT and first dose < follow-up CT ≤ death, and no CT after death."""
     baseline, followup = moments["baseline_ct"], moments["followup_ct"]
     last, last_ct, zero = moments["last_contact"], moments["last_ct"], moments[rules.zero]
@@ -184,7 +184,7 @@ def _order(row: Row, form: str, rules: _Rules, event: bool, moments: dict[str, i
         faults.add(kinds.TIME_ORDER, row.number, f"last_contact_{form}", "lies before the baseline CT")
 
 
-def _notes(row: Row, form: str, rules: _Rules, days: dict[str, int | None], time: int, findings: Faults) -> None:
+def _notes(row: Row, form: str, rules: _Rules, days: dict[str, int | None], time: int, findings: CsvFaults) -> None:
     baseline, followup = days["baseline_ct"], days["followup_ct"]
     for name, day, words in (("baseline_ct", baseline, "no baseline CT"), ("followup_ct", followup, "no follow-up CT")):
         if day is None:
@@ -196,9 +196,9 @@ def _notes(row: Row, form: str, rules: _Rules, days: dict[str, int | None], time
         findings.add(kinds.SAME_DAY, row.number, f"last_contact_{form}", "survival time is 0 days; taken as 1")
 
 
-def _blanks(table: Table, rules: _Rules) -> Iterable[Problem]:
+def _blanks(table: CsvTable, rules: _Rules) -> Iterable[Problem]:
     """One finding a column with blank cells that are read as unknown."""
-    found = Faults(table.role)
+    found = CsvFaults(table.role)
     for column in (*(variable.name for variable in rules.clinical), "age", "sex", "response"):
         count = sum(cells.is_blank(row, column) for row in table.rows) if table.has(column) else 0
         if count:

@@ -15,7 +15,7 @@ MASK = "mask_"
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """One column: whether the header must have it, what a cell holds, and what a blank cell means."""
 
     name: str
@@ -43,10 +43,10 @@ MOMENTS = (
 )
 
 
-def cohort_columns(clinical: tuple[ClinicalVariable, ...]) -> tuple[Column, ...]:
+def cohort_columns(clinical: tuple[ClinicalVariable, ...]) -> tuple[TableColumn, ...]:
     """Columns of cohort.csv other than the moments, in the order of the template."""
     variables = tuple(
-        Column(
+        TableColumn(
             variable.name,
             True,
             f"{variable.label}: " + ", ".join(f"{code} {label}" for code, label in sorted(variable.values.items())),
@@ -55,29 +55,29 @@ def cohort_columns(clinical: tuple[ClinicalVariable, ...]) -> tuple[Column, ...]
         for variable in clinical
     )
     return (
-        Column("patient", True, "your own key for the patient; it never leaves the hospital", "refused"),
-        Column("age", False, "years at time zero, 0 to 120; decimals with point or comma", "unknown"),
-        Column("sex", False, "F or M", "unknown"),
-        Column("event", True, "1 died, 0 alive at last contact", "refused"),
+        TableColumn("patient", True, "your own key for the patient; it never leaves the hospital", "refused"),
+        TableColumn("age", False, "years at time zero, 0 to 120; decimals with point or comma", "unknown"),
+        TableColumn("sex", False, "F or M", "unknown"),
+        TableColumn("event", True, "1 died, 0 alive at last contact", "refused"),
         *variables,
-        Column("response", False, "RECIST at first follow-up: CR, PR, SD, PD, or NE (not evaluable)", "unknown (not the same as NE)"),
+        TableColumn("response", False, "RECIST at first follow-up: CR, PR, SD, PD, or NE (not evaluable)", "unknown (not the same as NE)"),
     )
 
 
-def scans_columns(organs: tuple[Organ, ...]) -> tuple[Column, ...]:
+def scans_columns(organs: tuple[Organ, ...]) -> tuple[TableColumn, ...]:
     """Columns of scans.csv other than date or day, in the order of the template."""
     targets = tuple(target for organ in organs for target in organ.targets)
     masks = tuple(
-        Column(f"{MASK}{target}", False, f"path of the {target} mask (NIfTI), below the images folder", "no supplied mask")
+        TableColumn(f"{MASK}{target}", False, f"path of the {target} mask (NIfTI), below the images folder", "no supplied mask")
         for target in targets
     )
     return (
-        Column("patient", True, "the same key as in cohort.csv", "refused"),
-        Column("visit", True, "baseline or followup", "refused"),
-        Column("region", True, "abdomen, chest or whole", "refused"),
-        Column("phase", False, "contrast phase: native, arterial, portal, delayed or other", "unknown"),
-        Column("path", True, "a NIfTI file or a DICOM folder, relative to the images folder of site.yaml", "refused"),
+        TableColumn("patient", True, "the same key as in cohort.csv", "refused"),
+        TableColumn("visit", True, "baseline or followup", "refused"),
+        TableColumn("region", True, "abdomen, chest or whole", "refused"),
+        TableColumn("phase", False, "contrast phase: native, arterial, portal, delayed or other", "unknown"),
+        TableColumn("path", True, "a NIfTI file or a DICOM folder, relative to the images folder of site.yaml", "refused"),
         *masks,
-        Column("series_uid", False, "SeriesInstanceUID, where a folder holds several series", "the series is chosen by rule"),
-        Column("manufacturer", False, "maker of the scanner; needed for NIfTI, which does not record it", "from DICOM, else unknown"),
+        TableColumn("series_uid", False, "SeriesInstanceUID, where a folder holds several series", "the series is chosen by rule"),
+        TableColumn("manufacturer", False, "maker of the scanner; needed for NIfTI, which does not record it", "from DICOM, else unknown"),
     )

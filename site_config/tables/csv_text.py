@@ -34,7 +34,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class CsvTable:
     """The columns in their order and every row that is not empty."""
 
     role: str
@@ -46,7 +46,7 @@ class Table:
         return column in self.columns
 
 
-class Faults:
+class CsvFaults:
     """Faults of a table as they are found, so that all are reported at once."""
 
     def __init__(self, role: str) -> None:
@@ -77,7 +77,7 @@ def text_of(data: bytes, role: str) -> str:
     return decode(data, role)
 
 
-def read_table(data: bytes, role: str, known: Iterable[str], needed: Iterable[str], prefix: str | None = None) -> Table:
+def read_table(data: bytes, role: str, known: Iterable[str], needed: Iterable[str], prefix: str | None = None) -> CsvTable:
     """Rows of a table whose columns are all in `known` (or begin with `prefix`) and include `needed`.
 
     Raises one problem that carries every fault of the header, or every fault of the rows' shape.
@@ -93,7 +93,7 @@ def read_table(data: bytes, role: str, known: Iterable[str], needed: Iterable[st
     while columns and not columns[-1]:
         columns = columns[:-1]
     _check_header(columns, names, tuple(needed), prefix, role, header_row)
-    faults = Faults(role)
+    faults = CsvFaults(role)
     rows = []
     for number, record in lines[1:]:
         cells = [_strip(cell) for cell in record]
@@ -106,7 +106,7 @@ def read_table(data: bytes, role: str, known: Iterable[str], needed: Iterable[st
     faults.raise_any()
     if not rows:
         raise kinds.NOT_A_TABLE.problem("no row follows the header", where=role)
-    return Table(role, columns, tuple(rows))
+    return CsvTable(role, columns, tuple(rows))
 
 
 def _strip(cell: str) -> str:
@@ -151,7 +151,7 @@ def _check_header(
 ) -> None:
     if not any(column in known for column in columns):
         raise kinds.NOT_A_TABLE.problem(f"row {row}: no column name is known; is the header row missing?", where=f"{role}:{row}")
-    faults = Faults(role)
+    faults = CsvFaults(role)
     missing = [name for name in needed if name not in columns]
     for index, column in enumerate(columns):
         called = column if re.fullmatch(r"[a-z][a-z0-9_ -]{0,39}", column) else ""

@@ -17,7 +17,7 @@ from site_config.problems.base import Problem
 from site_config.study.model import Organ, Study, two_organs
 from site_config.tables import cells
 from site_config.tables.columns import MASK, PHASES, REGIONS, VISITS, scans_columns
-from site_config.tables.csv_text import BYTES, Faults, Row, read_table
+from site_config.tables.csv_text import BYTES, CsvFaults, Row, read_table
 from site_config.tables.types import Patient, Scan
 
 NEAR_DAYS = 31
@@ -59,7 +59,7 @@ def parse_scans(data: bytes, folder: ImagesFolder, organs: Sequence[Organ], toda
     columns = scans_columns(tuple(organs))
     known = [*(column.name for column in columns), "date", "day"]
     table = read_table(data, role, known, [column.name for column in columns if column.needed], prefix=MASK)
-    faults = Faults(role)
+    faults = CsvFaults(role)
     if table.has("date") and table.has("day"):
         faults.add(kinds.MIXED_MOMENTS, 1, None, "both `date` and `day`")
     elif not table.has("date") and not table.has("day"):
@@ -73,7 +73,7 @@ def parse_scans(data: bytes, folder: ImagesFolder, organs: Sequence[Organ], toda
     return tuple(scans)
 
 
-def _scan(row: Row, masks: list[str], folder: ImagesFolder, today: date, faults: Faults) -> Scan | None:
+def _scan(row: Row, masks: list[str], folder: ImagesFolder, today: date, faults: CsvFaults) -> Scan | None:
     before = len(faults.problems)
     patient = row.cells.get("patient", "")
     if not patient:
@@ -106,7 +106,7 @@ def _same(names: Sequence[str]) -> dict[str, str]:
     return {name: name for name in names}
 
 
-def _path(row: Row, column: str, folder: ImagesFolder, faults: Faults, *, needed: bool = False) -> Path | None:
+def _path(row: Row, column: str, folder: ImagesFolder, faults: CsvFaults, *, needed: bool = False) -> Path | None:
     """The absolute path of a cell; it is below the images folder, links included, and can be read."""
     cell = row.cells.get(column, "")
     if not cell:
@@ -123,7 +123,7 @@ def _path(row: Row, column: str, folder: ImagesFolder, faults: Faults, *, needed
     return None
 
 
-def _reach(folder: ImagesFolder, plain: PurePosixPath, row: int, column: str, faults: Faults) -> Path | None:
+def _reach(folder: ImagesFolder, plain: PurePosixPath, row: int, column: str, faults: CsvFaults) -> Path | None:
     try:
         real = (folder.real / plain).resolve(strict=True)
         if not real.is_relative_to(folder.real):
@@ -152,7 +152,7 @@ def _reach(folder: ImagesFolder, plain: PurePosixPath, row: int, column: str, fa
     return real
 
 
-def _unique(scans: list[Scan], faults: Faults) -> None:
+def _unique(scans: list[Scan], faults: CsvFaults) -> None:
     seen: dict[tuple[Path, str | None], int] = {}
     for scan in scans:
         first = seen.setdefault((scan.path, scan.series_uid), scan.row)
@@ -164,7 +164,7 @@ def _moment_of(scan: Scan) -> float | None:
     return float(scan.date.toordinal()) if scan.date else scan.day
 
 
-def _visits(scans: list[Scan], faults: Faults) -> None:
+def _visits(scans: list[Scan], faults: CsvFaults) -> None:
     """A follow-up scan after every baseline scan of its patient."""
     latest: dict[str, float] = {}
     for scan in scans:
@@ -179,7 +179,7 @@ def _visits(scans: list[Scan], faults: Faults) -> None:
 
 def check_together(patients: Sequence[Patient], scans: Sequence[Scan]) -> tuple[list[Problem], list[Problem]]:
     """Faults and findings that show only when both tables are laid side by side."""
-    faults, findings = Faults("scans.csv"), Faults("cohort.csv")
+    faults, findings = CsvFaults("scans.csv"), CsvFaults("cohort.csv")
     known = {patient.key: patient for patient in patients}
     dates = any(patient.zero_date is not None for patient in patients)
     if any((scan.date is not None) != dates for scan in scans if _moment_of(scan) is not None):

@@ -11,14 +11,14 @@ import pytest
 from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS
 from simulations.study.homes import Homes, enrol, publish
-from simulations.study.run import Finished, Options, run
+from simulations.study.run import FinishedRun, Options, run
 from site_config.study.model import StudyLock
 
 PHASES = ("admission", "clinical", "training", "fusion", "evaluation")
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """The preset `tiny`, phantoms to report, with its pooled twin."""
     return run(Options(out=tmp_path_factory.mktemp("tiny") / "run", preset="tiny", workers=2))
 

@@ -10,7 +10,7 @@ import pytest
 from evidence.capture.canaries import LEAK, MARK, UID_MARK
 from evidence.capture.compare import compare
 from evidence.capture.recorder import joined
-from evidence.capture.scan import Scanner
+from evidence.capture.scan import CaptureScanner
 from evidence.capture.studies import Capture, Made, make, record, tables
 from evidence.capture.traffic import contents, replies
 
@@ -44,7 +44,7 @@ def test_nothing_planted_is_sent_or_kept(captured: tuple[Made, Capture]) -> None
     made, capture = captured
     leaking = made.lock.names("development")[LEAKING]
     secrets = [secret for name, one in made.planted.items() if name != leaking for secret in one.secrets]
-    scanner = Scanner([MARK, UID_MARK], secrets)
+    scanner = CaptureScanner([MARK, UID_MARK], secrets)
     found = [hit for name in capture.sent for data in joined(capture.sent[name]) for hit in scanner.search(name, data)]
     assert found == []
     assert scanner.folder(made.homes.coordinator)[0] == []
@@ -52,7 +52,7 @@ def test_nothing_planted_is_sent_or_kept(captured: tuple[Made, Capture]) -> None
 
 def test_what_is_leaked_on_purpose_is_found(captured: tuple[Made, Capture]) -> None:
     made, capture = captured
-    scanner = Scanner([LEAK])
+    scanner = CaptureScanner([LEAK])
     leaking = made.lock.names("development")[LEAKING]
     hits = [hit for data in joined(capture.sent[leaking]) for hit in scanner.search(leaking, data)]
     assert {(f"{LEAK} plain", ""), (f"{LEAK} plain", "base64 zlib"), (f"{LEAK} utf-16-le", "hex")} <= {
@@ -60,7 +60,7 @@ def test_what_is_leaked_on_purpose_is_found(captured: tuple[Made, Capture]) -> N
     }
     told = [entry.missing[leaking] for entry in capture.result.ledger if leaking in entry.missing]
     assert "FH-705" in told, "the coordinator keeps no text of a refusal that is no problem code"
-    known = Scanner([leaking]).folder(made.homes.coordinator)[0]
+    known = CaptureScanner([leaking]).folder(made.homes.coordinator)[0]
     assert f"studies/{made.lock.study_id}/canary/ledger.jsonl" in {hit.where for hit in known}
 
 
@@ -81,7 +81,7 @@ def test_the_scanner_sees_through_every_wrapping(tmp_path: Path) -> None:
     import hashlib
     import zlib
 
-    scanner = Scanner([MARK], ["patient-1"])
+    scanner = CaptureScanner([MARK], ["patient-1"])
     text = f"of {MARK} here".encode()
     wrapped = {
         "upper case": text.upper(),

@@ -19,7 +19,7 @@ from client.app import forget_agents
 from client.program.agent import Agent
 from server.asking.ask import Asker, Missed
 from server.asking.effects import Effects
-from server.asking.participation import Ledger
+from server.asking.participation import StudyLedger
 from server.link.grid import FlowerTransport
 from server.phases.admission import admit
 from server.phases.context import Running
@@ -106,7 +106,7 @@ class Office:
         self.signed = StudyFolder(homes.coordinator / "studies" / lock.study_id).signed_lock()
         identity = CoordinatorIdentity.load(homes.coordinator)
         effects = Effects(lambda: self.now, self._sleep)
-        self.asker = Asker(lock, identity, self.transport, folder, Ledger(folder.ledger_file), effects)
+        self.asker = Asker(lock, identity, self.transport, folder, StudyLedger(folder.ledger_file), effects)
         result = StudyResult(study_id=lock.study_id, title="", label="INCOMPLETE", simulated=True, created="", software="", lock={})
         self.running = Running(self.asker, folder, result)
 

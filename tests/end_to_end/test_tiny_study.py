@@ -10,11 +10,11 @@ from client.cohort.patients import load_patients
 from client.statistics.bench import Bench
 from server.phases.first_weights import initial_weights, start
 from server.study.state import StudyFolder, load_arrays
-from simulations.study.run import Finished, Options, run
+from simulations.study.run import FinishedRun, Options, run
 from site_config.journal import read as read_journal
 
 
-def test_the_study_completes_and_leaves_report_metrics_and_result(finished: Finished) -> None:
+def test_the_study_completes_and_leaves_report_metrics_and_result(finished: FinishedRun) -> None:
     assert finished.result.label == "COMPLETE"
     assert finished.report.name == "report.html"
     page = finished.report.read_text()
@@ -23,7 +23,7 @@ def test_the_study_completes_and_leaves_report_metrics_and_result(finished: Fini
     assert metrics
 
 
-def test_counts_are_those_of_the_hospitals(finished: Finished) -> None:
+def test_counts_are_those_of_the_hospitals(finished: FinishedRun) -> None:
     lock, flow = finished.lock, finished.result.flow
     for split, role in (("train", "development"), ("validation", "development"), ("test", "evaluation")):
         n = 0
@@ -33,7 +33,7 @@ def test_counts_are_those_of_the_hospitals(finished: Finished) -> None:
         assert flow[f"{split}.analysed"] == n
 
 
-def test_every_ask_had_a_whole_block_or_all_of_them_and_was_masked(finished: Finished) -> None:
+def test_every_ask_had_a_whole_block_or_all_of_them_and_was_masked(finished: FinishedRun) -> None:
     blocks = {frozenset(block) for group in finished.lock.blocks.values() for block in group}
     blocks |= {frozenset(finished.lock.names(role)) for role in ("development", "evaluation")}
     for entry in finished.result.ledger:
@@ -43,7 +43,7 @@ def test_every_ask_had_a_whole_block_or_all_of_them_and_was_masked(finished: Fin
         assert not entry.missing
 
 
-def test_evaluation_sites_never_train(finished: Finished) -> None:
+def test_evaluation_sites_never_train(finished: FinishedRun) -> None:
     for name in finished.lock.names("evaluation"):
         entries = read_journal(finished.homes.config(name).state / "journal.jsonl")
         asked = {entry.data["context"]["statistic"] for entry in entries if entry.kind == "release"}
@@ -51,7 +51,7 @@ def test_evaluation_sites_never_train(finished: Finished) -> None:
         assert not {statistic for statistic in asked if statistic.startswith(("training.", "cox."))}
 
 
-def test_training_moves_the_weights_and_keeps_every_round(finished: Finished) -> None:
+def test_training_moves_the_weights_and_keeps_every_round(finished: FinishedRun) -> None:
     study = finished.lock.study
     rounds = [point for point in finished.result.rounds if point.model == "Rad-D"]
     assert len(rounds) == study.training.rounds
@@ -62,7 +62,7 @@ def test_training_moves_the_weights_and_keeps_every_round(finished: Finished) ->
     assert str(seeds["Rad-D"]) in finished.report.read_text()
 
 
-def test_the_first_hazard_is_that_of_the_first_weights(finished: Finished) -> None:
+def test_the_first_hazard_is_that_of_the_first_weights(finished: FinishedRun) -> None:
     """Oracle: e^score times days over a block's pooled patients."""
     lock, homes = finished.lock, finished.homes
     arrays = {"weights.Rad-D": initial_weights(lock.study, "Rad-D", homes.coordinator)}
@@ -81,7 +81,7 @@ def test_the_first_hazard_is_that_of_the_first_weights(finished: Finished) -> No
     assert len(asked) == len(masses) == 2 * len(lock.blocks["development"])
 
 
-def test_pooled_twin_and_truth_stand_beside_the_federated_model(finished: Finished) -> None:
+def test_pooled_twin_and_truth_stand_beside_the_federated_model(finished: FinishedRun) -> None:
     assert finished.result.simulation is not None
     twin = finished.result.simulation.pooled[0]
     assert twin.n == finished.result.flow["test.analysed"]
@@ -89,7 +89,7 @@ def test_pooled_twin_and_truth_stand_beside_the_federated_model(finished: Finish
     assert len(finished.result.simulation.cams) == 2
 
 
-def test_running_again_opens_nothing_new(finished: Finished) -> None:
+def test_running_again_opens_nothing_new(finished: FinishedRun) -> None:
     folder = StudyFolder(finished.homes.coordinator / "studies" / finished.lock.study_id / "run")
     before = len(finished.result.ledger)
     again = run(Options(out=finished.homes.root, preset="tiny", pooled=False))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared_model.bundle.manifest import load_bundle
-from simulations.study.run import Finished, Options, run
+from simulations.study.run import FinishedRun, Options, run
 from site_config.documents.load import dump_yaml
 from site_config.study.prognostic_models import CLN, MODELS, RAD_S
 from tests.toys.fused_model import TOY
@@ -23,7 +23,7 @@ def toy_model() -> Iterator[None]:
     MODELS.remove(TOY)
 
 
-def test_a_fused_model_is_added_by_one_value(finished: Finished, tmp_path: Path, toy_model: None) -> None:
+def test_a_fused_model_is_added_by_one_value(finished: FinishedRun, tmp_path: Path, toy_model: None) -> None:
     study = finished.lock.study.model_copy(update={"models": (CLN.name, RAD_S.name, TOY.name), "title": "With a toy"})
     folder = tmp_path / "cohort"
     folder.mkdir()

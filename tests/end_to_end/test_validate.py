@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from shared_model.bundle.manifest import load_bundle
-from simulations.study.run import Finished, Options, run
+from simulations.study.run import FinishedRun, Options, run
 from site_config.documents.load import dump_yaml
 from site_config.problems.base import Problem
 
 
-def new_hospitals(finished: Finished, folder: Path, **changes: object) -> Path:
+def new_hospitals(finished: FinishedRun, folder: Path, **changes: object) -> Path:
     study = finished.lock.study
     bundle = load_bundle(finished.homes.root / "model")
     sites = tuple(site for site in study.sites if site.role == "evaluation")
@@ -26,7 +26,7 @@ def new_hospitals(finished: Finished, folder: Path, **changes: object) -> Path:
     return folder
 
 
-def test_a_frozen_model_gives_the_same_table_at_the_same_patients(finished: Finished, tmp_path: Path) -> None:
+def test_a_frozen_model_gives_the_same_table_at_the_same_patients(finished: FinishedRun, tmp_path: Path) -> None:
     folder = new_hospitals(finished, tmp_path / "new")
     again = run(Options(out=tmp_path / "run", folder=folder, pooled=False))
     assert again.result.label == "COMPLETE"
@@ -37,7 +37,7 @@ def test_a_frozen_model_gives_the_same_table_at_the_same_patients(finished: Fini
     assert {model: sum(map(sum, events)) for model, events in after.items()} == {m: sum(map(sum, e)) for m, e in before.items()}
 
 
-def test_another_bundle_than_the_named_one_is_refused(finished: Finished, tmp_path: Path) -> None:
+def test_another_bundle_than_the_named_one_is_refused(finished: FinishedRun, tmp_path: Path) -> None:
     folder = new_hospitals(finished, tmp_path / "new", bundle_sha256="0" * 64)
     with pytest.raises(Problem) as refused:
         run(Options(out=tmp_path / "run", folder=folder, pooled=False))

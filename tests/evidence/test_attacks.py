@@ -7,11 +7,11 @@ import pytest
 
 from evidence.attacks import claims, harness
 from evidence.attacks.claims import Claims, score, summary
-from evidence.attacks.cohorts import COLUMNS, Cohort, controls, draw, encode, patterns
+from evidence.attacks.cohorts import COLUMNS, AttackedCohort, controls, draw, encode, patterns
 from evidence.attacks.harness import chosen, run
 from evidence.attacks.opened import RELEASED
-from evidence.attacks.result import Result
-from evidence.attacks.sums import Case
+from evidence.attacks.result import AttackResult
+from evidence.attacks.sums import AttackedCase
 from evidence.commands import attack as command
 from shared_model.statistics.base import REGISTRY
 from shared_model.statistics.parameters import Covariates, CoxEnd
@@ -39,7 +39,7 @@ def test_everything_opened_of_a_small_cohort_is_refused_and_its_control_works():
 
 
 def test_what_the_attack_solves_is_what_a_study_opens():
-    case = Case(207, 3)
+    case = AttackedCase(207, 3)
     transcript, _ = case.clinical
     at = CoxEnd(
         covariates=Covariates(columns=COLUMNS[: len(case.columns)]),
@@ -87,7 +87,7 @@ def test_patterns_are_numbered_in_order():
 def test_claims_are_judged_by_pattern_and_day():
     x = np.zeros((3, 7), dtype=np.int64)
     x[2, 1] = 1
-    cohort = Cohort(x, np.array([100.0, 300.0, 500.0]), np.ones(3, bool), np.arange(3))
+    cohort = AttackedCohort(x, np.array([100.0, 300.0, 500.0]), np.ones(3, bool), np.arange(3))
     right, wrong = encode(x)[2], encode(x)[0]
     found = score(Claims(np.array([right, right, wrong]), np.array([515.0, 516.0, 115.0])), cohort, [])
     assert (found.correct_claims, found.hit, found.unique, found.unique_hit) == (2, 2, 1, 1)
@@ -108,7 +108,7 @@ def test_command_shows_json_and_exits_by_what_holds(monkeypatch):
     assert {result["attack"] for result in ran.data["results"]} == {"c", "f"}
     assert "not proof" in ran.data["note"]
     assert run_cli(app_of(command.register), "attack", "--only", "z").status == 2
-    beaten = Result("c", "made up", "default", "succeeds", False, {})
+    beaten = AttackResult("c", "made up", "default", "succeeds", False, {})
     monkeypatch.setattr(harness, "run", lambda *_: iter([beaten]))
     assert run_cli(app_of(command.register), "attack", "--only", "c").status == 1
 

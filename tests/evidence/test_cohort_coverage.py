@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from evidence.accuracy import cohort, cohort_coverage
-from evidence.accuracy.cohort_coverage import NAMES, TRUE, Run, outcomes, populations, table
+from evidence.accuracy.cohort_coverage import NAMES, TRUE, CoverageRun, outcomes, populations, table
 from evidence.record import FOLDER
 from simulations.tabular.fit import TableOpener
 
-FEW = Run(11, 3)
+FEW = CoverageRun(11, 3)
 
 
-def frame(run: Run):
+def frame(run: CoverageRun):
     from pandas import DataFrame
 
     rows = table(next(iter(populations(run))))
@@ -54,10 +54,10 @@ def test_the_profile_likelihood_is_that_of_a_likelihood_maximised_by_scipy():
 
 
 def test_one_table_gives_what_its_hospitals_give():
-    apart, together = outcomes(FEW), outcomes(Run(FEW.first, FEW.cohorts, by_hospital=False))
+    apart, together = outcomes(FEW), outcomes(CoverageRun(FEW.first, FEW.cohorts, by_hospital=False))
     assert apart.error == pytest.approx(together.error, abs=1e-9)
     assert np.array_equal(apart.events, together.events)
-    assert len(next(iter(populations(Run(11, 1, times=10)))).patients) == 2070
+    assert len(next(iter(populations(CoverageRun(11, 1, times=10)))).patients) == 2070
 
 
 def test_a_separated_coefficient_is_counted_and_left_out():

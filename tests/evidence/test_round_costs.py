@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from evidence.running.flower_round import UPDATE, Asked, where_time_goes
+from evidence.running.flower_round import UPDATE, AskedRound, where_time_goes
 from simulations.study.scale import RoundCost, exponent, metered
 
 
-def asked_rounds(count: int) -> list[Asked]:
+def asked_rounds(count: int) -> list[AskedRound]:
     """Rounds of 20 s: keys 1 s, release 12 s, open 2 s, and 5 s of the coordinator's own, two CPU seconds a round."""
     found = []
     for number in range(count):
         start = 100.0 + 20 * number
         for kind, after, took in (("keys", 0.0, 1.0), ("release", 1.5, 12.0), ("open", 14.0, 2.0)):
             cpu = {"coordinator": 2.0 * number}
-            found.append(Asked(kind, UPDATE, number, 33, start + after, start + after + took, cpu))
+            found.append(AskedRound(kind, UPDATE, number, 33, start + after, start + after + took, cpu))
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from server.report import opened, text
-from server.report.numbers import Axis, Calibration, CalibrationGroup, Distribution, Estimate, Nomogram
+from server.report.numbers import Calibration, CalibrationPoint, Distribution, DrawnNomogram, Estimate, NomogramAxis
 from server.study.results import ScoreTable, SetName, StudyResult, score_slope
 from shared_model.survival import calibration as calibrate
 from shared_model.survival.kaplan_meier import kaplan_meier
@@ -112,7 +112,7 @@ def _calibration(table: ScoreTable, slope_of_score: float, horizon: float, hazar
     return Calibration(model=table.model, set=table.set, horizon=round(horizon), groups=[g for g in groups if g is not None], slope=slope)
 
 
-def _group(cells: Cells, horizon: float, hazard: float) -> CalibrationGroup | None:
+def _group(cells: Cells, horizon: float, hazard: float) -> CalibrationPoint | None:
     """Mean predicted against Kaplan–Meier survival; None when nobody of the group was followed to the horizon."""
     km = kaplan_meier(cells)
     try:
@@ -120,7 +120,7 @@ def _group(cells: Cells, horizon: float, hazard: float) -> CalibrationGroup | No
     except Problem:
         return None
     mean = float(cells.count @ calibrate.predicted_survival(cells.score, hazard) / cells.count.sum())
-    return CalibrationGroup(n=cells.n, events=cells.n_events, predicted=mean, observed=observed, low=low, high=high)
+    return CalibrationPoint(n=cells.n, events=cells.n_events, predicted=mean, observed=observed, low=low, high=high)
 
 
 def _slope(cells: Cells, n: int, events: int) -> Estimate:
@@ -134,7 +134,7 @@ def _slope(cells: Cells, n: int, events: int) -> Estimate:
     return Estimate(n=n, events=events, value=coef, low=coef - 1.96 * se, high=coef + 1.96 * se, se=se, p=fit["p"][0])
 
 
-def nomogram(result: StudyResult, study: Study) -> Nomogram | None:
+def nomogram(result: StudyResult, study: Study) -> DrawnNomogram | None:
     """Axes of the fused model: the radiological score over its declared range, every clinical variable over its values."""
     for model in (one.name for one in MODELS.preferred(result.fusion) if one.is_fused):
         parts = _parts(MODELS[model].needs, result.fusion[model])
@@ -153,7 +153,7 @@ def _parts(names: tuple[str, ...], fit: dict[str, Any]) -> tuple[str, float, flo
 
 def _nomogram(
     result: StudyResult, study: Study, model: ModelName, parts: tuple[str, float, float], hazards: dict[float, float]
-) -> Nomogram | None:
+) -> DrawnNomogram | None:
     network, radiology, clinical = parts
     fit = result.clinical or {}
     coef = dict(zip(fit["covariates"], fit["coef"], strict=True))
@@ -168,14 +168,14 @@ def _nomogram(
         drawn = draw(names, slopes, ranges, hazards)
     except ValueError:
         return None
-    axes = [Axis(label=f"Radiological score ({network})", ticks=[(text.number(t, 1), p) for t, p in _pairs(drawn, 0)])]
+    axes = [NomogramAxis(label=f"Radiological score ({network})", ticks=[(text.number(t, 1), p) for t, p in _pairs(drawn, 0)])]
     for index, variable in enumerate(variables, start=1):
         ticks = [(variable.values[round(t)], p) for t, p in _pairs(drawn, index) if t == round(t) and round(t) in variable.values]
-        axes.append(Axis(label=variable.label, ticks=sorted(ticks, key=lambda tick: tick[1])))
+        axes.append(NomogramAxis(label=variable.label, ticks=sorted(ticks, key=lambda tick: tick[1])))
     survival = {
         round(h): [(s, drawn.total_for(s, h)) for s in CHANCES if 0 <= drawn.total_for(s, h) <= drawn.largest_total] for h in hazards
     }
-    return Nomogram(model=model, axes=axes, total_range=(0.0, drawn.largest_total), survival=survival)
+    return DrawnNomogram(model=model, axes=axes, total_range=(0.0, drawn.largest_total), survival=survival)
 
 
 def _pairs(drawn: Drawn, axis: int) -> list[tuple[float, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.report.numbers import Coefficient, CoxModel, Test
+from server.report.numbers import Coefficient, ShownCoxModel, Test
 from server.study.results import StudyResult
 from site_config.study.model import Study
 from site_config.study.prognostic_models import MODELS, ModelName
@@ -13,12 +13,12 @@ LARGEST_COEFFICIENT = 9.0
 """Beyond a hazard ratio of e^9 the likelihood has no maximum worth printing (monotone likelihood)."""
 
 
-def cox_model(model: ModelName, fit: dict[str, Any], study: Study) -> CoxModel:
+def cox_model(model: ModelName, fit: dict[str, Any], study: Study) -> ShownCoxModel:
     """One `CoxFit.as_dict()` with labels; a dropped covariate carries the model's finding about it as its reason."""
     labels = {part.name: part.label for part in MODELS} | {variable.name: variable.label for variable in study.clinical}
     warnings = [f"{w.get('code', '')} {w.get('what', '')}".strip() for w in fit.get("warnings", [])]
     rows = [_coefficient(fit, index, labels, warnings) for index in range(len(fit["covariates"]))]
-    return CoxModel(
+    return ShownCoxModel(
         model=model,
         n=fit["n"],
         events=fit["events"],
@@ -60,6 +60,6 @@ def _test(found: dict[str, Any] | None) -> Test | None:
     return Test(chi2=found["chi2"], df=found["df"], p=found["p"])
 
 
-def fusions(result: StudyResult, study: Study) -> list[CoxModel]:
+def fusions(result: StudyResult, study: Study) -> list[ShownCoxModel]:
     """The fused models, and single scores calibrated to survival, in the study's order."""
     return [cox_model(model, result.fusion[model], study) for model in study.models if model in result.fusion]

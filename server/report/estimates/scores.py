@@ -6,7 +6,7 @@ import math
 from itertools import combinations
 
 from server.report import opened
-from server.report.numbers import Comparison, Concordance, Estimate, RocCurve
+from server.report.numbers import Comparison, ConcordanceRow, Estimate, RocCurve
 from server.study.results import ScorePair, ScoreTable, SetName, StudyResult
 from shared_model.survival import comparison, roc
 from shared_model.survival import concordance as harrell
@@ -20,7 +20,7 @@ SETS: tuple[SetName, ...] = ("train", "validation", "test")
 HELD: tuple[SetName, ...] = ("validation", "test")
 
 
-def concordance_rows(result: StudyResult, study: Study) -> list[Concordance]:
+def concordance_rows(result: StudyResult, study: Study) -> list[ConcordanceRow]:
     """C of every model on every set whose table was opened, and of validation and test together."""
     rows = []
     for model in study.models:
@@ -34,17 +34,17 @@ def concordance_rows(result: StudyResult, study: Study) -> list[Concordance]:
     return rows
 
 
-def _concordance(result: StudyResult, table: ScoreTable) -> Concordance:
+def _concordance(result: StudyResult, table: ScoreTable) -> ConcordanceRow:
     n, events = opened.size(table)
     source = opened.evaluation_table(table)
     found = harrell.concordance(source)
     apparent = table.set == "train"
     if found is None or not found.se > 0:
         none = Estimate(n=n, events=events, reason="not estimable: too few pairs of patients can be compared")
-        return Concordance(model=table.model, set=table.set, apparent=apparent, c=none, logit=none, exact=table.exact)
+        return ConcordanceRow(model=table.model, set=table.set, apparent=apparent, c=none, logit=none, exact=table.exact)
     least, most = (found.c, found.c) if table.exact else harrell.error_bound(source)
     logit_low, logit_high = found.logit_ci
-    return Concordance(
+    return ConcordanceRow(
         model=table.model,
         set=table.set,
         apparent=apparent,
@@ -80,7 +80,7 @@ def _score_test(table: ScoreTable) -> float | None:
         return None
 
 
-def _combined(result: StudyResult, model: ModelName, rows: list[Concordance]) -> list[Concordance]:
+def _combined(result: StudyResult, model: ModelName, rows: list[ConcordanceRow]) -> list[ConcordanceRow]:
     """Inverse-variance fixed effect over validation and test, with both standard errors."""
     found = [(row.c.value, row.c.se) for row in rows if row.c.value is not None and row.c.se]
     if len(found) < len(rows):
@@ -96,7 +96,7 @@ def _combined(result: StudyResult, model: ModelName, rows: list[Concordance]) ->
     logit = Estimate(n=n, events=events, value=value, low=low, high=high, se=se)
     bounds = [row.error_bound for row in rows if row.error_bound is not None]
     return [
-        Concordance(
+        ConcordanceRow(
             model=model,
             set="combined",
             apparent=False,

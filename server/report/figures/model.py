@@ -11,13 +11,13 @@ from typing import Any
 from server.report import text
 from server.report.figures import style
 from server.report.figures.style import Picture
-from server.report.numbers import Coefficient, Concordance, CoxModel, Nomogram, Subgroup
+from server.report.numbers import Coefficient, ConcordanceRow, DrawnNomogram, ShownCoxModel, Subgroup
 from server.study.results import RoundPoint
 from site_config.study.prognostic_models import MODELS
 
 
 @style.styled
-def forest(model: CoxModel, name: str, *, simulated: bool, width: int = 720) -> Picture:
+def forest(model: ShownCoxModel, name: str, *, simulated: bool, width: int = 720) -> Picture:
     """Hazard ratios with 95 % intervals on a logarithmic axis; a covariate that could not be estimated says so."""
     rows = model.coefficients
     height = 64 + (26 if width > 500 else 38) * len(rows)
@@ -71,7 +71,7 @@ def _shown(row: Coefficient) -> str:
 
 
 @style.styled
-def concordance(rows: Sequence[Concordance], title: str, name: str, *, simulated: bool) -> Picture:
+def concordance(rows: Sequence[ConcordanceRow], title: str, name: str, *, simulated: bool) -> Picture:
     """C of every model on one set with its 95 % interval."""
     shown = [row for row in rows if row.c.value is not None]
     figure, axes = style.panel(330, 60 + 30 * max(len(shown), 1))
@@ -92,7 +92,7 @@ def concordance(rows: Sequence[Concordance], title: str, name: str, *, simulated
 
 
 @style.styled
-def importance(model: CoxModel, name: str, *, simulated: bool) -> Picture:
+def importance(model: ShownCoxModel, name: str, *, simulated: bool) -> Picture:
     """Wald χ² − degrees of freedom of each covariate, largest on top."""
     rows = sorted((row for row in model.coefficients if row.wald_chi2 is not None), key=lambda row: -(row.wald_chi2 or 0))
     figure, axes = style.panel(335, 70 + 26 * len(rows))
@@ -110,7 +110,7 @@ def importance(model: CoxModel, name: str, *, simulated: bool) -> Picture:
 
 
 @style.styled
-def nomogram(one: Nomogram, name: str, *, simulated: bool, width: int = 760) -> Picture:
+def nomogram(one: DrawnNomogram, name: str, *, simulated: bool, width: int = 760) -> Picture:
     """Points for every axis, their total, and survival at the horizons for a total."""
     survival = list(one.survival.items())
     rows = 1 + len(one.axes) + 1 + len(survival)

@@ -8,9 +8,9 @@ a loop in simulations, under masks in a study), and `fit_totals` or `fit_exact` 
 from __future__ import annotations
 
 from shared_model.survival.cox.exact import ExactOpener, fit_exact
-from shared_model.survival.cox.exact_sums import ExactSums, Grid, exact_sums
-from shared_model.survival.cox.moments import Moments, Scale, open_scale, site_moments
-from shared_model.survival.cox.result import Baseline, ChiTest, CoxFit, Finding, ProportionalHazards
+from shared_model.survival.cox.exact_sums import DayGrid, ExactSums, exact_sums
+from shared_model.survival.cox.moments import CovariateMoments, Scale, open_scale, site_moments
+from shared_model.survival.cox.result import Baseline, ChiTest, CoxFit, FitFinding, ProportionalHazards
 from shared_model.survival.cox.totals import CLINICAL_CUTS, TotalsOpener, fit_totals, quarter_grid
 from shared_model.survival.cox.totals_sums import (
     TotalsEnd,
@@ -25,12 +25,12 @@ __all__ = [
     "CLINICAL_CUTS",
     "Baseline",
     "ChiTest",
+    "CovariateMoments",
     "CoxFit",
+    "DayGrid",
     "ExactOpener",
     "ExactSums",
-    "Finding",
-    "Grid",
-    "Moments",
+    "FitFinding",
     "ProportionalHazards",
     "Scale",
     "TotalsEnd",

@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.survival.cox.exact_sums import ExactSums, Grid, Likelihood, likelihood
+from shared_model.survival.cox.exact_sums import DayGrid, ExactSums, Likelihood, likelihood
 from shared_model.survival.cox.moments import MomentOpener, Scale, open_scale
-from shared_model.survival.cox.result import Baseline, ChiTest, CoxFit, Finding, independent, invert_kept, solve_kept
+from shared_model.survival.cox.result import Baseline, ChiTest, CoxFit, FitFinding, independent, invert_kept, solve_kept
 from shared_model.survival.hazard import Ties
 from shared_model.survival.proportional import proportional_hazards
 from site_config.problems import survival as problems
@@ -90,7 +90,7 @@ def _polish(open_: ExactOpener, scale: Scale, path: _Path, ties: Ties, strata: i
 
 
 def fit_exact(
-    open_: ExactOpener, covariates: Sequence[str], grid: Grid, *, ties: Ties = "efron", sites: int = 1, dropped_rows: int = 0
+    open_: ExactOpener, covariates: Sequence[str], grid: DayGrid, *, ties: Ties = "efron", sites: int = 1, dropped_rows: int = 0
 ) -> CoxFit:
     """Fit by opened sums by cell; equal to R's `coxph(…, ties=)` on the pooled rows.
 
@@ -169,29 +169,29 @@ def describe(
     infinite: NDArray[np.bool_],
     converged: bool,
     varies: NDArray[np.bool_],
-) -> list[Finding]:
+) -> list[FitFinding]:
     """What a reader must know of a fit."""
-    found = [] if scale.events else [Finding.of(problems.NO_EVENTS, "no events: no coefficient can be estimated")]
+    found = [] if scale.events else [FitFinding.of(problems.NO_EVENTS, "no events: no coefficient can be estimated")]
     for name, kept, constant, differs in zip(names, keep, scale.constant, varies, strict=True):
         if constant:
-            found.append(Finding.of(problems.CONSTANT, f"{name} has one value only and was dropped"))
+            found.append(FitFinding.of(problems.CONSTANT, f"{name} has one value only and was dropped"))
         elif not differs and scale.events:
             what = f"{name}: patients at risk together (in one stratum, at one event) do not differ in it; no coefficient can be estimated"
-            found.append(Finding.of(problems.NO_INFORMATION, what))
+            found.append(FitFinding.of(problems.NO_INFORMATION, what))
         elif not kept and scale.events:
-            found.append(Finding.of(problems.COLLINEAR, f"{name} does not vary beyond the covariates before it and was dropped"))
+            found.append(FitFinding.of(problems.COLLINEAR, f"{name} does not vary beyond the covariates before it and was dropped"))
     if infinite.any():
         listed = ", ".join(name for name, flag in zip(names, infinite, strict=True) if flag)
-        found.append(Finding.of(problems.MONOTONE, f"the likelihood flattens before {listed} settles; the coefficient may be infinite"))
+        found.append(FitFinding.of(problems.MONOTONE, f"the likelihood flattens before {listed} settles; the coefficient may be infinite"))
     if not converged:
-        found.append(Finding.of(problems.NOT_CONVERGED, f"not converged in {ITERATIONS} iterations"))
+        found.append(FitFinding.of(problems.NOT_CONVERGED, f"not converged in {ITERATIONS} iterations"))
     df = int(keep.sum())
     if df and scale.events < 10 * df:
-        found.append(Finding.of(problems.FEW_EVENTS, f"{scale.events} events for {df} covariates"))
+        found.append(FitFinding.of(problems.FEW_EVENTS, f"{scale.events} events for {df} covariates"))
     return found
 
 
-def _baseline(path: _Path, coef: Floats, scale: Scale, grid: Grid, null: ExactSums) -> Baseline:
+def _baseline(path: _Path, coef: Floats, scale: Scale, grid: DayGrid, null: ExactSums) -> Baseline:
     """Cumulative hazard at covariates 0 for every time at which a stratum has patients, deaths or not (R's `basehaz`)."""
     strata = len(grid.strata)
     cumulative = np.cumsum(path.at.increment.reshape(strata, -1), axis=1).ravel()

@@ -19,14 +19,14 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Grid:
+class DayGrid:
     """Cells in strata × times, times rising: `time` (T,), `strata` labels (S,). Cell number = stratum·T + time index."""
 
     time: Floats
     strata: tuple[str, ...] = ("",)
 
     @classmethod
-    def days(cls, n_days: int) -> Grid:
+    def days(cls, n_days: int) -> DayGrid:
         """Whole days 0 … n_days−1, one stratum."""
         return cls(np.arange(n_days, dtype=np.float64))
 

@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Moments:
+class CovariateMoments:
     """Patients `n`, `events`, and over patients Σ (x−o) (p,) and Σ (x−o)(x−o)' (p, p) about an origin o."""
 
     n: int
@@ -20,14 +20,14 @@ class Moments:
     total: Floats
     products: Floats
 
-    def __add__(self, other: Moments) -> Moments:
-        return Moments(self.n + other.n, self.events + other.events, self.total + other.total, self.products + other.products)
+    def __add__(self, other: CovariateMoments) -> CovariateMoments:
+        return CovariateMoments(self.n + other.n, self.events + other.events, self.total + other.total, self.products + other.products)
 
 
 class MomentOpener(Protocol):
     """Opens the sum over sites of `site_moments`."""
 
-    def moments(self, origin: Floats) -> Moments:
+    def moments(self, origin: Floats) -> CovariateMoments:
         """Sum over sites, about `origin` (p,)."""
 
 
@@ -54,10 +54,10 @@ def standardise(x: ArrayLike, mean: ArrayLike, sd: ArrayLike) -> Floats:
     return np.asarray((values - centre) / np.asarray(sd, dtype=np.float64), dtype=np.float64)
 
 
-def site_moments(x: ArrayLike, event: ArrayLike, origin: ArrayLike) -> Moments:
+def site_moments(x: ArrayLike, event: ArrayLike, origin: ArrayLike) -> CovariateMoments:
     """One site's `Moments` of complete covariates x (n, p) and events (n,) about `origin` (p,)."""
     shifted = standardise(x, origin, np.ones(len(np.asarray(origin))))
-    return Moments(len(shifted), int(np.sum(np.asarray(event, dtype=bool))), shifted.sum(axis=0), shifted.T @ shifted)
+    return CovariateMoments(len(shifted), int(np.sum(np.asarray(event, dtype=bool))), shifted.sum(axis=0), shifted.T @ shifted)
 
 
 def open_scale(open_: MomentOpener, p: int) -> Scale:
@@ -77,7 +77,7 @@ def open_scale(open_: MomentOpener, p: int) -> Scale:
     return Scale(found.n, found.events, mean, np.where(constant, 1.0, spread), variance, constant)
 
 
-def _about(found: Moments, origin: Floats) -> tuple[Floats, Floats]:
+def _about(found: CovariateMoments, origin: Floats) -> tuple[Floats, Floats]:
     n = max(found.n, 1)
     shift = found.total / n
     return origin + shift, (found.products - n * np.outer(shift, shift)) / max(n - 1, 1)

@@ -21,14 +21,14 @@ PIVOT_TOLERANCE = float(np.finfo(np.float64).eps) ** 0.75
 
 
 @dataclass(frozen=True)
-class Finding:
+class FitFinding:
     """Something a reader must know: the problem's code and one sentence."""
 
     code: str
     what: str
 
     @classmethod
-    def of(cls, kind: Kind, what: str) -> Finding:
+    def of(cls, kind: Kind, what: str) -> FitFinding:
         """A finding of a numbered kind."""
         return cls(kind.label, what)
 
@@ -103,7 +103,7 @@ class CoxFit:
     dropped_rows: int = 0
     concordance: Concordance | None = None
     proportional_hazards: ProportionalHazards | None = None
-    findings: tuple[Finding, ...] = field(default=())
+    findings: tuple[FitFinding, ...] = field(default=())
     mean: Floats | None = None
 
     @property
@@ -140,7 +140,7 @@ class CoxFit:
         """The same fit, with the C-index of its linear predictor."""
         return replace(self, concordance=concordance)
 
-    def with_findings(self, *findings: Finding) -> CoxFit:
+    def with_findings(self, *findings: FitFinding) -> CoxFit:
         """The same fit with more to say."""
         return replace(self, findings=(*self.findings, *findings))
 

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.survival.cox.moments import MomentOpener, Scale, open_scale
-from shared_model.survival.cox.result import Baseline, ChiTest, CoxFit, Finding, independent, invert_kept, solve_kept
+from shared_model.survival.cox.result import Baseline, ChiTest, CoxFit, FitFinding, independent, invert_kept, solve_kept
 from shared_model.survival.cox.totals_sums import TotalsEnd, TotalsRound, TotalsStart
 from site_config.problems import survival as problems
 
@@ -162,18 +162,18 @@ def _check_size(scale: Scale, p: int, patients: int, events_per_variable: int) -
 
 def _findings(
     names: tuple[str, ...], scale: Scale, keep: NDArray[np.bool_], infinite: NDArray[np.bool_], converged: bool, rounds: int
-) -> list[Finding]:
+) -> list[FitFinding]:
     found = []
     for name, kept, constant in zip(names, keep, scale.constant, strict=True):
         if constant:
-            found.append(Finding.of(problems.CONSTANT, f"{name} has one value only and was dropped"))
+            found.append(FitFinding.of(problems.CONSTANT, f"{name} has one value only and was dropped"))
         elif not kept:
-            found.append(Finding.of(problems.COLLINEAR, f"{name} does not vary beyond the covariates before it and was dropped"))
+            found.append(FitFinding.of(problems.COLLINEAR, f"{name} does not vary beyond the covariates before it and was dropped"))
     if infinite.any():
         listed = ", ".join(name for name, flag in zip(names, infinite, strict=True) if flag)
-        found.append(Finding.of(problems.MONOTONE, f"the coefficient of {listed} still grows and may be infinite"))
+        found.append(FitFinding.of(problems.MONOTONE, f"the coefficient of {listed} still grows and may be infinite"))
     if not converged:
-        found.append(Finding.of(problems.NOT_CONVERGED, f"not converged in {rounds} rounds"))
+        found.append(FitFinding.of(problems.NOT_CONVERGED, f"not converged in {rounds} rounds"))
     return found
 
 

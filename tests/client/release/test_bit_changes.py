@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from evidence.attacks.federation import Federation, Hospital
+from evidence.attacks.federation import AttackedFederation, Hospital
 from shared_model.secure_sum import masks as secure_sum
 from shared_model.secure_sum import signatures as secure_sum_signatures
 from shared_model.secure_sum.protocol import Context, KeysReply, KeysRequest, OpenRequest
@@ -33,11 +33,11 @@ def compute(statistic, parameters, _arrays):
 
 
 @pytest.fixture
-def federation() -> Federation:
-    return Federation.make({name: (f"{name}/1",) for name in SITES})
+def federation() -> AttackedFederation:
+    return AttackedFederation.make({name: (f"{name}/1",) for name in SITES})
 
 
-def context_of(federation: Federation) -> Context:
+def context_of(federation: AttackedFederation) -> Context:
     return federation.context("characteristics", PARAMETERS, phase="evaluation")
 
 

@@ -7,14 +7,14 @@ import pytest
 
 from client.release.door import Door, outward_code
 from client.release.ledger import CONSENT, REFUSAL, RELEASE
-from evidence.attacks.federation import NOON, Federation
+from evidence.attacks.federation import NOON, AttackedFederation
 from shared_model.secure_sum import masks as secure_sum
 from shared_model.secure_sum.protocol import KeysReply, KeysRequest, OpenedCounts
 from shared_model.statistics.base import Parameters, Registry, Segment, Statistic
 from site_config.journal import Journal
 from site_config.problems import privacy
 from site_config.problems.base import Problem
-from site_config.site import KnownPeers, Policy, Schedule
+from site_config.site import KnownPeers, OpenHours, Policy
 from site_config.study.model import Privacy, Study, StudySite
 
 
@@ -56,8 +56,8 @@ def computing(offset: float = 0.0):
 
 
 @pytest.fixture
-def federation() -> Federation:
-    return Federation.make(patients(), registry=toy_registry())
+def federation() -> AttackedFederation:
+    return AttackedFederation.make(patients(), registry=toy_registry())
 
 
 def refused(kind, action, *args, **kwargs) -> Problem:
@@ -181,7 +181,7 @@ def test_one_patient_more_is_refused(federation):
 
 def test_query_budget_spans_studies():
     policy = Policy(minimum_roster=3, minimum_patients=5, query_budget={"toy.sum": 2})
-    federation = Federation.make(patients(), registry=toy_registry(), policy=policy)
+    federation = AttackedFederation.make(patients(), registry=toy_registry(), policy=policy)
     federation.ask("toy.sum", Weights(), computing(), round=1)
     federation.ask("toy.sum", Weights(), computing(), round=1, attempt=2)  # the same value is not charged again
     federation.new_study(Study(title="another", sites=tuple(StudySite(name=name) for name in SITES)), SITES)
@@ -192,7 +192,7 @@ def test_query_budget_spans_studies():
 
 def test_two_releases_in_flight_do_not_pass_a_budget_of_one():
     policy = Policy(minimum_roster=3, minimum_patients=5, query_budget={"toy.sum": 1})
-    federation = Federation.make(patients(), registry=toy_registry(), policy=policy)
+    federation = AttackedFederation.make(patients(), registry=toy_registry(), policy=policy)
     lists = []
     for number in (1, 2):
         context = federation.context("toy.sum", Weights(), round=number)
@@ -211,19 +211,19 @@ def test_two_releases_in_flight_do_not_pass_a_budget_of_one():
         (Policy(minimum_roster=3, minimum_patients=5, statistics=("toy.count",)), "toy.sum", privacy.STATISTIC_REFUSED),
         (Policy(minimum_roster=3, minimum_patients=5), "toy.exact", privacy.RESOLUTION_REFUSED),
         (Policy(minimum_roster=3, minimum_patients=5, role="evaluation"), "toy.sum", privacy.ROLE_REFUSED),
-        (Policy(minimum_roster=3, minimum_patients=5, schedule=Schedule(from_hour=20, to_hour=6)), "toy.sum", privacy.OUTSIDE_SCHEDULE),
+        (Policy(minimum_roster=3, minimum_patients=5, schedule=OpenHours(from_hour=20, to_hour=6)), "toy.sum", privacy.OUTSIDE_SCHEDULE),
         (Policy(minimum_roster=3, known_peers=KnownPeers(at_least=1, fingerprints=("ab" * 32,))), "toy.sum", privacy.PEERS_UNKNOWN),
         (Policy(minimum_roster=3), "toy.nothing", privacy.STATISTIC_UNKNOWN),
     ],
 )
 def test_policy_refuses(policy, statistic, kind):
-    federation = Federation.make(patients(), registry=toy_registry(), policy=policy)
+    federation = AttackedFederation.make(patients(), registry=toy_registry(), policy=policy)
     problem = refused(kind, federation.ask, statistic, Weights(), computing())
     assert outward_code(problem) == kind.label
 
 
 def test_evaluation_site_refuses_training():
-    federation = Federation.make(patients(), registry=toy_registry(), roles=dict.fromkeys(SITES, "evaluation"))
+    federation = AttackedFederation.make(patients(), registry=toy_registry(), roles=dict.fromkeys(SITES, "evaluation"))
     refused(privacy.ROLE_REFUSED, federation.ask, "toy.update", Weights(), computing(), phase="training")
     refused(privacy.ROLE_REFUSED, federation.ask, "toy.sum", Weights(), computing(), phase="fusion")
 
@@ -243,14 +243,14 @@ def clear_study() -> Study:
 def test_clear_mode_needs_everybodys_word():
     policy = Policy(minimum_roster=3, minimum_patients=5)
     for allowed in (policy, policy.model_copy(update={"masks_required": False}), policy.model_copy(update={"simulated_patients": True})):
-        federation = Federation.make(patients(), registry=toy_registry(), policy=allowed, study=clear_study())
+        federation = AttackedFederation.make(patients(), registry=toy_registry(), policy=allowed, study=clear_study())
         context = federation.context("toy.sum", Weights())
         refused(privacy.MASKS_REQUIRED, federation.release, SITES[0], context, Weights(), {}, computing()[SITES[0]], sites=SITES)
 
 
 def test_clear_mode_says_so():
     policy = Policy(minimum_roster=3, minimum_patients=5, masks_required=False, simulated_patients=True)
-    federation = Federation.make(patients(), registry=toy_registry(), policy=policy, study=clear_study())
+    federation = AttackedFederation.make(patients(), registry=toy_registry(), policy=policy, study=clear_study())
     context = federation.context("toy.sum", Weights())
     vectors = {}
     for name in SITES:
@@ -310,7 +310,7 @@ def test_forget_drops_secrets(federation):
 
 def test_ledger_outlives_the_process(tmp_path):
     """A restarted client knows what was opened, but nothing of the keys it gave."""
-    federation = Federation.make(patients(), registry=toy_registry())
+    federation = AttackedFederation.make(patients(), registry=toy_registry())
     site = federation.hospitals[SITES[0]]
 
     def restart():
@@ -333,7 +333,7 @@ def test_ledger_outlives_the_process(tmp_path):
 def test_whole_blocks_may_be_asked_together_or_apart():
     blocks = (SITES[:3], SITES[3:])
     many = {name: tuple(f"{name}/{i}" for i in range(3)) for name in (*SITES, "site-f")}
-    federation = Federation.make(many, registry=toy_registry(), blocks=(blocks[0], (*blocks[1], "site-f")))
+    federation = AttackedFederation.make(many, registry=toy_registry(), blocks=(blocks[0], (*blocks[1], "site-f")))
     compute = computing() | {"site-f": computing()[SITES[0]]}
     few = OpenedCounts(sites=3, patients=9, events=9)
     both = OpenedCounts(sites=6, patients=18, events=18)
@@ -347,7 +347,7 @@ def test_whole_blocks_may_be_asked_together_or_apart():
 def test_rosters_that_differ_by_few_patients_are_refused():
     """A block whose opened counts say that it adds three patients only is not subtracted from the whole."""
     many = {name: tuple(f"{name}/{i}" for i in range(3)) for name in (*SITES, "site-f")}
-    federation = Federation.make(many, registry=toy_registry(), blocks=(SITES[:3], (*SITES[3:], "site-f")))
+    federation = AttackedFederation.make(many, registry=toy_registry(), blocks=(SITES[:3], (*SITES[3:], "site-f")))
     compute = computing() | {"site-f": computing()[SITES[0]]}
     federation.ask("toy.sum", Weights(), compute, counts=OpenedCounts(sites=6, patients=12, events=9))
     nearly = OpenedCounts(sites=3, patients=9, events=9)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from client.commands import egress as command
-from evidence.attacks.federation import NOON, Federation, seeded_bytes
+from evidence.attacks.federation import NOON, AttackedFederation, seeded_bytes
 from shared_model.statistics.parameters import SplitOnly
 from site_config.journal import Journal
 from site_config.problems.base import Problem
@@ -24,7 +24,7 @@ def home(tmp_path):
     (tmp_path / "site.yaml").write_text("site: site-a\n")
     from client.release.door import Door
 
-    federation = Federation.make({name: (f"{name}/1",) for name in SITES})
+    federation = AttackedFederation.make({name: (f"{name}/1",) for name in SITES})
     site = federation.hospitals["site-a"]
     site.journal = Journal(tmp_path / "state" / "journal.jsonl", clock=lambda: NOON)
     policy = site.door._policy

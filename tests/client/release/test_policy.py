@@ -8,22 +8,22 @@ import pytest
 
 from client.release.ledger import question_of
 from client.release.policy import check_whole_blocks, clear_allowed, expected_statistics, floor, inside_hours, known, refusals
-from evidence.attacks.federation import Federation
+from evidence.attacks.federation import AttackedFederation
 from evidence.attacks.result import gate
-from evidence.attacks.sums import Case, cox_code, table_code
+from evidence.attacks.sums import AttackedCase, cox_code, table_code
 from shared_model.statistics.parameters import ScoreCounts, ScoreSpec, Table
 from site_config.problems import privacy
 from site_config.problems.base import Problem
-from site_config.site import KnownPeers, Policy, Schedule
+from site_config.site import KnownPeers, OpenHours, Policy
 from site_config.study.model import Evaluation, Privacy, Study, StudySite
 
 SITES = tuple(f"site-{k:02d}" for k in range(12))
 BLOCKS = (SITES[:6], SITES[6:])
 
 
-def federation(**study) -> Federation:
+def federation(**study) -> AttackedFederation:
     plan = Study(title="policy", sites=tuple(StudySite(name=name) for name in SITES), **study)
-    return Federation.make({name: (name,) for name in SITES}, study=plan, blocks=BLOCKS)
+    return AttackedFederation.make({name: (name,) for name in SITES}, study=plan, blocks=BLOCKS)
 
 
 def codes(policy, lock, site=SITES[0]):
@@ -112,12 +112,12 @@ def test_clear_needs_four_words():
 
 @pytest.mark.parametrize(("hours", "at", "inside"), [((8, 18), 8, 1), ((8, 18), 18, 0), ((22, 6), 23, 1), ((22, 6), 5, 1), ((22, 6), 6, 0)])
 def test_schedule(hours, at, inside):
-    assert inside_hours(Schedule(from_hour=hours[0], to_hour=hours[1]), datetime(2026, 1, 1, at, tzinfo=UTC)) is bool(inside)
+    assert inside_hours(OpenHours(from_hour=hours[0], to_hour=hours[1]), datetime(2026, 1, 1, at, tzinfo=UTC)) is bool(inside)
 
 
 def test_small_cohorts_open_no_cox_sums():
-    assert cox_code(Case(60, 1)) == "FH-511"
-    assert cox_code(Case(207, 1)) == ""
+    assert cox_code(AttackedCase(60, 1)) == "FH-511"
+    assert cox_code(AttackedCase(207, 1)) == ""
 
 
 @pytest.mark.parametrize("patients", [60, 207, 999])
@@ -153,7 +153,7 @@ def test_whoever_permits_exact_tables_permits_a_coarse_clinical_score():
 
 
 def test_exact_tables_are_opt_in():
-    assert table_code(Case(207, 1), exact=True) == "FH-504"
+    assert table_code(AttackedCase(207, 1), exact=True) == "FH-504"
 
 
 def test_numbers_do_not_make_another_question():

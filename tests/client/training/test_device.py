@@ -10,7 +10,7 @@ import torch
 
 from client.training import device as place
 from client.training.clipping import ClippedSum
-from client.training.device import Bench, arithmetic, choose_device, is_device_fault, is_out_of_memory, patients_at_once
+from client.training.device import Hardware, arithmetic, choose_device, is_device_fault, is_out_of_memory, patients_at_once
 from shared_model.networks.weights import gradient_vector
 from site_config.problems.base import Problem
 
@@ -28,7 +28,7 @@ def test_a_gpu_that_is_asked_for_and_missing_is_a_problem_and_auto_takes_the_cpu
 
 def test_zero_takes_one_patient_on_a_cpu_and_four_on_a_gpu() -> None:
     assert [patients_at_once(n, d) for n, d in ((0, CPU), (0, GPU), (3, CPU), (3, GPU))] == [1, 4, 3, 3]
-    assert Bench(GPU, 0).micro_batch == 4
+    assert Hardware(GPU, 0).micro_batch == 4
 
 
 @pytest.mark.parametrize(

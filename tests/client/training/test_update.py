@@ -189,7 +189,15 @@ def test_a_large_site_goes_through_its_patients_in_seeded_batches() -> None:
     patients = made_up(7, 2)
     network = build(study, "Rad-S", seed=1)
     task = training._Task(
-        network, patients, list(range(7)), np.zeros(7), patients.event, 0.0, study.training, ("s",), training.Bench(torch.device("cpu"), 1)
+        network,
+        patients,
+        list(range(7)),
+        np.zeros(7),
+        patients.event,
+        0.0,
+        study.training,
+        ("s",),
+        training.Hardware(torch.device("cpu"), 1),
     )
     batches = [task._batch(step) for step in range(3)]
     assert sorted(position for batch in batches for position in batch) == list(range(7))

@@ -13,7 +13,7 @@ from server.asking.effects import Effects
 from server.asking.pauses import PROBE_S, Pauses, resting
 from server.link.transport import Exchange, Failure
 from shared_model.secure_sum.protocol import Message
-from site_config.site import Schedule
+from site_config.site import OpenHours
 
 START = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)
 NIGHT_S = 12 * 3600
@@ -108,10 +108,10 @@ def test_hours_of_the_policy_are_a_planned_pause(monkeypatch: pytest.MonkeyPatch
     time.tzset()
     try:
         evening = time.mktime((2026, 11, 24, 19, 40, 0, 0, 0, -1))
-        begin = hours_begin(Schedule(from_hour=22, to_hour=6), evening)
+        begin = hours_begin(OpenHours(from_hour=22, to_hour=6), evening)
         assert begin is not None and time.localtime(begin)[2:6] == (24, 22, 0, 0)
-        assert hours_begin(Schedule(from_hour=22, to_hour=6), begin) is None
-        assert hours_begin(Schedule(), evening) is None
+        assert hours_begin(OpenHours(from_hour=22, to_hour=6), begin) is None
+        assert hours_begin(OpenHours(), evening) is None
     finally:
         monkeypatch.undo()
         time.tzset()

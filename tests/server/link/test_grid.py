@@ -17,7 +17,7 @@ from flwr.common.constant import ErrorCode
 
 import client.program.node as at_site
 import server.link.grid as at_office
-from server.link.grid import Effects, FlowerTransport
+from server.link.grid import FlowerTransport, LinkEffects
 from shared_model.secure_sum.protocol import Message
 from simulations.engines.local import LocalGrid
 
@@ -44,8 +44,8 @@ class Clock:
     def wait(self, seconds: float) -> None:
         self.now += seconds
 
-    def effects(self) -> Effects:
-        return Effects(self.wait, lambda: self.now)
+    def effects(self) -> LinkEffects:
+        return LinkEffects(self.wait, lambda: self.now)
 
 
 class Silent(LocalGrid):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from server.study.expected_precision import SetSize, expect
+from server.study.expected_precision import ExpectedSize, expect
 from site_config.study import presets
 
 
@@ -29,13 +29,13 @@ def spread(n: int, share: float, effect: float, rng: np.random.Generator) -> tup
 
 
 def test_forty_six_patients_give_a_half_width_of_twelve_hundredths() -> None:
-    assert SetSize(1, 46, 28).c_half_width == pytest.approx(0.12, abs=0.005)
+    assert ExpectedSize(1, 46, 28).c_half_width == pytest.approx(0.12, abs=0.005)
 
 
 @pytest.mark.parametrize(("n", "share", "effect"), [(46, 0.6, 0.0), (46, 0.6, 0.5), (160, 0.6, 0.5), (60, 0.8, 0.3), (160, 0.35, 0.5)])
 def test_the_rule_holds_in_simulated_cohorts(n: int, share: float, effect: float) -> None:
     measured, events = spread(n, share, effect, np.random.default_rng(7))
-    predicted = SetSize(1, n, round(events)).c_half_width
+    predicted = ExpectedSize(1, n, round(events)).c_half_width
     assert predicted is not None
     assert 0.8 < predicted / measured < 1.3
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from server.asking.participation import Ledger
+from server.asking.participation import StudyLedger
 from server.study.results import LedgerEntry, StudyResult
 from server.watch import standing as watch
 from site_config.identity import CoordinatorIdentity, sign_lock
@@ -44,7 +44,7 @@ def entry(outcome: str, missing: dict[str, str]) -> LedgerEntry:
 def test_from_published_to_stalled_to_complete(tmp_path: Path) -> None:
     study = published(tmp_path)
     assert watch.status_of(tmp_path, study).state == "published"
-    ledger = Ledger(watch.folder_of(tmp_path, study) / "ledger.jsonl")
+    ledger = StudyLedger(watch.folder_of(tmp_path, study) / "ledger.jsonl")
     ledger.append(entry("opened", {}))
     assert watch.status_of(tmp_path, study).state == "running or interrupted"
     ledger.append(entry("paused", {"alpha": "FH-721"}).model_copy(update={"until": "2026-11-24T06:00:00+00:00"}))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared_model.analyses.covariates import Column, Continuous, Covariates, Levels
-from shared_model.analyses.rows import Part, Patients, Rows, contribution, layout, plain_rows
+from shared_model.analyses.covariates import Column, Continuous, Levels, SlotCovariates
+from shared_model.analyses.rows import PaddedPatients, Part, Rows, contribution, layout, plain_rows
 from shared_model.shares.plain import PlainArithmetic
 from tests.shared_model.survival.survival_data import Data
 
@@ -26,8 +26,8 @@ class Cohort:
         return int(self.day.max()) + 1
 
     @property
-    def covariates(self) -> Covariates:
-        return Covariates(self.columns)
+    def covariates(self) -> SlotCovariates:
+        return SlotCovariates(self.columns)
 
     def values(self) -> dict[str, np.ndarray]:
         """As patients carry them: a level's number, a continuous column's value."""
@@ -45,10 +45,10 @@ class Cohort:
         """The patients site by site, as their slots follow each other."""
         return np.argsort(self.site, kind="stable")
 
-    def sites(self, **more: np.ndarray) -> list[Patients]:
+    def sites(self, **more: np.ndarray) -> list[PaddedPatients]:
         values = {**self.values(), **more}
         return [
-            Patients(self.day[mine].astype(np.int64), self.event[mine], {name: value[mine] for name, value in values.items()})
+            PaddedPatients(self.day[mine].astype(np.int64), self.event[mine], {name: value[mine] for name, value in values.items()})
             for mine in (self.site == s for s in np.unique(self.site))
         ]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from shared_model.analyses.rows import Part, Patients, Rows, contribution, layout, plain_rows
+from shared_model.analyses.rows import PaddedPatients, Part, Rows, contribution, layout, plain_rows
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.declaration import Declaration
 from shared_model.shares.lockstep import run
@@ -30,7 +30,7 @@ class Cost:
 
 
 def on_plain(
-    circuit: Circuit, declaration: Declaration, parts: Sequence[Part], sites: Sequence[Patients], slots: int, seed: int = 0
+    circuit: Circuit, declaration: Declaration, parts: Sequence[Part], sites: Sequence[PaddedPatients], slots: int, seed: int = 0
 ) -> Any:
     """The result on plain numbers, with as much rounding error as five holders make."""
     a = PlainArithmetic(declaration, noise=3, seed=seed)
@@ -44,7 +44,7 @@ def on_plain(
 
 
 def on_shares(
-    circuit: Circuit, declaration: Declaration, parts: Sequence[Part], sites: Sequence[Patients], slots: int, m: int = 3
+    circuit: Circuit, declaration: Declaration, parts: Sequence[Part], sites: Sequence[PaddedPatients], slots: int, m: int = 3
 ) -> tuple[Any, Cost]:
     """The result that all m holders agree on, and what it cost one of them."""
     parts = layout(parts)

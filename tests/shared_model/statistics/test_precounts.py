@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared_model.statistics.precounts import Counts, Minima, decide
+from shared_model.statistics.precounts import ColumnMinima, Counts, decide
 
 
 def counts(x, sites):
@@ -76,7 +76,7 @@ def test_small_rosters_are_refused():
     assert decide(("a",), cohort(range(2), n=4)).refused
     assert decide(("a",), cohort(range(30), n_sites=2)).refused
     assert decide(("a",), cohort(range(2), n=60)).refused
-    assert not decide(("a",), cohort(range(2), n=4, n_sites=2), Minima(1, 1)).refused
+    assert not decide(("a",), cohort(range(2), n=4, n_sites=2), ColumnMinima(1, 1)).refused
 
 
 def test_from_opened_segments():

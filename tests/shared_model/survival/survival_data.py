@@ -68,7 +68,7 @@ class Opener:
 
 
 def fit_days(data, ties="efron"):
-    return cox.fit_exact(Opener(data.sites(), n_days=data.n_days), data.names, cox.Grid.days(data.n_days), ties=ties)
+    return cox.fit_exact(Opener(data.sites(), n_days=data.n_days), data.names, cox.DayGrid.days(data.n_days), ties=ties)
 
 
 @cache

@@ -14,17 +14,17 @@ import torch
 from shared_model.secure_sum import masks as secure_sum
 from simulations.compare import cohorts as compare_data
 from simulations.compare import comparison as compare
-from simulations.compare.cohorts import Cohort
-from simulations.compare.methods import METHODS, Federation, Method, Plan, train
+from simulations.compare.cohorts import ComparedCohort
+from simulations.compare.methods import METHODS, Federation, Method, TrainingPlan, train
 from simulations.compare.models import Architecture, Padded, PooledLikelihood, local_partial_likelihood
 from simulations.compare.page import write_comparison
 
 BY_NAME = {method.name: method for method in METHODS}
-SHORT = Plan(rounds=25)
+SHORT = TrainingPlan(rounds=25)
 
 
 @pytest.fixture(scope="module")
-def small_cohort() -> Iterator[Cohort]:
+def small_cohort() -> Iterator[ComparedCohort]:
     options = replace(compare_data.SCENARIOS["skewed"], patients=(60, 80), sites=(16, 16))
     original = compare_data.SCENARIOS["skewed"]
     compare_data.SCENARIOS["skewed"] = options
@@ -33,7 +33,7 @@ def small_cohort() -> Iterator[Cohort]:
 
 
 @pytest.mark.parametrize("model", ["linear", "mlp"])
-def test_one_exact_step_a_round_is_pooled_full_batch(small_cohort: Cohort, model: str) -> None:
+def test_one_exact_step_a_round_is_pooled_full_batch(small_cohort: ComparedCohort, model: str) -> None:
     architecture = Architecture(model, small_cohort.held_x.shape[1])
     pooled = train(small_cohort, BY_NAME["pooled-full"], architecture, SHORT, 1).weights
     ours = train(small_cohort, BY_NAME["ours-1-exact"], architecture, SHORT, 1).weights
@@ -42,7 +42,7 @@ def test_one_exact_step_a_round_is_pooled_full_batch(small_cohort: Cohort, model
     assert np.abs(local - pooled).max() > 0.01
 
 
-def test_pooled_likelihood_is_efrons(small_cohort: Cohort) -> None:
+def test_pooled_likelihood_is_efrons(small_cohort: ComparedCohort) -> None:
     from statsmodels.duration.hazard_regression import PHReg
 
     x, days, event = (np.concatenate([site[k] for site in small_cohort.sites]) for k in range(3))
@@ -53,7 +53,7 @@ def test_pooled_likelihood_is_efrons(small_cohort: Cohort) -> None:
     assert float(found) == pytest.approx(-expected, rel=1e-10)
 
 
-def test_local_risk_sets_are_nothing_for_one_patient(small_cohort: Cohort) -> None:
+def test_local_risk_sets_are_nothing_for_one_patient(small_cohort: ComparedCohort) -> None:
     data = Padded.of(small_cohort.sites)
     leaf = torch.zeros((len(small_cohort.sites), data.x.shape[2]), dtype=torch.float64, requires_grad=True)
     score = Architecture("linear", data.x.shape[2]).score(leaf, data.x)
@@ -65,7 +65,7 @@ def test_local_risk_sets_are_nothing_for_one_patient(small_cohort: Cohort) -> No
     assert torch.isfinite(leaf.grad).all()
 
 
-def test_real_masks_leave_exactly_the_sum_that_is_compared(small_cohort: Cohort) -> None:
+def test_real_masks_leave_exactly_the_sum_that_is_compared(small_cohort: ComparedCohort) -> None:
     architecture = Architecture("linear", small_cohort.held_x.shape[1])
     federation = Federation(small_cohort, BY_NAME["ours-1"], architecture, SHORT)
     updates = np.random.default_rng(0).normal(0, 2, (4, architecture.size))
@@ -86,15 +86,15 @@ def test_real_masks_leave_exactly_the_sum_that_is_compared(small_cohort: Cohort)
     assert np.abs(masked - updates.sum(0)).max() < 1e-4
 
 
-def test_masked_and_clear_train_the_same_model(small_cohort: Cohort) -> None:
+def test_masked_and_clear_train_the_same_model(small_cohort: ComparedCohort) -> None:
     architecture = Architecture("linear", small_cohort.held_x.shape[1])
     masked, clear = (train(small_cohort, replace(BY_NAME["ours-1"], masked=m), architecture, SHORT, 1).weights for m in (True, False))
     assert 0 < np.abs(masked - clear).max() < 1e-3
 
 
-def test_every_method_counts_its_bytes(small_cohort: Cohort) -> None:
+def test_every_method_counts_its_bytes(small_cohort: ComparedCohort) -> None:
     architecture = Architecture("linear", small_cohort.held_x.shape[1])
-    sent = {m.name: train(small_cohort, m, architecture, Plan(rounds=2), 1).bytes_up for m in METHODS}
+    sent = {m.name: train(small_cohort, m, architecture, TrainingPlan(rounds=2), 1).bytes_up for m in METHODS}
     assert sent["alone"] == 0
     assert sent["local-1"] < sent["ours-1-piecewise"] < sent["ours-1"] < sent["ours-1-exact"]
 
@@ -147,10 +147,12 @@ def test_a_misspelt_choice_is_named() -> None:
     assert "FH-902" in run_cli(app, "compare", "tabular", "--csv", "x.csv").err
 
 
-def test_the_page_marks_simulated_cohorts(small_cohort: Cohort, tmp_path: Path) -> None:
+def test_the_page_marks_simulated_cohorts(small_cohort: ComparedCohort, tmp_path: Path) -> None:
     methods: list[Method] = [BY_NAME[name] for name in ("pooled-full", "alone", "local-1", "ours-1")]
-    outcomes = compare.one_cohort(small_cohort, "skewed", 3, "linear", Plan(rounds=5), methods)
-    found = compare.Comparison("linear", Plan(rounds=5), (3,), tuple(outcomes), tuple(compare._summaries(outcomes, methods)), ("a",), True)
+    outcomes = compare.one_cohort(small_cohort, "skewed", 3, "linear", TrainingPlan(rounds=5), methods)
+    found = compare.MethodComparison(
+        "linear", TrainingPlan(rounds=5), (3,), tuple(outcomes), tuple(compare._summaries(outcomes, methods)), ("a",), True
+    )
     html = write_comparison(found, tmp_path)[0].read_text()
     assert "SIMULATED PATIENTS" in html
     assert "Broadcast hazard" in html

@@ -15,7 +15,7 @@ import pytest
 
 from server.asking.ask import Asker
 from server.asking.effects import Effects
-from server.asking.participation import Ledger
+from server.asking.participation import StudyLedger
 from server.link.transport import Transport
 from server.study.state import StudyFolder
 from shared_model.secure_sum.protocol import AdmissionRequest, Message, OpenedCounts
@@ -55,7 +55,7 @@ def opened(homes: Homes, lock: StudyLock, transport: Transport) -> Opened:
     assert {name: reply.body["accepted"] for name, reply in admitted.replies.items()} == {entry.name: True for entry in lock.roster}
     run = StudyFolder(study.root / "run")
     identity = CoordinatorIdentity.load(homes.coordinator)
-    asker = Asker(lock, identity, transport, run, Ledger(run.ledger_file), Effects(time.monotonic, time.sleep))
+    asker = Asker(lock, identity, transport, run, StudyLedger(run.ledger_file), Effects(time.monotonic, time.sleep))
     counts = asker.total("precounts", PreCounts(split="train", columns=COLUMNS), phase="admission", role="development")
     asker.counts["development", 0, "train"] = OpenedCounts(
         sites=int(counts["sites"].sum()), patients=int(counts["patients"].sum()), events=int(counts["events"].sum())

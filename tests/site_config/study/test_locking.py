@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from site_config.problems.base import Problem
 from site_config.study import locking, presets
-from site_config.study.model import Blocks, Draw, RosterEntry, Study, StudyLock, StudySite
+from site_config.study.model import BlockMinima, Draw, RosterEntry, Study, StudyLock, StudySite
 
 
 def entries(study: Study) -> list[RosterEntry]:
@@ -69,7 +69,7 @@ def test_blocks_hold_every_site_once_and_never_too_few(n_sites: int, least: int,
     study = presets.preset("paper")
     study = study.model_copy(
         update={
-            "blocks": Blocks(minimum_sites=least, minimum_patients=patients),
+            "blocks": BlockMinima(minimum_sites=least, minimum_patients=patients),
             "training": study.training.model_copy(update={"seed": seed}),
         }
     )
@@ -110,7 +110,7 @@ def test_blocks_that_hospitals_refuse_are_known_beforehand() -> None:
     lax = canary.privacy.model_copy(update={"minimum_sites": 1})
     few = canary.model_copy(update={"sites": canary.sites[:2], "privacy": lax})
     assert [(code, "Enrol more development hospitals" in fix) for code, fix in told(few)] == [("FH-506", True)]
-    small = canary.model_copy(update={"blocks": Blocks(minimum_sites=2, minimum_patients=1), "privacy": lax})
+    small = canary.model_copy(update={"blocks": BlockMinima(minimum_sites=2, minimum_patients=1), "privacy": lax})
     assert [(code, "`blocks.minimum_sites`" in fix) for code, fix in told(small)] == [("FH-506", True)]
 
 
