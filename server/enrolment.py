@@ -63,7 +63,7 @@ class Enrolled(Strict):
 
 
 class Register(Strict):
-    """The coordinator's title and addresses, and every hospital ever approved.
+    """The coordinator's title and addresses, and every hospital ever enrolled.
 
     `address` is what hospitals connect to, `listen` what the gateway binds, `superlink_port` the private one on loopback.
     """
@@ -161,7 +161,7 @@ def save(home: Path, register: Register) -> None:
     write_atomic(home / "register.json", register.model_dump_json(indent=2).encode() + b"\n", 0o600)
 
 
-def approve(home: Path, request: bytes, role: Role | None = None, read_out: str | None = None, *, replace: bool = False) -> Kit:
+def enrol(home: Path, request: bytes, role: Role | None = None, read_out: str | None = None, *, replace: bool = False) -> Kit:
     """Check a request (FH-405), the fingerprint read out (FH-409) and that its name and keys are free (FH-406); enrol it; its kit.
 
     `replace` lets a revoked or re-keyed hospital come back under its name.

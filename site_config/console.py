@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import io
 import json
 import math
@@ -25,6 +24,7 @@ import typer
 from click.core import ParameterSource
 
 from site_config.files import access_problem
+from site_config.names import nearest
 from site_config.problems import host
 from site_config.problems.base import Exit, Problem
 from site_config.study.code_digest import code_digest, software
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 MOST_SHOWN = 60
+RENAMED = {"approve": "enrol", "explain": "heatmaps"}
+"""What commands were called before, where no other spelling of theirs is near."""
 STOPPED = "stopped; nothing was left half-written"
 OUR_PACKAGES = ("site_config", "shared_model", "client", "server", "simulations")
 _json_wanted = False
@@ -177,12 +179,12 @@ def _usage(error: click.UsageError) -> Problem:
     what = error.format_message()
     context = error.ctx
     fix = f"Run `{context.command_path} --help`." if context else None
-    if context is not None and isinstance(context.command, click.Group):
+    if context is not None and isinstance(context.command, click.Group) and "No such command" in what:
+        what = what.partition(" Did you mean")[0]  # the library's guess, which newer releases say twice
         wanted = next((part.strip("'\".") for part in what.split() if part.startswith("'")), "")
-        near = difflib.get_close_matches(wanted, context.command.list_commands(context), 1)
-        if near and "No such command" in what:
-            what = what.partition(" Did you mean")[0]  # the library's guess, which newer releases say twice
-            fix = f"Did you mean `{context.command_path} {near[0]}`?"
+        known = context.command.list_commands(context)
+        near = nearest(wanted, known) or nearest(RENAMED.get(wanted, ""), known)
+        fix = f"Did you mean `{context.command_path} {near}`?" if near else f"Commands: {', '.join(known)}."
     return host.USAGE.problem(what, fix=fix)
 
 

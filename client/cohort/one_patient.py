@@ -19,7 +19,7 @@ from client.intake import choose
 from client.intake.read import read_scan
 from client.intake.slice_fingerprints import slice_prints
 from client.segmentation.segmenter import Segmented, Segmenter
-from site_config.problems import scans as catalogue
+from site_config.problems import scans as problems
 from site_config.problems import segmentation as models
 from site_config.problems.base import Exit, Problem
 from site_config.study.model import Organ, Study
@@ -129,19 +129,19 @@ def _view(organ: Organ, scan: Scan, volume: Volume, grid: slices.Grid, masks: Se
     measured = slices.measure(masks.organ, masks.tumour, volume, grid)
     choice = slices.choose(measured, grid, study.imaging.slices)
     if choice is None:
-        return catalogue.ORGAN_EMPTY.problem(f"{role} shows no {organ.name}", where=role)
+        return problems.ORGAN_EMPTY.problem(f"{role} shows no {organ.name}", where=role)
     flags, findings = {*masks.flags, *volume.flags}, []
     low, high = PLAUSIBLE_ML.get(organ.name, (0.0, float("inf")))
     partial = study.imaging.rule == "careful" and (measured.touches_edge or measured.organ_ml < low)
     if partial:
-        findings.append(catalogue.ORGAN_PARTIAL.problem(f"{role} shows part of the {organ.name}: {measured.organ_ml:.0f} mL", where=role))
+        findings.append(problems.ORGAN_PARTIAL.problem(f"{role} shows part of the {organ.name}: {measured.organ_ml:.0f} mL", where=role))
         flags.add(f"{scan.visit}_{organ.name}_partial")
     if measured.organ_ml > high:
-        findings.append(catalogue.ORGAN_IMPLAUSIBLE.problem(f"{role}: {organ.name} of {measured.organ_ml:.0f} mL", where=role))
+        findings.append(problems.ORGAN_IMPLAUSIBLE.problem(f"{role}: {organ.name} of {measured.organ_ml:.0f} mL", where=role))
         flags.add(f"{scan.visit}_{organ.name}_implausible")
     if choice.repeated:
         findings.append(
-            catalogue.FEW_ORGAN_SLICES.problem(f"{role}: {organ.name} in {len(set(choice.slices))} slices of the grid", where=role)
+            problems.FEW_ORGAN_SLICES.problem(f"{role}: {organ.name} in {len(set(choice.slices))} slices of the grid", where=role)
         )
         flags.add(f"{scan.visit}_{organ.name}_slices_repeated")
     record = OrganRecord(
@@ -222,20 +222,18 @@ def _fill_missing(organ: Organ, chosen: dict[tuple[str, str], OrganView], study:
             filled["baseline"] = (OrganRecord(source="zeros"), blank, f"baseline_{organ.region}_zeros")
         else:
             refused |= chest and imaging.missing_baseline_chest == "refuse"
-        findings.append(catalogue.NO_BASELINE.problem(f"no usable baseline scan of the {organ.name}", where=f"baseline {organ.region}"))
+        findings.append(problems.NO_BASELINE.problem(f"no usable baseline scan of the {organ.name}", where=f"baseline {organ.region}"))
     if followup is None:
         source = (baseline.record, baseline.tensor) if baseline else filled["baseline"][:2] if "baseline" in filled else None
         if chest and imaging.missing_followup_chest == "carry_forward" and source is not None:
             record = replace_source(source[0])
             filled["followup"] = (record, source[1], f"followup_{organ.region}_carried_forward")
             findings.append(
-                catalogue.CARRIED_FORWARD.problem(f"the baseline slices of the {organ.name} stand in", where=f"followup {organ.region}")
+                problems.CARRIED_FORWARD.problem(f"the baseline slices of the {organ.name} stand in", where=f"followup {organ.region}")
             )
         else:
             refused |= chest and imaging.missing_followup_chest == "refuse"
-            findings.append(
-                catalogue.NO_FOLLOWUP.problem(f"no usable follow-up scan of the {organ.name}", where=f"followup {organ.region}")
-            )
+            findings.append(problems.NO_FOLLOWUP.problem(f"no usable follow-up scan of the {organ.name}", where=f"followup {organ.region}"))
     return filled, findings, refused
 
 

@@ -21,7 +21,7 @@ from client.cohort.pseudonyms import is_validation, patient_key, site_secret
 from client.cohort.record import Index, Record, read_index, read_record
 from client.cohort.withdrawal import withdrawn_keys
 from site_config.files import read_limited
-from site_config.problems import scans as catalogue
+from site_config.problems import scans as problems
 from site_config.site import SiteConfig
 from site_config.study.model import Role, Study
 from site_config.study.prognostic_models import MODELS
@@ -65,9 +65,9 @@ class ImageStore:
         try:
             tensor = load(data)["slices"]
         except (SafetensorError, KeyError):
-            raise catalogue.PREPARED_DAMAGED.problem("a prepared file cannot be read", where="state/prepared") from None
+            raise problems.PREPARED_DAMAGED.problem("a prepared file cannot be read", where="state/prepared") from None
         if hashlib.sha256(data).hexdigest() != digest or tensor.shape != self.shape:
-            raise catalogue.PREPARED_DAMAGED.problem("a prepared file differs from its record", where="state/prepared")
+            raise problems.PREPARED_DAMAGED.problem("a prepared file differs from its record", where="state/prepared")
         tensor.flags.writeable = False
         return np.asarray(tensor, dtype=np.float32)
 
@@ -171,21 +171,21 @@ def _records(site: SiteConfig, study: Study, folder: Path, keys: tuple[str, ...]
         return [None] * len(keys)
     index: Index | None = read_index(folder)
     if index is None:
-        raise catalogue.NOT_PREPARED.problem("no cohort has been prepared yet")
+        raise problems.NOT_PREPARED.problem("no cohort has been prepared yet")
     if index.settings != settings_digest(study):
-        raise catalogue.NOT_PREPARED.problem("the cohort was prepared for other imaging settings")
+        raise problems.NOT_PREPARED.problem("the cohort was prepared for other imaging settings")
     absent = sum(key not in index.patients for key in keys)
     if absent:
-        raise catalogue.NOT_PREPARED.problem(f"{absent} of {len(keys)} patients have not been prepared")
+        raise problems.NOT_PREPARED.problem(f"{absent} of {len(keys)} patients have not been prepared")
     records: list[Record | None] = []
     for key in keys:
         record = read_record(folder, key)
         if record is None or record.fingerprint != index.patients[key]:
-            raise catalogue.PREPARED_DAMAGED.problem("a prepared record differs from the index", where="state/prepared")
+            raise problems.PREPARED_DAMAGED.problem("a prepared record differs from the index", where="state/prepared")
         records.append(record)
     refused = sum(record is not None and record.refused for record in records)
     if refused:
-        raise catalogue.MISSING_REFUSED.problem(f"{refused} of {len(keys)} patients lack a chest scan")
+        raise problems.MISSING_REFUSED.problem(f"{refused} of {len(keys)} patients lack a chest scan")
     return records
 
 
@@ -196,7 +196,7 @@ def _flow(records: list[Record | None]) -> dict[str, int]:
     for record in known:
         codes = {finding.code for finding in record.findings}
         if not record.usable:
-            reason = next((kind.name for kind in (catalogue.NO_BASELINE, catalogue.NO_FOLLOWUP) if kind.label in codes), "no-images")
+            reason = next((kind.name for kind in (problems.NO_BASELINE, problems.NO_FOLLOWUP) if kind.label in codes), "no-images")
             flow[reason] = flow.get(reason, 0) + 1
         if any(flag.endswith("_carried_forward") for flag in record.flags):
             flow["carried-forward"] = flow.get("carried-forward", 0) + 1

@@ -22,7 +22,7 @@ from client.cohort.workers import sources_digest, work
 from client.intake.slice_fingerprints import shared
 from client.intake.stamp import stamp
 from site_config.files import access_problem, make_folder, write_json
-from site_config.problems import scans as catalogue
+from site_config.problems import scans as problems
 from site_config.problems.base import together
 from site_config.site import SiteConfig
 from site_config.study.model import Study, canonical
@@ -126,7 +126,7 @@ def _finish(folder: Path, digest: str, study: Study, jobs: list[Job], made: int)
     for job in jobs:
         record = read_record(folder, job.key)
         if record is None:
-            raise catalogue.PREPARED_DAMAGED.problem("a record that was just written cannot be read", where="state/prepared")
+            raise problems.PREPARED_DAMAGED.problem("a record that was just written cannot be read", where="state/prepared")
         records[job.key] = record
     usable = tuple(sorted(key for key, record in records.items() if record.usable))
     patients = {key: record.fingerprint for key, record in sorted(records.items())}
@@ -154,7 +154,7 @@ def find_overlaps(records: dict[str, Record]) -> dict[str, tuple[Finding, ...]]:
         for key, mine, theirs, other in ((first, one, two, second), (second, two, one, first)):
             whose = "the same patient" if first == second else f"patient {other[:12]}"
             what = f"{count} slices of scan {mine} stand in scan {theirs} of {whose}"
-            found[key] = (*found.get(key, ()), Finding.of(catalogue.SCANS_OVERLAP.problem(what)))
+            found[key] = (*found.get(key, ()), Finding.of(problems.SCANS_OVERLAP.problem(what)))
             if first == second:
                 break
     return found
@@ -175,5 +175,5 @@ def only_one(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise catalogue.PREPARE_RUNNING.problem("another `data prepare` is at work", where="state/prepared") from None
+            raise problems.PREPARE_RUNNING.problem("another `data prepare` is at work", where="state/prepared") from None
         yield

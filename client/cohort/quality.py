@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from client.cohort.record import OrganRecord, Record, read_index, read_record
 from site_config.files import make_folder, read_limited, write_atomic
 from site_config.problems import all_kinds
-from site_config.problems import scans as catalogue
+from site_config.problems import scans as problems
 
 ORGAN_COLOUR = (64, 196, 255)
 TUMOUR_COLOUR = (255, 96, 64)
@@ -39,11 +39,11 @@ def read_views(folder: Path, key: str) -> dict[str, NDArray[np.uint8]]:
 
     path = folder / f"{key}.view.safetensors"
     if not path.exists():
-        raise catalogue.KEY_UNKNOWN.problem("this patient has not been prepared", where="state/prepared")
+        raise problems.KEY_UNKNOWN.problem("this patient has not been prepared", where="state/prepared")
     try:
         return dict(load(read_limited(path, 2**28, "a prepared file")))
     except SafetensorError:
-        raise catalogue.PREPARED_DAMAGED.problem("a picture file cannot be read", where="state/prepared") from None
+        raise problems.PREPARED_DAMAGED.problem("a picture file cannot be read", where="state/prepared") from None
 
 
 def outlined(view: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -88,7 +88,7 @@ def write_sheet(folder: Path, key: str, out: Path) -> Path:
     """Write one patient's contact sheet as PNG."""
     record = read_record(folder, key)
     if record is None:
-        raise catalogue.KEY_UNKNOWN.problem("this patient has not been prepared", where="state/prepared")
+        raise problems.KEY_UNKNOWN.problem("this patient has not been prepared", where="state/prepared")
     write_atomic(out, png(contact_sheet(read_views(folder, key), organs_of(record))))
     return out
 
@@ -99,7 +99,7 @@ def write_page(folder: Path, out: Path) -> Path:
 
     index = read_index(folder)
     if index is None:
-        raise catalogue.NOT_PREPARED.problem("no cohort has been prepared yet")
+        raise problems.NOT_PREPARED.problem("no cohort has been prepared yet")
     sheets = [sheet for key in index.patients if (sheet := _sheet(folder, key)) is not None]
     sheets.sort(key=lambda sheet: (sheet.record.usable, -len(sheet.record.findings), sheet.key))
     environment = Environment(loader=PackageLoader("client"), autoescape=select_autoescape(default=True), trim_blocks=True)

@@ -19,7 +19,7 @@ from client.cohort.record import Finding, Record
 from client.segmentation.cache import LabelCache
 from client.segmentation.models import SiteModels, check_targets
 from client.segmentation.segmenter import Segmenter
-from site_config.problems import segmentation as catalogue
+from site_config.problems import segmentation as problems
 from site_config.site import SiteConfig
 from site_config.study.model import Study, canonical
 from site_config.tables.cohort import Scan
@@ -68,7 +68,7 @@ def _in_processes(site: SiteConfig, study: Study, jobs: list[Job]) -> Iterator[s
         for finished in as_completed(waiting):
             yield finished.result()
     except BrokenProcessPool:
-        raise catalogue.SEGMENTATION_FAILED.problem("a worker process was ended by the system; memory probably ran out") from None
+        raise problems.SEGMENTATION_FAILED.problem("a worker process was ended by the system; memory probably ran out") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

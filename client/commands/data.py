@@ -88,12 +88,12 @@ def review(
     """Show what `data scan` could not decide, with the candidates and why; nothing is chosen silently."""
     from site_config.files import read_json, read_limited, write_atomic
     from site_config.problems import host
-    from site_config.problems import scans as catalogue
+    from site_config.problems import scans as problems
 
     site = _site(home)
     folder = site.state / REVIEW
     if not (folder / "review.json").exists():
-        raise catalogue.NOT_PREPARED.problem("nothing was scanned yet", fix="Run `fedhcc-site data scan` first.")
+        raise problems.NOT_PREPARED.problem("nothing was scanned yet", fix="Run `fedhcc-site data scan` first.")
     content = read_json(folder / "review.json", "state/review/review.json")
     if accept:
         target = site.path(site.paths.scans or Path("scans.csv"))
@@ -172,7 +172,7 @@ def show_command(
     from client.cohort import quality
     from client.cohort.jobs import prepared_folder
     from client.cohort.record import read_record
-    from site_config.problems import scans as catalogue
+    from site_config.problems import scans as problems
 
     site = _site(home)
     folder = prepared_folder(site)
@@ -183,7 +183,7 @@ def show_command(
     full = _find(site, key)
     record = read_record(folder, full)
     if record is None:
-        raise catalogue.KEY_UNKNOWN.problem("this patient has no prepared record")
+        raise problems.KEY_UNKNOWN.problem("this patient has no prepared record")
     if picture is not None:
         quality.write_sheet(folder, full, picture)
     show({"key": full, **record.model_dump(mode="json")}, lambda console: console.print(_record_text(full, record)))
@@ -223,7 +223,7 @@ def _find(site: SiteConfig, wanted: str) -> str:
     from client.cohort.jobs import prepared_folder
     from client.cohort.pseudonyms import patient_key, site_secret
     from client.cohort.record import read_index
-    from site_config.problems import scans as catalogue
+    from site_config.problems import scans as problems
 
     index = read_index(prepared_folder(site))
     known = tuple(index.patients) if index else ()
@@ -232,7 +232,7 @@ def _find(site: SiteConfig, wanted: str) -> str:
     if own in known:
         return own
     if len(matches) != 1:
-        raise catalogue.KEY_UNKNOWN.problem(f"{len(matches)} prepared patients have this id")
+        raise problems.KEY_UNKNOWN.problem(f"{len(matches)} prepared patients have this id")
     return matches[0]
 
 

@@ -1,4 +1,4 @@
-"""`fedhcc-site predict`, `explain` and `export`: use a finished study's bundle on the hospital's own patients; nothing leaves."""
+"""`fedhcc-site predict`, `heatmaps` and `export`: use a finished study's bundle on the hospital's own patients; nothing leaves."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def predict(
     value: Annotated[list[str] | None, typer.Option("--value", help="A clinical value, NAME=NUMBER; repeat. Wins over cohort.csv.")] = None,
     out: Annotated[Path, typer.Option("--out", help="Where the page is written.", dir_okay=False)] = Path("prediction.html"),
     sha256: Hash = None,
-    explain: Annotated[bool, typer.Option("--explain/--no-explain", help="With heat maps (needs about 15 seconds more).")] = True,
+    heatmaps: Annotated[bool, typer.Option("--heatmaps/--no-heatmaps", help="With heat maps (needs about 15 seconds more).")] = True,
     json: Json = False,
 ) -> None:
     """Radiological, clinical and fused score, risk group and survival of one patient. For research only.
@@ -61,7 +61,7 @@ def predict(
 
     site, opened = _open(home, bundle, sha256)
     case = find_case(site, opened.lock.study, patient, _values(value or []))
-    reading = read_case(opened, case, explain=explain)
+    reading = read_case(opened, case, heatmaps=heatmaps)
     write_prediction(opened, case, reading, out)
     data = {
         "bundle": opened.sha256,
@@ -86,11 +86,11 @@ def _table(reading: CaseReading) -> RenderableType:
     return table("Prediction", ("model", "score", "risk", *horizons), rows, missing or None)
 
 
-def explain(
+def heatmaps(
     bundle: Folder,
     home: Home = Path(),
     extremes: Annotated[int, typer.Option("--extremes", min=1, max=10, help="Patients at each end of the risk scale.")] = 2,
-    out: Annotated[Path, typer.Option("--out", help="Where the page is written.", dir_okay=False)] = Path("explain.html"),
+    out: Annotated[Path, typer.Option("--out", help="Where the page is written.", dir_okay=False)] = Path("heatmaps.html"),
     sha256: Hash = None,
     json: Json = False,
 ) -> None:
@@ -129,6 +129,6 @@ def export(
 
 
 def register(app: typer.Typer) -> None:
-    """Add `predict`, `explain` and `export` to the hospital's command."""
-    for command in (predict, explain, export):
+    """Add `predict`, `heatmaps` and `export` to the hospital's command."""
+    for command in (predict, heatmaps, export):
         app.command()(command)

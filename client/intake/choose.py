@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from client.intake.makers import closed_set
-from site_config.problems import scans as catalogue
+from site_config.problems import scans as problems
 from site_config.problems.base import Problem
 from site_config.study.model import Organ, Study
 from site_config.tables.cohort import Scan
@@ -90,11 +90,11 @@ def best(candidates: Sequence[C], visit: str, organ: Organ) -> tuple[C | None, l
     ordered = sorted(eligible, key=rank)
     if len(ordered) > 1 and rank(ordered[0]) == rank(ordered[1]):
         place = f"{visit} {organ.region}"
-        return None, [catalogue.CHOICE_OPEN.problem(f"two scans of the {organ.name} are equally eligible", where=place)]
+        return None, [problems.CHOICE_OPEN.problem(f"two scans of the {organ.name} are equally eligible", where=place)]
     first = ordered[0]
     if organ.region == "abdomen" and first.record.phase not in ("portal", None):
         place = f"{visit} {organ.region}"
-        return first, [catalogue.NOT_VENOUS.problem(f"the {organ.name} is seen in the phase {first.record.phase!r}", where=place)]
+        return first, [problems.NOT_VENOUS.problem(f"the {organ.name} is seen in the phase {first.record.phase!r}", where=place)]
     return first, []
 
 
@@ -110,22 +110,22 @@ def compare_visits(chosen: Mapping[tuple[str, str], C], study: Study) -> VisitCo
         place = f"{organ.region}"
         before, after = makers["baseline", organ.name], makers["followup", organ.name]
         if before != after and "unknown" not in (before, after):
-            findings.append(catalogue.SCANNER_DIFFERS.problem(f"{organ.name}: {before}, then {after}", where=place))
+            findings.append(problems.SCANNER_DIFFERS.problem(f"{organ.name}: {before}, then {after}", where=place))
         if (
             organ.region == "abdomen"
             and None not in (first.record.phase, second.record.phase)
             and first.record.phase != second.record.phase
         ):
-            findings.append(catalogue.PHASE_DIFFERS.problem(f"{organ.name}: {first.record.phase}, then {second.record.phase}", where=place))
+            findings.append(problems.PHASE_DIFFERS.problem(f"{organ.name}: {first.record.phase}, then {second.record.phase}", where=place))
         thin, thick = sorted((first.record.slice_mm, second.record.slice_mm))
         if thin > 0 and thick / thin > MOST_SPACING_RATIO:
             text = f"{organ.name}: slices every {first.record.slice_mm:g} mm, then every {second.record.slice_mm:g} mm"
-            findings.append(catalogue.THICKNESS_DIFFERS.problem(text, where=place))
+            findings.append(problems.THICKNESS_DIFFERS.problem(text, where=place))
         start, end = moment(first.scan), moment(second.scan)
         if start is not None and end is not None and interval is None:
             interval = end - start
     low, high = study.imaging.interval_days
     if interval is not None and not low <= interval <= high:
-        findings.append(catalogue.INTERVAL_OUTSIDE.problem(f"{interval:g} days lie between the visits; the window is {low} to {high}"))
+        findings.append(problems.INTERVAL_OUTSIDE.problem(f"{interval:g} days lie between the visits; the window is {low} to {high}"))
     known = [maker for (visit, _), maker in sorted(makers.items()) if maker != "unknown"]
     return VisitComparison(tuple(findings), known[0] if known else "unknown", interval)

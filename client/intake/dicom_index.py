@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from client.intake.phase import phase_of
 from site_config.files import access_problem
-from site_config.problems import scans as catalogue
+from site_config.problems import scans as problems
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
@@ -151,7 +151,7 @@ def files_of(folder: Path, role: str) -> list[Path]:
     for parent, _, names in os.walk(folder, onerror=stop):
         found += [Path(parent) / name for name in names if not name.startswith(".")]
         if len(found) > MOST_FILES:
-            raise catalogue.IMPLAUSIBLE_GEOMETRY.problem(f"{role} has more than {MOST_FILES:,} files", where=role)
+            raise problems.IMPLAUSIBLE_GEOMETRY.problem(f"{role} has more than {MOST_FILES:,} files", where=role)
     return sorted(found)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from client.imaging.volume import HU_HIGHEST, HU_LOWEST, Volume, check_hounsfield
 from client.intake.dicom_index import Contents, Series, SliceHeader, index
 from client.intake.geometry import Stacking, stackings
-from site_config.problems import scans as catalogue
+from site_config.problems import scans as scan_problems
 from site_config.problems.base import Exit, Problem
 from site_config.tables.cohort import Scan
 
@@ -58,7 +58,7 @@ def offer(folder: Path, role: str, series_uid: str | None = None) -> FolderOffer
             continue
         try:
             if "\\" in series.patient:
-                raise catalogue.MANY_PATIENTS.problem(f"a series of {role} names several patients", where=role)
+                raise scan_problems.MANY_PATIENTS.problem(f"a series of {role} names several patients", where=role)
             candidates += [Candidate(series, stacking) for stacking in stackings(series, role)]
         except Problem as problem:
             if problem.kind.exit == Exit.ACCESS:
@@ -71,13 +71,13 @@ def read_folder(scan: Scan, role: str) -> tuple[Volume, list[Problem]]:
     """The volume a folder holds, by the rules of `select`. Raises problems 3xx (content) or 9xx (access)."""
     offered = offer(scan.path, role, scan.series_uid)
     if offered.contents.patients > 1 and scan.series_uid is None:
-        raise catalogue.MANY_PATIENTS.problem(f"the folder of {role} holds {offered.contents.patients} patients", where=role)
+        raise scan_problems.MANY_PATIENTS.problem(f"the folder of {role} holds {offered.contents.patients} patients", where=role)
     chosen = select(offered, scan.phase, scan.region, role)
     left_out = {reason: n for reason, n in offered.contents.left_out.items() if n}
     findings = list(chosen.stacking.findings)
     if left_out:
         listed = ", ".join(f"{n} {reason}" for reason, n in left_out.items())
-        findings.append(catalogue.NOT_AXIAL_CT.problem(f"files of {role} were left out: {listed}", where=role))
+        findings.append(scan_problems.NOT_AXIAL_CT.problem(f"files of {role} were left out: {listed}", where=role))
     return decode(chosen, role, findings), findings
 
 
@@ -90,9 +90,9 @@ def select(offered: FolderOffer, phase: str | None, region: str, role: str) -> C
             first, *rest = offered.problems
             raise Problem(first.kind, first.what, first.why, first.fix, first.where, tuple(rest))
         if offered.contents.enhanced:
-            raise catalogue.ENHANCED_MULTIFRAME.problem(f"{role} is an enhanced multi-frame object", where=role)
+            raise scan_problems.ENHANCED_MULTIFRAME.problem(f"{role} is an enhanced multi-frame object", where=role)
         kinds = ", ".join(f"{n} {reason}" for reason, n in offered.contents.left_out.items()) or "no file"
-        raise catalogue.NO_CT_SERIES.problem(f"the folder of {role} holds no axial CT series, but {kinds}", where=role)
+        raise scan_problems.NO_CT_SERIES.problem(f"the folder of {role} holds no axial CT series, but {kinds}", where=role)
     left = list(offered.candidates)
     if phase is not None and any(candidate.series.phase == phase for candidate in left):
         left = [candidate for candidate in left if candidate.series.phase == phase]
@@ -105,7 +105,7 @@ def select(offered: FolderOffer, phase: str | None, region: str, role: str) -> C
     nearest = min(abs(candidate.step_mm - GRID_MM) for candidate in left)
     left = [candidate for candidate in left if abs(candidate.step_mm - GRID_MM) <= nearest + 0.01]
     if len(left) > 1:
-        raise catalogue.SEVERAL_SERIES.problem(f"{len(left)} series of the folder of {role} fit equally", where=role)
+        raise scan_problems.SEVERAL_SERIES.problem(f"{len(left)} series of the folder of {role} fit equally", where=role)
     return left[0]
 
 
@@ -137,10 +137,10 @@ def _pixels(header: SliceHeader, role: str) -> NDArray[np.int16]:
         image = reader.Execute()  # the view below does not keep its image alive
         values: NDArray[Any] = sitk.GetArrayViewFromImage(image)
         if values.shape[-2:] != header.shape or values.size != header.shape[0] * header.shape[1]:
-            raise catalogue.CANNOT_DECODE.problem(f"a slice of {role} decodes to another size than its header states", where=role)
+            raise scan_problems.CANNOT_DECODE.problem(f"a slice of {role} decodes to another size than its header states", where=role)
         clamped: NDArray[np.int16] = np.rint(np.clip(values.reshape(header.shape), HU_LOWEST, HU_HIGHEST)).astype(np.int16)
     except RuntimeError:
-        raise catalogue.CANNOT_DECODE.problem(f"a slice of {role} cannot be decoded", where=role) from None
+        raise scan_problems.CANNOT_DECODE.problem(f"a slice of {role} cannot be decoded", where=role) from None
     return clamped
 
 
@@ -149,10 +149,10 @@ def _compare_copies(stacking: Stacking, role: str, findings: list[Problem]) -> N
     for place in stacking.copies:
         kept = _pixels(place[0], role)
         if any(not np.array_equal(kept, _pixels(other, role)) for other in place[1:]):
-            raise catalogue.SAME_POSITION.problem(f"{len(place)} different slices of {role} lie at one position", where=role)
+            raise scan_problems.SAME_POSITION.problem(f"{len(place)} different slices of {role} lie at one position", where=role)
     extra = sum(len(place) - 1 for place in stacking.copies)
     if extra:
-        findings.append(catalogue.DUPLICATE_FILES.problem(f"{extra} files of {role} are copies of others", where=role))
+        findings.append(scan_problems.DUPLICATE_FILES.problem(f"{extra} files of {role} are copies of others", where=role))
 
 
 def _to_lps(

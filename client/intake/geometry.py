@@ -19,7 +19,7 @@ from client.imaging.volume import (
     check_spacing,
 )
 from client.intake.dicom_index import Series, SliceHeader
-from site_config.problems import scans as catalogue
+from site_config.problems import scans as problems
 from site_config.problems.base import Problem
 
 SAME_PLACE_MM = 0.01
@@ -47,7 +47,7 @@ def stackings(series: Series, role: str) -> list[Stacking]:
     check_size((max(LEAST_SLICES, len(whole)), *whole[0].shape), role)
     if not all(header.complete for header in whole):
         broken = sum(not header.complete for header in whole)
-        raise catalogue.IMAGE_INCOMPLETE.problem(f"{broken} of {len(whole)} files of {role} end before their pixels do", where=role)
+        raise problems.IMAGE_INCOMPLETE.problem(f"{broken} of {len(whole)} files of {role} end before their pixels do", where=role)
     normal = direction(whole, role)
     groups = by_acquisition(whole, normal)
     return [stack_of(group, normal, role) for group in groups]
@@ -60,7 +60,7 @@ def direction(slices: tuple[SliceHeader, ...], role: str) -> NDArray[np.float64]
     normal = np.cross(first.row_axis, first.column_axis)
     length = float(np.linalg.norm(normal))
     if length < 0.9:
-        raise catalogue.IMPLAUSIBLE_GEOMETRY.problem(f"{role} states row and column directions that are not at right angles", where=role)
+        raise problems.IMPLAUSIBLE_GEOMETRY.problem(f"{role} states row and column directions that are not at right angles", where=role)
     normal = normal / length
     normal = normal if normal[2] >= 0 else -normal
     heights = np.array([float(header.position @ normal) for header in slices])
@@ -68,10 +68,10 @@ def direction(slices: tuple[SliceHeader, ...], role: str) -> NDArray[np.float64]
     if float(np.ptp(heights)) > SAME_PLACE_MM:
         tilt = angle_degrees(high.position - low.position, normal)
         if tilt > MOST_TILT_DEGREES:
-            raise catalogue.GANTRY_TILT.problem(f"{role} was taken with the gantry tilted by {tilt:.1f} degrees", where=role)
+            raise problems.GANTRY_TILT.problem(f"{role} was taken with the gantry tilted by {tilt:.1f} degrees", where=role)
     oblique = angle_degrees(normal, np.array([0.0, 0.0, 1.0]))
     if oblique > MOST_OBLIQUE_DEGREES:
-        raise catalogue.OBLIQUE.problem(f"{role} stands at {oblique:.0f} degrees to the body's axis", where=role)
+        raise problems.OBLIQUE.problem(f"{role} stands at {oblique:.0f} degrees to the body's axis", where=role)
     return normal
 
 
@@ -105,8 +105,8 @@ def stack_of(slices: tuple[SliceHeader, ...], normal: NDArray[np.float64], role:
     if len(found) < LEAST_SLICES:
         if crowded:
             text = f"{len(slices)} files of {role} lie at {len(found)} position{'s' if len(found) > 1 else ''}"
-            raise catalogue.SAME_POSITION.problem(text, where=role)
-        raise catalogue.TOO_FEW_SLICES.problem(f"{role} has {len(found)} slice{'s' if len(found) > 1 else ''}", where=role)
+            raise problems.SAME_POSITION.problem(text, where=role)
+        raise problems.TOO_FEW_SLICES.problem(f"{role} has {len(found)} slice{'s' if len(found) > 1 else ''}", where=role)
     ordered = tuple(place[0] for place in found)
     heights = np.array([float(header.position @ normal) for header in ordered])
     z_mm = heights - heights[0]
@@ -126,10 +126,10 @@ def gaps(z_mm: NDArray[np.float64], heights: NDArray[np.float64], role: str) -> 
     if uneven > MOST_JITTER:
         at = int(np.argmax(np.abs(steps / usual - multiples)))
         text = f"{role}: slices {at + 1} and {at + 2} of {len(z_mm)} are {steps[at]:.2f} mm apart, the others {usual:.2f} mm"
-        raise catalogue.SLICES_MISSING.problem(text, where=role)
+        raise problems.SLICES_MISSING.problem(text, where=role)
     if missing == 0:
         return [], False
     named = ", ".join(f"{heights[k] + (steps[k]) / 2:.1f} mm (after slice {k + 1} of {len(z_mm)})" for k in wide[:5])
     if missing > 1 or len(z_mm) < LEAST_SLICES + 1:
-        raise catalogue.SLICES_MISSING.problem(f"{role} lacks {missing} slices, at {named}", where=role)
-    return [catalogue.SLICE_INTERPOLATED.problem(f"{role} lacks one slice, at {named}", where=role)], True
+        raise problems.SLICES_MISSING.problem(f"{role} lacks {missing} slices, at {named}", where=role)
+    return [problems.SLICE_INTERPOLATED.problem(f"{role} lacks one slice, at {named}", where=role)], True

@@ -7,7 +7,7 @@ from client.intake.dicom_index import is_dicom
 from client.intake.dicom_read import read_folder
 from client.intake.nifti import is_nifti, read_ct
 from site_config.files import access_problem
-from site_config.problems import scans as catalogue
+from site_config.problems import scans as problems
 from site_config.problems.base import Problem
 from site_config.tables.cohort import Scan
 
@@ -22,4 +22,4 @@ def read_scan(scan: Scan, role: str) -> tuple[Volume, list[Problem]]:
         return read_folder(scan, role)
     if is_nifti(scan.path):
         return read_ct(scan.path, role), []
-    raise catalogue.NOT_AN_IMAGE.problem(f"{role} is neither a NIfTI file nor a folder of DICOM files", where=role)
+    raise problems.NOT_AN_IMAGE.problem(f"{role} is neither a NIfTI file nor a folder of DICOM files", where=role)

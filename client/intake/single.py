@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from client.cohort.one_patient import OrganView, look_at
 from client.segmentation.segmenter import Segmenter
-from site_config.problems import scans as catalogue
+from site_config.problems import scans as problems
 from site_config.problems.base import Problem
 from site_config.site import Segmentation, Target
 from site_config.study.model import Study
@@ -47,11 +47,11 @@ class NoModels:
 
     def get(self, name: str) -> Any:
         """Refuse every name (FH-322)."""
-        raise catalogue.NO_MASK_SOURCE.problem(f"no model is called {name}")
+        raise problems.NO_MASK_SOURCE.problem(f"no model is called {name}")
 
     def digest(self, name: str) -> str:
         """Refuse every name (FH-322)."""
-        raise catalogue.NO_MASK_SOURCE.problem(f"no model is called {name}")
+        raise problems.NO_MASK_SOURCE.problem(f"no model is called {name}")
 
 
 def case_to_slices(
@@ -78,7 +78,7 @@ def case_to_slices(
         targets = {target: Target(masks=True, labels=mask.labels) for target, mask in supplied.items()}
         found, remarks = look_at(scan, study, Segmenter(Segmentation(targets=targets), study, NoModels()))
         if not found:
-            raise remarks[0] if remarks else catalogue.NO_MASK_SOURCE.problem("no mask of an organ of the study was supplied")
+            raise remarks[0] if remarks else problems.NO_MASK_SOURCE.problem("no mask of an organ of the study was supplied")
         views += found
         findings += [*remarks, *(finding for view in found for finding in view.findings)]
     tensor, stand_ins = _tensor(views, study)

@@ -18,7 +18,7 @@ from client.intake.dicom_read import Candidate, offer
 from client.intake.makers import closed_set
 from client.intake.nifti import is_nifti, read_ct
 from site_config.files import access_problem
-from site_config.problems import scans as catalogue
+from site_config.problems import scans as scan_problems
 from site_config.problems.base import Problem
 from site_config.tables.cohort import Patient
 
@@ -241,4 +241,4 @@ def as_csv(rows: tuple[dict[str, str], ...]) -> bytes:
 
 def nothing_found() -> Problem:
     """The problem of an images folder without any CT."""
-    return catalogue.NO_CT_SERIES.problem("the images folder holds no CT scan", where="site.yaml, paths.images")
+    return scan_problems.NO_CT_SERIES.problem("the images folder holds no CT scan", where="site.yaml, paths.images")

@@ -116,7 +116,7 @@ def _told(findings: tuple[Problem, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f"{problem.code} {problem.what}" for problem in findings))
 
 
-def read_case(bundle: Bundle, case: Case, *, explain: bool = True) -> CaseReading:
+def read_case(bundle: Bundle, case: Case, *, heatmaps: bool = True) -> CaseReading:
     """All predictions for a case, and the Grad-CAM maps of the network behind the first of them."""
     import torch
 
@@ -132,7 +132,7 @@ def read_case(bundle: Bundle, case: Case, *, explain: bool = True) -> CaseReadin
     shown = next((one.model for one in predictions.models if radiology_of(bundle, one.model) in networks), None)
     network = radiology_of(bundle, shown) if shown else None
     maps = None
-    if explain and network is not None and case.slices is not None:
+    if heatmaps and network is not None and case.slices is not None:
         maps = grad_cam(networks[network], case.slices)
     return CaseReading(predictions, radiology, network, maps)
 

@@ -25,7 +25,7 @@ from client.release.policy import Ask, CohortFacts, check_ledger, check_release,
 from client.release.sharing import SHARED, RowsOf, SharedRows, share, shared_record
 from shared_model.analyses.plan import SharedPlan
 from shared_model.privacy.noise import Noise
-from shared_model.secure_sum import masks as secure_sum
+from shared_model.secure_sum import masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
 from shared_model.secure_sum.protocol import (
     Arrays,
@@ -157,14 +157,14 @@ class Door:
             rule = check_release(self._policy, lock, self._site, ask, self._ledger, self._clock())
             peers = {} if session is None else self._pair_keys(request, session, lock)
             segments = statistic.segments(ask.parameters)
-            vectors = secure_sum.encode(segments, compute(statistic, ask.parameters, arrays), len(sites))
+            vectors = masks.encode(segments, compute(statistic, ask.parameters, arrays), len(sites))
             if self._noise is not None:
                 for segment in segments:
                     self._noise.add(segment, vectors[segment.name], len(sites))
             if session is not None:
-                secure_sum.add_pair_masks(vectors, self._site, peers)
-                secure_sum.seed_mask(vectors, session.seed, context.digest(), self._site)
-            digest = secure_sum.vectors_hash(vectors)
+                masks.add_pair_masks(vectors, self._site, peers)
+                masks.seed_mask(vectors, session.seed, context.digest(), self._site)
+            digest = masks.vectors_hash(vectors)
             number = self._journal_release(request, ask, vectors, digest, rule, masked=session is not None)
             if session is not None:
                 session.ask, session.hash, session.entry = ask, digest, number
@@ -255,7 +255,7 @@ class Door:
             raise privacy.CONTEXT_MISMATCH.problem("this site's own key came back changed")
         digest = request.context.digest()
         peers = (peer for peer in session.sites if peer != self._site)
-        return {peer: secure_sum.pair_key(session.private, public[peer], digest, (self._site, peer)) for peer in peers}
+        return {peer: masks.pair_key(session.private, public[peer], digest, (self._site, peer)) for peer in peers}
 
     def _session(self, context: Context) -> _Session:
         session = self._sessions.get(_session_key(context))

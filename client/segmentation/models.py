@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from client.segmentation.nnunet import load
 from client.segmentation.safe_load import ModelFiles, read_model
-from site_config.problems import scans as catalogue
+from site_config.problems import scans as problems
 from site_config.problems import segmentation
 from site_config.site import SegmentationModel, SiteConfig
 from site_config.study.model import Study
@@ -42,7 +42,7 @@ class SiteModels:
         try:
             return self.site.segmentation.models[name]
         except KeyError:
-            raise catalogue.NO_MASK_SOURCE.problem(f"no model is called {name}", where="segmentation.targets") from None
+            raise problems.NO_MASK_SOURCE.problem(f"no model is called {name}", where="segmentation.targets") from None
 
     def digest(self, name: str) -> str:
         """What the model's verified files and options are, without building the network."""
@@ -65,7 +65,7 @@ def check_targets(site: SiteConfig, study: Study, scans: tuple[Scan, ...]) -> No
         wanted = [scan for scan in scans if scan.region in (organ.region, "whole")]
         source = site.segmentation.targets.get(organ.targets[0])
         if wanted and (source is None or source.model is None) and not any(organ.targets[0] in scan.masks for scan in wanted):
-            raise catalogue.NO_MASK_SOURCE.problem(
+            raise problems.NO_MASK_SOURCE.problem(
                 f"the {organ.name} has neither a model nor a mask in any row", where=f"segmentation.targets.{organ.targets[0]}"
             )
     for target in (target for organ in study.organs for target in organ.targets):

@@ -21,7 +21,7 @@ from client.imaging.slices import Grid, stack
 from client.imaging.volume import Volume
 from client.segmentation.safe_load import ModelFiles
 from client.training.device import choose_device, is_out_of_memory
-from site_config.problems import segmentation as catalogue
+from site_config.problems import segmentation as problems
 from site_config.site import SegmentationModel
 
 LabelMap = NDArray[np.uint8]
@@ -77,7 +77,7 @@ class NnUNetModel:
                 labels = self._predict(image, (spacing_z, *volume.spacing_mm))
         except (RuntimeError, MemoryError) as error:
             kind = "memory ran out" if is_out_of_memory(error) else "the device failed"
-            raise catalogue.SEGMENTATION_FAILED.problem(f"the model {self.name} stopped: {kind}", where="segmentation") from None
+            raise problems.SEGMENTATION_FAILED.problem(f"the model {self.name} stopped: {kind}", where="segmentation") from None
         if self.reverse_in_plane:
             labels = labels[:, ::-1, ::-1]
         return np.ascontiguousarray(labels if self.flat else labels[grid.lower + (grid.upper_weight >= 0.5)])
@@ -159,7 +159,7 @@ def load(files: ModelFiles, options: SegmentationModel, device: str) -> NnUNetMo
             for one in weights:
                 network.load_state_dict(one)
         except (RuntimeError, TypeError, KeyError, ValueError, AttributeError):
-            raise catalogue.MODEL_UNSUPPORTED.problem(
+            raise problems.MODEL_UNSUPPORTED.problem(
                 f"the weights of {files.name} do not fit the network that its plans.json describes",
                 where=f"segmentation.models.{files.name}",
             ) from None

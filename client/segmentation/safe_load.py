@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from site_config.files import read_limited
-from site_config.problems import segmentation as catalogue
+from site_config.problems import segmentation as problems
 from site_config.problems.base import Problem
 from site_config.site import SegmentationModel
 
@@ -91,7 +91,7 @@ class ModelFiles:
 
 def refuse(what: str, name: str) -> Problem:
     """The problem of a model that asks for what is not on the list."""
-    return catalogue.MODEL_UNSAFE.problem(f"the model {name} names {what}", where=f"segmentation.models.{name}")
+    return problems.MODEL_UNSAFE.problem(f"the model {name} names {what}", where=f"segmentation.models.{name}")
 
 
 def read_model(name: str, folder: Path, model: SegmentationModel, simulated: bool) -> ModelFiles:
@@ -106,7 +106,7 @@ def read_model(name: str, folder: Path, model: SegmentationModel, simulated: boo
         return _READ[digest]
     dataset, plans = (_parsed(files[file], file, name) for file in ("dataset.json", "plans.json"))
     if (phantom or PHANTOM_MARK.removesuffix(".json") in dataset) and not simulated:
-        raise catalogue.PHANTOMS_ONLY.problem(f"the model {name} is fit for phantoms only", where=where)
+        raise problems.PHANTOMS_ONLY.problem(f"the model {name} is fit for phantoms only", where=where)
     check_plans(plans, name)
     checkpoints = []
     for fold in model.folds:
@@ -114,7 +114,7 @@ def read_model(name: str, folder: Path, model: SegmentationModel, simulated: boo
         checkpoints.append(_unpickled(files[file], file, name))
     configuration = _configuration(checkpoints, name)
     if configuration not in plans["configurations"]:
-        raise catalogue.MODEL_INCOMPLETE.problem(f"the checkpoint of {name} belongs to another plans.json", where=where)
+        raise problems.MODEL_INCOMPLETE.problem(f"the checkpoint of {name} belongs to another plans.json", where=where)
     check_configuration(resolved(plans, configuration, name), name)
     check_channels(dataset, name)
     _READ[digest] = ModelFiles(name, dataset, plans, tuple(checkpoints), configuration, digest)
@@ -125,14 +125,14 @@ def _verified(file: str, name: str, folder: Path, model: SegmentationModel) -> b
     """The bytes of one file, once their SHA-256 is the approved one."""
     where = f"segmentation.models.{name}"
     if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
-        raise catalogue.MODEL_INCOMPLETE.problem(f"the model {name} names a file outside its folder", where=where)
+        raise problems.MODEL_INCOMPLETE.problem(f"the model {name} names a file outside its folder", where=where)
     approved = model.sha256.get(file)
     if approved is None:
-        raise catalogue.MODEL_CHANGED.problem(f"no SHA-256 is given for {file} of the model {name}", where=where)
+        raise problems.MODEL_CHANGED.problem(f"no SHA-256 is given for {file} of the model {name}", where=where)
     limit = JSON_LIMIT if file.endswith(".json") else CHECKPOINT_LIMIT
     data = read_limited(folder / file, limit, f"{file} of the model {name}")
     if hashlib.sha256(data).hexdigest() != approved.lower():
-        raise catalogue.MODEL_CHANGED.problem(f"{file} of the model {name} has another SHA-256", where=where)
+        raise problems.MODEL_CHANGED.problem(f"{file} of the model {name} has another SHA-256", where=where)
     return data
 
 
@@ -142,7 +142,7 @@ def _parsed(data: bytes, file: str, name: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):
-        raise catalogue.MODEL_INCOMPLETE.problem(f"{file} of the model {name} is not a JSON object", where=f"segmentation.models.{name}")
+        raise problems.MODEL_INCOMPLETE.problem(f"{file} of the model {name} is not a JSON object", where=f"segmentation.models.{name}")
     return parsed
 
 
@@ -163,16 +163,16 @@ def _unpickled(data: bytes, file: str, name: str) -> dict[str, Any]:
         thing = next((part for part in named.groups() if part), None) if named else None
         raise refuse(f"the object {thing} in {file}" if thing else f"an object outside the list in {file}", name) from None
     except (RuntimeError, EOFError, ValueError, KeyError, OSError):
-        raise catalogue.MODEL_INCOMPLETE.problem(f"{file} of the model {name} is no checkpoint", where=where) from None
+        raise problems.MODEL_INCOMPLETE.problem(f"{file} of the model {name} is no checkpoint", where=where) from None
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("network_weights"), Mapping):
-        raise catalogue.MODEL_INCOMPLETE.problem(f"{file} of the model {name} is no nnU-Net v2 checkpoint", where=where)
+        raise problems.MODEL_INCOMPLETE.problem(f"{file} of the model {name} is no nnU-Net v2 checkpoint", where=where)
     return checkpoint
 
 
 def _configuration(checkpoints: list[dict[str, Any]], name: str) -> str:
     names = {str((checkpoint.get("init_args") or {}).get("configuration")) for checkpoint in checkpoints}
     if len(names) != 1:
-        raise catalogue.MODEL_INCOMPLETE.problem(
+        raise problems.MODEL_INCOMPLETE.problem(
             f"the folds of {name} belong to different configurations", where=f"segmentation.models.{name}"
         )
     return names.pop()
@@ -182,7 +182,7 @@ def check_plans(plans: dict[str, Any], name: str) -> None:
     """Refuse plans that name classes outside the list, and those that are no plans."""
     configurations = plans.get("configurations")
     if not isinstance(configurations, dict) or not all(isinstance(value, dict) for value in configurations.values()):
-        raise catalogue.MODEL_INCOMPLETE.problem(f"plans.json of {name} holds no configurations", where=f"segmentation.models.{name}")
+        raise problems.MODEL_INCOMPLETE.problem(f"plans.json of {name} holds no configurations", where=f"segmentation.models.{name}")
     _check_names(plans, name)
     for configuration in configurations:
         check_architecture(configurations[configuration], name)
@@ -200,7 +200,7 @@ def resolved(plans: dict[str, Any], configuration: str, name: str) -> dict[str, 
     current: Any = configuration
     while current is not None:
         if current not in plans["configurations"] or len(chain) > len(plans["configurations"]):
-            raise catalogue.MODEL_INCOMPLETE.problem(f"the configurations of {name} do not resolve", where=f"segmentation.models.{name}")
+            raise problems.MODEL_INCOMPLETE.problem(f"the configurations of {name} do not resolve", where=f"segmentation.models.{name}")
         chain.append(plans["configurations"][current])
         current = chain[-1].get("inherits_from")
     merged: dict[str, Any] = {}
@@ -212,7 +212,7 @@ def resolved(plans: dict[str, Any], configuration: str, name: str) -> dict[str, 
 def check_configuration(configuration: dict[str, Any], name: str) -> None:
     """Refuse cascades and every name outside the lists in the configuration that will be used."""
     if configuration.get("previous_stage") is not None:
-        raise catalogue.MODEL_UNSUPPORTED.problem(f"the model {name} is the second stage of a cascade", where=f"segmentation.models.{name}")
+        raise problems.MODEL_UNSUPPORTED.problem(f"the model {name} is the second stage of a cascade", where=f"segmentation.models.{name}")
     _check_names(configuration, name)
     unknown = [scheme for scheme in configuration.get("normalization_schemes", ()) if scheme not in NORMALISATIONS]
     if unknown:
@@ -235,7 +235,7 @@ def check_architecture(configuration: dict[str, Any], name: str) -> None:
         return
     arguments = architecture.get("arch_kwargs") if isinstance(architecture, dict) else None
     if not isinstance(arguments, dict):
-        raise catalogue.MODEL_INCOMPLETE.problem(f"plans.json of {name} describes no network", where=f"segmentation.models.{name}")
+        raise problems.MODEL_INCOMPLETE.problem(f"plans.json of {name} describes no network", where=f"segmentation.models.{name}")
     if architecture.get("network_class_name") not in NETWORKS:
         raise refuse(f"the network {architecture.get('network_class_name')!r}", name)
     foreign = set(architecture.get("_kw_requires_import") or ()) - IMPORTED
@@ -251,13 +251,11 @@ def check_channels(dataset: dict[str, Any], name: str) -> None:
     """Refuse models that need more than one image, or another one than CT."""
     channels = dataset.get("channel_names", dataset.get("modality"))
     if not isinstance(channels, dict) or not isinstance(dataset.get("labels"), dict):
-        raise catalogue.MODEL_INCOMPLETE.problem(
-            f"dataset.json of {name} states no channels or labels", where=f"segmentation.models.{name}"
-        )
+        raise problems.MODEL_INCOMPLETE.problem(f"dataset.json of {name} states no channels or labels", where=f"segmentation.models.{name}")
     if len(channels) != 1:
-        raise catalogue.MODEL_UNSUPPORTED.problem(
+        raise problems.MODEL_UNSUPPORTED.problem(
             f"the model {name} needs {len(channels)} input images", where=f"segmentation.models.{name}"
         )
     channel = str(next(iter(channels.values())))
     if "ct" not in channel.lower().split("_"):
-        raise catalogue.MODEL_UNSUPPORTED.problem(f"the model {name} was made for {channel!r}, not CT", where=f"segmentation.models.{name}")
+        raise problems.MODEL_UNSUPPORTED.problem(f"the model {name} was made for {channel!r}, not CT", where=f"segmentation.models.{name}")

@@ -13,7 +13,7 @@ from client.imaging.volume import Volume
 from client.intake.nifti import read_mask
 from client.segmentation.cache import LabelCache
 from client.segmentation.cleaning import Mask, clean, without_strays
-from site_config.problems import scans as catalogue
+from site_config.problems import scans as problems
 from site_config.site import Segmentation, Target
 from site_config.study.model import Organ, Study
 from site_config.tables.cohort import Scan
@@ -72,7 +72,7 @@ class Segmenter:
             if body is None:
                 if scan.region == "whole":
                     continue
-                raise catalogue.NO_MASK_SOURCE.problem(f"{role}: no mask of the target {organ.targets[0]}", where=role)
+                raise problems.NO_MASK_SOURCE.problem(f"{role}: no mask of the target {organ.targets[0]}", where=role)
             tumour = self._mask(organ.targets[1], scan, volume, grid, maps, role)
             flags = frozenset() if tumour is not None else frozenset({f"{organ.targets[1]}_mask_blank"})
             tumour = np.zeros_like(body) if tumour is None else tumour

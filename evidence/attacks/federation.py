@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from client.release.door import CohortFacts, Compute, Door
-from shared_model.secure_sum import masks as secure_sum
+from shared_model.secure_sum import masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
 from shared_model.secure_sum.protocol import (
     Arrays,
@@ -201,10 +201,10 @@ class AttackedFederation:
         hashes: dict[str, str] = {}
         for name in roster:
             reply, vectors = self.release(name, context, parameters, keys, compute[name], state=state, counts=counts)
-            secure_sum_signatures.check_vectors_signature(context, reply, secure_sum.vectors_hash(vectors), name, signing[name])
+            secure_sum_signatures.check_vectors_signature(context, reply, masks.vectors_hash(vectors), name, signing[name])
             seen.vectors[name], hashes[name] = vectors, reply.hash
         request = self.open_request(context, hashes)
         for name in roster:
             seen.seeds[name] = bytes.fromhex(self.hospitals[name].door.open(request, self.lock).seed)
-        seen.total = dict(secure_sum.open_sum(self.segments(context, parameters), seen.vectors, seen.seeds, context, len(roster)))
+        seen.total = dict(masks.open_sum(self.segments(context, parameters), seen.vectors, seen.seeds, context, len(roster)))
         return seen.total

@@ -11,7 +11,7 @@ from client.release.door import Compute
 from evidence.attacks.cohorts import COLUMNS, AttackedCohort, draw
 from evidence.attacks.federation import AttackedFederation
 from evidence.attacks.result import AttackResult, control, refused
-from shared_model.secure_sum import masks as secure_sum
+from shared_model.secure_sum import masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
 from shared_model.secure_sum.protocol import KeysReply, KeysRequest
 from shared_model.statistics.base import Parameters, Statistic
@@ -191,7 +191,7 @@ def forgeries() -> dict[str, str]:
     signing = {entry.name: entry.signing_key for entry in fed.lock.roster}
     flipped = {name: vector.copy() for name, vector in vectors.items()}
     flipped["mass"][0] ^= np.uint64(1)
-    digest = secure_sum.vectors_hash(flipped)
+    digest = masks.vectors_hash(flipped)
     segments = fed.segments(context, parameters)
     codes["vector changed on the way"] = refusal(
         lambda: secure_sum_signatures.check_vectors_signature(context, reply, digest, site, signing[site])
@@ -201,11 +201,11 @@ def forgeries() -> dict[str, str]:
         lambda: secure_sum_signatures.check_vectors_signature(context, forged, digest, site, signing[site])
     )
     cut = {**vectors, "mass": vectors["mass"][:-1]}
-    codes["cut vector"] = refusal(lambda: secure_sum.check_vectors(segments, cut))
+    codes["cut vector"] = refusal(lambda: masks.check_vectors(segments, cut))
     padded = {**vectors, "mass": np.append(vectors["mass"], vectors["mass"][:1])}
-    codes["padded vector"] = refusal(lambda: secure_sum.check_vectors(segments, padded))
+    codes["padded vector"] = refusal(lambda: masks.check_vectors(segments, padded))
     extra = {**vectors, "more": vectors["mass"]}
-    codes["additional vector"] = refusal(lambda: secure_sum.check_vectors(segments, extra))
+    codes["additional vector"] = refusal(lambda: masks.check_vectors(segments, extra))
     lists = dict.fromkeys(SITES, reply.hash)
     codes["list signed by nobody"] = refusal(
         lambda: fed.hospitals[site].door.open(fed.open_request(context, lists).model_copy(update={"signature": "00" * 64}), fed.lock)

@@ -10,7 +10,7 @@ from evidence.attacks.claims import Claims, score, summary
 from evidence.attacks.cohorts import LEVELS, AttackedCohort, Floats, controls, draw, encode
 from evidence.attacks.federation import seeded_bytes
 from evidence.attacks.result import AttackResult, control, statistical
-from shared_model.secure_sum import masks as secure_sum
+from shared_model.secure_sum import masks
 from shared_model.statistics.base import Segment
 
 HIDDEN = 8
@@ -53,12 +53,12 @@ def _claims(cohort: AttackedCohort, seed: int, masked: bool) -> Claims:
     rows, days = [], []
     for i in range(cohort.n):
         update = one_patient_update(cohort.x[i].astype(np.float64), cohort.day[i], bool(cohort.event[i]), rate, network)
-        vectors = {"update": secure_sum.quantise(UPDATE, update, SITES)}
+        vectors = {"update": masks.quantise(UPDATE, update, SITES)}
         if masked:
             keys = {f"peer-{k}": entropy(32) for k in range(3)}
-            secure_sum.add_pair_masks(vectors, "site", keys)
-            secure_sum.seed_mask(vectors, entropy(32), bytes(32), "site")
-        seen = vectors["update"].view("<i4").astype(np.float64) * secure_sum.step(UPDATE, SITES)
+            masks.add_pair_masks(vectors, "site", keys)
+            masks.seed_mask(vectors, entropy(32), bytes(32), "site")
+        seen = vectors["update"].view("<i4").astype(np.float64) * masks.step(UPDATE, SITES)
         x, day = invert(seen, rate, network)
         rows.append(x)
         days.append(day)

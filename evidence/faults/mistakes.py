@@ -59,7 +59,7 @@ def wrong_kit(stage: Stage) -> Observed:
     with tempfile.TemporaryDirectory() as folder:
         other = Path(folder) / "other"
         enrol.init(other, "Another office", Kit.model_validate_json(kept).address)
-        foreign = enrol.approve(other, mine.request().model_dump_json().encode())
+        foreign = enrol.enrol(other, mine.request().model_dump_json().encode())
     write_atomic(path, foreign.model_dump_json().encode())
     return _ends_by_itself(stage, stage.program(stage.victim), federation.GATEWAY_UNTRUSTED, kept)
 

@@ -78,7 +78,7 @@ def offices(folder: Path) -> tuple[Path, dict[str, Path]]:
         write_atomic(home / "site.yaml", f"site: {name}\n".encode())
         identity = at_site.init(home / "state", name)
         at_site.join(
-            home / "state", at_office.approve(folder / "office", identity.request().model_dump_json().encode()).model_dump_json().encode()
+            home / "state", at_office.enrol(folder / "office", identity.request().model_dump_json().encode()).model_dump_json().encode()
         )
     return folder / "office", homes
 

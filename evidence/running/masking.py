@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from evidence.record import record
-from shared_model.secure_sum import masks as secure_sum
+from shared_model.secure_sum import masks
 from shared_model.statistics.base import Segment
 
 PEERS = 51
@@ -31,18 +31,18 @@ def _keys() -> dict[str, bytes]:
 
 def masked(segment: Segment, values: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
     """What the door does: quantise, add all pair masks and the own mask, in place."""
-    vectors = secure_sum.encode((segment, Segment(secure_sum.CLIPPED, (1,), bound=1e6, resolution=1.0)), {"update": values}, PEERS + 1)
-    secure_sum.add_pair_masks(vectors, "peer-25b", _keys())
-    secure_sum.seed_mask(vectors, b"\x01" * 32, b"\x02" * 32, "peer-25b")
+    vectors = masks.encode((segment, Segment(masks.CLIPPED, (1,), bound=1e6, resolution=1.0)), {"update": values}, PEERS + 1)
+    masks.add_pair_masks(vectors, "peer-25b", _keys())
+    masks.seed_mask(vectors, b"\x01" * 32, b"\x02" * 32, "peer-25b")
     return vectors
 
 
 def naive(segment: Segment, values: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
     """The same sum with fresh arrays: scale, round, then one whole stream a peer."""
-    scale = 1 / secure_sum.step(segment, PEERS + 1)
+    scale = 1 / masks.step(segment, PEERS + 1)
     total = np.rint(np.clip(values.astype(np.float64), -segment.bound, segment.bound) * scale).astype(np.int64).astype("<u4")
-    own = secure_sum.segment_key(secure_sum.seed_key(b"\x01" * 32, b"\x02" * 32, "peer-25b"), "update", values.size, 32)
-    keys = [(secure_sum.segment_key(key, "update", values.size, 32), peer > "peer-25b") for peer, key in _keys().items()]
+    own = masks.segment_key(masks.seed_key(b"\x01" * 32, b"\x02" * 32, "peer-25b"), "update", values.size, 32)
+    keys = [(masks.segment_key(key, "update", values.size, 32), peer > "peer-25b") for peer, key in _keys().items()]
     for key, plus in [*keys, (own, True)]:
         stream = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor().update(bytes(total.nbytes))
         mask = np.frombuffer(stream, dtype="<u4")

@@ -23,7 +23,7 @@ from server.asking.pauses import Pauses
 from server.link.transport import Exchange, Failure, Transport
 from server.study.results import LedgerEntry
 from server.study.state import StudyFolder, ask_key
-from shared_model.secure_sum import masks as secure_sum
+from shared_model.secure_sum import masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
 from shared_model.secure_sum.protocol import (
     Context,
@@ -306,7 +306,7 @@ class _Attempt:
         if failures:
             return failures
         segments = self.q.statistic.segments(self.q.parameters)
-        self.values = secure_sum.open_sum(segments, vectors, seeds, self.context, len(self.sites))
+        self.values = masks.open_sum(segments, vectors, seeds, self.context, len(self.sites))
         return {}
 
     def _ask(self, messages: dict[str, Message]) -> tuple[dict[str, Message], dict[str, Failure]]:
@@ -333,7 +333,7 @@ class _Attempt:
         body = request.model_dump(mode="json")
         state = dict(self.q.state)
         send = {site: state if self.asker.needs_state(site, self.context.state) else {} for site in self.sites}
-        room = sum(secure_sum.dtype(segment).itemsize * segment.size for segment in self.q.statistic.segments(self.q.parameters))
+        room = sum(masks.dtype(segment).itemsize * segment.size for segment in self.q.statistic.segments(self.q.parameters))
         replies, failures = self._ask({site: Message("release", body, send[site], room) for site in self.sites})
         vectors: dict[str, Arrays] = {}
         hashes: dict[str, str] = {}
@@ -354,8 +354,8 @@ class _Attempt:
 
     def _checked(self, site: str, reply: Message) -> ReleaseReply:
         release = ReleaseReply.model_validate(reply.body)
-        secure_sum.check_vectors(self.q.statistic.segments(self.q.parameters), reply.arrays)
-        found = secure_sum.vectors_hash(reply.arrays)
+        masks.check_vectors(self.q.statistic.segments(self.q.parameters), reply.arrays)
+        found = masks.vectors_hash(reply.arrays)
         secure_sum_signatures.check_vectors_signature(self.context, release, found, site, self.keys_of[site])
         if release.masked != self.asker.lock.study.privacy.masks:
             raise federation.REPLY_MALFORMED.problem("a vector is masked where the study is clear, or the other way round")

@@ -1,4 +1,4 @@
-"""`fedhcc-coordinator init`, `approve`, `revoke`, `renew` and `list`: which hospitals take part."""
+"""`fedhcc-coordinator init`, `enrol`, `revoke`, `renew` and `list`: which hospitals take part."""
 
 from __future__ import annotations
 
@@ -34,48 +34,48 @@ def init(
     json: Json = False,
 ) -> None:
     """Make the coordinator's key, its certificate authority and an empty register."""
-    from server import enrolment as enrol
+    from server import enrolment
     from site_config.identity import spoken
 
-    identity = enrol.init(home, title, address, listen=listen, superlink_port=superlink_port)
+    identity = enrolment.init(home, title, address, listen=listen, superlink_port=superlink_port)
     show(
         {"title": title, "address": address, "fingerprint": identity.fingerprint},
         f"Made. Hospitals compare this fingerprint by telephone:\n\n  {spoken(identity.fingerprint)}\n",
     )
-    note(f"Next: {next_command('fedhcc-coordinator', 'approve', 'NAME.request.json')}")
+    note(f"Next: {next_command('fedhcc-coordinator', 'enrol', 'NAME.request.json')}")
 
 
-def _approve(home: Path, request: Path, role: str | None, fingerprint: str | None, replace: bool) -> None:
-    from server import enrolment as enrol
+def _enrol(home: Path, request: Path, role: str | None, fingerprint: str | None, replace: bool) -> None:
+    from server import enrolment
     from site_config.files import read_limited
     from site_config.identity import MAX_DOCUMENT, spoken
     from site_config.identity import fingerprint as fingerprint_of
 
-    kit = enrol.approve(home, read_limited(request, MAX_DOCUMENT, "the request"), _role(role), fingerprint, replace=replace)
+    kit = enrolment.enrol(home, read_limited(request, MAX_DOCUMENT, "the request"), _role(role), fingerprint, replace=replace)
     path = home / "kits" / f"{kit.site}.kit.json"
     digest = fingerprint_of(kit.signing_key)
     _register_running(home)
     show(
         {"site": kit.site, "kit": str(path), "fingerprint": digest, "compared": fingerprint is not None},
-        f"Approved {kit.site}. Send it {path}\nIts fingerprint is\n\n  {spoken(digest)}\n",
+        f"Enrolled {kit.site}. Send it {path}\nIts fingerprint is\n\n  {spoken(digest)}\n",
     )
     if fingerprint is None:
-        note("Compare it by telephone before the first study; or approve again with --fingerprint.")
+        note("Compare it by telephone before the first study; or enrol it again with --fingerprint.")
 
 
 def _register_running(home: Path) -> None:
     """Register new keys at once where the SuperLink runs; otherwise `run` and `serve` do it when they start."""
-    from server import enrolment as enrol
+    from server import enrolment
     from server.link.gateway import listening
 
-    register = enrol.load(home)
+    register = enrolment.load(home)
     if listening(register.superlink_port):
         from server.link.superlink import link_of, register_nodes
 
-        enrol.set_node_ids(home, register_nodes(link_of(home), register.active().values()))
+        enrolment.set_node_ids(home, register_nodes(link_of(home), register.active().values()))
 
 
-def approve(
+def enrol(
     request: Annotated[Path, typer.Argument(help="The hospital's NAME.request.json.")],
     home: Home = Path(),
     role: RoleName = None,
@@ -83,17 +83,17 @@ def approve(
     json: Json = False,
 ) -> None:
     """Check a hospital's request, enrol it and write its kit."""
-    _approve(home, request, role, fingerprint, replace=False)
+    _enrol(home, request, role, fingerprint, replace=False)
 
 
 def revoke(site: Annotated[str, typer.Argument(help="The hospital's name.")], home: Home = Path(), json: Json = False) -> None:
     """Strike a hospital: its key is refused from now on, and no new lock can name it."""
-    from server import enrolment as enrol
+    from server import enrolment
     from server.link.gateway import listening
 
-    gone = enrol.revoke(home, site)
+    gone = enrolment.revoke(home, site)
     unregistered = False
-    if gone.node_id and listening(enrol.load(home).superlink_port):
+    if gone.node_id and listening(enrolment.load(home).superlink_port):
         from server.link.superlink import link_of, unregister_node
 
         unregister_node(link_of(home), gone.node_id)
@@ -114,37 +114,37 @@ def renew(
     json: Json = False,
 ) -> None:
     """Renew the server certificates (kits stay valid), or one hospital's kit or keys."""
-    from server import enrolment as enrol
+    from server import enrolment
 
     if address is not None:
-        enrol.readdress(home, address)
+        enrolment.readdress(home, address)
     if site is None:
-        enrol.renew_certificates(home, enrol.load(home).address)
+        enrolment.renew_certificates(home, enrolment.load(home).address)
         show({"renewed": ["gateway", "superlink"]}, "Server certificates renewed; they are used from the next start.")
         return
     if request is not None:
-        role = enrol.active_site(enrol.load(home), site).role
-        _approve(home, request, role, fingerprint, replace=True)
+        role = enrolment.active_site(enrolment.load(home), site).role
+        _enrol(home, request, role, fingerprint, replace=True)
         return
-    enrol.kit(home, site)
+    enrolment.kit(home, site)
     path = home / "kits" / f"{site}.kit.json"
     show({"kit": str(path)}, f"Issued {path} again.")
 
 
 def list_sites(home: Home = Path(), json: Json = False) -> None:
-    """Every hospital ever approved."""
-    from server import enrolment as enrol
+    """Every hospital ever enrolled."""
+    from server import enrolment
     from site_config.identity import spoken_half
 
-    register = enrol.load(home)
+    register = enrolment.load(home)
     rows = [(s.name, s.role or "by study", s.status, spoken_half(s.fingerprint), s.approved[:10]) for s in register.sites]
     shown = [{**site.model_dump(), "fingerprint": site.fingerprint} for site in register.sites]
-    columns = ("hospital", "role", "status", HALF, "approved")
+    columns = ("hospital", "role", "status", HALF, "enrolled")
     show(shown, table(register.title, columns, rows, whole=(HALF,)))
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (init, approve, revoke, renew):
+    for command in (init, enrol, revoke, renew):
         app.command()(command)
     app.command("list")(list_sites)

@@ -54,7 +54,7 @@ def new(
 
 
 def _enrolled(home: Path) -> tuple[StudySite, ...]:
-    """The hospitals enrolled here, each in the role it was approved for."""
+    """The hospitals enrolled here, each in the role it was enrolled in."""
     from server import enrolment as enrol
     from site_config.problems import identity as kinds
     from site_config.study.model import StudySite

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
-from shared_model.secure_sum import masks as secure_sum
+from shared_model.secure_sum import masks
 from shared_model.statistics import catalogue
 from shared_model.statistics.base import REGISTRY, Segment
 from shared_model.statistics.parameters import TrainingUpdate, UpdateScale
@@ -249,10 +249,10 @@ class Federation:
         if not self.method.masked:
             return np.asarray(updates.sum(axis=0), dtype=np.float64)
         segment, k = self.segments()[0], len(updates)
-        total = np.zeros(segment.size, secure_sum.dtype(segment))
+        total = np.zeros(segment.size, masks.dtype(segment))
         for update in updates:
-            total += secure_sum.quantise(segment, self.scale.divide(update), k)
-        return self.scale.multiply(secure_sum.dequantise(segment, total, k))
+            total += masks.quantise(segment, self.scale.divide(update), k)
+        return self.scale.multiply(masks.dequantise(segment, total, k))
 
     def bytes_a_round(self) -> tuple[int, int]:
         """Bytes all hospitals send and receive in a round: vectors and handshakes, without the messages' own envelope."""

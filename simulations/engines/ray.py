@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from queue import Empty, Queue
 
@@ -47,13 +47,15 @@ def ray_transport(sites: Mapping[str, Path], cpus: int = 2, gpus: float = 0.0) -
     os.environ.update({HOME_VARIABLE: os.pathsep.join(str(home.resolve()) for home in sites.values()) + os.pathsep, **QUIET})
     resources = {"init_args": {"num_cpus": cpus, "num_gpus": int(gpus)}, "client_resources": {"num_cpus": cpus, "num_gpus": gpus}}
     runtime = threading.Thread(target=run_simulation, args=(server, app, len(sites)), kwargs={"backend_config": resources}, daemon=True)
-    runtime.start()
     try:
-        try:
-            grid = handed.get(timeout=START_S)
-        except Empty:
-            raise federation.ENGINE_FAILED.problem("Flower's simulation runtime did not start") from None
-        nodes = sites_of(grid, len(sites), START_S)
+        # Ray's workers import from the folder they were started in first, and a Flower user's holds a client.py.
+        with chdir(next(iter(sites.values()))):
+            runtime.start()
+            try:
+                grid = handed.get(timeout=START_S)
+            except Empty:
+                raise federation.ENGINE_FAILED.problem("Flower's simulation runtime did not start") from None
+            nodes = sites_of(grid, len(sites), START_S)
         yield FlowerTransport(lambda: grid, nodes)
     finally:
         over.set()

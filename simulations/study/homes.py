@@ -114,7 +114,7 @@ def enrol(homes: Homes, seed: int) -> None:
             at_site.init(state, site.name)
         if not (state / "identity" / "kit.json").exists():
             request = SiteIdentity.load(state).request(software()).model_dump_json().encode()
-            kit = at_office.approve(homes.coordinator, request, site.role)
+            kit = at_office.enrol(homes.coordinator, request, site.role)
             at_site.join(state, kit.model_dump_json().encode())
 
 

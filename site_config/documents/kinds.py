@@ -18,7 +18,7 @@ MARKS: Final[dict[Document, frozenset[str]]] = {
 }
 MADE_BY: Final[dict[Document, str]] = {
     "enrolment request": "Name the hospital's NAME.request.json, which `fedhcc-site init` wrote.",
-    "kit": "Name NAME.kit.json, which `fedhcc-coordinator approve` wrote and the coordinator sent.",
+    "kit": "Name NAME.kit.json, which `fedhcc-coordinator enrol` wrote and the coordinator sent.",
     "signed lock": "Name the lock, for example study.lock.json, which `fedhcc-coordinator study lock` wrote.",
 }
 TEXTS: Final = (("study.yaml", re.compile(rb"^sites:", re.MULTILINE)), ("site.yaml", re.compile(rb"^site:", re.MULTILINE)))

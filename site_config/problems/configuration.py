@@ -123,7 +123,7 @@ TOO_FEW_SITES = Kind(
     "too-few-sites",
     "Too few sites for the study's own minimum",
     why="A sum over fewer sites than `privacy.minimum_sites` is never opened, so the study could not run.",
-    fix="Enrol more hospitals (`fedhcc-coordinator approve NAME.request.json`) and name them, or plan the study differently; lowering the minimum lowers the protection of every hospital in it.",
+    fix="Enrol more hospitals (`fedhcc-coordinator enrol NAME.request.json`) and name them, or plan the study differently; lowering the minimum lowers the protection of every hospital in it.",
 )
 
 MODELS = Kind(

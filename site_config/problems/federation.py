@@ -97,7 +97,7 @@ NODE_REFUSED = Kind(
     712,
     "node-refused",
     "The coordinator does not know this site's key",
-    why="The node key is not registered with the SuperLink: the site was not approved, was revoked, or uses other keys than it enrolled with.",
+    why="The node key is not registered with the SuperLink: the site was not enrolled, was revoked, or uses other keys than it enrolled with.",
     fix="Ask the coordinator for `fedhcc-coordinator list` and compare the fingerprints.",
     exit=Exit.IDENTITY,
 )
@@ -106,7 +106,7 @@ NODE_ACTIVE = Kind(
     "node-active",
     "The coordinator does not let this site's key in",
     why="A key connects once. Either a second program runs with a copy of the state folder, or the last one ended without saying so "
-    "and the coordinator has not noticed yet, or the key is not registered there: not approved, revoked, or made anew.",
+    "and the coordinator has not noticed yet, or the key is not registered there: not enrolled, revoked, or made anew.",
     fix="Make sure that only one program uses this state folder, wait a minute, and run `fedhcc-site run` again; "
     "otherwise ask the coordinator for `fedhcc-coordinator list` and compare the fingerprints.",
     exit=Exit.IDENTITY,

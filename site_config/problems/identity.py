@@ -106,8 +106,8 @@ NOT_ENROLLED = Kind(
     413,
     "not-enrolled",
     "The site is not enrolled, or its enrolment was revoked",
-    why="Only approved hospitals stand in the coordinator's register.",
-    fix="Enrol it: `fedhcc-site init`, then `fedhcc-coordinator approve NAME.request.json`, then `fedhcc-site join`.",
+    why="Only enrolled hospitals stand in the coordinator's register.",
+    fix="Enrol it: `fedhcc-site init`, then `fedhcc-coordinator enrol NAME.request.json`, then `fedhcc-site join`.",
     exit=Exit.IDENTITY,
 )
 OTHER_DOCUMENT = Kind(

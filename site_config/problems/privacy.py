@@ -49,7 +49,7 @@ ROSTER_TOO_SMALL = Kind(
     "roster-too-small",
     "Too few hospitals would stand behind the sum",
     why="A sum over few hospitals tells about each of them; the site's policy and the study set minima.",
-    fix="The coordinator enrols more hospitals (`fedhcc-coordinator approve NAME.request.json`), names them in study.yaml and locks again; "
+    fix="The coordinator enrols more hospitals (`fedhcc-coordinator enrol NAME.request.json`), names them in study.yaml and locks again; "
     "where enough are enrolled, it raises `blocks.minimum_sites`.",
     exit=Exit.REFUSED,
 )

@@ -108,7 +108,7 @@ def refused_blocks(study: Study, blocks: Mapping[Role, Sequence[Sequence[str]]])
 def _remedy(blocks: Sequence[Sequence[str]], least: int, role: Role) -> str:
     if sum(map(len, blocks)) >= least:
         return f"Raise `blocks.minimum_sites` in study.yaml to {least} or more."
-    enrol = f"Enrol more {role} hospitals (`fedhcc-coordinator approve NAME.request.json --role {role}`) and name them in study.yaml"
+    enrol = f"Enrol more {role} hospitals (`fedhcc-coordinator enrol NAME.request.json --role {role}`) and name them in study.yaml"
     return f"{enrol}, {least} at least{'' if role == 'development' else ', or none'}."
 
 
@@ -120,7 +120,7 @@ def unknown_sites(study: Study, enrolled: Iterable[str]) -> list[Problem]:
     for site in study.sites:
         if site.name not in known:
             near = nearest(site.name, [name for name in known if name not in listed])
-            fix = f"Write `{near}` in study.yaml." if near else f"Enrol it first: `fedhcc-coordinator approve {site.name}.request.json`."
+            fix = f"Write `{near}` in study.yaml." if near else f"Enrol it first: `fedhcc-coordinator enrol {site.name}.request.json`."
             found.append(kinds.UNKNOWN_SITE.problem(f"`{site.name}` is not enrolled", fix=fix, where="study.yaml, sites"))
     return found
 

@@ -41,14 +41,14 @@ def test_the_seconds_of_a_round_are_found_where_they_went() -> None:
 
 
 def test_steps_are_metered_only_inside_the_block() -> None:
-    from shared_model.secure_sum import masks as secure_sum
+    from shared_model.secure_sum import masks
 
-    plain = secure_sum.seed_mask
+    plain = masks.seed_mask
     with metered() as spent:
-        assert secure_sum.seed_mask is not plain
-        secure_sum.seed_mask({}, bytes(32), bytes(32), "a")
+        assert masks.seed_mask is not plain
+        masks.seed_mask({}, bytes(32), bytes(32), "a")
         assert spent["masks"] >= 0.0 and spent["network"] == 0.0
-    assert secure_sum.seed_mask is plain
+    assert masks.seed_mask is plain
 
 
 def test_the_exponent_is_the_slope_of_the_logarithms() -> None:

@@ -26,7 +26,7 @@ def office(tmp_path: Path) -> Path:
 
 def enrolled(office: Path, folder: Path, name: str) -> Path:
     identity = at_site.init(folder / name, name)
-    kit = at_office.approve(office, identity.request("test").model_dump_json().encode(), "development")
+    kit = at_office.enrol(office, identity.request("test").model_dump_json().encode(), "development")
     at_site.join(folder / name, kit.model_dump_json().encode())
     return folder / name
 
@@ -97,13 +97,13 @@ def test_nothing_that_leaves_the_site_is_private(office: Path, tmp_path: Path) -
 def test_a_changed_request_is_refused(office: Path, tmp_path: Path, field: str) -> None:
     mine = at_site.init(tmp_path / "a", "alpha").request("test").model_dump(mode="json")
     other = at_site.init(tmp_path / "b", "beta").request("other").model_dump(mode="json")
-    refused(kinds.REQUEST_INVALID, at_office.approve, office, json.dumps(mine | {field: other[field]}).encode())
+    refused(kinds.REQUEST_INVALID, at_office.enrol, office, json.dumps(mine | {field: other[field]}).encode())
 
 
 @pytest.mark.parametrize("field", ["site", "title", "address", "ca", "coordinator_key", "signing_key", "node_fingerprint", "signature"])
 def test_a_changed_kit_is_refused(office: Path, tmp_path: Path, field: str) -> None:
     identity = at_site.init(tmp_path / "a", "alpha")
-    kit = at_office.approve(office, identity.request().model_dump_json().encode()).model_dump(mode="json")
+    kit = at_office.enrol(office, identity.request().model_dump_json().encode()).model_dump(mode="json")
     changed = {"site": "beta", "title": "x", "address": "evil:1", "ca": "x", "signature": "00" * 64}.get(field, "ab" * 32)
     refused(kinds.KIT_SIGNATURE, at_site.join, tmp_path / "a", json.dumps(kit | {field: changed}).encode())
 
@@ -111,19 +111,19 @@ def test_a_changed_kit_is_refused(office: Path, tmp_path: Path, field: str) -> N
 def test_kits_for_others_and_from_others_are_refused(office: Path, tmp_path: Path) -> None:
     alpha = enrolled(office, tmp_path, "alpha")
     beta = at_site.init(tmp_path / "beta", "beta")
-    kit = at_office.approve(office, beta.request().model_dump_json().encode())
+    kit = at_office.enrol(office, beta.request().model_dump_json().encode())
     refused(kinds.KIT_NOT_YOURS, at_site.join, alpha, kit.model_dump_json().encode())
     at_office.init(tmp_path / "foreign", "Elsewhere", ADDRESS)
-    foreign = at_office.approve(tmp_path / "foreign", SiteIdentity.load(alpha).request().model_dump_json().encode())
+    foreign = at_office.enrol(tmp_path / "foreign", SiteIdentity.load(alpha).request().model_dump_json().encode())
     refused(kinds.COORDINATOR_DIFFERS, at_site.join, alpha, foreign.model_dump_json().encode())
 
 
 def test_the_fingerprint_read_out_is_compared(office: Path, tmp_path: Path) -> None:
     identity = at_site.init(tmp_path / "a", "alpha")
     request = identity.request().model_dump_json().encode()
-    refused(kinds.FINGERPRINT_DIFFERS, at_office.approve, office, request, None, "0" * 16)
-    refused(kinds.FINGERPRINT_DIFFERS, at_office.approve, office, request, None, identity.fingerprint[:8])
-    kit = at_office.approve(office, request, None, ident.spoken(identity.fingerprint).upper()).model_dump_json().encode()
+    refused(kinds.FINGERPRINT_DIFFERS, at_office.enrol, office, request, None, "0" * 16)
+    refused(kinds.FINGERPRINT_DIFFERS, at_office.enrol, office, request, None, identity.fingerprint[:8])
+    kit = at_office.enrol(office, request, None, ident.spoken(identity.fingerprint).upper()).model_dump_json().encode()
     refused(kinds.FINGERPRINT_DIFFERS, at_site.join, tmp_path / "a", kit, "f" * 64)
     assert at_site.join(tmp_path / "a", kit, CoordinatorIdentity.load(office).fingerprint).site == "alpha"
 
@@ -131,8 +131,8 @@ def test_the_fingerprint_read_out_is_compared(office: Path, tmp_path: Path) -> N
 def test_names_and_keys_are_taken_once(office: Path, tmp_path: Path) -> None:
     enrolled(office, tmp_path, "alpha")
     again = at_site.init(tmp_path / "again", "alpha").request().model_dump_json().encode()
-    refused(kinds.NAME_TAKEN, at_office.approve, office, again)
-    assert at_office.approve(office, again, replace=True).site == "alpha"
+    refused(kinds.NAME_TAKEN, at_office.enrol, office, again)
+    assert at_office.enrol(office, again, replace=True).site == "alpha"
 
 
 def test_revoked_sites_leave_the_roster(office: Path, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_lock_without_this_site_or_with_old_keys_is_refused(office: Path, tmp_
     refused(kinds.LOCK_ROSTER, at_site.offer, alpha, signed_lock(office, ("beta",)))
     old = signed_lock(office, ("alpha", "beta"))
     renewed = at_site.init(tmp_path / "renewed", "alpha")
-    kit = at_office.approve(office, renewed.request().model_dump_json().encode(), replace=True)
+    kit = at_office.enrol(office, renewed.request().model_dump_json().encode(), replace=True)
     at_site.join(tmp_path / "renewed", kit.model_dump_json().encode())
     refused(kinds.LOCK_ROSTER, at_site.offer, tmp_path / "renewed", old)
     refused(kinds.LOCK_ROSTER, at_office.publish, office, old.model_dump_json().encode())

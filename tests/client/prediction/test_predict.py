@@ -1,4 +1,4 @@
-"""`predict` and `explain` on a phantom hospital: what is missing is said, and a page a clinician can read is written."""
+"""`predict` and `heatmaps` on a phantom hospital: what is missing is said, and a page a clinician can read is written."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_without_follow_up_the_baseline_models_remain(hospital: Path, tmp_path: 
     assert ran.status == 0, ran.err
     assert [one["model"] for one in ran.data["models"]] == ["RadCLN-S", "Rad-S", "CLN"]
     assert ran.data["missing"]["RadCLN-D"] == ["baseline and follow-up CT"]
-    everything = run(hospital, "predict", "--patient", keys(hospital)[0], "--out", tmp_path / "other.html", "--json", "--no-explain")
+    everything = run(hospital, "predict", "--patient", keys(hospital)[0], "--out", tmp_path / "other.html", "--json", "--no-heatmaps")
     by_name = {one["model"]: one["score"] for one in everything.data["models"]}
     assert ran.data["models"][0]["score"] == pytest.approx(by_name["RadCLN-S"], abs=1e-6)
 
@@ -125,8 +125,8 @@ def test_another_bundle_than_the_one_named_is_refused(hospital: Path, tmp_path: 
     assert "FH-610" in ran.err
 
 
-def test_explain_shows_both_ends_of_the_scale(hospital: Path, tmp_path: Path) -> None:
-    ran = run(hospital, "explain", "--extremes", "2", "--out", tmp_path / "page.html", "--json")
+def test_heat_maps_show_both_ends_of_the_scale(hospital: Path, tmp_path: Path) -> None:
+    ran = run(hospital, "heatmaps", "--extremes", "2", "--out", tmp_path / "page.html", "--json")
     assert ran.status == 0, ran.err
     scores = [one["score"] for one in ran.data["patients"]]
     assert [one["risk"] for one in ran.data["patients"]] == ["highest risk"] * 2 + ["lowest risk"] * 2
@@ -134,7 +134,7 @@ def test_explain_shows_both_ends_of_the_scale(hospital: Path, tmp_path: Path) ->
     assert scores[0] == max(scores)
     page = (tmp_path / "page.html").read_text()
     assert not any(key in page for key in keys(hospital))
-    too_many = run(hospital, "explain", "--extremes", "3", "--out", tmp_path / "page.html")
+    too_many = run(hospital, "heatmaps", "--extremes", "3", "--out", tmp_path / "page.html")
     assert "FH-613" in too_many.err
 
 

@@ -26,9 +26,7 @@ def program(tmp_path: Path) -> SiteProgram:
     at_office.init(tmp_path / "office", "Trial office", "127.0.0.1:1")
     site = SiteConfig(site="alpha", home=tmp_path / "alpha")
     identity = at_site.init(site.state, "alpha")
-    at_site.join(
-        site.state, at_office.approve(tmp_path / "office", identity.request().model_dump_json().encode()).model_dump_json().encode()
-    )
+    at_site.join(site.state, at_office.enrol(tmp_path / "office", identity.request().model_dump_json().encode()).model_dump_json().encode())
     time = [0.0]
 
     def clock() -> float:

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from evidence.attacks.federation import AttackedFederation, Hospital
-from shared_model.secure_sum import masks as secure_sum
+from shared_model.secure_sum import masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
 from shared_model.secure_sum.protocol import Context, KeysReply, KeysRequest, OpenRequest
 from shared_model.statistics.parameters import SplitOnly
@@ -91,7 +91,7 @@ def test_every_bit_of_a_vector_and_of_its_signature(federation):
     key = federation.hospitals["site-a"].entry.signing_key
 
     def check(reply, vectors):
-        secure_sum_signatures.check_vectors_signature(context, reply, secure_sum.vectors_hash(vectors), "site-a", key)
+        secure_sum_signatures.check_vectors_signature(context, reply, masks.vectors_hash(vectors), "site-a", key)
 
     check(reply, vectors)
     for name, vector in vectors.items():

@@ -8,7 +8,7 @@ import pytest
 from client.release.door import Door, outward_code
 from client.release.ledger import CONSENT, REFUSAL, RELEASE
 from evidence.attacks.federation import NOON, AttackedFederation
-from shared_model.secure_sum import masks as secure_sum
+from shared_model.secure_sum import masks as pair_masks
 from shared_model.secure_sum.protocol import KeysReply, KeysRequest, OpenedCounts
 from shared_model.statistics.base import Parameters, Registry, Segment, Statistic
 from site_config.journal import Journal
@@ -82,7 +82,7 @@ def test_masked_vectors_do_not_show_the_values(federation):
     for name, vectors in federation.seen[0].vectors.items():
         k = SITES.index(name)
         assert not np.array_equal(
-            vectors["mass"], secure_sum.quantise(toy_registry()["toy.sum"].segments(None)[0], np.array([1.0, 2, 3]) * k, 5)
+            vectors["mass"], pair_masks.quantise(toy_registry()["toy.sum"].segments(None)[0], np.array([1.0, 2, 3]) * k, 5)
         )
 
 
@@ -256,7 +256,7 @@ def test_clear_mode_says_so():
     for name in SITES:
         reply, vectors[name] = federation.release(name, context, Weights(), {}, computing()[name], sites=SITES)
         assert reply.masked is False
-    total = secure_sum.open_sum(federation.segments(context, Weights()), vectors, {}, context, 5)
+    total = pair_masks.open_sum(federation.segments(context, Weights()), vectors, {}, context, 5)
     np.testing.assert_allclose(total["mass"], [10, 20, 30])
     last = federation.hospitals[SITES[0]].journal.entries[-1]
     assert last.kind == RELEASE and last.data["masked"] is False and last.data["rule"].startswith("IN THE CLEAR")

@@ -17,7 +17,7 @@ UP = {9443: True, 9444: True}
 def home(tmp_path: Path) -> Path:
     office = tmp_path / "office"
     enrol.init(office, "Trial office", "127.0.0.1:9443", listen="127.0.0.1:9443", superlink_port=9444)
-    enrol.approve(office, at_site.init(tmp_path / "alpha", "alpha").request().model_dump_json().encode())
+    enrol.enrol(office, at_site.init(tmp_path / "alpha", "alpha").request().model_dump_json().encode())
     enrol.set_node_ids(office, {"alpha": 77})
     (office / "logs").mkdir(exist_ok=True)
     (office / "logs" / "superlink.log").write_text("SuperNode with node ID 77 could not be activated, long ago\n")

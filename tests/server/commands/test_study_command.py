@@ -25,7 +25,7 @@ def office(tmp_path: Path) -> Path:
     enrol.init(home, "Trial office", "127.0.0.1:9443")
     for site in presets.preset("canary").sites:
         identity = SiteIdentity.create(tmp_path / site.name, site.name)
-        enrol.approve(home, identity.request("test").model_dump_json().encode())
+        enrol.enrol(home, identity.request("test").model_dump_json().encode())
     return home
 
 
@@ -77,7 +77,7 @@ def test_too_few_hospitals_are_told_before_every_one_of_them_refuses(office: Pat
     checked = run_cli(APP, "study", "check", plan, "--home", office, "--patients-per-site", "40")
     assert checked.status == Exit.FINDINGS
     assert "FH-506 a block of 1 evaluation hospital; by default a hospital refuses a sum over fewer than 3" in " ".join(checked.out.split())
-    assert "fedhcc-coordinator approve NAME.request.json --role evaluation" in " ".join(checked.out.split())
+    assert "fedhcc-coordinator enrol NAME.request.json --role evaluation" in " ".join(checked.out.split())
     locked = run_cli(APP, "study", "lock", plan, "--home", office)
     published = run_cli(app_of(run.register, study.register), "study", "publish", tmp_path / "study.lock.json", "--home", office)
     for ran in (locked, published):

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
 from server.phases.update_scale import ScaleState
-from shared_model.secure_sum import masks as secure_sum
+from shared_model.secure_sum import masks
 from shared_model.statistics.base import REGISTRY
 from shared_model.statistics.parameters import TrainingUpdate, UpdateScale
 
@@ -70,10 +70,10 @@ def test_small_tensors_keep_their_digits_beside_large_ones_in_32_bits(n_sites: i
     largest = np.sum([UNIT.largest(update) for update in updates], axis=0)
     scale = ScaleState.start(LENGTHS).learned(largest, 1).broadcast(16.0)
     segment = REGISTRY["training.update"].segments(asked(scale))[0]
-    total = np.zeros(segment.size, dtype=secure_sum.dtype(segment))
+    total = np.zeros(segment.size, dtype=masks.dtype(segment))
     for update in updates:
-        total += secure_sum.quantise(segment, scale.divide(update), n_sites)
-    opened = scale.multiply(secure_sum.dequantise(segment, total, n_sites))
+        total += masks.quantise(segment, scale.divide(update), n_sites)
+    opened = scale.multiply(masks.dequantise(segment, total, n_sites))
     for part in np.split(np.arange(sum(LENGTHS)), np.cumsum(LENGTHS)[:-1]):
         assert np.linalg.norm(opened[part] - true[part]) <= 1e-5 * np.linalg.norm(true[part])
 
@@ -88,10 +88,10 @@ def test_the_first_round_clips_nothing_of_a_network_trained_before_and_learns_it
 
     def opened(name: str, values: list[np.ndarray]) -> np.ndarray:
         segment = segments[name]
-        total = np.zeros(segment.size, dtype=secure_sum.dtype(segment))
+        total = np.zeros(segment.size, dtype=masks.dtype(segment))
         for value in values:
-            total += secure_sum.quantise(segment, value, n_sites)
-        return secure_sum.dequantise(segment, total, n_sites)
+            total += masks.quantise(segment, value, n_sites)
+        return masks.dequantise(segment, total, n_sites)
 
     scaled = [first.divide(update) for update in updates]
     assert max(np.abs(update).max() for update in scaled) < 1

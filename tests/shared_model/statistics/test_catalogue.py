@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
-from shared_model.secure_sum import masks as secure_sum
+from shared_model.secure_sum import masks
 from shared_model.statistics.base import REGISTRY
 from shared_model.statistics.parameters import Covariates, Moments, ScoreSpec
 
@@ -16,8 +16,8 @@ def test_moments_hold_scores_far_from_zero_and_keep_their_grid(n_sites: int) -> 
     segment = next(one for one in REGISTRY["moments"].segments(asked) if one.name == "products")
     score = np.random.default_rng(n_sites).normal(9000.0, 9.0, (n_sites, 20))
     own = [float(site @ site) for site in score]
-    total = np.zeros(1, dtype=secure_sum.dtype(segment))
+    total = np.zeros(1, dtype=masks.dtype(segment))
     for value in own:
-        total += secure_sum.quantise(segment, np.array([[value]]), n_sites)
-    opened = float(secure_sum.dequantise(segment, total, n_sites).reshape(-1)[0])
+        total += masks.quantise(segment, np.array([[value]]), n_sites)
+    opened = float(masks.dequantise(segment, total, n_sites).reshape(-1)[0])
     assert opened == pytest.approx(sum(own), abs=n_sites * 2.0**-20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import shutil
 import time
@@ -29,6 +30,7 @@ from site_config.study.flower_bundle import app_bundle
 from site_config.study.model import StudyLock
 
 pytest.importorskip("grpc_health")
+PACKAGES = ("client", "server", "shared_model", "site_config", "simulations")
 ROOT = Path(__file__).resolve().parents[3]
 COLUMNS = ("pvtt", "surgery")
 Opened = dict[str, bytes]
@@ -71,8 +73,17 @@ def opened(homes: Homes, lock: StudyLock, transport: Transport) -> Opened:
 
 
 @pytest.fixture(scope="module")
-def on_engine(study: tuple[Homes, StudyLock]) -> Callable[[str], Opened]:
-    """What an engine opens, in a copy of the homes: keys and secrets are the same everywhere."""
+def flower_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as every Flower user has one: its client.py and server.py have the names of our packages."""
+    folder = tmp_path_factory.mktemp("flower-app")
+    for package in PACKAGES:
+        (folder / f"{package}.py").write_text("raise SystemExit('imported from the folder it was started in')\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def on_engine(study: tuple[Homes, StudyLock], flower_folder: Path) -> Callable[[str], Opened]:
+    """What an engine opens, in a copy of the homes: keys and secrets are the same everywhere. It runs in a Flower user's folder."""
     homes, lock = study
     known: dict[str, Opened] = {}
 
@@ -80,7 +91,7 @@ def on_engine(study: tuple[Homes, StudyLock]) -> Callable[[str], Opened]:
         if engine not in known:
             copy = Homes(homes.root.with_name(engine))
             shutil.copytree(homes.root, copy.root)
-            with carrier(Options(copy.root, engine=engine), copy) as transport:  # type: ignore[arg-type]
+            with contextlib.chdir(flower_folder), carrier(Options(copy.root, engine=engine), copy) as transport:  # type: ignore[arg-type]
                 known[engine] = opened(copy, lock, transport)
         return known[engine]
 

@@ -49,7 +49,7 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
     for name in NAMES:
         homes[name] = make_site(folder, name)
         request, _ = at_site.write_request(at_site.SiteIdentity.load(homes[name] / "state"), folder, "test")
-        kit = at_office.approve(folder / "office", request.model_dump_json().encode(), "development")
+        kit = at_office.enrol(folder / "office", request.model_dump_json().encode(), "development")
         at_site.join(homes[name] / "state", kit.model_dump_json().encode())
     found = Loopback(folder / "office", homes)
     for name, home in homes.items():
@@ -128,7 +128,7 @@ def test_an_unregistered_key_is_refused(federation: Loopback, tmp_path: Path) ->
     identity = at_site.SiteIdentity.load(stranger / "state")
     at_site.join(
         stranger / "state",
-        at_office.approve(federation.coordinator, identity.request().model_dump_json().encode()).model_dump_json().encode(),
+        at_office.enrol(federation.coordinator, identity.request().model_dump_json().encode()).model_dump_json().encode(),
     )
     at_office.revoke(federation.coordinator, "gamma")
     ends_with(SiteProcess("gamma", stranger, [sys.executable, ECHO, str(stranger), "impatient"], {"PYTHONPATH": ROOT}), "FH-713")
@@ -138,7 +138,7 @@ def test_a_foreign_authority_is_refused(federation: Loopback, tmp_path: Path) ->
     stranger = make_site(tmp_path, "delta")
     at_office.init(tmp_path / "foreign", "Elsewhere", kit_of(federation, "alpha").address)
     request = at_site.SiteIdentity.load(stranger / "state").request().model_dump_json().encode()
-    at_site.join(stranger / "state", at_office.approve(tmp_path / "foreign", request).model_dump_json().encode())
+    at_site.join(stranger / "state", at_office.enrol(tmp_path / "foreign", request).model_dump_json().encode())
     ends_with(program("delta", stranger), "FH-714")
 
 

@@ -95,7 +95,7 @@ def test_a_site_that_is_not_enrolled_is_answered_with_the_nearest() -> None:
         locking.lock_study(study, [*known[:3], known[4]], code_digest="", coordinator_key="")
     told = [caught.value, *caught.value.others]
     assert [one.code for one in told] == ["FH-113", "FH-113"]
-    assert "approve centre-04.request.json" in told[0].fix
+    assert "enrol centre-04.request.json" in told[0].fix
     assert "hamburg-eppendorf" in told[1].fix
 
 
