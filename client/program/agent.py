@@ -20,10 +20,15 @@ from pydantic import BaseModel, ValidationError
 
 import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
 from client import enrolment as enrol
+from client.cohort.patients import load_patients
+from client.cohort.withdrawal import withdrawn_keys
 from client.holder.holder import Holder
 from client.release.door import CohortFacts, Door, outward_code
 from client.release.policy import refusals
+from client.statistics.bench import Bench
+from client.statistics.counts import compute
 from client.statistics.rows import padded, shared_rows
+from client.training.device import choose_device
 from shared_model.analyses.plan import plan_of
 from shared_model.secure_sum.protocol import (
     AdmissionReply,
@@ -41,7 +46,7 @@ from shared_model.shares.protocol import HolderKeyRequest, HoldRequest, RowsRequ
 from shared_model.statistics.base import Parameters, Statistic
 from site_config.identity import SiteIdentity
 from site_config.journal import Journal, local_time
-from site_config.problems import federation, host, identity, model, privacy
+from site_config.problems import all_kinds, federation, host, identity, model, privacy
 from site_config.problems.base import Kind, Problem
 from site_config.site import SiteConfig
 from site_config.study.code_digest import code_digest, software
@@ -242,16 +247,11 @@ class Agent:
         return arrays
 
     def _bench(self, lock: StudyLock) -> Any:
-        from client.cohort.withdrawal import withdrawn_keys
-
         gone = withdrawn_keys(self.site.state)
         if gone != self._withdrawn:  # from this request on, no study holds the patient
             self._benches.clear()
             self._withdrawn = gone
         if lock.study_id not in self._benches:
-            from client.cohort.patients import load_patients
-            from client.statistics.bench import Bench
-
             if MODELS.read_scans(lock.study.models):
                 _limit_threads(self.site.compute.threads)
             role = lock.entry(self.site.site).role
@@ -266,8 +266,6 @@ class Agent:
 
 def _computation(bench: Any) -> Callable[[Statistic, Parameters, Arrays], Mapping[str, NDArray[Any]]]:
     def compute_named(statistic: Statistic, parameters: Parameters, arrays: Arrays) -> Mapping[str, NDArray[Any]]:
-        from client.statistics.counts import compute
-
         return compute(statistic.name, bench, parameters, arrays)
 
     return compute_named
@@ -289,8 +287,6 @@ def _device(site: SiteConfig) -> str:
     """`cpu` or `cuda`. Raises FH-605 where `cuda` is asked for and torch sees none."""
     if site.compute.device == "cpu":
         return "cpu"
-    from client.training.device import choose_device
-
     return choose_device(site.compute.device).type
 
 
@@ -310,6 +306,4 @@ def _place(error: BaseException) -> str:
 
 def kinds_that_leave() -> tuple[Kind, ...]:
     """Every kind whose own code may leave a hospital."""
-    from site_config.problems import all_kinds
-
     return tuple(kind for kind in all_kinds() if outward(kind.problem("")) == kind.label)

@@ -20,7 +20,19 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from client.release.ledger import COHORT, OPEN, REFUSAL, RELEASE, CohortSeen, Ledger, Opened, Refused, Released, cohort_hash, question_of
+from client.release.ledger import (
+    COHORT,
+    OPEN,
+    REFUSAL,
+    RELEASE,
+    CohortSeen,
+    Ledger,
+    OpenedMask,
+    Refused,
+    Released,
+    cohort_hash,
+    question_of,
+)
 from client.release.policy import Ask, CohortFacts, check_ledger, check_release, check_role, check_roster, clear_allowed
 from client.release.sharing import SHARED, RowsOf, SharedRows, share, shared_record
 from shared_model.analyses.plan import SharedPlan
@@ -184,7 +196,7 @@ class Door:
                 raise privacy.LIST_INCOMPLETE.problem("the list holds another vector of this site")
             if session.opened_with is None:
                 check_ledger(self._policy, lock, session.ask, self._ledger)
-                self._write(OPEN, Opened(context=context, release=session.entry))
+                self._write(OPEN, OpenedMask(context=context, release=session.entry))
                 session.opened_with = dict(request.hashes)
             elif session.opened_with != request.hashes:
                 raise privacy.ATTEMPT_SPENT.problem("the attempt was opened with another list")
@@ -292,7 +304,7 @@ class Door:
         )
         return self._write(RELEASE, record)
 
-    def _write(self, kind: str, record: CohortSeen | Released | Opened | Refused | SharedRows) -> int:
+    def _write(self, kind: str, record: CohortSeen | Released | OpenedMask | Refused | SharedRows) -> int:
         entry = self._journal.append(kind, record.model_dump(mode="json"))
         self._ledger.feed(entry)
         return entry.number

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from client.release.ledger import Ledger, Minima, Value
+from client.release.ledger import Ledger, Minima, OpenedValue
 from shared_model.analyses.plan import SharedPlan
 from shared_model.secure_sum.protocol import Context, OpenedCounts
 from shared_model.statistics.base import REGISTRY, Parameters, Statistic
@@ -19,7 +19,7 @@ from shared_model.statistics.parameters import ScoreSpec, Table
 from site_config.names import plural
 from site_config.problems import privacy
 from site_config.problems.base import Problem
-from site_config.site import Policy, Schedule
+from site_config.site import OpenHours, Policy
 from site_config.study.model import Role, Study, StudyLock
 
 SMALL_SET = 100
@@ -47,10 +47,10 @@ class Ask:
     cohort: CohortFacts
     counts: OpenedCounts | None
 
-    def value(self) -> Value:
+    def value(self) -> OpenedValue:
         """The request as the ledger compares it."""
         patients = self.counts.patients if self.counts else None
-        return Value(self.context, self.question, frozenset(self.roster), frozenset(self.cohort.keys), patients)
+        return OpenedValue(self.context, self.question, frozenset(self.roster), frozenset(self.cohort.keys), patients)
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def check_roster(policy: Policy, lock: StudyLock, site: str, roster: tuple[str, 
         )
 
 
-def inside_hours(schedule: Schedule, now: datetime) -> bool:
+def inside_hours(schedule: OpenHours, now: datetime) -> bool:
     """Whether the local hour lies in the schedule; 22 to 6 goes over midnight."""
     return schedule.includes(now.hour)
 

@@ -12,10 +12,10 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from client.release.ledger import Record
+from client.release.ledger import DoorRecord
 from client.release.policy import check_sharing
 from shared_model.analyses.plan import SharedPlan
-from shared_model.analyses.rows import Patients, contribution
+from shared_model.analyses.rows import PaddedPatients, contribution
 from shared_model.shares.protocol import BOXES
 from shared_model.shares.rows import deal
 from shared_model.shares.seal import Recipient
@@ -24,10 +24,10 @@ from site_config.site import Policy
 from site_config.study.model import StudyLock
 
 SHARED = "shared-rows"
-RowsOf = Callable[[], tuple[Patients, tuple[str, ...]]]
+RowsOf = Callable[[], tuple[PaddedPatients, tuple[str, ...]]]
 
 
-class SharedRows(Record):
+class SharedRows(DoorRecord):
     """Rows that were shared: what of each patient, among whom, of which patients (by the hash of their HMAC ids), by which rule."""
 
     study: str

@@ -20,7 +20,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 def shared_rows(
     bench: Bench, plan: SharedPlan, earlier: Earlier, arrays: Arrays, longest_days: int
-) -> tuple[declared.Patients, tuple[str, ...]]:
+) -> tuple[declared.PaddedPatients, tuple[str, ...]]:
     """The rows a plan reads and the keys of the patients they are of, in the same order.
 
     A day beyond the declared grid, or a code that is no level, is refused (FH-559): nothing is cut or guessed.
@@ -31,7 +31,7 @@ def shared_rows(
     if len(day) and (day.min() < 0 or day.max() >= longest_days):
         raise problems.ROW_OUT_OF_RANGE.problem(f"a follow-up is longer than the {longest_days} days of the study's grid")
     values = {variable.name: _level(variable, patients) for variable in bench.study.clinical}
-    return declared.Patients(day, patients.event, values), patients.keys
+    return declared.PaddedPatients(day, patients.event, values), patients.keys
 
 
 def padded(n: int, multiple: int) -> int:

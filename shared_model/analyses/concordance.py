@@ -25,7 +25,7 @@ from shared_model.disclosure.results import CONCORDANCE_BITS, CONCORDANCE_VARIAN
 from shared_model.shares.arithmetic import Arithmetic, Value, stack, together
 from shared_model.shares.contraction import reciprocal
 from shared_model.shares.declaration import Result
-from shared_model.survival.cox.result import Finding
+from shared_model.survival.cox.result import FitFinding
 from site_config.problems import survival as problems
 
 C_BITS, VARIANCE_BITS = CONCORDANCE_BITS.value, CONCORDANCE_VARIANCE_BITS.value
@@ -74,7 +74,7 @@ class ConcordanceEstimate:
 
     c: dict[str, Floats]
     se: dict[str, Floats]
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FitFinding, ...] = ()
 
 
 async def concordance(a: Arithmetic, rows: Rows, pairs: Pairs, model: ConcordanceModel) -> ConcordanceEstimate:
@@ -90,7 +90,7 @@ async def concordance(a: Arithmetic, rows: Rows, pairs: Pairs, model: Concordanc
     c = await _open_c(a, model, sums, y, shown)
     variance = await _open_variance(a, model, squares, y, c, shown, 4.0 * len(groups))
     closed = np.where(shown, 1.0, np.nan)
-    findings = () if shown.all() else (Finding.of(problems.NOT_ESTIMABLE, f"{(~shown).sum()} groups are too small or have no pairs"),)
+    findings = () if shown.all() else (FitFinding.of(problems.NOT_ESTIMABLE, f"{(~shown).sum()} groups are too small or have no pairs"),)
     return ConcordanceEstimate(
         {name: value * closed for name, value in c.items()},
         {name: np.sqrt(np.maximum(value, 0)) * closed for name, value in variance.items()},

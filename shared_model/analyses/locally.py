@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from shared_model.analyses.rows import Part, Patients, Rows, contribution, layout, plain_rows
+from shared_model.analyses.rows import PaddedPatients, Part, Rows, contribution, layout, plain_rows
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.declaration import Declaration
 from shared_model.shares.lockstep import run
@@ -65,7 +65,7 @@ class _Memory:
 
 def compute_locally(
     parts: Sequence[Part],
-    sites: Sequence[Patients],
+    sites: Sequence[PaddedPatients],
     declaration: Declaration,
     circuit: Callable[[Arithmetic, Rows], Awaitable[Any]],
     *,

@@ -12,7 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from shared_model.analyses.covariates import Covariates, Levels
+from shared_model.analyses.covariates import Levels, SlotCovariates
 from shared_model.analyses.cox import CoxModel, cox
 from shared_model.analyses.pairs import make_pairs
 from shared_model.analyses.rows import Part, Rows, layout
@@ -61,7 +61,7 @@ def clinical_model(study: Study) -> CoxModel:
     lifted = privacy.demonstration and study.simulated
     return CoxModel(
         "cln",
-        Covariates(tuple(variable_column(variable) for variable in study.clinical)),
+        SlotCovariates(tuple(variable_column(variable) for variable in study.clinical)),
         ties=study.training.ties,
         minimum_patients=1 if lifted else privacy.minimum_cox_patients,
         events_a_column=0 if lifted else privacy.minimum_events_per_variable,

@@ -92,7 +92,7 @@ class OneHot(Part):
         """Groups."""
         return self.n
 
-    def of(self, patients: Patients) -> Floats:
+    def of(self, patients: PaddedPatients) -> Floats:
         """One-hot, zero where the level is −1."""
         level = patients.whole(self.name)
         return np.concatenate([np.eye(self.n), np.zeros((1, self.n))])[checked(level + 1, self.n + 1, self.name) - 1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shared_model.analyses.pairs import compared, day_parts, level_parts, make_pairs, mirrored
-from shared_model.analyses.rows import Patients, contribution
+from shared_model.analyses.rows import PaddedPatients, contribution
 from shared_model.shares.declaration import Declaration
 from shared_model.shares.plain import PlainArithmetic
 from site_config.problems.base import Problem
@@ -62,9 +62,9 @@ def mirror(n: int) -> np.ndarray:
 
 def test_what_the_declaration_does_not_allow_is_refused_at_the_hospital() -> None:
     parts = day_parts(10)
-    one = Patients(np.array([3]), np.array([True]))
+    one = PaddedPatients(np.array([3]), np.array([True]))
     assert contribution(parts, one, 2)["died.1"].sum() == 1
     with pytest.raises(Problem, match="not one of its 10 declared values"):
-        contribution(parts, Patients(np.array([10]), np.array([True])), 2)
+        contribution(parts, PaddedPatients(np.array([10]), np.array([True])), 2)
     with pytest.raises(Problem, match="2 patients for 1 slots"):
-        contribution(parts, Patients(np.array([1, 2]), np.array([True, False])), 1)
+        contribution(parts, PaddedPatients(np.array([1, 2]), np.array([True, False])), 1)
