@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client.training.device import Bench, arithmetic
+from client.training.device import Hardware, arithmetic
 from client.training.update import scores, summed_gradient
 from evidence.gpu.meter import Step, peak_mib, seconds
 from evidence.made_up import MadeUpPatients, made_up_patients
@@ -103,7 +103,7 @@ def raw_step(made: Setting, device: torch.device, precision: Precision) -> Step:
     network = network.to(memory_format=torch.contiguous_format)
     images = torch.from_numpy(made.patients.images.slices)
     day, event = torch.from_numpy(made.patients.event_day).to(device), torch.from_numpy(made.patients.event).to(device)
-    bench = Bench(device, 1, mixed=precision == "mixed")
+    bench = Hardware(device, 1, mixed=precision == "mixed")
 
     def step() -> None:
         network.train()
