@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from evidence.containers.podman import Ended
-from evidence.containers.stage import SITES, Stage
+from evidence.containers.stage import SITES, ContainerStage
 
 WATCHED_S: Final = 40.0
 """How long an engine that starts a failing container again at once is watched."""
@@ -41,7 +41,7 @@ def mode(path: Path, bits: int, owner: int) -> Iterator[None]:
         os.chown(path, before.st_uid, before.st_gid)
 
 
-def _run(stage: Stage, *extra: str, without: str = "") -> Ended:
+def _run(stage: ContainerStage, *extra: str, without: str = "") -> Ended:
     """The program as the compose file runs it, with other words beside, its pause shortened."""
     options = list(stage.service(SITES[0]))
     if without:
@@ -55,7 +55,7 @@ def _told(ended: Ended, code: str, status: int) -> dict[str, Any]:
     return {"as_documented": code in last and ended.status == status and "Traceback" not in ended.output, "last": ended.last[0][:160]}
 
 
-def measure(stage: Stage) -> dict[str, Any]:
+def measure(stage: ContainerStage) -> dict[str, Any]:
     """Each in turn."""
     home = stage.home(SITES[0])
     site, cohort = home / "site.yaml", home / "cohort.csv"
@@ -87,7 +87,7 @@ def _device(text: str, device: str) -> str:
     return "\n".join(f"  device: {device}" if line.strip().startswith("device:") else line for line in lines) + "\n"
 
 
-def _starts(stage: Stage) -> int:
+def _starts(stage: ContainerStage) -> int:
     """How often the program begins in a while, under an engine that starts it again without waiting."""
     name = "restarted"
     stage.podman.call("rm", "--force", "--time", "1", name)

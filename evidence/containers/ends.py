@@ -7,7 +7,7 @@ import time
 from typing import Any, Final
 
 from evidence.containers.podman import Ended, until
-from evidence.containers.stage import COORDINATOR, ROUNDS, SITES, Stage
+from evidence.containers.stage import COORDINATOR, ROUNDS, SITES, ContainerStage
 
 STOP_BAR_S: Final = 10.0
 UNHEALTHY_BAR_S: Final = 90.0
@@ -16,10 +16,10 @@ PROBES: Final = 3
 """Failed answers in a row, 20 s apart, after which an engine calls a container unhealthy, as the image declares."""
 
 
-class Study:
+class EndedStudy:
     """`fedhcc-coordinator run` (or `resume`) in the office's container, in a thread of its own."""
 
-    def __init__(self, stage: Stage, command: str = "run") -> None:
+    def __init__(self, stage: ContainerStage, command: str = "run") -> None:
         self.ended: Ended | None = None
         self._stage, self._command = stage, command
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -34,26 +34,26 @@ class Study:
         return self.ended or Ended(-1, "did not end in time", STUDY_S)
 
 
-def _round(stage: Stage, number: int) -> bool:
+def _round(stage: ContainerStage, number: int) -> bool:
     """Wait until so many rounds are done."""
     return until(lambda: stage.rounds_done() >= number, STUDY_S, 0.5) is not None
 
 
-def undisturbed(stage: Stage) -> tuple[dict[str, Any], str]:
+def undisturbed(stage: ContainerStage) -> tuple[dict[str, Any], str]:
     """The study from start to end."""
     stage.start_all()
-    ended = Study(stage).wait()
+    ended = EndedStudy(stage).wait()
     figures = {"complete": ended.said("COMPLETE"), "seconds": round(ended.seconds), "rounds": stage.rounds_done()}
     if not figures["complete"]:
         print(ended.output[-3000:], flush=True)
     return figures, stage.digest()
 
 
-def disturbed(stage: Stage, digest: str) -> dict[str, Any]:
+def disturbed(stage: ContainerStage, digest: str) -> dict[str, Any]:
     """One hospital stopped in training and started again; then every container killed, one a round; the same study."""
     figures: dict[str, Any] = {}
     stage.start_all()
-    study = Study(stage)
+    study = EndedStudy(stage)
     _round(stage, 1)
     began = time.monotonic()
     stage.podman.call("stop", "--time", "30", SITES[0])
@@ -73,14 +73,14 @@ def disturbed(stage: Stage, digest: str) -> dict[str, Any]:
     stage.podman.call("start", COORDINATOR)
     study.wait()
     until(lambda: all(stage.podman.healthy(name) for name in (COORDINATOR, *SITES)), 240)
-    ended = Study(stage, "resume").wait()
+    ended = EndedStudy(stage, "resume").wait()
     if not ended.said("COMPLETE"):
         print(ended.output[-3000:], flush=True)
     figures |= {"complete": ended.said("COMPLETE"), "digest_equal": stage.digest() == digest}
     return figures
 
 
-def health(stage: Stage) -> dict[str, Any]:
+def health(stage: ContainerStage) -> dict[str, Any]:
     """The office goes away for a while: when would an engine call a hospital unhealthy, and is it healthy again by itself?"""
     name = SITES[0]
     healthy_before = stage.podman.healthy(name)
@@ -105,7 +105,7 @@ def health(stage: Stage) -> dict[str, Any]:
     }
 
 
-def measure(stage: Stage) -> dict[str, Any]:
+def measure(stage: ContainerStage) -> dict[str, Any]:
     """The undisturbed study, the disturbed one from the same start, and health."""
     kept = stage.snapshot("before the ends")
     calm, digest = undisturbed(stage)

@@ -17,7 +17,7 @@ from typing import Any
 from evidence.containers import bad_inputs, contents, ends
 from evidence.containers.network import GATEWAY, OFFICE, PORT, Line, counters, network, reachable
 from evidence.containers.podman import Podman, engine_file
-from evidence.containers.stage import COORDINATOR, SITES, Stage
+from evidence.containers.stage import COORDINATOR, SITES, ContainerStage
 from evidence.record import record
 
 COVERS = [
@@ -35,7 +35,7 @@ COVERS = [
 SEED = 7
 
 
-def rights(stage: Stage) -> dict[str, Any]:
+def rights(stage: ContainerStage) -> dict[str, Any]:
     """What the first process of every container may, as the kernel tells it."""
     probe = "import os; s=open('/proc/1/status').read().split('\\n'); print([l for l in s if l[:3] in ('Uid','Cap','NoN')])"
     write = "import pathlib; pathlib.Path('/usr/probe').touch()"
@@ -52,7 +52,7 @@ def rights(stage: Stage) -> dict[str, Any]:
     return found
 
 
-def reach(stage: Stage, lines: dict[str, Line]) -> dict[str, bool]:
+def reach(stage: ContainerStage, lines: dict[str, Line]) -> dict[str, bool]:
     """Connections tried from a hospital's namespace outwards, and into it from the office."""
     first, second = lines[SITES[0]], lines[SITES[1]]
     nothing = [
@@ -65,7 +65,7 @@ def reach(stage: Stage, lines: dict[str, Line]) -> dict[str, bool]:
     return {"gateway_from_a_hospital": reachable(first.namespace, GATEWAY, PORT), "nothing_else_and_nobody_into_it": not any(nothing)}
 
 
-def canary(stage: Stage, lines: dict[str, Line]) -> dict[str, Any]:
+def canary(stage: ContainerStage, lines: dict[str, Line]) -> dict[str, Any]:
     """From nothing to a passed canary, with what passed the hospitals' firewalls."""
     figures: dict[str, Any] = {"prepare_seconds": round(stage.prepare()["prepare"], 1)}
     kept = stage.snapshot("locked")
@@ -112,7 +112,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="containers") as folder, network(list(SITES)) as lines:
         root = Path(folder)
         root.chmod(0o755)
-        stage = Stage(root, Podman(engine_file(root)), lines, (options.site, options.coordinator), SEED)
+        stage = ContainerStage(root, Podman(engine_file(root)), lines, (options.site, options.coordinator), SEED)
         try:
             if "contents" in parts:
                 keep("images", contents.measure(stage.podman, options.site, options.coordinator))

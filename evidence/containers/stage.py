@@ -31,7 +31,7 @@ COORDINATOR: Final = "coordinator"
 REGISTER_S: Final = 180.0
 
 
-class Stage:
+class ContainerStage:
     """Folders, keys, the locked study, and containers that can be started and ended."""
 
     def __init__(self, root: Path, podman: Podman, lines: dict[str, Line], images: tuple[str, str], seed: int) -> None:

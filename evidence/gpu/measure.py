@@ -18,7 +18,7 @@ from typing import Any, Final
 import torch
 
 from evidence.gpu import numbers, segmentation, steps
-from evidence.gpu.meter import Clock, seconds
+from evidence.gpu.meter import StepClock, seconds
 from evidence.meaning import ROOT
 from evidence.record import record
 
@@ -47,13 +47,13 @@ def tests() -> dict[str, Any]:
 
 def speed(device: torch.device) -> dict[str, Any]:
     """A batch of 16 at 224 px against the raw loop."""
-    found = steps.compare(steps.Setting.of(BATCH, SIZE, "efficientnet-b0", SEED), device, 5, (1, 2, 8, 16))
+    found = steps.compare(steps.GpuSetting.of(BATCH, SIZE, "efficientnet-b0", SEED), device, 5, (1, 2, 8, 16))
     return {"a_step": found, "bars": steps.bars(found)}
 
 
 def compiled(device: torch.device) -> dict[str, Any]:
     """Whether `torch.compile` of the extractors pays: seconds to compile, and of a step before and after."""
-    made = steps.Setting.of(BATCH, SIZE, "efficientnet-b0", SEED)
+    made = steps.GpuSetting.of(BATCH, SIZE, "efficientnet-b0", SEED)
     network = made.network("float32").to(device)
     images = torch.from_numpy(made.patients.images.slices[:4]).to(device)
 
@@ -71,7 +71,7 @@ def compiled(device: torch.device) -> dict[str, Any]:
 
 def parts(device: torch.device) -> dict[str, tuple[float, Callable[[], dict[str, Any]]]]:
     """Name → the seconds it may take, and what it does; the most important first."""
-    small = steps.Setting.of(4, SIZE, "efficientnet-b0", SEED)
+    small = steps.GpuSetting.of(4, SIZE, "efficientnet-b0", SEED)
     return {
         "card": (5.0, numbers.card),
         "tests": (60.0, tests),
@@ -94,7 +94,7 @@ def main() -> int:
     if not torch.cuda.is_available():
         print("no GPU here: nothing was measured, and the evidence page goes on saying so")
         return 0
-    clock = Clock(options.limit)
+    clock = StepClock(options.limit)
     figures: dict[str, Any] = {}
     skipped: list[str] = []
     for name, (needed, part) in parts(torch.device("cuda")).items():

@@ -45,7 +45,7 @@ def peak_mib(step: Step, device: torch.device) -> float:
 
 
 @dataclass
-class Clock:
+class StepClock:
     """The whole check's time: a part begins only where what it may take is left."""
 
     limit_s: float

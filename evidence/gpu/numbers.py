@@ -14,7 +14,7 @@ from client.program.gpu_watch import fault, require
 from client.training.clipping import ClippedSum
 from client.training.device import arithmetic, choose_device
 from evidence.gpu.meter import seconds, settle
-from evidence.gpu.steps import Setting, our_gradient, our_scores
+from evidence.gpu.steps import GpuSetting, our_gradient, our_scores
 from shared_model.networks.weights import gradient_vector
 from site_config.problems.base import Problem
 
@@ -28,7 +28,7 @@ def apart(one: Floats, other: Floats) -> float:
     return float(np.linalg.norm(one - other) / np.linalg.norm(other))
 
 
-def plain_pass(made: Setting, device: torch.device) -> Callable[[], Floats]:
+def plain_pass(made: GpuSetting, device: torch.device) -> Callable[[], Floats]:
     """The summed gradient (D,) in plain PyTorch, all patients at once, under whatever arithmetic is in force."""
     network = made.network("float32").to(device)
     images = torch.from_numpy(made.patients.images.slices).to(device)
@@ -47,7 +47,7 @@ def plain_pass(made: Setting, device: torch.device) -> Callable[[], Floats]:
     return step
 
 
-def rounded_to_tf32(made: Setting, device: torch.device) -> tuple[Floats, Floats]:
+def rounded_to_tf32(made: GpuSetting, device: torch.device) -> tuple[Floats, Floats]:
     """Gradient and scores with TF32 allowed and nothing cast: what torch does on a GPU where nobody forbids it."""
     network = made.network("float32").to(device)
     images = torch.from_numpy(made.patients.images.slices).to(device)
@@ -58,7 +58,7 @@ def rounded_to_tf32(made: Setting, device: torch.device) -> tuple[Floats, Floats
     return gradient, scored
 
 
-def equality(made: Setting, device: torch.device) -> dict[str, Any]:
+def equality(made: GpuSetting, device: torch.device) -> dict[str, Any]:
     """Each precision against the CPU's float64 and float32: the summed gradient relative, the scores at most."""
     cpu = torch.device("cpu")
     exact, plain = our_gradient(made, cpu, "float64")(), our_gradient(made, cpu, "float32")()
@@ -83,7 +83,7 @@ def equality(made: Setting, device: torch.device) -> dict[str, Any]:
     }
 
 
-def repeats(made: Setting, device: torch.device, times: int) -> dict[str, Any]:
+def repeats(made: GpuSetting, device: torch.device, times: int) -> dict[str, Any]:
     """Whether a step repeats bit for bit, in float32 and mixed, and what the reproducible algorithms cost."""
     step, mixed = our_gradient(made, device, "float32"), our_gradient(made, device, "mixed")
     plain = plain_pass(made, device)
@@ -99,7 +99,7 @@ def repeats(made: Setting, device: torch.device, times: int) -> dict[str, Any]:
     }
 
 
-def clipping(made: Setting, device: torch.device) -> dict[str, Any]:
+def clipping(made: GpuSetting, device: torch.device) -> dict[str, Any]:
     """Clipping patient by patient on the device against the same with a copy to the host for each patient."""
     ours = our_gradient(made, device, "float32", gradient_norm=1e-3)
     network = made.network("float32").to(device)
@@ -130,7 +130,7 @@ def clipping(made: Setting, device: torch.device) -> dict[str, Any]:
         }
 
 
-def _one_gradient(made: Setting, network: Any, device: torch.device) -> Callable[[int], None]:
+def _one_gradient(made: GpuSetting, network: Any, device: torch.device) -> Callable[[int], None]:
     images = torch.from_numpy(made.patients.images.slices)
 
     def backward(row: int) -> None:
@@ -139,7 +139,7 @@ def _one_gradient(made: Setting, network: Any, device: torch.device) -> Callable
     return backward
 
 
-def out_of_memory(made: Setting, device: torch.device, share: float) -> dict[str, Any]:
+def out_of_memory(made: GpuSetting, device: torch.device, share: float) -> dict[str, Any]:
     """A batch that does not fit is cut until it does, with the same result; a patient that does not fit is numbered."""
     everybody = len(made.patients.keys)
     whole = our_gradient(made, device, "float32", micro_batch=1)()
@@ -161,7 +161,7 @@ def _total(device: torch.device) -> float:
     return float(torch.cuda.get_device_properties(device).total_memory)
 
 
-def share_for(made: Setting, device: torch.device, patients: int) -> float:
+def share_for(made: GpuSetting, device: torch.device, patients: int) -> float:
     """The share of the card in which so many patients at once fit, and twice as many do not."""
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)

@@ -32,7 +32,7 @@ SLICES = 12
 
 
 @dataclass(frozen=True)
-class Setting:
+class GpuSetting:
     """A network's weights, patients and a hazard; small on a CPU, where only the flow is tested."""
 
     patients: MadeUpPatients
@@ -41,7 +41,7 @@ class Setting:
     backbone: str
 
     @classmethod
-    def of(cls, patients: int, size: int, backbone: str, seed: int) -> Setting:
+    def of(cls, patients: int, size: int, backbone: str, seed: int) -> GpuSetting:
         """Made-up patients and random weights by a seed."""
         made = made_up_patients(patients, seed, size=size)
         cuts = (200.0, 500.0)
@@ -69,7 +69,7 @@ def study_of(backbone: str, precision: Precision, gradient_norm: float = 0.0) ->
 
 
 def our_gradient(
-    made: Setting, device: torch.device, precision: Precision, *, micro_batch: int = 0, gradient_norm: float = 0.0
+    made: GpuSetting, device: torch.device, precision: Precision, *, micro_batch: int = 0, gradient_norm: float = 0.0
 ) -> Callable[[], NDArray[np.float64]]:
     """A function that gives the summed gradient (D,) by the code a hospital runs."""
     network, training = made.network(precision), made.study(precision, gradient_norm).training
@@ -91,12 +91,12 @@ def our_gradient(
     return step
 
 
-def our_scores(made: Setting, device: torch.device, precision: Precision) -> NDArray[np.float64]:
+def our_scores(made: GpuSetting, device: torch.device, precision: Precision) -> NDArray[np.float64]:
     """Eval-mode scores (n,) by the code a hospital runs; always in the network's own precision."""
     return scores(made.network(precision), made.patients, device=device.type, micro_batch=0)
 
 
-def raw_step(made: Setting, device: torch.device, precision: Precision) -> Step:
+def raw_step(made: GpuSetting, device: torch.device, precision: Precision) -> Step:
     """The raw loop's step."""
     network = made.network("float32")
     network = (with_stock_extractors(network) if made.backbone == "efficientnet-b0" else network).to(device)
@@ -117,7 +117,7 @@ def raw_step(made: Setting, device: torch.device, precision: Precision) -> Step:
     return step
 
 
-def compare(made: Setting, device: torch.device, times: int, micro_batches: tuple[int, ...]) -> dict[str, dict[str, float]]:
+def compare(made: GpuSetting, device: torch.device, times: int, micro_batches: tuple[int, ...]) -> dict[str, dict[str, float]]:
     """Images a second and peak memory of both at equal precision, and ours at other numbers of patients at once."""
     images = SLICES * len(made.patients.keys)
     found: dict[str, dict[str, float]] = {}

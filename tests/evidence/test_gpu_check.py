@@ -10,17 +10,17 @@ import torch
 
 from client.segmentation.nnunet import logits_on_gpu
 from evidence.gpu import measure, numbers, segmentation, steps
-from evidence.gpu.meter import Clock, peak_mib, seconds
+from evidence.gpu.meter import StepClock, peak_mib, seconds
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def made() -> steps.Setting:
-    return steps.Setting.of(3, 32, "small", 5)
+def made() -> steps.GpuSetting:
+    return steps.GpuSetting.of(3, 32, "small", 5)
 
 
-def test_both_steps_run_and_are_told_with_their_bars(made: steps.Setting) -> None:
+def test_both_steps_run_and_are_told_with_their_bars(made: steps.GpuSetting) -> None:
     found = steps.compare(made, CPU, 1, (1, 3))
     assert set(found) == {
         *(f"{precision} · {who}" for precision in ("float32", "mixed") for who in ("raw loop", "ours")),
@@ -33,7 +33,7 @@ def test_both_steps_run_and_are_told_with_their_bars(made: steps.Setting) -> Non
     assert not any(held.values()) and len(held) == 4
 
 
-def test_the_equality_table_compares_like_with_like(made: steps.Setting) -> None:
+def test_the_equality_table_compares_like_with_like(made: steps.GpuSetting) -> None:
     found = numbers.equality(made, CPU)
     table = found["differences"]
     assert found["float32_within_1e-5_of_the_cpu"] and table["GPU float32"]["gradient_to_cpu_float32"] == 0
@@ -41,7 +41,7 @@ def test_the_equality_table_compares_like_with_like(made: steps.Setting) -> None
     assert all(one["gradient_to_float64"] < 1e-4 and one["scores_at_most"] < 1e-4 for one in table.values())
 
 
-def test_repeats_and_clipping(made: steps.Setting) -> None:
+def test_repeats_and_clipping(made: steps.GpuSetting) -> None:
     assert numbers.repeats(made, CPU, 1)["float32_repeats_bit_for_bit"]
     found = numbers.clipping(made, CPU)
     assert found["difference"] < 1e-12 and found["norm_of_the_sum_within_the_limit"]
@@ -76,7 +76,7 @@ def test_the_parts_fit_the_time_and_what_does_not_is_left() -> None:
     assert list(measure.parts(CPU))[:4] == ["card", "tests", "training_step", "equality"]
     assert sum(needed[:-1]) <= measure.LIMIT_S < 540
     now = [0.0]
-    clock = Clock(100.0, lambda: now[0])
+    clock = StepClock(100.0, lambda: now[0])
     assert clock.allows(100.0)
     now[0] = 41.0
     assert clock.left == 59.0 and not clock.allows(60.0)
