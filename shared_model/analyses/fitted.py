@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from shared_model.analyses.cox import CoxEstimate
-from shared_model.survival.cox.result import Baseline, ChiTest, CoxFit, Finding
+from shared_model.survival.cox.result import Baseline, ChiTest, CoxFit, FitFinding
 from shared_model.survival.hazard import Ties
 
 NAN = float("nan")
 
 
 def fitted(
-    found: CoxEstimate, names: tuple[str, ...], *, sites: int, ties: Ties, findings: tuple[Finding, ...] = (), dropped: int = 0
+    found: CoxEstimate, names: tuple[str, ...], *, sites: int, ties: Ties, findings: tuple[FitFinding, ...] = (), dropped: int = 0
 ) -> CoxFit:
     """The estimate under the columns' names; without coefficients nothing is kept, and the findings say why."""
     p = len(names)

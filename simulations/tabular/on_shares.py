@@ -19,12 +19,12 @@ from shared_model.analyses.cox import CoxEstimate, CoxModel, cox
 from shared_model.analyses.fitted import NAN, fitted
 from shared_model.analyses.locally import Computed, compute_locally
 from shared_model.analyses.pairs import make_pairs
-from shared_model.analyses.rows import Patients
+from shared_model.analyses.rows import PaddedPatients
 from shared_model.analyses.rows import Rows as Shared
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.declaration import Declaration
 from shared_model.survival.concordance import Concordance, PairCounts
-from shared_model.survival.cox.result import CoxFit, Finding
+from shared_model.survival.cox.result import CoxFit, FitFinding
 from shared_model.survival.hazard import Ties
 from simulations.tabular.as_study import Settings
 from simulations.tabular.rows import Rows, SiteRows
@@ -48,7 +48,7 @@ def fit_cox_on_shares(rows: Rows, *, ties: Ties | None = None, settings: Setting
     least = settings.minimum_cox_patients if settings else 1
     columns = tuple(_column(name, rows.x[:, j]) for j, name in enumerate(rows.names))
     varying = [j for j, column in enumerate(columns) if column is not None]
-    constant = [Finding.of(problems.CONSTANT, f"{rows.names[j]} has one value only") for j in range(len(columns)) if j not in varying]
+    constant = [FitFinding.of(problems.CONSTANT, f"{rows.names[j]} has one value only") for j in range(len(columns)) if j not in varying]
     kept = tuple(column for column in columns if column is not None)
     model = CoxModel(
         "cox",
@@ -81,7 +81,7 @@ def concordance_on_shares(rows: Rows, score: Floats, holders: int) -> Concordanc
         mine = score[start : start + len(site.time)]
         start += len(mine)
         day = np.searchsorted(times, site.time).astype(np.int64)
-        sites.append(Patients(day, site.event, {"score": np.searchsorted(values, mine).astype(np.float64)}))
+        sites.append(PaddedPatients(day, site.event, {"score": np.searchsorted(values, mine).astype(np.float64)}))
 
     async def circuit(a: Arithmetic, shared: Shared) -> ConcordanceEstimate:
         return await concordance(a, shared, await make_pairs(a, shared), model)
@@ -108,12 +108,12 @@ def _order(rows: Rows) -> Floats:
     return found if len(found) > 1 else np.append(found, found[-1] + 1)
 
 
-def _patients(site: SiteRows, columns: tuple[Column, ...], at: list[int], times: Floats) -> Patients:
+def _patients(site: SiteRows, columns: tuple[Column, ...], at: list[int], times: Floats) -> PaddedPatients:
     place: Callable[[Levels, Floats], Floats] = lambda column, x: np.searchsorted(column.values, x).astype(np.float64)  # noqa: E731
     values: dict[str, Any] = {}
     for column, j in zip(columns, at, strict=True):
         values[column.name] = place(column, site.x[:, j]) if isinstance(column, Levels) else site.x[:, j]
-    return Patients(np.searchsorted(times, site.time).astype(np.int64), site.event, values)
+    return PaddedPatients(np.searchsorted(times, site.time).astype(np.int64), site.event, values)
 
 
 def _spread(fit: CoxFit, names: tuple[str, ...], at: list[int]) -> CoxFit:
@@ -125,9 +125,9 @@ def _spread(fit: CoxFit, names: tuple[str, ...], at: list[int]) -> CoxFit:
     return replace(fit, covariates=names, coef=coef, covariance=covariance, kept=kept)
 
 
-def _how(done: Computed, holders: int) -> Finding:
+def _how(done: Computed, holders: int) -> FitFinding:
     who = f"{holders} holders of shares in this process" if holders else "the plain twin of the computation on shares"
     cost = f", {done.openings} openings, {done.megabytes:.0f} MB and {done.seconds:.1f} CPU-s a holder" if holders else ""
-    return Finding.of(
+    return FitFinding.of(
         problems.ON_SHARES, f"computed by {who}{cost}; levels and bounds are the table's own, a study declares them beforehand"
     )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from server.phases import first_weights
 from server.phases.first_weights import can_learn, initial_weights, start
 from shared_model.networks.rad import RadNetwork, build
 from shared_model.networks.weights import floating, to_vector
@@ -56,7 +57,7 @@ def test_a_head_that_is_off_for_everybody_has_no_gradient_and_is_named():
 def test_a_network_with_one_unit_on_can_learn_and_is_left_as_it_was(model: str, precision: str):
     tiny = study()
     wanted = tiny.model_copy(update={"training": tiny.training.model_copy(update={"precision": precision})})
-    network = build(wanted, model, seed=2)  # type: ignore[arg-type]
+    network = build(wanted, model, seed=2)
     with torch.no_grad():
         network.cls_1.bias.fill_(-100.0)
         assert not can_learn(network)
@@ -68,15 +69,13 @@ def test_a_network_with_one_unit_on_can_learn_and_is_left_as_it_was(model: str, 
 
 
 def test_a_dead_draw_is_passed_over_for_the_next_seed_and_every_study_starts_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    import shared_model.networks.rad as networks
-
-    genuine, asked = networks.build, []
+    genuine, asked = build, []
 
     def first_dead(of: Study, model: str, *, seed: int | None = None) -> RadNetwork:
         asked.append(seed)
-        return genuine(of, model, seed=DEAD_SEED if len(asked) == 1 else seed)  # type: ignore[arg-type]
+        return genuine(of, model, seed=DEAD_SEED if len(asked) == 1 else seed)
 
-    monkeypatch.setattr(networks, "build", first_dead)
+    monkeypatch.setattr(first_weights, "build", first_dead)
     found = start(study(), "Rad-D", tmp_path)
     assert asked == [found.seed - 1, found.seed]
     assert found.skipped == 1
