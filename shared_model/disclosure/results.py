@@ -29,3 +29,12 @@ VARIANCE_BITS = Limit(
 )
 CONCORDANCE_BITS = Limit(22, "the C-index equals the pooled one to 1e-6")
 CONCORDANCE_VARIANCE_BITS = Limit(28, "the standard error of a C-index or of a small difference equals the pooled one to 1e-5")
+POINT_PATIENTS = Limit(5, "a step of a curve where fewer are at risk is one patient's day")
+FEW = Limit(4, "a count from 1 to 4 points at persons, so only that it is one of these is said")
+FINE_PATIENTS = Limit(100, "monthly points of a small set let the days of single deaths be read off; below this the points are half-yearly")
+SURVIVAL_BITS = Limit(
+    20,
+    "of −log S: the log(−log) interval equals the pooled one to 1e-4 even after a first death, where it is seven times as far off",
+)
+GREENWOOD_BITS = Limit(20, "of Greenwood's sum times the patients of the group: as for the curve")
+LOGRANK_BITS = Limit(20, "χ² equals the pooled one to 1e-4")
