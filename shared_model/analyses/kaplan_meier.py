@@ -135,7 +135,7 @@ async def kaplan_meier(a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, 
         _open_curve(a, a.dot(dead, hazard), a.dot(dead, greenwood), shown, model),
     ]
     if gap:
-        last.append(open_logrank(a, f"{model.name}.logrank", *gap[0], shown.groups, model.partition))
+        last.append(open_logrank(a, f"{model.name}.logrank", gap[0], shown.groups, model.partition))
     (at_risk, deaths), (survival, low, high), *tests = await together(*last)
     medians = tuple(
         (median(model.days, middle), median(model.days, lower), median(model.days, upper))
@@ -162,7 +162,8 @@ async def _counts(a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model
     m = a.times(members, reach - rank).sum(1).assume(n, why)
     m, died = await together(a.lift(m), a.lift(a.times(pairs.died, grouped).assume(1.0, "died and in a group")))
     tied = (tied @ model.partition.matrix).assume(n, why)
-    return _Counts(*lifted, m, died, reach, tied)
+    of_groups, sizes, deaths, followed, left = lifted
+    return _Counts(of_groups, sizes, deaths, followed, left, m, died, reach, tied)
 
 
 async def _steps(a: Arithmetic, counts: _Counts) -> tuple[Value, Value]:

@@ -74,10 +74,10 @@ def _zero(like: Value) -> Value:
 
 
 async def open_logrank(
-    a: Arithmetic, name: str, gap: Value, covariance: Value, admitted: Admitted, partition: Partition
+    a: Arithmetic, name: str, gap_and_covariance: tuple[Value, Value], admitted: Admitted, partition: Partition
 ) -> list[ChiTest | None]:
     """Open both where the family is whole, and form χ² of every family; None for one that is not."""
-    rows, cells = entries(partition)
+    (gap, covariance), (rows, cells) = gap_and_covariance, entries(partition)
     whole = admitted.whole.astype(np.int64)
     bits, family = LOGRANK_BITS.value, partition.family
     wanted: list[Awaitable[Any]] = [

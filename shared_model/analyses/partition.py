@@ -58,7 +58,7 @@ class Partition:
     @property
     def matrix(self) -> NDArray[np.int64]:
         """(groups, families): 1 where a group stands in a family."""
-        return (self.family[:, None] == np.arange(len(self.of_family))[None, :]).astype(np.int64)
+        return np.array(self.family[:, None] == np.arange(len(self.of_family))[None, :], dtype=np.int64)
 
     def members(self, rows: Rows, pairs: Pairs) -> Value:
         """One-hot of every patient's group (N, groups)."""
