@@ -14,20 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.analyses.concordance import ConcordanceEstimate, ConcordanceModel, concordance
-from shared_model.analyses.covariates import Column, Continuous, Covariates, Levels
+from shared_model.analyses.covariates import Column, Continuous, Levels, SlotCovariates
 from shared_model.analyses.cox import CoxEstimate, CoxModel, cox
 from shared_model.analyses.fitted import NAN, fitted
 from shared_model.analyses.locally import Computed, compute_locally
 from shared_model.analyses.pairs import make_pairs
-from shared_model.analyses.rows import PaddedPatients
 from shared_model.analyses.rows import Rows as Shared
+from shared_model.analyses.rows import PaddedPatients
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.declaration import Declaration
 from shared_model.survival.concordance import Concordance, PairCounts
 from shared_model.survival.cox.result import CoxFit, FitFinding
 from shared_model.survival.hazard import Ties
 from simulations.tabular.as_study import Settings
-from simulations.tabular.rows import Rows, SiteRows
+from simulations.tabular.rows import FitRows, SiteRows
 from simulations.tabular.small import small_parts
 from site_config.problems import survival as problems
 
@@ -38,7 +38,7 @@ NO_PAIRS = PairCounts(NAN, NAN, NAN, np.zeros(0), np.zeros(0), np.zeros(0))
 """Pairs are not opened on shares."""
 
 
-def fit_cox_on_shares(rows: Rows, *, ties: Ties | None = None, settings: Settings | None = None, holders: int = 3) -> CoxFit:
+def fit_cox_on_shares(rows: FitRows, *, ties: Ties | None = None, settings: Settings | None = None, holders: int = 3) -> CoxFit:
     """The Cox model that the holders open, with the C-index of its linear predictor; strata are refused (FH-830).
 
     A study's minima hold where its settings are given; without them the table is the researcher's own, and none do.
@@ -52,7 +52,7 @@ def fit_cox_on_shares(rows: Rows, *, ties: Ties | None = None, settings: Setting
     kept = tuple(column for column in columns if column is not None)
     model = CoxModel(
         "cox",
-        Covariates(kept),
+        SlotCovariates(kept),
         ties=ties or "efron",
         minimum_patients=least,
         events_a_column=settings.minimum_events_per_variable if settings else 0,
@@ -70,7 +70,7 @@ def fit_cox_on_shares(rows: Rows, *, ties: Ties | None = None, settings: Setting
     return fit.with_concordance(concordance_on_shares(rows, fit.linear_predictor(rows.x), holders)) if fit.kept.any() else fit
 
 
-def concordance_on_shares(rows: Rows, score: Floats, holders: int) -> Concordance | None:
+def concordance_on_shares(rows: FitRows, score: Floats, holders: int) -> Concordance | None:
     """Harrell's C of a score (n,) with its jackknife error; the score's distinct values are its levels."""
     values = np.unique(score)
     times = _order(rows)
@@ -102,7 +102,7 @@ def _column(name: str, values: Floats) -> Column | None:
     return Continuous(name, float(distinct[0]), float(distinct[-1]))
 
 
-def _order(rows: Rows) -> Floats:
+def _order(rows: FitRows) -> Floats:
     """The distinct times, ascending; at least two, since a grid has two days."""
     found = np.unique(rows.time)
     return found if len(found) > 1 else np.append(found, found[-1] + 1)

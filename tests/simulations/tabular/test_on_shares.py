@@ -10,7 +10,7 @@ from lifelines import datasets
 
 from simulations.tabular.fit import fit_cox, load_rows
 from simulations.tabular.on_shares import fit_cox_on_shares
-from simulations.tabular.rows import Named, Rows
+from simulations.tabular.rows import FitRows, Named
 from site_config.problems import survival
 from site_config.problems.base import Problem
 
@@ -21,7 +21,7 @@ SETS = {
 }
 
 
-def table(folder: Path, name: str, sites: int = 7) -> Rows:
+def table(folder: Path, name: str, sites: int = 7) -> FitRows:
     """A public data set over made-up sites, some with a single row."""
     load, time, event, covariates = SETS[name]
     frame = load()
