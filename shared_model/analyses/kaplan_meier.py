@@ -30,7 +30,7 @@ from shared_model.disclosure.results import FEW, FINE_PATIENTS, GREENWOOD_BITS, 
 from shared_model.shares.arithmetic import Arithmetic, Value, together
 from shared_model.shares.contraction import reciprocal
 from shared_model.shares.declaration import Result
-from shared_model.survival.cox.result import ChiTest, Finding
+from shared_model.survival.cox.result import ChiTest, FitFinding
 
 HAZARD = (2 * 0.3333389569765212, 2 * 0.19910545328494592, 2 * 0.16355940409237255)
 """2 artanh y = 2y + Σ c_k y^(2k + 3) on [0, 1/3], to 4e-7 at its end; least squares over y²."""
@@ -103,7 +103,7 @@ class KaplanMeierEstimate:
     at_risk: Floats
     median: tuple[tuple[Median | None, Median | None, Median | None], ...]
     logrank: tuple[ChiTest | None, ...]
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FitFinding, ...] = ()
 
 
 @dataclass(frozen=True)

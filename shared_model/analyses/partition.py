@@ -17,7 +17,7 @@ from shared_model.analyses.rows import OneHot, Part, Rows
 from shared_model.disclosure.results import GROUP_PATIENTS
 from shared_model.shares.arithmetic import Arithmetic, Value, concatenate, together
 from shared_model.shares.declaration import Result
-from shared_model.survival.cox.result import Finding
+from shared_model.survival.cox.result import FitFinding
 from site_config.problems import survival as problems
 
 Bits = NDArray[np.bool_]
@@ -85,13 +85,13 @@ class Admitted:
         """1 where a group is shown."""
         return self.shown.astype(np.int64)
 
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[FitFinding, ...]:
         """Which groups stay closed, and why."""
         closed = np.flatnonzero(~self.shown)
         if not closed.size:
             return ()
         listed = ", ".join(str(group + 1) for group in closed)
-        return (Finding.of(problems.NOT_ESTIMABLE, f"group {listed}: too few patients in it or in the rest of its set"),)
+        return (FitFinding.of(problems.NOT_ESTIMABLE, f"group {listed}: too few patients in it or in the rest of its set"),)
 
 
 async def admitted(a: Arithmetic, name: str, sizes: Value, partition: Partition) -> Admitted:

@@ -19,8 +19,8 @@ from shared_model.analyses.cox import CoxEstimate, CoxModel, cox
 from shared_model.analyses.fitted import NAN, fitted
 from shared_model.analyses.locally import Computed, compute_locally
 from shared_model.analyses.pairs import make_pairs
-from shared_model.analyses.rows import Rows as Shared
 from shared_model.analyses.rows import PaddedPatients
+from shared_model.analyses.rows import Rows as Shared
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.declaration import Declaration
 from shared_model.survival.concordance import Concordance, PairCounts
