@@ -195,3 +195,28 @@ def test_how_much_each_mask_lets_through() -> None:
     assert masker.plain(main, MAIN, draws.draws("opening", 2)).distance == 0
     assert masker.lifted(count, 1.0, COUNT, draws.draws("opening", 3)).distance <= 2.0**-88
     assert masker.lifted(count, 2.0**24 - 1, COUNT, draws.draws("opening", 4)).distance <= 2.0**-64
+
+
+@pytest.mark.parametrize("kind", ["revealed", "rounded", "lifted"])
+def test_the_messages_behind_one_opened_number_are_uniform(kind: str) -> None:
+    """Of a bounded mask or none too: over all shares of zero, every honest message occurs once and the sum stays the same."""
+    p, sharing = 65521, Sharing(3)
+    ring = Ring((p,))
+    zeros, masks = np.arange(p), [np.full(p, value) for value in (3, 5, 7)]
+    draws = {
+        members: [*([] if kind == "revealed" else [mask] if kind == "lifted" else [mask % 2, mask]), zeros if members == (2, 3) else mask]
+        for members, mask in zip(sharing.sets, masks, strict=True)
+    }
+    share, sent = ring.encode(np.full(p, 2)), []
+    for k in (1, 2, 3):
+        masker, listed = Masker(sharing, k, ring, 4), Listed(draws)
+        match kind:
+            case "revealed":
+                masked = masker.plain(share, ring, listed)
+            case "rounded":
+                masked = masker.rounded(share, 2.0, 1, listed)
+            case _:
+                masked = masker.lifted(share, 2.0, ring, listed)
+        sent.append(masked.sent)
+    assert sorted(sent[1][0].tolist()) == sorted(sent[2][0].tolist()) == list(range(p))
+    assert len(np.unique(sharing.combine(sent, ring))) == len(np.unique(sent[0])) == 1

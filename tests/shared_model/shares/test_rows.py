@@ -6,12 +6,23 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from shared_model.shares.relay import permuted
 from shared_model.shares.ring import COUNT, MAIN
 from shared_model.shares.rows import Rows, deal, gather, slot_bytes
-from shared_model.shares.seal import Envelopes, Recipient, admit, admitted, seal, unseal
+from shared_model.shares.seal import (
+    Envelopes,
+    Recipient,
+    admission_of,
+    admit,
+    admitted,
+    exchange_private,
+    exchange_public,
+    seal,
+    unseal,
+)
 from shared_model.shares.sharing import Sharing
 from shared_model.shares.value import F, Field
 from site_config.problems.base import Problem
@@ -114,10 +125,27 @@ def test_an_admission_opens_for_the_hospital_it_was_given_to() -> None:
             admitted(key, name, holder, data, context)
 
 
+def test_a_signing_key_has_an_exchange_key() -> None:
+    """Both halves of an Ed25519 key pair lead to the same X25519 pair."""
+    for _ in range(20):
+        signing = Ed25519PrivateKey.generate()
+        public = exchange_private(signing).public_key().public_bytes_raw()
+        assert exchange_public(signing.public_key().public_bytes_raw()) == public
+    for wrong in (bytes(32), (1).to_bytes(32, "little"), b"\xff" * 32, bytes(31)):
+        with pytest.raises(Problem, match="FH-553"):
+            exchange_public(wrong)
+
+
+def test_a_holders_admission_belongs_to_its_key() -> None:
+    assert admission_of(PRIVATE[1]) == admission_of(X25519PrivateKey.from_private_bytes(PRIVATE[1].private_bytes_raw()))
+    assert len({admission_of(key) for key in PRIVATE.values()}) == 3
+
+
 def test_another_order_for_one_holder_shows_in_the_digest() -> None:
     boxes = deal(COLUMNS, vectors(), HOLDERS, CONTEXT)
     one, two = taken(permuted(boxes, range(4))[0]), taken(permuted(boxes, (1, 0, 2, 3))[1], 2)
     assert one.digest != two.digest
+    assert one.content == two.content
 
 
 def test_a_box_opens_only_with_its_key_and_context() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared_model.shares import checks, messages, session
 from shared_model.shares.declaration import Declaration, Result
@@ -346,6 +348,20 @@ def test_a_message_of_another_length_is_refused_before_it_is_read(cut: int) -> N
     with pytest.raises(Problem, match="FH-552"):
         sessions[0].step(huge)
     assert isinstance(sessions[0].step(back[0]), bytes)  # the right one is still welcome
+
+
+@given(st.integers(0, 10**6), st.integers(1, 255), st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_no_changed_byte_passes_unnoticed(at: int, by: int, step: int) -> None:
+    """In whatever is delivered, of whatever step, one byte changed is a problem and nothing else."""
+    sessions, relay = house().sessions(), Relay(3)
+    out: list[Any] = [one.start() for one in sessions]
+    for _ in range(step):
+        out = [one.step(data) for one, data in zip(sessions, relay.exchange(out), strict=True)]
+    data = bytearray(relay.exchange(out)[0])
+    data[at % len(data)] ^= by
+    with pytest.raises(Problem, match=r"FH-55[1236]"):
+        sessions[0].step(bytes(data))
 
 
 def test_another_holders_key_or_study_does_not_open() -> None:
