@@ -49,10 +49,14 @@ class Opening:
     requests: tuple[Request, ...]
     parts: tuple[tuple[_Part, ...], ...]
 
-    @property
-    def counts(self) -> dict[int, int]:
-        """Numbers by how many primes they travel in."""
-        return {k: vector.shape[1] for k, vector in self.vectors.items()}
+    def results(self, vectors: Mapping[int, Residues]) -> dict[int, Residues]:
+        """Of `vectors` (this opening's, or what came back) what belongs to revealed results, by number of primes."""
+        places: dict[int, list[slice]] = {}
+        for request, parts in zip(self.requests, self.parts, strict=True):
+            if isinstance(request, Reveal | RevealZero):
+                for part in parts:
+                    places.setdefault(part.masked.ring.k, []).append(slice(part.start, part.start + part.size))
+        return {k: np.concatenate([vectors[k][:, place] for place in places[k]], axis=1) for k in sorted(places)}
 
 
 class ShareArithmetic(Arithmetic):

@@ -7,8 +7,9 @@
     out.results                                # Finished
 
 Steps: GREET (nonces, contributions to set keys, what is on record), one OPEN for every opening with its fingerprints sealed
-to the peers, and before each reveal COIN and COMPARE, the check of everything since the last one. A session that met a fault
-answers nothing more; a new attempt begins with a new number, kept by the journal before it is used.
+to the peers, and before each reveal COIN and COMPARE, the check of everything since the last one. Shares of results are sealed
+to the peers too. A session that met a fault answers nothing more; a new attempt begins with a new number, kept by the journal
+before it is used.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from shared_model.shares.masking import Masker
 from shared_model.shares.messages import Frame, Step
 from shared_model.shares.record import Opened, merge
 from shared_model.shares.requests import Run
-from shared_model.shares.ring import MAIN, Residues
+from shared_model.shares.ring import MAIN, Residues, Ring
 from shared_model.shares.rows import Rows
 from shared_model.shares.seal import ENVELOPE_BYTES, Envelopes
 from shared_model.shares.sharing import Sharing, Source
@@ -153,7 +154,6 @@ class Session:
             opening = arithmetic.ask(run.pending)
             opened = yield from self._open(opening, arithmetic.openings)
             run.advance(arithmetic.answer(opening, opened))
-        yield from self._check()
         return Finished(dict(self._record), run.result, arithmetic.openings, self.exchanges, arithmetic.distance)
 
     def _greet(self) -> Generator[bytes, Frame, None]:
@@ -190,16 +190,26 @@ class Session:
                 self._keep(opened)
 
     def _open(self, opening: Opening, number: int) -> Generator[bytes, Frame, Mapping[int, Residues]]:
-        """One opening, its fingerprints compared before anything more is sent."""
+        """One opening, its fingerprints compared before anything more is sent.
+
+        What belongs to a result is sealed to the peers as well, who combine it themselves: it does not depend on the relay.
+        """
         sent = checks.fingerprint(opening.vectors, self._keys.challenge(number))
-        content = MAIN.pack(sent)
+        results = opening.results(opening.vectors)
+        content = MAIN.pack(sent) + b"".join(MAIN.first(k).pack(vector) for k, vector in results.items())
         frame = yield from self._exchange(Step.OPEN, dict.fromkeys(self._envelopes.peers, content), opening.vectors)
         received = checks.fingerprint(frame.vectors, self._keys.challenge(number))
-        told = {peer: self._residues(self._opened(frame, peer)) for peer in self._envelopes.peers} | {self.seat.number: sent}
-        checks.require(
-            checks.agree(self.sharing, [told[holder] for holder in sorted(told)], received), f"Opening {number} was changed on its way"
-        )
-        self._transcript.add(opening.vectors, frame.vectors)
+        heard = {peer: self._opened(frame, peer) for peer in self._envelopes.peers} | {self.seat.number: content}
+        prints = [self._residues(heard[holder][: checks.PRINT_BYTES]) for holder in sorted(heard)]
+        checks.require(checks.agree(self.sharing, prints, received), f"Opening {number} was changed on its way")
+        at = checks.PRINT_BYTES
+        for k, opened in opening.results(frame.vectors).items():
+            ring, end = MAIN.first(k), at + 4 * k * opened.shape[1]
+            told = [_unpacked(heard[holder][at:end], ring, opened.shape[1:]) for holder in sorted(heard)]
+            checks.require(bool((self.sharing.combine(told, ring) == opened).all()), f"A result of opening {number} was changed")
+            at = end
+        if sum(vector.shape[1] for vector in results.values()) < sum(frame.counts):
+            self._transcript.add(opening.vectors, frame.vectors)
         return frame.vectors
 
     def _check(self) -> Generator[bytes, Frame, None]:
@@ -247,14 +257,18 @@ class Session:
         return self._envelopes.open(peer, frame.step, frame.envelopes[peer])
 
     def _residues(self, content: bytes) -> Residues:
-        try:
-            return MAIN.unpack(content, (checks.REPEATS,))
-        except ValueError as error:
-            raise problems.SHARE_MESSAGE_MALFORMED.problem(f"A fingerprint: {error}") from error
+        return _unpacked(content, MAIN, (checks.REPEATS,))
 
     def _keep(self, opened: Opened) -> None:
         self.journal.reveal(opened)
         self._record[opened.name] = opened
+
+
+def _unpacked(content: bytes, ring: Ring, shape: tuple[int, ...]) -> Residues:
+    try:
+        return ring.unpack(content, shape)
+    except ValueError as error:
+        raise problems.SHARE_MESSAGE_MALFORMED.problem(f"A sealed message: {error}") from error
 
 
 def _declared(declaration: Declaration) -> bytes:
