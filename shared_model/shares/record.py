@@ -1,4 +1,4 @@
-"""Opened results as they are kept, told to other holders, and signed.
+"""Opened results as they are kept, and told to other holders.
 
 opened = Opened("cox.variance", (2,), 16, (1200, 880))
 opened.numbers()                       # array([0.0183…, 0.0134…])
@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from site_config.problems import shares as problems
-from site_config.study.model import canonical
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,3 @@ def merge(records: Mapping[int, Mapping[str, Opened]]) -> dict[str, Opened]:
             if found.setdefault(name, opened) != opened:
                 raise problems.RECORDS_DIFFER.problem(f"Holder {holder} has other numbers on record for {name}")
     return found
-
-
-def signed_bytes(context: bytes, results: Mapping[str, Opened]) -> bytes:
-    """What each holder signs of a finished computation, so that a hospital can ask for t + 1 signatures of the same numbers."""
-    return canonical(["fedhcc shared results", context.hex(), [results[name].data() for name in sorted(results)]])

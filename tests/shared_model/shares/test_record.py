@@ -1,4 +1,4 @@
-"""Results as kept and signed."""
+"""Results as kept and told."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from shared_model.shares.record import Opened, merge, signed_bytes
+from shared_model.shares.record import Opened, merge
 from site_config.problems.base import Problem
 
 OPENED = Opened("cox.variance", (2, 1), 2, (5, -3))
@@ -35,10 +35,3 @@ def test_records_of_all_holders_are_one_or_a_problem() -> None:
     assert merge({1: {"few": BIT}, 2: {}, 3: {"few": BIT, "cox.variance": OPENED}}) == {"few": BIT, "cox.variance": OPENED}
     with pytest.raises(Problem, match="FH-560"):
         merge({1: {"few": BIT}, 2: {"few": Opened("few", (2,), 0, (1, 1), bit=True)}})
-
-
-def test_holders_sign_the_same_bytes_whatever_their_order() -> None:
-    one = signed_bytes(b"c", {"few": BIT, "cox.variance": OPENED})
-    assert one == signed_bytes(b"c", {"cox.variance": OPENED, "few": BIT})
-    assert one != signed_bytes(b"d", {"few": BIT, "cox.variance": OPENED})
-    assert one != signed_bytes(b"c", {"few": BIT})
