@@ -16,11 +16,11 @@ from statsmodels.duration.hazard_regression import PHReg
 
 from evidence.record import record
 from shared_model.analyses.concordance import ConcordanceModel, concordance
-from shared_model.analyses.covariates import Continuous, Covariates, Levels
+from shared_model.analyses.covariates import Continuous, Levels, SlotCovariates
 from shared_model.analyses.cox import CoxEstimate, CoxModel, cox
 from shared_model.analyses.locally import Computed, compute_locally
 from shared_model.analyses.pairs import make_pairs
-from shared_model.analyses.rows import Patients, Rows
+from shared_model.analyses.rows import PaddedPatients, Rows
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.declaration import Declaration
 from shared_model.survival.concordance import concordance as pooled_concordance
@@ -42,7 +42,7 @@ PUBLIC: dict[str, tuple[Any, str, str, tuple[str, ...]]] = {
 """Data sets with heavy ties (rossi: 52 weeks) and without, of 42 to 686 patients."""
 
 
-class Cohort:
+class SharedCohort:
     """Rows by site: x (n, p), time (n,), event (n,), site (n,); levels and bounds are the rows' own."""
 
     def __init__(self, x: Floats, time: Floats, event: NDArray[np.bool_], site: NDArray[np.int64], names: tuple[str, ...]) -> None:
@@ -55,7 +55,7 @@ class Cohort:
         """Days of the grid."""
         return int(self.day.max()) + 1
 
-    def sites(self, **more: Floats) -> list[Patients]:
+    def sites(self, **more: Floats) -> list[PaddedPatients]:
         """Every site's patients as the analyses read them."""
         values = {
             c.name: np.searchsorted(c.values, self.x[:, j]) if isinstance(c, Levels) else self.x[:, j] for j, c in enumerate(self.columns)
@@ -64,7 +64,9 @@ class Cohort:
         found = []
         for name in np.unique(self.site):
             at = self.site == name
-            found.append(Patients(self.day[at], self.event[at], {key: np.asarray(v[at], dtype=np.float64) for key, v in values.items()}))
+            found.append(
+                PaddedPatients(self.day[at], self.event[at], {key: np.asarray(v[at], dtype=np.float64) for key, v in values.items()})
+            )
         return found
 
 
@@ -75,27 +77,27 @@ def _column(name: str, values: Floats) -> Levels | Continuous:
     return Continuous(name, float(distinct[0]), float(distinct[-1]))
 
 
-def simulated(seed: int) -> Cohort:
+def simulated(seed: int) -> SharedCohort:
     """207 patients in 52 hospitals with the seven variables."""
     population = simulate(PRESETS["clinical-only"].survival, seed)
     names = tuple(variable.name for variable in seven_variables())
     rows = [(i, p) for i, patients in enumerate(population.sites.values()) for p in patients]
     x = np.array([[p.clinical[name] for name in names] for _, p in rows], dtype=np.float64)
     time, event = np.array([p.event_day for _, p in rows], dtype=np.float64), np.array([p.event for _, p in rows])
-    return Cohort(x, time, event, np.array([i for i, _ in rows]), names)
+    return SharedCohort(x, time, event, np.array([i for i, _ in rows]), names)
 
 
-def public(name: str) -> Cohort:
+def public(name: str) -> SharedCohort:
     """A public data set over seven made-up hospitals of unequal size."""
     load, time, event, names = PUBLIC[name]
     frame = load().dropna(subset=[time, event, *names])
     site = np.minimum(np.random.default_rng(5).geometric(0.35, len(frame)), 7)
-    return Cohort(frame[list(names)].to_numpy(float), frame[time].to_numpy(float), frame[event].to_numpy() > 0, site, names)
+    return SharedCohort(frame[list(names)].to_numpy(float), frame[time].to_numpy(float), frame[event].to_numpy() > 0, site, names)
 
 
-def fit(cohort: Cohort, ties: str, holders: int) -> tuple[CoxEstimate, Computed]:
+def fit(cohort: SharedCohort, ties: str, holders: int) -> tuple[CoxEstimate, Computed]:
     """The Cox model; `holders` 0 is the plain twin."""
-    model = CoxModel("cox", Covariates(cohort.columns), ties=ties, minimum_patients=1, events_a_column=0)
+    model = CoxModel("cox", SlotCovariates(cohort.columns), ties=ties, minimum_patients=1, events_a_column=0)
 
     async def circuit(a: Arithmetic, rows: Rows) -> CoxEstimate:
         return await cox(a, rows, await make_pairs(a, rows), model)
@@ -104,7 +106,7 @@ def fit(cohort: Cohort, ties: str, holders: int) -> tuple[CoxEstimate, Computed]
     return done.returned, done
 
 
-def errors(cohort: Cohort, ties: str, found: CoxEstimate) -> tuple[float, float]:
+def errors(cohort: SharedCohort, ties: str, found: CoxEstimate) -> tuple[float, float]:
     """Largest error of a coefficient and of a standard error against pooled rows."""
     exact = PHReg(cohort.day + 1, cohort.x, status=cohort.event.astype(int), ties=ties).fit(disp=0)
     if found.coefficient is None or found.se is None:
@@ -112,7 +114,7 @@ def errors(cohort: Cohort, ties: str, found: CoxEstimate) -> tuple[float, float]
     return float(np.abs(found.coefficient - exact.params).max()), float(np.abs(found.se - exact.bse).max())
 
 
-def concordance_errors(cohort: Cohort, seed: int, holders: int) -> tuple[float, float, Computed]:
+def concordance_errors(cohort: SharedCohort, seed: int, holders: int) -> tuple[float, float, Computed]:
     """Error of C and of its jackknife error, of a score with tied values."""
     score = np.random.default_rng(seed).integers(0, 150, len(cohort.day)).astype(np.float64)
     model = ConcordanceModel("c", (("score", 150),), minimum_patients=1)
