@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared_model.survival.cox.api import Grid, exact_sums, fit_exact
+from shared_model.survival.cox.api import DayGrid, exact_sums, fit_exact
 from shared_model.survival.kaplan_meier import single_cox
 from shared_model.survival.table import patient_cells
 from site_config.problems.base import Problem
@@ -217,7 +217,7 @@ def test_no_events_gives_a_null_model_and_says_so():
 def test_no_patients_is_a_problem():
     empty = (np.zeros((0, 2)), np.zeros(0), np.zeros(0, dtype=bool))
     with pytest.raises(Problem) as problem:
-        fit_exact(Opener([empty, empty], n_days=5), ["a", "b"], Grid.days(5))
+        fit_exact(Opener([empty, empty], n_days=5), ["a", "b"], DayGrid.days(5))
     assert problem.value.code == "FH-802"
 
 
@@ -246,7 +246,7 @@ def test_all_deaths_on_one_day_and_a_site_without_patients():
     x = np.array([[1.0], [2.0], [4.0], [3.0]])
     day, event = np.full(4, 9.0), np.ones(4, dtype=bool)
     sites = [(x[:1], day[:1], event[:1]), (x[:0], day[:0], event[:0]), (x[1:], day[1:], event[1:])]
-    fit = fit_exact(Opener(sites, n_days=10), ["x"], Grid.days(10))
+    fit = fit_exact(Opener(sites, n_days=10), ["x"], DayGrid.days(10))
     assert fit.coef[0] == pytest.approx(0.0, abs=1e-9)
     assert fit.loglik == pytest.approx(-np.log(24))
 
