@@ -54,20 +54,26 @@ def _register(home: Path) -> dict[str, int]:
 
 def serve(home: Home = Path(), json: Json = False) -> None:
     """Run the SuperLink and the gateway until Ctrl-C, so that hospitals stay connected between studies."""
+    import os
     import signal
     import threading
 
     _quiet()
     from server.link.gateway import Gateway
+    from site_config.problems.base import Problem
+    from site_config.restarts import end_with
 
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    with Gateway(home) as gateway:
-        _register(home)
-        note(f"hospitals reach {gateway.register.address}")
-        while not over.wait(1.0):
-            gateway.check()
+    try:
+        with Gateway(home) as gateway:
+            _register(home)
+            note(f"hospitals reach {gateway.register.address}")
+            while not over.wait(1.0):
+                gateway.check()
+    except Problem as problem:
+        raise end_with(problem, os.environ, over) from None
     note("stopped")
 
 
