@@ -192,7 +192,7 @@ def test_asked_to_end_it_gives_up_a_long_computation_and_sends_nothing(program: 
             raise WorkerEnded(-9)
 
     monkeypatch.setattr(runner, "GRACE_S", 0.05)
-    monkeypatch.setattr("client.program.node.answer", lambda _flower, handle: handle(None))
+    monkeypatch.setattr(runner, "answer", lambda _flower, handle: handle(None))
     program._worker = Busy()  # type: ignore[assignment]
     hurry = threading.Thread(target=program._hurry, daemon=True)
     hurry.start()
@@ -215,7 +215,7 @@ def test_a_gpu_that_failed_under_the_working_process_is_named(program: SiteProgr
         def handle(self, _message: object) -> None:
             raise WorkerEnded(GPU_LOST_STATUS)
 
-    monkeypatch.setattr("client.program.node.answer", lambda _flower, handle: handle(None))
+    monkeypatch.setattr(runner, "answer", lambda _flower, handle: handle(None))
     program._worker = Lost()  # type: ignore[assignment]
     node = Node(program)
     program._answer(node, Delivery(object(), True))  # type: ignore[arg-type]
