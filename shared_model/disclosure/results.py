@@ -38,3 +38,4 @@ SURVIVAL_BITS = Limit(
 )
 GREENWOOD_BITS = Limit(20, "of Greenwood's sum times the patients of the group: as for the curve")
 LOGRANK_BITS = Limit(20, "χ² equals the pooled one to 1e-4")
+PREDICTED_BITS = Limit(18, "a group's mean prediction equals the pooled one to 1e-4")
