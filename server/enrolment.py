@@ -14,7 +14,7 @@ import secrets
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from server.link import certificates
 from site_config.files import make_folder, read_limited, write_atomic
@@ -42,20 +42,30 @@ HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 class Enrolled(Strict):
-    """One hospital: its public keys, its role unless every study decides it, and Flower's number for its node (0: none yet)."""
+    """One hospital: its public keys, and its role unless every study decides it."""
 
     name: SiteName
     role: Role | None = None
     signing_key: str
     node_key: str
-    node_id: int = 0
     status: Literal["active", "revoked"] = "active"
     approved: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_number(cls, found: object) -> object:
+        """Registers of earlier releases kept the number that Flower drew for a node; it follows from the key now."""
+        return {name: value for name, value in found.items() if name != "node_id"} if isinstance(found, dict) else found
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the signing key, hex."""
         return fingerprint(self.signing_key)
+
+    @property
+    def node_id(self) -> int:
+        """Flower's number for the hospital's node: 60 bits of its key's fingerprint, so that it is the same after every start."""
+        return int(node_fingerprint(self.node_key)[:15], 16) | 2
 
     def entry(self, role: Role) -> RosterEntry:
         """The hospital as it stands in a lock."""
@@ -213,21 +223,11 @@ def active_site(register: Register, name: str) -> Enrolled:
 
 
 def revoke(home: Path, name: str) -> Enrolled:
-    """Strike a site from the active ones; its node is removed from the SuperLink by the caller, with the node id returned."""
+    """Strike a site from the active ones; a SuperLink that runs follows the register by itself, within a second."""
     register = load(home)
     site = active_site(register, name)
-    save(home, register.with_site(site.model_copy(update={"status": "revoked", "node_id": 0})))
+    save(home, register.with_site(site.model_copy(update={"status": "revoked"})))
     return site
-
-
-def set_node_ids(home: Path, node_ids: dict[str, int]) -> Register:
-    """Keep the numbers Flower gave to the nodes of named sites."""
-    register = load(home)
-    sites = tuple(site.model_copy(update={"node_id": node_ids.get(site.name, site.node_id)}) for site in register.sites)
-    changed = register.model_copy(update={"sites": sites})
-    if changed != register:
-        save(home, changed)
-    return changed
 
 
 def publish(home: Path, signed: bytes) -> StudyLock:

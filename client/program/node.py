@@ -1,14 +1,11 @@
 """Flower at the hospital: our own node, which runs the code of this installation and nothing that was shipped.
 
-The node speaks Flower's Fleet API with Flower's own client, and does with each message: fetch it, check that the run's
-bundle is the one this very version makes, hand the message to the site's resident process, send the reply. No bundle is
+The node speaks Flower's Fleet API in lists of calls (`shared_model.flower`), and does with each message: fetch it, check that the
+run's bundle is the one this very version makes, hand the message to the site's resident process, send the reply. No bundle is
 ever fetched, written or imported, and nothing listens for Flower on the hospital's machine.
 
 Why not Flower's SuperNode with a runner beside it: it fetches the bundle, starts a process per message, polls every three
 seconds, and ends the process for a refusal. Masks' keys live in memory between three messages, so one process must stay.
-
-Every touch of Flower's internals on this side lives here and in `client/app.py`; `INTERNALS` holds the first 16 digits of the
-SHA-256 of the modules this was written against, and a test fails where the installed Flower differs.
 """
 
 from __future__ import annotations
@@ -18,84 +15,45 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Any
 
 import httpx
-from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from flwr.app import Message as FlowerMessage
 from flwr.app.error import Error
-from flwr.app.message import Array, remove_content_from_message
 from flwr.common.constant import ErrorCode
-from flwr.common.serde import message_from_proto, message_to_proto
-from flwr.proto.fleet_pb2 import ActivateNodeRequest, DeactivateNodeRequest, PullMessagesRequest, PushMessagesRequest
-from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
-from flwr.proto.message_pb2 import PushObjectRequest
-from flwr.proto.node_pb2 import Node as NodeNumber
-from flwr.proto.run_pb2 import GetRunRequest
-from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree, no_object_id_recompute
-from flwr.supercore.inflatable.inflatable_protobuf_utils import (
-    make_confirm_message_received_fn_protobuf,
-    make_pull_object_fn_protobuf,
+from flwr.common.serde import message_from_proto
+from flwr.proto.fleet_pb2 import (
+    ActivateNodeRequest,
+    ActivateNodeResponse,
+    DeactivateNodeRequest,
+    PullMessagesRequest,
+    PullMessagesResponse,
+    PushMessagesRequest,
+    PushMessagesResponse,
 )
-from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, pull_and_inflate_object_from_tree
+from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest, SendNodeHeartbeatResponse
+from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest, PullObjectRequest, PullObjectResponse, PushObjectResponse
+from flwr.proto.node_pb2 import Node as NodeNumber
+from flwr.proto.run_pb2 import GetRunRequest, GetRunResponse
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
-from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from shared_model.secure_sum.pieces import Pieces
+from shared_model.flower.calls import FLEET_PATH, Call
+from shared_model.flower.connection import Connection
+from shared_model.flower.parcels import Parcel, gathered, on_lines, opened, push, pushes, small
+from shared_model.flower.records import MALFORMED, from_records, to_records
 from shared_model.secure_sum.protocol import Message
-from shared_model.secure_sum.wire import MAX_BROADCAST, WireError, pack, received
+from shared_model.secure_sum.wire import MAX_BROADCAST, WireError
 from site_config.identity import Kit, SiteIdentity
 from site_config.problems import federation
 from site_config.problems.base import Kind, Problem
 
-FLOWER = "1.41.0"
-INTERNALS = {
-    "flwr.supernode.fleet_http_client": "9b09bd3e5237f2a9",
-    "flwr.supernode.node_auth_http_interceptor": "a4f3f51424039a14",
-    "flwr.supercore.inflatable.inflatable_utils": "077b26d921aa8638",
-    "flwr.supercore.inflatable.inflatable_protobuf_utils": "aeac102e54a87609",
-    "flwr.supercore.protobuf.client": "0bb91b4a9336b8cc",
-    "flwr.app.message.message": "1d223bba91a32f83",
-    "flwr.common.constant": "bf7e70193aee9ca2",
-}
-MESSAGE_TYPE = "query.fedhcc"
-HEADER, LARGE = "fedhcc", "arrays"
 HEARTBEAT_S = 10.0
+LONGEST_HOLD_S, SHORTEST_HOLD_S = 20.0, 2.0
+"""Seconds for which the SuperLink may keep a question open; fewer where a line does not stand that long in silence."""
 TRANSIENT = frozenset({502, 503, 504})
 PIECE_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)
 Handle = Callable[[Message], Message]
-MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError, AssertionError, DecodeError)
-"""What Flower raises while it puts pieces together that do not belong together; a `WireError` is a ValueError."""
-
-
-def check_version() -> None:
-    """FH-717 where another Flower is installed than the one this module was written against."""
-    found = version("flwr")
-    if found != FLOWER:
-        raise federation.FLOWER_DIFFERS.problem(f"flwr {found} is installed, {FLOWER} is needed")
-
-
-def to_records(message: Message) -> RecordDict:
-    """A message as Flower's records: the header and the small arrays in one, large arrays in another."""
-    packed = pack(message)
-    records = RecordDict({HEADER: ConfigRecord({"header": packed.header, "inline": packed.inline})})
-    if packed.arrays:
-        records[LARGE] = ArrayRecord({name: Array(array) for name, array in packed.arrays.items()})
-    return records
-
-
-def from_records(records: RecordDict, room: int = MAX_BROADCAST) -> Message:
-    """A message from Flower's records; `WireError` when they are not one of ours, or its arrays hold more than `room` bytes."""
-    config = records.get(HEADER)
-    if not isinstance(config, ConfigRecord):
-        raise WireError("record")
-    large = records.get(LARGE)
-    arrays = {name: (array.stype, array.data) for name, array in large.items()} if isinstance(large, ArrayRecord) else {}
-    return received(config.get("header"), config.get("inline"), arrays, room)
 
 
 def answer(request: FlowerMessage, handle: Handle) -> FlowerMessage:
@@ -103,7 +61,7 @@ def answer(request: FlowerMessage, handle: Handle) -> FlowerMessage:
     try:
         reply = handle(from_records(request.content))
     except WireError:
-        reply = Message("refusal", {"code": federation.MESSAGE_MALFORMED.label})
+        reply = Message("refusal", {"code": federation.REPLY_MALFORMED.label})
     return FlowerMessage(to_records(reply), reply_to=request)
 
 
@@ -152,11 +110,11 @@ class FleetNode:
         self._bundle = bundle
         self._allowed: dict[int, bool] = {}
         self._node: NodeNumber | None = None
-        self._ca = kit.ca.encode()
-        self._client = FleetHttpClient.from_server_address(
+        self._hold_s = LONGEST_HOLD_S
+        self._connection = Connection.from_server_address(
             kit.address,
             False,
-            self._ca,
+            kit.ca.encode(),
             [RuntimeVersionHttpInterceptor(component_name="SuperNode"), NodeAuthHttpInterceptor(identity.node_key, public)],
         )
 
@@ -167,36 +125,51 @@ class FleetNode:
 
     def activate(self) -> None:
         """Tell the coordinator that this node is here."""
+        request = ActivateNodeRequest(public_key=self._public, heartbeat_interval=HEARTBEAT_S)
         try:
-            response = self._client.ActivateNode(ActivateNodeRequest(public_key=self._public, heartbeat_interval=HEARTBEAT_S))
+            (answer,) = self._connection.ask(FLEET_PATH, [("activate-node", request.SerializeToString())])
         except httpx.HTTPStatusError as error:
             raise _activation_problem(error) from None
         except (httpx.HTTPError, OSError) as error:
             raise _interrupted(error) from None
-        self._node = NodeNumber(node_id=response.node_id)
+        self._node = NodeNumber(node_id=ActivateNodeResponse.FromString(answer).node_id)
 
     def deactivate(self) -> None:
-        """Say goodbye, so that a restart is accepted at once; a coordinator that is away is not waited for."""
+        """Say goodbye, so that a restart is accepted at once and an open question ends; a coordinator that is away is not waited for."""
         node, self._node = self._node, None
         if node is not None:
             try:
-                self._client.DeactivateNode(DeactivateNodeRequest(node_id=node.node_id))
+                self._connection.ask(FLEET_PATH, [("deactivate-node", DeactivateNodeRequest(node_id=node.node_id).SerializeToString())])
             except (httpx.HTTPError, OSError):
                 return
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._connection.close()
 
     def beat(self) -> None:
         """One heartbeat."""
-        response = self._call(self._client.SendNodeHeartbeat, SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=HEARTBEAT_S))
-        if not response.success:
+        request = SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=HEARTBEAT_S)
+        (answer,) = self._ask([("send-node-heartbeat", request.SerializeToString())])
+        if not SendNodeHeartbeatResponse.FromString(answer).success:
             raise Interrupted(federation.LINK_LOST, "the coordinator forgot this node")
 
     def receive(self) -> Delivery | None:
-        """The next message, whole, or None. A run of another bundle is marked as not allowed and its content is not fetched."""
-        response = self._call(self._client.PullMessages, PullMessagesRequest(node=self._node))
+        """The next message, whole, or None after a while. A run of another bundle is marked as not allowed and its content dropped."""
+        node = self._node
+        if node is None:
+            return None
+        request = PullMessagesRequest(node=node).SerializeToString()
+        began = time.monotonic()
+        try:
+            (answer,) = self._ask([("receive", request)], self._hold_s)
+            response, objects = opened(answer, PullMessagesResponse)
+        except Interrupted:
+            if 1.0 < time.monotonic() - began < self._hold_s:
+                self._hold_s = max(self._hold_s / 2, SHORTEST_HOLD_S)
+            raise
+        except MALFORMED:
+            raise Interrupted(federation.GATEWAY_UNREACHABLE, "an answer that is none of the coordinator's") from None
         if not response.messages_list:
             return None
         try:
@@ -206,55 +179,61 @@ class FleetNode:
         run = head.metadata.run_id
         if not self._is_allowed(run):
             return Delivery(head, False)
-        pieces = Pieces(MAX_BROADCAST)
-        ask = make_pull_object_fn_protobuf(self._client.PullObject, self._node, run)
         try:
-            whole = pull_and_inflate_object_from_tree(
-                tree,
-                lambda identifier: pieces.take(ask(identifier)),
-                self._confirm(run),
-                return_type=FlowerMessage,
-                max_time=600,
-                initial_backoff=0.05,
-                backoff_cap=0.5,
-            )
-        except ObjectPullError as error:
-            raise Interrupted(federation.LINK_LOST, type(error).__name__) from None
-        except (httpx.HTTPError, OSError) as error:
-            raise _interrupted(error) from None
+            return Delivery(gathered(tree, objects, MAX_BROADCAST, lambda one: self._piece(run, one)), True)
         except MALFORMED:
             return Delivery(head, allowed=True, whole=False)
-        whole.metadata.__dict__["_message_id"] = tree.object_id
-        return Delivery(whole, True)
 
-    def reply(self, message: FlowerMessage, *, again: bool = False) -> None:
-        """Send a reply with everything it holds.
-
-        Flower's field for how long the site worked is sent as 0: seconds follow the number of patients. `again` says that an
-        earlier try was interrupted, so that the coordinator may hold some of it.
-        """
-        message.metadata.__dict__["_message_id"] = message.object_id
-        run = message.metadata.run_id
-        with no_object_id_recompute():
-            tree = get_object_tree(message)
-            head = message_to_proto(remove_content_from_message(message))
-            request = PushMessagesRequest(node=self._node, messages_list=[head], message_object_trees=[tree], clientapp_runtime_list=[0.0])
-            response = self._call(self._client.PushMessages, request)
-            pieces = get_all_nested_objects(message)
-            wanted = set(pieces) if again else set(response.objects_to_push)
-            for identifier in wanted:
-                self._push_piece(run, "" if again else response.session_id, identifier, pieces[identifier].deflate(), again)
-
-    def _push_piece(self, run: int, session: str, identifier: str, content: bytes, again: bool) -> None:
-        """Push one object; a repeated one is found by its own id, and the coordinator says no to what it holds already."""
+    def _piece(self, run: int, identifier: str) -> bytes:
+        """One object, asked for again where the line was cut."""
+        request = PullObjectRequest(node=self._node, run_id=run, object_id=identifier).SerializeToString()
         for pause in PIECE_PAUSES_S:
-            request = PushObjectRequest(node=self._node, run_id=run, session_id=session, object_id=identifier, object_content=content)
             try:
-                stored = self._call(self._client.PushObject, request).stored
+                answer = PullObjectResponse.FromString(self._ask([("pull-object", request)])[0])
             except Interrupted as error:
                 if error.kind == federation.LINK_LOST:
                     raise
-                session, again = "", True
+                time.sleep(pause)
+                continue
+            if not answer.object_available:
+                raise Interrupted(federation.LINK_LOST, "a message is gone")
+            return bytes(answer.object_content)
+        raise Interrupted(federation.GATEWAY_UNREACHABLE, "a piece of a message")
+
+    def reply(self, message: FlowerMessage) -> None:
+        """Send a reply with everything it holds; after an interruption, what the coordinator does not hold yet.
+
+        Flower's field for how long the site worked is sent as 0: seconds follow the number of patients.
+        """
+        node, run = self._node, message.metadata.run_id
+        parcel = Parcel.of(message)
+        first = small([parcel])
+        confirm = ConfirmMessageReceivedRequest(node=node, run_id=run, message_object_id=message.metadata.reply_to_message_id)
+        head = PushMessagesRequest(node=node, messages_list=[parcel.head], message_object_trees=[parcel.tree], clientapp_runtime_list=[0.0])
+        answers = self._ask(
+            [
+                ("confirm-message-received", confirm.SerializeToString()),
+                ("push-messages", head.SerializeToString()),
+                *pushes(first, node, run),
+            ]
+        )
+        pushed = PushMessagesResponse.FromString(answers[1])
+        stored = {one: PushObjectResponse.FromString(answer).stored for one, answer in zip(first, answers[2:], strict=True)}
+        if not all(stored[one] for one in first if one in pushed.objects_to_push):
+            raise Interrupted(federation.LINK_LOST, "the coordinator does not want this reply")
+        rest = [one for one in pushed.objects_to_push if one not in first]
+        on_lines(lambda one: self._push_piece(push(one, parcel.contents[one], node, run, pushed.session_id)), rest)
+
+    def _push_piece(self, request: bytes) -> None:
+        """Push one object; a repeated one may be held already."""
+        again = False
+        for pause in PIECE_PAUSES_S:
+            try:
+                stored = PushObjectResponse.FromString(self._ask([("push-object", request)])[0]).stored
+            except Interrupted as error:
+                if error.kind == federation.LINK_LOST:
+                    raise
+                again = True
                 time.sleep(pause)
                 continue
             if not (stored or again):
@@ -277,20 +256,17 @@ class FleetNode:
 
     def _is_allowed(self, run: int) -> bool:
         if run not in self._allowed:
-            answered = self._call(self._client.GetRun, GetRunRequest(node=self._node, run_id=run))
-            self._allowed[run] = answered.run.fab_hash == self._bundle
+            (answer,) = self._ask([("get-run", GetRunRequest(node=self._node, run_id=run).SerializeToString())])
+            self._allowed[run] = GetRunResponse.FromString(answer).run.fab_hash == self._bundle
         return self._allowed[run]
 
-    def _confirm(self, run: int) -> Callable[[str], None]:
-        confirm: Callable[[str], None] = make_confirm_message_received_fn_protobuf(self._client.ConfirmMessageReceived, self._node, run)
-        return confirm
-
-    @staticmethod
-    def _call(method: Callable[[Any], Any], request: Any) -> Any:
+    def _ask(self, calls: list[Call], wait_s: float = 0.0) -> list[bytes]:
         try:
-            return method(request)
+            return list(self._connection.ask(FLEET_PATH, calls, wait_s))
         except (httpx.HTTPError, OSError) as error:
             raise _interrupted(error) from None
+        except ValueError:
+            raise Interrupted(federation.GATEWAY_UNREACHABLE, "an answer that is none of the coordinator's") from None
 
 
 def _activation_problem(error: httpx.HTTPStatusError) -> Exception:

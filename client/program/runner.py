@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING
 from client.enrolment import load_kit
 from client.program.control import Board, ControlServer
 from client.program.gpu_watch import GpuWatch, require
-from client.program.node import FleetNode, Interrupted, Pulse, answer, check_version
+from client.program.node import FleetNode, Interrupted, Pulse, answer
 from client.program.surroundings import extra_ca
 from client.program.worker import GPU_LOST_STATUS, Worker, WorkerEnded
+from shared_model.flower.pin import check_version
 from shared_model.secure_sum.protocol import Message, Refusal
 from site_config.identity import Kit, SiteIdentity, private_folder
 from site_config.problems import federation, model
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("fedhcc.site")
 FIRST_POLL_S, LAST_POLL_S, IDLE_POLL_S = 0.05, 0.4, 2.0
 IDLE_S = 30.0
+HELD_S = 1.5
 PATIENCE_ACTIVE_S = 90.0
 REPLY_PATIENCE_S = 180.0
 wall_clock = time.time
@@ -114,10 +116,17 @@ class SiteProgram:
         self._over = threading.Event()
         self._ended = threading.Event()
         self._gpu_lost: Problem | None = None
+        self._node: FleetNode | None = None
 
     def stop(self) -> None:
-        """Ask the program to end: after the present message, or without it where that takes more than a few seconds."""
+        """Ask the program to end: after the present message, or without it where that takes more than a few seconds.
+
+        A question that the coordinator keeps open ends at once.
+        """
         self._over.set()
+        node = self._node
+        if node is not None and not self.board.status.working:
+            threading.Thread(target=node.deactivate, daemon=True, name="goodbye").start()
 
     def _hurry(self) -> None:
         """Once asked to end, give up a computation that goes on for more than a few seconds."""
@@ -139,7 +148,7 @@ class SiteProgram:
         with sole_user(self.site.state):
             control = ControlServer(self.site.state, self.board)
             control.start()
-            node = FleetNode(self.kit, self.identity, bundle_hash())
+            node = self._node = FleetNode(self.kit, self.identity, bundle_hash())
             pulse = Pulse(node, self._heard)
             try:
                 self._worker.start()
@@ -206,6 +215,7 @@ class SiteProgram:
             if until is None and self.board.paused():
                 self.board.wait(1.0)
                 continue
+            asked = self._waiting.clock()
             try:
                 delivery = node.receive()
                 failures = 0
@@ -218,11 +228,15 @@ class SiteProgram:
             except Problem as problem:
                 raise self._explained(problem) from None
             if delivery is None:
+                if self._waiting.clock() - asked > HELD_S:
+                    continue  # the coordinator has waited for us
                 self._over.wait(pause)
                 idle = self._waiting.clock() - last > IDLE_S
                 pause = min(pause * 1.25, IDLE_POLL_S if idle else LAST_POLL_S)
                 continue
-            self._answer(node, delivery, until)
+            while self._resting_until() is None and self.board.paused() and not self._over.is_set():
+                self.board.wait(1.0)
+            self._answer(node, delivery, self._resting_until())
             pause, last = FIRST_POLL_S, self._waiting.clock()
 
     def _resting_until(self) -> float | None:
@@ -261,7 +275,7 @@ class SiteProgram:
         tries = 0
         while not self._over.is_set():
             try:
-                node.reply(reply, again=tries > 0)
+                node.reply(reply)
             except Interrupted as error:
                 log.warning("replying: %s %s", error.kind.label, error.detail)
                 if error.kind == federation.LINK_LOST or self._waiting.clock() > end:

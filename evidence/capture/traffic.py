@@ -15,6 +15,7 @@ from typing import Any, Final
 from flwr.proto import fleet_pb2, heartbeat_pb2, message_pb2, recorddict_pb2, run_pb2
 
 from evidence.capture.recorder import Pieces
+from shared_model.flower.calls import FLEET_PATH, split_calls
 
 POST: Final = re.compile(rb"^(\S+) (\S+) HTTP/1\.1$")
 FLEET: Final = "/v1/fleet/"
@@ -23,7 +24,7 @@ Proto = Any
 REQUESTS: Final[dict[str, Any]] = {
     "activate-node": fleet_pb2.ActivateNodeRequest,
     "deactivate-node": fleet_pb2.DeactivateNodeRequest,
-    "pull-messages": fleet_pb2.PullMessagesRequest,
+    "receive": fleet_pb2.PullMessagesRequest,
     "push-messages": fleet_pb2.PushMessagesRequest,
     "send-node-heartbeat": heartbeat_pb2.SendNodeHeartbeatRequest,
     "get-run": run_pb2.GetRunRequest,
@@ -31,7 +32,12 @@ REQUESTS: Final[dict[str, Any]] = {
     "pull-object": message_pb2.PullObjectRequest,
     "confirm-message-received": message_pb2.ConfirmMessageReceivedRequest,
 }
-HEADERS: Final = {b"host": "address of the recorder", b"flwr-timestamp": "clock", b"flwr-signature": "signature of the clock"}
+HEADERS: Final = {
+    b"host": "address of the recorder",
+    b"flwr-timestamp": "clock",
+    b"flwr-signature": "signature of the clock",
+    b"fedhcc-wait": "patience of the line",
+}
 IDS: Final = {"node_id", "run_id", "src_node_id", "dst_node_id", "src_task_id", "dst_task_id"}
 HASHES: Final = {"message_id", "reply_to_message_id", "session_id", "object_id", "message_object_id"}
 CLOCKS: Final = {"created_at", "ttl"}
@@ -70,7 +76,7 @@ class Reply:
 
 
 def requests(pieces: Pieces) -> Iterator[Request]:
-    """The requests of a site in the order in which they were whole, over all its connections.
+    """The requests of a site, and the calls of its lists one by one, in the order in which they were whole, over all its connections.
 
     Raises `ValueError` at anything that is not HTTP/1.1 with a length. What was cut off when the recording ended is left out.
     """
@@ -79,8 +85,17 @@ def requests(pieces: Pieces) -> Iterator[Request]:
         rest = waiting.get(number, b"") + data
         while (taken := _first(rest)) is not None:
             request, rest = taken
-            yield request
+            yield from calls_of(request)
         waiting[number] = rest
+
+
+def calls_of(request: Request) -> Iterator[Request]:
+    """The calls of a request that carries a list of them, each as a request of its own; any other request as it is."""
+    if request.path != FLEET_PATH:
+        yield request
+        return
+    for name, payload in split_calls(request.body):
+        yield Request(request.method, FLEET + name, request.headers, payload)
 
 
 def _first(data: bytes) -> tuple[Request, bytes] | None:

@@ -27,9 +27,10 @@ from client.program.worker import Worker
 from evidence.record import record
 from evidence.running.flower_round import measure
 from server import enrolment as at_office
-from server.link.gateway import Gateway, environment
+from server.link.gateway import Gateway
 from server.link.grid import FlowerTransport
-from server.link.superlink import attach, link_of, register_nodes
+from server.link.processes import environment
+from server.link.superlink import attach, link_of
 from shared_model.secure_sum.protocol import Message
 from simulations.engines.loopback import ONE_THREAD, Loopback, SiteProcess, free_ports, loopback_address
 from site_config.documents.load import load_site
@@ -47,6 +48,11 @@ COVERS = [
     "client/program/runner.py",
     "server/link/grid.py",
     "server/link/superlink.py",
+    "server/link/front.py",
+    "server/link/desk.py",
+    "shared_model/flower/calls.py",
+    "shared_model/flower/connection.py",
+    "shared_model/flower/parcels.py",
     "server/asking/ask.py",
     "server/link/gateway.py",
     "server/templates/nginx.conf.j2",
@@ -132,7 +138,7 @@ def stock(folder: Path) -> dict[str, object]:
     register = at_office.load(office)
     processes = []
     with Gateway(office):
-        nodes = register_nodes(link_of(office), register.active().values())
+        nodes = {site.name: site.node_id for site in register.active().values()}
         for (name, home), port in zip(homes.items(), free_ports(SITES), strict=True):
             command = [
                 str(Path(sys.executable).with_name("flower-supernode")),

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from server.enrolment import load
-from server.link.gateway import listening
+from server.link.processes import listening
 from site_config.problems import federation
 from site_config.problems.base import Kind
 

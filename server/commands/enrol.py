@@ -54,25 +54,12 @@ def _enrol(home: Path, request: Path, role: str | None, fingerprint: str | None,
     kit = enrolment.enrol(home, read_limited(request, MAX_DOCUMENT, "the request"), _role(role), fingerprint, replace=replace)
     path = home / "kits" / f"{kit.site}.kit.json"
     digest = fingerprint_of(kit.signing_key)
-    _register_running(home)
     show(
         {"site": kit.site, "kit": str(path), "fingerprint": digest, "compared": fingerprint is not None},
         f"Enrolled {kit.site}. Send it {path}\nIts fingerprint is\n\n  {spoken(digest)}\n",
     )
     if fingerprint is None:
         note("Compare it by telephone before the first study; or enrol it again with --fingerprint.")
-
-
-def _register_running(home: Path) -> None:
-    """Register new keys at once where the SuperLink runs; otherwise `run` and `serve` do it when they start."""
-    from server import enrolment
-    from server.link.gateway import listening
-
-    register = enrolment.load(home)
-    if listening(register.superlink_port):
-        from server.link.superlink import link_of, register_nodes
-
-        enrolment.set_node_ids(home, register_nodes(link_of(home), register.active().values()))
 
 
 def enrol(
@@ -89,18 +76,9 @@ def enrol(
 def revoke(site: Annotated[str, typer.Argument(help="The hospital's name.")], home: Home = Path(), json: Json = False) -> None:
     """Strike a hospital: its key is refused from now on, and no new lock can name it."""
     from server import enrolment
-    from server.link.gateway import listening
 
-    gone = enrolment.revoke(home, site)
-    unregistered = False
-    if gone.node_id and listening(enrolment.load(home).superlink_port):
-        from server.link.superlink import link_of, unregister_node
-
-        unregister_node(link_of(home), gone.node_id)
-        unregistered = True
-    show({"site": site, "unregistered": unregistered}, f"Revoked {site}.")
-    if not unregistered:
-        note("The SuperLink does not run; the key is struck from it when it starts.")
+    enrolment.revoke(home, site)
+    show({"site": site}, f"Revoked {site}: its key is refused from now on.")
 
 
 def renew(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,52 +27,47 @@ def _quiet() -> None:
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 
 
-@contextmanager
-def _link(home: Path) -> Iterator[None]:
-    """The SuperLink and the gateway: those that run (`serve`), or our own for as long as the study runs."""
+def _survive_hangup(home: Path) -> None:
+    """Go on when the terminal goes away (a closed ssh session); what would be said there is written to `logs/coordinator.log`."""
+    import os
+    import signal
+
+    from site_config.identity import private_folder
+
+    def go_on(_number: int, _frame: object) -> None:
+        log = os.open(private_folder(home / "logs") / "coordinator.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        for stream in (1, 2):
+            os.dup2(log, stream)
+        os.close(log)
+        note("the terminal went away; going on")
+
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, go_on)
+
+
+def _nodes(home: Path) -> dict[str, int]:
+    """Flower's numbers of the enrolled hospitals, by name."""
     from server import enrolment as enrol
-    from server.link.gateway import Gateway, listening
 
-    if listening(enrol.load(home).superlink_port):
-        yield
-        return
-    with Gateway(home):
-        yield
-
-
-def _register(home: Path) -> dict[str, int]:
-    from server import enrolment as enrol
-    from server.link.superlink import link_of, register_nodes, unregister_strangers
-
-    link, active = link_of(home), enrol.load(home).active()
-    nodes = register_nodes(link, active.values())
-    unregister_strangers(link, active.values())
-    enrol.set_node_ids(home, nodes)
-    return nodes
+    return {site.name: site.node_id for site in enrol.load(home).active().values()}
 
 
 def serve(home: Home = Path(), json: Json = False) -> None:
     """Run the SuperLink and the gateway until Ctrl-C, so that hospitals stay connected between studies."""
-    import os
     import signal
     import threading
 
     _quiet()
-    from server.link.gateway import Gateway
-    from site_config.problems.base import Problem
-    from site_config.restarts import end_with
+    from server import enrolment as enrol
+    from server.link.owner import Owner
 
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    try:
-        with Gateway(home) as gateway:
-            _register(home)
-            note(f"hospitals reach {gateway.register.address}")
-            while not over.wait(1.0):
-                gateway.check()
-    except Problem as problem:
-        raise end_with(problem, os.environ, over) from None
+    _survive_hangup(home)
+    with Owner(home, note, alone=True):
+        note(f"hospitals reach {enrol.load(home).address}")
+        over.wait()
     note("stopped")
 
 
@@ -90,31 +84,46 @@ def _teller() -> tuple[list[str], object]:
 
 
 def _run(home: Path, study: str, canary: bool, wait_s: float) -> None:
+    from server import enrolment as enrol
+    from server.link.lock import Lock, held
+    from server.watch import standing as watch
+
+    study_id = enrol.find_study(home, study)
+    lock = Lock(watch.folder_of(home, study_id) / watch.STUDY_LOCK)
+    if not lock.take():
+        raise held(lock.path, f"study {study_id[:12]}")
+    try:
+        _run_alone(home, study_id, canary, wait_s)
+    finally:
+        lock.release()
+
+
+def _run_alone(home: Path, study_id: str, canary: bool, wait_s: float) -> None:
     import signal
     import threading
     import time
 
     _quiet()
-    from server import enrolment as enrol
     from server.asking.effects import Effects
     from server.asking.incidents import COORDINATOR, Disturbances
     from server.link.grid import FlowerTransport
+    from server.link.owner import Owner
     from server.link.superlink import attach, link_of
     from server.study.run import run_study
     from server.watch import standing as watch
     from site_config.problems import federation
     from site_config.problems.base import Problem
 
-    study_id = enrol.find_study(home, study)
     killed = watch.was_killed(home, study_id)
     watch.clear_stop(home, study_id)
     watch.note_end(home, study_id, "")
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
+    _survive_hangup(home)
     _, tell = _teller()
-    with _link(home):
-        nodes = _register(home)
+    with Owner(home, note):
+        nodes = _nodes(home)
         link = link_of(home)
         disturbances = Disturbances(home, note)
         if killed:
@@ -212,15 +221,19 @@ def status(
 ) -> None:
     """Every published study and where it stands; every hospital and whether it is connected."""
     from server import enrolment as enrol
-    from server.link.gateway import listening
+    from server.link.gateway import OFFICE_LOCK
+    from server.link.lock import holder_of
+    from server.link.owner import link_answers
     from server.watch import standing as watch
 
     _quiet()
     register = enrol.load(home)
+    office = link_answers(home)
     if healthy:
-        raise typer.Exit(0 if listening(register.superlink_port) and listening(int(register.listen.rpartition(":")[2])) else 1)
+        raise typer.Exit(0 if all(office.values()) else 1)
+    holder = holder_of(home / OFFICE_LOCK)
     online: set[int] | None = None
-    if listening(register.superlink_port):
+    if office["SuperLink"]:
         from server.link.superlink import link_of, online_nodes
 
         online = online_nodes(link_of(home))
@@ -229,11 +242,16 @@ def status(
     words = {None: "SuperLink does not run", True: "connected", False: "NOT connected"}
     rows = [(s.study[:12], s.title, s.sites, s.state, s.last, ", ".join(s.missing or ())) for s in studies]
 
+    who = f"served by {holder}" if holder is not None else "nobody serves this office: `fedhcc-coordinator serve`"
+    silent = [name for name, answers in office.items() if not answers] if holder is not None else []
+
     def draw(console: object) -> None:
+        console.print(who + "".join(f"; the {name} does not answer" for name in silent))  # type: ignore[attr-defined]
         console.print(table("Studies", ("id", "title", "sites", "state", "last", "missing"), rows))  # type: ignore[attr-defined]
         console.print(table("Hospitals", ("hospital", "connection"), [(s["site"], words[s["connected"]]) for s in sites]))  # type: ignore[attr-defined,index]
 
-    show({"studies": studies, "sites": sites}, draw)
+    served = {"by": holder.model_dump() if holder is not None else None, "answers": office}
+    show({"office": served, "studies": studies, "sites": sites}, draw)
 
 
 Frozen = Annotated[

@@ -1,45 +1,24 @@
-"""Flower at the coordinator: messages to named sites over a Grid, and the attachment to a SuperLink.
-
-Every touch of Flower's internals on this side lives here, in `superlink.py` and in `server/app.py`; `INTERNALS` holds the first 16
-digits of the SHA-256 of the modules this was written against, and a test fails where the installed Flower differs.
-"""
+"""Flower at the coordinator: messages to named sites over a Grid."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 
 import httpx
-from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from flwr.app import Message as FlowerMessage
-from flwr.app.message import Array
 from flwr.common.constant import ErrorCode
 from flwr.serverapp.grid import Grid
 from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectPushError
 from flwr.supercore.run import RunNotRunningException
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from server.link.transport import Exchange, Failure
+from shared_model.flower.records import MESSAGE_TYPE, from_records, to_records
 from shared_model.secure_sum.protocol import Message
-from shared_model.secure_sum.wire import WireError, pack, received
+from shared_model.secure_sum.wire import WireError
 from site_config.problems import federation
 
-FLOWER = "1.41.0"
-INTERNALS = {
-    "flwr.superlink.grid.http_grid": "0c33918af5016310",
-    "flwr.supercore.retry.retry_invoker": "d386007aca8d4e36",
-    "flwr.supercore.control.control_http_client": "e5111a5314d49b15",
-    "flwr.supercore.runtime.runtime_http_client": "efdac833ff305507",
-    "flwr.supercore.interceptors.http.superexec_auth": "8d929df267d13271",
-    "flwr.supercore.task_identity": "5c6b5ac44068f7ca",
-    "flwr.serverapp.grid.grid": "4e86ee39e682552a",
-    "flwr.superlink.servicer.runtime.runtime_handlers": "3facf815e9360dd6",
-    "flwr.superlink.servicer.fleet.fleet_handlers": "117665fa865c30dc",
-}
-MESSAGE_TYPE = "query.fedhcc"
-HEADER, LARGE = "fedhcc", "arrays"
 LOST = (httpx.HTTPError, RunNotRunningException, ObjectPushError, ObjectPullError, ConnectionError, ValueError)
 FIRST_POLL_S, LAST_POLL_S = 0.03, 0.3
 
@@ -53,34 +32,6 @@ CODES = {
     ErrorCode.CLIENT_APP_CRASHED: federation.SITE_CRASHED,
     ErrorCode.UNKNOWN: federation.REPLY_MALFORMED,
 }
-MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError, AssertionError, DecodeError)
-"""What Flower raises while it puts pieces together that do not belong together; a `WireError` is a ValueError."""
-
-
-def check_version() -> None:
-    """FH-717 where another Flower is installed than the one this module was written against."""
-    found = version("flwr")
-    if found != FLOWER:
-        raise federation.FLOWER_DIFFERS.problem(f"flwr {found} is installed, {FLOWER} is needed")
-
-
-def to_records(message: Message) -> RecordDict:
-    """A message as Flower's records: the header and the small arrays in one, large arrays in another."""
-    packed = pack(message)
-    records = RecordDict({HEADER: ConfigRecord({"header": packed.header, "inline": packed.inline})})
-    if packed.arrays:
-        records[LARGE] = ArrayRecord({name: Array(array) for name, array in packed.arrays.items()})
-    return records
-
-
-def from_records(records: RecordDict, room: int) -> Message:
-    """A message from Flower's records; `WireError` when they are not one of ours, or its arrays hold more than `room` bytes."""
-    config = records.get(HEADER)
-    if not isinstance(config, ConfigRecord):
-        raise WireError("record")
-    large = records.get(LARGE)
-    arrays = {name: (array.stype, array.data) for name, array in large.items()} if isinstance(large, ArrayRecord) else {}
-    return received(config.get("header"), config.get("inline"), arrays, room)
 
 
 @dataclass(frozen=True)
@@ -95,7 +46,8 @@ class FlowerTransport:
     """Carries messages to named sites over a Grid.
 
     `attach` makes a Grid; it is called at once, and again after the SuperLink lost the run. `nodes` gives Flower's node id of
-    every site. Nothing here raises for a site's or a network's sake: each becomes a `Failure`.
+    every site. Nothing here raises for a site's or a network's sake: each becomes a `Failure`. A Grid that has
+    `pull_within` waits for replies by itself; another one is asked again and again.
     """
 
     def __init__(self, attach: Callable[[], Grid], nodes: Mapping[str, int], effects: LinkEffects | None = None) -> None:
@@ -169,17 +121,19 @@ class FlowerTransport:
 
     def _collect(self, grid: Grid, pending: dict[str, str], rooms: Mapping[str, int], end: float, done: Exchange) -> None:
         pause = FIRST_POLL_S
+        waits: Callable[[list[str], float], list[FlowerMessage]] | None = getattr(grid, "pull_within", None)
         while pending:
             if self._effects.clock() >= end:
                 done.failures.update({site: Failure(federation.SITE_SILENT.label, "deadline") for site in pending.values()})
                 return
             arrived = False
-            for reply in grid.pull_messages(list(pending)):
+            left = max(end - self._effects.clock(), 0.0)
+            for reply in waits(list(pending), left) if waits else grid.pull_messages(list(pending)):
                 site = pending.pop(reply.metadata.reply_to_message_id, None)
                 if site is not None:
                     arrived = True
                     self._take(site, reply, rooms[site], done)
-            if pending:
+            if pending and waits is None:
                 pause = FIRST_POLL_S if arrived else min(pause * 1.3, LAST_POLL_S)
                 self._effects.wait(pause)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,16 @@ from flwr.app.error import Error
 from flwr.app.message import make_message
 from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode, SubStatus
 from flwr.common.serde import run_from_proto
-from flwr.proto.control_pb2 import ListNodesRequest, RegisterNodeRequest, StartRunRequest, StopRunRequest, UnregisterNodeRequest
+from flwr.proto.control_pb2 import ListNodesRequest, StartRunRequest, StopRunRequest
 from flwr.proto.fab_pb2 import Fab
+from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest, PullObjectRequest, PullObjectResponse, PushObjectResponse
 from flwr.proto.runtime_pb2 import (
     AcquireTaskRequest,
     PullAppMessagesRequest,
+    PullAppMessagesResponse,
     PullTaskInputRequest,
+    PushAppMessagesRequest,
+    PushAppMessagesResponse,
     PushTaskOutputRequest,
     SendTaskHeartbeatRequest,
 )
@@ -35,25 +40,49 @@ from flwr.supercore.auth import load_superexec_auth_secret
 from flwr.supercore.constant import TaskType
 from flwr.supercore.control.control_http_client import ControlHttpClient
 from flwr.supercore.inflatable import inflatable_utils
-from flwr.supercore.inflatable.inflatable_protobuf_utils import make_confirm_message_received_fn_protobuf, make_pull_object_fn_protobuf
-from flwr.supercore.inflatable.inflatable_utils import pull_and_inflate_object_from_tree
-from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
+from flwr.supercore.interceptors import RuntimeTokenHttpInterceptor, RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
+from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from flwr.supercore.retry import RetryInvoker, exponential
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.grid import HttpGrid
 
-from server.enrolment import Enrolled, load
-from server.link.grid import LOST, MALFORMED, MESSAGE_TYPE, LinkEffects, RunLost, check_version
-from shared_model.secure_sum.pieces import Pieces
+from server.enrolment import load
+from server.link.grid import LOST, LinkEffects, RunLost
+from shared_model.flower.calls import OFFICE_HEADER, RUNTIME_PATH
+from shared_model.flower.connection import Connection
+from shared_model.flower.parcels import Parcel, gathered, lacking, on_lines, opened, push, pushes, small
+from shared_model.flower.pin import check_version
+from shared_model.flower.records import MALFORMED, MESSAGE_TYPE
 from site_config.files import read_limited, write_atomic
 from site_config.study.flower_bundle import app_bundle
 
 HEARTBEAT_S = 10.0
-ARRIVAL_S = 240.0
-FETCHERS = 8
+FETCHERS = 3
 OUTAGE_S = 30.0
-PRESENCE_S = 3.0
+COLLECT_S, LOOK_S = 5.0, 0.05
+"""Seconds for which the SuperLink waits for a reply to hand over, alone, and while others are being fetched."""
+
+
+class Control(Connection, ControlHttpClient):  # type: ignore[misc]
+    """Flower's client of the control API over a connection of ours."""
+
+
+class Runtime(Connection, RuntimeHttpClient):  # type: ignore[misc]
+    """Flower's client of the runtime API over a connection of ours."""
+
+
+class OfficeInterceptor:
+    """Shows the office's secret, without which the SuperLink answers nothing on its control API."""
+
+    def __init__(self, secret_file: str) -> None:
+        self._secret = read_limited(Path(secret_file), 4096).decode()
+
+    def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
+        """Add the header."""
+        context.request.headers[OFFICE_HEADER] = self._secret
+        response: httpx.Response = call_next(context)
+        return response
 
 
 @dataclass(frozen=True)
@@ -64,11 +93,11 @@ class SuperLinkAddress:
     ca: bytes
     secret_file: str
 
-    def control(self) -> ControlHttpClient:
-        """A client of the control API (registration of nodes, runs)."""
-        return ControlHttpClient.from_server_address(
-            self.address, False, self.ca, [RuntimeVersionHttpInterceptor(component_name="flwr CLI")], retry_invoker=_retries()
-        )
+    def control(self) -> Control:
+        """A client of the control API (nodes, runs)."""
+        interceptors = [RuntimeVersionHttpInterceptor(component_name="flwr CLI"), OfficeInterceptor(self.secret_file)]
+        client: Control = Control.from_server_address(self.address, False, self.ca, interceptors, retry_invoker=_retries())
+        return client
 
 
 def link_of(home: Path) -> SuperLinkAddress:
@@ -93,57 +122,6 @@ def _retries() -> RetryInvoker:
     )
 
 
-def register_nodes(link: SuperLinkAddress, sites: Iterable[Enrolled]) -> dict[str, int]:
-    """Register every site's node key that is not registered yet; the node ids by site name."""
-    client = link.control()
-    try:
-        known = {
-            bytes(node.public_key): int(node.node_id)
-            for node in client.ListNodes(ListNodesRequest()).nodes_info
-            if not node.unregistered_at
-        }
-        found: dict[str, int] = {}
-        for site in sites:
-            pem = _pem(site)
-            if pem not in known:
-                known[pem] = int(client.RegisterNode(RegisterNodeRequest(public_key=pem, name=site.name)).node_id)
-            found[site.name] = known[pem]
-        return found
-    finally:
-        client.close()
-
-
-def _pem(site: Enrolled) -> bytes:
-    """A site's node key as Flower keeps it."""
-    from cryptography.hazmat.primitives import serialization
-
-    public = serialization.load_ssh_public_key(site.node_key.encode())
-    return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-
-
-def unregister_strangers(link: SuperLinkAddress, sites: Iterable[Enrolled]) -> int:
-    """Strike every registered node that is none of these sites' (revoked while the SuperLink was down); how many."""
-    wanted = {_pem(site) for site in sites}
-    client = link.control()
-    try:
-        nodes = client.ListNodes(ListNodesRequest()).nodes_info
-        strangers = [int(node.node_id) for node in nodes if not node.unregistered_at and bytes(node.public_key) not in wanted]
-        for node_id in strangers:
-            client.UnregisterNode(UnregisterNodeRequest(node_id=node_id))
-        return len(strangers)
-    finally:
-        client.close()
-
-
-def unregister_node(link: SuperLinkAddress, node_id: int) -> None:
-    """Strike a node: its key is refused from now on."""
-    client = link.control()
-    try:
-        client.UnregisterNode(UnregisterNodeRequest(node_id=node_id))
-    finally:
-        client.close()
-
-
 def online_nodes(link: SuperLinkAddress) -> set[int]:
     """Node ids whose heartbeats arrive."""
     client = link.control()
@@ -151,27 +129,6 @@ def online_nodes(link: SuperLinkAddress) -> set[int]:
         return {int(node.node_id) for node in client.ListNodes(ListNodesRequest()).nodes_info if node.status == "online"}
     finally:
         client.close()
-
-
-class Presence:
-    """Which nodes are there, and since when, asked again where the last answer is `PRESENCE_S` old or had no such node.
-
-    A site that comes back within seconds would else be taken for the one that is gone, and its reply for half a reply.
-    A site that died while it sent a reply leaves pieces that never come: it is gone, or was started again since.
-    """
-
-    def __init__(self, look: Callable[[], dict[int, str]], clock: Callable[[], float] = time.monotonic) -> None:
-        self._look, self._clock = look, clock
-        self._known: dict[int, str] = {}
-        self._asked = float("-inf")
-        self._lock = threading.Lock()
-
-    def since(self, node: int) -> str:
-        """When a node came, as the SuperLink writes it; empty where it is not there."""
-        with self._lock:
-            if self._clock() - self._asked > PRESENCE_S or node not in self._known:
-                self._known, self._asked = self._look(), self._clock()
-            return self._known.get(node, "")
 
 
 class AttachedGrid(HttpGrid):  # type: ignore[misc]
@@ -183,49 +140,72 @@ class AttachedGrid(HttpGrid):  # type: ignore[misc]
         self._fetchers = ThreadPoolExecutor(FETCHERS, thread_name_prefix="replies")
         self._arriving: dict[str, Future[FlowerMessage]] = {}
         self.rooms: dict[str, int] = {}
-        self._presence = Presence(lambda: {int(node.node_id): str(node.last_activated_at) for node in self.get_nodes()})
         self._over = threading.Event()
         self._pulse = threading.Thread(target=self._beat, daemon=True)
 
-    def pull_messages(self, message_ids: Iterable[str]) -> list[FlowerMessage]:
-        """Replies that are here whole. Those that still arrive are fetched beside, so that a slow line holds nobody up.
+    def _connect(self) -> None:
+        interceptors = [RuntimeVersionHttpInterceptor(component_name="flwr-serverapp"), RuntimeTokenHttpInterceptor(token=self._token)]
+        self._client = Runtime.from_server_address(self._addr, False, self._cert, interceptors, retry_invoker=self._retry_invoker)
 
-        The SuperLink forgets a message when it names the reply, and calls it unavailable when asked again: it is asked once.
-        """
+    def _try_push_messages(self, run_id: int, messages: Iterable[FlowerMessage]) -> list[str]:
+        """Push all messages: the small objects with them, of the large ones what the SuperLink does not hold."""
+        parcels = [Parcel.of(message) for message in messages]
+        first = small(parcels)
+        heads = PushAppMessagesRequest(messages_list=[p.head for p in parcels], message_object_trees=[p.tree for p in parcels])
+        ask = self._runtime_client.ask
+        answer = ask(RUNTIME_PATH, [("push-messages", heads.SerializeToString()), *pushes(first, self.node, run_id)])[0]
+        pushed = PushAppMessagesResponse.FromString(answer)
+        known = {identifier: content for parcel in parcels for identifier, content in parcel.contents.items()}
+
+        def send(identifier: str) -> None:
+            request = push(identifier, known[identifier], self.node, run_id, pushed.session_id)
+            if not PushObjectResponse.FromString(ask(RUNTIME_PATH, [("push-object", request)])[0]).stored:
+                raise inflatable_utils.ObjectPushError(identifier, run_id, pushed.session_id)
+
+        on_lines(send, [identifier for identifier in pushed.objects_to_push if identifier not in first])
+        return list(pushed.message_ids)
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[FlowerMessage]:
+        """Replies that are here whole."""
+        return self.pull_within(message_ids, COLLECT_S)
+
+    def pull_within(self, message_ids: Iterable[str], wait_s: float) -> list[FlowerMessage]:
+        """Replies that are here whole, waited for so long. The rest of large ones is fetched beside, so that a slow one holds nobody up."""
+        wait_s = min(wait_s, COLLECT_S)
         wanted = [identifier for identifier in message_ids if identifier not in self._arriving]
         if wanted:
-            answer = self._runtime_client.PullMessages(PullAppMessagesRequest(message_ids=wanted))
+            request = PullAppMessagesRequest(message_ids=wanted).SerializeToString()
+            wait_s = wait_s if not self._arriving else LOOK_S
+            answer, objects = opened(self._runtime_client.ask(RUNTIME_PATH, [("collect", request)], wait_s)[0], PullAppMessagesResponse)
             for head, tree in zip(answer.messages_list, answer.message_object_trees, strict=True):
                 asked = head.metadata.reply_to_message_id
-                self._arriving[asked] = self._fetchers.submit(self._fetch, head.metadata, tree)
+                room = self.rooms.pop(asked, 0)
+                self._arriving[asked] = self._fetchers.submit(self._fetch, head.metadata, tree, objects, room)
+        if self._arriving:
+            futures.wait(self._arriving.values(), wait_s, futures.FIRST_COMPLETED)
         done = [asked for asked, fetched in self._arriving.items() if fetched.done()]
         return [self._arriving.pop(asked).result() for asked in done]
 
-    def _fetch(self, head: Any, tree: Any) -> FlowerMessage:
-        """A reply with everything it holds, as long as the site that sends it is there."""
-        run, sender, there = self.run.run_id, int(head.src_node_id), self._presence.since(int(head.src_node_id))
-        ask: Callable[[str], bytes] = make_pull_object_fn_protobuf(self._runtime_client.PullObject, self.node, run)
-        confirm = make_confirm_message_received_fn_protobuf(self._runtime_client.ConfirmMessageReceived, self.node, run)
-
-        pieces = Pieces(self.rooms.pop(head.reply_to_message_id, 0))
+    def _fetch(self, head: Any, tree: Any, objects: dict[str, bytes], room: int) -> FlowerMessage:
+        """A reply, of which the large objects are still at the SuperLink, which holds all of them."""
+        run, client = self.run.run_id, self._runtime_client
 
         def pull(identifier: str) -> bytes:
-            try:
-                return pieces.take(ask(identifier))
-            except inflatable_utils.ObjectUnavailableError:
-                if not there or self._presence.since(sender) != there:
-                    raise inflatable_utils.ObjectPullError(identifier, "the site is gone") from None
-                raise
+            request = PullObjectRequest(node=self.node, run_id=run, object_id=identifier).SerializeToString()
+            found = PullObjectResponse.FromString(client.ask(RUNTIME_PATH, [("pull-object", request)])[0])
+            if not found.object_available:
+                raise inflatable_utils.ObjectPullError(identifier, "it is gone")
+            return bytes(found.object_content)
 
         try:
-            message = pull_and_inflate_object_from_tree(
-                tree, pull, confirm, return_type=FlowerMessage, max_time=ARRIVAL_S, initial_backoff=0.05, backoff_cap=0.5
-            )
+            message = gathered(tree, objects, room, pull)
         except inflatable_utils.ObjectPullError:
             return self._failed(head, ErrorCode.MESSAGE_UNAVAILABLE)
         except MALFORMED:
             return self._failed(head, ErrorCode.UNKNOWN)
-        message.metadata.__dict__["_message_id"] = head.message_id
+        if lacking(tree, objects):
+            taken = ConfirmMessageReceivedRequest(node=self.node, run_id=run, message_object_id=tree.object_id)
+            client.ask(RUNTIME_PATH, [("confirm-message-received", taken.SerializeToString())])
         return message
 
     def _failed(self, head: Any, code: int) -> FlowerMessage:
@@ -271,7 +251,7 @@ def attach(
     check_version()
     chosen = effects or LinkEffects()
     secret = load_superexec_auth_secret(secret_file=link.secret_file)
-    runtime = RuntimeHttpClient.from_server_address(
+    runtime = Runtime.from_server_address(
         link.address,
         False,
         link.ca,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.asking.participation import StudyLedger
+from server.link.lock import holder_of
 from server.study.results import LedgerEntry, StudyResult
 from site_config.files import read_json, read_limited, write_atomic
 from site_config.identity import private_folder
@@ -18,6 +19,7 @@ from site_config.study.model import SignedLock
 RESULT_LIMIT = 256 << 20
 STOP_FILE = "stop"
 FLOWER_RUN = "flower-run"
+STUDY_LOCK = "run.lock"
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def status_of(home: Path, study: str) -> StudyStatus:
         state = "STALLED" if ended == federation.STUDY_STALLED.label else "stopped" if ended else "published"
         return StudyStatus(study, title, sites, state, "admission" if ended else "", problem=ended)
     last = entries[-1]
-    state = "STALLED" if last.outcome in ("missed", "refused") else "stopped" if ended else "running or interrupted"
+    holder = holder_of(folder / STUDY_LOCK)
+    state = "running" if holder else "STALLED" if last.outcome in ("missed", "refused") else "stopped" if ended else "interrupted"
     if last.outcome == "paused" and not ended:
         state = "PAUSED"
     where = f"{last.phase} round {last.round} block {last.block + 1}: {last.outcome}" + (f" until {last.until}" if last.until else "")

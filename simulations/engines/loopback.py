@@ -16,10 +16,10 @@ from pathlib import Path
 from client.enrolment import join
 from client.program.control import ControlClient
 from server import enrolment as enrol
-from server.link.gateway import Gateway, environment, listening
+from server.link.gateway import Gateway
 from server.link.grid import FlowerTransport
-from server.link.superlink import attach, link_of, register_nodes
-from simulations.interrupts import at_end, no_longer, wait_until
+from server.link.processes import environment, listening
+from server.link.superlink import attach, link_of
 from site_config.documents.load import load_site
 from site_config.files import read_limited
 from site_config.identity import MAX_DOCUMENT, private_folder
@@ -127,7 +127,6 @@ class Loopback:
         """Start everything and wait until every site is registered. Where its ports are taken, the federation moves to free ones."""
         if listening(self.gateway.superlink.port) or listening(self.gateway.nginx.port):
             self.move()
-        at_end(self.end_now)
         self.gateway.start()
         try:
             self.register()
@@ -147,10 +146,8 @@ class Loopback:
         self.gateway = Gateway(self.coordinator)
 
     def register(self) -> None:
-        """Register the enrolled sites' keys with the SuperLink."""
-        register = enrol.load(self.coordinator)
-        self.nodes = register_nodes(link_of(self.coordinator), register.active().values())
-        enrol.set_node_ids(self.coordinator, self.nodes)
+        """Read which sites are enrolled, under Flower's numbers of their nodes; the SuperLink reads the same."""
+        self.nodes = {site.name: site.node_id for site in enrol.load(self.coordinator).active().values()}
 
     def wait_registered(self, names: Mapping[str, object] | Sequence[str], limit_s: float = READY_S) -> None:
         """Wait until the named sites are registered; FH-719 when one ends or takes too long."""
@@ -177,22 +174,8 @@ class Loopback:
         self._transports.append(found)
         return found
 
-    def end_now(self, limit_s: float) -> None:
-        """End every process at once, as Ctrl-C asks: half of the time to end by themselves, then without asking."""
-        children = [self.gateway.nginx.process, self.gateway.superlink.process, *(site.process for site in self.sites.values())]
-        running = [child for child in children if child is not None and child.poll() is None]
-        for child in running:
-            child.send_signal(signal.SIGTERM)
-        wait_until(lambda: all(child.poll() is not None for child in running), limit_s / 2)
-        for site in self.sites.values():
-            if site.process is not None and site.process.poll() is None:
-                site.kill()
-        for ours in (self.gateway.nginx, self.gateway.superlink):
-            ours.kill()
-
     def stop(self) -> None:
         """Stop everything."""
-        no_longer(self.end_now)
         for transport in self._transports:
             transport.close()
         for site in self.sites.values():

@@ -250,3 +250,11 @@ SCORE_WITHHELD = Kind(
     fix="Nothing is to be repaired. To open it, lower `minimum_clinical_score_patients` in study.yaml and at every hospital.",
     exit=Exit.FINDINGS,
 )
+OFFICE_HELD = Kind(
+    758,
+    "office-held",
+    "Another program of the coordinator is at work here",
+    why="One program owns an office's SuperLink and gateway, and one runs a study. The lock ends with its holder, so it is never stale.",
+    fix="`fedhcc-coordinator status` names the program; let it go on, or end it and try again.",
+    exit=Exit.ACCESS,
+)

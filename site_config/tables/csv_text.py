@@ -35,12 +35,11 @@ class Row:
 
 @dataclass(frozen=True)
 class CsvTable:
-    """The columns in their order and every row that is not empty; `faults` are those of the header and of rows' shape."""
+    """The columns in their order and every row that is not empty."""
 
     role: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
-    faults: tuple[Problem, ...] = ()
 
     def has(self, column: str) -> bool:
         """Whether the header names the column."""
@@ -48,11 +47,11 @@ class CsvTable:
 
 
 class CsvFaults:
-    """CsvFaults of a table as they are found, so that all are reported at once."""
+    """Faults of a table as they are found, so that all are reported at once."""
 
-    def __init__(self, role: str, known: Iterable[Problem] = ()) -> None:
+    def __init__(self, role: str) -> None:
         self.role = role
-        self.problems: list[Problem] = list(known)
+        self.problems: list[Problem] = []
 
     def add(self, kind: Kind, row: int | None, column: str | None, what: str, fix: str | None = None) -> None:
         """Note a fault of a row and column; `what` never repeats the cell."""
@@ -79,10 +78,9 @@ def text_of(data: bytes, role: str) -> str:
 
 
 def read_table(data: bytes, role: str, known: Iterable[str], needed: Iterable[str], prefix: str | None = None) -> CsvTable:
-    """Rows of a table whose columns are to be in `known` (or begin with `prefix`) and to include `needed`.
+    """Rows of a table whose columns are all in `known` (or begin with `prefix`) and include `needed`.
 
-    CsvFaults of the header and of rows' shape are kept in the table, so that they do not hide those of cells. Raises one problem
-    where there is no table to read cells of.
+    Raises one problem that carries every fault of the header, or every fault of the rows' shape.
     """
     text = text_of(data, role)
     names = tuple(known)
@@ -94,7 +92,8 @@ def read_table(data: bytes, role: str, known: Iterable[str], needed: Iterable[st
     columns = tuple(cell.strip().strip("\ufeff").lower() for cell in header)
     while columns and not columns[-1]:
         columns = columns[:-1]
-    faults = _check_header(columns, names, tuple(needed), prefix, role, header_row)
+    _check_header(columns, names, tuple(needed), prefix, role, header_row)
+    faults = CsvFaults(role)
     rows = []
     for number, record in lines[1:]:
         cells = [_strip(cell) for cell in record]
@@ -104,9 +103,10 @@ def read_table(data: bytes, role: str, known: Iterable[str], needed: Iterable[st
             faults.add(kinds.RAGGED_ROW, number, None, f"{len(cells)} cells under {len(columns)} columns")
             continue
         rows.append(Row(number, dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=False))))
-    if not rows and not faults.problems:
+    faults.raise_any()
+    if not rows:
         raise kinds.NOT_A_TABLE.problem("no row follows the header", where=role)
-    return CsvTable(role, columns, tuple(rows), tuple(faults.problems))
+    return CsvTable(role, columns, tuple(rows))
 
 
 def _strip(cell: str) -> str:
@@ -148,7 +148,7 @@ def _records(text: str, separator: str, role: str, skipped: int) -> list[tuple[i
 
 def _check_header(
     columns: tuple[str, ...], known: tuple[str, ...], needed: tuple[str, ...], prefix: str | None, role: str, row: int
-) -> CsvFaults:
+) -> None:
     if not any(column in known for column in columns):
         raise kinds.NOT_A_TABLE.problem(f"row {row}: no column name is known; is the header row missing?", where=f"{role}:{row}")
     faults = CsvFaults(role)
@@ -168,7 +168,7 @@ def _check_header(
                 faults.add(kinds.UNKNOWN_COLUMN, row, None, f"column {place} is not known", fix)
     for name in missing:
         faults.add(kinds.MISSING_COLUMN, row, None, f"column `{name}` is missing", f"Add a column `{name}`.")
-    return faults
+    faults.raise_any()
 
 
 def _close(column: str, near: str) -> bool:

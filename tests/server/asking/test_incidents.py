@@ -13,14 +13,17 @@ from server.asking.incidents import Disturbances
 UP = {9443: True, 9444: True}
 
 
+def number(office: Path) -> int:
+    return enrol.load(office).active()["alpha"].node_id
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     office = tmp_path / "office"
     enrol.init(office, "Trial office", "127.0.0.1:9443", listen="127.0.0.1:9443", superlink_port=9444)
     enrol.enrol(office, at_site.init(tmp_path / "alpha", "alpha").request().model_dump_json().encode())
-    enrol.set_node_ids(office, {"alpha": 77})
     (office / "logs").mkdir(exist_ok=True)
-    (office / "logs" / "superlink.log").write_text("SuperNode with node ID 77 could not be activated, long ago\n")
+    (office / "logs" / "superlink.log").write_text(f"SuperNode with node ID {number(office)} could not be activated, long ago\n")
     return office
 
 
@@ -59,14 +62,14 @@ def test_an_outage_between_two_asks_is_kept_for_the_next(home: Path) -> None:
 def test_a_second_program_with_a_key_is_named_and_strangers_are_not(home: Path) -> None:
     seen, _, said, _ = watch(home)
     with (home / "logs" / "superlink.log").open("a") as log:
-        log.write("exception: SuperNode with node ID 77 could not be activated.\n")
+        log.write(f"exception: SuperNode with node ID {number(home)} could not be activated.\n")
         log.write("exception: SuperNode with node ID 99 could not be activated.\n")
     seen.look()
     assert seen.taken() == {"alpha": "FH-713"} and len(said) == 1 and "alpha" in said[0]
     seen.look()
     assert seen.taken() == {}
     with (home / "logs" / "superlink.log").open("a") as log:
-        log.write("exception: SuperNode with node ID 77 could not be activated.\n")
+        log.write(f"exception: SuperNode with node ID {number(home)} could not be activated.\n")
     seen.look()
     assert seen.taken() == {"alpha": "FH-713"} and len(said) == 1, "it tries again every few seconds"
 

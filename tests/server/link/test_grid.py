@@ -16,8 +16,9 @@ from flwr.clientapp import ClientApp
 from flwr.common.constant import ErrorCode
 
 import client.program.node as at_site
-import server.link.grid as at_office
 from server.link.grid import FlowerTransport, LinkEffects
+from shared_model.flower import pin
+from shared_model.flower.records import from_records, to_records
 from shared_model.secure_sum.protocol import Message
 from simulations.engines.local import LocalGrid
 
@@ -120,23 +121,22 @@ def test_a_reply_that_is_not_ours_is_malformed() -> None:
 
 def test_large_arrays_pass_the_records() -> None:
     message = Message("release", {"x": 1}, {"w": np.arange(200_000, dtype=np.uint32), "s": np.ones(2)})
-    back = at_site.from_records(at_office.to_records(message))
+    back = from_records(to_records(message))
     assert back.body == message.body and np.array_equal(back.arrays["w"], message.arrays["w"]) and back.arrays["w"].dtype == np.uint32
 
 
-@pytest.mark.parametrize(("module", "digits"), [*at_office.INTERNALS.items(), *at_site.INTERNALS.items()])
+@pytest.mark.parametrize(("module", "digits"), [*pin.INTERNALS.items()])
 def test_flower_is_the_one_this_was_written_for(module: str, digits: str) -> None:
     spec = find_spec(module)
     assert spec is not None and spec.origin is not None
     found = hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()[:16]
-    assert found == digits, f"{module} changed: read what changed, then adapt the adapter and its INTERNALS"
+    assert found == digits, f"{module} changed: read what changed, then docs/explanation/flower.md"
 
 
 def test_another_flower_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from site_config.problems.base import Problem
 
-    for adapter in (at_office, at_site):
-        adapter.check_version()
-        monkeypatch.setattr(adapter, "version", lambda _name: "1.42.0")
-        with pytest.raises(Problem, match="FH-717"):
-            adapter.check_version()
+    pin.check_version()
+    monkeypatch.setattr(pin, "version", lambda _name: "1.42.0")
+    with pytest.raises(Problem, match="FH-717"):
+        pin.check_version()

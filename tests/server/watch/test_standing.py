@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from server.asking.participation import StudyLedger
+from server.link.lock import Lock
 from server.study.results import LedgerEntry, StudyResult
 from server.watch import standing as watch
 from site_config.identity import CoordinatorIdentity, sign_lock
@@ -46,7 +47,10 @@ def test_from_published_to_stalled_to_complete(tmp_path: Path) -> None:
     assert watch.status_of(tmp_path, study).state == "published"
     ledger = StudyLedger(watch.folder_of(tmp_path, study) / "ledger.jsonl")
     ledger.append(entry("opened", {}))
-    assert watch.status_of(tmp_path, study).state == "running or interrupted"
+    assert watch.status_of(tmp_path, study).state == "interrupted"
+    lock = Lock(watch.folder_of(tmp_path, study) / watch.STUDY_LOCK)
+    assert lock.take() and watch.status_of(tmp_path, study).state == "running"
+    lock.release()
     ledger.append(entry("paused", {"alpha": "FH-721"}).model_copy(update={"until": "2026-11-24T06:00:00+00:00"}))
     found = watch.status_of(tmp_path, study)
     assert found.state == "PAUSED" and found.last.endswith("paused until 2026-11-24T06:00:00+00:00")

@@ -131,7 +131,7 @@ def test_an_unregistered_key_is_refused(federation: Loopback, tmp_path: Path) ->
         at_office.enrol(federation.coordinator, identity.request().model_dump_json().encode()).model_dump_json().encode(),
     )
     at_office.revoke(federation.coordinator, "gamma")
-    ends_with(SiteProcess("gamma", stranger, [sys.executable, ECHO, str(stranger), "impatient"], {"PYTHONPATH": ROOT}), "FH-713")
+    ends_with(SiteProcess("gamma", stranger, [sys.executable, ECHO, str(stranger), "impatient"], {"PYTHONPATH": ROOT}), "FH-712")
 
 
 def test_a_foreign_authority_is_refused(federation: Loopback, tmp_path: Path) -> None:

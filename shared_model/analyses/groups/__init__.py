@@ -1,1 +1,0 @@
-"""Results by groups of patients: curves, tests, calibration, Table 1, hazards."""

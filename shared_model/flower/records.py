@@ -1,0 +1,34 @@
+"""A message of ours in Flower's records, and back."""
+
+from __future__ import annotations
+
+from flwr.app import ArrayRecord, ConfigRecord, RecordDict
+from flwr.app.message import Array
+from google.protobuf.message import DecodeError
+
+from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.wire import MAX_BROADCAST, WireError, pack, received
+
+MESSAGE_TYPE = "query.fedhcc"
+HEADER, LARGE = "fedhcc", "arrays"
+MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError, AssertionError, DecodeError)
+"""What Flower raises while it puts pieces together that do not belong together; a `WireError` is a ValueError."""
+
+
+def to_records(message: Message) -> RecordDict:
+    """A message as Flower's records: the header and the small arrays in one, large arrays in another."""
+    packed = pack(message)
+    records = RecordDict({HEADER: ConfigRecord({"header": packed.header, "inline": packed.inline})})
+    if packed.arrays:
+        records[LARGE] = ArrayRecord({name: Array(array) for name, array in packed.arrays.items()})
+    return records
+
+
+def from_records(records: RecordDict, room: int = MAX_BROADCAST) -> Message:
+    """A message from Flower's records; `WireError` when they are not one of ours, or its arrays hold more than `room` bytes."""
+    config = records.get(HEADER)
+    if not isinstance(config, ConfigRecord):
+        raise WireError("record")
+    large = records.get(LARGE)
+    arrays = {name: (array.stype, array.data) for name, array in large.items()} if isinstance(large, ArrayRecord) else {}
+    return received(config.get("header"), config.get("inline"), arrays, room)
