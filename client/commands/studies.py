@@ -73,6 +73,7 @@ def approve(
 ) -> None:
     """Show who is in a study, what changed, and what conflicts with this hospital's policy; then approve it."""
     from client import enrolment as enrol
+    from shared_model.analyses.trust import opened_lines
     from site_config.problems.base import together
     from site_config.study.code_digest import code_digest
 
@@ -88,6 +89,8 @@ def approve(
         "added": change.added,
         "removed": change.removed,
         "rekeyed": change.rekeyed,
+        "holders": list(lock.holders),
+        "opened_on_shares": opened_lines(lock),
         "code_digest": lock.code_digest,
         "code_here": code_digest(),
         "conflicts": conflicts,
@@ -109,6 +112,7 @@ def approve(
 
 
 def _draw(console: Console, lock: StudyLock, change: RosterChange, conflicts: list[Any], vectors: list[dict[str, object]]) -> None:
+    from shared_model.analyses.trust import trust_text
     from site_config.identity import spoken_half
 
     def mark(name: str) -> str:
@@ -120,6 +124,7 @@ def _draw(console: Console, lock: StudyLock, change: RosterChange, conflicts: li
     if change.removed:
         console.print(f"no longer in the roster: {', '.join(change.removed)}")
     console.print(f"study id    {lock.study_id}\ncode digest {lock.code_digest}")
+    console.print(trust_text(lock), soft_wrap=True, end="\n" if lock.holders else "")
     for problem in conflicts:
         console.print(f"conflict: {problem}")
     if vectors:

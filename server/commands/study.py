@@ -117,7 +117,9 @@ def _check_data(plan: Study, expected: Expectation, findings: list[Problem]) -> 
 
 
 def _draw_check(console: Console, plan: Study, expected: Expectation, findings: list[Problem]) -> None:
+    from shared_model.analyses.trust import trust_lines
     from site_config.problems.base import together
+    from site_config.study.locking import planned_holders
 
     sets = (("training", expected.training), ("validation", expected.validation), ("test", expected.test))
     rows = [
@@ -126,6 +128,9 @@ def _draw_check(console: Console, plan: Study, expected: Expectation, findings: 
     assumed = f"assuming {expected.patients_a_site:g} patients a hospital, of whom {expected.event_share:.0%} die under observation"
     console.print(f"No fault in {plan.title!r}.\n")
     console.print(table("", ("set", "sites", "patients", "events", "C-index, 95 %"), rows, assumed))
+    holders = planned_holders(plan)
+    if holders:
+        console.print("\n".join(trust_lines(holders)), soft_wrap=True)
     if expected.variables:
         console.print(
             f"{expected.events_a_variable:.1f} events a clinical variable ({expected.variables} variables; ten or more are wanted)"
@@ -196,9 +201,13 @@ def show_lock(
 
 
 def _lock_data(locked: StudyLock) -> dict[str, Any]:
+    from shared_model.analyses.trust import opened_lines
+
     roster = [{"name": entry.name, "role": entry.role, "fingerprint": entry.fingerprint} for entry in locked.roster]
     return {
         "study_id": locked.study_id,
+        "holders": list(locked.holders),
+        "opened_on_shares": opened_lines(locked),
         "title": locked.study.title,
         "roster": roster,
         "blocks": {role: [list(block) for block in blocks] for role, blocks in locked.blocks.items()},
@@ -207,9 +216,12 @@ def _lock_data(locked: StudyLock) -> dict[str, Any]:
 
 
 def _draw_lock(console: Console, locked: StudyLock) -> None:
+    from shared_model.analyses.trust import trust_text
+
     place = {name: number for blocks in locked.blocks.values() for number, block in enumerate(blocks, 1) for name in block}
     rows = [(entry.name, entry.role, place.get(entry.name), entry.fingerprint[:16]) for entry in locked.roster]
     console.print(table(locked.study.title, ("site", "role", "block", "key"), rows, f"study id {locked.study_id}"))
+    console.print(trust_text(locked), soft_wrap=True, end="\n" if locked.holders else "")
 
 
 @study_app.command()

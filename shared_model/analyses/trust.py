@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from shared_model.analyses.plan import BUILDERS, plan_of
 from shared_model.shares.declaration import Result
@@ -33,21 +34,23 @@ def opened_results(lock: StudyLock) -> dict[Phase, tuple[Result, ...]]:
 
 
 def opened_lines(lock: StudyLock) -> list[str]:
-    """One line a group of results: what it is, how many numbers, how fine, and what guards it."""
+    """One line an analysis and guard: which results, how many numbers, how fine, and what stands before them."""
     lines = []
     for phase, results in opened_results(lock).items():
         groups: dict[tuple[str, str], list[Result]] = {}
         for result in results:
             groups.setdefault((result.name.split(".")[0], result.guard), []).append(result)
         for (name, guard), members in groups.items():
-            numbers = sum(max(1, _size(result)) for result in members)
+            kinds = dict.fromkeys(result.name.split(".")[1] for result in members)
+            numbers = sum(prod(result.shape) for result in members)
             fine = max(result.bits for result in members)
-            lines.append(f"{phase}: {name}: at most {plural(numbers, 'number')}, no finer than 2^-{fine}; only with {guard}")
+            what = f"{', '.join(kinds)}: at most {plural(numbers, 'number')} on grids no finer than 2^-{fine}"
+            lines.append(f"{phase}, {name}: {what}; before it: {guard}")
     return lines
 
 
-def _size(result: Result) -> int:
-    size = 1
-    for length in result.shape:
-        size *= length
-    return size
+def trust_text(lock: StudyLock) -> str:
+    """Everything above for a terminal; empty where a study shares nothing."""
+    if not lock.holders:
+        return ""
+    return "\n".join(["", *trust_lines(lock.holders), "What the holders may open:", *(f"  {line}" for line in opened_lines(lock))])

@@ -1,0 +1,39 @@
+"""Who decides reads who holds shares, how many would have to collude, and what may be opened."""
+
+from __future__ import annotations
+
+from shared_model.analyses.trust import opened_lines, trust_text
+from site_config.study.locking import lock_study
+from site_config.study.model import RosterEntry, Study, StudyLock
+
+
+def locked(sites: int, resolution: str = "shares") -> StudyLock:
+    names = [f"site-{n:02d}" for n in range(sites)]
+    listed = [{"name": name, "role": "development"} for name in names]
+    study = Study.model_validate({"title": "t", "models": ["CLN"], "resolution": resolution, "sites": listed})
+    entries = [
+        RosterEntry(name=name, role="development", signing_key=f"{n:064x}", node_fingerprint=f"{n:064x}") for n, name in enumerate(names)
+    ]
+    return lock_study(study, entries, code_digest="", coordinator_key="00" * 32)
+
+
+def test_three_holders() -> None:
+    lock = locked(8)
+    text = trust_text(lock)
+    assert all(name in text for name in lock.holders)
+    assert "Any one of them and the coordinator together learn nothing but the results" in text
+    assert "2 of them who pool what they hold rebuild the rows" in text
+
+
+def test_five_holders() -> None:
+    assert "3 of them who pool what they hold rebuild the rows" in trust_text(locked(12))
+
+
+def test_every_result_stands_in_a_line_with_what_guards_it() -> None:
+    lines = opened_lines(locked(8))
+    assert any("variance" in line and "100 patients and 10 deaths a column" in line for line in lines)
+    assert all("2^-" in line and "before it:" in line for line in lines)
+
+
+def test_nothing_is_said_where_nothing_is_shared() -> None:
+    assert trust_text(locked(8, "totals")) == ""
