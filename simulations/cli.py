@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import typer
+from typing import Any
 
-from simulations.commands import register_all
-from site_config.console import add_version, run
-
-app = typer.Typer(
-    help="A whole federation on one machine: simulated cohorts, complete studies, comparisons, attacks and faults.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    add_completion=False,
-)
-add_version(app)
-register_all(app)
+from simulations.interrupts import one_line
 
 
 def main() -> None:
-    """Entry point of the console command."""
+    """Entry point of the console command. Ctrl-C is dealt with before anything else is imported."""
+    one_line()
+    from simulations.commands.app import app
+    from site_config.console import run
+
     run(app)
+
+
+def __getattr__(name: str) -> Any:
+    """`simulations.cli.app`, made when it is asked for."""
+    if name != "app":
+        raise AttributeError(name)
+    from simulations.commands.app import app
+
+    return app
 
 
 if __name__ == "__main__":

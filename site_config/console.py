@@ -11,6 +11,7 @@ import io
 import json
 import math
 import os
+import re
 import shlex
 import sys
 import traceback
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 MOST_SHOWN = 60
 RENAMED = {"approve": "enrol", "explain": "heatmaps"}
 """What commands were called before, where no other spelling of theirs is near."""
+ROWS_SHOWN = 8
+AT_ROW = re.compile(r"^row (\d+)(?=[,:])")
 STOPPED = "stopped; nothing was left half-written"
 OUR_PACKAGES = ("site_config", "shared_model", "client", "server", "simulations")
 _json_wanted = False
@@ -139,20 +142,38 @@ def printable(text: str) -> str:
 def problem_lines(problem: Problem) -> list[str]:
     """A problem as lines: what, why, fix and page; further problems found in the same pass follow without repetition."""
     everything = [problem, *problem.others]
+    alike: dict[tuple[str, str, str], list[Problem]] = {}
+    for one in everything:
+        alike.setdefault((one.code, AT_ROW.sub("", one.what), one.fix), []).append(one)
     lines: list[str] = []
     said: set[tuple[str, str]] = set()
-    for one in everything[:MOST_SHOWN]:
-        lines.append(printable(str(one)))
-        for word, text in (("why", one.why), ("fix", one.fix)):
+    for same in list(alike.values())[:MOST_SHOWN]:
+        lines.append(printable(_in_rows(same)))
+        for word, text in (("why", same[0].why), ("fix", same[0].fix)):
             if (word, text) not in said:
                 said.add((word, text))
                 lines.append(f"  {word}: {printable(text)}")
-    if len(everything) > MOST_SHOWN:
-        lines.append(f"… and {len(everything) - MOST_SHOWN} more; --json lists them all")
+    hidden = sum(len(same) for same in list(alike.values())[MOST_SHOWN:])
+    if hidden:
+        lines.append(f"… and {hidden} more; --json lists them all")
     if len(everything) > 1:
         lines.append(f"{len(everything)} problems")
     pages = sorted({f"docs/problems/{one.code}.md" for one in everything})
     return [*lines, f"  page: {', '.join(pages)}"]
+
+
+def _in_rows(same: Sequence[Problem]) -> str:
+    """Problems that differ in nothing but their row as one line: `FH-213 rows 5, 9, 17 and 2,677 more, column pvtt: …`."""
+    rows = [int(found[1]) for one in same if (found := AT_ROW.match(one.what))]
+    if len(same) == 1 or len(rows) < len(same):
+        often = f" ({len(same)} times)" if len(same) > 1 else ""
+        return f"{same[0]}{often}"
+    rows = sorted(set(rows))
+    more = len(rows) - ROWS_SHOWN
+    shown = ", ".join(str(row) for row in rows[:ROWS_SHOWN])
+    rest = AT_ROW.sub("", same[0].what)
+    place = f" ({same[0].where.partition(':')[0]})" if same[0].where else ""
+    return f"{same[0].code} rows {shown}{f' and {more:,d} more' if more > 0 else ''}{rest}{place}"
 
 
 def report_problem(problem: Problem) -> int:

@@ -21,7 +21,7 @@ from tests.support import ROOT
 
 LINES = 400
 FILES_A_FOLDER = 15
-CROWDED = {"shared_model/shares": 10, "shared_model/analyses": 3}
+CROWDED = {"shared_model/shares": 10}
 """Folders with more files than a reader takes in, by how many. Nothing is added here; entries only shrink and go."""
 HELP_SECONDS = 0.4
 LAZY = {"client.statistics.bench", "client.statistics.survival", "client.release.preview"}

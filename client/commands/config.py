@@ -120,11 +120,13 @@ def examine(home: Path, study: Study | None = None) -> Checked:
 
 def _beside_the_study(site: SiteConfig, study: Study) -> list[Problem]:
     from site_config.documents.rules import site_in_study
+    from site_config.study.minima import minima_clashes
 
-    return [
+    beside = [
         one.kind.problem(one.what, fix=one.fix, where=f"site.yaml, {'.'.join(map(str, one.location))}")
         for one in site_in_study(site, study)
     ]
+    return beside + minima_clashes(site.policy, study)
 
 
 def _counts(found: Checked) -> dict[str, int | None]:

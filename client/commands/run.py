@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from client.commands.enrol import Home
-from site_config.console import Json, next_command, note, report_problem
+from site_config.console import Json, next_command, note
 
 
 def run(home: Home = Path(), json: Json = False) -> None:
@@ -16,8 +16,9 @@ def run(home: Home = Path(), json: Json = False) -> None:
     import signal
     import threading
 
-    from client.program.surroundings import pause_before_end, use_proxy
+    from client.program.surroundings import use_proxy
     from site_config.problems.base import Problem
+    from site_config.restarts import end_with
 
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
@@ -28,9 +29,7 @@ def run(home: Home = Path(), json: Json = False) -> None:
         use_proxy(os.environ)
         _serve(home)
     except Problem as problem:
-        status = report_problem(problem)
-        pause_before_end(os.environ, over)
-        raise typer.Exit(status) from None
+        raise end_with(problem, os.environ, over) from None
     note("stopped")
 
 

@@ -1,4 +1,4 @@
-"""What the machine around the program declares by environment variables: proxy, a further certificate authority, restarts.
+"""What the machine around the program declares by environment variables: proxy, a further certificate authority, mounts.
 
 They describe the hospital's network and engine, not the study, so they stand in the compose file and not in `site.yaml`.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import threading
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Final
@@ -21,8 +20,6 @@ PROXY_FILE: Final = "FEDHCC_PROXY_FILE"
 """A file with the proxy's address, user and password included: a secret, so that no `inspect` shows the password."""
 EXTRA_CA: Final = "FEDHCC_EXTRA_CA"
 """A PEM file with a certificate authority besides the kit's, where the hospital's own firewall opens TLS and signs it anew."""
-RESTART_PAUSE: Final = "FEDHCC_RESTART_PAUSE"
-"""Seconds between a fault that ends the program and its end, where an engine starts it again at once (Podman does)."""
 LIMIT: Final = 1 << 20
 
 
@@ -56,13 +53,6 @@ def extra_ca(environment: MutableMapping[str, str]) -> str:
             fix="Export the firewall's certificate authority as PEM (base64), and name that file.",
         ) from None
     return "\n" + text
-
-
-def pause_before_end(environment: MutableMapping[str, str], over: threading.Event) -> None:
-    """Wait as long as declared, or until asked to end, so that a fault that stays is not retried many times a second."""
-    declared = environment.get(RESTART_PAUSE, "")
-    if declared.isdigit():
-        over.wait(float(declared))
 
 
 def check_mounts(site: SiteConfig, environment: MutableMapping[str, str]) -> None:

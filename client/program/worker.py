@@ -132,7 +132,7 @@ class Worker:
 
     def _ended(self) -> WorkerEnded:
         if self._process is not None:
-            self._process.join(timeout=2)
+            self._process.join(timeout=10)
         status = self._process.exitcode if self._process is not None else None
         log.error("the working process ended with status %s", status)
         self.stop()

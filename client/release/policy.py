@@ -20,6 +20,7 @@ from site_config.names import plural
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site import OpenHours, Policy
+from site_config.study.minima import minima_clashes
 from site_config.study.model import Role, Study, StudyLock
 
 SMALL_SET = 100
@@ -299,4 +300,4 @@ def refusals(policy: Policy, lock: StudyLock, site: str) -> tuple[Problem, ...]:
     if policy.statistics is not None:
         missing = [name for name in expected_statistics(study, role) if name not in policy.statistics]
         found += [privacy.STATISTIC_REFUSED.problem(f"{name} is not among the site's permitted statistics") for name in missing]
-    return tuple(found)
+    return (*found, *minima_clashes(policy, study))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from functools import partial
@@ -28,7 +29,7 @@ PATIENTS: Final = 12
 ROUNDS: Final = 4
 USER: Final = 10001
 COORDINATOR: Final = "coordinator"
-REGISTER_S: Final = 180.0
+REGISTER_S: Final = 420.0
 
 
 class ContainerStage:
@@ -66,7 +67,7 @@ class ContainerStage:
         for name in SITES:
             self.typed(name, "init", "--name", name)
             shutil.copy(self.home(name) / f"{name}.request.json", self.office)
-            self.typed(COORDINATOR, "approve", f"{name}.request.json", "--role", "development")
+            self.typed(COORDINATOR, "enrol", f"{name}.request.json", "--role", "development")
             shutil.copytree(made / "sites" / name, self.home(name), dirs_exist_ok=True)
             shutil.copy(self.office / "kits" / f"{name}.kit.json", self.home(name))
             shutil.copy(made / "study.yaml", self.home(name))
@@ -108,7 +109,8 @@ class ContainerStage:
     def start(self, name: str) -> None:
         """Start a place's container. Raises where the engine refuses it."""
         image = self.office_image if name == COORDINATOR else self.site_image
-        ended = self.podman.start(name, image, self.service(name), "serve" if name == COORDINATOR else "run")
+        options = [*self.service(name), "--restart", "unless-stopped"]
+        ended = self.podman.start(name, image, options, "serve" if name == COORDINATOR else "run")
         if ended.status:
             raise RuntimeError(f"{name} does not start: {ended.output}")
 
@@ -117,6 +119,12 @@ class ContainerStage:
         for name in (COORDINATOR, *SITES):
             self.start(name)
         return {name: until(partial(self.podman.healthy, name), REGISTER_S) for name in (COORDINATOR, *SITES)}
+
+    def kill(self, name: str) -> float | None:
+        """SIGKILL to the container's first process, as when memory runs out; seconds until its restart policy started it again."""
+        number = int(self.podman.state(name)["Pid"])
+        os.kill(number, signal.SIGKILL)
+        return until(lambda: self.podman.state(name).get("Pid", 0) not in (0, number), 60, 0.5)
 
     def end_all(self) -> None:
         """Remove every container."""

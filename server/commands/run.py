@@ -54,20 +54,26 @@ def _nodes(home: Path) -> dict[str, int]:
 
 def serve(home: Home = Path(), json: Json = False) -> None:
     """Run the SuperLink and the gateway until Ctrl-C, so that hospitals stay connected between studies."""
+    import os
     import signal
     import threading
 
     _quiet()
     from server import enrolment as enrol
     from server.link.owner import Owner
+    from site_config.problems.base import Problem
+    from site_config.restarts import end_with
 
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
     _survive_hangup(home)
-    with Owner(home, note, alone=True):
-        note(f"hospitals reach {enrol.load(home).address}")
-        over.wait()
+    try:
+        with Owner(home, note, alone=True):
+            note(f"hospitals reach {enrol.load(home).address}")
+            over.wait()
+    except Problem as problem:
+        raise end_with(problem, os.environ, over) from None
     note("stopped")
 
 

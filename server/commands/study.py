@@ -80,7 +80,9 @@ def check(
     from server.study.expected_precision import expect
     from site_config.documents.load import load_study
     from site_config.problems.base import together
+    from site_config.site import Policy
     from site_config.study.locking import planned_blocks, refused_blocks
+    from site_config.study.minima import minima_clashes
 
     plan = load_study(study)
     if home is not None:
@@ -88,7 +90,7 @@ def check(
         if missing:
             raise together(missing)
     expected = expect(plan, patients_per_site, event_share)
-    findings = [*refused_blocks(plan, planned_blocks(plan)), *expected.findings()]
+    findings = [*refused_blocks(plan, planned_blocks(plan)), *minima_clashes(Policy(), plan), *expected.findings()]
     show(_check_data(plan, expected, findings), lambda console: _draw_check(console, plan, expected, findings))
     note(f"Next: {next_command('fedhcc-coordinator', 'study', 'lock', study)}")
     if findings:

@@ -27,6 +27,7 @@ from simulations.cohort.ct import SCANNERS, Region, Visit, draw_anatomy, render
 from simulations.cohort.files import GeometryFault, write_dicom, write_masks, write_nifti
 from simulations.cohort.presets import PRESETS, CohortOptions
 from simulations.cohort.survival import Oracle, SimulatedPatient, SimulatedPopulation, simulate
+from simulations.interrupts import before_processes
 from site_config.console import plain
 from site_config.files import write_json
 from site_config.site import Compute, Paths, Policy, Segmentation, SegmentationModel, SiteConfig, Target
@@ -212,6 +213,7 @@ def _images(
         collect(map(write, patients))
     else:
         # Spawned, not forked: the caller may hold threads, and a lock taken in one of them would never be released.
+        before_processes()
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             collect(pool.map(write, patients, chunksize=4))
     organs = study_for(population, options).organs

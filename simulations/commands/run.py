@@ -29,7 +29,7 @@ def run(
 ) -> None:
     """Run a whole study: patients, slices, federated training, evaluation on held-out centres, report.
 
-    The same command again goes on where the last one stopped; Ctrl-C leaves nothing half-written.
+    The same command again goes on where the last one stopped. Ctrl-C ends it at once and leaves nothing half-written.
     """
     from simulations.cohort.presets import PRESETS
     from simulations.study.progress import progress_view
@@ -43,8 +43,8 @@ def run(
     if folder is None and preset not in PRESETS:
         raise host.USAGE.problem(f"there is no preset {preset}", fix=choice(preset, PRESETS))
     options = Options(out=out, preset=preset, folder=folder, engine=engine, seed=seed, workers=workers, pooled=pooled)  # type: ignore[arg-type]
-    with progress_view(quiet=json_wanted()) as (tell, should_stop):
-        finished = run_study(options, tell, should_stop)
+    with progress_view(quiet=json_wanted()) as tell:
+        finished = run_study(options, tell)
     shown = {
         "study": finished.lock.study_id,
         "label": finished.result.label,

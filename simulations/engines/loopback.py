@@ -20,6 +20,7 @@ from server.link.gateway import Gateway
 from server.link.grid import FlowerTransport
 from server.link.processes import environment, listening
 from server.link.superlink import attach, link_of
+from simulations.interrupts import at_end, no_longer, wait_until
 from site_config.documents.load import load_site
 from site_config.files import read_limited
 from site_config.identity import MAX_DOCUMENT, private_folder
@@ -127,6 +128,7 @@ class Loopback:
         """Start everything and wait until every site is registered. Where its ports are taken, the federation moves to free ones."""
         if listening(self.gateway.superlink.port) or listening(self.gateway.nginx.port):
             self.move()
+        at_end(self.end_now)
         self.gateway.start()
         try:
             self.register()
@@ -174,8 +176,22 @@ class Loopback:
         self._transports.append(found)
         return found
 
+    def end_now(self, limit_s: float) -> None:
+        """End every process at once, as Ctrl-C asks: half of the time to end by themselves, then without asking."""
+        children = [self.gateway.nginx.process, self.gateway.superlink.process, *(site.process for site in self.sites.values())]
+        running = [child for child in children if child is not None and child.poll() is None]
+        for child in running:
+            child.send_signal(signal.SIGTERM)
+        wait_until(lambda: all(child.poll() is not None for child in running), limit_s / 2)
+        for site in self.sites.values():
+            if site.process is not None and site.process.poll() is None:
+                site.kill()
+        for ours in (self.gateway.nginx, self.gateway.superlink):
+            ours.kill()
+
     def stop(self) -> None:
         """Stop everything."""
+        no_longer(self.end_now)
         for transport in self._transports:
             transport.close()
         for site in self.sites.values():

@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from client import enrolment as at_site
+from client.release.policy import refusals
 from server import enrolment as at_office
 from server.study.state import StudyFolder
 from site_config.documents.load import dump_yaml, load_site, load_study
 from site_config.files import write_atomic
 from site_config.identity import CoordinatorIdentity, SiteIdentity, private_folder, sign_lock
+from site_config.problems.base import together
 from site_config.site import Paths, SiteConfig
 from site_config.study.code_digest import code_digest, software
 from site_config.study.locking import lock_study
@@ -136,7 +138,17 @@ def publish(homes: Homes) -> StudyLock:
 
 
 def approve_everywhere(homes: Homes, lock: StudyLock) -> None:
-    """Offer the study to every hospital and approve it there: on one machine the researcher is every hospital's IT."""
+    """Offer the study to every hospital and approve it there: on one machine the researcher is every hospital's IT.
+
+    Raises what a hospital's policy would refuse of the study, alike refusals of several hospitals once, before anything is asked.
+    """
+    refused = {
+        (problem.code, problem.what): problem
+        for name in lock.study.sites
+        for problem in refusals(homes.config(name.name).policy, lock, name.name)
+    }
+    if refused:
+        raise together(list(refused.values()))
     signed = StudyFolder(homes.coordinator / "studies" / lock.study_id).signed_lock()
     for entry in lock.roster:
         state = homes.config(entry.name).state

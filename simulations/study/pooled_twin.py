@@ -28,6 +28,7 @@ from shared_model.networks.weights import from_vector
 from shared_model.survival.concordance import concordance
 from shared_model.survival.hazard import day_sums, step_hazard
 from shared_model.survival.table import patient_cells
+from simulations.interrupts import before_processes
 from simulations.study.homes import Homes
 from simulations.study.homes import Homes as At
 from simulations.threads import one_thread
@@ -48,6 +49,7 @@ def compare_with_pooled(homes: Homes, lock: StudyLock) -> Beside | None:
     process = None
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
+        before_processes()
         process = get_context("spawn").Process(target=train_pooled, args=(homes.root, lock.study_id, model, path), daemon=True)
         process.start()
     return Beside(homes, lock, path, process)

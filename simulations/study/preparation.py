@@ -9,6 +9,7 @@ from pathlib import Path
 
 from client.cohort.patients import prepare as prepare_cohort
 from server.phases.context import Event
+from simulations.interrupts import before_processes
 from simulations.study.homes import Homes
 from simulations.threads import one_thread
 from site_config.study.model import StudyLock
@@ -29,6 +30,7 @@ def prepare(homes: Homes, lock: StudyLock, workers: int, tell: Tell) -> None:
             prepare_site(homes.root, name)
             tell(Event("slices", done, len(names), "hospitals"))
         return
+    before_processes()
     with ProcessPoolExecutor(min(workers, len(names)), mp_context=get_context("spawn"), initializer=one_thread) as pool:
         waiting = [pool.submit(prepare_site, homes.root, name) for name in names]
         for future in as_completed(waiting):

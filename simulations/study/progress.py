@@ -1,12 +1,10 @@
-"""Progress of a run on the terminal: a bar a phase with time left; Ctrl-C asks the study to stop between two steps."""
+"""Progress of a run on the terminal: a bar a phase with time left."""
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 from server.phases.context import Event
 from site_config.console import console
@@ -22,36 +20,15 @@ WORDS = {
 
 
 @contextmanager
-def progress_view(*, quiet: bool = False) -> Iterator[tuple[Callable[[Event], None], Callable[[], bool]]]:
-    """`(tell, should_stop)` for `simulations.study.run.run`; nothing is shown when `quiet`."""
-    stop = _Stop()
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        if quiet:
-            yield (lambda _event: None), stop.asked
-        elif console(stderr=True).is_terminal:
-            with _bars() as tell:
-                yield tell, stop.asked
-        else:
-            yield _Lines(), stop.asked
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-class _Stop:
-    """The first Ctrl-C asks; the second ends at once."""
-
-    def __init__(self) -> None:
-        self._asked = False
-
-    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
-        if self._asked:
-            raise KeyboardInterrupt
-        self._asked = True
-        console(stderr=True).print("Stopping after this step; the same command resumes. Ctrl-C again ends at once.")
-
-    def asked(self) -> bool:
-        return self._asked
+def progress_view(*, quiet: bool = False) -> Iterator[Callable[[Event], None]]:
+    """`tell` for `simulations.study.run.run`; nothing is shown when `quiet`."""
+    if quiet:
+        yield lambda _event: None
+    elif console(stderr=True).is_terminal:
+        with _bars() as tell:
+            yield tell
+    else:
+        yield _Lines()
 
 
 def _words(event: Event) -> str:

@@ -266,4 +266,9 @@ def _policy(site: SiteConfig) -> Iterable[Fault]:
             if len(digest) != 64 or any(char not in "0123456789abcdef" for char in digest):
                 yield Fault(kinds.HASH, ("policy", "known_peers", "fingerprints", index), "is not 64 lower-case hexadecimal digits")
     if not policy.masks_required and not policy.simulated_patients:
-        yield Fault(kinds.DEMONSTRATION, ("policy", "masks_required"), "false, but `simulated_patients` is not true")
+        yield Fault(
+            kinds.DEMONSTRATION,
+            ("policy", "masks_required"),
+            "false, but `simulated_patients` is not true",
+            "Remove the line `masks_required: false`; or, if every patient is made up, write `simulated_patients: true`.",
+        )

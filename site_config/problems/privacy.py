@@ -222,3 +222,11 @@ HOLDERS_REFUSED = Kind(
     fix="Agree with the coordinator on `shares` in study.yaml, or change `policy.share_holders` in site.yaml.",
     exit=Exit.REFUSED,
 )
+MINIMA_CLASH = Kind(
+    528,
+    "minima-clash",
+    "A hospital asks for more patients than the study",
+    why="Where enough patients for the study and too few for the hospital stand behind a sum, the coordinator asks and the hospital refuses: the study would stall, after days of training perhaps.",
+    fix="Make the two minima equal: in `privacy` of study.yaml, or in `policy` of the hospital's site.yaml.",
+    exit=Exit.REFUSED,
+)

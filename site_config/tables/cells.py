@@ -95,7 +95,7 @@ def read_code(row: Row, column: str, codes: Mapping[str, V], faults: CsvFaults, 
     if damaged(row, column, faults):
         return None
     if cell in UNKNOWN:
-        if needed:
+        if needed and column in row.cells:
             faults.add(kinds.BLANK, row.number, column, "is blank")
         return None
     plain = re.sub(r"^([0-9]+)[.,]0$", r"\1", cell).lower()

@@ -58,29 +58,28 @@ def parse_cohort(data: bytes, study: Study | None, today: date, role: str = "coh
     columns = cohort_columns(clinical)
     known = [column.name for column in columns] + [f"{moment.name}_{form}" for form in ("date", "day") for moment in MOMENTS]
     table = read_table(data, role, known, [column.name for column in columns if column.needed])
-    form = _form(table)
-    faults, findings = CsvFaults(role), CsvFaults(role)
+    faults, findings = CsvFaults(role, table.faults), CsvFaults(role)
+    form = _form(table, faults)
     seen: dict[str, int] = {}
     patients = [patient for row in table.rows if (patient := _patient(row, form, rules, seen, faults, findings))]
     faults.raise_any()
     return Cohort(tuple(patients), (*findings.problems, *_blanks(table, rules)))
 
 
-def _form(table: CsvTable) -> str:
-    """`date` or `day`: how the whole table gives its moments."""
-    faults = CsvFaults(table.role)
+def _form(table: CsvTable, faults: CsvFaults) -> str:
+    """`date` or `day`: how the whole table gives its moments. Raises what was found so far where it mixes the two."""
     forms = [form for form in ("date", "day") if any(table.has(f"{moment.name}_{form}") for moment in MOMENTS)]
     if len(forms) == 2:
         days = [f"{moment.name}_day" for moment in MOMENTS if table.has(f"{moment.name}_day")]
         faults.add(kinds.MIXED_MOMENTS, 1, None, f"{', '.join(days)} beside columns of dates")
+        faults.raise_any()
     else:
         form = forms[0] if forms else "date"
         for moment in MOMENTS:
             if moment.needed and not table.has(f"{moment.name}_{form}"):
                 name = f"{moment.name}_{form}"
                 faults.add(kinds.MISSING_COLUMN, 1, None, f"column `{name}` is missing", f"Add a column `{name}`: {moment.holds}.")
-    faults.raise_any()
-    return forms[0]
+    return forms[0] if forms else "date"
 
 
 def _patient(row: Row, form: str, rules: _Rules, seen: dict[str, int], faults: CsvFaults, findings: CsvFaults) -> Patient | None:
@@ -124,6 +123,8 @@ def _float(day: int | None) -> float | None:
 
 def _key(row: Row, seen: dict[str, int], faults: CsvFaults) -> str:
     key = row.cells.get("patient", "")
+    if "patient" not in row.cells:
+        return ""
     if not key:
         faults.add(kinds.BLANK, row.number, "patient", "is blank", "Give the patient a key of your own; it never leaves the hospital.")
         return ""
@@ -151,7 +152,7 @@ def _variable(row: Row, variable: ClinicalVariable, faults: CsvFaults) -> int | 
 
 
 def _needed_moments(row: Row, form: str, rules: _Rules, event: bool | None, faults: CsvFaults, before: int) -> None:
-    if cells.is_blank(row, f"last_contact_{form}"):
+    if f"last_contact_{form}" in row.cells and cells.is_blank(row, f"last_contact_{form}"):
         kind = kinds.EVENT_WITHOUT_TIME if event else kinds.BLANK
         faults.add(
             kind,
@@ -160,12 +161,12 @@ def _needed_moments(row: Row, form: str, rules: _Rules, event: bool | None, faul
             "event is 1 but the day of death is blank" if event else "is blank",
             kinds.EVENT_WITHOUT_TIME.fix,
         )
-    if cells.is_blank(row, f"{rules.zero}_{form}"):
+    if f"{rules.zero}_{form}" in row.cells and cells.is_blank(row, f"{rules.zero}_{form}"):
         faults.add(kinds.BLANK, row.number, f"{rules.zero}_{form}", "is blank, but the study counts survival from it")
 
 
 def _order(row: Row, form: str, rules: _Rules, event: bool, moments: dict[str, int | None], faults: CsvFaults) -> None:
-    """Faults of the order of moments: baseline CT and first dose < follow-up CT ≤ death, and no CT after death."""
+    """CsvFaults of the order of moments: baseline CT and first dose < follow-up CT ≤ death, and no CT after death."""
     baseline, followup = moments["baseline_ct"], moments["followup_ct"]
     last, last_ct, zero = moments["last_contact"], moments["last_ct"], moments[rules.zero]
     if baseline is not None and followup is not None and followup <= baseline:

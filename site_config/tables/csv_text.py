@@ -35,11 +35,12 @@ class Row:
 
 @dataclass(frozen=True)
 class CsvTable:
-    """The columns in their order and every row that is not empty."""
+    """The columns in their order and every row that is not empty; `faults` are those of the header and of rows' shape."""
 
     role: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    faults: tuple[Problem, ...] = ()
 
     def has(self, column: str) -> bool:
         """Whether the header names the column."""
@@ -47,11 +48,11 @@ class CsvTable:
 
 
 class CsvFaults:
-    """Faults of a table as they are found, so that all are reported at once."""
+    """CsvFaults of a table as they are found, so that all are reported at once."""
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, role: str, known: Iterable[Problem] = ()) -> None:
         self.role = role
-        self.problems: list[Problem] = []
+        self.problems: list[Problem] = list(known)
 
     def add(self, kind: Kind, row: int | None, column: str | None, what: str, fix: str | None = None) -> None:
         """Note a fault of a row and column; `what` never repeats the cell."""
@@ -78,9 +79,10 @@ def text_of(data: bytes, role: str) -> str:
 
 
 def read_table(data: bytes, role: str, known: Iterable[str], needed: Iterable[str], prefix: str | None = None) -> CsvTable:
-    """Rows of a table whose columns are all in `known` (or begin with `prefix`) and include `needed`.
+    """Rows of a table whose columns are to be in `known` (or begin with `prefix`) and to include `needed`.
 
-    Raises one problem that carries every fault of the header, or every fault of the rows' shape.
+    CsvFaults of the header and of rows' shape are kept in the table, so that they do not hide those of cells. Raises one problem
+    where there is no table to read cells of.
     """
     text = text_of(data, role)
     names = tuple(known)
@@ -92,8 +94,7 @@ def read_table(data: bytes, role: str, known: Iterable[str], needed: Iterable[st
     columns = tuple(cell.strip().strip("\ufeff").lower() for cell in header)
     while columns and not columns[-1]:
         columns = columns[:-1]
-    _check_header(columns, names, tuple(needed), prefix, role, header_row)
-    faults = CsvFaults(role)
+    faults = _check_header(columns, names, tuple(needed), prefix, role, header_row)
     rows = []
     for number, record in lines[1:]:
         cells = [_strip(cell) for cell in record]
@@ -103,10 +104,9 @@ def read_table(data: bytes, role: str, known: Iterable[str], needed: Iterable[st
             faults.add(kinds.RAGGED_ROW, number, None, f"{len(cells)} cells under {len(columns)} columns")
             continue
         rows.append(Row(number, dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=False))))
-    faults.raise_any()
-    if not rows:
+    if not rows and not faults.problems:
         raise kinds.NOT_A_TABLE.problem("no row follows the header", where=role)
-    return CsvTable(role, columns, tuple(rows))
+    return CsvTable(role, columns, tuple(rows), tuple(faults.problems))
 
 
 def _strip(cell: str) -> str:
@@ -148,7 +148,7 @@ def _records(text: str, separator: str, role: str, skipped: int) -> list[tuple[i
 
 def _check_header(
     columns: tuple[str, ...], known: tuple[str, ...], needed: tuple[str, ...], prefix: str | None, role: str, row: int
-) -> None:
+) -> CsvFaults:
     if not any(column in known for column in columns):
         raise kinds.NOT_A_TABLE.problem(f"row {row}: no column name is known; is the header row missing?", where=f"{role}:{row}")
     faults = CsvFaults(role)
@@ -168,7 +168,7 @@ def _check_header(
                 faults.add(kinds.UNKNOWN_COLUMN, row, None, f"column {place} is not known", fix)
     for name in missing:
         faults.add(kinds.MISSING_COLUMN, row, None, f"column `{name}` is missing", f"Add a column `{name}`.")
-    faults.raise_any()
+    return faults
 
 
 def _close(column: str, near: str) -> bool:

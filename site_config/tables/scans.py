@@ -59,12 +59,11 @@ def parse_scans(data: bytes, folder: ImagesFolder, organs: Sequence[Organ], toda
     columns = scans_columns(tuple(organs))
     known = [*(column.name for column in columns), "date", "day"]
     table = read_table(data, role, known, [column.name for column in columns if column.needed], prefix=MASK)
-    faults = CsvFaults(role)
+    faults = CsvFaults(role, table.faults)
     if table.has("date") and table.has("day"):
         faults.add(kinds.MIXED_MOMENTS, 1, None, "both `date` and `day`")
     elif not table.has("date") and not table.has("day"):
         faults.add(kinds.MISSING_COLUMN, 1, None, "column `date` or `day` is missing", "Add the one that cohort.csv uses.")
-    faults.raise_any()
     masks = [column for column in table.columns if column.startswith(MASK)]
     scans = [scan for row in table.rows if (scan := _scan(row, masks, folder, today, faults))]
     _unique(scans, faults)
@@ -76,7 +75,7 @@ def parse_scans(data: bytes, folder: ImagesFolder, organs: Sequence[Organ], toda
 def _scan(row: Row, masks: list[str], folder: ImagesFolder, today: date, faults: CsvFaults) -> Scan | None:
     before = len(faults.problems)
     patient = row.cells.get("patient", "")
-    if not patient:
+    if not patient and "patient" in row.cells:
         faults.add(kinds.BLANK, row.number, "patient", "is blank")
     visit = cells.read_code(row, "visit", _same(VISITS), faults, needed=True)
     region = cells.read_code(row, "region", _same(REGIONS), faults, needed=True)
@@ -110,7 +109,7 @@ def _path(row: Row, column: str, folder: ImagesFolder, faults: CsvFaults, *, nee
     """The absolute path of a cell; it is below the images folder, links included, and can be read."""
     cell = row.cells.get(column, "")
     if not cell:
-        if needed:
+        if needed and column in row.cells:
             faults.add(kinds.BLANK, row.number, column, "is blank")
         return None
     windows, plain = PureWindowsPath(cell), PurePosixPath(cell.replace("\\", "/"))
@@ -178,7 +177,7 @@ def _visits(scans: list[Scan], faults: CsvFaults) -> None:
 
 
 def check_together(patients: Sequence[Patient], scans: Sequence[Scan]) -> tuple[list[Problem], list[Problem]]:
-    """Faults and findings that show only when both tables are laid side by side."""
+    """CsvFaults and findings that show only when both tables are laid side by side."""
     faults, findings = CsvFaults("scans.csv"), CsvFaults("cohort.csv")
     known = {patient.key: patient for patient in patients}
     dates = any(patient.zero_date is not None for patient in patients)

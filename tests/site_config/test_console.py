@@ -124,10 +124,18 @@ def test_no_command_shows_help() -> None:
 
 
 def test_many_problems_are_cut_but_counted() -> None:
-    lines = console.problem_lines(together([tables.BLANK.problem(f"row {n}: blank") for n in range(500)]))
+    lines = console.problem_lines(together([tables.BLANK.problem(f"row {n}, column c{n}: blank") for n in range(500)]))
     assert len(lines) < 80
     assert "… and 440 more; --json lists them all" in lines
     assert "500 problems" in lines
+
+
+def test_alike_problems_of_many_rows_are_one_line() -> None:
+    where = [tables.BLANK.problem(f"row {n}, column sex: is blank", where=f"cohort.csv:{n}") for n in range(2, 2682)]
+    lines = console.problem_lines(together([*where, tables.BLANK.problem("row 5, column age: is blank")]))
+    assert lines[0] == "FH-207 rows 2, 3, 4, 5, 6, 7, 8, 9 and 2,672 more, column sex: is blank (cohort.csv)"
+    assert [line for line in lines if line.startswith("FH-")][1:] == ["FH-207 row 5, column age: is blank"]
+    assert "2681 problems" in lines
 
 
 def test_a_problem_is_an_ordinary_exception() -> None:

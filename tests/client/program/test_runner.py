@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ import pytest
 from client import enrolment as at_site
 from client.program import runner
 from client.program.logs import log_to_file
-from client.program.node import Interrupted
+from client.program.node import Delivery, Interrupted
 from client.program.runner import SiteProgram, Waiting, clock_offset_s, sole_user
-from client.program.worker import WorkerEnded
+from client.program.worker import GPU_LOST_STATUS, WorkerEnded
 from server import enrolment as at_office
-from site_config.problems import federation
+from site_config.problems import federation, model
 from site_config.problems.base import Problem
 from site_config.site import SiteConfig
 
@@ -177,3 +178,47 @@ def test_the_log_stays_in_the_state_folder(tmp_path: Path) -> None:
     logging.getLogger("fedhcc.site").info("hello")
     assert "hello" in path.read_text() and path.is_relative_to(tmp_path)
     logging.getLogger("fedhcc").handlers.clear()
+
+
+def test_asked_to_end_it_gives_up_a_long_computation_and_sends_nothing(program: SiteProgram, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up = threading.Event()
+
+    class Busy:
+        def abandon(self) -> None:
+            given_up.set()
+
+        def handle(self, _message: object) -> None:
+            assert given_up.wait(10)
+            raise WorkerEnded(-9)
+
+    monkeypatch.setattr(runner, "GRACE_S", 0.05)
+    monkeypatch.setattr(runner, "answer", lambda _flower, handle: handle(None))
+    program._worker = Busy()  # type: ignore[assignment]
+    hurry = threading.Thread(target=program._hurry, daemon=True)
+    hurry.start()
+    threading.Timer(0.05, program.stop).start()
+    node = Node(program)
+    program._answer(node, Delivery(object(), True))  # type: ignore[arg-type]
+    hurry.join(5)
+    assert node.said == [] and given_up.is_set() and runner.GRACE_S < 10
+
+
+def test_a_program_that_ended_in_time_gives_nothing_up(program: SiteProgram) -> None:
+    program._worker = object()  # type: ignore[assignment]
+    program.stop()
+    program._ended.set()
+    program._hurry()
+
+
+def test_a_gpu_that_failed_under_the_working_process_is_named(program: SiteProgram, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lost:
+        def handle(self, _message: object) -> None:
+            raise WorkerEnded(GPU_LOST_STATUS)
+
+    monkeypatch.setattr(runner, "answer", lambda _flower, handle: handle(None))
+    program._worker = Lost()  # type: ignore[assignment]
+    node = Node(program)
+    program._answer(node, Delivery(object(), True))  # type: ignore[arg-type]
+    assert program.board.status.problem == "FH-616" and [name for name, _ in node.said] == ["crashed", "reply"]
+    program._lose_gpu(model.GPU_LOST.problem("gone"))
+    assert program._over.is_set() and program._gpu_lost is not None

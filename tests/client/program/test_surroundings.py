@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from client.cli import app
-from client.program.surroundings import extra_ca, pause_before_end, use_proxy
+from client.program.surroundings import extra_ca, use_proxy
 from server.link.certificates import create_authority
 from site_config.console import invoke
+from site_config.problems import host
 from site_config.problems.base import Problem
+from site_config.restarts import end_with
 
 
 def test_the_proxy_comes_out_of_its_secret(tmp_path: Path) -> None:
@@ -61,6 +63,6 @@ def test_asked_to_end_it_does_not_wait() -> None:
     over = threading.Event()
     over.set()
     started = time.monotonic()
-    pause_before_end({"FEDHCC_RESTART_PAUSE": "600"}, over)
-    pause_before_end({"FEDHCC_RESTART_PAUSE": "soon"}, threading.Event())
+    for declared, event in (("600", over), ("soon", threading.Event())):
+        assert end_with(host.FILE_MISSING.problem("x"), {"FEDHCC_RESTART_PAUSE": declared}, event).exit_code == 12
     assert time.monotonic() - started < 1

@@ -161,3 +161,19 @@ def test_numbers_do_not_make_another_question():
     assert one == question_of("t", {"split": "train", "beta": [1e-9, 2.0, 3.0], "nested": {"n": 4, "flag": True}})
     assert one != question_of("t", {"split": "test", "beta": [0.0, 1.0], "nested": {"n": 3, "flag": True}})
     assert one != question_of("t", {"split": "train", "beta": [0.0, 1.0], "nested": {"n": 3, "flag": False}})
+
+
+@pytest.mark.parametrize(
+    ("policy", "study", "names"),
+    [
+        (Policy(), {"privacy": Privacy(minimum_clinical_score_patients=20)}, ["minimum_clinical_score_patients"]),
+        (Policy(), {"privacy": Privacy(minimum_clinical_score_patients=20), "models": ("Rad-D",)}, []),
+        (Policy(minimum_cox_patients=150), {}, ["minimum_cox_patients"]),
+        (Policy(minimum_patients=25), {}, ["minimum_patients"]),
+        (Policy(minimum_patients=25), {"privacy": Privacy(minimum_patients=25)}, []),
+    ],
+)
+def test_a_hospital_that_asks_for_more_than_the_study_refuses_before_anything_is_asked(policy, study, names):
+    found = refusals(policy, federation(**study).lock, SITES[0])
+    assert [problem.kind for problem in found] == [privacy.MINIMA_CLASH] * len(names)
+    assert [problem.what.split("`")[1] for problem in found] == names

@@ -178,3 +178,10 @@ def survives(data: bytes) -> None:
         assert patient.time_days >= 1
         assert patient.time_days == int(patient.time_days)
         assert patient.key
+
+
+def test_faults_of_columns_and_of_rows_do_not_hide_faults_of_cells() -> None:
+    text = COHORT.replace("nash", "nahs", 1).replace("event", "events", 1).replace(",PD", ",worse") + "A9" + ",1" * 30 + "\n"
+    assert codes(text) == ["FH-204", "FH-204", "FH-202", "FH-213"]
+    missing = "\n".join(line.partition(",")[2] for line in COHORT.splitlines()).replace("PD", "worse")
+    assert codes(missing) == ["FH-205", "FH-213"]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from shared_model.analyses.partition import Admitted, Partition
+from shared_model.analyses.groups.partition import Admitted, Partition
 from shared_model.analyses.rows import Floats
 from shared_model.disclosure.results import LOGRANK_BITS
 from shared_model.shares.arithmetic import Arithmetic, Value, stack, together

@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from shared_model.analyses.curve import Median, interval, median
-from shared_model.analyses.logrank import gaps, logrank_results, open_logrank
+from shared_model.analyses.groups.curve import Median, interval, median
+from shared_model.analyses.groups.logrank import gaps, logrank_results, open_logrank
+from shared_model.analyses.groups.partition import Admitted, Bits, Partition, admitted
+from shared_model.analyses.groups.points import Points
 from shared_model.analyses.minimum import minimum_result, reaches
 from shared_model.analyses.pairs import Pairs, day_parts
-from shared_model.analyses.partition import Admitted, Bits, Partition, admitted
-from shared_model.analyses.points import Points
 from shared_model.analyses.rows import Floats, Integers, Part, Rows
 from shared_model.disclosure.results import FEW, FINE_PATIENTS, GREENWOOD_BITS, POINT_PATIENTS, SURVIVAL_BITS
 from shared_model.shares.arithmetic import Arithmetic, Value, together

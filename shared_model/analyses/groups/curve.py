@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared_model.analyses.points import MONTH
+from shared_model.analyses.groups.points import MONTH
 from shared_model.analyses.rows import Floats
 from shared_model.survival.normal import Z95
 

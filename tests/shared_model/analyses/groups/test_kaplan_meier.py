@@ -9,10 +9,10 @@ import pytest
 from lifelines import KaplanMeierFitter
 from lifelines.statistics import multivariate_logrank_test
 
-from shared_model.analyses.kaplan_meier import KaplanMeierEstimate, KaplanMeierModel, kaplan_meier
+from shared_model.analyses.groups.kaplan_meier import KaplanMeierEstimate, KaplanMeierModel, kaplan_meier
+from shared_model.analyses.groups.partition import Partition
+from shared_model.analyses.groups.points import censored, grid, make_points
 from shared_model.analyses.pairs import make_pairs
-from shared_model.analyses.partition import Partition
-from shared_model.analyses.points import censored, grid, make_points
 from shared_model.analyses.rows import OneHot, Rows
 from shared_model.shares.arithmetic import Arithmetic, together
 from shared_model.shares.declaration import Declaration
