@@ -22,10 +22,13 @@ from site_config.problems.base import Problem
 DEVICES: Final = Path("/dev")
 EVERY_S: Final = 20.0
 CONTROL: Final = "nvidiactl"
+WSL: Final = "dxg"
 
 
 def gpu_files(devices: Path = DEVICES) -> tuple[Path, ...]:
-    """The control file and one file a card; empty where there is no NVIDIA driver."""
+    """The control file and one file a card, or Windows' own device under WSL; empty where there is no NVIDIA driver."""
+    if (devices / WSL).exists():
+        return (devices / WSL,)
     if not (devices / CONTROL).exists():
         return ()
     cards = sorted(path for path in devices.iterdir() if re.fullmatch(r"nvidia\d+", path.name))

@@ -64,6 +64,17 @@ def is_device_fault(error: BaseException) -> bool:
     return named or (isinstance(error, RuntimeError) and any(words in str(error) for words in ("CUDA error", "CUDNN_STATUS", "CUBLAS_")))
 
 
+def place(network: torch.nn.Module, device: torch.device) -> None:
+    """Put a network onto the device. Raises FH-604 where not even that fits, FH-616 where the GPU fails."""
+    try:
+        with arithmetic(device):
+            network.to(device)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise problems.OUT_OF_MEMORY.problem(f"the network does not fit into the memory of {device.type}") from None
+
+
 @contextlib.contextmanager
 def arithmetic(device: torch.device, *, mixed: bool = False) -> Iterator[None]:
     """Reproducible algorithms, and full float32 unless `mixed`; on the CPU one thread is reproducible as it is.

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from client.training.clipping import ClippedSum
 from client.training.data import SeedParts, Trainees, draw, flipped, is_flipped, load_batch, per_patient, with_images
-from client.training.device import Hardware, arithmetic, choose_device, is_out_of_memory
+from client.training.device import Hardware, arithmetic, choose_device, is_out_of_memory, place
 from shared_model.networks.rad import RadNetwork, build
 from shared_model.networks.weights import from_vector, gradient_vector, to_vector
 from shared_model.survival.loss import broadcast_loss
@@ -112,7 +112,7 @@ def local_update(
     in a seeded order, step by step. Deterministic on one machine with one thread.
     """
     bench = Hardware(choose_device(device), micro_batch, mixed=training.precision == "mixed")
-    network.to(bench.device)
+    place(network, bench.device)
     wanted = ~np.asarray(patients.is_validation, dtype=bool)
     chosen = wanted & with_images(patients)
     rows = np.flatnonzero(chosen).tolist()
@@ -153,7 +153,7 @@ def summed_gradient(
     `broadcast_score` (n,) are the scores the loss is linearised around.
     """
     bench = Hardware(choose_device(device), micro_batch, mixed=training.precision == "mixed")
-    network.to(bench.device)
+    place(network, bench.device)
     rows = list(range(len(patients.keys)))
     hazard_i = hazard.for_patients(patients.event_day, patients.event)
     task = _Task(network, patients, rows, hazard_i, patients.event, centre, training, seed_parts, bench)
@@ -279,7 +279,8 @@ def _adam(rate: float, size: int) -> Callable[[Floats], Floats]:
 
 def _scores(network: RadNetwork, patients: Trainees, rows: Sequence[int], bench: Hardware) -> Floats:
     """Eval-mode scores (len(rows),) float64."""
-    network.to(bench.device).eval()
+    place(network, bench.device)
+    network.eval()
     network.noise.seed(None)
     while True:
         found = _scored(network, patients, rows, bench)

@@ -21,6 +21,7 @@ from evidence.gpu import numbers, segmentation, steps
 from evidence.gpu.meter import StepClock, seconds
 from evidence.meaning import ROOT
 from evidence.record import record
+from site_config.problems.base import Problem
 
 SEED: Final = 11
 LIMIT_S: Final = 520.0
@@ -104,7 +105,7 @@ def main() -> int:
         began = time.monotonic()
         try:
             figures[name] = part()
-        except RuntimeError as error:  # one part's fault must not cost the others' figures
+        except (RuntimeError, OSError, ValueError, Problem) as error:  # one part's fault must not cost the others' figures
             figures[name] = {"ran": False, "error": str(error).splitlines()[0][:200]}
         torch.cuda.empty_cache()
         print(f"{name} ({time.monotonic() - began:.0f} s, {clock.left:.0f} s left): {json.dumps(figures[name], indent=1)}", flush=True)

@@ -167,7 +167,7 @@ def share_for(made: GpuSetting, device: torch.device, patients: int) -> float:
     torch.cuda.reset_peak_memory_stats(device)
     our_gradient(made, device, "float32", micro_batch=patients)()
     settle(device)
-    return 1.15 * torch.cuda.max_memory_reserved(device) / _total(device)
+    return 1.5 * torch.cuda.max_memory_reserved(device) / _total(device)
 
 
 def _code(step: Callable[[], object]) -> str:

@@ -24,6 +24,8 @@ def test_the_files_of_the_driver_and_its_cards(devices: Path, tmp_path: Path) ->
     assert [path.name for path in gpu_files(devices)] == ["nvidiactl", "nvidia0"]
     (devices / "nvidia0").unlink()
     assert gpu_files(devices) == () and gpu_files(tmp_path / "none") == ()
+    (devices / "dxg").touch()
+    assert [path.name for path in gpu_files(devices)] == ["dxg"]
 
 
 def test_what_is_asked_for_decides_what_a_missing_gpu_means(devices: Path, tmp_path: Path) -> None:

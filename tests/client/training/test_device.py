@@ -99,3 +99,14 @@ def test_the_workspace_of_reproducible_matrix_products_is_chosen_before_torch_us
     monkeypatch.delenv(place.WORKSPACE[0], raising=False)
     choose_device("auto")
     assert place.os.environ[place.WORKSPACE[0]] == ":4096:8"
+
+
+def test_a_network_that_does_not_fit_is_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_self: torch.nn.Module, _device: torch.device) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    network = torch.nn.Linear(2, 2)
+    place.place(network, CPU)
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    with pytest.raises(Problem, match="FH-604"):
+        place.place(network, GPU)
