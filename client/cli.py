@@ -6,6 +6,7 @@ import typer
 
 from client.commands import register_all
 from site_config.console import add_version, run
+from site_config.reference import problem_command as problem
 
 app = typer.Typer(
     help="The hospital's side of a federated study: prepare scans, join, approve studies, run, and see what left the house.",
@@ -16,6 +17,7 @@ app = typer.Typer(
 )
 add_version(app)
 register_all(app)
+problem.register(app)
 
 
 def main() -> None:

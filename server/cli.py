@@ -6,6 +6,7 @@ import typer
 
 from server.commands import register_all
 from site_config.console import add_version, run
+from site_config.reference import problem_command as problem
 
 app = typer.Typer(
     help="The trial office: enrol hospitals, lock and publish a study, run and resume it, and read the report.",
@@ -16,6 +17,7 @@ app = typer.Typer(
 )
 add_version(app)
 register_all(app)
+problem.register(app)
 
 
 def main() -> None:

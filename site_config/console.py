@@ -140,7 +140,7 @@ def printable(text: str) -> str:
 
 
 def problem_lines(problem: Problem) -> list[str]:
-    """A problem as lines: what, why, fix and page; further problems found in the same pass follow without repetition."""
+    """A problem as lines: what, why, fix and where there is more; further problems found in the same pass follow without repetition."""
     everything = [problem, *problem.others]
     alike: dict[tuple[str, str, str], list[Problem]] = {}
     for one in everything:
@@ -158,8 +158,14 @@ def problem_lines(problem: Problem) -> list[str]:
         lines.append(f"… and {hidden} more; --json lists them all")
     if len(everything) > 1:
         lines.append(f"{len(everything)} problems")
-    pages = sorted({f"docs/problems/{one.code}.md" for one in everything})
-    return [*lines, f"  page: {', '.join(pages)}"]
+    return [*lines, f"  more: {program_name()} problem {' '.join(sorted({one.code for one in everything}))}"]
+
+
+def program_name() -> str:
+    """The command now running, as a person types it; a hospital's where the program was started in another way."""
+    started = Path(sys.argv[0])
+    by_package = {"server": "fedhcc-coordinator", "simulations": "fedhcc-sim"}
+    return started.name if started.name.startswith("fedhcc-") else by_package.get(started.parent.name, "fedhcc-site")
 
 
 def _in_rows(same: Sequence[Problem]) -> str:

@@ -35,7 +35,7 @@ def _rows(found: Status) -> list[tuple[str, object]]:
         ("messages answered", found.answered),
     ]
     if found.problem:
-        rows.append(("last problem", f"{found.problem}, docs/problems/{found.problem}.md"))
+        rows.append(("last problem", f"{found.problem}, see fedhcc-site problem {found.problem}"))
     return rows
 
 

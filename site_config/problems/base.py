@@ -80,7 +80,6 @@ class Problem(Exception):
             "why": self.why,
             "fix": self.fix,
             "where": self.where,
-            "page": f"docs/problems/{self.code}.md",
             "others": [other.as_dict() for other in self.others],
         }
 

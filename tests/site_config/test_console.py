@@ -75,7 +75,7 @@ def test_problems_go_to_standard_error_with_a_status_and_a_page() -> None:
     assert lines[0] == "FH-207 row 2: blank (cohort.csv:2)"
     assert lines[1].startswith("  why: ")
     assert lines[2].startswith("  fix: ")
-    assert lines[-1] == "  page: docs/problems/FH-207.md, docs/problems/FH-914.md"
+    assert lines[-1] == "  more: fedhcc-site problem FH-207 FH-914"
 
 
 def test_problems_as_json() -> None:

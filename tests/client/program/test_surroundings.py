@@ -56,7 +56,7 @@ def test_a_fault_at_the_start_is_told_at_once_and_ends_after_the_pause(
     started = time.monotonic()
     assert invoke(app, ["run", "--home", str(tmp_path)]) == 12
     assert time.monotonic() - started >= 1
-    assert capsys.readouterr().err.splitlines()[-1] == "  page: docs/problems/FH-910.md"
+    assert capsys.readouterr().err.splitlines()[-1] == "  more: fedhcc-site problem FH-910"
 
 
 def test_asked_to_end_it_does_not_wait() -> None:
