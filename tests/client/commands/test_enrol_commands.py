@@ -38,7 +38,7 @@ def enrol(capsys: pytest.CaptureFixture[str], home: Path, folder: Path, name: st
     status, made, err = say(capsys, site_app, "init", "--name", name, "--home", str(site))
     assert status == 0 and err.endswith(f": fedhcc-site join {name}.kit.json --home {site}\n")
     status, approved, _ = say(
-        capsys, office_app, "approve", made["request"], "--home", str(home), "--fingerprint", made["fingerprint"][:16]
+        capsys, office_app, "enrol", made["request"], "--home", str(home), "--fingerprint", made["fingerprint"][:16]
     )
     assert status == 0 and approved["fingerprint"] == made["fingerprint"] and approved["compared"]
     fingerprint = CoordinatorIdentity.load(home).fingerprint
@@ -144,7 +144,7 @@ def test_wrong_words_end_with_numbers(capsys: pytest.CaptureFixture[str], tmp_pa
     home = office(capsys, tmp_path)
     site = enrol(capsys, home, tmp_path, "alpha")
     assert say(capsys, site_app, "init", "--name", "alpha", "--home", str(site))[0] == 13
-    assert say(capsys, office_app, "approve", str(site / "site.yaml"), "--home", str(home))[0] == 13
+    assert say(capsys, office_app, "enrol", str(site / "site.yaml"), "--home", str(home))[0] == 13
     assert say(capsys, office_app, "revoke", "nobody", "--home", str(home))[0] == 13
     assert say(capsys, office_app, "run", "ffffff", "--home", str(home))[0] == 10
     assert say(capsys, site_app, "status", "--home", str(site))[0] == 12
@@ -162,7 +162,7 @@ def test_a_file_of_another_kind_is_called_by_its_name(capsys: pytest.CaptureFixt
         (office_app, ("study", "publish", str(kit), "--home", str(home)), "this is a kit, and a signed lock is expected"),
         (office_app, ("study", "publish", str(study), "--home", str(home)), "this is a study.yaml, and a signed lock is expected"),
         (office_app, ("study", "show", str(request)), "this is an enrolment request, and a signed lock is expected"),
-        (office_app, ("approve", str(kit), "--home", str(home)), "this is a kit, and an enrolment request is expected"),
+        (office_app, ("enrol", str(kit), "--home", str(home)), "this is a kit, and an enrolment request is expected"),
         (site_app, ("join", str(request), "--home", str(site)), "this is an enrolment request, and a kit is expected"),
         (site_app, ("approve", str(kit), "--home", str(site)), "this is a kit, and a signed lock is expected"),
     ):
