@@ -37,9 +37,7 @@ def enrol(capsys: pytest.CaptureFixture[str], home: Path, folder: Path, name: st
     site = folder / name
     status, made, err = say(capsys, site_app, "init", "--name", name, "--home", str(site))
     assert status == 0 and err.endswith(f": fedhcc-site join {name}.kit.json --home {site}\n")
-    status, approved, _ = say(
-        capsys, office_app, "enrol", made["request"], "--home", str(home), "--fingerprint", made["fingerprint"][:16]
-    )
+    status, approved, _ = say(capsys, office_app, "enrol", made["request"], "--home", str(home), "--fingerprint", made["fingerprint"][:16])
     assert status == 0 and approved["fingerprint"] == made["fingerprint"] and approved["compared"]
     fingerprint = CoordinatorIdentity.load(home).fingerprint
     status, joined, _ = say(capsys, site_app, "join", approved["kit"], "--home", str(site), "--fingerprint", fingerprint)
