@@ -115,7 +115,7 @@ async def means_and_deviations(
     enough = (await reaches(a, f"{name}.known", (known * shown.astype(np.int64)).reshape(known.size), minimum)).reshape(known.shape)
     keep = enough.astype(np.int64)
     k = (known * keep + (1 - keep) * minimum).assume(float(slots + minimum), "a count of patients, or the minimum")
-    y = await reciprocal(a, concatenate([k, k - 1]), minimum - 1.0, k.bound, largest=1.0 / (minimum - 1))
+    y = await reciprocal(a, concatenate([k, k - 1]), minimum - 1.0, float(slots + minimum), largest=1.0 / (minimum - 1))
     mean, square, product = await a.reduce(
         a.times(first * keep, y[:m]).assume(1.01 * largest, "a mean of numbers up to the largest"),
         a.times(first * keep, first),
