@@ -6,6 +6,7 @@ import typer
 
 from simulations.commands import register_all
 from site_config.console import add_version
+from site_config.reference import problem_command as problem
 
 app = typer.Typer(
     help="A whole federation on one machine: simulated cohorts, complete studies, comparisons, attacks and faults.",
@@ -16,3 +17,4 @@ app = typer.Typer(
 )
 add_version(app)
 register_all(app)
+problem.register(app)
