@@ -11,8 +11,9 @@ import json
 import os
 import stat
 import tempfile
+import unicodedata
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from site_config.problems import host
@@ -176,3 +177,41 @@ def read_json(path: Path, role: str | None = None, limit_bytes: int = JSON_LIMIT
         return json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError):
         raise host.STATE_DAMAGED.problem(f"{called} is not valid JSON", where=called) from None
+
+
+def readable_name(name: str) -> str:
+    """A file's name as text that can be written: names in another encoding than UTF-8 are decoded by what their bytes look like.
+
+    >>> readable_name(os.fsdecode("Müller".encode("latin-1"))), readable_name(os.fsdecode("门静脉".encode("gbk")))
+    ('Müller', '门静脉')
+    """
+    try:
+        name.encode()
+        return unicodedata.normalize("NFC", name)
+    except UnicodeEncodeError:
+        raw = os.fsencode(name)
+    alone = all(not (raw[k + 1 : k + 2] >= b"\x80" or (k and raw[k - 1] >= 0x80)) for k, byte in enumerate(raw) if byte >= 0x80)
+    for encoding in ("cp1252",) if alone else ("gb18030", "euc_kr", "shift_jis"):
+        try:
+            return unicodedata.normalize("NFC", raw.decode(encoding))
+        except UnicodeDecodeError:
+            continue
+    return raw.decode("latin-1")
+
+
+def readable_path(path: Path, root: Path) -> str:
+    """A path below a folder as text that can be written, with forward slashes; `real_path` finds it again."""
+    return "/".join(readable_name(part) for part in path.relative_to(root).parts)
+
+
+def real_path(folder: Path, plain: PurePosixPath) -> Path:
+    """The path below a folder that a readable one names; a part that is not there by its own bytes is looked for by its reading."""
+    here = folder
+    for part in plain.parts:
+        there = here / part
+        if not os.path.lexists(there) and here.is_dir():
+            there = next(
+                (child for child in sorted(here.iterdir()) if readable_name(child.name) == unicodedata.normalize("NFC", part)), there
+            )
+        here = there
+    return here

@@ -37,6 +37,7 @@ class Target(Strict):
     model: str | None = None
     labels: tuple[int, ...] = ()
     masks: bool = False
+    structures: tuple[str, ...] = Field(default=(), description="names in RTSTRUCT or DICOM SEG files; left out: told by their names")
 
 
 class Segmentation(Strict):

@@ -9,17 +9,19 @@ from client.cohort.record import Record, write_record
 from site_config.files import write_atomic
 from site_config.site import SiteConfig
 from site_config.tables.cohort import Scan
+from site_config.tables.moments import Declared
 
-SOFTWARE = "2"  # raise when the same inputs would give other slices
+SOFTWARE = "3"  # raise when the same inputs would give other slices
 
 
 @dataclass(frozen=True)
 class Job:
-    """One patient to prepare: the key of its files, its rows, and the fingerprint they give."""
+    """One patient to prepare: the key of its files, its rows, the fingerprint they give, and what cohort.csv declares."""
 
     key: str
     scans: tuple[Scan, ...]
     fingerprint: str
+    declared: Declared | None = None
 
 
 def prepared_folder(site: SiteConfig) -> Path:

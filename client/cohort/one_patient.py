@@ -8,22 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from client.cohort import choose
 from client.cohort.record import OrganRecord
-from client.imaging import slices
+from client.cohort.views import OrganView, look_at, role_of
 from client.imaging.volume import Volume
-from client.intake import choose
-from client.intake.read import read_scan
+from client.intake.identity import Identity, beside_table, together
 from client.intake.slice_fingerprints import slice_prints
-from client.segmentation.segmenter import Segmented, Segmenter
+from client.segmentation.segmenter import Segmenter
 from site_config.problems import scans as problems
 from site_config.problems import segmentation as models
+from site_config.problems import which_scan
 from site_config.problems.base import Exit, Problem
 from site_config.study.model import Organ, Study
 from site_config.tables.cohort import Scan
+from site_config.tables.moments import Declared
 
 VISITS = ("baseline", "followup")
 MODEL_PROBLEMS = frozenset(
@@ -36,21 +39,6 @@ MODEL_PROBLEMS = frozenset(
         models.MODEL_INCOMPLETE,
     }
 )
-PLAUSIBLE_ML = {"liver": (500.0, 5000.0), "lung": (500.0, 10_000.0)}
-
-
-@dataclass(frozen=True)
-class OrganView:
-    """What one scan offers for one organ: the slices (S, H, W) and the facts by which scans of a visit are compared."""
-
-    organ: str
-    scan: Scan
-    tensor: NDArray[np.float32]
-    picture: NDArray[np.uint8]
-    record: OrganRecord
-    flags: frozenset[str]
-    findings: tuple[Problem, ...]
-    manufacturer: str | None
 
 
 @dataclass(frozen=True)
@@ -66,6 +54,7 @@ class Prepared:
     interval_days: float | None
     refused: bool
     prints: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    persons: tuple[str, ...] = ()
 
     @property
     def retry(self) -> bool:
@@ -73,20 +62,21 @@ class Prepared:
         return any(problem.kind.exit == Exit.ACCESS for problem in self.findings)
 
 
-def role_of(scan: Scan) -> str:
-    """How messages call a scan: by visit, region and phase."""
-    phase = f", {scan.phase}" if scan.phase else ""
-    return f"the {scan.visit} {scan.region} scan{phase}"
+def prepare_patient(
+    scans: tuple[Scan, ...], study: Study, segmenter: Segmenter, declared: Declared | None = None, root: Path | None = None
+) -> Prepared:
+    """Choose, measure and cut the slices of one patient. What is wrong with a scan is a finding; a model's fault is raised.
 
-
-def prepare_patient(scans: tuple[Scan, ...], study: Study, segmenter: Segmenter) -> Prepared:
-    """Choose, measure and cut the slices of one patient. What is wrong with a scan is a finding; a model's fault is raised."""
+    `declared` is the patient's row of cohort.csv, beside which days and persons are held; `root` is the images folder.
+    """
     views: list[OrganView] = []
     findings: list[Problem] = []
     prints: dict[str, tuple[str, ...]] = {}
+    persons: list[tuple[Identity, bool]] = []
     for number, scan in enumerate(scans, start=1):
         try:
-            found, remarks = look_at(scan, study, segmenter, _keep_prints(prints, f"{number}: {role_of(scan)}"))
+            seen = _keep(prints, persons, f"{number}: {role_of(scan)}", scan)
+            found, remarks = look_at(scan, study, segmenter, seen, declared, root)
         except Problem as problem:
             if problem.kind in MODEL_PROBLEMS:
                 raise
@@ -94,84 +84,41 @@ def prepare_patient(scans: tuple[Scan, ...], study: Study, segmenter: Segmenter)
             continue
         views += found
         findings += remarks
-    return replace(_assemble(views, findings, study), prints=prints)
+    different = whose(persons, declared)
+    if different is not None:
+        views, findings = [], [*findings, different]
+    known = tuple(sorted({f"{who.id}|{who.birth}" for who, _ in persons if who.id}))
+    return replace(_assemble(views, findings, study, declared), prints=prints, persons=known)
 
 
-def _keep_prints(prints: dict[str, tuple[str, ...]], name: str) -> Callable[[Volume], None]:
+def whose(persons: list[tuple[Identity, bool]], declared: Declared | None) -> Problem | None:
+    """FH-356 where the scans name different persons and nobody has said that they are one; each with that word."""
+    checked = all(same for _, same in persons)
+    one = together(who for who, _ in persons)
+    if isinstance(one, tuple):
+        return None if checked else which_scan.PERSONS_DIFFER.problem(f"the scans of one patient differ in {', '.join(one)}")
+    wrong = beside_table(one, declared) if declared is not None and persons and not checked else ()
+    return which_scan.PERSONS_DIFFER.problem(f"the scans and cohort.csv differ in {', '.join(wrong)}") if wrong else None
+
+
+def _keep(prints: dict[str, tuple[str, ...]], persons: list[tuple[Identity, bool]], name: str, scan: Scan) -> Callable[[Volume], None]:
     def keep(volume: Volume) -> None:
         prints[name] = slice_prints(volume.hu)
+        persons.append((Identity(*volume.source.person), scan.same_person))
 
     return keep
 
 
-def look_at(
-    scan: Scan, study: Study, segmenter: Segmenter, seen: Callable[[Volume], None] = lambda _volume: None
-) -> tuple[list[OrganView], list[Problem]]:
-    """Read one scan and cut the slices of every organ it can hold; `seen` is shown the volume once it is read."""
-    role = role_of(scan)
-    volume, remarks = read_scan(scan, role)
-    seen(volume)
-    grid = slices.grid_of(volume.z_mm, study.imaging.spacing_mm)
-    wanted = tuple(organ for organ in study.organs if scan.region in (organ.region, "whole"))
-    masks = segmenter.organs(scan, volume, grid, wanted, role)
-    views = []
-    for organ in wanted:
-        if organ.name in masks:
-            view = _view(organ, scan, volume, grid, masks[organ.name], study, role)
-            if isinstance(view, Problem):
-                remarks.append(view)
-            else:
-                views.append(view)
-    return views, remarks
-
-
-def _view(organ: Organ, scan: Scan, volume: Volume, grid: slices.Grid, masks: Segmented, study: Study, role: str) -> OrganView | Problem:
-    measured = slices.measure(masks.organ, masks.tumour, volume, grid)
-    choice = slices.choose(measured, grid, study.imaging.slices)
-    if choice is None:
-        return problems.ORGAN_EMPTY.problem(f"{role} shows no {organ.name}", where=role)
-    flags, findings = {*masks.flags, *volume.flags}, []
-    low, high = PLAUSIBLE_ML.get(organ.name, (0.0, float("inf")))
-    partial = study.imaging.rule == "careful" and (measured.touches_edge or measured.organ_ml < low)
-    if partial:
-        findings.append(problems.ORGAN_PARTIAL.problem(f"{role} shows part of the {organ.name}: {measured.organ_ml:.0f} mL", where=role))
-        flags.add(f"{scan.visit}_{organ.name}_partial")
-    if measured.organ_ml > high:
-        findings.append(problems.ORGAN_IMPLAUSIBLE.problem(f"{role}: {organ.name} of {measured.organ_ml:.0f} mL", where=role))
-        flags.add(f"{scan.visit}_{organ.name}_implausible")
-    if choice.repeated:
-        findings.append(
-            problems.FEW_ORGAN_SLICES.problem(f"{role}: {organ.name} in {len(set(choice.slices))} slices of the grid", where=role)
-        )
-        flags.add(f"{scan.visit}_{organ.name}_slices_repeated")
-    record = OrganRecord(
-        source="scan",
-        reason=choice.reason,
-        slices=choice.slices,
-        z_mm=choice.z_mm,
-        organ_mm2=choice.organ_mm2,
-        tumour_mm2=choice.tumour_mm2,
-        organ_ml=round(measured.organ_ml, 2),
-        tumour_ml=round(measured.tumour_ml, 3),
-        partial=partial,
-        slice_mm=round(volume.slice_mm, 3),
-        phase=scan.phase or volume.phase,
-    )
-    tensor = slices.render(volume, grid, choice, measured, organ.window, study.imaging)
-    picture = slices.picture(volume, grid, choice, measured, (masks.organ, masks.tumour), organ.window, study.imaging)
-    return OrganView(organ.name, scan, tensor, picture, record, frozenset(flags), tuple(findings), scan.manufacturer or volume.manufacturer)
-
-
-def _assemble(views: list[OrganView], findings: list[Problem], study: Study) -> Prepared:
+def _assemble(views: list[OrganView], findings: list[Problem], study: Study, declared: Declared | None) -> Prepared:
     """Put the best view of each visit and organ together by the study's rules for what is missing."""
     chosen: dict[tuple[str, str], OrganView] = {}
     for organ in study.organs:
         for visit in VISITS:
             candidates = [view for view in views if view.organ == organ.name and view.scan.visit == visit]
-            best, remarks = choose.best(candidates, visit, organ)
+            best, remarks = choose.best(candidates, visit, organ, declared)
             findings = [*findings, *remarks]
             if best is not None:
-                chosen[visit, organ.name] = best
+                chosen[visit, organ.name] = replace(best, record=best.record.model_copy(update={"chosen_among": len(candidates)}))
     organs: dict[str, dict[str, OrganRecord]] = {visit: {} for visit in VISITS}
     tensors: dict[tuple[str, str], NDArray[np.float32]] = {}
     flags: set[str] = set()

@@ -18,17 +18,19 @@ from client.cohort.jobs import SOFTWARE, Job, prepared_folder
 from client.cohort.pseudonyms import keyed_hash, patient_key, site_secret
 from client.cohort.record import INDEX, Finding, Index, Record, read_record
 from client.cohort.withdrawal import withdrawn_keys
-from client.cohort.workers import sources_digest, work
 from client.intake.slice_fingerprints import shared
 from client.intake.stamp import stamp
 from site_config.files import access_problem, make_folder, write_json
-from site_config.problems import scans as problems
+from site_config.problems import scans as scan_problems
+from site_config.problems import which_scan
 from site_config.problems.base import together
 from site_config.site import SiteConfig
 from site_config.study.model import Study, canonical
-from site_config.tables.cohort import Scan, check_together, load_cohort, load_scans
+from site_config.tables.cohort import Scan
+from site_config.tables.moments import Declared
 
 Progress = Callable[[int, int], None]
+MOST_SHARED = 3
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ def prepare(site: SiteConfig, study: Study, *, progress: Progress | None = None)
     (340–346), FH-353 when another run is at work, and access problems of the state folder. What is wrong with a patient's
     scans is a finding of that patient and never stops the others.
     """
+    from site_config.tables.cohort import check_together, load_cohort, load_scans
+
     folder = make_folder(prepared_folder(site))
     secret = site_secret(site.state)
     cohort = load_cohort(site.path(site.paths.cohort), study)
@@ -73,15 +77,18 @@ def prepare(site: SiteConfig, study: Study, *, progress: Progress | None = None)
         raise together(faults)
     gone = withdrawn_keys(site.state)
     with only_one(folder):
+        from client.cohort.workers import sources_digest, work
+
         jobs = []
         root = site.path(site.paths.images).resolve()
         digest = settings_digest(study)
         for patient in cohort.patients:
             key = patient_key(secret, patient.key)
             scans = tuple(scan for scan in rows if scan.patient == patient.key)
-            fingerprint = _fingerprint(secret, digest, sources_digest(site, study, scans), scans, root)
+            declared = Declared.of(patient)
+            fingerprint = _fingerprint(secret, digest, sources_digest(site, study, scans), scans, declared, root)
             if key not in gone:
-                jobs.append(Job(key, scans, fingerprint))
+                jobs.append(Job(key, scans, fingerprint, declared))
         todo = [job for job in jobs if not is_current(folder, job)]
         done = len(jobs) - len(todo)
         for _ in work(site, study, todo, rows):
@@ -91,17 +98,19 @@ def prepare(site: SiteConfig, study: Study, *, progress: Progress | None = None)
         return _finish(folder, digest, study, jobs, made=len(todo))
 
 
-def _fingerprint(secret: bytes, settings: str, sources: str, scans: tuple[Scan, ...], root: Path) -> str:
+def _fingerprint(secret: bytes, settings: str, sources: str, scans: tuple[Scan, ...], declared: Declared, root: Path) -> str:
     """Keyed hash of all that a patient's slices depend on; files enter by relative name, size and time of change."""
     rows = [
         [
             *(str(part) for part in (scan.visit, scan.day, scan.date, scan.region, scan.phase, scan.series_uid, scan.manufacturer)),
+            str(scan.acquisition),
+            scan.same_person,
             stamp(scan.path, root),
             {target: stamp(path, root) for target, path in sorted(scan.masks.items())},
         ]
         for scan in scans
     ]
-    return keyed_hash(secret, "fingerprint", settings, sources, canonical(rows).decode()).hex()
+    return keyed_hash(secret, "fingerprint", settings, sources, canonical([rows, repr(declared)]).decode()).hex()
 
 
 def is_current(folder: Path, job: Job) -> bool:
@@ -126,11 +135,11 @@ def _finish(folder: Path, digest: str, study: Study, jobs: list[Job], made: int)
     for job in jobs:
         record = read_record(folder, job.key)
         if record is None:
-            raise problems.PREPARED_DAMAGED.problem("a record that was just written cannot be read", where="state/prepared")
+            raise scan_problems.PREPARED_DAMAGED.problem("a record that was just written cannot be read", where="state/prepared")
         records[job.key] = record
     usable = tuple(sorted(key for key, record in records.items() if record.usable))
     patients = {key: record.fingerprint for key, record in sorted(records.items())}
-    overlaps = find_overlaps(records)
+    overlaps = _joined(find_overlaps(records), find_persons(records))
     index = Index(settings=digest, size=tensor_shape(study), patients=patients, usable=usable, overlaps=overlaps)
     write_json(folder / INDEX, index.model_dump(mode="json"))
     remove_strangers(folder, set(records))
@@ -154,10 +163,33 @@ def find_overlaps(records: dict[str, Record]) -> dict[str, tuple[Finding, ...]]:
         for key, mine, theirs, other in ((first, one, two, second), (second, two, one, first)):
             whose = "the same patient" if first == second else f"patient {other[:12]}"
             what = f"{count} slices of scan {mine} stand in scan {theirs} of {whose}"
-            found[key] = (*found.get(key, ()), Finding.of(problems.SCANS_OVERLAP.problem(what)))
+            found[key] = (*found.get(key, ()), Finding.of(scan_problems.SCANS_OVERLAP.problem(what)))
             if first == second:
                 break
     return found
+
+
+def find_persons(records: dict[str, Record]) -> dict[str, tuple[Finding, ...]]:
+    """Findings FH-357 by patient: one person under two patients. What most patients share an anonymiser put there."""
+    holders: dict[str, set[str]] = {}
+    for key, record in records.items():
+        for person in record.persons:
+            holders.setdefault(person, set()).add(key)
+    found: dict[str, tuple[Finding, ...]] = {}
+    for keys in holders.values():
+        if len(keys) < 2 or (len(keys) > MOST_SHARED and len(keys) > len(records) / 2):
+            continue
+        for key in keys:
+            others = ", ".join(other[:12] for other in sorted(keys - {key}))
+            finding = Finding.of(which_scan.TWO_PATIENTS.problem(f"the images name the same person as those of patient {others}"))
+            found[key] = (*found.get(key, ()), finding)
+    return found
+
+
+def _joined(*parts: dict[str, tuple[Finding, ...]]) -> dict[str, tuple[Finding, ...]]:
+    return {
+        key: tuple(finding for part in parts for finding in part.get(key, ())) for key in sorted({key for part in parts for key in part})
+    }
 
 
 def remove_strangers(folder: Path, keys: set[str]) -> None:
@@ -175,5 +207,5 @@ def only_one(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise problems.PREPARE_RUNNING.problem("another `data prepare` is at work", where="state/prepared") from None
+            raise scan_problems.PREPARE_RUNNING.problem("another `data prepare` is at work", where="state/prepared") from None
         yield

@@ -17,7 +17,7 @@ INDEX = "index.json"
 
 
 class Finding(Strict):
-    """A problem met while a patient was prepared, as stored; the long texts come from the catalogue again."""
+    """A problem met while a patient was prepared, as stored; the long texts come from the problems again."""
 
     code: str
     what: str
@@ -48,6 +48,7 @@ class OrganRecord(Strict):
     tumour_mm2: tuple[float, ...] = ()
     organ_ml: float = 0.0
     tumour_ml: float = 0.0
+    removed_ml: float = 0.0
     partial: bool = False
     slice_mm: float = 0.0
     phase: str | None = None
@@ -69,6 +70,7 @@ class Record(Strict):
     findings: tuple[Finding, ...] = ()
     tensor_sha256: str | None = None
     prints: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="fingerprints of each scan's slices")
+    persons: tuple[str, ...] = Field(default=(), description="keyed hashes of the persons the headers name, to find one twice")
 
 
 class Index(Strict):

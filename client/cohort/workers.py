@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from client.cohort.jobs import SOFTWARE, prepared_folder, store
 from client.cohort.one_patient import prepare_patient
-from client.cohort.pseudonyms import site_secret
+from client.cohort.pseudonyms import keyed_hash, site_secret
 from client.cohort.record import Finding, Record
 from client.segmentation.cache import LabelCache
 from client.segmentation.models import SiteModels, check_targets
@@ -93,9 +93,10 @@ def do(site: SiteConfig, study: Study, job: Job) -> str:
     from safetensors.numpy import save
 
     folder = prepared_folder(site)
-    cache = LabelCache(folder, job.key, site_secret(site.state), site.path(site.paths.images).resolve())
+    secret, root = site_secret(site.state), site.path(site.paths.images)
+    cache = LabelCache(folder, job.key, secret, root.resolve())
     segmenter = Segmenter(site.segmentation, study, SiteModels(site), cache)
-    prepared = prepare_patient(job.scans, study, segmenter)
+    prepared = prepare_patient(job.scans, study, segmenter, job.declared, root if root.is_dir() else None)
     data = None if prepared.tensor is None else save({"slices": prepared.tensor})
     record = Record(
         fingerprint=job.fingerprint,
@@ -109,6 +110,7 @@ def do(site: SiteConfig, study: Study, job: Job) -> str:
         organs=prepared.organs,
         findings=tuple(Finding.of(problem) for problem in prepared.findings),
         prints=prepared.prints,
+        persons=tuple(sorted(keyed_hash(secret, "person", person).hex()[:24] for person in prepared.persons)),
         tensor_sha256=None if data is None else hashlib.sha256(data).hexdigest(),
     )
     store(folder, job.key, data, save(prepared.pictures), record)

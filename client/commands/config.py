@@ -87,6 +87,7 @@ def _study(path: Path) -> Study:
 
 def examine(home: Path, study: Study | None = None) -> Checked:
     """Read the three files as far as they can be read; a fault in one does not hide those of another."""
+    from client.cohort.peek import peek
     from site_config.documents.load import load_site
     from site_config.tables.cohort import check_together, load_cohort, load_scans
 
@@ -115,6 +116,7 @@ def examine(home: Path, study: Study | None = None) -> Checked:
         faults, findings = check_together(found.cohort.patients, found.scans)
         found.faults.extend(faults)
         found.findings.extend(findings)
+        found.findings.extend(peek(found.cohort.patients, found.scans))
     return found
 
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from site_config.console import Json, next_command, note, problem_lines, show, table
+from site_config.console import Json, note, problem_lines, show, table
 from site_config.problems.base import Exit
 
 if TYPE_CHECKING:
     from client.cohort.patients import PrepareSummary
-    from client.intake.survey import Found, Survey
     from site_config.site import SiteConfig
     from site_config.study.model import Study
 
@@ -26,7 +25,6 @@ data = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
-REVIEW = "review"
 
 
 def _site(home: Path) -> SiteConfig:
@@ -41,83 +39,8 @@ def _study(path: Path | None) -> Study:
     return read_study(path)
 
 
-@data.command()
-def scan(home: Home = Path(), study: StudyFile = None, json: Json = False) -> None:
-    """Look through the images folder: which series it holds, what is wrong with others, and a suggested scans.csv.
-
-    Nothing is changed. The suggestion is written to state/review/scans.csv; `data review` shows what needs a choice.
-    """
-    from client.intake.survey import as_csv, survey
-    from site_config.files import make_folder, write_atomic, write_json
-    from site_config.tables.cohort import load_cohort
-
-    site = _site(home)
-    cohort = load_cohort(site.path(site.paths.cohort), _study(study))
-    found = survey(site.path(site.paths.images), cohort.patients)
-    folder = make_folder(site.state / REVIEW)
-    write_atomic(folder / "scans.csv", as_csv(found.rows))
-    content = _survey_data(found)
-    write_json(folder / "review.json", content)
-    show(content, lambda console: console.print(_survey_text(found)))
-    if found.questions or found.problems:
-        raise typer.Exit(int(Exit.FINDINGS))
-
-
-def _survey_data(found: Survey) -> dict[str, Any]:
-    from site_config.console import plain
-
-    data = plain({"found": found.found, "rows": found.rows, "questions": found.questions, "left_out": found.left_out})
-    data["problems"] = [{"folder": folder, **problem.as_dict()} for folder, problem in found.problems]
-    return dict(data)
-
-
-def _survey_text(found: Survey) -> str:
-    lines = [f"{len(found.found)} volumes found, {len(found.rows)} rows suggested, {len(found.questions)} questions"]
-    lines += [f"  left out: {number} {reason}" for reason, number in found.left_out.items()]
-    lines += [f"  {folder}: {problem}" for folder, problem in found.problems]
-    lines.append("suggested table: state/review/scans.csv; next: fedhcc-site data review")
-    return "\n".join(lines)
-
-
-@data.command()
-def review(
-    home: Home = Path(),
-    accept: Annotated[bool, typer.Option("--accept", help="Make the suggestion the site's scans.csv (only where there is none).")] = False,
-    json: Json = False,
-) -> None:
-    """Show what `data scan` could not decide, with the candidates and why; nothing is chosen silently."""
-    from site_config.files import read_json, read_limited, write_atomic
-    from site_config.problems import host
-    from site_config.problems import scans as problems
-
-    site = _site(home)
-    folder = site.state / REVIEW
-    if not (folder / "review.json").exists():
-        raise problems.NOT_PREPARED.problem("nothing was scanned yet", fix="Run `fedhcc-site data scan` first.")
-    content = read_json(folder / "review.json", "state/review/review.json")
-    if accept:
-        target = site.path(site.paths.scans or Path("scans.csv"))
-        if target.exists():
-            raise host.CANNOT_WRITE.problem(
-                "scans.csv exists already", fix="Copy the rows you want from state/review/scans.csv by hand; nothing is overwritten."
-            )
-        write_atomic(target, read_limited(folder / "scans.csv", 64 * 2**20))
-        note(f"scans.csv written; add masks and choices where needed. Next: {next_command('fedhcc-site', 'check')}")
-    rows = [
-        (question["patient"] or "", question["visit"] or "", question["reason"], _candidate(one))
-        for question in content["questions"]
-        for one in question["candidates"]
-    ]
-    rows += [(problem["folder"], "", f"{problem['code']} {problem['what']}", problem["fix"]) for problem in content["problems"]]
-    show(content, table("To decide", ("patient", "visit", "why", "candidate or next step"), rows, None if rows else "nothing is open"))
-    if rows:
-        raise typer.Exit(int(Exit.FINDINGS))
-
-
-def _candidate(one: dict[str, Any] | Found) -> str:
-    found = one if isinstance(one, dict) else vars(one)
-    words = [found["folder"], found["phase"] or "phase unknown", f"{found['slices']} slices of {found['spacing_mm']} mm"]
-    return " · ".join([*words, found["description"], found["series_uid"]])
+MOST_NAMED = 20
+COHORT_COLUMNS = ("patient", "id", "images", "scanner", "findings", "flags")
 
 
 @data.command()
@@ -136,14 +59,24 @@ def prepare(home: Home = Path(), study: StudyFile = None, json: Json = False) ->
             note(f"  {done} of {everybody} patients")
 
     summary = run(site, _study(study), progress=progress)
-    show(summary, lambda console: console.print(_summary_text(summary)))
+    own = _own_keys(site)
+    show(summary, lambda console: console.print(_summary_text(summary, own)))
     if summary.to_retry:
         raise typer.Exit(int(Exit.ACCESS))
     if summary.findings:
         raise typer.Exit(int(Exit.FINDINGS))
 
 
-def _summary_text(summary: PrepareSummary) -> str:
+def _own_keys(site: SiteConfig) -> dict[str, str]:
+    """The hospital's own key of every patient id; shown at the terminal and on the quality page, never stored elsewhere."""
+    from client.cohort.pseudonyms import patient_key, site_secret
+    from site_config.tables.cohort import load_cohort
+
+    secret = site_secret(site.state)
+    return {patient_key(secret, patient.key): patient.key for patient in load_cohort(site.path(site.paths.cohort)).patients}
+
+
+def _summary_text(summary: PrepareSummary, own: dict[str, str]) -> str:
     from client.cohort.record import counted
 
     lines = [
@@ -152,8 +85,11 @@ def _summary_text(summary: PrepareSummary) -> str:
         *([f"{summary.to_retry} with a file that could not be opened; the next run tries again"] if summary.to_retry else []),
     ]
     for code, number in counted(finding for _, finding in summary.findings).items():
-        first = next(finding for _, finding in summary.findings if finding.code == code).problem()
+        mine = [(key, finding) for key, finding in summary.findings if finding.code == code]
+        first = mine[0][1].problem()
         lines.append(f"{number:4d} × {code} {first.kind.title}\n       fix: {first.fix}")
+        lines += [f"       {own.get(key, key[:12])}: {finding.what}" for key, finding in mine[:MOST_NAMED]]
+        lines += [f"       and {len(mine) - MOST_NAMED} more: fedhcc-site data show"] if len(mine) > MOST_NAMED else []
     lines.append("next: fedhcc-site data show")
     return "\n".join(lines)
 
@@ -177,8 +113,9 @@ def show_command(
     site = _site(home)
     folder = prepared_folder(site)
     if key is None:
-        out = quality.write_page(folder, page or site.state / "quality" / "index.html")
-        _show_cohort(folder, out)
+        own = _own_keys(site)
+        out = quality.write_page(folder, page or site.state / "quality" / "index.html", own)
+        _show_cohort(folder, out, own)
         return
     full = _find(site, key)
     record = read_record(folder, full)
@@ -186,23 +123,29 @@ def show_command(
         raise problems.KEY_UNKNOWN.problem("this patient has no prepared record")
     if picture is not None:
         quality.write_sheet(folder, full, picture)
-    show({"key": full, **record.model_dump(mode="json")}, lambda console: console.print(_record_text(full, record)))
+    called = _own_keys(site).get(full, "")
+    show({"key": full, **record.model_dump(mode="json")}, lambda console: console.print(f"{called}  {_record_text(full, record)}".lstrip()))
 
 
-def _show_cohort(folder: Path, out: Path) -> None:
+def _show_cohort(folder: Path, out: Path, own: dict[str, str]) -> None:
     from client.cohort.record import read_index, read_record
 
     index = read_index(folder)
     records = {key: read_record(folder, key) for key in (index.patients if index else ())}
     rows = [
-        (key[:12], "yes" if record.usable else "no", record.manufacturer, len(record.findings), ", ".join(record.flags))
+        (own.get(key, "–"), key[:12], "yes" if record.usable else "no", record.manufacturer, len(record.findings), ", ".join(record.flags))
         for key, record in records.items()
         if record is not None
     ]
     content = {"page": str(out), "patients": {key: record for key, record in records.items() if record is not None}}
     show(
         content,
-        table("Prepared cohort", ("id", "images", "scanner", "findings", "flags"), rows, f"pictures: {out.name} in {out.parent.name}/"),
+        table(
+            "Prepared cohort",
+            ("patient", "id", "images", "scanner", "findings", "flags"),
+            rows,
+            f"pictures: {out.name} in {out.parent.name}/",
+        ),
     )
 
 
@@ -290,4 +233,7 @@ def _region(name: str) -> Literal["abdomen", "chest", "whole"]:
 
 def register(app: typer.Typer) -> None:
     """Add `data` to the hospital's command line."""
+    from client.commands import data_review
+
+    data_review.register(data)
     app.add_typer(data)

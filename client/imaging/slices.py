@@ -111,7 +111,7 @@ def measure(organ: Mask, tumour: Mask, volume: Volume, grid: Grid) -> Measured:
         tumour_mm2=tumour_mm2,
         organ_ml=float(organ_mm2.sum() * step / 1000),
         tumour_ml=float(tumour_mm2.sum() * step / 1000),
-        box=_box(organ, organ_px),
+        box=_box(organ | tumour, organ_px + tumour_px),
         touches_edge=bool(edge > 0.1 * largest),
     )
 
@@ -126,11 +126,15 @@ def _box(mask: Mask, areas: NDArray[np.float64]) -> tuple[int, int, int, int] | 
 
 
 def choose(measured: Measured, grid: Grid, count: int) -> Choice | None:
-    """The organ's first `count` slices in the rule's total order; None when the organ is nowhere."""
-    candidates = np.flatnonzero(measured.organ_mm2 > 0)
+    """The first `count` slices in the rule's total order; None when organ and tumour are nowhere.
+
+    A slice with tumour is eligible also where the organ's mask is empty: organ segmenters leave large tumours out.
+    """
+    candidates = np.flatnonzero((measured.organ_mm2 > 0) | (measured.tumour_mm2 > 0))
     if not len(candidates):
         return None
-    centroid = float((measured.organ_mm2 @ grid.z_mm) / measured.organ_mm2.sum())
+    weight = measured.organ_mm2 if measured.organ_mm2.any() else measured.tumour_mm2
+    centroid = float((weight @ grid.z_mm) / weight.sum())
     order = sorted(
         (int(k) for k in candidates),
         key=lambda k: (-measured.tumour_mm2[k], -measured.organ_mm2[k], abs(float(grid.z_mm[k]) - centroid), float(grid.z_mm[k])),

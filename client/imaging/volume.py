@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,21 @@ LEAST_SLICES = 3
 
 
 @dataclass(frozen=True)
+class Source:
+    """What the headers say of a volume beside its pixels; it stays in memory and is compared, never written out.
+
+    `person` is a keyed comparison's raw material: (id, birth date, sex), "" where not stated.
+    """
+
+    series_uid: str = ""
+    study_uid: str = ""
+    frame_uid: str = ""
+    taken: date | None = None
+    person: tuple[str, str, str] = ("", "", "")
+    slice_uids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Volume:
     """One CT scan: `hu` (z, y, x) int16 in Hounsfield units within [−1024, 3071].
 
@@ -39,6 +54,7 @@ class Volume:
     manufacturer: str | None = None
     phase: str | None = None
     flags: frozenset[str] = frozenset()
+    source: Source = Source()
 
     @property
     def slice_mm(self) -> float:
@@ -85,33 +101,3 @@ def check_axes(axes: NDArray[np.float64], role: str) -> None:
     oblique = angle_degrees(normal, np.array([0.0, 0.0, 1.0]))
     if oblique > MOST_OBLIQUE_DEGREES:
         raise scans.OBLIQUE.problem(f"{role} stands at {oblique:.0f} degrees to the body's axis", where=role)
-
-
-def hounsfield(values: NDArray[Any], role: str) -> NDArray[np.int16]:
-    """Values as int16 Hounsfield units, rounded and clamped to [−1024, 3071]; padding below −1024 is air.
-
-    The result is a new array in the order (z, y, x), whatever order `values` has in memory; nothing else of its size is made.
-    Raises FH-306 for values that are no numbers and FH-327 where nothing looks like air or tissue.
-    """
-    hu = np.empty(values.shape, dtype=np.int16)
-    for plane, out in zip(values, hu, strict=True):
-        if plane.dtype == np.int16:
-            np.clip(plane, HU_LOWEST, HU_HIGHEST, out=out)
-        elif plane.dtype.kind == "f":
-            if not np.isfinite(plane).all():
-                raise scans.NOT_FINITE.problem(f"{role} holds values that are no numbers", where=role)
-            out[:] = np.rint(np.clip(plane, HU_LOWEST, HU_HIGHEST))
-        else:
-            out[:] = np.clip(plane.astype(np.int64), HU_LOWEST, HU_HIGHEST)
-    check_hounsfield(hu, role)
-    return hu
-
-
-def check_hounsfield(hu: NDArray[np.int16], role: str) -> None:
-    """Refuse a volume without soft tissue (−200 to 300 HU) or without any spread: windowed or normalised pictures."""
-    sample = hu[:: max(1, hu.shape[0] // 16), ::4, ::4]
-    tissue = float(np.mean((sample > -200) & (sample < 300)))
-    if float(sample.std()) < 20 or tissue < 0.005 or int(sample.min()) > -100:
-        raise scans.NOT_HOUNSFIELD.problem(
-            f"{role} ranges from {int(sample.min())} to {int(sample.max())} with {tissue:.0%} soft tissue", where=role
-        )

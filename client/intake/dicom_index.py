@@ -7,277 +7,185 @@ may not be opened is another matter: the series could lack a slice through it, s
 from __future__ import annotations
 
 import os
-import struct
-import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from client.intake.phase import phase_of
+from client.intake.dicom_header import About, Read, SliceHeader, is_dicom, read_header
+from client.intake.identity import Identity, together
+from client.intake.names.phase import phase_of
+from client.intake.names.traits import Kernel, is_low_dose, kernel_of
 from site_config.files import access_problem
-from site_config.problems import scans as problems
+from site_config.problems import scans as scan_problems
 
-CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
-ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
-DEFLATED = b"1.2.840.10008.1.2.1.99"
-UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
-NOT_SLICES = {
-    "LOCALIZER",
-    "DOSE",
-    "DOSE_INFO",
-    "SCREEN SAVE",
-    "MIP",
-    "MINIP",
-    "VRT",
-    "PERFUSION",
-    "OVERLAY",
-    "PROJECTION IMAGE",
-    "CSAMAX",
-    "CSAMIP",
-}
+__all__ = ["Contents", "Series", "SliceHeader", "files_of", "index", "is_dicom", "read_header"]
+
 MOST_FILES = 20_000
-TAGS = [
-    "SOPClassUID",
-    "Modality",
-    "ImageType",
-    "SeriesInstanceUID",
-    "StudyInstanceUID",
-    "PatientID",
-    "PatientName",
-    "AcquisitionNumber",
-    "InstanceNumber",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "PixelSpacing",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "NumberOfFrames",
-    "Manufacturer",
-    "SeriesDescription",
-    "ProtocolName",
-    "ContrastBolusAgent",
-    "ContrastBolusStartTime",
-    "AcquisitionTime",
-    "AcquisitionDate",
-    "SeriesDate",
-    "StudyDate",
-    "BodyPartExamined",
-    "ConvolutionKernel",
-]
-MALFORMED = (EOFError, ValueError, KeyError, AttributeError, TypeError, struct.error, NotImplementedError, OverflowError, RecursionError)
-"""What pydicom raises over bytes that are no sound DICOM (`NotImplementedError`: a coding it lacks); the file becomes a finding."""
-
-
-@dataclass(frozen=True)
-class SliceHeader:
-    """One axial CT slice. Positions and axes are LPS millimetres; nothing here leaves the site."""
-
-    path: Path
-    position: NDArray[np.float64]
-    row_axis: NDArray[np.float64]
-    column_axis: NDArray[np.float64]
-    spacing: tuple[float, float]
-    shape: tuple[int, int]
-    acquisition: int | None
-    instance: int | None
-    complete: bool
 
 
 @dataclass(frozen=True)
 class Series:
-    """Slices that belong together: one series, orientation, matrix and spacing."""
+    """Slices that belong together: one series, orientation, matrix, spacing, kernel and kind of image.
+
+    `who` is the one identity its headers state, or what they state differently.
+    """
 
     slices: tuple[SliceHeader, ...]
-    uid: str
-    patient: str
-    manufacturer: str | None
-    description: str
-    phase: str | None
-    original: bool
-    date: str | None
-    body_part: str
+    about: About
+    who: Identity | tuple[str, ...]
+    beside_pet: bool = False
+
+    @property
+    def uid(self) -> str:
+        """SeriesInstanceUID, "" where the headers state none."""
+        return self.about.uid
+
+    @property
+    def manufacturer(self) -> str | None:
+        """As stated."""
+        return self.about.manufacturer or None
+
+    @property
+    def description(self) -> str:
+        """The series' name and protocol."""
+        return " ".join(part for part in (self.about.description, self.about.protocol) if part)
+
+    @property
+    def kernel(self) -> Kernel | None:
+        """The kernel's class."""
+        return kernel_of(self.about.kernel, self.about.description)
+
+    @property
+    def low_dose(self) -> bool:
+        """Taken with little dose, by its name or beside a positron emission series."""
+        return self.beside_pet or is_low_dose(self.description)
+
+    @property
+    def date(self) -> str | None:
+        """YYYYMMDD."""
+        return self.about.date or None
+
+    def phase(self, slices: tuple[SliceHeader, ...]) -> str | None:
+        """The phase of some of its slices: by name, else by their own time after the injection."""
+        times = {(header.bolus, header.taken_text) for header in slices}
+        bolus, taken = times.pop() if len(times) == 1 else min(times)
+        return phase_of(
+            {
+                "SeriesDescription": self.about.description,
+                "ProtocolName": self.about.protocol,
+                "ContrastBolusStartTime": bolus,
+                "AcquisitionTime": taken,
+            }
+        )
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a folder holds: series, and why the other files were left out."""
+    """What a folder holds: series, and why the other files were left out; `structures` are files that hold masks."""
 
     series: tuple[Series, ...]
     left_out: dict[str, int]
     enhanced: int
-    patients: int
+    links: tuple[str, ...] = ()
+    structures: tuple[Path, ...] = field(default=())
+
+    @property
+    def who(self) -> Identity | tuple[str, ...]:
+        """The one identity of all its series, or what they state differently."""
+        split = next((series.who for series in self.series if isinstance(series.who, tuple)), None)
+        return split or together(series.who for series in self.series if isinstance(series.who, Identity))
 
 
 @dataclass(frozen=True)
-class _Read:
-    header: SliceHeader | None
-    group: tuple[Any, ...] | None
-    reason: str | None
-    about: dict[str, str]
+class Files:
+    """Files below a folder in a fixed order; links that were not followed, with the reason."""
+
+    paths: tuple[Path, ...]
+    links: tuple[str, ...]
 
 
-def index(folder: Path, role: str) -> Contents:
-    """Index every file of a folder and its subfolders. Raises access problems (9xx) and FH-305 for more than 20,000 files."""
-    groups: dict[tuple[Any, ...], list[_Read]] = {}
+def index(folder: Path, role: str, root: Path | None = None) -> Contents:
+    """Index every file of a folder and its subfolders; links are followed where they stay below `root`.
+
+    Raises access problems (9xx) and FH-305 for more than 20,000 files.
+    """
+    groups: dict[tuple[Any, ...], list[Read]] = {}
     left_out: Counter[str] = Counter()
-    patients: set[str] = set()
-    for path in files_of(folder, role):
+    beside_pet: set[str] = set()
+    structures: list[Path] = []
+    files = walk(folder, role, root)
+    for path in files.paths:
         read = read_header(path, role)
         if read.header is None or read.group is None:
-            left_out[read.reason or "unknown"] += 1
+            reason = read.reason or "unknown"
+            left_out[reason] += 1
+            if reason == "positron emission":
+                beside_pet.add(read.study)
+            if reason == "structures or segmentation":
+                structures.append(path)
             continue
-        patients.add(read.about["patient"])
         groups.setdefault(read.group, []).append(read)
-    series = tuple(_series(group, reads) for group, reads in sorted(groups.items(), key=lambda item: repr(item[0])))
-    return Contents(series, dict(sorted(left_out.items())), left_out["enhanced multi-frame"], len(patients - {""}))
+    ordered = sorted(groups.items(), key=lambda item: repr(item[0]))
+    series = tuple(_series(reads, beside_pet - {""}) for _, reads in ordered)
+    return Contents(series, dict(sorted(left_out.items())), left_out["enhanced multi-frame"], files.links, tuple(structures))
 
 
 def files_of(folder: Path, role: str) -> list[Path]:
-    """All files below a folder in a fixed order, or the one file; linked folders are not followed, so no circle can be walked."""
+    """All files below a folder in a fixed order, or the one file."""
+    return list(walk(folder, role).paths)
+
+
+def walk(folder: Path, role: str, root: Path | None = None) -> Files:
+    """Files below a folder. A linked folder is walked once, where it lies below `root` (left out: below the folder itself)."""
     if not folder.is_dir():
-        return [folder]
+        return Files((folder,), ())
     found: list[Path] = []
+    links: list[str] = []
+    inside = (root or folder).resolve()
+    seen = {folder.resolve()}
+    waiting = [folder]
 
     def stop(error: OSError) -> None:
         raise access_problem(error, f"a folder of {role}")
 
-    for parent, _, names in os.walk(folder, onerror=stop):
-        found += [Path(parent) / name for name in names if not name.startswith(".")]
-        if len(found) > MOST_FILES:
-            raise problems.IMPLAUSIBLE_GEOMETRY.problem(f"{role} has more than {MOST_FILES:,} files", where=role)
-    return sorted(found)
+    while waiting:
+        for parent, folders, names in os.walk(waiting.pop(), onerror=stop):
+            folders.sort()
+            for name in [*folders]:
+                path = Path(parent) / name
+                if path.is_symlink():
+                    reason = _reason(path, inside)
+                    target = path.resolve() if reason is None else path
+                    if reason is not None:
+                        links.append(reason)
+                    elif not any(target == one or target.is_relative_to(one) for one in seen):
+                        seen.add(target)
+                        waiting.append(path)
+            for name in sorted(names):
+                path = Path(parent) / name
+                if name.startswith("."):
+                    continue
+                reason = _reason(path, inside) if path.is_symlink() else None
+                if reason is None:
+                    found.append(path)
+                else:
+                    links.append(reason)
+            if len(found) > MOST_FILES:
+                raise scan_problems.IMPLAUSIBLE_GEOMETRY.problem(f"{role} has more than {MOST_FILES:,} files", where=role)
+    return Files(tuple(sorted(found)), tuple(links))
 
 
-def read_header(path: Path, role: str) -> _Read:
-    """One file's header, or why it is no axial CT slice. Raises an access problem when it may not be opened."""
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-
+def _reason(link: Path, inside: Path) -> str | None:
+    """Why a link is not followed; None where it may be."""
     try:
-        if not path.is_file():
-            path.stat()
-            return _left_out("not an ordinary file")
-        with path.open("rb") as stream:
-            start = stream.read(2048)
-            stream.seek(0)
-            if start[128:132] != b"DICM" and start[:2] not in (b"\x08\x00", b"\x02\x00"):
-                return _left_out("not DICOM")
-            if DEFLATED in start:
-                return _left_out("deflated transfer syntax")
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=TAGS)
-                left = path.stat().st_size - stream.tell()
-                return _slice(dataset, path, left)
-    except OSError as error:
-        raise access_problem(error, f"a file of {role}") from None
-    except (*MALFORMED, InvalidDicomError):
-        return _left_out("damaged header")
+        target = link.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return "leads nowhere"
+    return None if target.is_relative_to(inside) else "leads out of the images folder"
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether a file begins as DICOM files do."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
-
-
-def _left_out(reason: str) -> _Read:
-    return _Read(None, None, reason, {})
-
-
-def _slice(dataset: Any, path: Path, bytes_left: int) -> _Read:
-    """Decide whether a dataset is an axial CT slice and take what is needed from it."""
-    meta = getattr(dataset, "file_meta", None)
-    sop = str(dataset.get("SOPClassUID") or (meta.get("MediaStorageSOPClassUID") if meta else None) or "")
-    modality = str(dataset.get("Modality") or "").upper()
-    kinds = [str(part).upper().strip() for part in dataset.get("ImageType") or ()]
-    if sop in ENHANCED_CT or int(dataset.get("NumberOfFrames") or 1) > 1:
-        return _left_out("enhanced multi-frame")
-    if (sop and sop != CT_IMAGE) or modality not in ("CT", "") or not (sop or modality):
-        return _left_out("another modality or object")
-    if NOT_SLICES & set(kinds):
-        return _left_out("localizer, capture, projection or report")
-    if kinds[:2] == ["DERIVED", "SECONDARY"]:
-        return _left_out("derived image")
-    if int(dataset.get("SamplesPerPixel") or 1) != 1 or str(dataset.get("PhotometricInterpretation") or "MONOCHROME2") != "MONOCHROME2":
-        return _left_out("colours or inverted grey")
-    needed = [dataset.get(tag) for tag in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns")]
-    if any(value is None or value == "" for value in needed):
-        return _left_out("no position, orientation, spacing or size")
-    position, orientation, spacing = (np.array([float(number) for number in value]) for value in needed[:3])
-    if (
-        position.shape != (3,)
-        or orientation.shape != (6,)
-        or spacing.shape != (2,)
-        or not np.isfinite([*position, *orientation, *spacing]).all()
-    ):
-        return _left_out("no position, orientation, spacing or size")
-    shape = (int(needed[3]), int(needed[4]))
-    row_axis, column_axis = (axis / max(float(np.linalg.norm(axis)), 1e-9) for axis in (orientation[:3], orientation[3:]))
-    syntax = str(meta.get("TransferSyntaxUID") if meta else "") or UNCOMPRESSED[0]
-    whole = syntax not in UNCOMPRESSED or bytes_left >= shape[0] * shape[1] * int(dataset.get("BitsAllocated") or 16) // 8
-    header = SliceHeader(
-        path=path,
-        position=position,
-        row_axis=row_axis,
-        column_axis=column_axis,
-        spacing=(float(spacing[0]), float(spacing[1])),
-        shape=shape,
-        acquisition=_whole(dataset.get("AcquisitionNumber")),
-        instance=_whole(dataset.get("InstanceNumber")),
-        complete=whole and bytes_left > 0,
-    )
-    uid = str(dataset.get("SeriesInstanceUID") or "")
-    group = (
-        uid or f"folder {path.parent}",
-        tuple(np.round(orientation, 2)),
-        shape,
-        tuple(np.round(spacing, 4)),
-        "DERIVED" in kinds[:1] and bool(uid),
-    )
-    return _Read(header, group, None, _about(dataset, uid, kinds))
-
-
-def _about(dataset: Any, uid: str, kinds: list[str]) -> dict[str, str]:
-    texts = {tag: str(dataset.get(tag) or "") for tag in TAGS}
-    date = texts["AcquisitionDate"] or texts["SeriesDate"] or texts["StudyDate"]
-    return {
-        "uid": uid,
-        "patient": texts["PatientID"] or texts["PatientName"],
-        "manufacturer": texts["Manufacturer"],
-        "description": " ".join(part for part in (texts["SeriesDescription"], texts["ProtocolName"]) if part),
-        "phase": phase_of(texts) or "",
-        "original": "" if kinds[:1] == ["DERIVED"] else "yes",
-        "date": date if len(date) == 8 and date.isdigit() else "",
-        "body_part": texts["BodyPartExamined"],
-    }
-
-
-def _whole(value: Any) -> int | None:
-    return None if value is None or str(value).strip() == "" else int(value)
-
-
-def _series(group: tuple[Any, ...], reads: list[_Read]) -> Series:
+def _series(reads: list[Read], beside_pet: set[str]) -> Series:
     about = reads[0].about
-    names = {read.about["patient"] for read in reads if read.about["patient"]}
-    return Series(
-        slices=tuple(read.header for read in reads if read.header is not None),
-        uid=about["uid"],
-        patient=names.pop() if len(names) == 1 else "\\".join(sorted(names)),
-        manufacturer=about["manufacturer"] or None,
-        description=about["description"],
-        phase=about["phase"] or None,
-        original=bool(about["original"]),
-        date=about["date"] or None,
-        body_part=about["body_part"],
-    )
+    who = together(read.about.who for read in reads)
+    return Series(tuple(read.header for read in reads if read.header is not None), about, who, about.study in beside_pet)

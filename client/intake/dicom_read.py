@@ -1,32 +1,38 @@
-"""From a folder of DICOM files to one volume: choose the series, decode with SimpleITK, orient to LPS."""
+"""From a folder of DICOM files to one volume: choose the series by the one order, decode its slices, orient to LPS."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from client.imaging.volume import HU_HIGHEST, HU_LOWEST, Volume, check_hounsfield
-from client.intake.dicom_index import Contents, Series, SliceHeader, index
+from client.imaging.hounsfield import check_hounsfield
+from client.imaging.volume import HU_HIGHEST, HU_LOWEST, Source, Volume
+from client.intake.dicom_header import SliceHeader
+from client.intake.dicom_index import Contents, Series, index
 from client.intake.geometry import Stacking, stackings
+from client.intake.order import Facts, decide
+from client.intake.units import clear_padding, padding_hu, rescaled
+from client.intake.volumes import interleaved
+from site_config.files import access_problem
 from site_config.problems import scans as scan_problems
+from site_config.problems import which_scan
 from site_config.problems.base import Exit, Problem
 from site_config.tables.cohort import Scan
-
-GRID_MM = 5.0
-PHASES_BY_PREFERENCE = ("portal", None, "delayed", "arterial", "native", "other")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A volume that a folder could supply."""
+    """A volume that a folder could supply; `acquisition` numbers the volumes that share a SeriesInstanceUID."""
 
     series: Series
     stacking: Stacking
+    acquisition: int | None = None
 
     @property
     def extent_mm(self) -> float:
@@ -38,96 +44,215 @@ class Candidate:
         """Slice spacing."""
         return float(np.median(np.diff(self.stacking.z_mm)))
 
+    @property
+    def phase(self) -> str | None:
+        """Contrast phase of these slices."""
+        return self.series.phase(self.stacking.slices)
+
+    @property
+    def taken(self) -> date | None:
+        """The day of the acquisition."""
+        return day_of(self.series.date)
+
+    def facts(self, declared: int = 1, day_gap: float = 0.0, phase: str | None = None) -> Facts:
+        """What the order looks at; `phase` is the table's word, which wins."""
+        first = self.stacking.slices[0]
+        when: tuple[object, ...] = (first.taken, first.acquisition) if first.taken is not None else (self.series.uid, self.acquisition)
+        return Facts(
+            declared=declared,
+            phase=phase or self.phase,
+            derived=self.series.about.derived,
+            low_dose=self.series.low_dose,
+            kernel=self.series.kernel,
+            extent_mm=self.extent_mm,
+            step_mm=self.step_mm,
+            day_gap=day_gap,
+            acquired=(self.series.about.study, *when, self.acquisition),
+        )
+
 
 @dataclass(frozen=True)
 class FolderOffer:
-    """What a folder offers: usable volumes, and what was wrong with the others."""
+    """What a folder offers: usable volumes, and what was wrong with the others (by the series' description)."""
 
     candidates: tuple[Candidate, ...]
     problems: tuple[Problem, ...]
     contents: Contents
+    faulty: tuple[tuple[Series, Problem], ...] = ()
 
 
-def offer(folder: Path, role: str, series_uid: str | None = None) -> FolderOffer:
+def day_of(text: str | None) -> date | None:
+    """A DICOM date; None where it is none."""
+    try:
+        return date(int(text[:4]), int(text[4:6]), int(text[6:8])) if text else None
+    except ValueError:
+        return None
+
+
+def offer(folder: Path, role: str, series_uid: str | None = None, root: Path | None = None) -> FolderOffer:
     """Index a folder and check every series' geometry. Raises access problems only."""
-    contents = index(folder, role)
+    contents = index(folder, role, root)
     candidates: list[Candidate] = []
-    problems: list[Problem] = []
+    faulty: list[tuple[Series, Problem]] = []
     for series in contents.series:
         if series_uid is not None and series.uid != series_uid:
             continue
         try:
-            if "\\" in series.patient:
-                raise scan_problems.MANY_PATIENTS.problem(f"a series of {role} names several patients", where=role)
-            candidates += [Candidate(series, stacking) for stacking in stackings(series, role)]
+            if isinstance(series.who, tuple):
+                text = f"a series of {role} names several patients ({', '.join(series.who)})"
+                raise scan_problems.MANY_PATIENTS.problem(text, where=role)
+            found, wrong = stackings(series, role)
+            candidates += [Candidate(series, stacking) for stacking in found]
+            faulty += [(series, problem) for problem in wrong]
         except Problem as problem:
             if problem.kind.exit == Exit.ACCESS:
                 raise
-            problems.append(problem)
-    return FolderOffer(tuple(candidates), tuple(problems), contents)
+            faulty.append((series, problem))
+    return FolderOffer(_numbered(candidates), tuple(problem for _, problem in faulty), contents, tuple(faulty))
 
 
-def read_folder(scan: Scan, role: str) -> tuple[Volume, list[Problem]]:
-    """The volume a folder holds, by the rules of `select`. Raises problems 3xx (content) or 9xx (access)."""
-    offered = offer(scan.path, role, scan.series_uid)
-    if offered.contents.patients > 1 and scan.series_uid is None:
-        raise scan_problems.MANY_PATIENTS.problem(f"the folder of {role} holds {offered.contents.patients} patients", where=role)
-    chosen = select(offered, scan.phase, scan.region, role)
+def _numbered(candidates: list[Candidate]) -> tuple[Candidate, ...]:
+    """Candidates with their number within one SeriesInstanceUID, earliest first, where it holds several volumes."""
+
+    def first(candidate: Candidate) -> tuple[float, int, int]:
+        slices = candidate.stacking.slices
+        return (
+            min((one.taken for one in slices if one.taken is not None), default=0.0),
+            min((one.acquisition for one in slices if one.acquisition is not None), default=0),
+            min((one.instance for one in slices if one.instance is not None), default=0),
+        )
+
+    by_uid: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        by_uid.setdefault(candidate.series.uid or str(candidate.stacking.slices[0].path.parent), []).append(candidate)
+    numbers = {
+        id(one): number
+        for group in by_uid.values()
+        if len(group) > 1
+        for number, one in enumerate(sorted(group, key=lambda one: (first(one), one.series.about.kernel)), start=1)
+    }
+    return tuple(Candidate(one.series, one.stacking, numbers.get(id(one))) for one in candidates)
+
+
+def read_folder(scan: Scan, role: str, folder: Path | None = None, root: Path | None = None) -> tuple[Volume, list[Problem]]:
+    """The volume a row names, by the one order. `folder` stands in for the row's path (an unpacked archive).
+
+    Raises problems 3xx (content) or 9xx (access).
+    """
+    offered = offer(folder or scan.path, role, scan.series_uid, root)
+    _no_dead_links(offered.contents, role)
+    who = offered.contents.who
+    if isinstance(who, tuple) and scan.series_uid is None:
+        raise scan_problems.MANY_PATIENTS.problem(
+            f"the folder of {role} holds images of several patients: they differ in {', '.join(who)}", where=role
+        )
+    chosen = select(offered, scan, role)
     left_out = {reason: n for reason, n in offered.contents.left_out.items() if n}
+    derived = sum(len(one.slices) for one in offered.contents.series if one.about.derived and one is not chosen.series)
+    if derived:
+        left_out["derived image"] = derived
     findings = list(chosen.stacking.findings)
     if left_out:
         listed = ", ".join(f"{n} {reason}" for reason, n in left_out.items())
         findings.append(scan_problems.NOT_AXIAL_CT.problem(f"files of {role} were left out: {listed}", where=role))
+    if chosen.series.about.derived is not None:
+        findings.append(which_scan.DERIVED_USED.problem(f"{role} is a derived image ({chosen.series.about.derived})", where=role))
     return decode(chosen, role, findings), findings
 
 
-def select(offered: FolderOffer, phase: str | None, region: str, role: str) -> Candidate:
-    """The one candidate the rules leave: phase (as the table says, else portal venous first; chest: any), original before
-    derived, largest coverage (within a tenth counts as equal), spacing nearest to 5 mm. Raises FH-316 or FH-317.
-    """
+def _no_dead_links(contents: Contents, role: str) -> None:
+    """A link that leads nowhere may stand for a slice: the volume would lack it. Raises an access problem or FH-364."""
+    if "leads nowhere" in contents.links:
+        raise access_problem(FileNotFoundError(errno.ENOENT, ""), f"a file of {role}")
+    if contents.links:
+        text = f"{len(contents.links)} links in the folder of {role} lead out of the images folder"
+        raise which_scan.LINK_UNFOLLOWED.problem(text, where=role)
+
+
+def select(offered: FolderOffer, scan: Scan, role: str) -> Candidate:
+    """The one candidate the order leaves, among those the row's series, acquisition and phase name. Raises FH-316 or FH-317."""
     if not offered.candidates:
-        if offered.problems:
-            first, *rest = offered.problems
-            raise Problem(first.kind, first.what, first.why, first.fix, first.where, tuple(rest))
-        if offered.contents.enhanced:
-            raise scan_problems.ENHANCED_MULTIFRAME.problem(f"{role} is an enhanced multi-frame object", where=role)
-        kinds = ", ".join(f"{n} {reason}" for reason, n in offered.contents.left_out.items()) or "no file"
-        raise scan_problems.NO_CT_SERIES.problem(f"the folder of {role} holds no axial CT series, but {kinds}", where=role)
+        raise nothing_in(offered, role)
     left = list(offered.candidates)
-    if phase is not None and any(candidate.series.phase == phase for candidate in left):
-        left = [candidate for candidate in left if candidate.series.phase == phase]
-    elif region != "chest":
-        ranks = [PHASES_BY_PREFERENCE.index(candidate.series.phase) for candidate in left]
-        left = [candidate for candidate, rank in zip(left, ranks, strict=True) if rank == min(ranks)]
-    left = [candidate for candidate in left if candidate.series.original] or left
-    longest = max(candidate.extent_mm for candidate in left)
-    left = [candidate for candidate in left if candidate.extent_mm >= 0.9 * longest]
-    nearest = min(abs(candidate.step_mm - GRID_MM) for candidate in left)
-    left = [candidate for candidate in left if abs(candidate.step_mm - GRID_MM) <= nearest + 0.01]
-    if len(left) > 1:
-        raise scan_problems.SEVERAL_SERIES.problem(f"{len(left)} series of the folder of {role} fit equally", where=role)
-    return left[0]
+    if scan.acquisition is not None:
+        left = [one for one in left if one.acquisition == scan.acquisition]
+        if not left:
+            raise scan_problems.SEVERAL_SERIES.problem(f"{role} has no volume with the number that `acquisition` names", where=role)
+    stated = [one for one in left if scan.phase is not None and one.phase == scan.phase]
+    left = stated or left
+    named = scan.series_uid is not None and len(left) == 1
+    declared = 0 if named or scan.acquisition is not None else 1
+    decision = decide(left, lambda one: one.facts(declared, phase=scan.phase), scan.region)
+    if decision.doubt is not None and len(left) == 1 and named:
+        return left[0]
+    if decision.chosen is None:
+        why = decision.doubt or "they are equal in everything the order looks at"
+        raise scan_problems.SEVERAL_SERIES.problem(f"{len(decision.left)} volumes fit {role}: {why}", where=role)
+    return decision.chosen
+
+
+def nothing_in(offered: FolderOffer, role: str) -> Problem:
+    """Why a folder offers no volume."""
+    if offered.problems:
+        first, *rest = offered.problems
+        return Problem(first.kind, first.what, first.why, first.fix, first.where, tuple(rest))
+    if offered.contents.enhanced:
+        return scan_problems.ENHANCED_MULTIFRAME.problem(f"{role} is an enhanced multi-frame object", where=role)
+    kinds = ", ".join(f"{n} {reason}" for reason, n in offered.contents.left_out.items()) or "no file"
+    return scan_problems.NO_CT_SERIES.problem(f"the folder of {role} holds no axial CT series, but {kinds}", where=role)
 
 
 def decode(candidate: Candidate, role: str, findings: list[Problem]) -> Volume:
-    """Read the pixels into Hounsfield units, slice by slice at their own positions. Raises FH-315, FH-310, FH-327."""
-    stacking = candidate.stacking
+    """Read the pixels into Hounsfield units, slice by slice at their own positions. Raises FH-315, FH-310, FH-327, FH-360."""
+    stacking, about = candidate.stacking, candidate.series.about
     first = stacking.slices[0]
     hu = np.empty((len(stacking.slices), *first.shape), dtype=np.int16)
     for k, header in enumerate(stacking.slices):
-        hu[k] = _pixels(header, role)
+        hu[k] = pixels(header, role)
     _compare_copies(stacking, role, findings)
     hu, axes, origin, spacing = _to_lps(hu, first, stacking.normal)
     try:
         check_hounsfield(hu, role)
     except Problem as problem:  # what the geometry showed is worth saying all the same
         raise Problem(problem.kind, problem.what, problem.why, problem.fix, problem.where, tuple(findings)) from None
+    mixed = interleaved(hu)
+    if mixed > 1:
+        text = f"{mixed} volumes alternate slice by slice in {role}, and no header tells them apart"
+        raise which_scan.VOLUMES_MIXED.problem(text, where=role)
     flags = frozenset({"slice_interpolated"}) if stacking.interpolated else frozenset()
-    return Volume(hu, stacking.z_mm, spacing, origin, axes, candidate.series.manufacturer, candidate.series.phase, flags)
+    who = candidate.series.who
+    person = (who.id, who.birth, who.sex) if not isinstance(who, tuple) else ("", "", "")
+    source = Source(about.uid, about.study, about.frame, candidate.taken, person)
+    return Volume(hu, stacking.z_mm, spacing, origin, axes, candidate.series.manufacturer, candidate.phase, flags, source)
 
 
-def _pixels(header: SliceHeader, role: str) -> NDArray[np.int16]:
-    """One slice in Hounsfield units, clamped."""
+def pixels(header: SliceHeader, role: str) -> NDArray[np.int16]:
+    """One slice in Hounsfield units, clamped; from the file itself where its pixels lie there plainly, else by SimpleITK."""
+    plain = _plain_pixels(header)
+    return rescaled(plain, header.units) if plain is not None else _decoded(header, role)
+
+
+def _plain_pixels(header: SliceHeader) -> NDArray[np.int16] | NDArray[np.uint16] | None:
+    """Uncompressed pixels; None where bits beyond the stored ones are in use (overlays), which SimpleITK sorts out."""
+    if header.plain is None:
+        return None
+    kind = "<i2" if header.plain.signed else "<u2"
+    count = header.shape[0] * header.shape[1]
+    try:
+        stored = np.fromfile(header.path, dtype=kind, count=count, offset=header.plain.offset)
+    except OSError:
+        return None
+    if stored.size != count:
+        return None
+    bits = header.plain.bits
+    if bits < 16:
+        low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if header.plain.signed else (0, (1 << bits) - 1)
+        if int(stored.min()) < low or int(stored.max()) > high:
+            return None
+    return stored.reshape(header.shape)
+
+
+def _decoded(header: SliceHeader, role: str) -> NDArray[np.int16]:
     import SimpleITK as sitk  # noqa: N813
 
     reader = sitk.ImageFileReader()
@@ -138,7 +263,11 @@ def _pixels(header: SliceHeader, role: str) -> NDArray[np.int16]:
         values: NDArray[Any] = sitk.GetArrayViewFromImage(image)
         if values.shape[-2:] != header.shape or values.size != header.shape[0] * header.shape[1]:
             raise scan_problems.CANNOT_DECODE.problem(f"a slice of {role} decodes to another size than its header states", where=role)
-        clamped: NDArray[np.int16] = np.rint(np.clip(values.reshape(header.shape), HU_LOWEST, HU_HIGHEST)).astype(np.int16)
+        plane = values.reshape(header.shape)
+        clamped: NDArray[np.int16] = np.rint(np.clip(plane, HU_LOWEST, HU_HIGHEST)).astype(np.int16)
+        span = padding_hu(header.units)
+        if span is not None:
+            clear_padding(clamped, (plane >= span[0]) & (plane <= span[1]), header.units)
     except RuntimeError:
         raise scan_problems.CANNOT_DECODE.problem(f"a slice of {role} cannot be decoded", where=role) from None
     return clamped
@@ -147,8 +276,8 @@ def _pixels(header: SliceHeader, role: str) -> NDArray[np.int16]:
 def _compare_copies(stacking: Stacking, role: str, findings: list[Problem]) -> None:
     """Files at one place are copies when their pixels agree; otherwise nobody can say which slice is meant."""
     for place in stacking.copies:
-        kept = _pixels(place[0], role)
-        if any(not np.array_equal(kept, _pixels(other, role)) for other in place[1:]):
+        kept = pixels(place[0], role)
+        if any(not np.array_equal(kept, pixels(other, role)) for other in place[1:]):
             raise scan_problems.SAME_POSITION.problem(f"{len(place)} different slices of {role} lie at one position", where=role)
     extra = sum(len(place) - 1 for place in stacking.copies)
     if extra:
@@ -172,19 +301,3 @@ def _to_lps(
         hu, down = hu[:, ::-1], -down
     axes = np.stack([right, down, normal], axis=1)
     return np.ascontiguousarray(hu), axes, origin, (spacing_y, spacing_x)
-
-
-def describe(candidates: Sequence[Candidate]) -> list[dict[str, object]]:
-    """The facts a person needs to choose between candidates, for the review list."""
-    return [
-        {
-            "series_uid": candidate.series.uid,
-            "description": candidate.series.description,
-            "phase": candidate.series.phase,
-            "slices": len(candidate.stacking.slices),
-            "spacing_mm": round(candidate.step_mm, 2),
-            "extent_mm": round(candidate.extent_mm, 1),
-            "original": candidate.series.original,
-        }
-        for candidate in candidates
-    ]

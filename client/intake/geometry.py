@@ -18,7 +18,10 @@ from client.imaging.volume import (
     check_size,
     check_spacing,
 )
-from client.intake.dicom_index import Series, SliceHeader
+from client.intake.dicom_header import SliceHeader
+from client.intake.dicom_index import Series
+from client.intake.units import check_rescale
+from client.intake.volumes import volumes_of
 from site_config.problems import scans as problems
 from site_config.problems.base import Problem
 
@@ -38,19 +41,26 @@ class Stacking:
     interpolated: bool
 
 
-def stackings(series: Series, role: str) -> list[Stacking]:
-    """The volumes a series holds: one, or one for each acquisition where acquisitions cover the same places.
+def stackings(series: Series, role: str) -> tuple[list[Stacking], list[Problem]]:
+    """The volumes a series holds, and what was wrong with others of them. Pixels of copies are compared by the reader.
 
-    Raises FH-302 (cut-off file), FH-305, FH-307 … FH-310 or FH-319. Pixels of copies are compared by the reader.
+    Raises FH-302 (cut-off file), FH-305, FH-308 or FH-319 of the whole series.
     """
     whole = series.slices
     check_size((max(LEAST_SLICES, len(whole)), *whole[0].shape), role)
-    if not all(header.complete for header in whole):
-        broken = sum(not header.complete for header in whole)
-        raise problems.IMAGE_INCOMPLETE.problem(f"{broken} of {len(whole)} files of {role} end before their pixels do", where=role)
     normal = direction(whole, role)
-    groups = by_acquisition(whole, normal)
-    return [stack_of(group, normal, role) for group in groups]
+    found: list[Stacking] = []
+    wrong: list[Problem] = []
+    for part in volumes_of(whole, normal):
+        try:
+            broken = sum(not header.complete for header in part)
+            if broken:
+                raise problems.IMAGE_INCOMPLETE.problem(f"{broken} of {len(part)} files of {role} end before their pixels do", where=role)
+            check_rescale(tuple(header.units for header in part), role)
+            found.append(stack_of(part, normal, role))
+        except Problem as problem:
+            wrong.append(problem)
+    return found, wrong
 
 
 def direction(slices: tuple[SliceHeader, ...], role: str) -> NDArray[np.float64]:
@@ -85,17 +95,6 @@ def places(slices: tuple[SliceHeader, ...], normal: NDArray[np.float64]) -> list
         else:
             found.append([header])
     return found
-
-
-def by_acquisition(slices: tuple[SliceHeader, ...], normal: NDArray[np.float64]) -> list[tuple[SliceHeader, ...]]:
-    """All slices together, unless acquisitions overlap and each is a volume of its own (several phases in one series)."""
-    if all(len(place) == 1 for place in places(slices, normal)):
-        return [slices]
-    numbers = sorted({header.acquisition for header in slices}, key=str)
-    parts = [tuple(header for header in slices if header.acquisition == number) for number in numbers]
-    sizes = [len(places(part, normal)) for part in parts]
-    separate = len(parts) > 1 and min(sizes) >= LEAST_SLICES and all(len(part) == size for part, size in zip(parts, sizes, strict=True))
-    return parts if separate else [slices]
 
 
 def stack_of(slices: tuple[SliceHeader, ...], normal: NDArray[np.float64], role: str) -> Stacking:

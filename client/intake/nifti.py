@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.imaging.volume import Volume, check_axes, check_size, check_spacing, hounsfield
+from client.imaging.hounsfield import hounsfield
+from client.imaging.volume import Volume, check_axes, check_size, check_spacing
 from site_config.files import access_problem
 from site_config.problems import scans
 
@@ -95,6 +96,12 @@ def _affine(image: Any, role: str) -> NDArray[np.float64]:
         apart = max(np.abs((sform - qform)[:3, 3]).max(), np.abs((sform - qform) @ corner).max())
         if not apart <= MOST_FORM_MISMATCH_MM / MILLIMETRES[unit]:
             raise scans.NO_ORIENTATION.problem(f"sform and qform of {role} contradict each other", where=role)
+    stated = np.array(header.get_zooms()[:3], dtype=np.float64)
+    steps = np.linalg.norm(chosen[:3, :3], axis=0)
+    upright = abs(abs(float(np.linalg.det(chosen[:3, :3] / np.maximum(steps, 1e-9)))) - 1) < 0.01  # a sheared one is told as such
+    if upright and not np.allclose(steps, stated, rtol=0.02, atol=0.01 / MILLIMETRES[unit]):
+        form, sizes = (" × ".join(f"{step:g}" for step in numbers) for numbers in (steps, stated))
+        raise scans.NO_ORIENTATION.problem(f"{role} places its voxels {form} apart and states a size of {sizes}", where=role)
     scaled = chosen.copy()
     scaled[:3] *= MILLIMETRES[unit]
     return scaled
@@ -125,6 +132,11 @@ def _grid(image: Any, role: str) -> _Grid:
     columns = [(-1.0 if flip[place] else 1.0) * (LPS @ directions[:, order[place]]) for place in (2, 1, 0)]
     steps = (float(spacing[order[0]]), float(spacing[order[1]]), float(spacing[order[2]]))
     return _Grid(order, flip, steps, origin, np.stack(columns, axis=1))
+
+
+def size_of(path: Path, role: str = "a mask") -> tuple[int, int, int]:
+    """Voxels along the file's own axes, from the header alone."""
+    return _shape(_open(path, role), role)
 
 
 def _data(image: Any, grid: _Grid, role: str) -> NDArray[Any]:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from client.imaging.volume import Volume
-from client.intake.dicom_index import is_dicom
+from client.intake.dicom_header import is_dicom
 from client.intake.dicom_read import read_folder
 from client.intake.nifti import is_nifti, read_ct
+from client.intake.unpack import is_zip, unpacked
 from site_config.files import access_problem
-from site_config.problems import scans as problems
+from site_config.problems import scans as scan_problems
 from site_config.problems.base import Problem
 from site_config.tables.cohort import Scan
 
 
-def read_scan(scan: Scan, role: str) -> tuple[Volume, list[Problem]]:
-    """The volume a row names, and remarks on it. Raises problems 3xx (content) or 9xx (access)."""
+def read_scan(scan: Scan, role: str, root: Path | None = None) -> tuple[Volume, list[Problem]]:
+    """The volume a row names, and remarks on it; `root` is the images folder, within which links are followed.
+
+    Raises problems 3xx (content) or 9xx (access).
+    """
     try:
         scan.path.stat()
     except OSError as error:
         raise access_problem(error, role) from None
     if scan.path.is_dir() or is_dicom(scan.path):
-        return read_folder(scan, role)
+        return read_folder(scan, role, root=root)
     if is_nifti(scan.path):
         return read_ct(scan.path, role), []
-    raise problems.NOT_AN_IMAGE.problem(f"{role} is neither a NIfTI file nor a folder of DICOM files", where=role)
+    if is_zip(scan.path):
+        with unpacked(scan.path, role) as folder:
+            return read_folder(scan, role, folder)
+    raise scan_problems.NOT_AN_IMAGE.problem(f"{role} is neither a NIfTI file nor a folder or zip archive of DICOM files", where=role)

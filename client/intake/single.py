@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from client.cohort.one_patient import OrganView, look_at
+from client.cohort.views import OrganView, look_at
 from client.segmentation.segmenter import Segmenter
 from site_config.problems import scans as problems
 from site_config.problems.base import Problem

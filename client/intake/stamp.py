@@ -14,13 +14,17 @@ def stamp(path: Path, root: Path) -> Stamp:
     try:
         if not path.is_dir():
             info = path.stat()
-            return [[os.path.relpath(path, root), info.st_size, info.st_mtime_ns]]
+            return [[_name(path, root), info.st_size, info.st_mtime_ns]]
         found: Stamp = []
         for parent, _, names in sorted(os.walk(path)):
             for name in sorted(names):
                 child = Path(parent) / name
                 info = child.lstat() if child.is_symlink() else child.stat()
-                found.append([os.path.relpath(child, root), info.st_size, info.st_mtime_ns, stat.S_IFMT(info.st_mode)])
+                found.append([_name(child, root), info.st_size, info.st_mtime_ns, stat.S_IFMT(info.st_mode)])
     except OSError as error:
-        return [[os.path.relpath(path, root), "unreadable", error.errno or 0]]
+        return [[_name(path, root), "unreadable", error.errno or 0]]
     return found
+
+
+def _name(path: Path, root: Path) -> str:
+    return os.fsencode(os.path.relpath(path, root)).decode("utf-8", "backslashreplace")

@@ -60,7 +60,7 @@ class LabelCache:
                 path.unlink(missing_ok=True)
 
     def _path(self, scan: Scan, model: str, spacing_mm: float) -> Path:
-        seen = canonical([stamp(scan.path, self.root), scan.series_uid, scan.phase, scan.region, spacing_mm]).decode()
+        seen = canonical([stamp(scan.path, self.root), scan.series_uid, scan.acquisition, scan.phase, scan.region, spacing_mm]).decode()
         name = f"{self.key}.{keyed_hash(self.secret, 'labels', model, seen).hex()[:24]}{SUFFIX}"
         self.used.add(name)
         return self.folder / name

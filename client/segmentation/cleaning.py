@@ -1,8 +1,9 @@
-"""From raw masks to an organ with its tumours: what belongs together, and what is too small or too far away to count."""
+"""A model's masks to an organ with its tumours: what belongs together, and what is too small or too far away to count.
+
+Only what a model marked comes here. A mask that a person drew is the truth of this study and is taken as it is.
+"""
 
 from __future__ import annotations
-
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +14,14 @@ REACH_MM = 10.0
 LEAST_ISLAND_MM3 = 100.0
 
 
-def clean(organ: Mask, tumour: Mask, spacing_mm: Spacing, rule: Literal["careful", "paper"], one_model: bool = False) -> tuple[Mask, Mask]:
-    """Organ and tumour masks (k, y, x) on the study's grid, as the slice rule takes them.
+def clean(organ: Mask, tumour: Mask, spacing_mm: Spacing, one_model: bool = False) -> tuple[Mask, Mask]:
+    """Organ and tumour masks (k, y, x) of a model on the study's grid, as the careful rule takes them.
 
-    `careful`: a tumour counts within 10 mm of the organ (voxel by voxel; with `one_model`, where a large tumour hollows
-    its organ out, island by island, from the organ's healthy part), three-dimensional islands under 100 mm³ are
-    dropped, and the organ is organ ∪ tumour. `paper` takes both masks as they come. The inputs are not changed.
+    A tumour counts within 10 mm of the organ (voxel by voxel; with `one_model`, where a large tumour hollows its organ
+    out, island by island, from the organ's healthy part), three-dimensional islands under 100 mm³ are dropped, and the
+    organ is organ ∪ tumour. The inputs are not changed.
     """
-    if rule == "paper" or not tumour.any():
+    if not tumour.any():
         return organ, tumour
     window = _bounds(tumour, spacing_mm)
     near_by, spots = organ[window], tumour[window]

@@ -1,8 +1,8 @@
 """Segmentation by a genuine nnU-Net v2 model, in process.
 
-Preprocessing, sliding window and labels are nnU-Net's own. What is left out is its last step, resampling the logits back:
-the slice rule needs areas on the 5 mm grid only, so the label map goes there by nearest neighbour. A two-dimensional
-model sees the grid's slices themselves; a three-dimensional one sees the scan at its own resolution.
+Preprocessing, sliding window and labels are nnU-Net's own, done plane by plane (`tiles`), and only for the planes that lie
+on the study's grid. A two-dimensional model sees the grid's slices themselves; a three-dimensional one sees the scan at its
+own resolution.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from client.imaging.slices import Grid, stack
 from client.imaging.volume import Volume
 from client.segmentation.safe_load import ModelFiles
+from client.segmentation.tiles import can_stream, labels_by_plane
 from client.training.device import choose_device, is_out_of_memory
 from site_config.problems import segmentation as problems
 from site_config.site import SegmentationModel
 
 LabelMap = NDArray[np.uint8]
 _ONE_AT_A_TIME = threading.Lock()  # nnU-Net changes torch's thread count for the whole process
-SLICES_AT_ONCE = 16
 
 
 @contextlib.contextmanager
@@ -74,7 +74,8 @@ class NnUNetModel:
             image = image[:, ::-1, ::-1]
         try:
             with _ONE_AT_A_TIME, _quiet():
-                labels = self._predict(image, (spacing_z, *volume.spacing_mm))
+                planes = np.arange(len(image)) if self.flat else np.unique(grid.lower + (grid.upper_weight >= 0.5))
+                labels = self._predict(image, (spacing_z, *volume.spacing_mm), planes)
         except (RuntimeError, MemoryError) as error:
             kind = "memory ran out" if is_out_of_memory(error) else "the device failed"
             raise problems.SEGMENTATION_FAILED.problem(f"the model {self.name} stopped: {kind}", where="segmentation") from None
@@ -82,8 +83,8 @@ class NnUNetModel:
             labels = labels[:, ::-1, ::-1]
         return np.ascontiguousarray(labels if self.flat else labels[grid.lower + (grid.upper_weight >= 0.5)])
 
-    def _predict(self, image: NDArray[np.int16], spacing: tuple[float, float, float]) -> LabelMap:
-        """Labels on the image's own voxels, (z, y, x)."""
+    def _predict(self, image: NDArray[np.int16], spacing: tuple[float, float, float], planes: NDArray[np.intp]) -> LabelMap:
+        """Labels on the image's own voxels, (z, y, x); planes along z that are not asked for may stay 0."""
         predictor = self.predictor
         plans, configuration = predictor.plans_manager, predictor.configuration_manager
         properties: dict[str, Any] = {"spacing": list(spacing)}
@@ -91,46 +92,32 @@ class NnUNetModel:
         data, _, properties = preprocessor.run_case_npy(
             image[None].astype(np.float32), None, properties, plans, configuration, predictor.dataset_json
         )
-        heads = predictor.label_manager.num_segmentation_heads
         if predictor.device.type == "cuda":
             torch.cuda.empty_cache()
+            heads = predictor.label_manager.num_segmentation_heads
             predictor.perform_everything_on_device = logits_on_gpu(heads, data.shape[1:], torch.cuda.mem_get_info()[0])
-        segmented = predictor.label_manager.convert_logits_to_segmentation(self._logits(data)).numpy().astype(np.uint8)
+        turned = [spacing[axis] for axis in plans.transpose_forward]
+        if not can_stream(predictor, turned):
+            return self._exported(data, properties)
+        cropped = tuple(int(n) for n in properties["shape_after_cropping_and_before_resampling"])
+        box = properties["bbox_used_for_cropping"]
+        upright = plans.transpose_forward[0] == 0
+        wanted = [int(k) - box[0][0] for k in planes if box[0][0] <= k < box[0][1]] if upright else list(range(cropped[0]))
+        labels = labels_by_plane(predictor, data, (cropped[0], cropped[1], cropped[2]), turned, wanted)
+        whole = np.zeros(tuple(int(n) for n in properties["shape_before_cropping"]), dtype=np.uint8)
+        whole[tuple(slice(low, high) for low, high in box)] = labels
         if predictor.device.type == "cuda":
             torch.cuda.empty_cache()  # training shares the card
-        cropped = tuple(int(n) for n in properties["shape_after_cropping_and_before_resampling"])
-        resized = segmented[np.ix_(*(_nearest(now, then) for now, then in zip(segmented.shape, cropped, strict=True)))]
-        whole = np.zeros(tuple(int(n) for n in properties["shape_before_cropping"]), dtype=np.uint8)
-        whole[tuple(slice(low, high) for low, high in properties["bbox_used_for_cropping"])] = resized
         return whole.transpose(plans.transpose_backward)
 
-    def _logits(self, data: NDArray[np.float32]) -> Any:
-        """Logits of a preprocessed image; slices that fit one tile go through a flat network many at a time."""
+    def _exported(self, data: NDArray[np.float32], properties: dict[str, Any]) -> LabelMap:
+        """nnU-Net's own way, for resamplings that are not done plane by plane; needs the logits of the whole scan."""
+        from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape as export
+
         predictor = self.predictor
-        tensor = torch.from_numpy(np.ascontiguousarray(data))
-        tile = tuple(predictor.configuration_manager.patch_size)
-        one_tile = len(tile) == 2 and all(n <= m for n, m in zip(tensor.shape[2:], tile, strict=True))
-        if not one_tile or predictor.use_mirroring:
-            return predictor.predict_logits_from_preprocessed_data(tensor).cpu()
-        padding = [
-            n for size, full in zip(tensor.shape[:1:-1], tile[::-1], strict=True) for n in ((full - size) // 2, (full - size + 1) // 2)
-        ]
-        padded = torch.nn.functional.pad(tensor, padding).permute(1, 0, 2, 3)
-        network = predictor.network.to(predictor.device).eval()
-        total: Any = 0
-        with torch.inference_mode():
-            for weights in predictor.list_of_parameters:
-                if len(predictor.list_of_parameters) > 1:
-                    network.load_state_dict(weights)
-                parts = [network(part.to(predictor.device)).cpu() for part in torch.split(padded, SLICES_AT_ONCE)]
-                total = total + torch.cat(parts)
-        top, left = padding[2], padding[0]
-        return total.permute(1, 0, 2, 3)[:, :, top : top + tensor.shape[2], left : left + tensor.shape[3]]
-
-
-def _nearest(now: int, then: int) -> NDArray[np.intp]:
-    """For each of `then` positions the nearest of `now`, ends aligned as skimage's resize aligns them."""
-    return np.minimum(((np.arange(then) + 0.5) * now / then).astype(np.intp), now - 1)
+        logits = predictor.predict_logits_from_preprocessed_data(torch.from_numpy(np.ascontiguousarray(data))).cpu()
+        made = export(logits, predictor.plans_manager, predictor.configuration_manager, predictor.label_manager, properties)
+        return np.asarray(made, dtype=np.uint8)
 
 
 def load(files: ModelFiles, options: SegmentationModel, device: str) -> NnUNetModel:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from client.imaging.slices import Grid, labels_on
 from client.imaging.volume import Volume
-from client.intake.nifti import read_mask
+from client.intake.masks.read import read_any_mask
 from client.segmentation.cache import LabelCache
 from client.segmentation.cleaning import Mask, clean, without_strays
 from site_config.problems import scans as problems
@@ -43,11 +43,15 @@ class Models(Protocol):
 
 @dataclass(frozen=True)
 class Segmented:
-    """Organ (tumours included) and tumour masks on the grid, (k, y, x), with what has to be flagged."""
+    """Organ (tumours included) and tumour masks on the grid, (k, y, x), with what has to be flagged.
+
+    `removed_ml` is what cleaning took from a model's tumour; what a person drew is never cleaned.
+    """
 
     organ: Mask
     tumour: Mask
     flags: frozenset[str]
+    removed_ml: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,18 +80,31 @@ class Segmenter:
             tumour = self._mask(organ.targets[1], scan, volume, grid, maps, role)
             flags = frozenset() if tumour is not None else frozenset({f"{organ.targets[1]}_mask_blank"})
             tumour = np.zeros_like(body) if tumour is None else tumour
-            modelled = self.source(organ.targets[0]).model is not None and organ.targets[0] not in scan.masks
-            if modelled and self.study.imaging.rule == "careful":
+            careful = self.study.imaging.rule == "careful"
+            if careful and self._modelled(organ.targets[0], scan):
                 body = body & without_strays(body | tumour)
             spacing = (self.study.imaging.spacing_mm, *volume.spacing_mm)
-            organ_mask, tumour_mask = clean(body, tumour, spacing, self.study.imaging.rule, self._one_model(organ, scan))
-            found[organ.name] = Segmented(organ_mask, tumour_mask, flags)
+            if careful and self._modelled(organ.targets[1], scan):
+                organ_mask, tumour_mask = clean(body, tumour, spacing, self._one_model(organ, scan))
+            else:
+                organ_mask, tumour_mask = (body | tumour if careful else body), tumour
+            voxel_ml = float(np.prod(spacing)) / 1000
+            removed = (np.count_nonzero(tumour) - np.count_nonzero(tumour_mask)) * voxel_ml
+            found[organ.name] = Segmented(organ_mask, tumour_mask, flags, float(removed))
         return found
+
+    def _modelled(self, target: str, scan: Scan) -> bool:
+        """Whether a target's mask of a scan is a model's."""
+        return self.source(target).model is not None and not self._supplied(target, scan)
+
+    def _supplied(self, target: str, scan: Scan) -> bool:
+        source = self.source(target)
+        return target in scan.masks and (source.masks or source.model is None)
 
     def _one_model(self, organ: Organ, scan: Scan) -> bool:
         """Whether organ and tumour are labels of one model, which exclude each other."""
         first, second = (self.source(target) for target in organ.targets)
-        supplied = any(target in scan.masks for target in organ.targets)
+        supplied = any(self._supplied(target, scan) for target in organ.targets)
         return first.model is not None and first.model == second.model and not supplied
 
     def _mask(
@@ -100,9 +117,10 @@ class Segmenter:
         role: str,
     ) -> Mask | None:
         source = self.source(target)
-        if target in scan.masks and (source.masks or source.model is None):
+        if self._supplied(target, scan):
             labels = source.labels if source.model is None else ()
-            return labels_on(read_mask(scan.masks[target], volume, labels, f"{role}'s mask of {target}"), grid)
+            called = f"{role}'s mask of {target}"
+            return labels_on(read_any_mask(scan.masks[target], volume, target, labels, source.structures, called), grid)
         if source.model is None:
             return None
         if source.model not in maps:

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.imaging import slices
-from client.imaging.volume import Volume, hounsfield
+from client.imaging.hounsfield import hounsfield
+from client.imaging.volume import Volume
 from client.segmentation.cleaning import clean
 from client.segmentation.models import SiteModels
 from client.segmentation.segmenter import Segmenter
@@ -83,9 +84,7 @@ def ours(made: MadeScans) -> float:
     volume = Volume(hu, np.arange(SHAPE[0], dtype=float), (0.8, 0.8), np.zeros(3), np.eye(3))
     grid = slices.grid_of(volume.z_mm, 5.0)
     for organ, first in zip(two_organs(), (1, 3), strict=True):
-        found, tumour = clean(
-            (made.labels == first) | (made.labels == first + 1), made.labels == first + 1, (5.0, 0.8, 0.8), "careful", True
-        )
+        found, tumour = clean((made.labels == first) | (made.labels == first + 1), made.labels == first + 1, (5.0, 0.8, 0.8), True)
         measured = slices.measure(found, tumour, volume, grid)
         choice = slices.choose(measured, grid, 3)
         assert choice is not None and choice.reason == "tumour"

@@ -128,6 +128,7 @@ NOTES: Final[dict[str, str]] = {
     "Target.model": "Name of a model above.",
     "Target.labels": "Its labels that make up this target.",
     "Target.masks": "Take the masks that scans.csv names.",
+    "Target.structures": "Names of the structures or segments that are the target, where RTSTRUCT or DICOM SEG files name them otherwise.",
     "Segmentation.models": "Models by a name of your own.",
     "Segmentation.targets": "Target of the study → where it comes from.",
     "KnownPeers.at_least": "How many of these must be in a roster.",

@@ -10,6 +10,7 @@ GROUPS = (
     "configuration",
     "tables",
     "scans",
+    "which_scan",
     "segmentation",
     "identity",
     "privacy",

@@ -231,3 +231,12 @@ HOLDERS = Kind(
     why="Three or five hospitals of the study hold secret shares of the rows; with fewer hospitals, holders could rebuild them too easily.",
     fix="Name 3 or 5 different sites of the study under `shares.names`, or leave it out and let the lock draw them.",
 )
+
+UNKNOWN_ANSWER = Kind(
+    129,
+    "unknown-answer",
+    "An answer fits no question",
+    why="`data choose` takes the number of a question and the letter of a candidate, as `data review` lists them.",
+    fix="Run `fedhcc-site data review` and answer with what stands in its first column, such as `fedhcc-site data choose 1b`.",
+    exit=Exit.CONFIGURATION,
+)

@@ -86,7 +86,7 @@ SAME_POSITION = Kind(
     "same-position",
     "Different slices of a series lie at one position",
     why="Files with different pixels state the same position, so they belong to different phases or reconstructions that share one series number; which belong together cannot be told.",
-    fix="Have the phases exported as series of their own, or name the right SeriesInstanceUID in the column `series_uid` of `scans.csv`.",
+    fix="Have the phases exported as series of their own; `fedhcc-site data review` lists the volumes of a series that can be told apart, by their number for the column `acquisition`.",
     exit=Exit.CONTENT,
 )
 SLICE_INTERPOLATED = Kind(
@@ -118,7 +118,7 @@ ENHANCED_MULTIFRAME = Kind(
     "enhanced-multiframe",
     "A scan is an enhanced multi-frame object",
     why="Enhanced CT stores a whole series, often several phases, in one object; this version reads classic CT images, one file a slice.",
-    fix="Have the archive export classic CT image storage (most offer 'legacy' or 'single-frame'), or convert with dcm2niix and name the NIfTI file.",
+    fix="Run `dcm2niix -z y -o NEW_FOLDER OLD_FOLDER` and put the new folder in its place, or have the archive export classic CT image storage ('legacy' or 'single-frame').",
     exit=Exit.CONTENT,
 )
 CANNOT_DECODE = Kind(
@@ -142,7 +142,7 @@ SEVERAL_SERIES = Kind(
     "several-series",
     "A folder holds several CT series that fit equally",
     why="More than one series could be the scan, and no rule tells them apart. The program never chooses silently between equals.",
-    fix="Run `fedhcc-site data review`, look at the candidates, and write the right SeriesInstanceUID into the column `series_uid` of `scans.csv`.",
+    fix="Run `fedhcc-site data review`, look at the candidates, and write the right one into `scans.csv`: its SeriesInstanceUID into `series_uid` and, where one series holds several volumes, its number into `acquisition`.",
     exit=Exit.CONTENT,
 )
 CHOICE_OPEN = Kind(

@@ -291,3 +291,19 @@ BAD_KEY = Kind(
     fix="Give the patient a plain key, for example a study number; it never leaves the hospital.",
     exit=Exit.CONTENT,
 )
+BASELINE_AFTER_DOSE = Kind(
+    235,
+    "baseline-after-dose",
+    "The baseline CT of cohort.csv lies after the first dose",
+    why="A scan after the first dose already shows the treatment, so it is never a baseline: none of this patient's scans will be taken for one.",
+    fix="Correct `baseline_ct` or `treatment` in cohort.csv; if there is no CT before the first dose, leave `baseline_ct` blank.",
+    exit=Exit.FINDINGS,
+)
+MOMENT_DIFFERS = Kind(
+    236,
+    "moment-differs",
+    "A scan was taken on another day than cohort.csv states",
+    why="cohort.csv states the day of the visit's CT, and this scan is of a neighbouring day: the table may hold the day of the visit, or this is another examination.",
+    fix="Compare the scan with the report; correct the day in cohort.csv or name the right scan in scans.csv. If both are right, leave them: the remark stays.",
+    exit=Exit.FINDINGS,
+)

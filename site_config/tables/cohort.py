@@ -114,6 +114,7 @@ def _patient(row: Row, form: str, rules: _Rules, seen: dict[str, int], faults: C
         row=row.number,
         zero_date=date.fromordinal(zero) if form == "date" else None,
         zero_day=zero if form == "day" else None,
+        treatment_day=_float(days["treatment"]),
     )
 
 
@@ -187,6 +188,8 @@ def _order(row: Row, form: str, rules: _Rules, event: bool, moments: dict[str, i
 
 def _notes(row: Row, form: str, rules: _Rules, days: dict[str, int | None], time: int, findings: CsvFaults) -> None:
     baseline, followup = days["baseline_ct"], days["followup_ct"]
+    if baseline is not None and days["treatment"] is not None and baseline > days["treatment"]:
+        findings.add(kinds.BASELINE_AFTER_DOSE, row.number, f"baseline_ct_{form}", "the baseline CT lies after the first dose")
     for name, day, words in (("baseline_ct", baseline, "no baseline CT"), ("followup_ct", followup, "no follow-up CT")):
         if day is None:
             findings.add(kinds.NO_FOLLOWUP, row.number, f"{name}_{form}", words)

@@ -68,7 +68,12 @@ def scans_columns(organs: tuple[Organ, ...]) -> tuple[TableColumn, ...]:
     """Columns of scans.csv other than date or day, in the order of the template."""
     targets = tuple(target for organ in organs for target in organ.targets)
     masks = tuple(
-        TableColumn(f"{MASK}{target}", False, f"path of the {target} mask (NIfTI), below the images folder", "no supplied mask")
+        TableColumn(
+            f"{MASK}{target}",
+            False,
+            f"the {target} mask below the images folder: NIfTI, RTSTRUCT, DICOM SEG, or a folder of TotalSegmentator",
+            "no supplied mask",
+        )
         for target in targets
     )
     return (
@@ -79,5 +84,12 @@ def scans_columns(organs: tuple[Organ, ...]) -> tuple[TableColumn, ...]:
         TableColumn("path", True, "a NIfTI file or a DICOM folder, relative to the images folder of site.yaml", "refused"),
         *masks,
         TableColumn("series_uid", False, "SeriesInstanceUID, where a folder holds several series", "the series is chosen by rule"),
+        TableColumn(
+            "acquisition",
+            False,
+            "number of the volume within its series, as `data review` lists it, where one series holds several",
+            "chosen by rule",
+        ),
+        TableColumn("same_person", False, "yes, where you have checked that images which name others are this patient's", "not checked"),
         TableColumn("manufacturer", False, "maker of the scanner; needed for NIfTI, which does not record it", "from DICOM, else unknown"),
     )

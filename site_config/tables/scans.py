@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from site_config.files import path_problem, read_limited
+from site_config.files import path_problem, read_limited, real_path
 from site_config.problems import host
 from site_config.problems import tables as kinds
 from site_config.problems.base import Problem
@@ -18,9 +18,9 @@ from site_config.study.model import Organ, Study, two_organs
 from site_config.tables import cells
 from site_config.tables.columns import MASK, PHASES, REGIONS, VISITS, scans_columns
 from site_config.tables.csv_text import BYTES, CsvFaults, Row, read_table
+from site_config.tables.moments import Declared
 from site_config.tables.types import Patient, Scan
 
-NEAR_DAYS = 31
 NO_SCANS = (
     "Run `fedhcc-site data scan`, which suggests one from the images folder, or write it: docs/how-to/prepare-a-cohort.md, step 2."
     " A hospital without images writes `scans: null` under `paths` of site.yaml."
@@ -82,6 +82,8 @@ def _scan(row: Row, masks: list[str], folder: ImagesFolder, today: date, faults:
     phase = cells.read_code(row, "phase", _same(PHASES), faults)
     taken = cells.read_date(row, "date", today, faults)
     day = cells.read_day(row, "day", faults)
+    number = cells.read_number(row, "acquisition", 1, 99, faults)
+    same = cells.read_code(row, "same_person", {"yes": True, "no": False, "1": True, "0": False}, faults)
     path = _path(row, "path", folder, faults, needed=True)
     found = {column.removeprefix(MASK): _path(row, column, folder, faults) for column in masks}
     if len(faults.problems) > before or path is None:
@@ -98,6 +100,8 @@ def _scan(row: Row, masks: list[str], folder: ImagesFolder, today: date, faults:
         series_uid=row.cells.get("series_uid") or None,
         manufacturer=row.cells.get("manufacturer") or None,
         row=row.number,
+        acquisition=None if number is None else int(number),
+        same_person=bool(same),
     )
 
 
@@ -124,17 +128,17 @@ def _path(row: Row, column: str, folder: ImagesFolder, faults: CsvFaults, *, nee
 
 def _reach(folder: ImagesFolder, plain: PurePosixPath, row: int, column: str, faults: CsvFaults) -> Path | None:
     try:
-        real = (folder.real / plain).resolve(strict=True)
+        real = real_path(folder.real, plain).resolve(strict=True)
         if not real.is_relative_to(folder.real):
             faults.add(kinds.PATH_OUTSIDE, row, column, "is a link that leads out of the images folder")
             return None
         mode = real.stat().st_mode
-        if stat.S_ISDIR(mode) and column == "path":
+        if stat.S_ISDIR(mode):
             readable = os.access(real, os.R_OK | os.X_OK)
         elif stat.S_ISREG(mode):
             readable = os.access(real, os.R_OK)
         else:
-            faults.add(kinds.SCAN_MISSING, row, column, "is not a file" + (" or folder" if column == "path" else ""))
+            faults.add(kinds.SCAN_MISSING, row, column, "is not a file or folder")
             return None
     except (OSError, RuntimeError, ValueError) as error:
         if not folder.strict and not isinstance(error, ValueError):
@@ -152,9 +156,9 @@ def _reach(folder: ImagesFolder, plain: PurePosixPath, row: int, column: str, fa
 
 
 def _unique(scans: list[Scan], faults: CsvFaults) -> None:
-    seen: dict[tuple[Path, str | None], int] = {}
+    seen: dict[tuple[Path, str | None, int | None], int] = {}
     for scan in scans:
-        first = seen.setdefault((scan.path, scan.series_uid), scan.row)
+        first = seen.setdefault((scan.path, scan.series_uid, scan.acquisition), scan.row)
         if first != scan.row:
             faults.add(kinds.DUPLICATE_SCAN, scan.row, "path", f"the same scan as row {first}")
 
@@ -188,15 +192,19 @@ def check_together(patients: Sequence[Patient], scans: Sequence[Scan]) -> tuple[
         if scan.patient not in known:
             faults.add(kinds.UNKNOWN_PATIENT, scan.row, "patient", "is not in cohort.csv")
             continue
-        patient = known[scan.patient]
-        expected = patient.baseline_day if scan.visit == "baseline" else patient.followup_day
-        zero = patient.zero_date.toordinal() if patient.zero_date else patient.zero_day
+        stated = Declared.of(known[scan.patient])
         moment = _moment_of(scan)
-        if expected is None:
+        if stated.moment(scan.visit) is None:
             name = "baseline_ct" if scan.visit == "baseline" else "followup_ct"
             faults.add(kinds.VISIT_MOMENT, scan.row, "visit", f"cohort.csv has no {name} for this patient")
-        elif moment is not None and zero is not None and abs(moment - zero - expected) > NEAR_DAYS:
-            faults.add(kinds.VISIT_MOMENT, scan.row, None, f"more than {NEAR_DAYS} days from the visit's moment in cohort.csv")
+        elif moment is not None and stated.zero is not None:
+            verdict = stated.verdict(scan.visit, moment - stated.zero)
+            if verdict.fault:
+                faults.add(kinds.VISIT_MOMENT, scan.row, None, verdict.fault)
+            elif verdict.finding:
+                found = CsvFaults("scans.csv")
+                found.add(kinds.MOMENT_DIFFERS, scan.row, None, verdict.finding)
+                findings.problems += found.problems
     listed = {(scan.patient, scan.visit) for scan in scans}
     for patient in patients:
         for visit, day in (("baseline", patient.baseline_day), ("followup", patient.followup_day)):

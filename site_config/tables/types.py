@@ -38,6 +38,7 @@ class Patient:
     row: int
     zero_date: date | None = None
     zero_day: int | None = None
+    treatment_day: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Scan:
     """One row of scans.csv. `path` and `masks` are absolute and below the images folder; they exist.
 
     `day` is as written in the table, in the patient's own count of cohort.csv; `date` likewise: one of the two is None.
+    `acquisition` is the number of a volume within its series, as `data review` lists it; `same_person` says that somebody
+    has checked that images which name different persons belong to this patient.
     """
 
     patient: str
@@ -58,6 +61,8 @@ class Scan:
     series_uid: str | None
     manufacturer: str | None
     row: int
+    acquisition: int | None = None
+    same_person: bool = False
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,19 @@ def plans_of(patch: tuple[int, int] = (64, 64), spacing: tuple[float, float] = (
     }
 
 
+def plans_3d(patch: tuple[int, int, int] = (16, 32, 32), spacing: tuple[float, float, float] = (4.0, 6.0, 6.0)) -> dict[str, Any]:
+    """The contents of plans.json for a 3d_fullres configuration."""
+    plans = plans_of()
+    flat = plans["configurations"]["2d"]
+    arguments = {**flat["architecture"]["arch_kwargs"], "kernel_sizes": [[3, 3, 3]] * 3, "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2]]}
+    arguments |= {"conv_op": "torch.nn.modules.conv.Conv3d", "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d"}
+    architecture = {**flat["architecture"], "arch_kwargs": arguments}
+    sizes = {"patch_size": list(patch), "median_image_size_in_voxels": list(patch), "spacing": list(spacing)}
+    plans["configurations"] = {"3d_fullres": {**flat, **sizes, "data_identifier": "nnUNetPlans_3d_fullres", "architecture": architecture}}
+    plans["original_median_spacing_after_transp"] = list(spacing)
+    return plans
+
+
 DATASET = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "organ": 1, "tumour": 2}, "numTraining": 4, "file_ending": ".nii.gz"}
 
 
@@ -113,8 +126,12 @@ def genuine_checkpoint(plans: dict[str, Any], dataset: dict[str, Any]) -> dict[s
     from dynamic_network_architectures.architectures.unet import PlainConvUNet
 
     torch.manual_seed(0)
-    arguments = dict(ARCHITECTURE["arch_kwargs"])
-    arguments |= {"conv_op": torch.nn.Conv2d, "norm_op": torch.nn.InstanceNorm2d, "nonlin": torch.nn.LeakyReLU}
+    name, configuration = next(iter(plans["configurations"].items()))
+    arguments = dict(configuration["architecture"]["arch_kwargs"])
+    solid = len(configuration["patch_size"]) == 3
+    arguments |= {"conv_op": torch.nn.Conv3d, "norm_op": torch.nn.InstanceNorm3d} if solid else {}
+    arguments |= {} if solid else {"conv_op": torch.nn.Conv2d, "norm_op": torch.nn.InstanceNorm2d}
+    arguments |= {"nonlin": torch.nn.LeakyReLU}
     network = PlainConvUNet(input_channels=1, num_classes=len(dataset["labels"]), deep_supervision=False, **arguments)
     return {
         "network_weights": network.state_dict(),
@@ -123,7 +140,7 @@ def genuine_checkpoint(plans: dict[str, Any], dataset: dict[str, Any]) -> dict[s
         "logging": {"mean_fg_dice": [np.float64(0.5)], "ema_fg_dice": [np.float32(0.5)]},
         "_best_ema": np.float64(0.5),
         "current_epoch": 1,
-        "init_args": {"plans": plans, "configuration": "2d", "fold": 0, "dataset_json": dataset},
+        "init_args": {"plans": plans, "configuration": name, "fold": 0, "dataset_json": dataset},
         "trainer_name": "nnUNetTrainer",
-        "inference_allowed_mirroring_axes": (0, 1),
+        "inference_allowed_mirroring_axes": (0, 1, 2) if solid else (0, 1),
     }

@@ -33,11 +33,13 @@ def test_prepare_show_and_withdraw(tmp_path: Path) -> None:
     assert (ran.data["patients"], ran.data["with_images"], ran.data["carried_forward"]) == (3, 3, 1)
     again = run_cli(APP, "data", "prepare", "--home", home, "--study", home / "study.yaml")
     assert "0 prepared now, 3 kept" in again.out and "FH-330" in again.out
+    assert "P001: the baseline slices of the lung stand in" in " ".join(again.out.split())
 
     cohort = run_cli(APP, "data", "show", "--home", home, "--json")
     page = Path(cohort.data["page"]).read_text()
-    assert page.count("<article") == 3 and page.count("data:image/png;base64,") == 3
-    assert "http" not in page.replace("http-equiv", "") and "P001" not in page and "stays in the hospital" in page
+    assert page.count("<article") == 3 and page.count("data:image/png;base64,") == 6  # slices, and outlines that can be switched off
+    assert "http" not in page.replace("http-equiv", "") and "P001" in page and "stays in the hospital" in page
+    assert 'id="outlines"' in page and "<script" not in page
 
     one = run_cli(APP, "data", "show", "P001", "--home", home, "--picture", tmp_path / "p.png", "--json")
     assert one.data["usable"] and one.data["organs"]["followup"]["lung"]["source"] == "carried forward"
@@ -69,9 +71,29 @@ def test_scan_suggests_rows_and_review_lists_what_a_person_must_choose(tmp_path:
     images = home / "images"
     for number, (name, date) in enumerate((("base", "20240301"), ("follow", "20240504"), ("later", "20240801"))):
         write_series(images / "P000" / name, hu, SeriesInstanceUID=f"1.{number}", AcquisitionDate=date, SeriesDescription="Abdomen portal")
-    write_series(images / "P001" / "one", hu, SeriesInstanceUID="2.1", AcquisitionDate="20240301", SeriesDescription="Abdomen portal B30")
-    write_series(images / "P001" / "two", hu, SeriesInstanceUID="2.2", AcquisitionDate="20240301", SeriesDescription="Abdomen portal B70")
-    write_series(images / "P001" / "tilted", hu, SeriesInstanceUID="2.3", ImageOrientationPatient=[1, 0, 0, 0, 0.9659, 0.2588])
+    write_series(
+        images / "P001" / "one",
+        hu,
+        SeriesInstanceUID="2.1",
+        AcquisitionDate="20240301",
+        SeriesDescription="Abdomen portal B30",
+        StudyInstanceUID="1.3",
+    )
+    write_series(
+        images / "P001" / "two",
+        hu,
+        SeriesInstanceUID="2.2",
+        AcquisitionDate="20240301",
+        SeriesDescription="Abdomen portal B31",
+        StudyInstanceUID="1.3",
+    )
+    write_series(
+        images / "P001" / "tilted",
+        hu,
+        SeriesInstanceUID="2.3",
+        StudyInstanceUID="1.3",
+        ImageOrientationPatient=[1, 0, 0, 0, 0.9659, 0.2588],
+    )
     (images / "stray.txt").write_text("no scan")
 
     ran = run_cli(APP, "data", "scan", "--home", home, "--json")
@@ -81,7 +103,7 @@ def test_scan_suggests_rows_and_review_lists_what_a_person_must_choose(tmp_path:
         ("P000", "followup", "P000/follow"),
     ]
     assert [question["patient"] for question in ran.data["questions"]] == ["P001"]
-    assert [problem["code"] for problem in ran.data["problems"]] == ["FH-308"]
+    assert [problem["code"] for problem in ran.data["problems"]] == ["FH-308", "FH-236", "FH-362"]
     review = run_cli(APP, "data", "review", "--home", home)
     assert "P001" in review.out and "2.2" in review.out.replace("\n", "")
     accepted = run_cli(APP, "data", "review", "--home", home, "--accept")

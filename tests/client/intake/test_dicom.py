@@ -11,8 +11,8 @@ import pytest
 
 from client.imaging.volume import Volume
 from client.intake.dicom_read import offer
-from client.intake.makers import closed_set
-from client.intake.phase import phase_in, phase_of
+from client.intake.names.makers import closed_set
+from client.intake.names.phase import phase_in, phase_of
 from client.intake.read import read_scan
 from site_config.problems.base import Problem
 from site_config.tables.cohort import Scan
@@ -195,9 +195,13 @@ def test_the_portal_venous_series_is_chosen_and_the_table_wins(tmp_path: Path, h
 
 def test_equals_are_never_chosen_between_silently(tmp_path: Path, hu: Any) -> None:
     write_series(tmp_path / "s", hu, SeriesInstanceUID="1.1", SeriesDescription="portal B30", prefix="a")
-    write_series(tmp_path / "s", hu, SeriesInstanceUID="1.2", SeriesDescription="portal B70", prefix="b")
+    write_series(tmp_path / "s", hu, SeriesInstanceUID="1.2", SeriesDescription="portal B31", prefix="b")
     volume, codes, _ = outcome(tmp_path / "s")
     assert volume is None and codes == ["FH-317"]
+    write_series(tmp_path / "t", hu, SeriesInstanceUID="1.1", SeriesDescription="portal B30", prefix="a")
+    write_series(tmp_path / "t", hu + 9, SeriesInstanceUID="1.2", SeriesDescription="portal B70", prefix="b")
+    volume, codes, _ = outcome(tmp_path / "t")
+    assert volume is not None and volume.source.series_uid == "1.1"  # the soft kernel
 
 
 def test_one_garbage_file_and_other_objects_never_cost_the_rest(tmp_path: Path, hu: Any) -> None:

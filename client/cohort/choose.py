@@ -1,8 +1,7 @@
 """Which of several scans of a visit is used, and how the two visits compare.
 
-The rules, in this order: the visit's eligible day (baseline: the latest; follow-up: the earliest), for the abdomen the
-portal venous phase before an unknown phase before any other, a complete organ before a partial one, the largest organ
-volume. Scans that are equal in all of it are never chosen between silently: the choice is left to a person.
+The order is `client.intake.order`'s: declared day, phase, completeness (here the organ's measured volume), slice distance,
+day. Scans that are equal in all of it are never chosen between silently: the choice is left to a person.
 """
 
 from __future__ import annotations
@@ -11,15 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from client.intake.makers import closed_set
+from client.intake.names.makers import closed_set
+from client.intake.order import Facts, decide
 from site_config.problems import scans as problems
+from site_config.problems import which_scan
 from site_config.problems.base import Problem
 from site_config.study.model import Organ, Study
 from site_config.tables.cohort import Scan
+from site_config.tables.moments import Declared
 
-PHASE_ORDER: dict[str | None, int] = {"portal": 0, None: 1}
-OTHER_PHASE = 2
 MOST_SPACING_RATIO = 1.5
+PARTIAL = 1e-3
 
 
 class RecordLike(Protocol):
@@ -75,27 +76,41 @@ def moment(scan: Scan) -> float | None:
     return float(scan.date.toordinal()) if scan.date is not None else scan.day
 
 
-def best(candidates: Sequence[C], visit: str, organ: Organ) -> tuple[C | None, list[Problem]]:
-    """The candidate the rules choose; None, with FH-318, where two are equal."""
+def best(candidates: Sequence[C], visit: str, organ: Organ, declared: Declared | None = None) -> tuple[C | None, list[Problem]]:
+    """The candidate the order leaves; None, with FH-318, where two are equal."""
     if not candidates:
         return None, []
     days = [day for day in (moment(candidate.scan) for candidate in candidates) if day is not None]
-    wanted = (max(days) if visit == "baseline" else min(days)) if days else None
-    eligible = [candidate for candidate in candidates if moment(candidate.scan) in (None, wanted)]
+    stated = None if declared is None or declared.zero is None else declared.moment(visit)
+    wanted = stated + float(declared.zero or 0) if stated is not None and declared is not None else None
+    if wanted is None and days:
+        wanted = max(days) if visit == "baseline" else min(days)
 
-    def rank(candidate: C) -> tuple[int, bool, float]:
-        phase = PHASE_ORDER.get(candidate.record.phase, OTHER_PHASE) if organ.region == "abdomen" else 0
-        return phase, candidate.record.partial, -candidate.record.organ_ml
+    def facts(candidate: C) -> Facts:
+        day = moment(candidate.scan)
+        gap = 0.0 if day is None or wanted is None else abs(day - wanted)
+        record = candidate.record
+        size = record.organ_ml * (PARTIAL if record.partial else 1.0)
+        return Facts(0 if gap == 0 else 1, record.phase, None, False, None, size, record.slice_mm, gap, (id(candidate),))
 
-    ordered = sorted(eligible, key=rank)
-    if len(ordered) > 1 and rank(ordered[0]) == rank(ordered[1]):
-        place = f"{visit} {organ.region}"
-        return None, [problems.CHOICE_OPEN.problem(f"two scans of the {organ.name} are equally eligible", where=place)]
-    first = ordered[0]
-    if organ.region == "abdomen" and first.record.phase not in ("portal", None):
-        place = f"{visit} {organ.region}"
-        return first, [problems.NOT_VENOUS.problem(f"the {organ.name} is seen in the phase {first.record.phase!r}", where=place)]
-    return first, []
+    decision = decide(candidates, facts, organ.region)
+    place = f"{visit} {organ.region}"
+    if len(decision.left) > 1:
+        largest = sorted(decision.left, key=lambda one: (one.record.partial, -one.record.organ_ml))
+        if largest[0].record.organ_ml == largest[1].record.organ_ml or decision.doubt is not None:
+            why = decision.doubt or "they are equally eligible"
+            return None, [problems.CHOICE_OPEN.problem(f"{len(largest)} scans of the {organ.name}: {why}", where=place)]
+        return _said(largest[0], organ, place)
+    return _said(decision.left[0], organ, place)
+
+
+def _said(first: C, organ: Organ, place: str) -> tuple[C, list[Problem]]:
+    """The chosen candidate with a remark on its phase."""
+    if organ.region != "abdomen" or first.record.phase == "portal":
+        return first, []
+    if first.record.phase is None:
+        return first, [which_scan.PHASE_UNKNOWN.problem(f"the phase in which the {organ.name} is seen is not known", where=place)]
+    return first, [problems.NOT_VENOUS.problem(f"the {organ.name} is seen in the phase {first.record.phase!r}", where=place)]
 
 
 def compare_visits(chosen: Mapping[tuple[str, str], C], study: Study) -> VisitComparison:

@@ -1,0 +1,46 @@
+"""A target's mask on the grid of its scan, whatever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.imaging.volume import Volume
+from client.intake.masks.beside import stem_of
+from client.intake.masks.dicom_masks import is_dicom_mask, read_dicom_mask
+from client.intake.masks.names import FILES
+from client.intake.nifti import is_nifti, read_mask
+from site_config.files import access_problem
+from site_config.problems import scans as problems
+
+
+def read_any_mask(
+    path: Path, volume: Volume, target: str, labels: tuple[int, ...], structures: Sequence[str], role: str
+) -> NDArray[np.bool_]:
+    """A supplied mask (z, y, x): NIfTI, a folder of TotalSegmentator, RTSTRUCT or DICOM SEG. Raises FH-320 … FH-322, FH-365."""
+    if path.is_dir():
+        return _folder(path, volume, target, role)
+    if not is_nifti(path) and is_dicom_mask(path):
+        return read_dicom_mask(path, volume, target, structures, role)
+    return read_mask(path, volume, labels, role)
+
+
+def _folder(path: Path, volume: Volume, target: str, role: str) -> NDArray[np.bool_]:
+    """The union of a target's files in a folder of structures."""
+    try:
+        files = sorted(one for one in path.iterdir() if is_nifti(one) and not one.name.startswith("."))
+    except OSError as error:
+        raise access_problem(error, role) from None
+    mine = [file for file in files if stem_of(file) in FILES.get(target, (target,))]
+    dicom = [one for one in sorted(path.iterdir()) if not mine and one.is_file() and is_dicom_mask(one)]
+    if len(dicom) == 1:
+        return read_dicom_mask(dicom[0], volume, target, (), role)
+    if not mine:
+        raise problems.NO_MASK_SOURCE.problem(f"{role}: the folder holds no file of the target {target}", where=role)
+    mask = read_mask(mine[0], volume, (), role)
+    for file in mine[1:]:
+        mask |= read_mask(file, volume, (), role)
+    return mask

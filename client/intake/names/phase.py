@@ -1,0 +1,121 @@
+"""Contrast phase of a series, from words and seconds in its name and from injection times. No tag states it reliably.
+
+The order: the series' own name; where it says nothing, the protocol's; where that says nothing either, the time between
+the injection and the slices. A name that says two things says none, and is not helped out by the next source. The site's
+table always wins over all of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from client.intake.names import phase_words as known
+from client.intake.names.fold import fold, words_of
+
+WINDOWS = ((known.ARTERIAL, 15.0, 49.0), (known.PORTAL, 55.0, 119.0), (known.DELAYED, 150.0, 1800.0))
+LEAST_SECONDS = 8.0  # below: the rotation time, not a delay
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a text says: the phase, or None; `stated` tells a text that contradicts itself from one that says nothing."""
+
+    phase: str | None
+    stated: bool
+
+
+def phase_of(texts: Mapping[str, str]) -> str | None:
+    """The phase by series name, protocol or injection times; None where they say nothing or contradict themselves.
+
+    >>> phase_of({"SeriesDescription": "Abdomen delay 70s 5.0"})
+    'portal'
+    >>> phase_of({"SeriesDescription": "Abdomen", "ContrastBolusStartTime": "101500", "AcquisitionTime": "101610"})
+    'portal'
+    """
+    for tag in ("SeriesDescription", "ProtocolName"):
+        reading = read_phase(texts.get(tag, ""))
+        if reading.stated:
+            return reading.phase
+    start, taken = (clock(texts.get(tag, "")) for tag in ("ContrastBolusStartTime", "AcquisitionTime"))
+    if start is None or taken is None:
+        return None
+    if taken - start < -5.0:
+        return known.NATIVE if taken - start > -3600.0 else None
+    return by_seconds(taken - start)
+
+
+def phase_in(text: str) -> str | None:
+    """The one phase a name states, or None."""
+    return read_phase(text).phase
+
+
+def read_phase(text: str) -> Reading:
+    """What a name says about the phase.
+
+    >>> read_phase("Fase arteriosa tardiva")
+    Reading(phase='arterial', stated=True)
+    >>> read_phase("Abd art + ven 5.0")
+    Reading(phase=None, stated=True)
+    """
+    folded = known.NO_PHASE.sub(" ", fold(text))
+    if known.BOTH.search(folded):
+        return Reading(None, True)
+    named = _named(folded)
+    at = _seconds_in(folded)
+    if known.DELAYED in named and len(named) == 1 and at:
+        named = set()  # "delay 70s" is a time, not a phase
+    timed = {by_seconds(value) for value in at}
+    if not named:
+        return Reading(timed.pop() if len(timed) == 1 else None, bool(at))
+    if len(named) > 1 or (at and not timed <= {*named, None}):
+        return Reading(None, True)
+    return Reading(next(iter(named)), True)
+
+
+def _named(folded: str) -> set[str]:
+    """Phases that words name; words for `late` count as a phase only where no other enhanced phase is named."""
+    without = known.WITHOUT.search(folded)
+    found = {known.NATIVE} if without else set()
+    rest = known.WITHOUT.sub(" ", folded)
+    words = words_of(rest)
+    for phase in known.WORDS:
+        exact = any(word in known.WORDS[phase] for word in words)
+        begins = any(word.startswith(known.STEMS[phase]) for word in words)
+        inside = any(part in rest for part in known.INSIDE[phase])
+        letter = phase in known.LETTERS and re.search(known.LETTERS[phase], rest) is not None
+        if exact or begins or inside or letter:
+            found.add(phase)
+    if "非造影" in rest or "비조영" in rest:
+        found.add(known.NATIVE)
+    late = any(word in known.LATE_WORDS or word.startswith(known.LATE_STEMS) for word in words) or any(
+        part in rest for part in known.LATE_INSIDE
+    )
+    if late and not found & {known.ARTERIAL, known.PORTAL}:
+        found.add(known.DELAYED)
+    return found
+
+
+def _seconds_in(folded: str) -> list[float]:
+    """Delays after injection that a name states, in seconds."""
+    found = []
+    for match in known.SECONDS.finditer(folded):
+        seconds, _, minutes, _, after, before = match.groups()
+        value = float(minutes.replace(",", ".")) * 60 if minutes else float(seconds or after or before)
+        if value >= LEAST_SECONDS:
+            found.append(value)
+    return found
+
+
+def by_seconds(seconds: float) -> str | None:
+    """The phase so many seconds after the injection began; None between the windows."""
+    return next((phase for phase, low, high in WINDOWS if low <= seconds <= high), None)
+
+
+def clock(text: str) -> float | None:
+    """Seconds of a DICOM time, HHMMSS.F; None where it is none."""
+    if not re.fullmatch(r"\d{6}(\.\d{1,6})?", text.strip()):
+        return None
+    text = text.strip()
+    return int(text[:2]) * 3600 + int(text[2:4]) * 60 + float(text[4:])

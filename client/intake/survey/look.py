@@ -1,0 +1,281 @@
+"""One entry of the images folder: the volumes below it, archives and links, masks beside it, and what could not be used.
+
+A patient's files lie below a folder called like the patient's key in cohort.csv; files that lie otherwise are matched by
+the PatientID of their headers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+
+from client.intake.dicom_index import Contents, walk
+from client.intake.dicom_read import Candidate, FolderOffer, offer
+from client.intake.identity import Identity, identity_of
+from client.intake.masks.beside import MaskFolder, mask_name, masks_beside, structure_masks
+from client.intake.names.makers import closed_set
+from client.intake.names.traits import region_of
+from client.intake.nifti import is_nifti, read_ct
+from client.intake.order import Facts
+from client.intake.survey.found import Found, Remark, Seen
+from client.intake.unpack import is_other_archive, is_zip, refused, unpacked
+from site_config.files import readable_name, readable_path
+from site_config.problems import scans as scan_problems
+from site_config.problems import which_scan
+from site_config.problems.base import Exit, Problem
+from site_config.tables.moments import Declared
+
+DATE_IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d{2})[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
+BASELINE_NAME = re.compile(r"(?<![a-z])(baseline|bl|visit[ _-]?1|t0|pre[ _-]?treatment)(?![a-z0-9])", re.IGNORECASE)
+FOLLOWUP_NAME = re.compile(r"(?<![a-z])(follow[ _-]?up|fu|fu1|visit[ _-]?2|t1|post[ _-]?treatment)(?![a-z0-9])", re.IGNORECASE)
+OTHER_FORMATS = {
+    ".nrrd": "NRRD",
+    ".mha": "MetaImage",
+    ".mhd": "MetaImage",
+    ".img": "Analyze",
+    ".hdr": "Analyze",
+    ".mgz": "FreeSurfer",
+    ".ima": "",
+}
+MASK_FIX = "Write the masks into the columns `mask_…` of the right row of scans.csv."
+QUIET = {"not DICOM"}
+
+
+@dataclass
+class Looked:
+    """What one entry of the images folder gave."""
+
+    folder: str
+    patient: str | None
+    seen: list[Seen] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+    minor: list[Problem] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def say(self, problem: Problem) -> None:
+        """Note a problem of this entry."""
+        self.remarks.append(Remark(self.folder, problem, self.patient))
+
+
+@dataclass(frozen=True)
+class Known:
+    """The keys of cohort.csv with what it declares of them, and the same keys as headers may spell them."""
+
+    declared: Mapping[str, Declared]
+
+    def by_folder(self, name: str) -> str | None:
+        """The key a folder is called like."""
+        plain = readable_name(name)
+        if plain in self.declared:
+            return plain
+        matches = [key for key in self.declared if readable_name(key).casefold() == plain.casefold()]
+        return matches[0] if len(matches) == 1 else None
+
+    def by_id(self, who: Identity) -> str | None:
+        """The key that a header's PatientID is."""
+        matches = [key for key in self.declared if who.id and identity_of(key, "", "", "").id == who.id]
+        return matches[0] if len(matches) == 1 else None
+
+
+def look(entry: Path, root: Path, known: Known) -> Looked:
+    """Everything one entry of the images folder holds. Raises access problems of the entry itself."""
+    looked = Looked(readable_name(entry.name), known.by_folder(entry.name) or known.by_folder(entry.name.split(".")[0]))
+    if entry.is_symlink() and _outside(entry, root):
+        looked.say(which_scan.LINK_UNFOLLOWED.problem("the entry is a link that leads nowhere or out of the images folder"))
+        return looked
+    files = walk(entry, "a folder", root)
+    for reason, number in Counter(files.links).items():
+        looked.say(which_scan.LINK_UNFOLLOWED.problem(f"{number} link{'s' if number > 1 else ''} in the folder: {reason}"))
+    niftis, zips, others = _sorted(files.paths, looked)
+    folders = masks_beside(niftis, entry if entry.is_dir() else root)
+    for path in niftis:
+        if not mask_name(path) and not any(path in folder.files for folder in folders):
+            _nifti(path, root, looked, known)
+    _dicom(entry, root, looked, known, bool(files.paths) and not set(files.paths) <= {*niftis, *zips, *others})
+    for path in zips:
+        _zip(path, root, looked, known)
+    _attach(folders, looked, root)
+    return looked
+
+
+def _outside(entry: Path, root: Path) -> bool:
+    try:
+        return not entry.resolve(strict=True).is_relative_to(root.resolve())
+    except (OSError, RuntimeError):
+        return True
+
+
+def _sorted(paths: tuple[Path, ...], looked: Looked) -> tuple[list[Path], list[Path], set[Path]]:
+    """NIfTI files, zip archives, and files of formats that are named and not read."""
+    niftis = [path for path in paths if is_nifti(path)]
+    rest = [path for path in paths if not is_nifti(path)]
+    zips = [path for path in rest if path.suffix.lower() in (".zip", ".zipx") or (not path.suffix and is_zip(path))]
+    others = {path for path in rest if path not in zips and (is_other_archive(path) or path.suffix.lower() in OTHER_FORMATS)}
+    archives = [path for path in others if is_other_archive(path)]
+    if archives:
+        looked.say(refused("the folder", f"{len(archives)} file{'s' if len(archives) > 1 else ''} of another kind than zip"))
+    formats = Counter(OTHER_FORMATS[path.suffix.lower()] or "another format" for path in others if path not in archives)
+    for name, number in formats.items():
+        looked.say(
+            scan_problems.NOT_AN_IMAGE.problem(
+                f"{number} file{'s' if number > 1 else ''} of the folder in the format {name}, which is not read",
+                fix="Export the DICOM series, or convert the file to NIfTI (.nii.gz), then run `fedhcc-site data scan` again.",
+            )
+        )
+    return niftis, zips, others
+
+
+def _zip(path: Path, root: Path, looked: Looked, known: Known) -> None:
+    try:
+        with unpacked(path, "the folder") as folder:
+            before = len(looked.seen)
+            _dicom(folder, folder, looked, known, True)
+            place = readable_path(path, root)
+            looked.seen[before:] = [
+                replace(seen, found=replace(seen.found, folder=place), path=path, candidate=None) for seen in looked.seen[before:]
+            ]
+    except Problem as problem:
+        if problem.kind.exit == Exit.ACCESS:
+            raise
+        looked.say(problem)
+
+
+def _nifti(path: Path, root: Path, looked: Looked, known: Known) -> None:
+    try:
+        volume = read_ct(path, "a NIfTI file")
+    except Problem as problem:
+        if problem.kind.exit == Exit.ACCESS:
+            raise
+        looked.say(problem)
+        return
+    place = readable_path(path, root)
+    extent = float(volume.z_mm[-1])
+    taken = _date_in(place)
+    found = Found(
+        patient=looked.patient,
+        folder=place,
+        series_uid="",
+        acquisition=None,
+        day=_day(taken, looked.patient, known),
+        taken=taken.isoformat() if taken else None,
+        region=region_of(" ".join(place.split("/")[1:]), extent),
+        phase=None,
+        kernel=None,
+        derived=None,
+        low_dose=False,
+        manufacturer="unknown",
+        slices=volume.shape[0],
+        spacing_mm=round(volume.slice_mm, 2),
+        extent_mm=round(extent, 1),
+        description="",
+        visit=_visit_in(place),
+    )
+    facts = Facts(1, None, None, False, None, extent, volume.slice_mm, 0.0, (place,))
+    looked.seen.append(Seen(found, Identity(), "", facts, path))
+
+
+def _date_in(place: str) -> date | None:
+    dates = {match.groups() for match in DATE_IN_NAME.finditer(place)}
+    if len(dates) != 1:
+        return None
+    year, month, day = (int(part) for part in dates.pop())
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+def _visit_in(place: str) -> str | None:
+    """The visit that the hospital's own names of folders and files state."""
+    before, after = BASELINE_NAME.search(place), FOLLOWUP_NAME.search(place)
+    return None if bool(before) == bool(after) else "baseline" if before else "followup"
+
+
+def _day(taken: date | None, patient: str | None, known: Known) -> float | None:
+    stated = known.declared.get(patient) if patient else None
+    return float(taken.toordinal() - stated.zero) if taken and stated and stated.dated and stated.zero is not None else None
+
+
+def _dicom(entry: Path, root: Path, looked: Looked, known: Known, wanted: bool) -> None:
+    if not wanted:
+        return
+    offered = offer(entry, "a folder", root=root)
+    for candidate in offered.candidates:
+        looked.seen.append(_seen(candidate, entry, root, looked, known))
+    for series, problem in offered.faulty:
+        if problem.kind in (scan_problems.OBLIQUE, scan_problems.TOO_FEW_SLICES) or len(_places(series.slices)) < 3:
+            looked.minor.append(problem)
+            looked.left_out[problem.kind.title.lower()] += len(series.slices)
+        else:
+            looked.say(problem)
+    _count(offered, looked)
+    structure_masks(offered.contents.structures, looked.seen, root)
+
+
+def _places(slices: tuple[object, ...]) -> set[tuple[float, ...]]:
+    return {tuple(round(float(number), 1) for number in one.position) for one in slices}  # type: ignore[attr-defined]
+
+
+def _count(offered: FolderOffer, looked: Looked) -> None:
+    contents: Contents = offered.contents
+    for reason, number in contents.left_out.items():
+        if reason not in QUIET:
+            looked.left_out[reason] += number
+    if contents.enhanced and not offered.candidates:
+        looked.say(scan_problems.ENHANCED_MULTIFRAME.problem("the folder holds an enhanced multi-frame object and no classic CT series"))
+
+
+def _seen(candidate: Candidate, entry: Path, root: Path, looked: Looked, known: Known) -> Seen:
+    series = candidate.series
+    who = series.who if isinstance(series.who, Identity) else Identity()
+    patient = looked.patient or known.by_id(who)
+    parents = {header.path.parent for header in candidate.stacking.slices}
+    place = parents.pop() if len(parents) == 1 else entry
+    text = f"{series.description} {series.about.body_part}"
+    region = region_of(text, candidate.extent_mm) or region_of(series.about.study_description, candidate.extent_mm)
+    facts = candidate.facts()
+    taken = candidate.taken
+    clock = candidate.stacking.slices[0].taken_text
+    found = Found(
+        patient=patient,
+        folder=readable_path(place, root),
+        series_uid=series.uid,
+        acquisition=candidate.acquisition,
+        day=_day(taken, patient, known),
+        taken=taken.isoformat() if taken else None,
+        region=region,
+        phase=facts.phase,
+        kernel=series.about.kernel or facts.kernel,
+        derived=facts.derived,
+        low_dose=facts.low_dose,
+        manufacturer=closed_set(series.manufacturer),
+        slices=len(candidate.stacking.slices),
+        spacing_mm=round(candidate.step_mm, 2),
+        extent_mm=round(candidate.extent_mm, 1),
+        description=series.description,
+        time=f"{clock[:2]}:{clock[2:4]}:{clock[4:6]}" if len(clock) >= 6 else "",
+        visit=None if taken else _visit_in(readable_path(place, root)),
+    )
+    return Seen(found, who, series.about.study, facts, place, candidate)
+
+
+def _attach(folders: list[MaskFolder], looked: Looked, root: Path) -> None:
+    """Give a mask folder to the one volume that has its size."""
+    for folder in folders:
+        fitting = [k for k, seen in enumerate(looked.seen) if folder.fits(seen.path, seen.candidate)]
+        if len(fitting) != 1:
+            if looked.seen:
+                text = (
+                    "a folder of masks fits none of the scans by its size"
+                    if not fitting
+                    else f"a folder of masks fits {len(fitting)} scans by its size"
+                )
+                looked.say(scan_problems.MASK_MISMATCH.problem(text, fix=MASK_FIX))
+            continue
+        seen = looked.seen[fitting[0]]
+        masks = {**seen.found.masks, **{target: readable_path(path, root) for target, path in folder.targets.items()}}
+        looked.seen[fitting[0]] = replace(seen, found=replace(seen.found, masks=masks))

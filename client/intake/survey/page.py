@@ -1,0 +1,81 @@
+"""The review page: what is open, each candidate with a thumbnail. It holds patients' images and stays in the hospital."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.intake.dicom_read import Candidate, pixels
+from client.intake.nifti import is_nifti, read_ct
+from client.intake.survey.found import Found, Seen, Survey
+from site_config.files import make_folder, write_atomic
+from site_config.problems.base import Problem
+
+SIDE = 176
+WINDOW = (-160.0, 240.0)
+MOST_PICTURES = 400
+
+
+def write_review(found: Survey, out: Path) -> Path:
+    """Write the page of open questions, one self-contained HTML file."""
+    from jinja2 import Environment, PackageLoader, select_autoescape
+
+    seen = {_name(one.found): one for one in found.seen}
+    asked = [one for question in found.questions for one in question.candidates][:MOST_PICTURES]
+    pictures = {_name(one): _thumbnail(seen.get(_name(one))) for one in asked}
+    environment = Environment(loader=PackageLoader("client"), autoescape=select_autoescape(default=True), trim_blocks=True)
+    page = environment.get_template("review.html.j2").render(survey=found, picture=_picture(pictures), letter=_letter)
+    make_folder(out.parent)
+    write_atomic(out, page.encode())
+    return out
+
+
+def _name(one: Found) -> tuple[str, str, int | None, int, float]:
+    return one.folder, one.series_uid, one.acquisition, one.slices, one.spacing_mm
+
+
+def _picture(pictures: Mapping[Any, str]) -> Any:
+    return lambda one: pictures.get(_name(one), "")
+
+
+def _letter(place: int) -> str:
+    first, second = divmod(place, 26)
+    return (chr(96 + first) if first else "") + chr(97 + second)
+
+
+def _thumbnail(seen: Seen | None) -> str:
+    """The middle slice as PNG, base64; "" where it cannot be shown."""
+    if seen is None:
+        return ""
+    try:
+        plane = _middle(seen)
+    except (Problem, OSError):
+        return ""
+    return "" if plane is None else base64.b64encode(_png(plane)).decode()
+
+
+def _middle(seen: Seen) -> NDArray[np.int16] | None:
+    if isinstance(seen.candidate, Candidate):
+        slices = seen.candidate.stacking.slices
+        return pixels(slices[len(slices) // 2], "a scan")
+    if is_nifti(seen.path):
+        volume = read_ct(seen.path, "a scan")
+        return np.asarray(volume.hu[volume.shape[0] // 2])
+    return None
+
+
+def _png(plane: NDArray[np.int16]) -> bytes:
+    from matplotlib.image import imsave
+
+    rows, columns = (np.minimum((np.arange(SIDE) * length / SIDE).astype(int), length - 1) for length in plane.shape)
+    small = plane[np.ix_(rows, columns)].astype(np.float64)
+    grey = np.rint(255 * np.clip((small - WINDOW[0]) / (WINDOW[1] - WINDOW[0]), 0, 1)).astype(np.uint8)
+    stream = io.BytesIO()
+    imsave(stream, np.repeat(grey[:, :, None], 3, axis=2), format="png")
+    return stream.getvalue()

@@ -1,0 +1,81 @@
+"""Whose images: persons and examinations compared within a patient, between patients, with the folder and with cohort.csv."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from client.intake.identity import Identity, beside_table, together
+from client.intake.survey.found import Remark, Seen
+from client.intake.survey.look import Known
+from site_config.problems import which_scan
+from site_config.problems.base import Problem
+from site_config.tables.moments import Declared
+
+MOST_SHARED = 3
+
+
+def compare(seen: Sequence[Seen], known: Known) -> list[Remark]:
+    """Every contradiction about persons; each concerns a patient, whose scans then wait for somebody who looks."""
+    mine: dict[str, list[Seen]] = defaultdict(list)
+    for one in seen:
+        if one.found.patient is not None:
+            mine[one.found.patient].append(one)
+    remarks = []
+    for key, group in mine.items():
+        problem = _within(group) or _beside_table(group, known.declared[key]) or _beside_folder(key, group, known)
+        if problem is not None:
+            remarks.append(Remark(key, problem, key))
+    return remarks + _between(mine)
+
+
+def _within(group: Sequence[Seen]) -> Problem | None:
+    different = together(one.who for one in group)
+    if not isinstance(different, tuple):
+        return None
+    dates = sorted({one.found.taken or "a day unknown" for one in group})
+    listed = " and ".join(dates[:4])
+    return which_scan.PERSONS_DIFFER.problem(f"images of {listed} in one patient's folder differ in {', '.join(different)}")
+
+
+def _beside_table(group: Sequence[Seen], stated: Declared) -> Problem | None:
+    who = together(one.who for one in group)
+    if isinstance(who, tuple):
+        return None
+    wrong = beside_table(who, stated)
+    return which_scan.PERSONS_DIFFER.problem(f"the images and cohort.csv differ in {', '.join(wrong)}") if wrong else None
+
+
+def _beside_folder(key: str, group: Sequence[Seen], known: Known) -> Problem | None:
+    named = {other for one in group if (other := known.by_id(one.who)) is not None}
+    if named - {key}:
+        return which_scan.PERSONS_DIFFER.problem("the images state the patient id of another row of cohort.csv than their folder")
+    return None
+
+
+def _between(mine: Mapping[str, Sequence[Seen]]) -> list[Remark]:
+    """Persons and examinations that stand under two patients. What most patients share an anonymiser put there."""
+    holders: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for key, group in mine.items():
+        for one in group:
+            if one.study:
+                holders["the same examination", one.study].add(key)
+            if one.found.series_uid:
+                holders["the same series", one.found.series_uid].add(key)
+            if _names(one.who):
+                holders["the same person", one.who.id + "\0" + one.who.birth].add(key)
+    remarks, told = [], set()
+    for (what, _), keys in sorted(holders.items()):
+        if len(keys) < 2 or (len(keys) > MOST_SHARED and len(keys) > len(mine) / 2):
+            continue
+        for key in sorted(keys):
+            others = ", ".join(sorted(keys - {key}))
+            if (key, others) not in told:
+                told.add((key, others))
+                text = f"{what} stands under this patient and {len(keys) - 1} other{'s' if len(keys) > 2 else ''}"
+                remarks.append(Remark(key, which_scan.TWO_PATIENTS.problem(text), key))
+    return remarks
+
+
+def _names(who: Identity) -> bool:
+    return bool(who.id)

@@ -1,0 +1,71 @@
+"""The survey: look at every entry of the images folder, compare persons, suggest rows, and name every patient left without."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from client.intake.survey.found import Remark, Survey, SurveyQuestion
+from client.intake.survey.look import Known, Looked, look
+from client.intake.survey.persons import compare
+from client.intake.survey.suggest import Suggestion, unsupplied
+from site_config.files import access_problem, readable_name
+from site_config.problems import scans as problems
+from site_config.problems.base import Problem
+from site_config.study.model import Organ, two_organs
+from site_config.tables.cohort import Patient
+from site_config.tables.moments import Declared
+
+Progress = Callable[[int, int], None]
+
+
+def survey(root: Path, patients: tuple[Patient, ...], organs: Sequence[Organ] | None = None, progress: Progress | None = None) -> Survey:
+    """Look through the images folder. Raises an access problem when the folder itself cannot be read."""
+    known = Known({patient.key: Declared.of(patient) for patient in patients})
+    looked = _look_at_all(root, known, progress)
+    seen = tuple(one for entry in looked for one in entry.seen)
+    remarks = [remark for entry in looked for remark in entry.remarks]
+    persons = compare(seen, known)
+    disputed = {remark.patient for remark in persons}
+    rows: list[dict[str, str]] = []
+    questions: list[SurveyQuestion] = []
+    nobody = tuple(one.found for one in seen if one.found.patient is None)
+    if nobody:
+        questions.append(SurveyQuestion(None, None, "no key of cohort.csv fits the folder's name or the PatientID", nobody))
+    for key, stated in known.declared.items():
+        mine = [one for one in seen if one.found.patient == key]
+        made = Suggestion(key, stated, mine, organs or two_organs(), key in disputed)
+        made.make()
+        rows += made.rows
+        questions += made.questions
+        entries = [entry for entry in looked if entry.patient == key or any(one.found.patient == key for one in entry.seen)]
+        remarks += [*made.remarks, *unsupplied(key, stated, made, entries)]
+    left_out: Counter[str] = Counter()
+    for entry in looked:
+        left_out.update({reason: number for reason, number in entry.left_out.items() if number})
+    moments = "date" if all(stated.dated for stated in known.declared.values()) else "day"
+    found = tuple(one.found for one in seen)
+    return Survey(found, tuple(rows), tuple(questions), tuple(persons + remarks), dict(sorted(left_out.items())), seen, moments)
+
+
+def _look_at_all(root: Path, known: Known, progress: Progress | None) -> list[Looked]:
+    try:
+        entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise access_problem(error, "the images folder") from None
+    looked = []
+    for number, entry in enumerate(entries, start=1):
+        try:
+            looked.append(look(entry, root, known))
+        except Problem as problem:
+            name = readable_name(entry.name)
+            looked.append(Looked(name, known.by_folder(entry.name), remarks=[Remark(name, problem, known.by_folder(entry.name))]))
+        if progress is not None:
+            progress(number, len(entries))
+    return looked
+
+
+def nothing_found() -> Problem:
+    """The problem of an images folder without any CT."""
+    return problems.NO_CT_SERIES.problem("the images folder holds no CT scan", where="site.yaml, paths.images")

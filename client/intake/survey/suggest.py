@@ -1,0 +1,170 @@
+"""From what was found to rows of scans.csv and questions: visits by the declared moments, volumes by the one order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+
+from client.intake.order import Decision, Facts, decide
+from client.intake.survey.found import Remark, Seen, SurveyQuestion, row_of
+from client.intake.survey.look import Looked
+from site_config.problems import scans as problems
+from site_config.problems import tables as kinds
+from site_config.problems import which_scan
+from site_config.problems.base import Problem
+from site_config.study.model import Organ
+from site_config.tables.moments import NEAR_DAYS, Declared
+
+VISITS = ("baseline", "followup")
+DISPUTED = "the images name different persons; nothing is suggested before one has looked"
+NEEDED_MM = {"abdomen": 220.0, "chest": 250.0}
+Row = dict[str, str]
+
+
+class Suggestion:
+    """Rows, questions and remarks of one patient as they come together."""
+
+    def __init__(self, key: str, stated: Declared, mine: Sequence[Seen], organs: Sequence[Organ], disputed: bool) -> None:
+        self.key, self.stated, self.organs, self.disputed = key, stated, organs, disputed
+        self.mine = _days_by_interval(mine, stated, self)
+        self.rows: list[Row] = []
+        self.questions: list[SurveyQuestion] = []
+        self.remarks: list[Remark] = []
+
+    def make(self) -> None:
+        """Fill rows, questions and remarks."""
+        if self.disputed and self.mine:
+            found = tuple(one.found for one in self.mine)
+            self.questions.append(SurveyQuestion(self.key, None, DISPUTED, found, None, True))
+            return
+        self._without_day()
+        regions = tuple(dict.fromkeys(organ.region for organ in self.organs))
+        for visit in VISITS:
+            chosen = {region: self._choose(visit, region) for region in regions}
+            self._write(visit, {region: one for region, one in chosen.items() if one is not None})
+
+    def say(self, problem: Problem, visit: str | None = None) -> None:
+        """A remark about this patient."""
+        self.remarks.append(Remark(self.key, problem, self.key, visit))
+
+    def _without_day(self) -> None:
+        undated = [one for one in self.mine if one.found.day is None and one.found.visit is None]
+        if not undated:
+            return
+        reason = "no date tells the visit of these scans"
+        if not self.stated.dated and any(one.found.taken for one in undated):
+            reason += ": cohort.csv counts days, the scans have dates, and their interval fits no pair of visits"
+        self.questions.append(SurveyQuestion(self.key, None, reason, tuple(one.found for one in undated)))
+
+    def _of_visit(self, visit: str) -> list[Seen]:
+        found = []
+        for one in self.mine:
+            if one.found.visit is not None:
+                if one.found.visit == visit:
+                    found.append(one)
+            elif one.found.day is not None and self.stated.may_be(visit, one.found.day):
+                found.append(one)
+        return found
+
+    def _choose(self, visit: str, region: str) -> Seen | None:
+        """The volume for one region of a visit; None with a question or remark that says why."""
+        here = self._of_visit(visit)
+        unclear = [one for one in here if one.found.region is None]
+        fitting = [one for one in here if one.found.region in (region, "whole")]
+        facts = {id(one): self._facts(one, visit, region) for one in (*fitting, *unclear)}
+        decision: Decision[Seen] = decide(fitting, lambda one: facts[id(one)], region)
+        chosen = decision.chosen
+        rival = chosen is None or facts[id(chosen)].phase != "portal"
+        if unclear and (region == "abdomen" or not fitting) and rival:
+            self._ask(visit, "neither names nor length tell which region these scans show", [*unclear, *decision.left], region)
+            return None
+        if chosen is None and decision.left:
+            self._ask(visit, decision.doubt or f"several {region} scans of this visit fit equally", list(decision.left), region)
+        return chosen
+
+    def _ask(self, visit: str, reason: str, seen: list[Seen], region: str) -> None:
+        question = SurveyQuestion(self.key, visit, reason, tuple(one.found for one in seen), region)
+        same = [k for k, one in enumerate(self.questions) if (one.visit, one.candidates) == (visit, question.candidates)]
+        if not same:
+            self.questions.append(question)
+
+    def _facts(self, one: Seen, visit: str, region: str) -> Facts:
+        stated, day = self.stated.moment(visit), one.found.day
+        gap = 0.0 if stated is None or day is None else abs(day - stated)
+        return replace(one.facts, declared=1 if gap == 0 else 2, day_gap=gap, extent_mm=min(one.facts.extent_mm, NEEDED_MM[region]))
+
+    def _write(self, visit: str, chosen: dict[str, Seen]) -> None:
+        """Rows of a visit: a trunk scan that is chosen for both regions is one row."""
+        both = len(chosen) > 1 and len({id(one) for one in chosen.values()}) == 1
+        for region, one in list(chosen.items())[: 1 if both else None]:
+            name = "whole" if both else region
+            self.rows.append(row_of(one.found, self.key, visit, name, "date" if self.stated.dated else "day", self._day(one, visit)))
+            self._remark_on(one, visit, region)
+
+    def _day(self, one: Seen, visit: str) -> str:
+        if self.stated.dated:
+            return one.found.taken or ""
+        day = one.found.day if one.found.day is not None else self.stated.moment(visit)
+        return "" if day is None or self.stated.zero is None else f"{day + self.stated.zero:g}"
+
+    def _remark_on(self, one: Seen, visit: str, region: str) -> None:
+        place = f"{visit} {region}"
+        if one.found.day is not None:
+            verdict = self.stated.verdict(visit, one.found.day)
+            if verdict.finding:
+                self.say(kinds.MOMENT_DIFFERS.problem(f"the {place} scan was taken {verdict.finding}"), visit)
+        if region == "chest":
+            return
+        if one.found.phase is None:
+            self.say(which_scan.PHASE_UNKNOWN.problem(f"the {place} scan that is suggested states no phase"), visit)
+        elif one.found.phase != "portal":
+            self.say(problems.NOT_VENOUS.problem(f"the {place} scan that is suggested is {one.found.phase}"), visit)
+
+
+def _days_by_interval(mine: Sequence[Seen], stated: Declared, to: Suggestion) -> list[Seen]:
+    """Where cohort.csv counts days and two examination dates lie as far apart as its visits, the dates get days."""
+    dates = sorted({one.found.taken for one in mine if one.found.taken})
+    known = [one for one in mine if one.found.taken is None]
+    if stated.dated or len(dates) != 2 or known or stated.baseline is None or stated.followup is None:
+        return list(mine)
+    first, second = (date.fromisoformat(text) for text in dates)
+    apart = (second - first).days
+    if abs(apart - (stated.followup - stated.baseline)) > NEAR_DAYS / 4:
+        return list(mine)
+    days = {dates[0]: stated.baseline, dates[1]: stated.baseline + apart}
+    return [replace(one, found=replace(one.found, day=days[str(one.found.taken)])) for one in mine]
+
+
+def unsupplied(key: str, stated: Declared, made: Suggestion, looked: Sequence[Looked]) -> list[Remark]:
+    """A remark for every visit of cohort.csv that has neither a row nor a question, with what lies there instead."""
+    remarks = []
+    for visit in VISITS:
+        asked = any(question.visit in (visit, None) for question in made.questions)
+        if (
+            stated.moment(visit) is None
+            or asked
+            or any(row["visit"] == visit and row["region"] in ("abdomen", "whole") for row in made.rows)
+        ):
+            continue
+        what = _instead(visit, stated, made, looked)
+        remarks.append(Remark(key, which_scan.VISIT_UNSUPPLIED.problem(f"{visit}: {what}"), key, visit))
+    return remarks
+
+
+def _instead(visit: str, stated: Declared, made: Suggestion, looked: Sequence[Looked]) -> str:
+    if not looked:
+        return "there is no folder of this patient, and no image names it"
+    if not made.mine:
+        parts = [f"{number} {reason}" for one in looked for reason, number in sorted(one.left_out.items()) if number]
+        parts += sorted({remark.problem.what for one in looked for remark in one.remarks})
+        return "the folder holds no usable CT" + (f", but {'; '.join(parts[:6])}" if parts else "")
+    days = []
+    for one in made.mine:
+        if one.found.day is not None:
+            verdict = stated.verdict(visit, one.found.day)
+            days.append(verdict.fault or "nearer to the other visit")
+    if made.rows or not days:
+        reasons = sorted(set(days))
+        return "no abdomen scan of this visit was found" + (f" (others: {'; '.join(reasons[:3])})" if reasons else "")
+    return f"{len(made.mine)} scans were found, none for this visit: {'; '.join(sorted(set(days))[:3])}"

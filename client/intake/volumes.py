@@ -1,0 +1,140 @@
+"""Which slices of one series are one volume. Scanners put phases, energies and repeats into one series.
+
+Tags decide first (temporal position, trigger, irradiation event, acquisition), then the order of times and of instance
+numbers: within one volume they run once along the body. Groups that lie one after the other along the body are parts of
+one volume (an examination in two tables' lengths); groups that share a range are volumes of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.intake.dicom_header import SliceHeader
+
+Slices = tuple[SliceHeader, ...]
+LEAST = 3
+MOST_PARTS = 12
+APART_SECONDS = 8.0
+Key = Callable[[SliceHeader], object]
+TAGS: tuple[Key, ...] = (
+    lambda header: header.temporal,
+    lambda header: header.trigger,
+    lambda header: header.event,
+    lambda header: header.acquisition,
+)
+ORDERS: tuple[Callable[[SliceHeader], float | None], ...] = (
+    lambda header: header.taken,
+    lambda header: header.created,
+    lambda header: None if header.instance is None else float(header.instance),
+)
+
+
+def volumes_of(slices: Slices, normal: NDArray[np.float64]) -> list[Slices]:
+    """The volumes of a series, earliest first; one where nothing tells them apart."""
+    parts = [slices]
+    for key in TAGS:
+        parts = [piece for part in parts for piece in _by_tag(part, key, normal)]
+    parts = [piece for part in parts for piece in _by_gap_in_time(part, normal)]
+    for order in ORDERS:
+        parts = [piece for part in parts for piece in _by_passes(part, order, normal)]
+    return sorted(parts, key=_first)
+
+
+def _first(part: Slices) -> tuple[float, int, int]:
+    taken = min((header.taken for header in part if header.taken is not None), default=0.0)
+    acquisition = min((header.acquisition for header in part if header.acquisition is not None), default=0)
+    return taken, acquisition, min((header.instance for header in part if header.instance is not None), default=0)
+
+
+def heights(part: Sequence[SliceHeader], normal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Positions along the normal, mm."""
+    return np.array([float(header.position @ normal) for header in part])
+
+
+def _by_tag(part: Slices, key: Key, normal: NDArray[np.float64]) -> list[Slices]:
+    values = {key(header) for header in part}
+    if not 1 < len(values) <= len(part) // 2:
+        return [part]
+    groups = [tuple(header for header in part if key(header) == value) for value in sorted(values, key=str)]
+    if float(np.median([len(group) for group in groups])) < LEAST:
+        return [part]  # a number for every rotation, not for every volume
+    return _joined(part, groups, normal)
+
+
+def _by_gap_in_time(part: Slices, normal: NDArray[np.float64]) -> list[Slices]:
+    """Groups between which the clock jumps, where they cover the same places."""
+    times = [header.taken for header in part]
+    if any(time is None for time in times) or len(part) < 2 * LEAST:
+        return [part]
+    ordered = sorted(part, key=lambda header: float(header.taken or 0.0))
+    clock = np.array([float(header.taken or 0.0) for header in ordered])
+    jumps = np.flatnonzero(np.diff(clock) >= APART_SECONDS)
+    if not 0 < len(jumps) < MOST_PARTS:
+        return [part]
+    edges = [0, *(int(jump) + 1 for jump in jumps), len(ordered)]
+    groups = [tuple(ordered[low:high]) for low, high in pairwise(edges)]
+    return _joined(part, groups, normal)
+
+
+def _by_passes(part: Slices, order: Callable[[SliceHeader], float | None], normal: NDArray[np.float64]) -> list[Slices]:
+    """Groups of consecutive slices that run once along the body, where the order turns back."""
+    numbers = [order(header) for header in part]
+    if any(number is None for number in numbers) or len(set(numbers)) < len(part) or len(part) < 2 * LEAST:
+        return [part]
+    ordered = [part[k] for k in np.argsort(np.array(numbers, dtype=np.float64), kind="stable")]
+    steps = np.diff(heights(ordered, normal))
+    edges, direction = [0], 0.0
+    for place, step in enumerate(steps):
+        sign = float(np.sign(step))
+        if direction and sign and sign != direction:
+            edges.append(place + 1)
+            direction = 0.0
+        elif sign:
+            direction = sign
+    edges.append(len(ordered))
+    groups = [tuple(ordered[low:high]) for low, high in pairwise(edges)]
+    if not 1 < len(groups) <= MOST_PARTS or min(len(group) for group in groups) < LEAST:
+        return [part]
+    return _joined(part, groups, normal)
+
+
+def _joined(part: Slices, groups: list[Slices], normal: NDArray[np.float64]) -> list[Slices]:
+    """Groups as volumes: those that follow each other along the body are chained, those that share a range stay apart."""
+    ranges = [(float(along.min()), float(along.max())) for along in (heights(group, normal) for group in groups)]
+    step = _step(part, normal)
+    order = sorted(range(len(groups)), key=lambda k: ranges[k])
+    chains: list[list[int]] = []
+    for k in order:
+        fitting = [chain for chain in chains if ranges[chain[-1]][1] <= ranges[k][0] + 0.5 * step]
+        if len(fitting) == 1 and len(chains) == 1:
+            fitting[0].append(k)
+        else:
+            chains.append([k])
+    if len(chains) == 1:
+        return [part]
+    return [tuple(header for k in chain for header in groups[k]) for chain in chains]
+
+
+def _step(part: Slices, normal: NDArray[np.float64]) -> float:
+    places = np.unique(np.round(heights(part, normal), 2))
+    return float(np.median(np.diff(places))) if len(places) > 1 else 0.0
+
+
+def interleaved(hu: NDArray[np.int16]) -> int:
+    """How many volumes alternate in a stack (z, y, x): 1 for an honest one.
+
+    In an honest volume a slice is most like its neighbour; where two alternate, the next but one is much more alike.
+    """
+    thin = hu[:, ::8, ::8].astype(np.float32)
+    if len(thin) < 12:
+        return 1
+    near = float(np.mean(np.abs(thin[1:] - thin[:-1])))
+    for period in (2, 3, 4):
+        same = float(np.mean(np.abs(thin[period:] - thin[:-period])))
+        if near > 2.0 and same < 0.6 * near:
+            return period
+    return 1

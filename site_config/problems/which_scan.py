@@ -1,0 +1,121 @@
+"""Problems 35x and 36x: which scan a patient's slices come from: whose it is, of which day, what kind of image.
+
+Nothing is chosen in silence: where headers, tables and folders contradict each other, a person settles it.
+"""
+
+from __future__ import annotations
+
+from site_config.problems.base import Exit, Kind
+
+PERSONS_DIFFER = Kind(
+    356,
+    "persons-differ",
+    "The images of one patient name different persons",
+    why="Patient id, birth date or sex in the headers differ between series or visits of one patient, or from cohort.csv: somebody else's images may lie in the folder. Nothing is used before a person has looked.",
+    fix="Compare the series that `fedhcc-site data review` names with the archive. Remove the stranger's images; if both are this patient's, write `yes` into the column `same_person` of scans.csv.",
+    exit=Exit.CONTENT,
+)
+TWO_PATIENTS = Kind(
+    357,
+    "two-patients",
+    "The same examination or person stands under two patients",
+    why="Two folders hold the same examination, or images that name the same person: a model would see one person twice, and one of the two outcomes belongs to somebody else.",
+    fix="Compare both patients with the archive and correct the folder or the row of cohort.csv that is wrong.",
+    exit=Exit.CONTENT,
+)
+DAY_CONTRADICTS = Kind(
+    358,
+    "day-contradicts",
+    "A scan's own day contradicts the tables",
+    why="The acquisition date in the images' headers is not the one that scans.csv states, or it rules the scan out for its visit.",
+    fix="Look the examination up in the archive and correct the row of scans.csv, or the moments of cohort.csv.",
+    exit=Exit.FINDINGS,
+)
+PHASE_UNKNOWN = Kind(
+    359,
+    "phase-unknown",
+    "The contrast phase of a scan is not known",
+    why="Neither the series' name nor its injection times state a phase, and the study looks at venous scans.",
+    fix="Look at the scan; write its phase (native, arterial, portal, delayed) into the column `phase` of scans.csv.",
+    exit=Exit.FINDINGS,
+)
+VOLUMES_MIXED = Kind(
+    360,
+    "volumes-mixed",
+    "Several volumes are mixed in one series",
+    why="Slices of several phases or reconstructions alternate in one series, and no header tells which belong together; stacked, they would be one volume of half the spacing.",
+    fix="Have the phases exported as series of their own; where `fedhcc-site data review` lists several volumes of a series, write the right number into the column `acquisition` of scans.csv.",
+    exit=Exit.CONTENT,
+)
+DERIVED_USED = Kind(
+    361,
+    "derived-used",
+    "A derived image is used",
+    why="The row names a reformatted or computed series (ImageType says DERIVED, or its name an iodine map, a monoenergetic image or a projection); its values may not be those of an original reconstruction.",
+    fix="If an original axial reconstruction exists, name it in scans.csv.",
+    exit=Exit.FINDINGS,
+)
+VISIT_UNSUPPLIED = Kind(
+    362,
+    "visit-unsupplied",
+    "A visit of cohort.csv has no usable scan",
+    why="cohort.csv states a CT for this visit, and the images folder offers none that can be used for it; the message says what lies there instead.",
+    fix="Export the examination from the archive into the patient's folder as axial CT images, then run `fedhcc-site data scan` again.",
+    exit=Exit.FINDINGS,
+)
+ARCHIVE_UNREAD = Kind(
+    363,
+    "archive-unread",
+    "An archive file was not read",
+    why="The file is encrypted, damaged, too large, or of a kind that is not read here; zip files without password are.",
+    fix="Unpack it into the patient's folder, then run the command again.",
+    exit=Exit.CONTENT,
+)
+LINK_UNFOLLOWED = Kind(
+    364,
+    "link-unfollowed",
+    "A link was not followed",
+    why="The link leads nowhere, or out of the images folder; files outside it are never read.",
+    fix="Copy or move the files themselves into the patient's folder below `paths.images`.",
+    exit=Exit.CONTENT,
+)
+MASK_NAME_UNKNOWN = Kind(
+    365,
+    "mask-name-unknown",
+    "A structure set does not say which structure is meant",
+    why="The file holds several structures or segments, and none, or more than one, is called like the target.",
+    fix="Write the structure's name under `segmentation.targets.TARGET.structures` in site.yaml, as `fedhcc-site data review` lists it.",
+    exit=Exit.CONTENT,
+)
+UNITS = Kind(
+    366,
+    "units-unproved",
+    "A series does not say how its values become Hounsfield units",
+    why="Rescale slope, intercept or their type are missing in some of the slices or state another quantity, so tissue of these slices would stand apart from the rest.",
+    fix="Export the original series again from the archive; do not mix slices of several exports.",
+    exit=Exit.CONTENT,
+)
+FLAT_SLICE = Kind(
+    367,
+    "flat-slice",
+    "A chosen slice shows nothing",
+    why="The slice has one value throughout, or none within the window; normalised it would be all zeros, which no network may see in silence.",
+    fix="Look at the scan and its mask; name another series in scans.csv.",
+    exit=Exit.CONTENT,
+)
+TUMOUR_CLEANED = Kind(
+    368,
+    "tumour-cleaned",
+    "More than a twentieth of a model's tumour was left out",
+    why="The rule takes model output only where it touches the organ, and drops islands under 100 mm³; here that removed more than 5 % of what the model marked.",
+    fix="Look at the patient on the quality page; supply a drawn mask if the removed part is tumour.",
+    exit=Exit.FINDINGS,
+)
+ORGAN_VALUE = Kind(
+    369,
+    "organ-value",
+    "An organ does not have the values it must have",
+    why="The median within the organ's mask lies far from any liver's or lung's Hounsfield units: the values are shifted or scaled, or the mask lies elsewhere.",
+    fix="Look at the scan with its mask; export the original series again, or correct the mask.",
+    exit=Exit.CONTENT,
+)

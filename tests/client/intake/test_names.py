@@ -1,0 +1,102 @@
+"""What series are called in eight languages; the list was written before the rules."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from client.intake.names.fold import readable
+from client.intake.names.phase import phase_in, read_phase
+from client.intake.names.traits import derived_of, is_known, is_low_dose, kernel_of, region_of
+
+NAMES = list(csv.DictReader((Path(__file__).parent / "series_names.csv").open(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("language", sorted({row["language"] for row in NAMES}))
+def test_thirty_names_of_each_language(language: str) -> None:
+    mine = [row for row in NAMES if row["language"] == language]
+    counts: Counter[str] = Counter()
+    for row in mine:
+        said = phase_in(row["name"]) or ""
+        counts["right" if said == row["phase"] else "unknown" if not said else "wrong"] += 1
+    assert len(mine) == 30 and counts["right"] >= 27 and counts["wrong"] == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "Abd art + ven 5.0",
+            "W/WO contrast abdomen",
+            "sans et avec injection",
+            "portal 35s",
+            "arterial 70s",
+            "CON Y SIN CONTRASTE",
+            "mit und ohne KM",
+        ),
+        *("Abdomen B70s", "Spatial resolution 5.0", "intravenous contrast", "Body 0.5s", "Lateral view", "Artefact reduction", "C-spine"),
+    ],
+)
+def test_names_that_state_no_phase_or_two_give_none(name: str) -> None:
+    assert phase_in(name) is None
+
+
+def test_a_name_that_contradicts_itself_is_not_helped_out() -> None:
+    assert read_phase("portal 35s").stated and not read_phase("Abdomen 5.0").stated
+
+
+@pytest.mark.parametrize(
+    ("stated", "name", "kernel"),
+    [
+        *(("B30f", "", "soft"), ("B70s", "", "sharp"), ("Br40d\\3", "", "soft"), ("Bl57d", "", "sharp"), ("I41f\\2", "", "soft")),
+        *(("STANDARD", "", "soft"), ("BONEPLUS", "", "sharp"), ("LUNG", "", "sharp"), ("FC08", "", "soft"), ("FC30", "", "sharp")),
+        *(("B", "", "soft"), ("YB", "", "sharp"), ("", "Leber weich 5.0", "soft"), ("", "Abd bone 1.0", "sharp"), ("", "Abdomen", None)),
+    ],
+)
+def test_kernels(stated: str, name: str, kernel: str | None) -> None:
+    assert kernel_of(stated, name) == kernel
+
+
+@pytest.mark.parametrize(
+    "name", ["Abd Iodine map", "Jodkarte", "VMI 40 keV", "MonoPlus 55", "VNC Leber", "MIP cor", "Perfusion", "Subtraktion", "3D VRT"]
+)
+def test_maps_are_no_pictures_of_attenuation(name: str) -> None:
+    assert derived_of(["ORIGINAL", "PRIMARY", "AXIAL"], name) == "map"
+
+
+@pytest.mark.parametrize("name", ["Leber monophasisch venös", "Abdomen AIDR 3D", "Abd 5.0 120kV", "Abdomen 5.0"])
+def test_ordinary_names_are_original(name: str) -> None:
+    assert derived_of(["ORIGINAL", "PRIMARY", "AXIAL"], name) is None
+
+
+@pytest.mark.parametrize("name", ["CT WB low dose", "Niedrigdosis CT", "CTAC 3.0", "PET CT", "TEP faible dose", "低剂量 胸部"])
+def test_low_dose(name: str) -> None:
+    assert is_low_dose(name) and not is_low_dose("Abdomen portal 5.0")
+
+
+@pytest.mark.parametrize(
+    ("text", "extent", "region"),
+    [
+        *(("Jama brzuszna 5.0", 185, "abdomen"), ("Thorax 5.0", 300, "chest"), ("TAP veineux", 620, "whole"), ("胸腹部", 500, "whole")),
+        *(
+            ("Oberbauch", 200, "abdomen"),
+            ("Klatka piersiowa", 300, "chest"),
+            ("TC 5.0", 200, None),
+            ("TC 5.0", 600, "whole"),
+            ("上腹部", 200, "abdomen"),
+        ),
+    ],
+)
+def test_regions(text: str, extent: float, region: str | None) -> None:
+    assert region_of(text, extent) == region
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"), [("腹部 门静脉期", "gbk"), ("門脈相", "shift_jis"), ("faza tętnicza", "cp1250"), ("Фаза артериальная", "cp1251")]
+)
+def test_a_wrongly_stated_encoding_is_noticed_by_known_words(text: str, encoding: str) -> None:
+    raw = text.encode(encoding)
+    assert phase_in(readable(raw, raw.decode("latin-1"), is_known)) == phase_in(text) is not None
