@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from client.intake.names.makers import closed_set
-from client.intake.order import Facts, decide
+from client.intake.order import OrderFacts, decide
 from site_config.problems import scans as problems
 from site_config.problems import which_scan
 from site_config.problems.base import Problem
@@ -86,12 +86,12 @@ def best(candidates: Sequence[C], visit: str, organ: Organ, declared: Declared |
     if wanted is None and days:
         wanted = max(days) if visit == "baseline" else min(days)
 
-    def facts(candidate: C) -> Facts:
+    def facts(candidate: C) -> OrderFacts:
         day = moment(candidate.scan)
         gap = 0.0 if day is None or wanted is None else abs(day - wanted)
         record = candidate.record
         size = record.organ_ml * (PARTIAL if record.partial else 1.0)
-        return Facts(0 if gap == 0 else 1, record.phase, None, False, None, size, record.slice_mm, gap, (id(candidate),))
+        return OrderFacts(0 if gap == 0 else 1, record.phase, None, False, None, size, record.slice_mm, gap, (id(candidate),))
 
     decision = decide(candidates, facts, organ.region)
     place = f"{visit} {organ.region}"

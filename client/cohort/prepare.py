@@ -18,6 +18,7 @@ from client.cohort.jobs import SOFTWARE, Job, prepared_folder
 from client.cohort.pseudonyms import keyed_hash, patient_key, site_secret
 from client.cohort.record import INDEX, Finding, Index, Record, read_record
 from client.cohort.withdrawal import withdrawn_keys
+from client.cohort.workers import sources_digest, work
 from client.intake.slice_fingerprints import shared
 from client.intake.stamp import stamp
 from site_config.files import access_problem, make_folder, write_json
@@ -26,7 +27,7 @@ from site_config.problems import which_scan
 from site_config.problems.base import together
 from site_config.site import SiteConfig
 from site_config.study.model import Study, canonical
-from site_config.tables.cohort import Scan
+from site_config.tables.cohort import Scan, check_together, load_cohort, load_scans
 from site_config.tables.moments import Declared
 
 Progress = Callable[[int, int], None]
@@ -65,8 +66,6 @@ def prepare(site: SiteConfig, study: Study, *, progress: Progress | None = None)
     (340–346), FH-353 when another run is at work, and access problems of the state folder. What is wrong with a patient's
     scans is a finding of that patient and never stops the others.
     """
-    from site_config.tables.cohort import check_together, load_cohort, load_scans
-
     folder = make_folder(prepared_folder(site))
     secret = site_secret(site.state)
     cohort = load_cohort(site.path(site.paths.cohort), study)
@@ -77,8 +76,6 @@ def prepare(site: SiteConfig, study: Study, *, progress: Progress | None = None)
         raise together(faults)
     gone = withdrawn_keys(site.state)
     with only_one(folder):
-        from client.cohort.workers import sources_digest, work
-
         jobs = []
         root = site.path(site.paths.images).resolve()
         digest = settings_digest(study)

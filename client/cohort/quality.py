@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from client.cohort.record import OrganRecord, Record, read_index, read_record
 from site_config.files import make_folder, read_limited, write_atomic
+from site_config.problems import all_kinds
 from site_config.problems import scans as problems
 
 ORGAN_COLOUR = (64, 196, 255)
@@ -161,8 +162,6 @@ def page_counts(sheets: list[Sheet]) -> dict[str, Any]:
 
 def codes(sheets: list[Sheet]) -> list[tuple[str, str, int]]:
     """Every finding's code with its title and in how many patients it occurs."""
-    from site_config.problems import all_kinds
-
     titles = {kind.label: kind.title for kind in all_kinds()}
     patients: dict[str, int] = {}
     for sheet in sheets:

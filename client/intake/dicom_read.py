@@ -16,7 +16,7 @@ from client.imaging.volume import HU_HIGHEST, HU_LOWEST, Source, Volume
 from client.intake.dicom_header import SliceHeader
 from client.intake.dicom_index import Contents, Series, index
 from client.intake.geometry import Stacking, stackings
-from client.intake.order import Facts, decide
+from client.intake.order import OrderFacts, decide
 from client.intake.units import clear_padding, padding_hu, rescaled
 from client.intake.volumes import interleaved
 from site_config.files import access_problem
@@ -54,11 +54,11 @@ class Candidate:
         """The day of the acquisition."""
         return day_of(self.series.date)
 
-    def facts(self, declared: int = 1, day_gap: float = 0.0, phase: str | None = None) -> Facts:
+    def facts(self, declared: int = 1, day_gap: float = 0.0, phase: str | None = None) -> OrderFacts:
         """What the order looks at; `phase` is the table's word, which wins."""
         first = self.stacking.slices[0]
         when: tuple[object, ...] = (first.taken, first.acquisition) if first.taken is not None else (self.series.uid, self.acquisition)
-        return Facts(
+        return OrderFacts(
             declared=declared,
             phase=phase or self.phase,
             derived=self.series.about.derived,

@@ -31,7 +31,7 @@ KERNEL_RANK: dict[str | None, int] = {"soft": 0, None: 1, "sharp": 2}
 
 
 @dataclass(frozen=True)
-class Facts:
+class OrderFacts:
     """What the order looks at. `declared`: 0 a person's row, 1 the day of cohort.csv, 2 another day; `day_gap` in days.
 
     `acquired` names the acquisition: reconstructions of one share it.
@@ -52,7 +52,7 @@ C = TypeVar("C")
 
 
 @dataclass(frozen=True)
-class Decision(Generic[C]):
+class OrderDecision(Generic[C]):
     """The volumes the order leaves (one: chosen), the step that decided, and a doubt a person must settle."""
 
     left: tuple[C, ...]
@@ -65,13 +65,13 @@ class Decision(Generic[C]):
         return self.left[0] if len(self.left) == 1 and self.doubt is None else None
 
 
-def decide(candidates: Sequence[C], facts: Callable[[C], Facts], region: str) -> Decision[C]:
+def decide(candidates: Sequence[C], facts: Callable[[C], OrderFacts], region: str) -> OrderDecision[C]:
     """Apply the order. A doubt carries every volume it is about in `left`."""
     if not candidates:
-        return Decision((), "nothing to choose from")
+        return OrderDecision((), "nothing to choose from")
     usable = [one for one in candidates if facts(one).derived != "map"]
     if not usable:
-        return Decision(
+        return OrderDecision(
             tuple(candidates), "maps only", "only images of another quantity or energy are here (iodine, monoenergetic, projections)"
         )
     left, because = list(usable), "the only one"
@@ -86,11 +86,11 @@ def decide(candidates: Sequence[C], facts: Callable[[C], Facts], region: str) ->
             because = name
     doubt = _doubt(left, usable, facts, region)
     if doubt is not None:
-        return Decision(doubt[1], because, doubt[0])
-    return Decision(tuple(left), because)
+        return OrderDecision(doubt[1], because, doubt[0])
+    return OrderDecision(tuple(left), because)
 
 
-def _steps(region: str) -> tuple[tuple[str, Callable[[Facts], float]], ...]:
+def _steps(region: str) -> tuple[tuple[str, Callable[[OrderFacts], float]], ...]:
     chest = region == "chest"
     return (
         ("declared", lambda one: one.declared),
@@ -103,12 +103,12 @@ def _steps(region: str) -> tuple[tuple[str, Callable[[Facts], float]], ...]:
     )
 
 
-def _long(left: list[C], facts: Callable[[C], Facts]) -> list[C]:
+def _long(left: list[C], facts: Callable[[C], OrderFacts]) -> list[C]:
     longest = max(facts(one).extent_mm for one in left)
     return [one for one in left if facts(one).extent_mm >= AS_LONG * longest]
 
 
-def _doubt(left: list[C], usable: list[C], facts: Callable[[C], Facts], region: str) -> tuple[str, tuple[C, ...]] | None:
+def _doubt(left: list[C], usable: list[C], facts: Callable[[C], OrderFacts], region: str) -> tuple[str, tuple[C, ...]] | None:
     """What a person must settle although the order leaves one, with the volumes concerned."""
     first = facts(left[0])
     if first.declared <= PERSON:

@@ -16,7 +16,7 @@ from site_config.files import readable_path
 from site_config.problems.base import Problem
 
 if TYPE_CHECKING:
-    from client.intake.survey.found import Seen
+    from client.intake.survey.found import SeenVolume
 
 MASK_NAME = re.compile(r"mask|seg|label|_roi", re.IGNORECASE)
 STEMS = frozenset(stem for stems in FILES.values() for stem in stems)
@@ -76,7 +76,7 @@ def _size(path: Path) -> tuple[int, int, int] | None:
         return None
 
 
-def structure_masks(files: Sequence[Path], seen: list[Seen], root: Path) -> None:
+def structure_masks(files: Sequence[Path], seen: list[SeenVolume], root: Path) -> None:
     """Give structure sets and segmentations to the volume they were drawn on, where their names say which target is meant."""
     for path in files:
         content = described(path)

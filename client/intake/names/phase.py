@@ -19,7 +19,7 @@ LEAST_SECONDS = 8.0  # below: the rotation time, not a delay
 
 
 @dataclass(frozen=True)
-class Reading:
+class PhaseReading:
     """What a text says: the phase, or None; `stated` tells a text that contradicts itself from one that says nothing."""
 
     phase: str | None
@@ -51,27 +51,27 @@ def phase_in(text: str) -> str | None:
     return read_phase(text).phase
 
 
-def read_phase(text: str) -> Reading:
+def read_phase(text: str) -> PhaseReading:
     """What a name says about the phase.
 
     >>> read_phase("Fase arteriosa tardiva")
-    Reading(phase='arterial', stated=True)
+    PhaseReading(phase='arterial', stated=True)
     >>> read_phase("Abd art + ven 5.0")
-    Reading(phase=None, stated=True)
+    PhaseReading(phase=None, stated=True)
     """
     folded = known.NO_PHASE.sub(" ", fold(text))
     if known.BOTH.search(folded):
-        return Reading(None, True)
+        return PhaseReading(None, True)
     named = _named(folded)
     at = _seconds_in(folded)
     if known.DELAYED in named and len(named) == 1 and at:
         named = set()  # "delay 70s" is a time, not a phase
     timed = {by_seconds(value) for value in at}
     if not named:
-        return Reading(timed.pop() if len(timed) == 1 else None, bool(at))
+        return PhaseReading(timed.pop() if len(timed) == 1 else None, bool(at))
     if len(named) > 1 or (at and not timed <= {*named, None}):
-        return Reading(None, True)
-    return Reading(next(iter(named)), True)
+        return PhaseReading(None, True)
+    return PhaseReading(next(iter(named)), True)
 
 
 def _named(folded: str) -> set[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from client.intake.dicom_read import Candidate
 from client.intake.identity import Identity
-from client.intake.order import Facts
+from client.intake.order import OrderFacts
 from site_config.problems.base import Problem
 from site_config.study.model import Organ, two_organs
 from site_config.tables.columns import MASK
@@ -42,13 +42,13 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenVolume:
     """A volume with what is compared and not written: the person its headers name, the examination, and how to open it."""
 
     found: Found
     who: Identity
     study: str
-    facts: Facts
+    facts: OrderFacts
     path: Path
     candidate: Candidate | None = None
 
@@ -84,7 +84,7 @@ class Survey:
     questions: tuple[SurveyQuestion, ...]
     problems: tuple[Remark, ...]
     left_out: dict[str, int] = field(default_factory=dict)
-    seen: tuple[Seen, ...] = ()
+    seen: tuple[SeenVolume, ...] = ()
     moments: str = "date"
 
 

@@ -20,8 +20,8 @@ from client.intake.masks.beside import MaskFolder, mask_name, masks_beside, stru
 from client.intake.names.makers import closed_set
 from client.intake.names.traits import region_of
 from client.intake.nifti import is_nifti, read_ct
-from client.intake.order import Facts
-from client.intake.survey.found import Found, Remark, Seen
+from client.intake.order import OrderFacts
+from client.intake.survey.found import Found, Remark, SeenVolume
 from client.intake.unpack import is_other_archive, is_zip, refused, unpacked
 from site_config.files import readable_name, readable_path
 from site_config.problems import scans as scan_problems
@@ -51,7 +51,7 @@ class Looked:
 
     folder: str
     patient: str | None
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[SeenVolume] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
     minor: list[Problem] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -62,7 +62,7 @@ class Looked:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownKeys:
     """The keys of cohort.csv with what it declares of them, and the same keys as headers may spell them."""
 
     declared: Mapping[str, Declared]
@@ -81,7 +81,7 @@ class Known:
         return matches[0] if len(matches) == 1 else None
 
 
-def look(entry: Path, root: Path, known: Known) -> Looked:
+def look(entry: Path, root: Path, known: KnownKeys) -> Looked:
     """Everything one entry of the images folder holds. Raises access problems of the entry itself."""
     looked = Looked(readable_name(entry.name), known.by_folder(entry.name) or known.by_folder(entry.name.split(".")[0]))
     if entry.is_symlink() and _outside(entry, root):
@@ -129,7 +129,7 @@ def _sorted(paths: tuple[Path, ...], looked: Looked) -> tuple[list[Path], list[P
     return niftis, zips, others
 
 
-def _zip(path: Path, root: Path, looked: Looked, known: Known) -> None:
+def _zip(path: Path, root: Path, looked: Looked, known: KnownKeys) -> None:
     try:
         with unpacked(path, "the folder") as folder:
             before = len(looked.seen)
@@ -144,7 +144,7 @@ def _zip(path: Path, root: Path, looked: Looked, known: Known) -> None:
         looked.say(problem)
 
 
-def _nifti(path: Path, root: Path, looked: Looked, known: Known) -> None:
+def _nifti(path: Path, root: Path, looked: Looked, known: KnownKeys) -> None:
     try:
         volume = read_ct(path, "a NIfTI file")
     except Problem as problem:
@@ -174,8 +174,8 @@ def _nifti(path: Path, root: Path, looked: Looked, known: Known) -> None:
         description="",
         visit=_visit_in(place),
     )
-    facts = Facts(1, None, None, False, None, extent, volume.slice_mm, 0.0, (place,))
-    looked.seen.append(Seen(found, Identity(), "", facts, path))
+    facts = OrderFacts(1, None, None, False, None, extent, volume.slice_mm, 0.0, (place,))
+    looked.seen.append(SeenVolume(found, Identity(), "", facts, path))
 
 
 def _date_in(place: str) -> date | None:
@@ -195,12 +195,12 @@ def _visit_in(place: str) -> str | None:
     return None if bool(before) == bool(after) else "baseline" if before else "followup"
 
 
-def _day(taken: date | None, patient: str | None, known: Known) -> float | None:
+def _day(taken: date | None, patient: str | None, known: KnownKeys) -> float | None:
     stated = known.declared.get(patient) if patient else None
     return float(taken.toordinal() - stated.zero) if taken and stated and stated.dated and stated.zero is not None else None
 
 
-def _dicom(entry: Path, root: Path, looked: Looked, known: Known, wanted: bool) -> None:
+def _dicom(entry: Path, root: Path, looked: Looked, known: KnownKeys, wanted: bool) -> None:
     if not wanted:
         return
     offered = offer(entry, "a folder", root=root)
@@ -229,7 +229,7 @@ def _count(offered: FolderOffer, looked: Looked) -> None:
         looked.say(scan_problems.ENHANCED_MULTIFRAME.problem("the folder holds an enhanced multi-frame object and no classic CT series"))
 
 
-def _seen(candidate: Candidate, entry: Path, root: Path, looked: Looked, known: Known) -> Seen:
+def _seen(candidate: Candidate, entry: Path, root: Path, looked: Looked, known: KnownKeys) -> SeenVolume:
     series = candidate.series
     who = series.who if isinstance(series.who, Identity) else Identity()
     patient = looked.patient or known.by_id(who)
@@ -260,7 +260,7 @@ def _seen(candidate: Candidate, entry: Path, root: Path, looked: Looked, known: 
         time=f"{clock[:2]}:{clock[2:4]}:{clock[4:6]}" if len(clock) >= 6 else "",
         visit=None if taken else _visit_in(readable_path(place, root)),
     )
-    return Seen(found, who, series.about.study, facts, place, candidate)
+    return SeenVolume(found, who, series.about.study, facts, place, candidate)
 
 
 def _attach(folders: list[MaskFolder], looked: Looked, root: Path) -> None:

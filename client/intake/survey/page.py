@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from client.intake.dicom_read import Candidate, pixels
 from client.intake.nifti import is_nifti, read_ct
-from client.intake.survey.found import Found, Seen, Survey
+from client.intake.survey.found import Found, SeenVolume, Survey
 from site_config.files import make_folder, write_atomic
 from site_config.problems.base import Problem
 
@@ -49,7 +49,7 @@ def _letter(place: int) -> str:
     return (chr(96 + first) if first else "") + chr(97 + second)
 
 
-def _thumbnail(seen: Seen | None) -> str:
+def _thumbnail(seen: SeenVolume | None) -> str:
     """The middle slice as PNG, base64; "" where it cannot be shown."""
     if seen is None:
         return ""
@@ -60,7 +60,7 @@ def _thumbnail(seen: Seen | None) -> str:
     return "" if plane is None else base64.b64encode(_png(plane)).decode()
 
 
-def _middle(seen: Seen) -> NDArray[np.int16] | None:
+def _middle(seen: SeenVolume) -> NDArray[np.int16] | None:
     if isinstance(seen.candidate, Candidate):
         slices = seen.candidate.stacking.slices
         return pixels(slices[len(slices) // 2], "a scan")

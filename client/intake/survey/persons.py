@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from client.intake.identity import Identity, beside_table, together
-from client.intake.survey.found import Remark, Seen
-from client.intake.survey.look import Known
+from client.intake.survey.found import Remark, SeenVolume
+from client.intake.survey.look import KnownKeys
 from site_config.problems import which_scan
 from site_config.problems.base import Problem
 from site_config.tables.moments import Declared
@@ -15,9 +15,9 @@ from site_config.tables.moments import Declared
 MOST_SHARED = 3
 
 
-def compare(seen: Sequence[Seen], known: Known) -> list[Remark]:
+def compare(seen: Sequence[SeenVolume], known: KnownKeys) -> list[Remark]:
     """Every contradiction about persons; each concerns a patient, whose scans then wait for somebody who looks."""
-    mine: dict[str, list[Seen]] = defaultdict(list)
+    mine: dict[str, list[SeenVolume]] = defaultdict(list)
     for one in seen:
         if one.found.patient is not None:
             mine[one.found.patient].append(one)
@@ -29,7 +29,7 @@ def compare(seen: Sequence[Seen], known: Known) -> list[Remark]:
     return remarks + _between(mine)
 
 
-def _within(group: Sequence[Seen]) -> Problem | None:
+def _within(group: Sequence[SeenVolume]) -> Problem | None:
     different = together(one.who for one in group)
     if not isinstance(different, tuple):
         return None
@@ -38,7 +38,7 @@ def _within(group: Sequence[Seen]) -> Problem | None:
     return which_scan.PERSONS_DIFFER.problem(f"images of {listed} in one patient's folder differ in {', '.join(different)}")
 
 
-def _beside_table(group: Sequence[Seen], stated: Declared) -> Problem | None:
+def _beside_table(group: Sequence[SeenVolume], stated: Declared) -> Problem | None:
     who = together(one.who for one in group)
     if isinstance(who, tuple):
         return None
@@ -46,14 +46,14 @@ def _beside_table(group: Sequence[Seen], stated: Declared) -> Problem | None:
     return which_scan.PERSONS_DIFFER.problem(f"the images and cohort.csv differ in {', '.join(wrong)}") if wrong else None
 
 
-def _beside_folder(key: str, group: Sequence[Seen], known: Known) -> Problem | None:
+def _beside_folder(key: str, group: Sequence[SeenVolume], known: KnownKeys) -> Problem | None:
     named = {other for one in group if (other := known.by_id(one.who)) is not None}
     if named - {key}:
         return which_scan.PERSONS_DIFFER.problem("the images state the patient id of another row of cohort.csv than their folder")
     return None
 
 
-def _between(mine: Mapping[str, Sequence[Seen]]) -> list[Remark]:
+def _between(mine: Mapping[str, Sequence[SeenVolume]]) -> list[Remark]:
     """Persons and examinations that stand under two patients. What most patients share an anonymiser put there."""
     holders: dict[tuple[str, str], set[str]] = defaultdict(set)
     for key, group in mine.items():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from client.intake.survey.found import Remark, Survey, SurveyQuestion
-from client.intake.survey.look import Known, Looked, look
+from client.intake.survey.look import KnownKeys, Looked, look
 from client.intake.survey.persons import compare
 from client.intake.survey.suggest import Suggestion, unsupplied
 from site_config.files import access_problem, readable_name
@@ -22,7 +22,7 @@ Progress = Callable[[int, int], None]
 
 def survey(root: Path, patients: tuple[Patient, ...], organs: Sequence[Organ] | None = None, progress: Progress | None = None) -> Survey:
     """Look through the images folder. Raises an access problem when the folder itself cannot be read."""
-    known = Known({patient.key: Declared.of(patient) for patient in patients})
+    known = KnownKeys({patient.key: Declared.of(patient) for patient in patients})
     looked = _look_at_all(root, known, progress)
     seen = tuple(one for entry in looked for one in entry.seen)
     remarks = [remark for entry in looked for remark in entry.remarks]
@@ -49,7 +49,7 @@ def survey(root: Path, patients: tuple[Patient, ...], organs: Sequence[Organ] | 
     return Survey(found, tuple(rows), tuple(questions), tuple(persons + remarks), dict(sorted(left_out.items())), seen, moments)
 
 
-def _look_at_all(root: Path, known: Known, progress: Progress | None) -> list[Looked]:
+def _look_at_all(root: Path, known: KnownKeys, progress: Progress | None) -> list[Looked]:
     try:
         entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
     except OSError as error:

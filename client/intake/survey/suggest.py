@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from client.intake.order import Decision, Facts, decide
-from client.intake.survey.found import Remark, Seen, SurveyQuestion, row_of
+from client.intake.order import OrderDecision, OrderFacts, decide
+from client.intake.survey.found import Remark, SeenVolume, SurveyQuestion, row_of
 from client.intake.survey.look import Looked
 from site_config.problems import scans as problems
 from site_config.problems import tables as kinds
@@ -25,7 +25,7 @@ Row = dict[str, str]
 class Suggestion:
     """Rows, questions and remarks of one patient as they come together."""
 
-    def __init__(self, key: str, stated: Declared, mine: Sequence[Seen], organs: Sequence[Organ], disputed: bool) -> None:
+    def __init__(self, key: str, stated: Declared, mine: Sequence[SeenVolume], organs: Sequence[Organ], disputed: bool) -> None:
         self.key, self.stated, self.organs, self.disputed = key, stated, organs, disputed
         self.mine = _days_by_interval(mine, stated, self)
         self.rows: list[Row] = []
@@ -57,7 +57,7 @@ class Suggestion:
             reason += ": cohort.csv counts days, the scans have dates, and their interval fits no pair of visits"
         self.questions.append(SurveyQuestion(self.key, None, reason, tuple(one.found for one in undated)))
 
-    def _of_visit(self, visit: str) -> list[Seen]:
+    def _of_visit(self, visit: str) -> list[SeenVolume]:
         found = []
         for one in self.mine:
             if one.found.visit is not None:
@@ -67,13 +67,13 @@ class Suggestion:
                 found.append(one)
         return found
 
-    def _choose(self, visit: str, region: str) -> Seen | None:
+    def _choose(self, visit: str, region: str) -> SeenVolume | None:
         """The volume for one region of a visit; None with a question or remark that says why."""
         here = self._of_visit(visit)
         unclear = [one for one in here if one.found.region is None]
         fitting = [one for one in here if one.found.region in (region, "whole")]
         facts = {id(one): self._facts(one, visit, region) for one in (*fitting, *unclear)}
-        decision: Decision[Seen] = decide(fitting, lambda one: facts[id(one)], region)
+        decision: OrderDecision[SeenVolume] = decide(fitting, lambda one: facts[id(one)], region)
         chosen = decision.chosen
         rival = chosen is None or facts[id(chosen)].phase != "portal"
         if unclear and (region == "abdomen" or not fitting) and rival:
@@ -83,18 +83,18 @@ class Suggestion:
             self._ask(visit, decision.doubt or f"several {region} scans of this visit fit equally", list(decision.left), region)
         return chosen
 
-    def _ask(self, visit: str, reason: str, seen: list[Seen], region: str) -> None:
+    def _ask(self, visit: str, reason: str, seen: list[SeenVolume], region: str) -> None:
         question = SurveyQuestion(self.key, visit, reason, tuple(one.found for one in seen), region)
         same = [k for k, one in enumerate(self.questions) if (one.visit, one.candidates) == (visit, question.candidates)]
         if not same:
             self.questions.append(question)
 
-    def _facts(self, one: Seen, visit: str, region: str) -> Facts:
+    def _facts(self, one: SeenVolume, visit: str, region: str) -> OrderFacts:
         stated, day = self.stated.moment(visit), one.found.day
         gap = 0.0 if stated is None or day is None else abs(day - stated)
         return replace(one.facts, declared=1 if gap == 0 else 2, day_gap=gap, extent_mm=min(one.facts.extent_mm, NEEDED_MM[region]))
 
-    def _write(self, visit: str, chosen: dict[str, Seen]) -> None:
+    def _write(self, visit: str, chosen: dict[str, SeenVolume]) -> None:
         """Rows of a visit: a trunk scan that is chosen for both regions is one row."""
         both = len(chosen) > 1 and len({id(one) for one in chosen.values()}) == 1
         for region, one in list(chosen.items())[: 1 if both else None]:
@@ -102,13 +102,13 @@ class Suggestion:
             self.rows.append(row_of(one.found, self.key, visit, name, "date" if self.stated.dated else "day", self._day(one, visit)))
             self._remark_on(one, visit, region)
 
-    def _day(self, one: Seen, visit: str) -> str:
+    def _day(self, one: SeenVolume, visit: str) -> str:
         if self.stated.dated:
             return one.found.taken or ""
         day = one.found.day if one.found.day is not None else self.stated.moment(visit)
         return "" if day is None or self.stated.zero is None else f"{day + self.stated.zero:g}"
 
-    def _remark_on(self, one: Seen, visit: str, region: str) -> None:
+    def _remark_on(self, one: SeenVolume, visit: str, region: str) -> None:
         place = f"{visit} {region}"
         if one.found.day is not None:
             verdict = self.stated.verdict(visit, one.found.day)
@@ -122,7 +122,7 @@ class Suggestion:
             self.say(problems.NOT_VENOUS.problem(f"the {place} scan that is suggested is {one.found.phase}"), visit)
 
 
-def _days_by_interval(mine: Sequence[Seen], stated: Declared, to: Suggestion) -> list[Seen]:
+def _days_by_interval(mine: Sequence[SeenVolume], stated: Declared, to: Suggestion) -> list[SeenVolume]:
     """Where cohort.csv counts days and two examination dates lie as far apart as its visits, the dates get days."""
     dates = sorted({one.found.taken for one in mine if one.found.taken})
     known = [one for one in mine if one.found.taken is None]
