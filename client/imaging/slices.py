@@ -91,9 +91,15 @@ def stack(hu: NDArray[np.int16], grid: Grid) -> NDArray[np.int16]:
     return out
 
 
+def nearest_planes(grid: Grid) -> NDArray[np.intp]:
+    """The source slice nearest to each grid slice: labels are never interpolated linearly."""
+    picked: NDArray[np.intp] = grid.lower + (grid.upper_weight >= 0.5)
+    return picked
+
+
 def labels_on(mask: Mask, grid: Grid) -> Mask:
-    """A mask on the grid, nearest slice: labels are never interpolated linearly."""
-    picked: Mask = mask[grid.lower + (grid.upper_weight >= 0.5)]
+    """A mask on the grid, nearest slice."""
+    picked: Mask = mask[nearest_planes(grid)]
     return picked
 
 

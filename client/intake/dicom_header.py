@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import struct
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.datadict import tag_for_keyword
 
+from client.intake.dicom.quick import BUFFER, HeaderMemory, RawElements, elements_of, numbers, text
 from client.intake.identity import NOBODY, Identity, identity_of
 from client.intake.names.fold import readable
 from client.intake.names.phase import clock
@@ -38,6 +41,12 @@ TAGS = [
     *("ContrastBolusAgent", "ContrastBolusStartTime", "AcquisitionTime", "AcquisitionDateTime", "ContentTime"),
     *("AcquisitionDate", "SeriesDate", "StudyDate"),
 ]
+VARYING = (
+    *("ImagePositionPatient", "InstanceNumber", "AcquisitionNumber", "AcquisitionTime", "AcquisitionDateTime", "ContentTime"),
+    *("TriggerTime", "TemporalPositionIdentifier", "TemporalPositionIndex"),
+)
+MOST_KNOWN = 4096
+_CODES = {tag: struct.pack("<HH", number >> 16, number & 0xFFFF) for tag in TAGS if (number := tag_for_keyword(tag)) is not None}
 MALFORMED = (EOFError, ValueError, KeyError, AttributeError, TypeError, struct.error, NotImplementedError, OverflowError, RecursionError)
 """What pydicom raises over bytes that are no sound DICOM (`NotImplementedError`: a coding it lacks); the file becomes a finding."""
 
@@ -113,6 +122,67 @@ class Read:
     reason: str | None
     about: About
     study: str = ""
+
+
+def reader(role: str) -> Callable[[Path], Read]:
+    """A function that reads headers one after the other; what slices of a series have in common is read once."""
+    memory: HeaderMemory[Read] = HeaderMemory(frozenset(_CODES.values()), frozenset(_CODES[tag] for tag in VARYING))
+
+    def read(path: Path) -> Read:
+        try:
+            elements = elements_of(path, memory.wanted, _beginning)
+        except (OSError, struct.error):
+            elements = None
+        if elements is None:
+            return read_header(path, role)
+        key = memory.key(elements)
+        alike = memory.known.get(key)
+        quick = None if alike is None else _alike(alike, elements, path)
+        if quick is not None:
+            return quick
+        made = read_header(path, role)
+        if made.header is not None and len(memory.known) < MOST_KNOWN:
+            memory.known[key] = made
+        return made
+
+    return read
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(BUFFER)
+
+
+def _alike(first: Read, elements: RawElements, path: Path) -> Read | None:
+    """The header of a slice whose other elements are those of `first`; None where something is not as it should be."""
+    values, header = elements.values, first.header
+    try:
+        position = np.array(numbers(values.get(_CODES["ImagePositionPatient"])))
+        acquisition, instance = (numbers(values.get(_CODES[tag])) for tag in ("AcquisitionNumber", "InstanceNumber"))
+        taken = text(values.get(_CODES["AcquisitionTime"])) or text(values.get(_CODES["AcquisitionDateTime"]))[8:]
+        created, trigger = text(values.get(_CODES["ContentTime"])), text(values.get(_CODES["TriggerTime"]))
+        temporal = text(values.get(_CODES["TemporalPositionIdentifier"])) or text(values.get(_CODES["TemporalPositionIndex"]))
+        left = path.stat().st_size - elements.at
+    except (ValueError, OSError):
+        return None
+    if header is None or first.group is None or header.plain is None or position.shape != (3,) or not np.isfinite(position).all():
+        return None
+    group = first.group if first.about.uid else (f"folder {path.parent}", *first.group[1:])
+    made = replace(
+        header,
+        path=path,
+        position=position,
+        acquisition=int(acquisition[0]) if acquisition else None,
+        instance=int(instance[0]) if instance else None,
+        complete=left >= header.shape[0] * header.shape[1] * 2 and left > 0,
+        taken=clock(taken.split("+")[0]),
+        created=clock(created),
+        temporal=temporal,
+        trigger=trigger,
+        taken_text=taken,
+        plain=replace(header.plain, offset=elements.at + 12),
+    )
+    return Read(made, group, None, first.about, first.study)
 
 
 def read_header(path: Path, role: str) -> Read:
@@ -286,8 +356,6 @@ def _text(dataset: Any, tag: str) -> str:
 
 def _free_text(dataset: Any, tag: str) -> str:
     """A text in the encoding its bytes are in, whatever the header states."""
-    from pydicom.datadict import tag_for_keyword
-
     number = tag_for_keyword(tag)
     raw = dataset.get_item(number) if number is not None else None
     data = getattr(raw, "value", None)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from client.intake.dicom_header import About, Read, SliceHeader, is_dicom, read_header
+from client.intake.dicom_header import About, Read, SliceHeader, is_dicom, read_header, reader
 from client.intake.identity import Identity, together
 from client.intake.names.phase import phase_of
 from client.intake.names.traits import Kernel, is_low_dose, kernel_of
@@ -91,6 +91,11 @@ class Contents:
     structures: tuple[Path, ...] = field(default=())
 
     @property
+    def patients(self) -> int:
+        """How many patients the ids of its series name."""
+        return len({series.who.id for series in self.series if isinstance(series.who, Identity) and series.who.id})
+
+    @property
     def who(self) -> Identity | tuple[str, ...]:
         """The one identity of all its series, or what they state differently."""
         split = next((series.who for series in self.series if isinstance(series.who, tuple)), None)
@@ -115,8 +120,9 @@ def index(folder: Path, role: str, root: Path | None = None) -> Contents:
     beside_pet: set[str] = set()
     structures: list[Path] = []
     files = walk(folder, role, root)
+    read_next = reader(role)
     for path in files.paths:
-        read = read_header(path, role)
+        read = read_next(path)
         if read.header is None or read.group is None:
             reason = read.reason or "unknown"
             left_out[reason] += 1

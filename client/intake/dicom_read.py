@@ -17,7 +17,7 @@ from client.intake.dicom_header import SliceHeader
 from client.intake.dicom_index import Contents, Series, index
 from client.intake.geometry import Stacking, stackings
 from client.intake.order import OrderFacts, decide
-from client.intake.units import clear_padding, padding_hu, rescaled
+from client.intake.units import clear_padding, padding_hu, rescaled, within
 from client.intake.volumes import interleaved
 from site_config.files import access_problem
 from site_config.problems import scans as scan_problems
@@ -143,9 +143,9 @@ def read_folder(scan: Scan, role: str, folder: Path | None = None, root: Path | 
     _no_dead_links(offered.contents, role)
     who = offered.contents.who
     if isinstance(who, tuple) and scan.series_uid is None:
-        raise scan_problems.MANY_PATIENTS.problem(
-            f"the folder of {role} holds images of several patients: they differ in {', '.join(who)}", where=role
-        )
+        number = max(offered.contents.patients, 2)
+        text = f"the folder of {role} holds images of {number} patients: they differ in {', '.join(who)}"
+        raise scan_problems.MANY_PATIENTS.problem(text, where=role)
     chosen = select(offered, scan, role)
     left_out = {reason: n for reason, n in offered.contents.left_out.items() if n}
     derived = sum(len(one.slices) for one in offered.contents.series if one.about.derived and one is not chosen.series)
@@ -208,7 +208,7 @@ def decode(candidate: Candidate, role: str, findings: list[Problem]) -> Volume:
     first = stacking.slices[0]
     hu = np.empty((len(stacking.slices), *first.shape), dtype=np.int16)
     for k, header in enumerate(stacking.slices):
-        hu[k] = pixels(header, role)
+        pixels(header, role, hu[k])
     _compare_copies(stacking, role, findings)
     hu, axes, origin, spacing = _to_lps(hu, first, stacking.normal)
     try:
@@ -226,10 +226,15 @@ def decode(candidate: Candidate, role: str, findings: list[Problem]) -> Volume:
     return Volume(hu, stacking.z_mm, spacing, origin, axes, candidate.series.manufacturer, candidate.phase, flags, source)
 
 
-def pixels(header: SliceHeader, role: str) -> NDArray[np.int16]:
+def pixels(header: SliceHeader, role: str, out: NDArray[np.int16] | None = None) -> NDArray[np.int16]:
     """One slice in Hounsfield units, clamped; from the file itself where its pixels lie there plainly, else by SimpleITK."""
+    out = np.empty(header.shape, dtype=np.int16) if out is None else out
     plain = _plain_pixels(header)
-    return rescaled(plain, header.units) if plain is not None else _decoded(header, role)
+    if plain is None:
+        out[:] = _decoded(header, role)
+    else:
+        rescaled(plain, header.units, out)
+    return out
 
 
 def _plain_pixels(header: SliceHeader) -> NDArray[np.int16] | NDArray[np.uint16] | None:
@@ -244,11 +249,8 @@ def _plain_pixels(header: SliceHeader) -> NDArray[np.int16] | NDArray[np.uint16]
         return None
     if stored.size != count:
         return None
-    bits = header.plain.bits
-    if bits < 16:
-        low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if header.plain.signed else (0, (1 << bits) - 1)
-        if int(stored.min()) < low or int(stored.max()) > high:
-            return None
+    if header.plain.bits < 16 and not within(stored, header.plain.bits, header.plain.signed):
+        return None
     return stored.reshape(header.shape)
 
 

@@ -169,21 +169,33 @@ def read_ct(path: Path, role: str = "a scan") -> Volume:
     )
 
 
-def read_mask(path: Path, volume: Volume, labels: tuple[int, ...] = (), role: str = "a mask") -> NDArray[np.bool_]:
+def read_mask(
+    path: Path, volume: Volume, labels: tuple[int, ...] = (), role: str = "a mask", planes: NDArray[np.intp] | None = None
+) -> NDArray[np.bool_]:
     """A supplied mask on the grid of its scan, (z, y, x); `labels` picks label numbers, () takes everything above 0.
 
-    Raises FH-320 when the mask does not lie on the scan and FH-321 when its values are no labels.
+    `planes` picks slices of the scan, so that a thin mask is never held whole. Raises FH-320 when the mask does not lie on the
+    scan and FH-321 when its values are no labels.
     """
     image = _open(path, role)
     grid = _grid(image, role)
     _check_same_place(image, grid, volume, role)
     values = _data(image, grid, role)
-    if values.dtype.kind == "f" and (not np.isfinite(values).all() or bool((values != np.rint(values)).any())):
+    if values.dtype.kind != "u":
+        for plane in values:
+            _check_labels(plane, role)
+    picked = np.arange(len(values)) if planes is None else planes
+    out = np.empty((len(picked), *values.shape[1:]), dtype=bool)
+    for place, k in enumerate(picked):
+        out[place] = np.isin(values[k], labels) if labels else values[k] > 0
+    return out
+
+
+def _check_labels(plane: NDArray[Any], role: str) -> None:
+    if plane.dtype.kind == "f" and (not np.isfinite(plane).all() or bool((plane != np.rint(plane)).any())):
         raise scans.MASK_VALUES.problem(f"{role} holds fractions or values that are no numbers", where=role)
-    if values.size and float(values.min()) < 0:
+    if plane.size and float(plane.min()) < 0:
         raise scans.MASK_VALUES.problem(f"{role} holds negative numbers", where=role)
-    chosen = np.isin(values, labels) if labels else values > 0
-    return np.ascontiguousarray(chosen)
 
 
 def _check_same_place(image: Any, grid: _Grid, volume: Volume, role: str) -> None:

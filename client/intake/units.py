@@ -33,15 +33,23 @@ def check_rescale(units: Sequence[Units], role: str) -> None:
         raise which_scan.UNITS.problem(f"{role} states a rescale slope no scanner uses", where=role)
 
 
-def rescaled(stored: NDArray[np.int16] | NDArray[np.uint16], units: Units) -> NDArray[np.int16]:
-    """Stored values (y, x) as clamped Hounsfield units; stated padding becomes air."""
+def within(stored: NDArray[np.int16] | NDArray[np.uint16], bits: int, signed: bool) -> bool:
+    """Whether values use the stored bits only; higher ones may hold overlays."""
+    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+    return int(stored.min()) >= low and int(stored.max()) <= high
+
+
+def rescaled(stored: NDArray[np.int16] | NDArray[np.uint16], units: Units, out: NDArray[np.int16] | None = None) -> NDArray[np.int16]:
+    """Stored values (y, x) as clamped Hounsfield units, into `out` where given; stated padding becomes air."""
+    hu = np.empty(stored.shape, dtype=np.int16) if out is None else out
     slope, intercept = slope_of(units)
-    if slope == 1.0 and intercept == round(intercept):
-        wide = stored.astype(np.int32)
-        wide += np.int32(intercept)
-        hu = np.clip(wide, HU_LOWEST, HU_HIGHEST, out=wide).astype(np.int16)
+    low, high = int(stored.min()), int(stored.max())
+    if slope == 1.0 and intercept == round(intercept) and high <= 32767 and low + intercept >= -32768 and high + intercept <= 32767:
+        np.add(stored.view(np.int16), np.int16(intercept), out=hu)
+        if low + intercept < HU_LOWEST or high + intercept > HU_HIGHEST:
+            np.clip(hu, HU_LOWEST, HU_HIGHEST, out=hu)
     else:
-        hu = np.rint(np.clip(stored.astype(np.float64) * slope + intercept, HU_LOWEST, HU_HIGHEST)).astype(np.int16)
+        hu[:] = np.rint(np.clip(stored.astype(np.float64) * slope + intercept, HU_LOWEST, HU_HIGHEST)).astype(np.int16)
     if units.padding is not None:
         clear_padding(hu, (stored >= units.padding[0]) & (stored <= units.padding[1]), units)
     return hu

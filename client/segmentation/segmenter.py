@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from client.imaging.slices import Grid, labels_on
+from client.imaging.slices import Grid, nearest_planes
 from client.imaging.volume import Volume
 from client.intake.masks.read import read_any_mask
 from client.segmentation.cache import LabelCache
@@ -120,7 +120,7 @@ class Segmenter:
         if self._supplied(target, scan):
             labels = source.labels if source.model is None else ()
             called = f"{role}'s mask of {target}"
-            return labels_on(read_any_mask(scan.masks[target], volume, target, labels, source.structures, called), grid)
+            return read_any_mask(scan.masks[target], volume, target, labels, source.structures, called, nearest_planes(grid))
         if source.model is None:
             return None
         if source.model not in maps:
