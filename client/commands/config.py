@@ -117,6 +117,32 @@ def examine(home: Path, study: Study | None = None) -> Checked:
         found.faults.extend(faults)
         found.findings.extend(findings)
         found.findings.extend(peek(found.cohort.patients, found.scans))
+    if study is not None and found.scans:
+        found.findings.extend(_without_masks(found.site, study, found.scans))
+    return found
+
+
+DRAW = "Draw it; no model pack has it."
+
+
+def _without_masks(site: SiteConfig, study: Study, scans: tuple[Scan, ...]) -> list[Problem]:
+    """A finding for each target of the study that neither a model nor a row of scans.csv supplies."""
+    from client.segmentation.packs import PACKS
+    from site_config.problems import scans as problems
+
+    found = []
+    for organ in study.organs:
+        for target in organ.targets:
+            source = site.segmentation.targets.get(target)
+            if (source is not None and source.model is not None) or any(target in scan.masks for scan in scans):
+                continue
+            pack = next((pack.name for pack in PACKS.values() if target in pack.targets), None)
+            fix = (
+                f"`fedhcc-site models add {pack}`, or draw it and name the masks in scans.csv."
+                if pack
+                else "Draw it; no model pack has it."
+            )
+            found.append(problems.NO_MASK_SOURCE.problem(f"the target {target} has neither a model nor a mask in any row", fix=fix))
     return found
 
 

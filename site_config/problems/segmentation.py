@@ -60,3 +60,19 @@ SEGMENTATION_FAILED = Kind(
     fix="Run the command again with `compute.workers: 1`, or with `compute.device: cpu` in `site.yaml`; finished patients are kept.",
     exit=Exit.ACCESS,
 )
+PACK_NOT_FETCHED = Kind(
+    347,
+    "pack-not-fetched",
+    "A model pack has not been fetched yet",
+    why="Model files are published by their makers, hundreds of megabytes each; this program opens no connection but the study's own.",
+    fix="Fetch the file that `fedhcc-site models list` names, and add it with `fedhcc-site models add PACK --from FILE`.",
+    exit=Exit.CONFIGURATION,
+)
+PACK_UNKNOWN = Kind(
+    348,
+    "pack-unknown",
+    "No model pack has this name",
+    why="Packs are recipes for published models; they are called by their own name or by a target that one of them supplies.",
+    fix="Run `fedhcc-site models list`; a model of your own is entered under `segmentation.models` of site.yaml by hand.",
+    exit=Exit.CONFIGURATION,
+)
