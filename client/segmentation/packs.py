@@ -46,6 +46,7 @@ class ModelPack:
 
 
 OPEN = "Apache-2.0 by its makers' page: free for any use, also commercial; not a medical device. Read the page again before you use it."
+LISTED = "Its makers list it among the tasks open for any use. Read their page before you use it."
 CITE = " Cite Wasserthal et al., Radiology: Artificial Intelligence 2023, and nnU-Net."
 PACKS: dict[str, ModelPack] = {
     pack.name: pack
@@ -65,8 +66,7 @@ PACKS: dict[str, ModelPack] = {
             "Dataset591_ct_liver_lesions_842subj.zip",
             "v2.5.0-weights",
             "3d_fullres_high",
-            "Its makers list it among the tasks open for any use; others report limits on commercial use. Read their page before you use it."
-            + CITE,
+            LISTED + " Others report limits on commercial use." + CITE,
             "842 CT examinations with liver lesions of any kind: metastases, HCC and benign ones",
             "Marks lesions of any kind, cysts too, and was trained on crops around the liver: marks elsewhere are left out here."
             " Look at every patient on the quality page, or draw the tumour.",
@@ -77,7 +77,7 @@ PACKS: dict[str, ModelPack] = {
             "Dataset913_lung_nodules.zip",
             "v2.5.0-weights",
             "3d_fullres",
-            "Its makers list it among the tasks open for any use. Read their page before you use it." + CITE,
+            LISTED + CITE,
             "CT of the chest with nodules",
             "Nodules, not large masses: draw what it misses.",
             {"lung_tumour": {"lung_nodules": 2}},
