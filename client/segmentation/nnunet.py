@@ -83,8 +83,8 @@ class NnUNetModel:
             labels = labels[:, ::-1, ::-1]
         return np.ascontiguousarray(labels if self.flat else labels[grid.lower + (grid.upper_weight >= 0.5)])
 
-    def _predict(self, image: NDArray[np.int16], spacing: tuple[float, float, float], planes: NDArray[np.intp]) -> LabelMap:
-        """Labels on the image's own voxels, (z, y, x); planes along z that are not asked for may stay 0."""
+    def _predict(self, image: NDArray[np.int16], spacing: tuple[float, float, float], planes: NDArray[np.intp] | None = None) -> LabelMap:
+        """Labels on the image's own voxels, (z, y, x); planes along z that are not asked for may stay 0 (None: all)."""
         predictor = self.predictor
         plans, configuration = predictor.plans_manager, predictor.configuration_manager
         properties: dict[str, Any] = {"spacing": list(spacing)}
@@ -102,7 +102,8 @@ class NnUNetModel:
         cropped = tuple(int(n) for n in properties["shape_after_cropping_and_before_resampling"])
         box = properties["bbox_used_for_cropping"]
         upright = plans.transpose_forward[0] == 0
-        wanted = [int(k) - box[0][0] for k in planes if box[0][0] <= k < box[0][1]] if upright else list(range(cropped[0]))
+        asked = np.arange(len(image)) if planes is None else planes
+        wanted = [int(k) - box[0][0] for k in asked if box[0][0] <= k < box[0][1]] if upright else list(range(cropped[0]))
         labels = labels_by_plane(predictor, data, (cropped[0], cropped[1], cropped[2]), turned, wanted)
         whole = np.zeros(tuple(int(n) for n in properties["shape_before_cropping"]), dtype=np.uint8)
         whole[tuple(slice(low, high) for low, high in box)] = labels

@@ -126,9 +126,9 @@ def genuine_checkpoint(plans: dict[str, Any], dataset: dict[str, Any]) -> dict[s
     from dynamic_network_architectures.architectures.unet import PlainConvUNet
 
     torch.manual_seed(0)
-    name, configuration = next(iter(plans["configurations"].items()))
-    arguments = dict(configuration["architecture"]["arch_kwargs"])
-    solid = len(configuration["patch_size"]) == 3
+    name, configuration = next(iter(plans.get("configurations", {"2d": {}}).items()))
+    solid = len(configuration.get("patch_size", ())) == 3
+    arguments = dict(configuration["architecture"]["arch_kwargs"] if solid else ARCHITECTURE["arch_kwargs"])
     arguments |= {"conv_op": torch.nn.Conv3d, "norm_op": torch.nn.InstanceNorm3d} if solid else {}
     arguments |= {} if solid else {"conv_op": torch.nn.Conv2d, "norm_op": torch.nn.InstanceNorm2d}
     arguments |= {"nonlin": torch.nn.LeakyReLU}
