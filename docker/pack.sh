@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What a hospital without an internet connection receives: the image, its bill of materials, checksums; models beside it.
 #   docker/pack.sh ENGINE IMAGE LOCK FOLDER [MODEL_FOLDER ...]      for example  docker/pack.sh podman fedhcc-site:cpu site-cpu out
-# At the hospital:  sha256sum --check SHA256SUMS && docker load --input image.tar.gz
+# At the hospital:  sha256sum --check SHA256SUMS && gunzip --stdout image.tar.gz | docker load     (podman load: the same)
 set -euo pipefail
 [ $# -ge 4 ] || { echo "usage: $0 ENGINE IMAGE LOCK FOLDER [MODEL_FOLDER ...]" >&2; exit 2; }
 engine=$1 image=$2 lock=$3 folder=$4

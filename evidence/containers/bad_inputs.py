@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from evidence.containers.podman import Ended
 from evidence.containers.stage import SITES, ContainerStage
 
@@ -60,11 +62,11 @@ def measure(stage: ContainerStage) -> dict[str, Any]:
     home = stage.home(SITES[0])
     site, cohort = home / "site.yaml", home / "cohort.csv"
     figures: dict[str, Any] = {}
-    with changed(site, lambda text: text.replace("paths:", "paths:\n  images: /mnt/pacs", 1) if "images:" not in text else _moved(text)):
+    with changed(site, lambda text: set_field(text, "paths", "images", "/mnt/pacs")):
         figures["wrong host path"] = _told(_run(stage), "FH-910", 12)
     with mode(cohort, 0o600, 0):
         figures["unreadable data"] = _told(_run(stage), "FH-911", 12)
-    with changed(site, lambda text: _device(text, "cuda")):
+    with changed(site, lambda text: set_field(text, "compute", "device", "cuda")):
         figures["no GPU where one is asked for"] = _told(_run(stage), "FH-605", 12)
         figures["starts_in_40_s_where_the_engine_restarts_at_once"] = starts = _starts(stage)
         figures["no_restart_storm"] = starts <= MOST_STARTS
@@ -73,18 +75,11 @@ def measure(stage: ContainerStage) -> dict[str, Any]:
     return figures
 
 
-def _moved(text: str) -> str:
-    lines = text.splitlines()
-    return "\n".join("  images: /mnt/pacs" if line.strip().startswith("images:") else line for line in lines) + "\n"
-
-
-def _device(text: str, device: str) -> str:
-    lines = text.splitlines()
-    if not any(line.startswith("compute:") for line in lines):
-        return text + f"compute:\n  device: {device}\n"
-    if not any(line.strip().startswith("device:") for line in lines):
-        return text.replace("compute:\n", f"compute:\n  device: {device}\n", 1)
-    return "\n".join(f"  device: {device}" if line.strip().startswith("device:") else line for line in lines) + "\n"
+def set_field(text: str, section: str, name: str, value: str) -> str:
+    """A YAML document with one field of a section set."""
+    document = yaml.safe_load(text)
+    document.setdefault(section, {})[name] = value
+    return yaml.safe_dump(document, sort_keys=False)
 
 
 def _starts(stage: ContainerStage) -> int:

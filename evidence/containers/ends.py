@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any, Final
 
 from evidence.containers.podman import Ended, until
@@ -103,10 +104,11 @@ def health(stage: ContainerStage) -> dict[str, Any]:
     }
 
 
-def measure(stage: ContainerStage) -> dict[str, Any]:
-    """The undisturbed study, the disturbed one from the same start, and health."""
+def measure(stage: ContainerStage) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The undisturbed study, health, and the disturbed study from the same start, each as it is there."""
     kept = stage.snapshot("before the ends")
     calm, digest = undisturbed(stage)
-    away = health(stage)
+    yield "undisturbed", calm
+    yield "health", health(stage)
     stage.restore(kept)
-    return {"undisturbed": calm, "health": away, "disturbed": disturbed(stage, digest)}
+    yield "disturbed", disturbed(stage, digest)

@@ -123,7 +123,8 @@ def main() -> int:
             if "bad_inputs" in parts:
                 keep("bad_inputs", bad_inputs.measure(stage))
             if "ends" in parts:
-                keep("ends", ends.measure(stage))
+                for name, found in ends.measure(stage):
+                    keep(name, found)
         finally:
             stage.end_all()
     if not options.no_record:

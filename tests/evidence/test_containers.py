@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from client.compose_file import Mount, Wanted, compose
-from evidence.containers.bad_inputs import _device, _moved, changed, mode
+from evidence.containers.bad_inputs import changed, mode, set_field
 from evidence.containers.network import RULES, read_counters
 from evidence.containers.podman import Ended, until, words
 from site_config.site import Compute, SiteConfig
@@ -45,11 +45,11 @@ def test_a_changed_file_is_put_back(tmp_path: Path) -> None:
     path = tmp_path / "site.yaml"
     path.write_text("site: h\npaths:\n  images: scans\ncompute:\n  threads: 1\n")
     before, bits = path.read_text(), path.stat().st_mode
-    with changed(path, _moved), mode(path, 0o600, path.stat().st_uid):
+    with changed(path, lambda text: set_field(text, "paths", "images", "/mnt/pacs")), mode(path, 0o600, path.stat().st_uid):
         assert yaml.safe_load(path.read_text())["paths"]["images"] == "/mnt/pacs"
     assert path.read_text() == before and path.stat().st_mode == bits
     for text in ("site: h\n", before, "site: h\ncompute:\n  device: cpu\n"):
-        assert yaml.safe_load(_device(text, "cuda"))["compute"]["device"] == "cuda"
+        assert yaml.safe_load(set_field(text, "compute", "device", "cuda"))["compute"]["device"] == "cuda"
 
 
 def test_the_last_lines_are_what_a_person_sees() -> None:
