@@ -102,7 +102,12 @@ def host_of(address: str) -> str:
 def check_address(address: str, option: str) -> None:
     """Refuse (FH-902) what is no HOST:PORT, before anything is written that a second try would stumble over."""
     host, colon, port = address.rpartition(":")
-    shaped = HOST.fullmatch(host) or (host.startswith("[") and host.endswith("]"))
+    if host.startswith("["):
+        raise USAGE.problem(
+            f"{option} takes no IPv6 address: the gateway and its certificate are made for a name or an IPv4 address",
+            fix=f"Give a name that hospitals can look up, for example {option} fed.example.org:443.",
+        )
+    shaped = HOST.fullmatch(host)
     if not (colon and shaped and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
         raise USAGE.problem(f"{option} takes HOST:PORT, with a port from 1 to 65535", fix=f"For example {option} fed.example.org:443.")
 
@@ -136,6 +141,32 @@ def renew_certificates(home: Path, address: str, now: dt.datetime | None = None)
     moment = now or utc()
     certificates.issue(home / "tls", "gateway", (host_of(address), "localhost", "127.0.0.1"), moment)
     certificates.issue(home / "tls", "superlink", ("127.0.0.1", "localhost"), moment)
+
+
+def renew_in_time(home: Path, now: dt.datetime | None = None) -> bool:
+    """Renew the server certificates where one ends within 30 days, or has ended; whether they were."""
+    moment = now or utc()
+    soonest = min(certificates.expires(home / "tls", name) for name in ("gateway", "superlink"))
+    if soonest - moment > dt.timedelta(days=certificates.RENEWED_DAYS):
+        return False
+    renew_certificates(home, load(home).address, moment)
+    return True
+
+
+def expiry_words(home: Path, now: dt.datetime | None = None) -> str:
+    """What to say of certificates that end within 60 days; empty while none does."""
+    moment = now or utc()
+    found = []
+    for name, word in (("gateway", "gateway's certificate"), ("superlink", "SuperLink's certificate"), ("ca", "certificate authority")):
+        end = certificates.expires(home / "tls", name)
+        if end - moment < dt.timedelta(days=certificates.ANNOUNCED_DAYS):
+            found.append(f"the {word} {'ends' if end > moment else 'ended'} on {end:%Y-%m-%d}")
+    advice = (
+        "new kits for every hospital are needed before"
+        if "authority" in " ".join(found)
+        else "`fedhcc-coordinator serve` renews it in time"
+    )
+    return f"{'; '.join(found)}; {advice}" if found else ""
 
 
 def readdress(home: Path, address: str, *, listen: str = "", superlink_port: int | None = None) -> Register:

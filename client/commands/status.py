@@ -36,6 +36,8 @@ def _rows(found: Status) -> list[tuple[str, object]]:
     ]
     if found.problem:
         rows.append(("last problem", f"{found.problem}, see fedhcc-site problem {found.problem}"))
+    if found.trouble:
+        rows.append(("cannot answer", found.trouble))
     return rows
 
 

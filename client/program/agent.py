@@ -101,23 +101,28 @@ class Agent:
         self._withdrawn: frozenset[str] = frozenset()
         self._states: OrderedDict[str, dict[str, NDArray[Any]]] = OrderedDict()
         self.phase = ""
+        self.trouble = ""
 
     def handle(self, message: Message) -> Message:
         """The reply to a message; raises FH-616 only, where the GPU failed and this process has to end with it.
 
         Only what reading the message itself raised is called malformed: the same exceptions out of a computation could
-        depend on a patient, and leave as SITE_CANNOT_RELEASE like every other.
+        depend on a patient, and leave as SITE_CANNOT_RELEASE like every other. `trouble` says it whole, for the hospital's screen.
         """
         try:
             if message.arrays and message.kind not in WITH_ARRAYS:
                 raise federation.MESSAGE_MALFORMED.problem(f"a {message.kind} message carries arrays")
-            return self._handler(message.kind)(message)
+            reply = self._handler(message.kind)(message)
+            self.trouble = self.trouble if message.kind == "status" else ""
+            return reply
         except Problem as problem:
+            self.trouble = "" if problem.kind in FREE else str(problem)
             log.warning("%s %s: %s", message.kind, problem.code, problem)
             if problem.kind == model.GPU_LOST:
                 raise
             return Message("refusal", Refusal(code=outward(problem)).model_dump())
         except Exception as error:
+            self.trouble = f"{privacy.SITE_CANNOT_RELEASE.label} unexpected {type(error).__name__} in {_place(error)}"
             log.error("unexpected %s in %s", type(error).__name__, _place(error))
             return Message("refusal", Refusal(code=privacy.SITE_CANNOT_RELEASE.label).model_dump())
 

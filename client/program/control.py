@@ -31,7 +31,10 @@ UNPLANNED = 4e9
 
 @dataclass(frozen=True)
 class Status:
-    """What a person at the hospital may know: connection, activity, pause, and the last problem's code."""
+    """What a person at the hospital may know: connection, activity, pause, and the last problem's code.
+
+    `trouble` is why the last question could not be answered, in words; it stays until one is.
+    """
 
     site: str
     connection: Connection = "starting"
@@ -40,6 +43,7 @@ class Status:
     answered: int = 0
     refused: int = 0
     problem: str = ""
+    trouble: str = ""
     since: float = 0.0
     software: str = ""
 

@@ -84,6 +84,10 @@ def _interrupted(error: Exception) -> Interrupted | Problem:
             return Interrupted(federation.LINK_LOST, f"HTTP {status}")
         return Interrupted(federation.GATEWAY_UNREACHABLE, f"HTTP {status}")
     text = str(error).lower()
+    if "certificate has expired" in text:
+        return federation.CERTIFICATE_EXPIRED.problem("The coordinator's server certificate has expired")
+    if "certificate is not yet valid" in text:
+        return federation.CLOCK_SKEW.problem("The coordinator's certificate is not valid yet by this machine's clock")
     if isinstance(error, ssl.SSLError) or "certificate" in text:
         return federation.GATEWAY_UNTRUSTED.problem("The coordinator's certificate does not fit the kit")
     return Interrupted(federation.GATEWAY_UNREACHABLE, type(error).__name__)
@@ -248,6 +252,11 @@ class FleetNode:
     def not_understood(self, delivery: Delivery) -> FlowerMessage:
         """Our reply to pieces that make no message."""
         refusal = Message("refusal", {"code": federation.MESSAGE_MALFORMED.label})
+        return FlowerMessage(to_records(refusal), reply_to=delivery.flower)
+
+    def frozen(self, delivery: Delivery) -> FlowerMessage:
+        """Our reply when the resident process stood still and was ended."""
+        refusal = Message("refusal", {"code": federation.SITE_FROZEN.label})
         return FlowerMessage(to_records(refusal), reply_to=delivery.flower)
 
     def crashed(self, delivery: Delivery) -> FlowerMessage:

@@ -10,6 +10,7 @@ import fcntl
 import logging
 import logging.handlers
 import os
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,14 +20,18 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
+
 from client.enrolment import load_kit
 from client.program.control import Board, ControlServer
 from client.program.gpu_watch import GpuWatch, require
 from client.program.node import FleetNode, Interrupted, Pulse, answer
 from client.program.surroundings import extra_ca
-from client.program.worker import GPU_LOST_STATUS, Worker, WorkerEnded
+from client.program.worker import GPU_LOST_STATUS, Worker, WorkerEnded, WorkerFrozen
+from shared_model.flower.connection import proxy_for
 from shared_model.flower.pin import check_version
 from shared_model.secure_sum.protocol import Message, Refusal
+from site_config.console import note
 from site_config.identity import Kit, SiteIdentity, private_folder
 from site_config.problems import federation, model
 from site_config.problems.base import Problem
@@ -44,6 +49,8 @@ PATIENCE_ACTIVE_S = 90.0
 REPLY_PATIENCE_S = 180.0
 wall_clock = time.time
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
+PATIENT_S = (2.0, 5.0, 10.0, 20.0, 30.0)
+MENDED_ELSEWHERE = frozenset({federation.GATEWAY_UNTRUSTED, federation.NODE_REFUSED, federation.CERTIFICATE_EXPIRED})
 SKEW_S = 240.0
 GRACE_S = 5.0
 """How long a computation may go on once the program was asked to end; a step is asked for again, so nothing is lost."""
@@ -67,20 +74,14 @@ def sole_user(state: Path) -> Iterator[None]:
 
 def clock_offset_s(address: str, ca: str, clock: Callable[[], float] = time.time) -> float | None:
     """This machine's clock minus the coordinator's, seconds, from the Date header of its gateway; None when it does not answer."""
-    import ssl
-    from http.client import HTTPException, HTTPSConnection
-
-    host, _, port = address.rpartition(":")
-    context = ssl.create_default_context(cadata=ca)
+    url = f"https://{address}/"
     # The certificate's own dates are judged by a clock that may be wrong, which is what is being asked about.
-    connection = HTTPSConnection(host.strip("[]"), int(port), timeout=5, context=context)
+    context = ssl.create_default_context(cadata=ca)
     try:
-        connection.request("GET", "/")
-        date = connection.getresponse().getheader("Date")
-    except (OSError, HTTPException):
+        with httpx.Client(verify=context, timeout=5, trust_env=False, proxy=proxy_for(url)) as client:
+            date = client.get(url).headers.get("Date")
+    except (OSError, httpx.HTTPError):
         return None
-    finally:
-        connection.close()
     return clock() - parsedate_to_datetime(date).timestamp() if date else None
 
 
@@ -174,7 +175,8 @@ class SiteProgram:
 
     def _heard(self, error: Exception | None) -> None:
         if error is None:
-            self.board.tell(connection="registered", problem="")
+            waited = self.board.status.connection == "disconnected"
+            self.board.tell(connection="registered", problem="", **({"trouble": ""} if waited else {}))
         else:
             self.board.tell(connection="disconnected", problem=_code_of(error))
 
@@ -192,7 +194,10 @@ class SiteProgram:
                 self._pause(tries)
                 tries += 1
             except Problem as problem:
-                raise self._explained(problem) from None
+                if problem.kind != federation.CERTIFICATE_EXPIRED:
+                    raise self._explained(problem) from None
+                self._wait_for(problem, tries)
+                tries += 1
             else:
                 self.board.tell(connection="registered", problem="")
                 log.info("registered with the coordinator as %s", self.site.site)
@@ -207,6 +212,20 @@ class SiteProgram:
         if offset is not None and abs(offset) > SKEW_S:
             return federation.CLOCK_SKEW.problem(f"This clock is {offset / 60:+.0f} minutes off the coordinator's")
         return problem
+
+    def _wait_for(self, problem: Problem, failures: int) -> None:
+        """Wait where the coordinator or the network can mend it; raise where only somebody at the hospital can.
+
+        A program that was registered knows that its kit and its key are right. A minute of TLS inspection, an office that was
+        restored from a copy, an expired certificate: all that passes, and a person at the hospital can do nothing about it.
+        """
+        if problem.kind not in MENDED_ELSEWHERE:
+            raise problem
+        if self.board.status.trouble != str(problem):
+            note(f"{problem}; waiting for it to pass")
+            log.warning("waiting: %s", problem)
+        self.board.tell(connection="disconnected", problem=problem.code, trouble=str(problem))
+        self._over.wait(PATIENT_S[min(failures, len(PATIENT_S) - 1)])
 
     def _serve(self, node: FleetNode) -> None:
         pause, failures, last = FIRST_POLL_S, 0, self._waiting.clock()
@@ -226,7 +245,9 @@ class SiteProgram:
                 failures += 1
                 continue
             except Problem as problem:
-                raise self._explained(problem) from None
+                self._wait_for(self._explained(problem), failures)
+                failures += 1
+                continue
             if delivery is None:
                 if self._waiting.clock() - asked > HELD_S:
                     continue  # the coordinator has waited for us
@@ -261,6 +282,10 @@ class SiteProgram:
         self.board.tell(working="message")
         try:
             reply = answer(delivery.flower, self._worker.handle)
+            self._tell_trouble(self._worker.trouble)
+        except WorkerFrozen:
+            self._tell_trouble(f"{federation.SITE_FROZEN.label} {federation.SITE_FROZEN.title}")
+            reply = node.frozen(delivery)
         except WorkerEnded as ended:
             if self._over.is_set():  # given up at our own end; the coordinator asks again
                 return
@@ -268,6 +293,12 @@ class SiteProgram:
             reply = node.crashed(delivery)
         self._send(node, reply)
         self.board.tell(working="", answered=self.board.status.answered + 1)
+
+    def _tell_trouble(self, trouble: str) -> None:
+        """Say on the hospital's own screen why a question could not be answered, once."""
+        if trouble and trouble != self.board.status.trouble:
+            note(f"cannot answer: {trouble}")
+        self.board.tell(trouble=trouble)
 
     def _send(self, node: FleetNode, reply: object) -> None:
         """Send a reply; a cut line is waited for, a run that is over is not."""
@@ -283,7 +314,10 @@ class SiteProgram:
                 self._pause(tries)
                 tries += 1
             except Problem as problem:
-                raise self._explained(problem) from None
+                self._wait_for(self._explained(problem), tries)
+                tries += 1
+                if self._waiting.clock() > end:
+                    return
             else:
                 return
 

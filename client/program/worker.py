@@ -11,15 +11,19 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
+from typing import Any
 
 from client.program.agent import Agent
 from client.program.logs import log_to_file
 from shared_model.secure_sum.protocol import Message
 from site_config.documents.load import load_site
+from site_config.files import access_problem
 from site_config.problems.base import Problem
 
 log = logging.getLogger("fedhcc.site")
@@ -28,6 +32,8 @@ Factory = Callable[[Path], Handle]
 ENDED = (EOFError, BrokenPipeError, ConnectionResetError, OSError)
 
 
+PULSE_S, FROZEN_S = 0.5, 60.0
+"""How often a working process shows a sign of life, and after how long without one it counts as frozen."""
 GPU_LOST_STATUS = 86
 """Exit status of a resident process whose GPU failed under it: no process that used it can go on."""
 
@@ -40,6 +46,10 @@ class WorkerEnded(Exception):
         self.status = status
 
 
+class WorkerFrozen(WorkerEnded):
+    """The resident process gave no sign of life while it worked, and was ended."""
+
+
 def make_agent(home: Path) -> Handle:
     """The site's agent, from its `site.yaml`."""
     site = load_site(home / "site.yaml")
@@ -47,10 +57,22 @@ def make_agent(home: Path) -> Handle:
     return Agent(site).handle
 
 
-def serve(pipe: Connection, home: Path, factory: Factory) -> None:
-    """Answer messages until the other end closes the pipe."""
+def serve(pipe: Connection, home: Path, factory: Factory, life: Any) -> None:
+    """Answer messages until the other end closes the pipe; `life` is counted up meanwhile.
+
+    An answer goes with the problem that the hospital's own people are told of, which says more than what leaves the hospital.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    handle = factory(home)
+    threading.Thread(target=_beat, args=(life,), daemon=True, name="life").start()
+    try:
+        handle = factory(home)
+    except Problem as problem:
+        pipe.send((problem.kind, problem.what, problem.why, problem.fix, problem.where))
+        return
+    except OSError as error:
+        found = access_problem(error, "the site's state folder")
+        pipe.send((found.kind, found.what, found.why, found.fix, found.where))
+        return
     pipe.send("ready")
     while True:
         try:
@@ -61,7 +83,13 @@ def serve(pipe: Connection, home: Path, factory: Factory) -> None:
             reply = handle(request)
         except Problem:  # the one an agent raises: its GPU is gone
             sys.exit(GPU_LOST_STATUS)
-        pipe.send(reply)
+        pipe.send((reply, getattr(getattr(handle, "__self__", None), "trouble", "")))
+
+
+def _beat(life: Any) -> None:
+    while True:
+        life.value += 1
+        time.sleep(PULSE_S)
 
 
 class Worker:
@@ -73,6 +101,8 @@ class Worker:
         self._context: SpawnContext = multiprocessing.get_context("spawn")
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
+        self._life: Any = None
+        self.trouble = ""
 
     @property
     def pid(self) -> int:
@@ -80,17 +110,25 @@ class Worker:
         return (self._process.pid or 0) if self._process is not None else 0
 
     def start(self) -> None:
-        """Start the process and wait until its agent is there; `WorkerEnded` when it cannot be made."""
+        """Start the process and wait until its agent is there. Raises the `Problem` why it cannot be made, or `WorkerEnded`."""
         self.stop()
         mine, theirs = self._context.Pipe()
-        self._process = self._context.Process(target=serve, args=(theirs, self._home, self._factory), daemon=True, name="agent")
+        self._life = self._context.Value("Q", 0, lock=False)
+        words = (theirs, self._home, self._factory, self._life)
+        self._process = self._context.Process(target=serve, args=words, daemon=True, name="agent")
         self._process.start()
         theirs.close()
         self._pipe = mine
-        self._receive()
+        first = self._receive()
+        if isinstance(first, tuple):
+            self.stop()
+            raise Problem(*first)
 
     def handle(self, message: Message) -> Message:
-        """The agent's reply; `WorkerEnded` when the process ended, in which case the next call starts a new one."""
+        """The agent's reply; `trouble` then says what the hospital's own people are told.
+
+        `WorkerEnded` when the process ended, `WorkerFrozen` when it stood still; the next call starts a new one.
+        """
         if self._process is None or not self._process.is_alive():
             self.start()
         assert self._pipe is not None
@@ -98,7 +136,9 @@ class Worker:
             self._pipe.send(message)
         except ENDED:
             raise self._ended() from None
-        reply = self._receive()
+        answered = self._receive()
+        assert isinstance(answered, tuple)
+        reply, self.trouble = answered
         assert isinstance(reply, Message)
         return reply
 
@@ -124,11 +164,23 @@ class Worker:
                 process.join()
 
     def _receive(self) -> object:
-        assert self._pipe is not None
+        assert self._pipe is not None and self._life is not None
+        seen, since = self._life.value, time.monotonic()
         try:
+            while not self._pipe.poll(PULSE_S):
+                if self._life.value != seen or not seen:  # before its first sign of life it is starting
+                    seen, since = self._life.value, time.monotonic()
+                elif time.monotonic() - since > FROZEN_S and self.pid:
+                    self._end_frozen()
             return self._pipe.recv()
         except ENDED:
             raise self._ended() from None
+
+    def _end_frozen(self) -> None:
+        log.error("the working process gave no sign of life for %.0f s and was ended", FROZEN_S)
+        self.abandon()
+        self._ended()
+        raise WorkerFrozen
 
     def _ended(self) -> WorkerEnded:
         if self._process is not None:

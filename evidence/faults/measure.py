@@ -34,6 +34,8 @@ COVERS = [
     "evidence/faults",
 ]
 SEED = 7
+STARTING_AGAIN = Path(__file__).with_name("starting_again.md")
+"""What tests with real processes play, as a table."""
 SHORT = " The study ends after training here, because fusion and evaluation\nask in the same way."
 HEAD = """# Faults, and what becomes of the study
 
@@ -77,7 +79,7 @@ def page(found: dict[str, dict[str, Any]], sites: int, whole: bool) -> str:
     head = HEAD.format(sites=sites, rounds=EVIDENCE.rounds, deadline=EVIDENCE.deadline_s, short="" if whole else SHORT, seed=SEED)
     rest = [name for name in PLAYS if name not in found]
     missing = f"\nNot played for this code yet: {', '.join(rest)}.\n" if rest else ""
-    return head + "\n".join(row(name, one) for name, one in found.items()) + "\n" + missing
+    return head + "\n".join(row(name, one) for name, one in found.items()) + "\n" + missing + "\n" + STARTING_AGAIN.read_text("utf-8")
 
 
 def known() -> dict[str, dict[str, Any]]:

@@ -54,7 +54,7 @@ def _told_for(stage: Stage, run: StageRun, told: Callable[[], bool], lasts_s: fl
 
 
 def superlink_killed(stage: Stage) -> Observed:
-    """Flower's SuperLink is killed and started again on its database file."""
+    """Flower's SuperLink is killed and started again, with nothing of the study in it."""
     run = stage.begin()
     stage.until_training(run)
     stage.federation.gateway.superlink.kill()

@@ -19,6 +19,7 @@ from site_config.problems import federation
 from site_config.problems.base import Kind
 
 LOOK_S = 1.0
+ASLEEP_S = 15.0
 SUPERLINK, GATEWAY, COORDINATOR = "SuperLink", "gateway", "coordinator"
 REFUSED = re.compile(rb"node ID (\d+) could not be activated")
 
@@ -31,7 +32,7 @@ class Disturbances:
         home: Path,
         tell: Callable[[str], None],
         answers: Callable[[int], bool] = listening,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         register = load(home)
         self._doors: dict[str, tuple[int, Kind]] = {
@@ -43,6 +44,7 @@ class Disturbances:
         self._read = self._log.stat().st_size if self._log.exists() else 0
         self._tell, self._answers, self._clock = tell, answers, clock
         self._down: dict[str, float] = {}
+        self._looked: float | None = None
         self._happened: dict[str, str] = {}
         self._said = ""
         self._lock = threading.Lock()
@@ -73,7 +75,12 @@ class Disturbances:
             return found | {name: self._doors[name][1].label for name in self._down}
 
     def look(self) -> None:
-        """One look at both processes and at what is new in the SuperLink's log."""
+        """One look at this machine's own sleep, at both processes and at what is new in the SuperLink's log."""
+        moment, before = self._clock(), self._looked
+        self._looked = moment
+        if before is not None and moment - before > ASLEEP_S:
+            words = f"this machine stood still for {moment - before:.0f} s: {federation.OFFICE_SLEPT.label}; no hospital is to blame"
+            self.keep(COORDINATOR, federation.OFFICE_SLEPT, words)
         for name, (port, kind) in self._doors.items():
             if not self._answers(port):
                 self._went(name, kind)
@@ -99,7 +106,10 @@ class Disturbances:
 
     def _refused(self) -> list[str]:
         """Sites whose key was refused since the last look."""
-        if not self._log.exists() or self._log.stat().st_size <= self._read:
+        size = self._log.stat().st_size if self._log.exists() else 0
+        if size < self._read:
+            self._read = 0  # a new log was begun
+        if size <= self._read:
             return []
         with self._log.open("rb") as stream:
             stream.seek(self._read)

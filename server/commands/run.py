@@ -71,6 +71,8 @@ def serve(home: Home = Path(), json: Json = False) -> None:
     try:
         with Owner(home, note, alone=True):
             note(f"hospitals reach {enrol.load(home).address}")
+            if ends := enrol.expiry_words(home):
+                note(ends)
             over.wait()
     except Problem as problem:
         raise end_with(problem, os.environ, over) from None
@@ -251,12 +253,16 @@ def status(
     who = f"served by {holder}" if holder is not None else "nobody serves this office: `fedhcc-coordinator serve`"
     silent = [name for name, answers in office.items() if not answers] if holder is not None else []
 
+    ends = enrol.expiry_words(home)
+
     def draw(console: object) -> None:
+        if ends:
+            console.print(ends)  # type: ignore[attr-defined]
         console.print(who + "".join(f"; the {name} does not answer" for name in silent))  # type: ignore[attr-defined]
         console.print(table("Studies", ("id", "title", "sites", "state", "last", "missing"), rows))  # type: ignore[attr-defined]
         console.print(table("Hospitals", ("hospital", "connection"), [(s["site"], words[s["connected"]]) for s in sites]))  # type: ignore[attr-defined,index]
 
-    served = {"by": holder.model_dump() if holder is not None else None, "answers": office}
+    served: dict[str, object] = {"certificates": ends, "by": holder.model_dump() if holder is not None else None, "answers": office}
     show({"office": served, "studies": studies, "sites": sites}, draw)
 
 

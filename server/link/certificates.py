@@ -19,6 +19,8 @@ from site_config.identity import private_folder
 
 CA_DAYS = 3650
 SERVER_DAYS = 397
+ANNOUNCED_DAYS, RENEWED_DAYS = 60, 30
+"""Days before its end on which a certificate's end is announced, and on which a running office renews it."""
 LIMIT = 1 << 16
 
 
@@ -98,3 +100,8 @@ def issue(folder: Path, name: str, hosts: tuple[str, ...], now: dt.datetime) -> 
     )
     _write_key(folder / f"{name}.key", key)
     write_atomic(folder / f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+
+
+def expires(folder: Path, name: str) -> dt.datetime:
+    """When `NAME.pem` expires, UTC."""
+    return x509.load_pem_x509_certificate(read_limited(folder / f"{name}.pem", LIMIT)).not_valid_after_utc

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 
+from server.enrolment import renew_in_time
 from server.link.gateway import OFFICE_LOCK, Gateway
 from server.link.lock import Lock, held
 from server.link.processes import Child, last_words
@@ -27,6 +28,7 @@ PAUSES_S = (0.0, 1.0, 2.0, 5.0, 15.0, 30.0)
 CALM_S = 120.0
 """After so long without trouble a process is started again at once the next time."""
 TAKE_OVER_S = 1.0
+RENEWAL_S = 3600.0
 
 
 def answers(child: Child, authority: Path, path: str) -> bool:
@@ -143,6 +145,8 @@ class Owner:
         return False
 
     def _own(self) -> None:
+        if renew_in_time(self.home):
+            self._tell("the server certificates were renewed; kits stay valid")
         gateway = self.gateway = Gateway(self.home, self._lock)
         gateway.start()
         self._began.set()
@@ -151,10 +155,17 @@ class Owner:
             Keeper(child, lambda child=child, path=path: answers(child, authority, path), self._tell)  # type: ignore[misc]
             for child, path in ((gateway.superlink, "/v1/alive"), (gateway.nginx, "/"))
         ]
+        renewed = time.monotonic()
         try:
             while not self._over.wait(LOOK_S):
                 for keeper in keepers:
                     keeper.look()
+                if time.monotonic() - renewed > RENEWAL_S:
+                    renewed = time.monotonic()
+                    if renew_in_time(self.home):
+                        self._tell("the server certificates were renewed; gateway and SuperLink are started again with them")
+                        gateway.nginx.kill()
+                        gateway.superlink.kill()
         finally:
             gateway.stop()
 

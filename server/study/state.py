@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,10 +54,16 @@ class StudyFolder:
         """The lock as published; its signature is checked by whoever uses it."""
         return SignedLock.model_validate(read_json(self.lock_file))
 
-    def next_epoch(self) -> int:
-        """Count the starts of this study: attempts of different starts never share a number."""
+    def next_epoch(self, now: float | None = None) -> int:
+        """The number of this start: attempts of different starts never share a number, and later ones have the higher.
+
+        Hospitals refuse an attempt that is older than the newest they saw. So the canary's starts and the study's, which have
+        folders of their own, count together, and a folder that was restored from an older copy goes on above what it lost:
+        the number is at least the seconds since 1970.
+        """
         path = self.root / "epoch.json"
-        epoch = int(read_json(path)["epoch"]) + 1 if path.exists() else 1
+        earlier = [int(read_json(one)["epoch"]) for one in sorted(self.root.parent.glob("*/epoch.json"))]
+        epoch = max([int(time.time() if now is None else now), *(one + 1 for one in earlier)])
         write_json(path, {"epoch": epoch})
         return epoch
 

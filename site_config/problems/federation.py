@@ -258,3 +258,28 @@ OFFICE_HELD = Kind(
     fix="`fedhcc-coordinator status` names the program; let it go on, or end it and try again.",
     exit=Exit.ACCESS,
 )
+SITE_FROZEN = Kind(
+    759,
+    "site-frozen",
+    "The working process of a site stood still",
+    why="It gave no sign of life for a minute while it worked on a message, as when a GPU hangs or memory is swapped without end. "
+    "The site's program ended it and started a new one; the question is asked again.",
+    fix="Nothing if it stays with once. Otherwise ask the hospital for `fedhcc-site logs` and to look at GPU, memory and disk.",
+    exit=Exit.STALLED,
+)
+CERTIFICATE_EXPIRED = Kind(
+    760,
+    "certificate-expired",
+    "The coordinator's server certificate has expired",
+    why="Server certificates last 397 days; `fedhcc-coordinator serve` renews them 30 days before. The kit stays valid.",
+    fix="At the coordinator: start `fedhcc-coordinator serve` again, which renews them. A hospital's program waits and goes on by itself.",
+    exit=Exit.ACCESS,
+)
+OFFICE_SLEPT = Kind(
+    761,
+    "office-slept",
+    "The coordinator's own machine stood still",
+    why="It was asleep, or its programs were stopped; hospitals that seemed silent meanwhile are not to blame.",
+    fix="Nothing now: the study goes on. Keep the machine from sleeping while a study runs.",
+    exit=Exit.STALLED,
+)

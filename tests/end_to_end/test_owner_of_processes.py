@@ -15,7 +15,7 @@ import pytest
 from server import enrolment as enrol
 from server.link.gateway import OFFICE_LOCK
 from server.link.lock import holder_of
-from server.link.owner import link_answers
+from server.link.owner import Owner, link_answers
 from server.link.processes import Birth, group, listening
 from simulations.engines.loopback import ONE_THREAD, loopback_address
 from tests.support import ROOT
@@ -119,11 +119,17 @@ def test_a_part_that_is_killed_alone_is_started_again(served: Office, name: str)
     assert not list(group(before)), "a worker outlived its master"
 
 
-def test_what_is_killed_takes_its_processes_along_and_the_next_one_starts(served: Office) -> None:
-    served.end(signal.SIGKILL)
+def test_what_is_killed_takes_its_processes_along_and_a_run_takes_over(served: Office) -> None:
+    said: list[str] = []
+    before = served.pid("superlink")
+    with Owner(served.home, said.append):
+        assert said == [] and served.pid("superlink") == before, "it uses the processes of whoever serves"
+        served.end(signal.SIGKILL)
+        assert until(lambda: bool(said) and served.answers()), said
+        holder = holder_of(served.home / OFFICE_LOCK)
+        assert holder is not None and holder.pid == os.getpid() and not list(group(before))
     assert until(served.free, 20)
     assert holder_of(served.home / OFFICE_LOCK) is None
-    served.serve()
 
 
 def test_an_orphan_is_ended_by_the_next_owner(served: Office) -> None:

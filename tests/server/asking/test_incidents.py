@@ -79,3 +79,14 @@ def test_the_thread_ends(home: Path) -> None:
     seen.start()
     seen.stop()
     assert not seen._thread.is_alive()
+
+
+def test_the_offices_own_sleep_is_told_and_no_hospital_is_blamed(home: Path) -> None:
+    seen, _, said, now = watch(home)
+    seen.look()
+    now[0] = 2.0
+    seen.look()
+    assert said == []
+    now[0] = 902.0
+    seen.look()
+    assert seen.taken() == {"coordinator": "FH-761"} and "stood still for 900 s" in said[0]
