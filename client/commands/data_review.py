@@ -118,7 +118,9 @@ def review(
 
 
 def choose(
-    answers: Annotated[list[str], typer.Argument(help="Number and letter of `data review`, such as 1b; 1none for no scan.")],
+    answers: Annotated[
+        list[str], typer.Argument(help="Number and letter of `data review`: 1b, or 1b:portal with the phase you see; 1none for no scan.")
+    ],
     home: Home = Path(),
     json: Json = False,
 ) -> None:

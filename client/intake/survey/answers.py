@@ -12,7 +12,9 @@ from site_config.problems.base import Problem
 from site_config.tables.cohort import Patient
 from site_config.tables.moments import Declared
 
-ANSWER = re.compile(r"(\d{1,4})(none|[a-z]{1,2})(?::(baseline|followup))?(?::(abdomen|chest|whole))?")
+ANSWER = re.compile(
+    r"(\d{1,4})(none|[a-z]{1,2})(?::(baseline|followup))?(?::(abdomen|chest|whole))?(?::(native|arterial|portal|delayed|other))?"
+)
 
 
 def answer(content: dict[str, Any], answers: Sequence[str], patients: Sequence[Patient]) -> bytes:
@@ -29,7 +31,8 @@ def answer(content: dict[str, Any], answers: Sequence[str], patients: Sequence[P
             place = _place(match.group(2))
             if place >= len(candidates):
                 raise _no_answer(f"question {number} has {len(candidates)} candidates")
-            content["rows"] += _rows(Found(**candidates[place]), question, declared, content["moment"], match.group(3), match.group(4))
+            said = (match.group(3), match.group(4), match.group(5))
+            content["rows"] += _rows(Found(**candidates[place]), question, declared, content["moment"], said)
         question["answer"] = [*question.get("answer", []), text]
     return as_csv(tuple(content["rows"]), content["moment"])
 
@@ -42,8 +45,9 @@ def _place(letters: str) -> int:
 
 
 def _rows(
-    found: Found, question: dict[str, Any], declared: dict[str, Declared], moment: str, visit: str | None, region: str | None
+    found: Found, question: dict[str, Any], declared: dict[str, Declared], moment: str, said: tuple[str | None, ...]
 ) -> list[dict[str, str]]:
+    visit, region, phase = said
     key = question["patient"] or found.patient
     stated = declared.get(key or "")
     if key is None or stated is None:
@@ -63,6 +67,7 @@ def _rows(
         day = found.day if found.day is not None else stated.moment(visit)
         written = "" if day is None or stated.zero is None else f"{day + stated.zero:g}"
     row = row_of(found, key, visit, region, moment, written)
+    row |= {"phase": phase} if phase else {}
     return [row | {"same_person": "yes"} if question["persons"] else row]
 
 

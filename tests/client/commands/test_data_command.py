@@ -106,8 +106,14 @@ def test_scan_suggests_rows_and_review_lists_what_a_person_must_choose(tmp_path:
     assert [problem["code"] for problem in ran.data["problems"]] == ["FH-308", "FH-236", "FH-362"]
     review = run_cli(APP, "data", "review", "--home", home)
     assert "P001" in review.out and "2.2" in review.out.replace("\n", "")
+    assert "data:image/png;base64," in (home / "state/review/index.html").read_text()
+    assert run_cli(APP, "data", "choose", "9a", "--home", home).status == Exit.CONFIGURATION
+    chosen = run_cli(APP, "data", "choose", "1b:portal", "--home", home, "--json")
+    assert chosen.data["open"] == 0 and chosen.data["rows"][-1]["patient"] == "P001"
     accepted = run_cli(APP, "data", "review", "--home", home, "--accept")
-    assert accepted.status == Exit.FINDINGS and "P000/follow" in (home / "scans.csv").read_text()
+    assert accepted.status == Exit.FINDINGS and {"P000/follow", "P001/two"} <= set(
+        (home / "scans.csv").read_text().replace("\n", ",").split(",")
+    )
     assert run_cli(APP, "data", "review", "--home", home, "--accept").status == Exit.ACCESS
 
 
