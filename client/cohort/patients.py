@@ -81,7 +81,7 @@ class ImageStore:
 class Patients:
     """One site's analysable patients in the order of their keys. Missing numbers are NaN.
 
-    `clinical` (n, p) has the columns `clinical_names`, in the study's order; `event_day` (n,) counts from the study's time
+    `clinical` (n, p) has the columns `clinical_names`, the study's design columns; `event_day` (n,) counts from the study's time
     zero; `is_validation` marks the validation part of a development site and is all False at evaluation sites. A patient
     without complete images stays in, with `has_images` False. `flow` counts who was enrolled and why images lack.
     """
@@ -141,13 +141,15 @@ def load_patients(site: SiteConfig, study: Study, study_id: str, role: Role) -> 
     usable = np.array([record is not None and record.usable for record in records], dtype=bool)
     digests = tuple(record.tensor_sha256 if record is not None and record.usable else None for record in records)
     images = None if not needs_images(site, study) else ImageStore(folder, keys, tensor_shape(study), digests)
-    names = tuple(variable.name for variable in study.clinical)
+    design = study.design
     return Patients(
         keys=keys,
         event_day=_numbers(kept, lambda patient: patient.time_days),
         event=np.array([patient.event for _, patient in kept], dtype=bool),
-        clinical=np.array([[_number(patient.clinical.get(name)) for name in names] for _, patient in kept]).reshape(len(kept), len(names)),
-        clinical_names=names,
+        clinical=np.array([[column.of(patient.clinical.get(column.variable.name)) for column in design] for _, patient in kept]).reshape(
+            len(kept), len(design)
+        ),
+        clinical_names=tuple(column.name for column in design),
         is_validation=np.array(validation, dtype=bool),
         age=_numbers(kept, lambda patient: patient.age),
         male=_numbers(kept, lambda patient: patient.male),

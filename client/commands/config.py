@@ -31,6 +31,7 @@ class Checked:
     scans: tuple[Scan, ...] | None = None
     faults: list[Problem] = field(default_factory=list)
     findings: list[Problem] = field(default_factory=list)
+    reads_scans: bool = True
 
     def keep(self, problem: Problem) -> None:
         """Keep a raised problem and those it carries, each by itself and once."""
@@ -45,7 +46,8 @@ def check(home: Home = Path(), study: StudyFile = None, json: Json = False) -> N
     """
     found = examine(home, _study(study) if study else None)
     beside = ("--study", study) if study else ()
-    show(_data(found), lambda console: _draw(console, found, next_command("fedhcc-site", "data", "prepare", *beside)))
+    following = ("data", "prepare", *beside) if found.reads_scans else ("run",)
+    show(_data(found), lambda console: _draw(console, found, next_command("fedhcc-site", *following)))
     if found.faults:
         typer.echo("\n".join(problem_lines(together(found.faults))), err=True)
         raise typer.Exit(int(_worst(found.faults)))
@@ -98,6 +100,7 @@ def examine(home: Path, study: Study | None = None) -> Checked:
         found.keep(problem)
         return found
     if study is not None:
+        found.reads_scans = study.reads_scans
         found.faults.extend(_beside_the_study(found.site, study))
     paths = found.site.paths
     try:
@@ -105,7 +108,7 @@ def examine(home: Path, study: Study | None = None) -> Checked:
         found.findings.extend(found.cohort.findings)
     except Problem as problem:
         found.keep(problem)
-    if paths.scans is None:
+    if paths.scans is None or (study is not None and not study.reads_scans):
         found.scans = ()
     else:
         try:
@@ -160,16 +163,20 @@ def _beside_the_study(site: SiteConfig, study: Study) -> list[Problem]:
 def _counts(found: Checked) -> dict[str, int | None]:
     """What the tables hold; None where a table could not be read, which is not the same as nobody."""
     patients = found.cohort.patients if found.cohort is not None else None
-    scans = found.scans
     return {
         "patients": None if patients is None else len(patients),
         "events": None if patients is None else sum(one.event for one in patients),
-        "with both visits": None
-        if patients is None
-        else sum(one.baseline_day is not None and one.followup_day is not None for one in patients),
-        "scans": None if scans is None else len(scans),
-        "supplied masks": None if scans is None else sum(len(scan.masks) for scan in scans),
+        **(_scans(found) if found.reads_scans else {}),
     }
+
+
+def _scans(found: Checked) -> dict[str, int | None]:
+    """What the tables hold of visits and scans."""
+    patients = found.cohort.patients if found.cohort is not None else None
+    both = None if patients is None else sum(one.baseline_day is not None and one.followup_day is not None for one in patients)
+    scans = found.scans
+    masks = None if scans is None else sum(len(scan.masks) for scan in scans)
+    return {"with both visits": both, "scans": None if scans is None else len(scans), "supplied masks": masks}
 
 
 def _data(found: Checked) -> dict[str, Any]:
@@ -185,6 +192,8 @@ def _draw(console: Console, found: Checked, following: str) -> None:
     if found.site is not None:
         rows = [(name, "not read" if number is None else number) for name, number in _counts(found).items()]
         console.print(table(found.site.site, ("what", "number"), rows, "these numbers stay on this machine"))
+    if found.cohort is not None and found.cohort.unread:
+        console.print(f"not read by this study: {', '.join(found.cohort.unread)}", soft_wrap=True)
     if found.findings:
         console.print(f"\nFindings ({len(found.findings)}), to read; they stop nothing:")
         console.print("\n".join(problem_lines(together(found.findings))), soft_wrap=True)

@@ -91,7 +91,7 @@ def _clinical(bundle: Bundle, case: Case) -> list[tuple[str, str]]:
     rows = []
     for variable in bundle.lock.study.clinical:
         value = case.clinical.get(variable.name)
-        rows.append((variable.label, "not known" if value is None else variable.values.get(int(value), f"{value:g}")))
+        rows.append((variable.label, variable.shown(value)))
     return rows
 
 

@@ -77,7 +77,11 @@ def checked_values(study: Study, values: Mapping[str, float]) -> dict[str, float
     for name, value in values.items():
         if name not in known:
             raise problems.UNKNOWN_VALUE.problem(f"the bundle has no variable {name}; it has {', '.join(known)}", where="--value")
-        if value not in known[name].values:
+        if not known[name].coded:
+            low, high = known[name].bounds or (0.0, 0.0)
+            if not low <= value <= high:
+                raise problems.UNKNOWN_VALUE.problem(f"{name} is a number from {low:g} to {high:g}", where="--value")
+        elif value not in known[name].values:
             listed = ", ".join(f"{number} ({label})" for number, label in known[name].values.items())
             raise problems.UNKNOWN_VALUE.problem(f"{name} is one of {listed}", where="--value")
     return dict(values)

@@ -35,7 +35,7 @@ EXAMPLE_CUTS = (182.5, 365.0, 547.5, 730.0)
 def questions(lock: StudyLock, role: str) -> list[tuple[str, Parameters]]:
     """The first questions a coordinator puts to a site of this role."""
     study = lock.study
-    names = tuple(variable.name for variable in study.clinical)
+    names = tuple(column.name for column in study.design)
     splits: tuple[Split, ...] = ("train", "validation") if role == "development" else ("test",)
     found: list[tuple[str, Parameters]] = []
     for split in splits:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from client.cohort.patients import Patients
 from client.statistics import evaluation as compute_evaluation
 from client.statistics import survival as compute_survival
 from client.statistics.bench import Arrays, Bench, Floats, Values, columns
@@ -18,13 +19,17 @@ from shared_model.statistics import parameters as asked
 from shared_model.statistics.base import Parameters
 from shared_model.statistics.parameters import EXCLUSIONS, FLAGS, MANUFACTURERS, RESPONSES
 from shared_model.survival.cox.moments import site_moments
+from site_config.study.model import ClinicalVariable
 from site_config.study.prognostic_models import MODELS
 
 
 def precounts(bench: Bench, p: asked.PreCounts, _arrays: Arrays) -> Values:
     """Contributing sites, patients, events; non-zero patients and contributing sites per column and pair; the flow."""
     patients = bench.split(p.split)
-    nonzero = (columns(patients, p.columns) != 0).astype(float)
+    # Of a continuous column every known value counts as held: zero is a value among others.
+    continuous = {column.name for column in bench.study.design if column.levels is None}
+    nonzero = (columns(patients, p.columns) != 0) | np.array([name in continuous for name in p.columns], dtype=np.bool_)
+    nonzero = nonzero.astype(float)
     pairs = nonzero.T @ nonzero
     whole = bench.patients.subset(bench.members(p.split))
     no_images = int((~whole.has_images).sum()) if MODELS.read_scans(bench.study.models) else 0
@@ -47,10 +52,15 @@ def characteristics(bench: Bench, p: asked.SplitOnly, _arrays: Arrays) -> Values
     patients = bench.split(p.split)
     known_age = ~np.isnan(patients.age)
     age = np.clip(patients.age[known_age], 0, 120)
-    clinical = np.zeros((16, 8))
+    clinical, continuous = np.zeros((16, 8)), np.zeros((16, 3))
     for j, variable in enumerate(bench.study.clinical[:16]):
-        for k, value in enumerate(sorted(variable.values)[:8]):
-            clinical[j, k] = float((patients.clinical[:, j] == value).sum())
+        held = _held(patients, variable)
+        if variable.coded:
+            clinical[j] = [float((held == place).sum()) if place < len(variable.codes) else 0.0 for place in range(8)]
+        else:
+            low, high = variable.span
+            unit = np.clip((held[~np.isnan(held)] - low) / (high - low), 0.0, 1.0)
+            continuous[j] = [len(unit), unit.sum(), (unit**2).sum()]
     return {
         "sites": np.array([float(bool(patients.keys))]),
         "patients": np.array([float(len(patients.keys))]),
@@ -60,10 +70,20 @@ def characteristics(bench: Bench, p: asked.SplitOnly, _arrays: Arrays) -> Values
         "age_known": np.array([float(known_age.sum())]),
         "age": np.array([age.sum(), (age**2).sum()]),
         "clinical": clinical,
+        "continuous": continuous,
         "manufacturer": tally(patients.manufacturer, MANUFACTURERS, "unknown"),
         "response": tally([response or "UNKNOWN" for response in patients.response], RESPONSES, "UNKNOWN"),
         "flags": np.array([float(sum(any(one.endswith(flag) for one in flags) for flags in patients.flags)) for flag in FLAGS]),
     }
+
+
+def _held(patients: Patients, variable: ClinicalVariable) -> Floats:
+    """A variable's values as they enter models (n,): the place of a code, or the number; NaN where not known."""
+    if variable.kind != "nominal":
+        return columns(patients, (variable.name,))[:, 0]
+    places = list(range(1, len(variable.codes)))
+    dummies = columns(patients, tuple(f"{variable.name}_{variable.codes[place]}" for place in places))
+    return np.asarray(dummies @ np.asarray(places, dtype=np.float64), dtype=np.float64)
 
 
 def tally(values: Any, names: tuple[str, ...], other: str) -> Floats:

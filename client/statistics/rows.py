@@ -13,7 +13,7 @@ from client.statistics.bench import Bench
 from shared_model.analyses import rows as declared
 from shared_model.analyses.plan import Earlier, SharedPlan
 from site_config.problems import shares as problems
-from site_config.study.model import ClinicalVariable
+from site_config.study.variables import DesignColumn
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -30,7 +30,7 @@ def shared_rows(
     day = np.asarray(np.rint(patients.event_day), dtype=np.int64)
     if len(day) and (day.min() < 0 or day.max() >= longest_days):
         raise problems.ROW_OUT_OF_RANGE.problem(f"a follow-up is longer than the {longest_days} days of the study's grid")
-    values = {variable.name: _level(variable, patients) for variable in bench.study.clinical}
+    values = {column.name: _slot(column, patients) for column in bench.study.design}
     return declared.PaddedPatients(day, patients.event, values), patients.keys
 
 
@@ -46,9 +46,10 @@ def _members(bench: Bench, plan: SharedPlan) -> NDArray[np.bool_]:
     return chosen
 
 
-def _level(variable: ClinicalVariable, patients: Patients) -> NDArray[np.float64]:
-    """The number of each patient's level; -1, which is refused, for a code without one."""
-    codes = sorted(variable.values)
-    known = {float(code): float(place) for place, code in enumerate(codes)}
-    column = patients.clinical[:, patients.clinical_names.index(variable.name)]
-    return np.array([known.get(float(value), -1.0) for value in column], dtype=np.float64)
+def _slot(column: DesignColumn, patients: Patients) -> NDArray[np.float64]:
+    """The number of each patient's level, -1, which is refused, for a value without one; a continuous value as it enters."""
+    held = patients.clinical[:, patients.clinical_names.index(column.name)]
+    if column.levels is None:
+        return held
+    known = {level: float(place) for place, level in enumerate(column.levels)}
+    return np.array([known.get(float(value), -1.0) for value in held], dtype=np.float64)

@@ -26,7 +26,7 @@ study_app = typer.Typer(help="Write, check and lock a study.", no_args_is_help=T
 
 @study_app.command()
 def new(
-    preset: Annotated[str, typer.Option("--preset", help="paper, demo, canary or tiny.")] = "paper",
+    preset: Annotated[str, typer.Option("--preset", help="paper, demo, canary, tiny, or cox (tables only).")] = "paper",
     out: Annotated[Path | None, typer.Option("--out", help="File to write; left out, the study is printed.")] = None,
     home: Annotated[
         Path | None, typer.Option("--home", envvar="FEDHCC_HOME", help="Name the hospitals enrolled here instead of placeholders.")
@@ -43,7 +43,8 @@ def new(
 
     sites = _enrolled(home) if home is not None else None
     what = "Read it through" if sites else "Replace the sites by yours"
-    text = dump_yaml(presets.preset(preset, sites), f"Preset {preset}. {what}; docs/reference/study.md tells every field.")
+    note_ = f"Preset {preset}. {what}; docs/reference/study.md tells every field."
+    text = dump_yaml(presets.preset(preset, sites), note_, lean=preset in presets.LEAN)
     if out is None:
         typer.echo(text, nl=False)
         return

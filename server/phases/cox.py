@@ -118,7 +118,7 @@ def clinical(running: Running) -> None:
 
 def clinical_on_shares(running: Running) -> None:
     """CLN fitted by the holders: every declared column stays, and nothing but the fit is opened."""
-    names = tuple(variable.name for variable in running.study.clinical)
+    names = tuple(column.name for column in running.study.design)
     found = clinical_fit(running)
     fit = fitted(found, names, sites=len(running.lock.names("development")), ties=running.study.training.ties)
     running.result.clinical = fit.as_dict()
@@ -131,7 +131,7 @@ def clinical_on_shares(running: Running) -> None:
 
 def permitted(running: Running) -> tuple[str, ...]:
     """Columns whose masked counts reach the study's minima; what is dropped becomes a finding."""
-    columns = tuple(variable.name for variable in running.study.clinical)
+    columns = tuple(column.name for column in running.study.design)
     values = running.total("precounts", PreCounts(split="train", columns=columns), "admission", "development")
     privacy = running.study.privacy
     lifted = privacy.demonstration and running.study.simulated

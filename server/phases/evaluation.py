@@ -31,6 +31,7 @@ from shared_model.statistics.parameters import (
 from shared_model.survival.cutoff import quantile_edges
 from shared_model.survival.table import coarse_time_edges
 from site_config.problems import federation
+from site_config.study.model import ClinicalVariable, Study
 from site_config.study.prognostic_models import MODELS
 
 Floats = NDArray[np.float64]
@@ -52,7 +53,8 @@ def evaluate(running: Running) -> None:
             if found is not None:
                 opened[model] = (spec, found)
         pairs(running, split, opened)
-    subgroups(running, [split for split in splits if split != "train"])
+    if running.study.reads_scans:
+        subgroups(running, [split for split in splits if split != "train"])
     running.tell(Event("evaluation", len(splits), len(splits), "tables opened"))
 
 
@@ -66,14 +68,32 @@ def characteristics(running: Running, split: Split) -> Characteristics:
         found.mean["age"] = float(total / known)
         found.sd["age"] = float(np.sqrt(max((square - total**2 / known) / (known - 1), 0.0)))
     male, sex = round(scalar(values, "male")), round(scalar(values, "sex_known"))
-    found.counts["sex"] = {"male": male, "female": sex - male, "unknown": n - sex}
-    for j, variable in enumerate(running.study.clinical[:16]):
-        found.counts[variable.name] = {
-            variable.values[v]: round(float(values["clinical"][j, k])) for k, v in enumerate(sorted(variable.values)[:8])
-        }
-    for name, labels in (("manufacturer", MANUFACTURERS), ("response", RESPONSES), ("flags", FLAGS)):
+    if sex:
+        found.counts["sex"] = {"male": male, "female": sex - male, "unknown": n - sex}
+    for j, variable in enumerate(clinical_variables(running.study)[:16]):
+        if variable.coded:
+            counts = zip(variable.codes[:8], values["clinical"][j], strict=False)
+            found.counts[variable.name] = {variable.values[code]: round(float(count)) for code, count in counts}
+        else:
+            add_spread(found, variable, values["continuous"][j])
+    of_scans = (("manufacturer", MANUFACTURERS), ("response", RESPONSES), ("flags", FLAGS)) if running.study.reads_scans else ()
+    for name, labels in of_scans:
         found.counts[name] = {label: round(float(count)) for label, count in zip(labels, values[name], strict=True)}
     return found
+
+
+def clinical_variables(study: Study) -> tuple[ClinicalVariable, ...]:
+    """The clinical variables that a model of the study reads."""
+    return study.clinical if MODELS.read_variables(study.models) else ()
+
+
+def add_spread(found: Characteristics, variable: ClinicalVariable, sums: Floats) -> None:
+    """Mean and SD of a continuous variable as it enters the model, from Σ1, Σu and Σu² of u = (x − low)/(high − low)."""
+    known, total, square = (float(value) for value in sums)
+    if known > 1:
+        low, high = variable.span
+        found.mean[variable.name] = low + (high - low) * total / known
+        found.sd[variable.name] = (high - low) * float(np.sqrt(max((square - total**2 / known) / (known - 1), 0.0)))
 
 
 def model_table(running: Running, spec: ScoreSpec, split: Split) -> TableData | None:

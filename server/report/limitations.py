@@ -77,7 +77,7 @@ def _size(sizes: list[SetSize], concordance: list[ConcordanceRow]) -> Iterator[s
 
 def _models(result: StudyResult, study: Study, sizes: list[SetSize], clinical: ShownCoxModel | None) -> Iterator[str]:
     train = next((size for size in sizes if size.set == "train"), None)
-    variables = len(study.clinical)
+    variables = len(study.design) if MODELS.read_variables(study.models) else 0
     if train is not None and train.events < EVENTS_PER_VARIABLE * variables:
         yield f"{text.plural(train.events, 'event')} for {variables} clinical variables is fewer than {EVENTS_PER_VARIABLE} a variable."
     if clinical is not None:

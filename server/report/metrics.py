@@ -38,6 +38,9 @@ def compute(result: StudyResult) -> Metrics:
         title=result.title,
         label=result.label,
         simulated=result.simulated,
+        endpoint=study.endpoint.label,
+        event=study.endpoint.event_label,
+        reads_scans=study.reads_scans,
         minimum_cell=minimum,
         primary=MODELS.preferred(study.models)[0].name,
         horizons=list(study.evaluation.horizons),
@@ -74,7 +77,7 @@ def _characteristics(result: StudyResult, study: Study, minimum: int) -> list[Ch
 
 
 def _rows(one: Characteristics, study: Study, minimum: int) -> list[Characteristic]:
-    labels = LABELS | {variable.name: variable.label for variable in study.clinical}
+    labels = LABELS | {variable.name: variable.titled for variable in study.clinical}
     rows = [
         Characteristic(variable=name, label=labels.get(name, name), set=one.set, mean=mean, sd=one.sd.get(name))
         for name, mean in one.mean.items()

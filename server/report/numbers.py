@@ -294,6 +294,9 @@ class Metrics(Numbers):
     title: str
     label: Literal["COMPLETE", "INCOMPLETE"]
     simulated: bool
+    endpoint: str = Field(description="how the study calls what it predicts")
+    event: str = Field(description="how the study calls one event")
+    reads_scans: bool = Field(description="whether any model of the study reads scans")
     minimum_cell: int
     primary: ModelName = Field(description="the most preferred of the models that the study declared: wherever one stands for all, it does")
     horizons: list[int]

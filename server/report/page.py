@@ -17,9 +17,10 @@ from shared_model.statistics import catalogue
 from shared_model.statistics.base import REGISTRY
 from site_config.files import write_atomic
 from site_config.study.model import Study
+from site_config.study.moments import zero_words
+from site_config.study.prognostic_models import MODELS
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
-TIME_ZERO = {"treatment": "the start of treatment", "baseline_ct": "the baseline CT", "first_followup": "the first follow-up CT"}
 
 
 def statistic_titles() -> dict[str, str]:
@@ -29,18 +30,20 @@ def statistic_titles() -> dict[str, str]:
 
 
 def sections(result: StudyResult, study: Study, metrics: Metrics) -> list[Section]:
-    """The page's sections in reading order; one without anything to say is left out."""
+    """The page's sections in reading order; one without anything to say, or of no model of the study, is left out."""
+    models = MODELS.preferred(study.models)
+    scans = study.reads_scans
     found = [
         results.glance(metrics),
         conduct.simulation(result),
         results.patients(metrics),
-        results.clinical(metrics),
+        results.clinical(metrics) if any(model.variables for model in models) else None,
         results.discrimination(metrics),
         results.risk(metrics),
-        results.fused(metrics),
-        results.subgroups(metrics),
-        conduct.grad_cam(result),
-        conduct.training(result, metrics),
+        results.fused(metrics) if any(model.is_fused for model in models) else None,
+        results.subgroups(metrics) if scans else None,
+        conduct.grad_cam(result) if scans else None,
+        conduct.training(result, metrics) if scans else None,
         conduct.participation(metrics),
         conduct.egress(metrics, statistic_titles()),
         conduct.protection(result, study),
@@ -68,9 +71,10 @@ def render(result: StudyResult, study: Study, metrics: Metrics) -> str:
     """The report as HTML text."""
     total, events = sum(size.n for size in metrics.sets), sum(size.events for size in metrics.sets)
     hospitals = len({entry["name"] for entry in result.lock.get("roster", [])})
-    who = f"{text.plural(total, 'patient')} and {text.plural(events, 'death')} in {text.plural(hospitals, 'hospital')}"
+    word = study.endpoint.event_label
+    who = f"{text.plural(total, 'patient')} and {text.plural(events, word)} in {text.plural(hospitals, 'hospital')}"
     lede = (
-        f"{who}; survival is counted in days from {TIME_ZERO[study.endpoint.time_zero]}. Every number below was computed from sums over "
+        f"{who}; time is counted in days from {zero_words(study)}. Every number below was computed from sums over "
         "several hospitals; no patient's record left one."
     )
     chips = [
@@ -86,7 +90,7 @@ def render(result: StudyResult, study: Study, metrics: Metrics) -> str:
     return document(
         Document(
             heading=result.title,
-            eyebrow="Federated multi-centre study of overall survival",
+            eyebrow=f"Federated multi-centre study of {study.endpoint.label[:1].lower()}{study.endpoint.label[1:]}",
             lede=lede,
             chips=chips,
             sections=sections(result, study, metrics),

@@ -131,8 +131,9 @@ def egress(metrics: Metrics, titles: dict[str, str]) -> Section:
     total = sum(row.bytes_out for row in metrics.statistics)
     clear = [row.name for row in metrics.statistics if not row.masked]
     words = (
-        f"Nothing but the named sums below, {text.bytes_size(total)} in all, sent by all hospitals together. No image and no "
-        "patient row left a hospital." + (f" Not masked: {text.listed(sorted(set(clear)))}." if clear else "")
+        f"Nothing but the named sums below, {text.bytes_size(total)} in all, sent by all hospitals together. No "
+        + ("image and no patient row left a hospital." if metrics.reads_scans else "patient row left a hospital.")
+        + (f" Not masked: {text.listed(sorted(set(clear)))}." if clear else "")
     )
     return Section("egress", "What left the hospitals", [Paragraph(words), tables.statistics(metrics.statistics, titles)])
 
@@ -159,7 +160,22 @@ def reproduce(result: StudyResult, study: Study) -> Section:
         ("Coordinator's key", str(result.lock.get("coordinator_key", text.MISSING))),
         ("Software", result.software),
         ("Report of", result.created),
-        ("Seed of training", str(study.training.seed)),
+        ("Seed", str(study.training.seed)),
+        *(_networks(study) if study.reads_scans else []),
+        *((f"Seed of the first weights of {model}", str(seed)) for model, seed in result.first_seeds.items()),
+        *((f"Weights of {model} (SHA-256)", digest) for model, digest in result.weights.items()),
+        *((f"Time, {phase}", text.seconds(span)) for phase, span in result.timing.items()),
+    ]
+    words = (
+        "The signed lock, the ledger, every opened sum and the numbers of this page (metrics.json) are kept with the study; the "
+        "report is a function of them and can be built again."
+    )
+    return Section("reproduce", "Reproducibility", [Facts(items), Paragraph(words, tone="note")])
+
+
+def _networks(study: Study) -> list[tuple[str, str]]:
+    """How the networks were trained and what they saw."""
+    return [
         (
             "Training",
             f"{study.training.rounds} rounds, {study.training.local_steps} local step(s), batch {study.training.batch}, "
@@ -174,12 +190,4 @@ def reproduce(result: StudyResult, study: Study) -> Section:
             ),
         ),
         ("Network", f"{study.network.backbone}, {study.network.norm} norm, start {study.network.warm_start}"),
-        *((f"Seed of the first weights of {model}", str(seed)) for model, seed in result.first_seeds.items()),
-        *((f"Weights of {model} (SHA-256)", digest) for model, digest in result.weights.items()),
-        *((f"Time, {phase}", text.seconds(span)) for phase, span in result.timing.items()),
     ]
-    words = (
-        "The signed lock, the ledger, every opened sum and the numbers of this page (metrics.json) are kept with the study; the "
-        "report is a function of them and can be built again."
-    )
-    return Section("reproduce", "Reproducibility", [Facts(items), Paragraph(words, tone="note")])

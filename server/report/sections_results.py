@@ -45,11 +45,11 @@ def glance(metrics: Metrics) -> Section:
 def _headline(metrics: Metrics) -> list[tuple[str, str, str]]:
     """Value, what it is, and what it rests on."""
     events = sum(size.events for size in metrics.sets)
-    items = [(f"{sum(size.n for size in metrics.sets):,d}", "patients analysed", text.plural(events, "death"))]
+    items = [(f"{sum(size.n for size in metrics.sets):,d}", "patients analysed", text.plural(events, metrics.event))]
     test = next((size for size in metrics.sets if size.set == "test"), None)
     if test is not None:
         hospitals = text.plural(test.sites, "hospital")
-        items.append((str(test.n), "patients held out", f"{text.plural(test.events, 'death')}, {hospitals} that never trained"))
+        items.append((str(test.n), "patients held out", f"{text.plural(test.events, metrics.event)}, {hospitals} that never trained"))
     return items + _held_out(metrics)
 
 
@@ -79,15 +79,15 @@ def patients(metrics: Metrics) -> Section:
     sets = metrics.set_survival
     keys = [s for s in SETS if SET_NAME[s] in {c.label for c in sets.curves}]
     if sets.curves:
-        wide = figures_survival.sets_compared(sets, keys, "s2", simulated=metrics.simulated)
-        narrow = figures_survival.sets_compared(sets, keys, "s2n", simulated=metrics.simulated, width=335)
+        wide = figures_survival.sets_compared(sets, keys, "s2", simulated=metrics.simulated, endpoint=metrics.endpoint)
+        narrow = figures_survival.sets_compared(sets, keys, "s2n", simulated=metrics.simulated, endpoint=metrics.endpoint, width=335)
         blocks.append(
             Figure(
                 "s2",
                 "Figure S2",
-                "Overall survival of the three sets",
+                f"{metrics.endpoint} by set",
                 [Panel(wide, narrow)],
-                [tables.curve(sets.curves, "Overall survival by set")],
+                [tables.curve(sets.curves, f"{metrics.endpoint} by set")],
                 _curve_note(metrics),
             )
         )
@@ -103,8 +103,9 @@ def _curve_note(metrics: Metrics) -> str:
 
 def _flow(metrics: Metrics) -> Flow:
     columns, told, rows = [], [], []
+    labels = {key: label for key, label in FLOW_LABEL.items() if key != "no_images" or metrics.reads_scans}
     for size in metrics.sets:
-        counts = {key: metrics.flow.get(f"{size.set}.{key}", 0) for key in FLOW_LABEL}
+        counts = {key: metrics.flow.get(f"{size.set}.{key}", 0) for key in labels}
         left = [(FLOW_LABEL[key], _hidden(count)) for key, count in counts.items() if count != 0]
         key = f"{size.set}.enrolled"
         enrolled = _hidden(metrics.flow[key]) if key in metrics.flow else text.MISSING
@@ -114,7 +115,7 @@ def _flow(metrics: Metrics) -> Flow:
         out = ", ".join(f"{n} {why}" for why, n in left) or "nobody left out"
         told.append(f"{SET_NAME[size.set]}: {enrolled} enrolled, {out}, {size.n} analysed")
         rows.append([SET_NAME[size.set], enrolled, *(_hidden(count) for count in counts.values()), str(size.n), str(size.events)])
-    numbers = TableBlock("Patients by set", ["Set", "Enrolled", *FLOW_LABEL.values(), "Analysed", "Events"], rows)
+    numbers = TableBlock("Patients by set", ["Set", "Enrolled", *labels.values(), "Analysed", "Events"], rows)
     caption = (
         "A patient may be left out for more than one reason. Training and validation patients share hospitals; test hospitals are "
         "held out. "
@@ -173,10 +174,10 @@ def _rocs(metrics: Metrics) -> Iterable[Block]:
         yield Figure(
             "s4",
             "Figure S4",
-            "Time-dependent ROC curves of the five models",
+            "Time-dependent ROC curves",
             panels,
             [tables.roc(metrics.roc)],
-            "Cases died before the horizon, controls lived beyond it; patients lost before it are accounted for by "
+            "Cases had their event before the horizon, controls none up to it; patients lost before it are accounted for by "
             "inverse probability of censoring. "
             "A patient whose time is the horizon itself is neither.",
         )
@@ -196,8 +197,8 @@ def risk(metrics: Metrics) -> Section:
                 panels,
                 [tables.distribution(shown)],
                 (
-                    f"Bins of at least {metrics.minimum_cell} patients. Lower panels: mean part of the score from images "
-                    "and from clinical variables."
+                    f"Bins of at least {metrics.minimum_cell} patients. Lower panels: mean part of the score from "
+                    + ("images and from clinical variables." if metrics.reads_scans else "clinical variables.")
                 ),
             )
         )
@@ -212,7 +213,10 @@ def _km(metrics: Metrics, groups: Sequence[RiskGroups], model: str, label: str) 
     if not groups:
         return []
     drawn = [g for g in groups if g.curves]
-    panels = [Panel(figures_survival.kaplan_meier(g, f"km-{model}-{g.set}", simulated=metrics.simulated)) for g in drawn]
+    panels = [
+        Panel(figures_survival.kaplan_meier(g, f"km-{model}-{g.set}", simulated=metrics.simulated, endpoint=metrics.endpoint))
+        for g in drawn
+    ]
     numbers = [tables.risk_groups(groups), *(tables.curve(g.curves, f"{model}, {SET_LABEL[g.set]}") for g in drawn)]
     caption = (
         f"High risk is a score above {text.number(groups[0].cutoff)} (linear predictor), the training median, frozen before a "
@@ -283,7 +287,8 @@ def subgroups(metrics: Metrics) -> Section:
     drawn = [row for row in rows if row.curves]
     if drawn:
         panels = [
-            Panel(figures_survival.subgroup(row, _named(row), f"km-sub-{i}", simulated=metrics.simulated)) for i, row in enumerate(drawn)
+            Panel(figures_survival.subgroup(row, _named(row), f"km-sub-{i}", simulated=metrics.simulated, endpoint=metrics.endpoint))
+            for i, row in enumerate(drawn)
         ]
         curves = [tables.curve(row.curves, _named(row)) for row in drawn]
         blocks.append(Figure("f6-km", "Figure 6, curves", "Survival by risk group within subgroups", panels, curves, _curve_note(metrics)))

@@ -101,7 +101,7 @@ def _hr(hr: float | None, low: float | None, high: float | None) -> str:
 
 
 def concordance(rows: Sequence[ConcordanceRow]) -> TableBlock:
-    """Table 2: C-index of the five models on validation, test and both; training, which is apparent, last."""
+    """Table 2: C-index of the models on validation, test and both; training, which is apparent, last."""
     body: list[list[str]] = []
     heads: set[int] = set()
     for set_ in ("validation", "test", "combined", "train"):
@@ -120,7 +120,7 @@ def concordance(rows: Sequence[ConcordanceRow]) -> TableBlock:
         "time, tied scores dropped), which the published study most likely used."
     )
     header = ["Model", "n", "Events", "C-index (95 % CI)", "Logit interval", "Error bound", "p"]
-    return TableBlock("Discrimination of the five models", header, body, label="Table 2", note=note, group_rows=frozenset(heads))
+    return TableBlock("Discrimination of the models", header, body, label="Table 2", note=note, group_rows=frozenset(heads))
 
 
 def _concordance(row: ConcordanceRow) -> list[str]:

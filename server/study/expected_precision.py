@@ -65,6 +65,6 @@ def expect(study: Study, patients_a_site: float = 4.0, event_share: float = 0.6)
     training = size(development, 1 - study.validation_fraction)
     both = size(development, 1.0)
     validation = ExpectedSize(development, both.patients - training.patients, both.events - training.events)
-    variables = len(study.clinical) if MODELS.read_variables(study.models) and study.kind == "develop" else 0  # a frozen model fits nothing
+    variables = len(study.design) if MODELS.read_variables(study.models) and study.kind == "develop" else 0  # a frozen model fits nothing
     a_variable = training.events / variables if variables else 0.0
     return Expectation(patients_a_site, event_share, training, validation, size(evaluation, 1.0), variables, a_variable)

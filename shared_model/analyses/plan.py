@@ -12,14 +12,15 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from shared_model.analyses.covariates import Levels, SlotCovariates
+from shared_model.analyses.covariates import Continuous, Levels, SlotCovariates
 from shared_model.analyses.cox import CoxModel, cox
 from shared_model.analyses.pairs import make_pairs
 from shared_model.analyses.rows import Part, Rows, layout
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.declaration import Declaration
 from site_config.problems import shares as problems
-from site_config.study.model import ClinicalVariable, Phase, Role, Study, StudyLock, canonical
+from site_config.study.model import Phase, Role, Study, StudyLock, canonical
+from site_config.study.variables import DesignColumn
 
 Earlier = Mapping[str, Mapping[str, NDArray[Any]]]
 """Phase → opened numbers by name."""
@@ -50,9 +51,9 @@ def plan_of(lock: StudyLock, phase: Phase, earlier: Earlier) -> SharedPlan:
     return BUILDERS[phase](lock, earlier)
 
 
-def variable_column(variable: ClinicalVariable) -> Levels:
-    """A clinical variable as a column of declared levels, in order of their codes."""
-    return Levels(variable.name, tuple(float(code) for code in sorted(variable.values)))
+def design_column(column: DesignColumn) -> Levels | Continuous:
+    """A design column of the study: declared levels in their order, or a number within the declared bounds."""
+    return Levels(column.name, column.levels) if column.levels is not None else Continuous(column.name, *column.span)
 
 
 def clinical_model(study: Study) -> CoxModel:
@@ -61,7 +62,7 @@ def clinical_model(study: Study) -> CoxModel:
     lifted = privacy.demonstration and study.simulated
     return CoxModel(
         "cln",
-        SlotCovariates(tuple(variable_column(variable) for variable in study.clinical)),
+        SlotCovariates(tuple(design_column(column) for column in study.design)),
         ties=study.training.ties,
         minimum_patients=1 if lifted else privacy.minimum_cox_patients,
         events_a_column=0 if lifted else privacy.minimum_events_per_variable,

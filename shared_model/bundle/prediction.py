@@ -60,9 +60,10 @@ def predict(manifest: Manifest, study: Study, clinical: Mapping[str, float | Non
     """Predictions from clinical values by variable and the networks' scores by model (`Rad-S`, `Rad-D`), each where known."""
     found: list[Prediction] = []
     missing: dict[ModelName, tuple[str, ...]] = {}
+    clinical = entered(study, clinical)
     for model in (one.name for one in MODELS.preferred(manifest.models)):
         formula = manifest.models[model]
-        lacking = _lacking(formula, clinical, radiology)
+        lacking = _lacking(formula, study, clinical, radiology)
         if lacking:
             missing[model] = lacking
         else:
@@ -70,8 +71,15 @@ def predict(manifest: Manifest, study: Study, clinical: Mapping[str, float | Non
     return Predictions(tuple(found), missing)
 
 
-def _lacking(formula: Formula, clinical: Mapping[str, float | None], radiology: Mapping[str, float]) -> tuple[str, ...]:
-    absent = [column for column in formula.spec.columns if clinical.get(column) is None]
+def entered(study: Study, clinical: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Values by variable as the models' columns see them; None where one is not known."""
+    found = {column.name: column.of(clinical.get(column.variable.name)) for column in study.design}
+    return {name: value if isfinite(value) else None for name, value in found.items()}
+
+
+def _lacking(formula: Formula, study: Study, clinical: Mapping[str, float | None], radiology: Mapping[str, float]) -> tuple[str, ...]:
+    variable = {column.name: column.variable.name for column in study.design}
+    absent = list(dict.fromkeys(variable[column] for column in formula.spec.columns if clinical.get(column) is None))
     if formula.spec.radiology is not None and formula.spec.radiology not in radiology:
         absent.append(MODELS[formula.spec.radiology].scans)
     return tuple(absent)
@@ -142,10 +150,8 @@ def _axes(
         alone, value = manifest.models.get(spec.radiology), radiology[spec.radiology]
         low, high = alone.axis if alone is not None and alone.axis is not None else (0.0, 0.0)
         found.append(_Axis(f"{spec.radiology} score", weight_radiology, low, high, value, f"{value:.2f}"))
-    by_name = {variable.name: variable for variable in study.clinical}
+    by_name = {column.name: column for column in study.design}
     for name, coefficient in zip(spec.columns, spec.coefficients, strict=True):
-        variable, value = by_name[name], float(clinical[name] or 0.0)
-        low, high = float(min(variable.values)), float(max(variable.values))
-        shown = variable.values.get(int(value), f"{value:g}") if isfinite(value) else "?"
-        found.append(_Axis(variable.label, weight_clinical * coefficient, low, high, value, shown))
+        column, value = by_name[name], float(clinical[name] or 0.0)
+        found.append(_Axis(column.label, weight_clinical * coefficient, *column.span, value, column.shown(value)))
     return found

@@ -73,6 +73,7 @@ def _characteristics(_: SplitOnly) -> tuple[Segment, ...]:
         *(_count(name) for name in ("sites", "patients", "events", "male", "sex_known", "age_known")),
         _sum("age", 2, resolution=1.0),
         _count("clinical", 16, 8),
+        _sum("continuous", 16, 3, bound=1e6, resolution=2.0**-16),
         _count("manufacturer", len(MANUFACTURERS)),
         _count("response", len(RESPONSES)),
         _count("flags", len(FLAGS)),
@@ -177,7 +178,18 @@ _add(
     _fixed("counts"),
     ("evaluation",),
     sensitivity=_one(
-        sites=1, patients=1, events=1, male=1, sex_known=1, age_known=1, age=2e4, clinical=4, manufacturer=1, response=1, flags=2
+        sites=1,
+        patients=1,
+        events=1,
+        male=1,
+        sex_known=1,
+        age_known=1,
+        age=2e4,
+        clinical=4,
+        continuous=7,
+        manufacturer=1,
+        response=1,
+        flags=2,
     ),
 )
 _add(

@@ -203,10 +203,15 @@ def _step(annotation: Any, part: int | str) -> Any:
     return arguments[0] if typing.get_origin(annotation) in (tuple, list) else None
 
 
-def dump_yaml(model: BaseModel, comment: str = "") -> str:
-    """The model as a YAML document in the order of its fields; reading it back gives an equal value."""
-    plain = _yamlable(model.model_dump(exclude_none=not isinstance(model, SiteConfig)))
-    body = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
+def dump_yaml(model: BaseModel, comment: str = "", *, lean: bool = False) -> str:
+    """The model as a YAML document in the order of its fields; reading it back gives an equal value.
+
+    `lean` leaves out what has its default, and writes short lists and mappings on one line.
+    """
+    plain = _yamlable(model.model_dump(exclude_none=not isinstance(model, SiteConfig), exclude_defaults=lean))
+    body = yaml.safe_dump(
+        plain, sort_keys=False, allow_unicode=True, width=140 if lean else 120, default_flow_style=None if lean else False
+    )
     return "".join(f"# {line}\n" for line in comment.splitlines()) + body
 
 

@@ -11,7 +11,8 @@ from site_config.names import nearest, plural
 from site_config.problems import configuration as kinds
 from site_config.problems.base import Kind
 from site_config.site import SiteConfig
-from site_config.study.model import Study
+from site_config.study.model import ClinicalVariable, Study
+from site_config.study.moments import STARTS
 from site_config.study.prognostic_models import CLN, MODELS
 
 
@@ -27,7 +28,17 @@ class Fault:
 
 def study_faults(study: Study) -> list[Fault]:
     """Every rule of a study that is broken."""
-    checks: tuple[Callable[[Study], Iterable[Fault]], ...] = (_names, _roles, _models, _variables, _organs, _settings, _privacy, _shares)
+    checks: tuple[Callable[[Study], Iterable[Fault]], ...] = (
+        _names,
+        _roles,
+        _models,
+        _moments,
+        _variables,
+        _organs,
+        _settings,
+        _privacy,
+        _shares,
+    )
     return list(chain.from_iterable(check(study) for check in checks))
 
 
@@ -101,15 +112,46 @@ def _variables(study: Study) -> Iterable[Fault]:
                 f"the model {model.name} needs clinical variables",
                 f"Declare variables, or remove {model.name} from `models`.",
             )
-    reserved = {"patient", "age", "sex", "event", "response"}
     for index, variable in enumerate(study.clinical):
-        codes = sorted(variable.values)
-        if variable.kind == "binary" and codes != [0, 1]:
-            yield Fault(kinds.VARIABLE, ("clinical", index, "values"), f"binary `{variable.name}` has the codes {codes}")
-        if variable.kind == "ordinal" and (len(codes) < 3 or codes != list(range(len(codes)))):
-            yield Fault(kinds.VARIABLE, ("clinical", index, "values"), f"ordinal `{variable.name}` has the codes {codes}")
-        if variable.name in reserved or variable.name.endswith(("_date", "_day")):
-            yield Fault(kinds.VARIABLE, ("clinical", index, "name"), f"`{variable.name}` is a column of its own", "Choose another name.")
+        yield from _variable(variable, index)
+    columns = [(index, column.name) for index, column in enumerate(study.design)]
+    for place, name in _twice(name for _, name in columns):
+        if sum(variable.name == name for variable in study.clinical) < 2:
+            yield Fault(kinds.DUPLICATE_NAME, ("clinical",), f"the column `{name}` stands twice ({columns[place][0] + 1})")
+
+
+CODES = {"binary": (2, 2), "ordinal": (3, 64), "nominal": (2, 64)}
+
+
+def _variable(variable: ClinicalVariable, index: int) -> Iterable[Fault]:
+    place, codes = ("clinical", index), variable.codes
+    if variable.coded:
+        least, most = CODES[variable.kind]
+        if not least <= len(codes) <= most:
+            yield Fault(kinds.VARIABLE, (*place, "values"), f"{variable.kind} `{variable.name}` has the codes {list(codes)}")
+        if variable.bounds is not None or variable.log:
+            yield Fault(kinds.VARIABLE, place, f"`{variable.name}` is {variable.kind}; `bounds` and `log` are of continuous variables")
+    elif variable.bounds is None or not variable.bounds[0] < variable.bounds[1]:
+        fix = "Write `bounds: [LEAST, LARGEST]`, wide enough for every patient."
+        yield Fault(kinds.VARIABLE, place, f"continuous `{variable.name}` needs `bounds`, the smaller first", fix)
+    elif variable.log and variable.bounds[0] <= 0:
+        yield Fault(kinds.VARIABLE, (*place, "bounds"), f"`{variable.name}` enters as a logarithm, so its bounds are above 0")
+    elif variable.values:
+        yield Fault(kinds.VARIABLE, (*place, "values"), f"continuous `{variable.name}` has codes", "Remove `values`.")
+    reserved = variable.name in ("patient", "event", "response") or (variable.name == "sex" and not variable.coded)
+    if reserved or variable.name.endswith(("_date", "_day")):
+        yield Fault(kinds.VARIABLE, (*place, "name"), f"`{variable.name}` is a column of its own", "Choose another name.")
+
+
+def _moments(study: Study) -> Iterable[Fault]:
+    zero, known = study.endpoint.time_zero, [*study.moments, *STARTS]
+    if zero not in known:
+        near = nearest(zero, known)
+        fix = f"Write `{near}`." if near else f"Declare it: `moments: {{{zero}: what it is}}`."
+        yield Fault(kinds.MOMENT, ("endpoint", "time_zero"), f"`{zero}` is no moment of the study", fix)
+    for name in study.moments:
+        if name in ("last_contact", "last_ct", "baseline_ct", "followup_ct", "first_followup"):
+            yield Fault(kinds.MOMENT, ("moments", name), f"`{name}` has its own meaning", "Choose another name.")
 
 
 def _organs(study: Study) -> Iterable[Fault]:
@@ -225,7 +267,7 @@ def site_in_study(site: SiteConfig, study: Study) -> list[Fault]:
         near = nearest(site.site, names)
         fix = f"Write `site: {near}`." if near else "Ask the coordinator under which name this hospital takes part."
         found.append(Fault(kinds.NOT_IN_STUDY, ("site",), f"`{site.site}` is not a site of the study", fix))
-    wanted = [target for organ in study.organs for target in organ.targets] if site.paths.scans is not None else []
+    wanted = [target for organ in study.organs for target in organ.targets] if site.paths.scans is not None and study.reads_scans else []
     declared = list(site.segmentation.targets)
     for target in wanted:
         if target not in declared:

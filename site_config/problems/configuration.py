@@ -138,8 +138,8 @@ VARIABLE = Kind(
     117,
     "clinical-variable",
     "A clinical variable is declared wrongly",
-    why="A binary variable has exactly the codes 0 and 1; an ordinal one has at least three consecutive codes from 0.",
-    fix="Correct `values` of the variable.",
+    why="A binary variable has exactly two codes, an ordinal one at least three, a nominal one at least two; a continuous one has bounds instead.",
+    fix="Correct `values`, or `bounds`, of the variable.",
 )
 
 CONTRADICTION = Kind(
@@ -239,4 +239,12 @@ UNKNOWN_ANSWER = Kind(
     why="`data choose` takes the number of a question and the letter of a candidate, as `data review` lists them.",
     fix="Run `fedhcc-site data review` and answer with what stands in its first column, such as `fedhcc-site data choose 1b`.",
     exit=Exit.CONFIGURATION,
+)
+
+MOMENT = Kind(
+    130,
+    "unknown-moment",
+    "A moment is not declared, or its name is taken",
+    why="Survival counts from a moment the study names: one of those every study knows, or one that it declares under `moments` in its own words. The CTs and the last contact keep their meaning.",
+    fix="Declare the moment under `moments`, or count from a known one.",
 )

@@ -10,9 +10,13 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from site_config.study.prognostic_models import PAPER_MODELS, ModelName, NetworkName, own_dropout
+from site_config.study.prognostic_models import MODELS, PAPER_MODELS, ModelName, NetworkName, own_dropout
+from site_config.study.variables import ClinicalVariable as ClinicalVariable
+from site_config.study.variables import DesignColumn, design_columns
+from site_config.study.variables import Strict as Strict
+from site_config.study.variables import seven_variables as seven_variables
 
 Role = Literal["development", "evaluation"]
 Phase = Literal["admission", "clinical", "training", "fusion", "evaluation", "report"]
@@ -20,35 +24,13 @@ SiteName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", descriptio
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, 64 hex digits")]
 
 
-class Strict(BaseModel):
-    """Base of everything read from a document: unknown fields are refused and values do not change afterwards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
 class Endpoint(Strict):
-    """Overall survival in days from a declared time zero."""
+    """What is predicted, in days from a declared time zero, and the study's own words for it; censored on the right."""
 
-    name: Literal["overall_survival"] = "overall_survival"
-    time_zero: Literal["treatment", "baseline_ct", "first_followup"] = "treatment"
-
-
-class ClinicalVariable(Strict):
-    """One column of the clinical model; an ordinal variable enters as one linear term."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-    label: str
-    kind: Literal["binary", "ordinal"] = "binary"
-    unit: str = Field(default="", max_length=40, description="shown in the report; the seven variables have none")
-    values: dict[int, str] = Field(default_factory=lambda: {0: "no", 1: "yes"})
-
-
-def seven_variables() -> tuple[ClinicalVariable, ...]:
-    """The seven clinical variables of Xia et al. 2024, Table 1."""
-    grades = {0: "high", 1: "moderate", 2: "low", 3: "undifferentiated"}
-    named = (("nash", "NASH"), ("pvtt", "PVTT"), ("surgery", "Surgery"), ("ebrt", "EBRT"), ("tace", "TACE"), ("rfa", "RFA"))
-    first = ClinicalVariable(name="differentiation", label="Differentiation", kind="ordinal", values=grades)
-    return (first, *(ClinicalVariable(name=name, label=label) for name, label in named))
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")] = "overall_survival"
+    label: str = Field(default="Overall survival", min_length=1, max_length=60, description="how the report calls it")
+    event_label: str = Field(default="death", min_length=1, max_length=40, description="one event, in the singular")
+    time_zero: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$", description="a moment by its name")] = "treatment"
 
 
 class Window(Strict):
@@ -224,6 +206,9 @@ class Study(Strict):
     kind: Literal["develop", "validate"] = "develop"
     simulated: bool = False
     endpoint: Endpoint = Endpoint()
+    moments: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], str] = Field(
+        default_factory=dict, description="name → words of moments that are the study's own; `treatment` and the CTs are known"
+    )
     clinical: tuple[ClinicalVariable, ...] = Field(default_factory=seven_variables)
     organs: tuple[Organ, ...] = Field(default_factory=two_organs, min_length=1)
     imaging: Imaging = Imaging()
@@ -240,6 +225,16 @@ class Study(Strict):
     deadlines: Deadlines = Deadlines()
     privacy: Privacy = Privacy()
     bundle_sha256: Sha256 | None = Field(default=None, description="the frozen bundle a validate study evaluates")
+
+    @property
+    def design(self) -> tuple[DesignColumn, ...]:
+        """The design columns of the clinical variables, in their order."""
+        return design_columns(self.clinical)
+
+    @property
+    def reads_scans(self) -> bool:
+        """Whether any model of the study reads scans."""
+        return MODELS.read_scans(self.models)
 
 
 class RosterEntry(Strict):

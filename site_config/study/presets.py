@@ -1,4 +1,4 @@
-"""Complete studies to start from: `paper`, `demo`, `canary` and `tiny`.
+"""Complete studies to start from: `paper`, `demo`, `canary`, `tiny`, and `cox` (tables only, of any disease).
 
 `paper` follows Xia et al. 2024: 52 hospitals of which 15 are drawn for evaluation, batches of about 16 patients, Adam
 at 5e-5, 200 epochs of 8 batches = 1,600 updates, and the last round is the model.
@@ -70,8 +70,23 @@ CANARY: Final[Settings] = {
     "training": {"rounds": 1, "local_steps": 1, "validate_every": 1},
 }
 
-SETTINGS: Final[dict[str, Settings]] = {"paper": PAPER, "demo": DEMO, "canary": CANARY, "tiny": TINY}
-SITES: Final[dict[str, tuple[int, int]]] = {"paper": (52, 0), "demo": (12, 3), "canary": (5, 3), "tiny": (4, 2)}
+COX: Final[Settings] = {
+    "title": "A Cox model of tables",
+    "endpoint": {"name": "overall_survival", "label": "Overall survival", "event_label": "death", "time_zero": "enrolment"},
+    "clinical": (
+        {"name": "age", "label": "Age", "kind": "continuous", "unit": "years", "bounds": (18, 100)},
+        {"name": "sex", "label": "Sex", "kind": "binary", "values": {0: "female", 1: "male"}},
+        {"name": "performance", "label": "Performance status", "kind": "ordinal", "values": {0: "0", 1: "1", 2: "2", 3: "3 or 4"}},
+        {"name": "histology", "label": "Histology", "kind": "nominal", "values": {0: "adenocarcinoma", 1: "squamous", 2: "other"}},
+    ),
+    "models": (CLN.name,),
+    "validation_fraction": 0.0,
+}
+
+SETTINGS: Final[dict[str, Settings]] = {"paper": PAPER, "demo": DEMO, "canary": CANARY, "tiny": TINY, "cox": COX}
+SITES: Final[dict[str, tuple[int, int]]] = {"paper": (52, 0), "demo": (12, 3), "canary": (5, 3), "tiny": (4, 2), "cox": (6, 0)}
+LEAN: Final = frozenset({"cox"})
+"""Presets written with what they declare and nothing that every study has anyway: tables only, no word about scans."""
 
 
 def centres(development: int, evaluation: int, *, drawn: bool = False) -> tuple[StudySite, ...]:

@@ -15,8 +15,10 @@ from site_config.files import read_limited
 from site_config.problems import tables as kinds
 from site_config.problems.base import Problem
 from site_config.study.model import ClinicalVariable, Study, seven_variables
+from site_config.study.moments import zero_column
+from site_config.study.prognostic_models import MODELS
 from site_config.tables import cells
-from site_config.tables.columns import MOMENTS, RESPONSES, Moment, cohort_columns
+from site_config.tables.columns import RESPONSES, Moment, columns_of, study_moments, unread_names
 from site_config.tables.csv_text import BYTES, CsvFaults, CsvTable, Row, read_table
 from site_config.tables.scans import check_together, load_scans
 from site_config.tables.types import Cohort, Patient, Region, Response, Scan, Visit
@@ -27,7 +29,6 @@ NO_COHORT = (
     "Write it, one row a patient, where `paths.cohort` of site.yaml says: docs/reference/tables.md has every column,"
     " docs/how-to/prepare-a-cohort.md what follows. Then check again."
 )
-TIME_ZERO = {"treatment": "treatment", "baseline_ct": "baseline_ct", "first_followup": "followup_ct"}
 YES_NO = {"1": True, "0": False}
 SEXES = {"f": False, "m": True, "female": False, "male": True}
 
@@ -37,9 +38,19 @@ class _Rules:
     """What of the study the reader needs."""
 
     clinical: tuple[ClinicalVariable, ...]
+    moments: tuple[Moment, ...]
     zero: str
+    scans: bool
     interval: tuple[int, int]
     today: date
+
+    @classmethod
+    def of(cls, study: Study | None, today: date) -> _Rules:
+        """Those of a study; without one, of the study this follows."""
+        if study is None:
+            return cls(seven_variables(), study_moments(None), zero_column(None), True, (14, 180), today)
+        clinical = study.clinical if MODELS.read_variables(study.models) else ()
+        return cls(clinical, study_moments(study), zero_column(study), study.reads_scans, study.imaging.interval_days, today)
 
 
 def load_cohort(path: Path, study: Study | None = None, today: date | None = None) -> Cohort:
@@ -52,45 +63,50 @@ def load_cohort(path: Path, study: Study | None = None, today: date | None = Non
 
 def parse_cohort(data: bytes, study: Study | None, today: date, role: str = "cohort.csv") -> Cohort:
     """The patients of a table's bytes; pure."""
-    clinical = study.clinical if study else seven_variables()
-    zero = TIME_ZERO[study.endpoint.time_zero if study else "treatment"]
-    rules = _Rules(clinical, zero, study.imaging.interval_days if study else (14, 180), today)
-    columns = cohort_columns(clinical)
-    known = [column.name for column in columns] + [f"{moment.name}_{form}" for form in ("date", "day") for moment in MOMENTS]
-    table = read_table(data, role, known, [column.name for column in columns if column.needed])
+    rules = _Rules.of(study, today)
+    columns = columns_of(study)
+    known = [column.name for column in columns] + [f"{moment.name}_{form}" for form in ("date", "day") for moment in rules.moments]
+    needed = [column.name for column in columns if column.needed]
+    table = read_table(data, role, known, needed, elsewhere=unread_names() if study is not None else None)
     faults, findings = CsvFaults(role, table.faults), CsvFaults(role)
-    form = _form(table, faults)
+    form = _form(table, rules, faults)
     seen: dict[str, int] = {}
     patients = [patient for row in table.rows if (patient := _patient(row, form, rules, seen, faults, findings))]
     faults.raise_any()
-    return Cohort(tuple(patients), (*findings.problems, *_blanks(table, rules)))
+    return Cohort(tuple(patients), (*findings.problems, *_blanks(table, rules)), table.unread)
 
 
-def _form(table: CsvTable, faults: CsvFaults) -> str:
-    """`date` or `day`: how the whole table gives its moments. Raises what was found so far where it mixes the two."""
-    forms = [form for form in ("date", "day") if any(table.has(f"{moment.name}_{form}") for moment in MOMENTS)]
+def _form(table: CsvTable, rules: _Rules, faults: CsvFaults) -> str:
+    """`date` or `day`: how the whole table gives its moments. Raises what was found so far where it mixes the two.
+
+    Days may leave out the moment they are counted from, where the study reads no scans that could lie before it.
+    """
+    moments = rules.moments
+    forms = [form for form in ("date", "day") if any(table.has(f"{moment.name}_{form}") for moment in moments)]
     if len(forms) == 2:
-        days = [f"{moment.name}_day" for moment in MOMENTS if table.has(f"{moment.name}_day")]
+        days = [f"{moment.name}_day" for moment in moments if table.has(f"{moment.name}_day")]
         faults.add(kinds.MIXED_MOMENTS, 1, None, f"{', '.join(days)} beside columns of dates")
         faults.raise_any()
-    else:
-        form = forms[0] if forms else "date"
-        for moment in MOMENTS:
-            if moment.needed and not table.has(f"{moment.name}_{form}"):
-                name = f"{moment.name}_{form}"
-                faults.add(kinds.MISSING_COLUMN, 1, None, f"column `{name}` is missing", f"Add a column `{name}`: {moment.holds}.")
-    return forms[0] if forms else "date"
+    form = forms[0] if forms else "date"
+    for moment in moments:
+        name = f"{moment.name}_{form}"
+        implied = form == "day" and moment.name == rules.zero and not rules.scans
+        if moment.needed and not implied and not table.has(name):
+            faults.add(kinds.MISSING_COLUMN, 1, None, f"column `{name}` is missing", f"Add a column `{name}`: {moment.holds}.")
+    return form
 
 
 def _patient(row: Row, form: str, rules: _Rules, seen: dict[str, int], faults: CsvFaults, findings: CsvFaults) -> Patient | None:
     before = len(faults.problems)
     key = _key(row, seen, faults)
     event = cells.read_code(row, "event", YES_NO, faults, needed=True)
-    moments = {moment.name: _moment(row, moment, form, rules.today, faults) for moment in MOMENTS}
+    moments = {moment.name: _moment(row, moment, form, rules.today, faults) for moment in rules.moments}
+    if form == "day" and f"{rules.zero}_day" not in row.cells and not rules.scans:
+        moments[rules.zero] = 0
     clinical = {variable.name: _variable(row, variable, faults) for variable in rules.clinical}
-    age = cells.read_number(row, "age", 0, 120, faults)
-    male = cells.read_code(row, "sex", SEXES, faults)
-    response = cells.read_code(row, "response", {name.lower(): name for name in RESPONSES}, faults)
+    age = clinical.get("age") if "age" in clinical else cells.read_number(row, "age", 0, 120, faults)
+    male = _male(rules, clinical) if "sex" in clinical else cells.read_code(row, "sex", SEXES, faults)
+    response = cells.read_code(row, "response", {name.lower(): name for name in RESPONSES}, faults) if rules.scans else None
     _needed_moments(row, form, rules, event, faults, before)
     if event is not None:
         _order(row, form, rules, event, moments, faults)
@@ -98,7 +114,7 @@ def _patient(row: Row, form: str, rules: _Rules, seen: dict[str, int], faults: C
     if len(faults.problems) > before or zero is None or last is None or event is None:
         return None
     days = {name: None if value is None else value - zero for name, value in moments.items()}
-    latest = [day for name in ("last_contact", "last_ct", "followup_ct") if (day := days[name]) is not None]
+    latest = [day for name in ("last_contact", "last_ct", "followup_ct") if (day := days.get(name)) is not None]
     time = last - zero if event else max(latest)
     _notes(row, form, rules, days, time, findings)
     return Patient(
@@ -109,8 +125,8 @@ def _patient(row: Row, form: str, rules: _Rules, seen: dict[str, int], faults: C
         time_days=float(max(time, 1)),
         clinical=clinical,
         response=response,  # type: ignore[arg-type]
-        followup_day=_float(days["followup_ct"]),
-        baseline_day=_float(days["baseline_ct"]),
+        followup_day=_float(days.get("followup_ct")),
+        baseline_day=_float(days.get("baseline_ct")),
         row=row.number,
         zero_date=date.fromordinal(zero) if form == "date" else None,
         zero_day=zero if form == "day" else None,
@@ -147,9 +163,18 @@ def _moment(row: Row, moment: Moment, form: str, today: date, faults: CsvFaults)
     return None if value is None else value.toordinal()
 
 
-def _variable(row: Row, variable: ClinicalVariable, faults: CsvFaults) -> int | None:
-    codes = {str(code): code for code in sorted(variable.values)} | {label.lower(): code for code, label in variable.values.items()}
+def _variable(row: Row, variable: ClinicalVariable, faults: CsvFaults) -> float | None:
+    if not variable.coded:
+        low, high = variable.bounds or (0.0, 0.0)
+        return cells.read_number(row, variable.name, low, high, faults)
+    codes = {str(code): code for code in variable.codes} | {label.lower(): code for code, label in variable.values.items()}
     return cells.read_code(row, variable.name, codes, faults)
+
+
+def _male(rules: _Rules, clinical: dict[str, float | None]) -> bool | None:
+    """Sex from a study's own variable of that name, where its words are those of the two sexes."""
+    variable = next(variable for variable in rules.clinical if variable.name == "sex")
+    return SEXES.get(variable.shown(clinical["sex"]).lower())
 
 
 def _needed_moments(row: Row, form: str, rules: _Rules, event: bool | None, faults: CsvFaults, before: int) -> None:
@@ -159,7 +184,7 @@ def _needed_moments(row: Row, form: str, rules: _Rules, event: bool | None, faul
             kind,
             row.number,
             f"last_contact_{form}",
-            "event is 1 but the day of death is blank" if event else "is blank",
+            "event is 1 but its day is blank" if event else "is blank",
             kinds.EVENT_WITHOUT_TIME.fix,
         )
     if f"{rules.zero}_{form}" in row.cells and cells.is_blank(row, f"{rules.zero}_{form}"):
@@ -167,12 +192,12 @@ def _needed_moments(row: Row, form: str, rules: _Rules, event: bool | None, faul
 
 
 def _order(row: Row, form: str, rules: _Rules, event: bool, moments: dict[str, int | None], faults: CsvFaults) -> None:
-    """CsvFaults of the order of moments: baseline CT and first dose < follow-up CT ≤ death, and no CT after death."""
-    baseline, followup = moments["baseline_ct"], moments["followup_ct"]
-    last, last_ct, zero = moments["last_contact"], moments["last_ct"], moments[rules.zero]
+    """Faults of the order of moments: baseline CT and first dose < follow-up CT ≤ death, and no CT after death."""
+    baseline, followup = moments.get("baseline_ct"), moments.get("followup_ct")
+    last, last_ct, zero, dose = moments["last_contact"], moments.get("last_ct"), moments[rules.zero], moments.get("treatment")
     if baseline is not None and followup is not None and followup <= baseline:
         faults.add(kinds.TIME_ORDER, row.number, f"followup_ct_{form}", "the follow-up CT is not after the baseline CT")
-    elif moments["treatment"] is not None and followup is not None and followup <= moments["treatment"]:
+    elif dose is not None and followup is not None and followup <= dose:
         faults.add(kinds.TIME_ORDER, row.number, f"followup_ct_{form}", "the follow-up CT is not after the first dose")
     if last is None:
         return
@@ -187,11 +212,12 @@ def _order(row: Row, form: str, rules: _Rules, event: bool, moments: dict[str, i
 
 
 def _notes(row: Row, form: str, rules: _Rules, days: dict[str, int | None], time: int, findings: CsvFaults) -> None:
-    baseline, followup = days["baseline_ct"], days["followup_ct"]
-    if baseline is not None and days["treatment"] is not None and baseline > days["treatment"]:
+    baseline, followup = days.get("baseline_ct"), days.get("followup_ct")
+    dose = days.get("treatment")
+    if baseline is not None and dose is not None and baseline > dose:
         findings.add(kinds.BASELINE_AFTER_DOSE, row.number, f"baseline_ct_{form}", "the baseline CT lies after the first dose")
     for name, day, words in (("baseline_ct", baseline, "no baseline CT"), ("followup_ct", followup, "no follow-up CT")):
-        if day is None:
+        if day is None and rules.scans:
             findings.add(kinds.NO_FOLLOWUP, row.number, f"{name}_{form}", words)
     if baseline is not None and followup is not None and not rules.interval[0] <= followup - baseline <= rules.interval[1]:
         low, high = rules.interval

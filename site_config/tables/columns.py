@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from site_config.study.model import ClinicalVariable, Organ
+from site_config.study.model import ClinicalVariable, Endpoint, Organ, Study, seven_variables
+from site_config.study.moments import zero_column, zero_words
+from site_config.study.prognostic_models import MODELS
 
 RESPONSES = ("CR", "PR", "SD", "PD", "NE")
 VISITS = ("baseline", "followup")
@@ -43,25 +45,65 @@ MOMENTS = (
 )
 
 
-def cohort_columns(clinical: tuple[ClinicalVariable, ...]) -> tuple[TableColumn, ...]:
-    """Columns of cohort.csv other than the moments, in the order of the template."""
-    variables = tuple(
-        TableColumn(
-            variable.name,
-            True,
-            f"{variable.label}: " + ", ".join(f"{code} {label}" for code, label in sorted(variable.values.items())),
-            "unknown",
-        )
-        for variable in clinical
+def study_moments(study: Study | None) -> tuple[Moment, ...]:
+    """The moments a study reads of cohort.csv: where it counts from, the visits its models read, and the last contact.
+
+    Without a study those of the study this follows.
+    """
+    if study is None:
+        return MOMENTS
+    zero = zero_column(study)
+    known = {moment.name: moment for moment in MOMENTS}
+    start = replace(known.get(zero) or Moment(zero, True, zero_words(study), "refused"), needed=True)
+    last = replace(known["last_contact"], holds=f"{study.endpoint.event_label} if event is 1, else the last day known without it")
+    if not study.reads_scans:
+        return (start, last)
+    if zero in known:
+        return tuple(replace(moment, needed=True) if moment.name == zero else moment for moment in MOMENTS)
+    return (start, *(moment for moment in MOMENTS if moment.name != "treatment"))
+
+
+def variable_column(variable: ClinicalVariable) -> TableColumn:
+    """The column of a clinical variable."""
+    if variable.coded:
+        holds = f"{variable.label}: " + ", ".join(f"{code} {label}" for code, label in sorted(variable.values.items()))
+    else:
+        low, high = variable.bounds or (0.0, 0.0)
+        holds = f"{variable.label}{f' in {variable.unit}' if variable.unit else ''}, {low:g} to {high:g}"
+    return TableColumn(variable.name, True, holds, "unknown")
+
+
+def cohort_columns(clinical: tuple[ClinicalVariable, ...], *, scans: bool = True, event: str = "") -> tuple[TableColumn, ...]:
+    """Columns of cohort.csv other than the moments, in the order of the template; `event` is the study's word for one."""
+    declared = {variable.name for variable in clinical}
+    happened = f"1 {event}, 0 none up to the last contact" if event else "1 died, 0 alive at last contact"
+    age = TableColumn("age", False, "years at time zero, 0 to 120; decimals with point or comma", "unknown")
+    sex = TableColumn("sex", False, "F or M", "unknown")
+    response = TableColumn(
+        "response", False, "RECIST at first follow-up: CR, PR, SD, PD, or NE (not evaluable)", "unknown (not the same as NE)"
     )
     return (
         TableColumn("patient", True, "your own key for the patient; it never leaves the hospital", "refused"),
-        TableColumn("age", False, "years at time zero, 0 to 120; decimals with point or comma", "unknown"),
-        TableColumn("sex", False, "F or M", "unknown"),
-        TableColumn("event", True, "1 died, 0 alive at last contact", "refused"),
-        *variables,
-        TableColumn("response", False, "RECIST at first follow-up: CR, PR, SD, PD, or NE (not evaluable)", "unknown (not the same as NE)"),
+        *(column for column in (age, sex) if column.name not in declared),
+        TableColumn("event", True, happened, "refused"),
+        *map(variable_column, clinical),
+        *((response,) if scans else ()),
     )
+
+
+def columns_of(study: Study | None) -> tuple[TableColumn, ...]:
+    """The columns of cohort.csv that a study reads, other than its moments."""
+    if study is None:
+        return cohort_columns(seven_variables())
+    clinical = study.clinical if MODELS.read_variables(study.models) else ()
+    words = "" if study.endpoint.event_label == Endpoint().event_label else study.endpoint.event_label
+    return cohort_columns(clinical, scans=study.reads_scans, event=words)
+
+
+def unread_names() -> frozenset[str]:
+    """Columns of cohort.csv that some studies read: where a study does not, they are passed over without a word."""
+    moments = {f"{moment.name}_{form}" for moment in MOMENTS for form in ("date", "day")}
+    return frozenset(moments | {column.name for column in cohort_columns(seven_variables())})
 
 
 def scans_columns(organs: tuple[Organ, ...]) -> tuple[TableColumn, ...]:

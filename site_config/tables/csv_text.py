@@ -35,12 +35,16 @@ class Row:
 
 @dataclass(frozen=True)
 class CsvTable:
-    """The columns in their order and every row that is not empty; `faults` are those of the header and of rows' shape."""
+    """The columns in their order and every row that is not empty; `faults` are those of the header and of rows' shape.
+
+    `unread` are columns the study does not ask for: they are not read, and not in `columns`.
+    """
 
     role: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     faults: tuple[Problem, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def has(self, column: str) -> bool:
         """Whether the header names the column."""
@@ -48,7 +52,7 @@ class CsvTable:
 
 
 class CsvFaults:
-    """CsvFaults of a table as they are found, so that all are reported at once."""
+    """Faults of a table as they are found, so that all are reported at once."""
 
     def __init__(self, role: str, known: Iterable[Problem] = ()) -> None:
         self.role = role
@@ -78,10 +82,15 @@ def text_of(data: bytes, role: str) -> str:
     return decode(data, role)
 
 
-def read_table(data: bytes, role: str, known: Iterable[str], needed: Iterable[str], prefix: str | None = None) -> CsvTable:
+def read_table(
+    data: bytes, role: str, known: Iterable[str], needed: Iterable[str], prefix: str | None = None, elsewhere: Iterable[str] | None = None
+) -> CsvTable:
     """Rows of a table whose columns are to be in `known` (or begin with `prefix`) and to include `needed`.
 
-    CsvFaults of the header and of rows' shape are kept in the table, so that they do not hide those of cells. Raises one problem
+    With `elsewhere` (names other studies ask for) a column that is not known and resembles none that is missing is passed
+    over; without it such a column is a fault.
+
+    Faults of the header and of rows' shape are kept in the table, so that they do not hide those of cells. Raises one problem
     where there is no table to read cells of.
     """
     text = text_of(data, role)
@@ -94,7 +103,8 @@ def read_table(data: bytes, role: str, known: Iterable[str], needed: Iterable[st
     columns = tuple(cell.strip().strip("\ufeff").lower() for cell in header)
     while columns and not columns[-1]:
         columns = columns[:-1]
-    faults = _check_header(columns, names, tuple(needed), prefix, role, header_row)
+    others = None if elsewhere is None else frozenset(elsewhere) - set(names)
+    faults, unread = _check_header(columns, _Asked(names, tuple(needed), prefix, others), role, header_row)
     rows = []
     for number, record in lines[1:]:
         cells = [_strip(cell) for cell in record]
@@ -103,10 +113,11 @@ def read_table(data: bytes, role: str, known: Iterable[str], needed: Iterable[st
         if any(cells[len(columns) :]):
             faults.add(kinds.RAGGED_ROW, number, None, f"{len(cells)} cells under {len(columns)} columns")
             continue
-        rows.append(Row(number, dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=False))))
+        named = zip(columns, cells + [""] * (len(columns) - len(cells)), strict=False)
+        rows.append(Row(number, {column: cell for column, cell in named if column not in unread}))
     if not rows and not faults.problems:
         raise kinds.NOT_A_TABLE.problem("no row follows the header", where=role)
-    return CsvTable(role, columns, tuple(rows), tuple(faults.problems))
+    return CsvTable(role, tuple(column for column in columns if column not in unread), tuple(rows), tuple(faults.problems), unread)
 
 
 def _strip(cell: str) -> str:
@@ -146,29 +157,45 @@ def _records(text: str, separator: str, role: str, skipped: int) -> list[tuple[i
     return records
 
 
-def _check_header(
-    columns: tuple[str, ...], known: tuple[str, ...], needed: tuple[str, ...], prefix: str | None, role: str, row: int
-) -> CsvFaults:
+@dataclass(frozen=True)
+class _Asked:
+    """Which columns a table may and must have; `elsewhere` is None where every other one is a fault."""
+
+    known: tuple[str, ...]
+    needed: tuple[str, ...]
+    prefix: str | None
+    elsewhere: frozenset[str] | None
+
+
+def _check_header(columns: tuple[str, ...], asked: _Asked, role: str, row: int) -> tuple[CsvFaults, tuple[str, ...]]:
+    """Faults of the header, and the columns that are passed over."""
+    known, prefix = asked.known, asked.prefix
     if not any(column in known for column in columns):
         raise kinds.NOT_A_TABLE.problem(f"row {row}: no column name is known; is the header row missing?", where=f"{role}:{row}")
     faults = CsvFaults(role)
-    missing = [name for name in needed if name not in columns]
+    missing = [name for name in asked.needed if name not in columns]
+    unread: list[str] = []
     for index, column in enumerate(columns):
         called = column if re.fullmatch(r"[a-z][a-z0-9_ -]{0,39}", column) else ""
         place = f"`{called}`" if called else f"number {index + 1}"
         if column in columns[:index]:
             faults.add(kinds.DUPLICATE_COLUMN, row, None, f"column {place} stands twice")
+        elif column in (asked.elsewhere or ()):
+            unread.append(column)
         elif column not in known:
             near = nearest(column.replace(" ", "_"), [*missing, *(name for name in known if name not in columns)])
             if near in missing:
                 missing.remove(near)
+            elif near is None and asked.elsewhere is not None:
+                unread.append(column)
+                continue
             fits = prefix and re.fullmatch(re.escape(prefix) + r"[a-z][a-z0-9_]{0,39}", column)
             if not (fits and (near is None or not _close(column, near))):
                 fix = f"Rename it to `{near}`." if near else f"Remove it; known are: {', '.join(known)}."
                 faults.add(kinds.UNKNOWN_COLUMN, row, None, f"column {place} is not known", fix)
     for name in missing:
         faults.add(kinds.MISSING_COLUMN, row, None, f"column `{name}` is missing", f"Add a column `{name}`.")
-    return faults
+    return faults, tuple(unread)
 
 
 def _close(column: str, near: str) -> bool:

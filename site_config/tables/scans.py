@@ -181,7 +181,7 @@ def _visits(scans: list[Scan], faults: CsvFaults) -> None:
 
 
 def check_together(patients: Sequence[Patient], scans: Sequence[Scan]) -> tuple[list[Problem], list[Problem]]:
-    """CsvFaults and findings that show only when both tables are laid side by side."""
+    """Faults and findings that show only when both tables are laid side by side."""
     faults, findings = CsvFaults("scans.csv"), CsvFaults("cohort.csv")
     known = {patient.key: patient for patient in patients}
     dates = any(patient.zero_date is not None for patient in patients)

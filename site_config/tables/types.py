@@ -31,7 +31,7 @@ class Patient:
     male: bool | None
     event: bool
     time_days: float
-    clinical: dict[str, int | None]
+    clinical: dict[str, float | None]
     response: Response | None
     followup_day: float | None
     baseline_day: float | None
@@ -67,7 +67,8 @@ class Scan:
 
 @dataclass(frozen=True)
 class Cohort:
-    """All patients in the table's order, and findings that do not stop anything but should be read."""
+    """All patients in the table's order, and findings to read that stop nothing; `unread` columns are passed over."""
 
     patients: tuple[Patient, ...]
     findings: tuple[Problem, ...] = ()
+    unread: tuple[str, ...] = ()

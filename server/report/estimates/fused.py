@@ -157,21 +157,21 @@ def _nomogram(
     network, radiology, clinical = parts
     fit = result.clinical or {}
     coef = dict(zip(fit["covariates"], fit["coef"], strict=True))
-    variables = [variable for variable in study.clinical if coef.get(variable.name) is not None]
+    columns = [column for column in study.design if coef.get(column.name) is not None]
     low, high = result.score_ranges.get(network, [0.0, 0.0])[:2]
     if not high > low:
         return None
-    names = [network, *(variable.name for variable in variables)]
-    slopes = [radiology, *(clinical * float(coef[variable.name] or 0.0) for variable in variables)]
-    ranges = [(low, high), *((float(min(variable.values)), float(max(variable.values))) for variable in variables)]
+    names = [network, *(column.name for column in columns)]
+    slopes = [radiology, *(clinical * float(coef[column.name] or 0.0) for column in columns)]
+    ranges = [(low, high), *(column.span for column in columns)]
     try:
         drawn = draw(names, slopes, ranges, hazards)
     except ValueError:
         return None
     axes = [NomogramAxis(label=f"Radiological score ({network})", ticks=[(text.number(t, 1), p) for t, p in _pairs(drawn, 0)])]
-    for index, variable in enumerate(variables, start=1):
-        ticks = [(variable.values[round(t)], p) for t, p in _pairs(drawn, index) if t == round(t) and round(t) in variable.values]
-        axes.append(NomogramAxis(label=variable.label, ticks=sorted(ticks, key=lambda tick: tick[1])))
+    for index, column in enumerate(columns, start=1):
+        ticks = [(column.shown(t), p) for t, p in _pairs(drawn, index) if column.levels is None or t in column.levels]
+        axes.append(NomogramAxis(label=column.label, ticks=sorted(ticks, key=lambda tick: tick[1])))
     survival = {
         round(h): [(s, drawn.total_for(s, h)) for s in CHANCES if 0 <= drawn.total_for(s, h) <= drawn.largest_total] for h in hazards
     }

@@ -15,7 +15,7 @@ LARGEST_COEFFICIENT = 9.0
 
 def cox_model(model: ModelName, fit: dict[str, Any], study: Study) -> ShownCoxModel:
     """One `CoxFit.as_dict()` with labels; a dropped covariate carries the model's finding about it as its reason."""
-    labels = {part.name: part.label for part in MODELS} | {variable.name: variable.label for variable in study.clinical}
+    labels = {part.name: part.label for part in MODELS} | {column.name: column.label for column in study.design}
     warnings = [f"{w.get('code', '')} {w.get('what', '')}".strip() for w in fit.get("warnings", [])]
     rows = [_coefficient(fit, index, labels, warnings) for index in range(len(fit["covariates"]))]
     return ShownCoxModel(

@@ -207,7 +207,7 @@ def _roc(table: ScoreTable, horizon: int, minimum: int) -> RocCurve:
     except Problem as problem:
         return RocCurve(model=table.model, set=table.set, horizon=horizon, auc=Estimate(n=n, events=events, reason=str(problem)))
     if min(one.cases, one.controls) < minimum:
-        reason = f"not estimated: fewer than {minimum} patients died before day {horizon} or were followed beyond it"
+        reason = f"not estimated: fewer than {minimum} patients had their event before day {horizon} or were followed beyond it"
         return RocCurve(model=table.model, set=table.set, horizon=horizon, auc=Estimate(n=n, events=events, reason=reason))
     low, high = one.ci
     auc = Estimate(n=n, events=events, value=one.auc, low=low, high=high, se=one.se)

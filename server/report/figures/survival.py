@@ -19,37 +19,39 @@ MONTH = 365.25 / 12
 
 
 @style.styled
-def kaplan_meier(groups: RiskGroups, name: str, *, simulated: bool) -> Picture:
+def kaplan_meier(groups: RiskGroups, name: str, *, simulated: bool, endpoint: str) -> Picture:
     """Low against high risk on one set, with hazard ratio, log-rank p and numbers at risk."""
     about = f"{groups.model} risk groups, {style.SET_LABEL[groups.set]}"
-    return _two_groups(groups.curves, groups.hazard_ratio, groups.logrank, style.SET_LABEL[groups.set], about, name, simulated)
+    return _two_groups(groups.curves, groups.hazard_ratio, groups.logrank, style.SET_LABEL[groups.set], about, name, simulated, endpoint)
 
 
 @style.styled
-def subgroup(one: Subgroup, title: str, name: str, *, simulated: bool) -> Picture:
+def subgroup(one: Subgroup, title: str, name: str, *, simulated: bool, endpoint: str) -> Picture:
     """Low against high risk within one subgroup."""
-    return _two_groups(one.curves, one.hazard_ratio, one.logrank, title, f"{one.model} risk groups, {title}", name, simulated)
+    return _two_groups(one.curves, one.hazard_ratio, one.logrank, title, f"{one.model} risk groups, {title}", name, simulated, endpoint)
 
 
 def _two_groups(
-    curves: Sequence[SurvivalCurve], hr: Estimate, logrank: Test | None, title: str, about: str, name: str, simulated: bool
+    curves: Sequence[SurvivalCurve], hr: Estimate, logrank: Test | None, title: str, about: str, name: str, simulated: bool, endpoint: str
 ) -> Picture:
     lines = [f"HR {text.ratio(hr.value)} ({text.ratio(hr.low)}–{text.ratio(hr.high)})"] if hr.value is not None else []
     if logrank is not None:
         lines.append(f"log-rank {text.p_equals(logrank.p)}")
-    figure = _curves(curves, [style.LOW, style.HIGH], ["solid", (0, (5, 2))], title, lines)
+    figure = _curves(curves, [style.LOW, style.HIGH], ["solid", (0, (5, 2))], title, lines, endpoint)
     told = "; ".join(_told(curve) for curve in curves)
     return style.finish(figure, name, f"Kaplan–Meier curves of {about}: {told}. {', '.join(lines)}.", simulated=simulated)
 
 
 @style.styled
-def sets_compared(sets: SetSurvival, keys: Sequence[str], name: str, *, simulated: bool, width: int = 560) -> Picture:
-    """Overall survival of training, validation and test patients on one picture."""
+def sets_compared(sets: SetSurvival, keys: Sequence[str], name: str, *, simulated: bool, endpoint: str, width: int = 560) -> Picture:
+    """Survival of training, validation and test patients on one picture."""
     lines = [f"log-rank {text.p_equals(sets.logrank.p)}"] if sets.logrank else []
     colours = [style.SET_COLOUR[key] for key in keys]
-    figure = _curves(sets.curves, colours, [style.SET_DASH[key] for key in keys], "All patients by set", lines, width=width, height=360)
+    figure = _curves(
+        sets.curves, colours, [style.SET_DASH[key] for key in keys], "All patients by set", lines, endpoint, width=width, height=360
+    )
     told = "; ".join(_told(curve) for curve in sets.curves)
-    return style.finish(figure, name, f"Overall survival by set: {told}. {', '.join(lines)}.", simulated=simulated)
+    return style.finish(figure, name, f"{endpoint} by set: {told}. {', '.join(lines)}.", simulated=simulated)
 
 
 def _told(curve: SurvivalCurve) -> str:
@@ -63,6 +65,7 @@ def _curves(
     dashes: Sequence[Any],
     title: str,
     lines: Sequence[str],
+    endpoint: str,
     width: int = 335,
     height: int = 320,
 ) -> Any:
@@ -74,7 +77,7 @@ def _curves(
             months, curve.survival, where="post", color=colour, linestyle=dash, label=f"{curve.label} (n {curve.n}, {curve.events} ev.)"
         )
         upper.fill_between(months, curve.low, curve.high, step="post", color=colour, alpha=0.12, linewidth=0)
-    upper.set(ylim=(0, 1.02), ylabel="Overall survival", title=title)
+    upper.set(ylim=(0, 1.02), ylabel=endpoint, title=title)
     upper.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25 %", "50 %", "75 %", "100 %"])
     upper.set_xlim(left=0)
     upper.legend(loc="upper right", borderaxespad=0.1, handlelength=1.8)
