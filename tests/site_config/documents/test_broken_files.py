@@ -60,7 +60,7 @@ def test_a_broken_file_is_told_with_number_place_and_fix(tmp_path: Path, broken:
     assert broken.place in line, ran.err
     assert broken.fix in ran.err
     assert "Traceback" not in ran.err + ran.out
-    assert f"problem {broken.code}" in ran.err
+    assert re.search(rf"fedhcc-\w+ problem .*{broken.code}", ran.err)
     assert ran.status in STATUSES
     assert seconds < 1, f"{seconds:.2f} s"
 
