@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,12 @@ from shared_model.analyses.groups.kaplan_meier import kaplan_meier
 from shared_model.analyses.groups.partition import Partition
 from shared_model.analyses.groups.points import grid, make_points
 from shared_model.analyses.pairs import make_pairs
-from shared_model.analyses.rows import Rows, contribution, layout, plain_rows
+from shared_model.analyses.rows import Rows, layout
 from shared_model.shares.arithmetic import Arithmetic, together
 from shared_model.shares.declaration import Declaration
-from shared_model.shares.plain import PlainArithmetic
-from shared_model.shares.replay import replay
-from shared_model.shares.requests import Reveal, RevealZero
 from tests.shared_model.analyses.cohorts import made_up
 from tests.shared_model.analyses.groups import test_calibration, test_characteristics, test_kaplan_meier
+from tests.shared_model.analyses.recorded import on_record, same
 
 COHORT = made_up(seed=9)
 DAYS = grid(1, 1900)
@@ -40,30 +37,6 @@ CASES: dict[str, tuple[Any, Callable[..., Any]]] = {
 }
 
 
-class _Recording(PlainArithmetic):
-    """Keeps what was opened, as the holders' record does."""
-
-    def __init__(self, declaration: Declaration) -> None:
-        super().__init__(declaration, noise=3)
-        self.opened: dict[str, Any] = {}
-
-    def _answer(self, request: Any) -> Any:
-        answer = super()._answer(request)
-        if isinstance(request, Reveal | RevealZero):
-            self.opened[request.name] = answer
-        return answer
-
-
-def same(one: Any, other: Any) -> bool:
-    if is_dataclass(one):
-        return type(one) is type(other) and all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return bool(np.array_equal(one, other, equal_nan=True)) if isinstance(one, np.ndarray) else bool(one == other)
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_what_was_opened_is_the_estimate(name: str) -> None:
     asked, analysis = CASES[name]
@@ -78,14 +51,7 @@ def test_what_was_opened_is_the_estimate(name: str) -> None:
     declaration, parts = Declaration.of(asked.results), layout(asked.parts(2000))
     more = {**test_characteristics.values(COHORT), "group": test_kaplan_meier.groups(COHORT)}
     sites = COHORT.sites(**more, risk=test_calibration.groups(COHORT), score=test_calibration.score(COHORT))
-    a = _Recording(declaration)
-    rows = plain_rows(a, parts, [contribution(parts, patients, COHORT.slots) for patients in sites])
-
-    async def program() -> Any:
-        return await circuit(a, rows)
-
-    found = a.run(program())
-    assert same(replay(circuit, parts, declaration, a.opened), found)
+    _, a = on_record(circuit, declaration, parts, sites, COHORT.slots)
     assert set(a.opened) <= set(declaration.results)
 
 
