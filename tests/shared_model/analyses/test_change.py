@@ -1,0 +1,55 @@
+"""A generation opens where nobody or enough patients changed against every earlier one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared_model.analyses.change import Changed, ChangeEstimate, ChangeModel, change
+from shared_model.analyses.rows import PaddedPatients, Rows
+from shared_model.shares.arithmetic import Arithmetic
+from shared_model.shares.declaration import Declaration
+from tests.shared_model.analyses.holders import on_shares
+from tests.shared_model.analyses.recorded import on_record
+
+SIZES = (0, 1, 1, 2, 4, 8, 16)
+
+
+def run(totals: tuple[int, ...], minimum: int = 20, m: int = 0) -> tuple[ChangeEstimate, Any]:
+    model = ChangeModel("change", Changed("changed", len(totals)), minimum)
+    rng, n = np.random.default_rng(sum(totals)), sum(SIZES)
+    flags = np.stack([rng.permutation(np.arange(n) < total) for total in totals], 1).astype(float)
+    pieces = np.split(flags, np.cumsum(SIZES)[:-1])
+    sites = [
+        PaddedPatients(np.zeros(len(one), np.int64), np.zeros(len(one), bool), {f"changed.{k}": one[:, k] for k in range(len(totals))})
+        for one in pieces
+    ]
+
+    async def circuit(a: Arithmetic, rows: Rows) -> ChangeEstimate:
+        return await change(a, rows, model)
+
+    inputs = (circuit, Declaration.of(model.results), model.parts(0), sites, 16)
+    return on_shares(*inputs, m) if m else on_record(*inputs)
+
+
+@pytest.mark.parametrize("total", range(33))
+def test_one_earlier_generation(total: int) -> None:
+    found, a = run((total,))
+    assert found.opens == (total == 0 or total >= 20)
+    assert set(a.opened) == {"change.few"}
+
+
+@pytest.mark.parametrize(
+    ("totals", "opens"), [((0, 0, 0), True), ((0, 20, 32), True), ((0, 20, 19), False), ((1, 30, 30), False), ((20, 0, 3), False)]
+)
+def test_every_earlier_generation_counts(totals: tuple[int, ...], opens: bool) -> None:
+    found, a = run(totals)
+    assert found.opens == opens and a.openings <= 9
+
+
+@pytest.mark.parametrize(("totals", "opens"), [((0, 20), True), ((0, 19), False)])
+def test_shares_give_what_plain_numbers_give(totals: tuple[int, ...], opens: bool) -> None:
+    found, cost = run(totals, m=3)
+    assert found.opens == opens and cost.openings <= 9
