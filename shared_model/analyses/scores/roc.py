@@ -27,7 +27,7 @@ from shared_model.analyses.groups.points import Points
 from shared_model.analyses.minimum import minimum_result, reaches
 from shared_model.analyses.pairs import Pairs, compared, day_parts, level_parts
 from shared_model.analyses.rows import Floats, Part, Rows
-from shared_model.analyses.weights import InTime, Weights, main_requests, squared, weights
+from shared_model.analyses.scores.weights import InTime, Weights, main_requests, squared, weights
 from shared_model.disclosure.results import AUC_BITS, AUC_VARIANCE_BITS, ROC_PATIENTS
 from shared_model.shares.arithmetic import Arithmetic, Value, concatenate, together
 from shared_model.shares.contraction import reciprocal

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared_model.analyses.cutoff import CutoffEstimate, CutoffModel, cutoff
 from shared_model.analyses.rows import PaddedPatients, Rows
+from shared_model.analyses.scores.cutoff import CutoffEstimate, CutoffModel, cutoff
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.declaration import Declaration
 from shared_model.survival.cutoff import counts_above, median_cutoff

@@ -10,9 +10,9 @@ import pytest
 from shared_model.analyses.groups.partition import Partition
 from shared_model.analyses.groups.points import make_points
 from shared_model.analyses.pairs import make_pairs
-from shared_model.analyses.roc import RocEstimate, RocModel, roc
 from shared_model.analyses.rows import OneHot, Rows
-from shared_model.analyses.weights import falling
+from shared_model.analyses.scores.roc import RocEstimate, RocModel, roc
+from shared_model.analyses.scores.weights import falling
 from shared_model.shares.arithmetic import Arithmetic, together
 from shared_model.shares.declaration import Declaration, Result
 from shared_model.shares.plain import PlainArithmetic
