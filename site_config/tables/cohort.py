@@ -130,7 +130,7 @@ def _patient(row: Row, form: str, rules: _Rules, seen: dict[str, int], faults: C
         row=row.number,
         zero_date=date.fromordinal(zero) if form == "date" else None,
         zero_day=zero if form == "day" else None,
-        treatment_day=_float(days["treatment"]),
+        treatment_day=_float(days.get("treatment")),
     )
 
 
