@@ -152,12 +152,12 @@ class ContainerStage:
 
     def rounds_done(self) -> int:
         """Finished rounds of training."""
-        states = list(self.run_folder().glob("training/*.safetensors"))
+        states = list(self.run_folder().glob("training/Rad-D.safetensors"))
         return max((TrainingState.load(path).next_round for path in states), default=0)
 
     def digest(self) -> str:
         """SHA-256 of the last weights."""
-        states = sorted(self.run_folder().glob("training/*.safetensors"))
+        states = sorted(self.run_folder().glob("training/Rad-D.safetensors"))
         if not states:
             raise FileNotFoundError("no network was trained")
         return hashlib.sha256(b"".join(TrainingState.load(path).weights.tobytes() for path in states)).hexdigest()
