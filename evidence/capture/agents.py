@@ -82,10 +82,10 @@ def leaking_agent(home: Path) -> Handle:
         reply = honest(message)
         if reply.kind == "admission":
             wide = f"{LEAK}".encode("utf-16-le").hex()
-            return Message("admission", {**reply.body, "software": f"{reply.body['software']} in {agent.site.home} {wide} {packed}"})
+            return Message("admission", {**reply.body, "software": f"{agent.site.site} {LEAK} {wide}"})
         if message.kind == "release" and not told[0]:
             told[0] = True
-            return Message("refusal", {"code": f"cannot read {home}/cohort.csv"})
+            return Message("refusal", {"code": f"cannot read {home}/cohort.csv of {packed}"})
         return reply
 
     return handle
