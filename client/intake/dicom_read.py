@@ -25,6 +25,8 @@ from site_config.problems import which_scan
 from site_config.problems.base import Exit, Problem
 from site_config.tables.cohort import Scan
 
+LOOKED_AT = 20
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -215,9 +217,8 @@ def decode(candidate: Candidate, role: str, findings: list[Problem]) -> Volume:
         check_hounsfield(hu, role)
     except Problem as problem:  # what the geometry showed is worth saying all the same
         raise Problem(problem.kind, problem.what, problem.why, problem.fix, problem.where, tuple(findings)) from None
-    mixed = interleaved(hu)
-    if mixed > 1:
-        text = f"{mixed} volumes alternate slice by slice in {role}, and no header tells them apart"
+    if interleaved(hu):
+        text = f"two volumes alternate slice by slice in {role}, and no header tells them apart"
         raise which_scan.VOLUMES_MIXED.problem(text, where=role)
     flags = frozenset({"slice_interpolated"}) if stacking.interpolated else frozenset()
     who = candidate.series.who
@@ -303,3 +304,13 @@ def _to_lps(
         hu, down = hu[:, ::-1], -down
     axes = np.stack([right, down, normal], axis=1)
     return np.ascontiguousarray(hu), axes, origin, (spacing_y, spacing_x)
+
+
+def looks_mixed(candidate: Candidate) -> bool:
+    """Whether the middle slices of a candidate alternate between two volumes; False where they cannot be read."""
+    slices = candidate.stacking.slices
+    first = max(0, len(slices) // 2 - LOOKED_AT // 2)
+    try:
+        return interleaved(np.stack([pixels(header, "a scan") for header in slices[first : first + LOOKED_AT]]))
+    except Problem:
+        return False

@@ -35,7 +35,7 @@ MAPS = {  # values of ImageType that name no picture of attenuation, or one made
 DERIVED_WORDS = re.compile(
     r"\biod(?:ine|e|io)?(?:\s*map)?\b|\bjod(?:karte|bild)?\b|\byodo\b|\biodomap\b|碘|ヨード|요오드"
     r"|\bvnc\b|\bvnu\b|\bvue\b|\bvirtual (?:non|un)\w*|\bvirtuell\w* nativ\w*|仮想|虚拟"
-    r"|\bmono\s*(?:e\w*|plus|\+|\d+)|\bmono\b|\bvmi\b|\bke v\b|\d\s*kev\b"
+    r"|\bmono\s*(?:e\w*|plus|\+|\d+)|\bmonochrom\w*|\bmono\b|\bvmi\b|\bke v\b|\d\s*kev\b"
     r"|\bmip\b|\bminip\b|\bmmip\b|\bray ?sum\b|\bvrt?\b|(?<!aidr )(?<!sd )\b3 ?d\b|\bcinematic\b"
     r"|\bsubtra\w*|\bsustrac\w*|\bsottraz\w*|\bperf(?:usion\w*)?\b|\bz ?eff\b|\brho\b|\belectron dens\w*"
     r"|\bfusion\b|\bfused\b|\bpbv\b|\boverlay\b|\bcal(?:cium)? ?supp\w*|\bwater \(?iod\w*|\bmateri\w* (?:dens|decomp)\w*"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
+from client.intake.dicom_read import looks_mixed
 from client.intake.order import OrderDecision, OrderFacts, decide
 from client.intake.survey.found import Remark, SeenVolume, SurveyQuestion, row_of
 from client.intake.survey.look import Looked
@@ -41,6 +42,7 @@ class Suggestion:
         self._without_day()
         regions = tuple(dict.fromkeys(organ.region for organ in self.organs))
         for visit in VISITS:
+            self._undeclared(visit)
             chosen = {region: self._choose(visit, region) for region in regions}
             self._write(visit, {region: one for region, one in chosen.items() if one is not None})
 
@@ -56,6 +58,17 @@ class Suggestion:
         if not self.stated.dated and any(one.found.taken for one in undated):
             reason += ": cohort.csv counts days, the scans have dates, and their interval fits no pair of visits"
         self.questions.append(SurveyQuestion(self.key, None, reason, tuple(one.found for one in undated)))
+
+    def _undeclared(self, visit: str) -> None:
+        """Scans of a visit of which cohort.csv states no day."""
+        if self.stated.moment(visit) is not None or self.stated.treatment is None:
+            return
+        limit = self.stated.treatment
+        mine = [one for one in self.mine if one.found.day is not None and (one.found.day <= limit) == (visit == "baseline")]
+        if mine:
+            side = "before" if visit == "baseline" else "after"
+            text = f"cohort.csv states no {visit} CT, and {len(mine)} scans {side} the first dose lie here"
+            self.say(which_scan.DAY_CONTRADICTS.problem(text), visit)
 
     def _of_visit(self, visit: str) -> list[SeenVolume]:
         found = []
@@ -78,6 +91,9 @@ class Suggestion:
         rival = chosen is None or facts[id(chosen)].phase != "portal"
         if unclear and (region == "abdomen" or not fitting) and rival:
             self._ask(visit, "neither names nor length tell which region these scans show", [*unclear, *decision.left], region)
+            return None
+        if chosen is not None and chosen.candidate is not None and looks_mixed(chosen.candidate):
+            self._ask(visit, "two volumes alternate slice by slice in this series, and no header tells them apart", [chosen], region)
             return None
         if chosen is None and decision.left:
             self._ask(visit, decision.doubt or f"several {region} scans of this visit fit equally", list(decision.left), region)

@@ -202,6 +202,24 @@ def two_phases_by_instance_numbers_only(folder: Path, key: str) -> None:
     _pair_in_one(folder, key, {}, {}, 2.5)
 
 
+@trap("finding", "alternate slice by slice")
+def two_phases_that_no_header_tells_apart(folder: Path, key: str) -> None:
+    def shuffled(dataset: Any, k: int) -> None:
+        z = dataset.ImagePositionPatient[2]
+        dataset.InstanceNumber = round(float(z) * 10) + 1
+
+    for visit, date in (("b", BASELINE), ("f", FOLLOWUP)):
+        uid = f"1.8.{len(key)}.{ord(key[-1])}.{date}"
+
+        def moved(dataset: Any, k: int) -> None:
+            x, y, z = dataset.ImagePositionPatient
+            dataset.ImagePositionPatient = [x, y, float(z) + 2.5]
+            shuffled(dataset, k)
+
+        series(folder / visit, key, date, SeriesInstanceUID=uid, prefix="a", change=shuffled)
+        series(folder / visit, key, date, shift=40, SeriesInstanceUID=uid, prefix="z", change=moved)
+
+
 @trap("right", "b", "f")
 def two_phases_told_apart_by_injection_time(folder: Path, key: str) -> None:
     first = {"AcquisitionNumber": 1, "ContrastBolusStartTime": "101430", "AcquisitionTime": "101500"}
