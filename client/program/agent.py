@@ -46,7 +46,7 @@ from shared_model.shares.protocol import HolderKeyRequest, HoldRequest, RowsRequ
 from shared_model.statistics.base import Parameters, Statistic
 from site_config.identity import SiteIdentity
 from site_config.journal import Journal, local_time
-from site_config.problems import all_kinds, federation, host, identity, model, privacy
+from site_config.problems import all_kinds, federation, identity, model, privacy
 from site_config.problems.base import Kind, Problem
 from site_config.site import SiteConfig
 from site_config.study.code_digest import code_digest, software
@@ -58,27 +58,6 @@ Arrays = Mapping[str, NDArray[Any]]
 Form = TypeVar("Form", bound=BaseModel)
 KEPT_STATES = 2
 WITH_ARRAYS = ("release", "rows", "hold")
-BROADCAST = frozenset({"weights.Rad-S", "weights.Rad-D"})
-FREE = frozenset(
-    {
-        federation.BROADCAST_MISSING,
-        federation.MESSAGE_MALFORMED,
-        host.DISK_FULL,
-        host.CANNOT_WRITE,
-        identity.STUDY_UNKNOWN,
-        identity.STUDY_NOT_APPROVED,
-        identity.STUDY_DECLINED,
-        identity.CODE_DIFFERS,
-        identity.LOCK_SIGNATURE,
-        identity.LOCK_ROSTER,
-        identity.NOT_JOINED,
-    }
-)
-
-
-def outward(problem: Problem) -> str:
-    """The code that may leave: as it is where it cannot depend on a patient's data, else SITE_CANNOT_RELEASE."""
-    return problem.code if problem.kind in FREE else outward_code(problem)
 
 
 class Agent:
@@ -120,7 +99,7 @@ class Agent:
             log.warning("%s %s: %s", message.kind, problem.code, problem)
             if problem.kind == model.GPU_LOST:
                 raise
-            return Message("refusal", Refusal(code=outward(problem)).model_dump())
+            return Message("refusal", Refusal(code=outward_code(problem)).model_dump())
         except Exception as error:
             self.trouble = f"{privacy.SITE_CANNOT_RELEASE.label} unexpected {type(error).__name__} in {_place(error)}"
             log.error("unexpected %s in %s", type(error).__name__, _place(error))
@@ -164,7 +143,7 @@ class Agent:
         self.phase = "admission"
         reply = AdmissionReply(
             accepted=not found,
-            refusals=tuple(outward(problem) for problem in found),
+            refusals=tuple(outward_code(problem) for problem in found),
             software=software(),
             code_digest=code_digest(),
         )
@@ -237,8 +216,9 @@ class Agent:
         return self._locks[study_id]
 
     def _broadcast(self, digest: str, arrays: Arrays) -> Arrays:
+        broadcast = {f"weights.{model.name}" for model in MODELS if model.is_network}
         for name, array in arrays.items():
-            if name not in BROADCAST or array.ndim != 1 or array.dtype.name != "float32":
+            if name not in broadcast or array.ndim != 1 or array.dtype.name != "float32":
                 raise federation.MESSAGE_MALFORMED.problem("a broadcast array is none of a network's weights")
         if not arrays and digest != state_hash({}):
             if digest not in self._states:
@@ -311,4 +291,4 @@ def _place(error: BaseException) -> str:
 
 def kinds_that_leave() -> tuple[Kind, ...]:
     """Every kind whose own code may leave a hospital."""
-    return tuple(kind for kind in all_kinds() if outward(kind.problem("")) == kind.label)
+    return tuple(kind for kind in all_kinds() if kind.leaves)

@@ -65,32 +65,11 @@ __all__ = ["CohortFacts", "Compute", "Door", "outward_code"]
 
 Compute = Callable[[Statistic, Parameters, Arrays], Mapping[str, NDArray[Any]]]
 SESSIONS = 64
-_SPOKEN = frozenset(
-    {
-        privacy.STATISTIC_UNKNOWN,
-        privacy.STATISTIC_REFUSED,
-        privacy.RESOLUTION_REFUSED,
-        privacy.PARAMETERS_REFUSED,
-        privacy.ROSTER_TOO_SMALL,
-        privacy.PEERS_UNKNOWN,
-        privacy.ROSTER_NOT_WHOLE,
-        privacy.ROLE_REFUSED,
-        privacy.OUTSIDE_SCHEDULE,
-        privacy.TOO_FEW_PATIENTS,
-        privacy.HOLDERS_REFUSED,
-        privacy.MASKS_REQUIRED,
-        privacy.CONTEXT_MISMATCH,
-        privacy.SIGNATURE_INVALID,
-        privacy.ATTEMPT_SPENT,
-        privacy.LIST_INCOMPLETE,
-        privacy.PATIENTS_NOT_SIMULATED,
-    }
-)
 
 
 def outward_code(problem: Problem) -> str:
     """The code the coordinator sees: its own where it depends on what the coordinator knows already, FH-501 for the rest."""
-    return problem.code if problem.kind in _SPOKEN else privacy.SITE_CANNOT_RELEASE.label
+    return problem.code if problem.kind.leaves else privacy.SITE_CANNOT_RELEASE.label
 
 
 @dataclass

@@ -182,9 +182,9 @@ def check_patients(least: Floor, ask: Ask) -> None:
         raise privacy.TOO_FEW_PATIENTS.problem(
             f"{plural(counts.patients, 'patient')} at {plural(counts.sites, 'site')}; at least {least.patients} at {least.sites} are asked"
         )
-    if not ask.statistic.cox:
+    variables = ask.statistic.covariates(ask.parameters)
+    if variables == 0:
         return
-    variables = int(getattr(ask.parameters, "covariates").size)  # noqa: B009 - the field is promised by `cox`, not by the base class
     if counts.patients < least.cox_patients or counts.events < least.events_per_variable * variables:
         raise privacy.TOO_FEW_PATIENTS.problem(
             f"{plural(counts.patients, 'patient')} with {plural(counts.events, 'event')}; "
@@ -208,7 +208,8 @@ def check_release(policy: Policy, lock: StudyLock, site: str, ask: Ask, ledger: 
     check_ledger(policy, lock, ask, ledger)
     words = [f"resolution {level}", f"{plural(len(ask.roster), 'site')} (at least {least.sites})"]
     if ask.counts is not None:
-        words.append(f"{plural(ask.counts.patients, 'patient')} (at least {least.cox_patients if ask.statistic.cox else least.patients})")
+        asked = least.cox_patients if ask.statistic.covariates(ask.parameters) else least.patients
+        words.append(f"{plural(ask.counts.patients, 'patient')} (at least {asked})")
     if least.lifted:
         words.append("minima lifted: simulated patients")
     if ledger.consented(ask.context.study):
@@ -218,16 +219,15 @@ def check_release(policy: Policy, lock: StudyLock, site: str, ask: Ask, ledger: 
 
 def check_ledger(policy: Policy, lock: StudyLock, ask: Ask, ledger: Ledger) -> None:
     """The release ledger's rules for one request; asked before a release and again before the mask is opened."""
-    budget = policy.query_budget.get(ask.statistic.name) if ask.statistic.budgeted else None
+    budget = policy.query_budget.get(ask.statistic.name)
     ledger.check(ask.value(), floor(policy, lock.study).difference, budget)
 
 
 def expected_statistics(study: Study, role: Role) -> tuple[str, ...]:
     """Names a site of this role will be asked in the course of a study, for the list shown at admission."""
     phases = {"evaluation"} if role == "evaluation" else {"clinical", "training", "fusion", "evaluation"}
-    exact = {"cox.exact": study.resolution == "exact", "evaluation.histogram": study.evaluation.resolution == "exact"}
     found = (REGISTRY[name] for name in REGISTRY)
-    return tuple(known.name for known in found if role in known.roles and phases & known.phases and exact.get(known.name, True))
+    return tuple(one.name for one in found if role in one.roles and phases & one.phases and one.asked_in(study))
 
 
 def check_holding(policy: Policy, lock: StudyLock, site: str) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evidence.record import record
-from shared_model.statistics.catalogue import DAY_GRID, GRID, SQUARE_GRID
+from shared_model.statistics.segments import DAY_GRID, GRID, SQUARE_GRID
 from shared_model.survival.concordance import concordance
 from shared_model.survival.cox import api as cox
 from shared_model.survival.cutoff import counts_above, quantile_edges

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evidence.attacks.cohorts import COLUMNS, AttackedCohort, Floats, Ints
-from shared_model.statistics import catalogue
+from shared_model.statistics import segments
 from shared_model.statistics.precounts import Counts, decide
 from shared_model.survival.cox import api as cox
 from shared_model.survival.cutoff import counts_above, median_cutoff, quantile_edges
@@ -41,10 +41,10 @@ THRESHOLD_GRID = 2.0**-20
 class Grids:
     """Steps of sums of standardised covariates, of sums in days, of moments and of the last round's products."""
 
-    covariates: float = catalogue.GRID
-    days: float = catalogue.DAY_GRID
-    moments: float = catalogue.MOMENT_GRID
-    squares: float = catalogue.SQUARE_GRID
+    covariates: float = segments.GRID
+    days: float = segments.DAY_GRID
+    moments: float = segments.MOMENT_GRID
+    squares: float = segments.SQUARE_GRID
 
 
 RELEASED = Grids()
@@ -223,5 +223,5 @@ def score_table(
     edges = quantile_edges(opener, cohort.n, mean, sd, bins=bins, minimum=minimum)
     table = site_table(score, cohort.day, cohort.event, edges, coarse_time_edges(float(cohort.day.max()), cell_days))
     inside = np.searchsorted(edges[1:-1], score, side="left")
-    by_bin = rounded_sum(cohort, partial(_bin_sums, inside, clinical, len(edges) - 1), catalogue.GRID) if sums else None
+    by_bin = rounded_sum(cohort, partial(_bin_sums, inside, clinical, len(edges) - 1), segments.GRID) if sums else None
     return ScoreOpened(table, by_bin, tuple(opener.asked), 0.0 if image is None else float(image.std()))

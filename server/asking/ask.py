@@ -138,7 +138,7 @@ class Asker:
         self, name: str, parameters: Parameters, *, phase: Phase, role: Role, block: int, round: int = 0, state: Arrays | None = None
     ) -> Question:
         """A question with the phase's deadline and the pre-counts the sites hold it against."""
-        split = getattr(parameters, "split", "validation" if name == "validation.loss" else "train")
+        split = REGISTRY[name].split(parameters)
         deadline = float(getattr(self.lock.study.deadlines, phase))
         return Question(REGISTRY[name], parameters, phase, round, role, block, state or {}, deadline, self.counts_of(role, block, split))
 

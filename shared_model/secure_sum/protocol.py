@@ -68,7 +68,6 @@ class AdmissionReply(Body):
     refusals: Annotated[tuple[Code, ...], Field(max_length=100)] = ()
     software: Words = ""
     code_digest: Hex = ""
-    seconds_per_step: Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)] = 0.0
 
 
 class KeysRequest(Body):

@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from site_config.study.model import Role
+from site_config.study.model import Role, Study
 
 Resolution = Literal["counts", "totals", "coarse", "update", "exact"]
+Split = Literal["train", "validation", "test"]
 
 
 class Parameters(BaseModel):
@@ -52,24 +53,29 @@ class Segment:
         return min(room, 52) if self.ring == 64 else room
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Statistic:
-    """A named statistic; `segments` and `sensitivity` are functions of its parameters.
+    """A named statistic. Every field is required: what is left out or misspelt is an error and never a permission.
 
-    `sensitivity` gives, a segment, the largest L2 change one patient's presence can make (before noise). `cox` holds it to
-    the minimum of patients and of events a variable that a Cox model needs; its parameters then have `covariates.size`.
+    `reads` says in words which columns of a hospital's patients it uses, and `split` (of the parameters) whose: the patients of
+    one split who are complete for every model of the study. `segments` is the vector that leaves, `resolution` how fine it is,
+    `sensitivity` the largest L2 change, a segment, that one patient's presence can make before noise. `covariates` is the size
+    of the Cox model it serves, 0 where it serves none: the site then holds it to the minimum of patients, and of events a
+    variable. `roles` and `phases` may ask it, of studies of which `asked_in` is true.
     """
 
     name: str
     title: str
+    reads: str
     parameters: type[Parameters]
     segments: Callable[[Any], tuple[Segment, ...]]
     resolution: Callable[[Any], Resolution]
+    split: Callable[[Any], Split]
     sensitivity: Callable[[Any], Mapping[str, float]]
+    covariates: Callable[[Any], int]
     roles: frozenset[Role]
     phases: frozenset[str]
-    budgeted: bool = True
-    cox: bool = False
+    asked_in: Callable[[Study], bool]
 
 
 class Registry:

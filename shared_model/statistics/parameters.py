@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from shared_model.statistics.base import Parameters
+from shared_model.statistics.base import Split as Split
 from site_config.study.prognostic_models import ModelName, NetworkName
 
-Split = Literal["train", "validation", "test"]
 Finite = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
 Column = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 MANUFACTURERS = ("siemens", "ge", "philips", "canon", "fujifilm", "neusoft", "united imaging", "other", "unknown")

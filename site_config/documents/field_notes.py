@@ -148,7 +148,7 @@ NOTES: Final[dict[str, str]] = {
     "Policy.query_budget": "Statistic → releases allowed for one cohort, over all studies.",
     "Policy.masks_required": "Refuse to answer without masks; false only where every patient is simulated.",
     "Policy.role": "Refuse another role than this.",
-    "Policy.epsilon_budget": "Largest ε over all studies under differential privacy.",
+    "Policy.epsilon_budget": "Must stay empty: differential privacy does not exist yet, and what is not enforced is refused.",
     "Policy.schedule": "When the site computes.",
     "Policy.simulated_patients": "True only where every patient is made up; lifts minima for demonstrations.",
     "Compute.device": "`auto` takes a GPU where there is one.",

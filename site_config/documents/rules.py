@@ -290,6 +290,8 @@ def _model_files(site: SiteConfig) -> Iterable[Fault]:
 
 def _policy(site: SiteConfig) -> Iterable[Fault]:
     policy = site.policy
+    if policy.epsilon_budget is not None:
+        yield Fault(kinds.NOT_ENFORCED, ("policy", "epsilon_budget"), "no ε is spent or counted in this version")
     if policy.schedule.from_hour == policy.schedule.to_hour:
         yield Fault(
             kinds.CONTRADICTION,

@@ -31,7 +31,8 @@ class Kind:
     """One numbered problem: its page, its default cause and remedy, and the exit status it leads to.
 
     `why` and `fix` are the general texts of the page; `problem` may replace them by texts that fit the case.
-    None of the texts ever holds a patient's name, id, UID or the path of a patient's file.
+    `leaves`: a hospital may send this number, because it depends on what the coordinator knows already and on no patient; any
+    other becomes SITE_CANNOT_RELEASE. None of the texts ever holds a patient's name, id, UID or the path of a patient's file.
     """
 
     code: int
@@ -40,6 +41,7 @@ class Kind:
     why: str
     fix: str
     exit: Exit = Exit.CONFIGURATION
+    leaves: bool = False
 
     @property
     def label(self) -> str:

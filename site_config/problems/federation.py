@@ -216,6 +216,7 @@ BROADCAST_MISSING = Kind(
     why="The program at the hospital was restarted since the weights were sent. The coordinator sends them again by itself.",
     fix="Nothing is to be done; the study goes on.",
     exit=Exit.STALLED,
+    leaves=True,
 )
 MESSAGE_MALFORMED = Kind(
     755,
@@ -224,6 +225,7 @@ MESSAGE_MALFORMED = Kind(
     why="A field is missing, unknown or out of range: the software at the two ends differs, or the message was changed on its way.",
     fix="Compare the software versions with: fedhcc-coordinator list",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 SITE_PAUSED = Kind(
     721,

@@ -56,6 +56,7 @@ CANNOT_WRITE = Kind(
     why="The operating system refused to write: permissions, a read-only volume, or a folder that is missing. Nothing was left half-written.",
     fix="Make the folder where it is missing, and writable for the user that runs this program.",
     exit=Exit.ACCESS,
+    leaves=True,
 )
 
 DISK_FULL = Kind(
@@ -65,6 +66,7 @@ DISK_FULL = Kind(
     why="The file system has no room left, or the user's quota is used up. The former file is untouched.",
     fix="Free some space (`df -h` shows how much is left), then run the same command again; it continues where it stopped.",
     exit=Exit.ACCESS,
+    leaves=True,
 )
 
 NOT_A_FILE = Kind(

@@ -85,6 +85,7 @@ LOCK_SIGNATURE = Kind(
     why="The signature does not fit the coordinator's key of the kit: the lock was changed after signing, or comes from somebody else.",
     fix="Ask the coordinator to publish the study again: `fedhcc-coordinator study publish`.",
     exit=Exit.IDENTITY,
+    leaves=True,
 )
 LOCK_ROSTER = Kind(
     411,
@@ -93,6 +94,7 @@ LOCK_ROSTER = Kind(
     why="A site takes part under the keys it enrolled with. A lock made before a change of keys cannot be used.",
     fix="Ask the coordinator to lock the study again with the present enrolment: `fedhcc-coordinator study lock`.",
     exit=Exit.IDENTITY,
+    leaves=True,
 )
 COORDINATOR_DIFFERS = Kind(
     412,
@@ -125,6 +127,7 @@ CODE_DIFFERS = Kind(
     why="The digest of the code in this installation is not the one in the lock: versions would compute different numbers.",
     fix="Install the release the study names, or ask the coordinator to lock the study again for this one.",
     exit=Exit.IDENTITY,
+    leaves=True,
 )
 NOT_JOINED = Kind(
     416,
@@ -133,6 +136,7 @@ NOT_JOINED = Kind(
     why="Without the kit the site knows neither the coordinator's address nor its key.",
     fix="Send `NAME.request.json` to the coordinator and run `fedhcc-site join KIT` with the kit it sends back.",
     exit=Exit.IDENTITY,
+    leaves=True,
 )
 STUDY_UNKNOWN = Kind(
     417,
@@ -141,6 +145,7 @@ STUDY_UNKNOWN = Kind(
     why="The study was not offered to this site yet, or the id has a typing error.",
     fix="List the studies with `fedhcc-site studies`.",
     exit=Exit.IDENTITY,
+    leaves=True,
 )
 STUDY_NOT_APPROVED = Kind(
     418,
@@ -149,6 +154,7 @@ STUDY_NOT_APPROVED = Kind(
     why="Nothing is computed for a study before a person at the hospital approved its lock.",
     fix="Look at it and decide: `fedhcc-site approve STUDY` or `fedhcc-site decline STUDY`.",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 STUDY_DECLINED = Kind(
     419,
@@ -157,4 +163,5 @@ STUDY_DECLINED = Kind(
     why="A person at the hospital declined it.",
     fix="Speak with the hospital; `fedhcc-site approve STUDY` takes the decision back.",
     exit=Exit.REFUSED,
+    leaves=True,
 )

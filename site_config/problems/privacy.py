@@ -19,6 +19,7 @@ STATISTIC_UNKNOWN = Kind(
     why="Only named statistics leave a hospital. The coordinator runs other software than this site, or the request was forged.",
     fix="Compare the code digest on both sides: `fedhcc-site studies` and `fedhcc-coordinator study show`.",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 STATISTIC_REFUSED = Kind(
     503,
@@ -27,6 +28,7 @@ STATISTIC_REFUSED = Kind(
     why="`policy.statistics` in site.yaml lists what may be asked, and this name is not in it.",
     fix="If the hospital agrees, add the name to `policy.statistics` in site.yaml and start the client again.",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 RESOLUTION_REFUSED = Kind(
     504,
@@ -35,6 +37,7 @@ RESOLUTION_REFUSED = Kind(
     why="Exact cells give patients back by differencing, so `exact` has to be permitted by every hospital itself.",
     fix="Ask the coordinator for a study at the default resolution, or add it to `policy.resolutions` in site.yaml.",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 PARAMETERS_REFUSED = Kind(
     505,
@@ -43,6 +46,7 @@ PARAMETERS_REFUSED = Kind(
     why="They are out of the declared range, unknown, or not in canonical form.",
     fix="Compare the software versions of coordinator and site: `fedhcc-site --version`.",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 ROSTER_TOO_SMALL = Kind(
     506,
@@ -52,6 +56,7 @@ ROSTER_TOO_SMALL = Kind(
     fix="The coordinator enrols more hospitals (`fedhcc-coordinator enrol NAME.request.json`), names them in study.yaml and locks again; "
     "where enough are enrolled, it raises `blocks.minimum_sites`.",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 PEERS_UNKNOWN = Kind(
     507,
@@ -60,6 +65,7 @@ PEERS_UNKNOWN = Kind(
     why="`policy.known_peers` asks for fingerprints the hospitals exchanged themselves, because the coordinator signs the roster.",
     fix="Ask the other hospitals for the fingerprint shown by `fedhcc-site identity` and add it to `policy.known_peers` in site.yaml.",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 ROSTER_NOT_WHOLE = Kind(
     508,
@@ -68,6 +74,7 @@ ROSTER_NOT_WHOLE = Kind(
     why="Rosters never shrink or grow by single hospitals: two sums that differ by one hospital are that hospital's value.",
     fix="The coordinator asks whole blocks only; a hospital that cannot take part needs a new lock without it.",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 ROLE_REFUSED = Kind(
     509,
@@ -76,6 +83,7 @@ ROLE_REFUSED = Kind(
     why="A held-out evaluation centre never takes part in training, and a statistic is declared for certain roles and phases.",
     fix="Check the roles in study.yaml and `policy.role` in site.yaml: `fedhcc-site studies` shows both.",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 OUTSIDE_SCHEDULE = Kind(
     510,
@@ -84,6 +92,7 @@ OUTSIDE_SCHEDULE = Kind(
     why="`policy.schedule` in site.yaml names the hours in which this hospital computes.",
     fix="Nothing is wrong: the coordinator asks again within the hours, or change `policy.schedule` in site.yaml.",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 TOO_FEW_PATIENTS = Kind(
     511,
@@ -92,6 +101,7 @@ TOO_FEW_PATIENTS = Kind(
     why="The opened counts of this roster lie below the minimum of the study or of the site's policy, or were not opened yet.",
     fix="The coordinator widens the roster, drops the column, or leaves the statistic out; the report then says so.",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 QUERY_BUDGET_SPENT = Kind(
     512,
@@ -124,6 +134,7 @@ MASKS_REQUIRED = Kind(
     why="Clear sums exist for simulated patients on one machine only; this site's policy requires masks or its patients are real.",
     fix="Set `privacy.masks: true` in study.yaml and lock the study again.",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 CONTEXT_MISMATCH = Kind(
     516,
@@ -132,6 +143,7 @@ CONTEXT_MISMATCH = Kind(
     why="Study, roster, parameters, broadcast state or keys differ from the context that masks and signatures are bound to.",
     fix="If it stays after a resume, compare the lock on both sides: `fedhcc-site studies` and `fedhcc-coordinator study show`.",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 SIGNATURE_INVALID = Kind(
     517,
@@ -140,6 +152,7 @@ SIGNATURE_INVALID = Kind(
     why="A key, a vector or a list of hashes was changed on the way, belongs to another context, or was signed by another key.",
     fix="Compare the fingerprints of the lock with the hospital's by telephone: `fedhcc-site identity`.",
     exit=Exit.IDENTITY,
+    leaves=True,
 )
 ATTEMPT_SPENT = Kind(
     518,
@@ -148,6 +161,7 @@ ATTEMPT_SPENT = Kind(
     why="Masks are used once: after a release, a newer attempt or a restart the keys of the earlier attempt are gone.",
     fix="The coordinator begins a new attempt by itself; nothing to do.",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 LIST_INCOMPLETE = Kind(
     519,
@@ -156,6 +170,7 @@ LIST_INCOMPLETE = Kind(
     why="A site opens its mask only when every site of the roster has released, and its own vector arrived unchanged.",
     fix="The coordinator begins a new attempt by itself; nothing to do.",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 VALUE_OUT_OF_BOUNDS = Kind(
     520,
@@ -212,6 +227,7 @@ PATIENTS_NOT_SIMULATED = Kind(
     why="`privacy.demonstration` lifts minima and is meant for made-up patients; this site has not declared its patients as such.",
     fix="Leave `privacy.demonstration` out of study.yaml, or set `policy.simulated_patients` where every patient is made up.",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 
 HOLDERS_REFUSED = Kind(
@@ -221,6 +237,7 @@ HOLDERS_REFUSED = Kind(
     why="Rows are shared secretly among the holders the lock names; this hospital's policy asks for more of them, or not to be one.",
     fix="Agree with the coordinator on `shares` in study.yaml, or change `policy.share_holders` in site.yaml.",
     exit=Exit.REFUSED,
+    leaves=True,
 )
 MINIMA_CLASH = Kind(
     528,

@@ -31,7 +31,22 @@ def toy_registry() -> Registry:
     phases = frozenset({"clinical", "training"})
 
     def add(name, segments, level="totals", roles=both, **more):
-        registry.add(Statistic(name, name, Weights, lambda _p: segments, lambda _p: level, lambda _p: {}, roles, phases, **more))
+        registry.add(
+            Statistic(
+                name=name,
+                title=name,
+                reads="everything",
+                parameters=Weights,
+                segments=lambda _p: segments,
+                resolution=lambda _p: level,
+                split=lambda _p: "train",
+                sensitivity=lambda _p: {},
+                covariates=more.get("covariates", lambda _p: 0),
+                roles=roles,
+                phases=phases,
+                asked_in=lambda _study: True,
+            )
+        )
 
     add("toy.sum", (Segment("mass", (3,), bound=100.0, resolution=2.0**-10), Segment("n", (1,), bound=1e6, resolution=1.0)))
     update = Segment("update", (5,), bound=16.0, ring=32, resolution=0.0, clip=True)
