@@ -57,6 +57,7 @@ log = logging.getLogger("fedhcc.site")
 Arrays = Mapping[str, NDArray[Any]]
 Form = TypeVar("Form", bound=BaseModel)
 KEPT_STATES = 2
+DOOR_GROUP = 5
 WITH_ARRAYS = ("release", "rows", "hold")
 
 
@@ -95,7 +96,9 @@ class Agent:
             self.trouble = self.trouble if message.kind == "status" else ""
             return reply
         except Problem as problem:
-            self.trouble = "" if problem.kind in FREE else str(problem)
+            # What the coordinator can see and mend needs nobody here; the door's own refusals (FH-5xx) do.
+            seen = problem.kind.leaves and problem.kind.code // 100 != DOOR_GROUP
+            self.trouble = "" if seen else str(problem)
             log.warning("%s %s: %s", message.kind, problem.code, problem)
             if problem.kind == model.GPU_LOST:
                 raise
