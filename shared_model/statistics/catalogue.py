@@ -10,13 +10,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from shared_model.statistics.base import REGISTRY, Parameters, Resolution, Segment, Statistic
+from shared_model.statistics.base import REGISTRY, Resolution, Split, Statistic
 from shared_model.statistics.parameters import (
-    EXCLUSIONS,
-    FAR,
-    FLAGS,
-    MANUFACTURERS,
-    RESPONSES,
     Contributions,
     CoxEnd,
     CoxExact,
@@ -34,102 +29,31 @@ from shared_model.statistics.parameters import (
     TrainingUpdate,
     ValidationLoss,
 )
+from shared_model.statistics.segments import (
+    DAY_GRID,
+    LARGE,
+    SQUARE_GRID,
+    amount,
+    count,
+    of_characteristics,
+    of_cox_start,
+    of_exact,
+    of_hazard,
+    of_moments,
+    of_precounts,
+    of_table,
+    of_update,
+)
+from site_config.study.model import Role, Study
 
-GRID = 2.0**-8
-DAY_GRID = 0.5
-MOMENT_GRID = 2.0**-20
-MOMENT_BOUND = 2.0**34
-"""Fused scores of patients unlike those they were fitted on lie far out, and their squares are summed."""
-SQUARE_GRID = 0.25
-LARGE = 2.0**44
 CLINICAL_BINS = 5
 CLINICAL_CELL_DAYS = 45.0
 SMALL_CELL_DAYS = 90.0
-ALL_ROLES = frozenset({"development", "evaluation"})
-DEVELOPMENT = frozenset({"development"})
+ALL_ROLES: frozenset[Role] = frozenset({"development", "evaluation"})
+DEVELOPMENT: frozenset[Role] = frozenset({"development"})
 
 
-def _count(name: str, *shape: int) -> Segment:
-    return Segment(name, tuple(shape) or (1,), bound=1e6, resolution=1.0)
-
-
-def _sum(name: str, *shape: int, bound: float = 2.0**30, resolution: float = GRID) -> Segment:
-    return Segment(name, tuple(shape) or (1,), bound=bound, resolution=resolution)
-
-
-def _precounts(p: PreCounts) -> tuple[Segment, ...]:
-    k = len(p.columns)
-    names = ("nonzero", "nonzero_sites")
-    return (
-        *(_count(name) for name in ("sites", "patients", "events")),
-        *(_count(name, k) for name in names),
-        *(_count(f"pair_{name}", k, k) for name in names),
-        _count("flow", len(EXCLUSIONS)),
-    )
-
-
-def _characteristics(_: SplitOnly) -> tuple[Segment, ...]:
-    return (
-        *(_count(name) for name in ("sites", "patients", "events", "male", "sex_known", "age_known")),
-        _sum("age", 2, resolution=1.0),
-        _count("clinical", 16, 8),
-        _sum("continuous", 16, 3, bound=1e6, resolution=2.0**-16),
-        _count("manufacturer", len(MANUFACTURERS)),
-        _count("response", len(RESPONSES)),
-        _count("flags", len(FLAGS)),
-    )
-
-
-def _update(p: TrainingUpdate) -> tuple[Segment, ...]:
-    update = Segment("update", (p.dimension,), bound=1.0, ring=p.ring, resolution=0.0, clip=True)
-    m = len(p.cut_days) + 1
-    return (
-        update,
-        _count("clipped"),
-        _sum("largest", len(p.scale.lengths), bound=FAR, resolution=2.0**-20 if p.ring == 32 else 2.0**-36),
-        *(_count(name) for name in ("patients", "events")),
-        _sum("mass", m, resolution=2.0**-16),
-        *(_sum(name, resolution=2.0**-16) for name in ("event_score", "loss")),
-    )
-
-
-def _hazard(p: TrainingHazard) -> tuple[Segment, ...]:
-    fine = 2.0**-30
-    if p.n_days:
-        names = ("mass", "death_mass", "deaths")
-        cells = tuple(_sum(name, p.n_days, bound=2.0**20, resolution=fine) for name in names)
-    else:
-        m = len(p.cut_days) + 1
-        cells = (_sum("mass", m, resolution=2.0**-16), _count("deaths", m))
-    return (*cells, _sum("event_score", resolution=2.0**-16), _count("patients"))
-
-
-def _moments(p: Moments) -> tuple[Segment, ...]:
-    k = p.covariates.size
-    fine = {"bound": MOMENT_BOUND, "resolution": MOMENT_GRID}
-    return (_sum("total", k, **fine), _sum("products", k, k, **fine), _count("patients"), _count("events"))
-
-
-def _cox_start(p: CoxStart) -> tuple[Segment, ...]:
-    m = len(p.cut_days) + 1
-    return (_count("deaths", m), _sum("exposure", m, resolution=DAY_GRID), _sum("death_covariates", p.covariates.size))
-
-
-def _exact(p: CoxExact) -> tuple[Segment, ...]:
-    k = p.covariates.size
-    shapes: dict[str, tuple[int, ...]] = {"mass": (), "mass_x": (k,), "mass_xx": (k, k)}
-    shapes |= {f"death_{name}": shape for name, shape in list(shapes.items())}
-    fine = {"bound": 2.0**20, "resolution": 2.0**-30}
-    cells = tuple(_sum(name, p.n_days, *shape, **fine) for name, shape in shapes.items())
-    return (*cells, _count("deaths", p.n_days), _sum("death_covariates", p.n_days, k, **fine))
-
-
-def _table(p: Table) -> tuple[Segment, ...]:
-    bins, cells = len(p.score_cuts) + 1, len(p.time_edges) - 1
-    return (_count("events", bins, cells), _count("censored", bins, cells))
-
-
-def _fixed(level: Resolution) -> Any:
+def _fixed(level: Resolution | Split) -> Any:
     return lambda _parameters: level
 
 
@@ -140,11 +64,26 @@ def _one(**bounds: float) -> Any:
     return sensitivity
 
 
-def _add(name: str, title: str, parameters: type[Parameters], segments: Any, resolution: Any, phases: tuple[str, ...], **more: Any) -> None:
-    roles = more.get("roles", ALL_ROLES)
-    sensitivity = more.get("sensitivity", _one())
-    cox = name.startswith("cox.")
-    REGISTRY.add(Statistic(name, title, parameters, segments, resolution, sensitivity, frozenset(roles), frozenset(phases), cox=cox))
+UNBOUNDED = _one()
+"""No bound of one patient's part is declared: under differential privacy it could not be released."""
+
+
+def _own_split(p: Any) -> Split:
+    split: Split = p.split
+    return split
+
+
+def _covariates(p: Any) -> int:
+    size: int = p.covariates.size
+    return size
+
+
+def _none(_p: Any) -> int:
+    return 0
+
+
+def _always(_study: Study) -> bool:
+    return True
 
 
 def has_short_cells(p: Table, days: float = CLINICAL_CELL_DAYS) -> bool:
@@ -161,157 +100,293 @@ def _evaluation_level(p: Table) -> Resolution:
 _ANY = ("admission", "clinical", "training", "fusion", "evaluation")
 _COX = ("clinical", "fusion")
 
-_add(
-    "precounts",
-    "Patients, events and non-zero patients per column and pair",
-    PreCounts,
-    _precounts,
-    _fixed("counts"),
-    _ANY,
-    sensitivity=_one(sites=1, patients=1, events=1, nonzero=8, nonzero_sites=8, pair_nonzero=64, pair_nonzero_sites=64, flow=2),
+REGISTRY.add(
+    Statistic(
+        name="precounts",
+        title="Patients, events and non-zero patients per column and pair",
+        reads="events, clinical columns, whether scans are usable",
+        parameters=PreCounts,
+        segments=of_precounts,
+        resolution=_fixed("counts"),
+        split=_own_split,
+        sensitivity=_one(sites=1, patients=1, events=1, nonzero=8, nonzero_sites=8, pair_nonzero=64, pair_nonzero_sites=64, flow=2),
+        covariates=_none,
+        roles=ALL_ROLES,
+        phases=frozenset(_ANY),
+        asked_in=_always,
+    )
 )
-_add(
-    "characteristics",
-    "Table 1 as counts and sums",
-    SplitOnly,
-    _characteristics,
-    _fixed("counts"),
-    ("evaluation",),
-    sensitivity=_one(
-        sites=1,
-        patients=1,
-        events=1,
-        male=1,
-        sex_known=1,
-        age_known=1,
-        age=2e4,
-        clinical=4,
-        continuous=7,
-        manufacturer=1,
-        response=1,
-        flags=2,
-    ),
+REGISTRY.add(
+    Statistic(
+        name="characteristics",
+        title="Table 1 as counts and sums",
+        reads="age, sex, events, clinical columns (continuous ones too), scanner, RECIST response, flags",
+        parameters=SplitOnly,
+        segments=of_characteristics,
+        resolution=_fixed("counts"),
+        split=_own_split,
+        sensitivity=_one(
+            sites=1,
+            patients=1,
+            events=1,
+            male=1,
+            sex_known=1,
+            age_known=1,
+            age=2e4,
+            clinical=4,
+            continuous=7,
+            manufacturer=1,
+            response=1,
+            flags=2,
+        ),
+        covariates=_none,
+        roles=ALL_ROLES,
+        phases=frozenset(("evaluation",)),
+        asked_in=_always,
+    )
 )
-_add(
-    "moments",
-    "Sums and squared sums of covariates",
-    Moments,
-    _moments,
-    _fixed("totals"),
-    (*_COX, "evaluation"),
+REGISTRY.add(
+    Statistic(
+        name="moments",
+        title="Sums and squared sums of covariates",
+        reads="clinical columns or scores, events",
+        parameters=Moments,
+        segments=of_moments,
+        resolution=_fixed("totals"),
+        split=_own_split,
+        sensitivity=UNBOUNDED,
+        covariates=_none,
+        roles=ALL_ROLES,
+        phases=frozenset((*_COX, "evaluation")),
+        asked_in=_always,
+    )
 )
-_add(
-    "cox.start",
-    "Deaths per interval and covariate sum of the deaths",
-    CoxStart,
-    _cox_start,
-    _fixed("totals"),
-    _COX,
-    roles=DEVELOPMENT,
+REGISTRY.add(
+    Statistic(
+        name="cox.start",
+        title="Deaths per interval and covariate sum of the deaths",
+        reads="clinical columns or scores, days, events",
+        parameters=CoxStart,
+        segments=of_cox_start,
+        resolution=_fixed("totals"),
+        split=_fixed("train"),
+        sensitivity=UNBOUNDED,
+        covariates=_covariates,
+        roles=DEVELOPMENT,
+        phases=frozenset(_COX),
+        asked_in=_always,
+    )
 )
-_add(
-    "cox.round",
-    "Weighted exposure per interval and weighted covariate sum",
-    CoxRound,
-    lambda p: (_sum("mass", len(p.cut_days) + 1, bound=LARGE, resolution=DAY_GRID), _sum("gradient", p.covariates.size, bound=LARGE)),
-    _fixed("totals"),
-    _COX,
-    roles=DEVELOPMENT,
+REGISTRY.add(
+    Statistic(
+        name="cox.round",
+        title="Weighted exposure per interval and weighted covariate sum",
+        reads="clinical columns or scores, days",
+        parameters=CoxRound,
+        segments=lambda p: (
+            amount("mass", len(p.cut_days) + 1, bound=LARGE, resolution=DAY_GRID),
+            amount("gradient", p.covariates.size, bound=LARGE),
+        ),
+        resolution=_fixed("totals"),
+        split=_fixed("train"),
+        sensitivity=UNBOUNDED,
+        covariates=_covariates,
+        roles=DEVELOPMENT,
+        phases=frozenset(_COX),
+        asked_in=_always,
+    )
 )
-_add(
-    "cox.end",
-    "Second moments for the standard errors",
-    CoxEnd,
-    lambda p: (
-        _sum("square", p.covariates.size, p.covariates.size, bound=LARGE, resolution=SQUARE_GRID),
-        _sum("gradient", p.covariates.size, bound=LARGE),
-    ),
-    _fixed("totals"),
-    _COX,
-    roles=DEVELOPMENT,
+REGISTRY.add(
+    Statistic(
+        name="cox.end",
+        title="Second moments for the standard errors",
+        reads="clinical columns or scores, days",
+        parameters=CoxEnd,
+        segments=lambda p: (
+            amount("square", p.covariates.size, p.covariates.size, bound=LARGE, resolution=SQUARE_GRID),
+            amount("gradient", p.covariates.size, bound=LARGE),
+        ),
+        resolution=_fixed("totals"),
+        split=_fixed("train"),
+        sensitivity=UNBOUNDED,
+        covariates=_covariates,
+        roles=DEVELOPMENT,
+        phases=frozenset(_COX),
+        asked_in=_always,
+    )
 )
-_add("cox.exact", "Risk-set sums on day cells", CoxExact, _exact, _fixed("exact"), _COX, roles=DEVELOPMENT)
-_add(
-    "training.start",
-    "Deaths and exposure per interval",
-    TrainingStart,
-    lambda p: (
-        _count("deaths", len(p.cut_days) + 1),
-        _sum("exposure", len(p.cut_days) + 1, resolution=1.0),
-        _count("patients"),
-        _count("events"),
-    ),
-    _fixed("totals"),
-    ("training",),
-    roles=DEVELOPMENT,
+REGISTRY.add(
+    Statistic(
+        name="cox.exact",
+        title="Risk-set sums on day cells",
+        reads="clinical columns or scores, days, events",
+        parameters=CoxExact,
+        segments=of_exact,
+        resolution=_fixed("exact"),
+        split=_fixed("train"),
+        sensitivity=UNBOUNDED,
+        covariates=_covariates,
+        roles=DEVELOPMENT,
+        phases=frozenset(_COX),
+        asked_in=lambda study: study.resolution == "exact",
+    )
 )
-_add(
-    "training.hazard",
-    "Hazard sums at the broadcast weights",
-    TrainingHazard,
-    _hazard,
-    lambda p: "exact" if p.n_days else "totals",
-    ("training",),
-    roles=DEVELOPMENT,
+REGISTRY.add(
+    Statistic(
+        name="training.start",
+        title="Deaths and exposure per interval",
+        reads="days, events",
+        parameters=TrainingStart,
+        segments=lambda p: (
+            count("deaths", len(p.cut_days) + 1),
+            amount("exposure", len(p.cut_days) + 1, resolution=1.0),
+            count("patients"),
+            count("events"),
+        ),
+        resolution=_fixed("totals"),
+        split=_fixed("train"),
+        sensitivity=UNBOUNDED,
+        covariates=_none,
+        roles=DEVELOPMENT,
+        phases=frozenset(("training",)),
+        asked_in=_always,
+    )
 )
-_add("training.update", "Summed model update with hazard sums", TrainingUpdate, _update, _fixed("update"), ("training",), roles=DEVELOPMENT)
-_add(
-    "validation.loss",
-    "Loss of the validation patients",
-    ValidationLoss,
-    lambda _p: (_sum("loss"), _count("patients"), _count("events")),
-    _fixed("totals"),
-    ("training",),
-    roles=DEVELOPMENT,
+REGISTRY.add(
+    Statistic(
+        name="training.hazard",
+        title="Hazard sums at the broadcast weights",
+        reads="slices, days, events",
+        parameters=TrainingHazard,
+        segments=of_hazard,
+        resolution=lambda p: "exact" if p.n_days else "totals",
+        split=_fixed("train"),
+        sensitivity=UNBOUNDED,
+        covariates=_none,
+        roles=DEVELOPMENT,
+        phases=frozenset(("training",)),
+        asked_in=_always,
+    )
 )
-_add(
-    "score.counts",
-    "Patients at or below score thresholds",
-    ScoreCounts,
-    lambda p: (_count("at_most", len(p.thresholds)), _count("patients")),
-    _fixed("counts"),
-    ("fusion", "evaluation"),
+REGISTRY.add(
+    Statistic(
+        name="training.update",
+        title="Summed model update with hazard sums",
+        reads="slices, days, events",
+        parameters=TrainingUpdate,
+        segments=of_update,
+        resolution=_fixed("update"),
+        split=_fixed("train"),
+        sensitivity=UNBOUNDED,
+        covariates=_none,
+        roles=DEVELOPMENT,
+        phases=frozenset(("training",)),
+        asked_in=_always,
+    )
 )
-_add(
-    "evaluation.histogram",
-    "Occupied fine cells of score and day",
-    Histogram,
-    lambda p: (_count("scores", p.bins), _count("days", p.n_days)),
-    _fixed("exact"),
-    ("evaluation",),
+REGISTRY.add(
+    Statistic(
+        name="validation.loss",
+        title="Loss of the validation patients",
+        reads="slices, days, events",
+        parameters=ValidationLoss,
+        segments=lambda _p: (amount("loss"), count("patients"), count("events")),
+        resolution=_fixed("totals"),
+        split=_fixed("validation"),
+        sensitivity=UNBOUNDED,
+        covariates=_none,
+        roles=DEVELOPMENT,
+        phases=frozenset(("training",)),
+        asked_in=_always,
+    )
 )
-_add(
-    "evaluation.table",
-    "Patients by score bin, time cell and event",
-    Table,
-    _table,
-    _evaluation_level,
-    ("evaluation",),
-    sensitivity=_one(events=1, censored=1),
+REGISTRY.add(
+    Statistic(
+        name="score.counts",
+        title="Patients at or below score thresholds",
+        reads="scores",
+        parameters=ScoreCounts,
+        segments=lambda p: (count("at_most", len(p.thresholds)), count("patients")),
+        resolution=_fixed("counts"),
+        split=_own_split,
+        sensitivity=UNBOUNDED,
+        covariates=_none,
+        roles=ALL_ROLES,
+        phases=frozenset(("fusion", "evaluation")),
+        asked_in=_always,
+    )
 )
-_add(
-    "evaluation.contributions",
-    "Mean score and modality parts per bin",
-    Contributions,
-    lambda p: (
-        _sum("score", len(p.score_cuts) + 1),
-        _sum("radiology", len(p.score_cuts) + 1),
-        _sum("clinical", len(p.score_cuts) + 1),
-        _count("patients", len(p.score_cuts) + 1),
-    ),
-    lambda p: "exact" if p.score.clinical_only else "coarse",
-    ("evaluation",),
+REGISTRY.add(
+    Statistic(
+        name="evaluation.histogram",
+        title="Occupied fine cells of score and day",
+        reads="scores, days",
+        parameters=Histogram,
+        segments=lambda p: (count("scores", p.bins), count("days", p.n_days)),
+        resolution=_fixed("exact"),
+        split=_own_split,
+        sensitivity=UNBOUNDED,
+        covariates=_none,
+        roles=ALL_ROLES,
+        phases=frozenset(("evaluation",)),
+        asked_in=lambda study: study.evaluation.resolution == "exact",
+    )
 )
-_add(
-    "evaluation.pair",
-    "Products of two scores' influences and ranks",
-    Pair,
-    lambda _p: (
-        _sum("covariance", 2, 2, resolution=2.0**-36, bound=2.0**8),
-        _sum("cluster", 2, 2, resolution=2.0**-36, bound=2.0**8),
-        _sum("rank_products", 3, resolution=2.0**-8),
-        _count("patients"),
-    ),
-    _fixed("coarse"),
-    ("evaluation",),
+REGISTRY.add(
+    Statistic(
+        name="evaluation.table",
+        title="Patients by score bin, time cell and event",
+        reads="scores, days, events, scanner or RECIST response of a subgroup",
+        parameters=Table,
+        segments=of_table,
+        resolution=_evaluation_level,
+        split=_own_split,
+        sensitivity=_one(events=1, censored=1),
+        covariates=_none,
+        roles=ALL_ROLES,
+        phases=frozenset(("evaluation",)),
+        asked_in=_always,
+    )
+)
+REGISTRY.add(
+    Statistic(
+        name="evaluation.contributions",
+        title="Mean score and modality parts per bin",
+        reads="scores and their parts",
+        parameters=Contributions,
+        segments=lambda p: (
+            amount("score", len(p.score_cuts) + 1),
+            amount("radiology", len(p.score_cuts) + 1),
+            amount("clinical", len(p.score_cuts) + 1),
+            count("patients", len(p.score_cuts) + 1),
+        ),
+        resolution=lambda p: "exact" if p.score.clinical_only else "coarse",
+        split=_own_split,
+        sensitivity=UNBOUNDED,
+        covariates=_none,
+        roles=ALL_ROLES,
+        phases=frozenset(("evaluation",)),
+        asked_in=_always,
+    )
+)
+REGISTRY.add(
+    Statistic(
+        name="evaluation.pair",
+        title="Products of two scores' influences and ranks",
+        reads="two scores, days, events",
+        parameters=Pair,
+        segments=lambda _p: (
+            amount("covariance", 2, 2, resolution=2.0**-36, bound=2.0**8),
+            amount("cluster", 2, 2, resolution=2.0**-36, bound=2.0**8),
+            amount("rank_products", 3, resolution=2.0**-8),
+            count("patients"),
+        ),
+        resolution=_fixed("coarse"),
+        split=_own_split,
+        sensitivity=UNBOUNDED,
+        covariates=_none,
+        roles=ALL_ROLES,
+        phases=frozenset(("evaluation",)),
+        asked_in=_always,
+    )
 )

@@ -56,6 +56,7 @@ def of_characteristics(_: SplitOnly) -> tuple[Segment, ...]:
         *(count(name) for name in ("sites", "patients", "events", "male", "sex_known", "age_known")),
         amount("age", 2, resolution=1.0),
         count("clinical", 16, 8),
+        amount("continuous", 16, 3, bound=1e6, resolution=2.0**-16),
         count("manufacturer", len(MANUFACTURERS)),
         count("response", len(RESPONSES)),
         count("flags", len(FLAGS)),

@@ -248,3 +248,11 @@ MOMENT = Kind(
     why="Survival counts from a moment the study names: one of those every study knows, or one that it declares under `moments` in its own words. The CTs and the last contact keep their meaning.",
     fix="Declare the moment under `moments`, or count from a known one.",
 )
+
+NOT_ENFORCED = Kind(
+    131,
+    "not-enforced",
+    "A field asks for something this version does not do",
+    why="What a hospital permits is enforced or refused; a setting that did nothing would be believed.",
+    fix="Leave the field out. There is no differential privacy yet, so there is no ε to hold a budget against.",
+)

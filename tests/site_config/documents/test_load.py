@@ -146,5 +146,5 @@ def survives(data: bytes) -> None:
 def test_a_budget_that_nothing_enforces_is_refused_by_number() -> None:
     with pytest.raises(Problem) as refused:
         parse_site(f"{SITE}policy: {{epsilon_budget: 1.0}}".encode())
-    assert refused.value.code == "FH-130"
+    assert refused.value.code == "FH-131"
     assert refused.value.where == "site.yaml: policy.epsilon_budget" or "epsilon_budget" in str(refused.value)

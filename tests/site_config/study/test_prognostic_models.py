@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from site_config.study.model import ClinicalVariable
 from site_config.study.prognostic_models import CLN, MODELS, PAPER_MODELS, RAD_D, RAD_S, RADCLN_D, ModelName, NetworkName, PrognosticModel
 
 
@@ -52,8 +51,3 @@ def test_a_document_names_known_models_only() -> None:
     assert refused.value.errors()[0]["type"] == "literal_error"
     assert refused.value.errors()[0]["ctx"]["expected"] == "'Rad-S' or 'Rad-D'"
     assert TypeAdapter(ModelName).json_schema() == {"type": "string", "enum": list(PAPER_MODELS)}
-
-
-def test_a_variables_unit_is_shown_beside_its_label() -> None:
-    assert ClinicalVariable(name="afp", label="AFP", unit="ng/mL").shown == "AFP, ng/mL"
-    assert ClinicalVariable(name="nash", label="NASH").shown == "NASH"
