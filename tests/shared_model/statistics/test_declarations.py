@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from client.statistics import counts, evaluation, survival
-from shared_model.analyses import asked_page
+from shared_model import asked_page
 from shared_model.statistics import catalogue
 from shared_model.statistics.base import REGISTRY, Statistic
 
