@@ -14,7 +14,9 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from client.program.node import Handle, answer
+from shared_model.secure_sum.protocol import Message as Reply
 from site_config.problems import identity
+from site_config.problems.base import Problem
 
 HOME_VARIABLE = "FEDHCC_SITE_HOME"
 
@@ -31,7 +33,11 @@ def agent_of(home: Path) -> Handle:
             from client.program.agent import Agent
             from site_config.documents.load import load_site
 
-            _agents[key] = Agent(load_site(key / "site.yaml")).handle
+            try:
+                _agents[key] = Agent(load_site(key / "site.yaml")).handle
+            except Problem as problem:
+                code = outward_code(problem)
+                return lambda _message: Reply("refusal", {"code": code})
         return _agents[key]
 
 

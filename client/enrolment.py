@@ -103,6 +103,20 @@ def decision(state: Path, study_id: str) -> Decision:
     return found if found in ("approved", "declined") else "pending"
 
 
+JOURNAL_ASKED = "journal-asked.json"
+
+
+def note_journal_asked(state: Path, seen: str) -> None:
+    """Keep which entry the coordinator asked for that the journal does not hold, for the person who decides."""
+    write_json(state / JOURNAL_ASKED, {"seen": seen})
+
+
+def journal_asked(state: Path) -> str:
+    """That entry's hash, '' where none was asked for."""
+    path = state / JOURNAL_ASKED
+    return str(read_json(path).get("seen", "")) if path.exists() else ""
+
+
 def require_approved(state: Path, study_id: str) -> None:
     """Pass for an approved study; FH-418 while undecided, FH-419 when declined."""
     found = decision(state, study_id)

@@ -27,6 +27,9 @@ from site_config.study.model import canonical
 
 FIRST = "0" * 64
 REPAIR = "repair"
+CLOCK = "clock"
+"""The kind of an entry that says the machine's clock went back: the times before it and after it are not in order."""
+BACK_S = 2.0
 Clock = Callable[[], datetime]
 
 
@@ -185,8 +188,11 @@ class Journal:
 
     def append(self, kind: str, data: Mapping[str, Any]) -> Entry:
         """Write one entry; it is on the disk when this returns."""
+        now = self._clock()
+        if kind != CLOCK and self._entries and (now - datetime.fromisoformat(self._entries[-1].time)).total_seconds() < -BACK_S:
+            self.append(CLOCK, {"before": self._entries[-1].time, "now": now.isoformat(timespec="seconds")})
         previous = self._entries[-1].hash if self._entries else FIRST
-        entry = Entry.make(len(self._entries) + 1, self._clock().isoformat(timespec="seconds"), kind, data, previous)
+        entry = Entry.make(len(self._entries) + 1, now.isoformat(timespec="seconds"), kind, data, previous)
         if self._path is not None:
             self._write(entry.line())
         self._entries.append(entry)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from client.cohort.jobs import SOFTWARE, Job, prepared_folder
 from client.cohort.pseudonyms import keyed_hash, patient_key, site_secret
-from client.cohort.record import INDEX, Finding, Index, Record, read_record
+from client.cohort.record import INDEX, Finding, Index, Record, read_record, sealed
 from client.cohort.withdrawal import withdrawn_keys
 from client.cohort.workers import sources_digest, work
 from client.intake.slice_fingerprints import shared
@@ -138,7 +138,7 @@ def _finish(folder: Path, digest: str, study: Study, jobs: list[Job], made: int)
     patients = {key: record.fingerprint for key, record in sorted(records.items())}
     overlaps = _joined(find_overlaps(records), find_persons(records))
     index = Index(settings=digest, size=tensor_shape(study), patients=patients, usable=usable, overlaps=overlaps)
-    write_json(folder / INDEX, index.model_dump(mode="json"))
+    write_json(folder / INDEX, sealed(index))
     remove_strangers(folder, set(records))
     findings = tuple((key, finding) for key, record in sorted(records.items()) for finding in (*record.findings, *overlaps.get(key, ())))
     return PrepareSummary(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
 from site_config.files import read_json, write_json
 from site_config.problems import all_kinds, scans
 from site_config.problems.base import Exit, Problem
-from site_config.study.model import Strict
+from site_config.study.model import Strict, canonical
 
 INDEX = "index.json"
+SEAL = "sha256"
 
 
 class Finding(Strict):
@@ -84,13 +86,27 @@ class Index(Strict):
     overlaps: dict[str, tuple[Finding, ...]] = Field(default_factory=dict, description="patients whose scans share slices")
 
 
+def sealed(content: Strict) -> dict[str, Any]:
+    """The content with its own digest, so that a changed bit is noticed when it is read."""
+    plain = content.model_dump(mode="json")
+    return {**plain, SEAL: hashlib.sha256(canonical(plain)).hexdigest()}
+
+
+def _unsealed(found: Any) -> Any:
+    """What was sealed; a `ValidationError` of its form follows where the digest does not fit."""
+    if not isinstance(found, dict):
+        return found
+    plain = {name: value for name, value in found.items() if name != SEAL}
+    return plain if found.get(SEAL) == hashlib.sha256(canonical(plain)).hexdigest() else None
+
+
 def read_record(folder: Path, key: str) -> Record | None:
     """A patient's record; None where there is none or where it does not read, so that it is made again."""
     path = folder / f"{key}.json"
     if not path.exists():
         return None
     try:
-        return Record.model_validate(read_json(path, "a prepared record"))
+        return Record.model_validate(_unsealed(read_json(path, "a prepared record")))
     except ValidationError:
         return None
     except Problem as problem:
@@ -101,7 +117,7 @@ def read_record(folder: Path, key: str) -> Record | None:
 
 def write_record(folder: Path, key: str, record: Record) -> None:
     """Write a patient's record whole."""
-    write_json(folder / f"{key}.json", record.model_dump(mode="json"))
+    write_json(folder / f"{key}.json", sealed(record))
 
 
 def read_index(folder: Path) -> Index | None:
@@ -110,7 +126,7 @@ def read_index(folder: Path) -> Index | None:
     if not path.exists():
         return None
     try:
-        return Index.model_validate(read_json(path, "state/prepared/index.json"))
+        return Index.model_validate(_unsealed(read_json(path, "state/prepared/index.json")))
     except ValidationError:
         raise scans.PREPARED_DAMAGED.problem("state/prepared/index.json is not an index", where="state/prepared/index.json") from None
 

@@ -169,7 +169,7 @@ def _find(site: SiteConfig, wanted: str) -> str:
     from site_config.problems import scans as problems
 
     index = read_index(prepared_folder(site))
-    known = tuple(index.patients) if index else ()
+    known = tuple(index.patients) if index else _rows(site)
     matches = [key for key in known if len(wanted) >= 6 and key.startswith(wanted.lower())]
     own = patient_key(site_secret(site.state), wanted)
     if own in known:
@@ -177,6 +177,15 @@ def _find(site: SiteConfig, wanted: str) -> str:
     if len(matches) != 1:
         raise problems.KEY_UNKNOWN.problem(f"{len(matches)} prepared patients have this id")
     return matches[0]
+
+
+def _rows(site: SiteConfig) -> tuple[str, ...]:
+    """The ids of the patients in cohort.csv: a hospital without scans prepares nothing."""
+    from client.cohort.pseudonyms import patient_key, site_secret
+    from site_config.tables.cohort import load_cohort
+
+    secret = site_secret(site.state)
+    return tuple(patient_key(secret, patient.key) for patient in load_cohort(site.path(site.paths.cohort)).patients)
 
 
 @data.command()

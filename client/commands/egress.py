@@ -124,6 +124,32 @@ def export(
     show({"rows": len(rows), "file": to.name}, f"{len(rows)} rows written to {to.name}")
 
 
+@app.command("go-on")
+def go_on(
+    home: Home = Path(),
+    seen: Annotated[str, typer.Option("--seen", help="The whole hash that the refused admission named.")] = "",
+    why: Annotated[str, typer.Option("--note", help="Who decided, and why; it stands in the journal.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Go on with a journal that lacks what the coordinator has seen of it. Stop the client first, and restore a backup if there is one."""
+    from client.enrolment import journal_asked
+    from client.release.site_journal import WENT_BACK, WentBack, open_journal
+    from site_config.documents.load import load_site
+    from site_config.problems import host
+
+    site = load_site(home / "site.yaml")
+    asked = seen or journal_asked(site.state)
+    if not asked:
+        raise host.USAGE.problem("no admission was refused because of the journal", fix="Nothing to do.")
+    note("What was opened since is forgotten here: later results may then differ from it by a single patient.")
+    if not yes:
+        typer.confirm("Go on without these entries?", abort=True)
+    with open_journal(site.state) as book:
+        entry = book.append(WENT_BACK, WentBack(seen=asked, note=why[:500]).model_dump())
+    show({"entry": entry.number, "seen": asked}, f"Written as entry {entry.number} of the journal.")
+
+
 @app.command()
 def allow(
     study: Annotated[str, typer.Argument(help="The whole id of the study.")],

@@ -67,6 +67,10 @@ class Holder:
         self._folder = state / "shares"
         self._running: OrderedDict[tuple[str, str], _Computation] = OrderedDict()
 
+    def take_policy(self, policy: Policy) -> None:
+        """The hospital changed its policy: it holds from the next message on."""
+        self._policy = policy
+
     def key(self, request: HolderKeyRequest, lock: StudyLock) -> HolderKeyReply:
         """The signed key of a computation; made at the first question and kept on disk."""
         check_holding(self._policy, lock, self._site)

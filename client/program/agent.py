@@ -25,6 +25,7 @@ from client.cohort.withdrawal import withdrawn_keys
 from client.holder.holder import Holder
 from client.release.door import CohortFacts, Door, outward_code
 from client.release.policy import refusals
+from client.release.site_journal import check_seen, last_hash, note_withdrawals, open_journal, print_of
 from client.statistics.bench import Bench
 from client.statistics.counts import compute
 from client.statistics.rows import padded, shared_rows
@@ -44,8 +45,9 @@ from shared_model.secure_sum.protocol import (
 )
 from shared_model.shares.protocol import HolderKeyRequest, HoldRequest, RowsRequest, believe
 from shared_model.statistics.base import Parameters, Statistic
+from site_config.documents.load import load_site
 from site_config.identity import SiteIdentity
-from site_config.journal import Journal, local_time
+from site_config.journal import local_time
 from site_config.problems import all_kinds, federation, identity, model, privacy
 from site_config.problems.base import Kind, Problem
 from site_config.site import SiteConfig
@@ -59,6 +61,7 @@ Form = TypeVar("Form", bound=BaseModel)
 KEPT_STATES = 2
 DOOR_GROUP = 5
 WITH_ARRAYS = ("release", "rows", "hold")
+BROADCAST = frozenset({"weights.Rad-S", "weights.Rad-D"})
 
 
 class Agent:
@@ -73,7 +76,7 @@ class Agent:
     ) -> None:
         self.site = site
         self.identity = SiteIdentity.load(site.state, site.site)
-        self.journal = Journal(site.state / "journal.jsonl", durable=not site.policy.simulated_patients)
+        self.journal = open_journal(site.state, durable=not site.policy.simulated_patients)
         self.door = Door(site.site, self.identity.signing_key, site.policy, self.journal, clock=now, entropy=entropy)
         self.holder = Holder(site.site, self.identity.signing_key, site.policy, self.journal, site.state)
         self._locks: dict[str, StudyLock] = {}
@@ -82,6 +85,7 @@ class Agent:
         self._states: OrderedDict[str, dict[str, NDArray[Any]]] = OrderedDict()
         self.phase = ""
         self.trouble = ""
+        self._configuration = print_of(site.home / "site.yaml")
 
     def handle(self, message: Message) -> Message:
         """The reply to a message; raises FH-616 only, where the GPU failed and this process has to end with it.
@@ -90,6 +94,7 @@ class Agent:
         depend on a patient, and leave as SITE_CANNOT_RELEASE like every other. `trouble` says it whole, for the hospital's screen.
         """
         try:
+            self._take_configuration()
             if message.arrays and message.kind not in WITH_ARRAYS:
                 raise federation.MESSAGE_MALFORMED.problem(f"a {message.kind} message carries arrays")
             reply = self._handler(message.kind)(message)
@@ -107,6 +112,21 @@ class Agent:
             self.trouble = f"{privacy.SITE_CANNOT_RELEASE.label} unexpected {type(error).__name__} in {_place(error)}"
             log.error("unexpected %s in %s", type(error).__name__, _place(error))
             return Message("refusal", Refusal(code=privacy.SITE_CANNOT_RELEASE.label).model_dump())
+
+    def _take_configuration(self) -> None:
+        """A changed `site.yaml` holds from this message on; one that does not read refuses everything until it does."""
+        found = print_of(self.site.home / "site.yaml")
+        if found == self._configuration:
+            return
+        changed = load_site(self.site.home / "site.yaml")
+        if changed.site != self.site.site or changed.state != self.site.state:
+            raise identity.NOT_JOINED.problem("site.yaml names another hospital or another state folder than this program began with")
+        self.site, self._configuration = changed, found
+        self.door.take_policy(changed.policy)
+        self.holder.take_policy(changed.policy)
+        self._benches.clear()
+        self.journal.append("configuration", {"site_yaml": found})
+        log.warning("site.yaml was changed; it holds from this message on")
 
     def close(self) -> None:
         """Let go of the journal, so that another process may write."""
@@ -132,10 +152,15 @@ class Agent:
         request = _read(AdmissionRequest, message)
         lock = enrol.offer(self.site.state, request.signed)
         found = list(refusals(self.site.policy, lock, self.site.site))
-        decision = enrol.decision(self.site.state, lock.study_id)
-        simulated = self.site.policy.simulated_patients and lock.study.simulated
-        if decision != "approved" and not simulated:
-            found.append(identity.STUDY_NOT_APPROVED.problem(f"study {lock.study_id[:12]} is not approved here"))
+        try:
+            self._require_consent(lock)
+        except Problem as undecided:
+            found.append(undecided)
+        try:
+            check_seen(self.journal, request.journal)
+        except Problem as went_back:
+            enrol.note_journal_asked(self.site.state, request.journal)
+            found.append(went_back)
         if lock.code_digest and lock.code_digest != code_digest():
             found.append(identity.CODE_DIFFERS.problem("the lock was made for other code than this image runs"))
         for problem in found:
@@ -150,8 +175,8 @@ class Agent:
             software=software(),
             code_digest=code_digest(),
         )
-        self.journal.append("admission", {"study": lock.study_id, **reply.model_dump(mode="json")})
-        return _reply("admission", reply)
+        self.journal.append("admission", {"study": lock.study_id, **reply.model_dump(mode="json", exclude={"journal"})})
+        return _reply("admission", reply.model_copy(update={"journal": last_hash(self.journal)}))
 
     def _keys(self, message: Message) -> Message:
         request = _read(KeysRequest, message)
@@ -209,14 +234,21 @@ class Agent:
 
     def _lock(self, study_id: str) -> StudyLock:
         """The admitted study; after a restart of this program the kept, approved lock is taken up again."""
-        if study_id not in self._locks:
+        if study_id in self._locks:
+            self._require_consent(self._locks[study_id])
+        else:
             lock = enrol.load_lock(self.site.state, study_id)
-            if not (self.site.policy.simulated_patients and lock.study.simulated):
-                enrol.require_approved(self.site.state, study_id)
+            self._require_consent(lock)
             if lock.code_digest and lock.code_digest != code_digest():
                 raise identity.CODE_DIFFERS.problem("the lock was made for other code than this image runs")
             self._locks[study_id] = lock
         return self._locks[study_id]
+
+    def _require_consent(self, lock: StudyLock) -> None:
+        """The hospital's decision as it stands now, asked at every message; simulated hospitals need not approve, but may decline."""
+        simulated = self.site.policy.simulated_patients and lock.study.simulated
+        if not simulated or enrol.decision(self.site.state, lock.study_id) == "declined":
+            enrol.require_approved(self.site.state, lock.study_id)
 
     def _broadcast(self, digest: str, arrays: Arrays) -> Arrays:
         broadcast = {f"weights.{model.name}" for model in MODELS if model.is_network}
@@ -236,6 +268,7 @@ class Agent:
 
     def _bench(self, lock: StudyLock) -> Any:
         gone = withdrawn_keys(self.site.state)
+        note_withdrawals(self.journal, gone)
         if gone != self._withdrawn:  # from this request on, no study holds the patient
             self._benches.clear()
             self._withdrawn = gone

@@ -286,6 +286,9 @@ class SiteProgram:
         except WorkerFrozen:
             self._tell_trouble(f"{federation.SITE_FROZEN.label} {federation.SITE_FROZEN.title}")
             reply = node.frozen(delivery)
+        except Problem as problem:  # the process was started again, and cannot be
+            self.board.tell(problem=problem.code)
+            raise
         except WorkerEnded as ended:
             if self._over.is_set():  # given up at our own end; the coordinator asks again
                 return

@@ -202,6 +202,10 @@ class Door:
             slots = len(next(iter(boxes.values())))
             return sign_rows(self._key, lock.study_id, plan.phase, slots, digest), boxes
 
+    def take_policy(self, policy: Policy) -> None:
+        """The hospital changed its policy: it holds from the next message on."""
+        self._policy = policy
+
     def forget(self, study: str) -> None:
         """Drop the keys and seeds of a study; what was not opened stays closed for ever."""
         for key in [key for key in self._sessions if key[0] == study]:

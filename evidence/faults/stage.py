@@ -22,11 +22,10 @@ from client.enrolment import join
 from client.program.control import ControlClient, Status
 from evidence.faults.forwarder import Forwarder
 from server import enrolment as enrol
-from server.asking.participation import StudyLedger
 from server.link.processes import environment
 from server.study.results import LedgerEntry, StudyResult
 from server.study.state import TrainingState
-from server.watch.standing import FLOWER_RUN, folder_of
+from server.watch.standing import FLOWER_RUN, folder_of, ledger_of
 from simulations.engines.loopback import ONE_THREAD, Loopback, SiteProcess, loopback_address
 from simulations.study.homes import Homes
 from simulations.study.run import Options, make_cohort, ready
@@ -173,7 +172,7 @@ class Stage:
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
         """The participation ledger so far."""
-        return StudyLedger(self.folder / "ledger.jsonl").entries
+        return ledger_of(self.homes.coordinator, self.lock.study_id)
 
     @property
     def first_round(self) -> Path:
@@ -186,12 +185,11 @@ class Stage:
         return TrainingState.load(path).next_round if path.exists() else 0
 
     def set_back(self) -> None:
-        """The coordinator's folder as it was after the first round; the count of starts and of Flower's runs goes on."""
-        kept = {name: (self.folder / name).read_bytes() for name in ("epoch.json", FLOWER_RUN)}
+        """The coordinator's folder as it was after the first round; the count of Flower's runs goes on."""
+        kept = (self.folder / FLOWER_RUN).read_bytes()
         shutil.rmtree(self.folder)
         shutil.copytree(self.first_round, self.folder)
-        for name, content in kept.items():
-            write_atomic(self.folder / name, content)
+        write_atomic(self.folder / FLOWER_RUN, kept)
 
     def begin(self, command: Literal["run", "resume"] = "run", wait_s: float = 30.0) -> StageRun:
         """Start `fedhcc-coordinator run` or `resume` as a process."""

@@ -18,11 +18,11 @@ from pydantic import ValidationError
 
 import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
 from server.asking.effects import Effects
-from server.asking.participation import StudyLedger
+from server.asking.participation import Kept, StudyLedger
 from server.asking.pauses import Pauses
 from server.link.transport import Exchange, Failure, Transport
 from server.study.results import LedgerEntry
-from server.study.state import StudyFolder, ask_key
+from server.study.state import StudyFolder, arrays_bytes, ask_key, load_arrays
 from shared_model.secure_sum import masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
 from shared_model.secure_sum.protocol import (
@@ -98,6 +98,7 @@ class Asker:
         self._folder = folder
         self.ledger = ledger
         self.effects = effects
+        self.kept = Kept(folder.root, ledger)
         self._attempt = folder.next_epoch() << 24
         self._told: dict[str, set[str]] = {}
         self._silent: dict[str, str] = {}
@@ -144,12 +145,11 @@ class Asker:
 
     def remembered(self, question: Question) -> Values:
         """The stored answer of this question, or a fresh one, stored before it is used."""
-        key = self._key(question)
-        stored = self._folder.opened(key)
-        if stored is not None:
-            return stored
+        path = self._folder.opened_file(self._key(question))
+        if self.kept.load(path) is not None:
+            return load_arrays(path)[0]
         values = self.once(question)
-        self._folder.store_opened(key, values)
+        self.kept.save(path, arrays_bytes(values, {}))
         return values
 
     def _key(self, q: Question) -> str:

@@ -1,57 +1,168 @@
-"""The participation ledger: every ask, who was asked, who was missing, how it ended. Names sites, never counts per site."""
+"""The office's ledger: every ask, who was asked, who was missing, how it ended, and the digest of every file kept of a study.
+
+One append-only, hash-chained file a study, of the same form as a hospital's journal, so that a line changed, cut or gone is
+found at its place. What the study is computed from (opened numbers, weights, the result) is believed only with the digest
+that stands here. Names sites, never counts per site.
+"""
 
 from __future__ import annotations
 
-import os
+import hashlib
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from server.study.results import LedgerEntry
-from site_config.files import access_problem
+from site_config.files import write_atomic
+from site_config.journal import Entry, Journal
+from site_config.journal import read as read_journal
+from site_config.names import plural
+from site_config.problems import federation, privacy
+from site_config.problems.base import Problem
+
+KEPT_FOLDERS = ("opened", "training")
+ASK, FILE, DROPPED, REMARK = "ask", "file", "dropped", "remark"
+
+
+@contextmanager
+def _at_the_office() -> Iterator[None]:
+    """The chain's own problems under the office's numbers."""
+    try:
+        yield
+    except Problem as problem:
+        if problem.kind in (privacy.JOURNAL_TAMPERED, privacy.JOURNAL_TRUNCATED):
+            raise federation.LEDGER_DAMAGED.problem(f"the study's ledger: {problem.what}", where="ledger.jsonl") from None
+        if problem.kind == privacy.JOURNAL_BUSY:
+            raise federation.STUDY_BUSY.problem("another process works on this study", where="ledger.lock") from None
+        raise
+
+
+def history(path: Path) -> tuple[Entry, ...]:
+    """Every entry of a ledger file, verified; nobody is kept from writing."""
+    with _at_the_office():
+        return read_journal(path)
+
+
+def asks(entries: Iterable[Entry]) -> tuple[LedgerEntry, ...]:
+    """The asks among the entries, in order."""
+    return tuple(LedgerEntry.model_validate(dict(entry.data)) for entry in entries if entry.kind == ASK)
+
+
+def remarks(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """What was done to the study's state by hand, with its time, in words for the report."""
+    return tuple(f"{entry.time}: {entry.data['words']}" for entry in entries if entry.kind == REMARK)
 
 
 class StudyLedger:
-    """An append-only file of `LedgerEntry` lines, flushed to disk one by one.
-
-    A line that was cut off by a crash is completed by the next append with a line break and skipped when read: the ask it
-    told of did not end, and is asked again by the resumed study.
-    """
+    """The writer of one study's ledger. Raises LEDGER_DAMAGED where the file was changed or cut, STUDY_BUSY for a second writer."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._entries = list(self._read())
-
-    def _read(self) -> list[LedgerEntry]:
-        if not self._path.exists():
-            return []
-        found = []
-        for line in self._path.read_text(encoding="utf-8").splitlines():
-            try:
-                found.append(LedgerEntry.model_validate_json(line))
-            except ValidationError:
-                continue
-        return found
+        with _at_the_office():
+            self._journal = Journal(path)
+        self._entries = list(asks(self._journal.entries))
+        self._files = Files(self._journal.entries)
 
     @property
     def entries(self) -> tuple[LedgerEntry, ...]:
-        """All entries in order."""
+        """All asks in order."""
         return tuple(self._entries)
 
+    @property
+    def chain(self) -> tuple[Entry, ...]:
+        """Everything, in order."""
+        return self._journal.entries
+
     def append(self, entry: LedgerEntry) -> None:
-        """Add one entry and flush it to disk; access problems when the disk refuses."""
-        try:
-            torn = self._path.exists() and self._path.stat().st_size > 0 and not self._path.read_bytes().endswith(b"\n")
-            with self._path.open("a", encoding="utf-8") as stream:
-                stream.write(("\n" if torn else "") + entry.model_dump_json() + "\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as error:
-            raise access_problem(error, "the participation ledger") from None
+        """Add one ask; it is on the disk when this returns."""
+        self._journal.append(ASK, entry.model_dump(mode="json"))
         self._entries.append(entry)
+
+    def note(self, kind: str, **data: object) -> None:
+        """Add an entry of another kind."""
+        self._files.feed(self._journal.append(kind, data))
+
+    @property
+    def files(self) -> Files:
+        """The digests of the kept files."""
+        return self._files
 
     def missed_share(self, phase: str, statistic: str, turns: int) -> dict[int, float]:
         """Share of a block's turns that it missed, by block, of `turns` rounds planned for each."""
         missed = Counter(e.block for e in self._entries if e.phase == phase and e.statistic == statistic and e.outcome == "missed")
         return {block: count / max(turns, 1) for block, count in missed.items()}
+
+    def close(self) -> None:
+        """Let another process write."""
+        self._journal.close()
+
+
+class Files:
+    """The digests of a study's kept files: a fold over the ledger.
+
+    The digest is written before the file, so the file written last may be the one before, or not be there yet.
+    """
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self._known: dict[str, list[str]] = {}
+        self._last = ""
+        for entry in entries:
+            self.feed(entry)
+
+    def feed(self, entry: Entry) -> None:
+        """Take in one entry; kinds that do not concern files pass by."""
+        name = str(entry.data.get("name", ""))
+        if entry.kind == FILE:
+            self._known[name] = [*self._known.get(name, [])[-1:], str(entry.data["sha256"])]
+            self._last = name
+        elif entry.kind == DROPPED:
+            self._known.pop(name, None)
+            self._last = "" if self._last == name else self._last
+
+    def fault(self, root: Path, name: str) -> str | None:
+        """Why a file is not believed; None where it is, or where it is rightly not there."""
+        known = self._known.get(name)
+        if not (root / name).exists():
+            return None if known is None or (name == self._last and len(known) == 1) else "is gone"
+        if known is None:
+            return "stands in no entry of the ledger"
+        found = hashlib.sha256((root / name).read_bytes()).hexdigest()
+        return None if found in (known if name == self._last else known[-1:]) else "is not the one that was written"
+
+    def faults(self, root: Path) -> dict[str, str]:
+        """Every kept file that is not believed, and every file beside them, with the reason."""
+        there = {path.relative_to(root).as_posix() for folder in KEPT_FOLDERS for path in (root / folder).glob("[!.]*.safetensors")}
+        reasons = {name: self.fault(root, name) for name in there | self._known.keys()}
+        return {name: why for name, why in reasons.items() if why is not None}
+
+    def believed(self, root: Path, path: Path) -> bytes | None:
+        """A file's bytes, None where none was written; STATE_DIFFERS where it is gone or another than was written."""
+        name = path.relative_to(root).as_posix()
+        why = self.fault(root, name)
+        if why is not None:
+            raise federation.STATE_DIFFERS.problem(f"the kept file {path.name[:20]} {why}", where=name)
+        return path.read_bytes() if path.exists() else None
+
+
+class Kept:
+    """The files of one study below `root` that are believed only with their digest in the ledger."""
+
+    def __init__(self, root: Path, ledger: StudyLedger) -> None:
+        self._root, self._ledger = root, ledger
+
+    def save(self, path: Path, data: bytes) -> None:
+        """Write a file whole or not at all, its digest first."""
+        self._ledger.note(FILE, name=path.relative_to(self._root).as_posix(), sha256=hashlib.sha256(data).hexdigest())
+        write_atomic(path, data)
+
+    def load(self, path: Path) -> bytes | None:
+        """The file's bytes, None where none was written; STATE_DIFFERS where it is gone or another than was written."""
+        return self._ledger.files.believed(self._root, path)
+
+
+def check_files(root: Path, files: Files) -> None:
+    """Every kept file of a study at once: STATE_DIFFERS names those that are not believed."""
+    found = files.faults(root)
+    if found:
+        what = "; ".join(f"{name[-40:]} {why}" for name, why in sorted(found.items())[:5])
+        raise federation.STATE_DIFFERS.problem(f"{plural(len(found), 'kept file')}: {what}", where=next(iter(sorted(found))))

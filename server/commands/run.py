@@ -187,14 +187,11 @@ def _wait_online(transport: FlowerTransport, wanted: set[str], limit_s: float, s
 
 def _report(home: Path, study_id: str) -> Path:
     from server.study.outcome import write_outcome
-    from server.study.results import StudyResult
     from server.study.state import StudyFolder
     from server.watch import standing as watch
-    from site_config.files import read_limited
 
     folder = watch.folder_of(home, study_id)
-    result = StudyResult.model_validate_json(read_limited(folder / "result.json", watch.RESULT_LIMIT))
-    return write_outcome(result, StudyFolder(folder), folder)
+    return write_outcome(watch.result_of(home, study_id), StudyFolder(folder), folder)
 
 
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for hospitals to connect before asking.")]

@@ -158,7 +158,7 @@ def lock(
     from site_config.files import write_atomic
     from site_config.identity import CoordinatorIdentity, sign_lock
     from site_config.problems.base import together
-    from site_config.study.code_digest import code_digest
+    from site_config.study.code_digest import code_digest, office_digest
     from site_config.study.locking import lock_study, resolve_roles
 
     plan = load_study(study)
@@ -166,7 +166,13 @@ def lock(
     if missing:
         raise together(missing)
     identity = CoordinatorIdentity.load(home)
-    locked = lock_study(plan, enrol.roster(home, resolve_roles(plan)), code_digest=code_digest(), coordinator_key=identity.public_key)
+    locked = lock_study(
+        plan,
+        enrol.roster(home, resolve_roles(plan)),
+        code_digest=code_digest(),
+        office_digest=office_digest(),
+        coordinator_key=identity.public_key,
+    )
     path = out or study.with_suffix(".lock.json")
     write_atomic(path, sign_lock(locked, identity).model_dump_json(indent=1).encode() + b"\n", 0o644)
     show(_lock_data(locked) | {"file": str(path)}, lambda console: _draw_lock(console, locked))

@@ -11,13 +11,14 @@ from functools import partial
 from pydantic import ValidationError
 
 from server.asking.ask import WHOLE, Missed, Outcome
+from server.asking.journals import Journals
 from server.asking.pauses import Pauses
 from server.link.transport import Failure, Transport
 from server.phases.context import Event, Running, scalar
 from server.study.results import ADMISSION
 from shared_model.secure_sum.protocol import AdmissionReply, AdmissionRequest, Message, OpenedCounts
 from shared_model.statistics.parameters import EXCLUSIONS, PreCounts, Split
-from site_config.problems import federation
+from site_config.problems import federation, identity
 from site_config.study.model import Role, SignedLock
 
 SPLITS: dict[Role, tuple[Split, ...]] = {"development": ("train", "validation"), "evaluation": ("test",)}
@@ -27,7 +28,10 @@ PAUSE_S = 2.0
 def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
     """Every site of the roster accepts, or the study does not start. Raises FH-753 on a refusal, FH-716 on silence."""
     sites = [entry.name for entry in running.lock.roster]
-    body = AdmissionRequest(signed=signed, canary=running.canary).model_dump(mode="json")
+    seen = Journals(running.folder.home)
+    offers = {
+        site: AdmissionRequest(signed=signed, canary=running.canary, journal=seen.last(site)).model_dump(mode="json") for site in sites
+    }
     end = running.asker.effects.monotonic() + running.study.deadlines.admission
     pauses = Pauses(running.asker.exchange, running.asker.effects, running.study.deadlines.pause)
     waiting, failures = set(sites), dict[str, Failure]()
@@ -35,7 +39,7 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
     while waiting:
         running.asker.check_stop()
         left = max(end - running.asker.effects.monotonic(), 1.0)
-        done = running.asker.exchange({site: Message("admission", body) for site in sorted(waiting)}, left)
+        done = running.asker.exchange({site: Message("admission", offers[site]) for site in sorted(waiting)}, left)
         failures = dict(done.failures)
         for site, reply in done.replies.items():
             try:
@@ -44,8 +48,10 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
                 failures[site] = Failure(federation.REPLY_MALFORMED.label, "admission")
                 continue
             waiting.discard(site)
-            if not answer.accepted:
-                refused[site] = answer.refusals
+            seen.keep(site, answer.journal)
+            other = answer.code_digest != (running.lock.code_digest or answer.code_digest)
+            if not answer.accepted or other:
+                refused[site] = answer.refusals or (identity.CODE_DIFFERS.label,)
         silent = f"; waiting for {', '.join(sorted(waiting))}" if waiting else ""
         tell = partial(_tell, running, len(sites) - len(waiting), f"hospitals answered{silent}")
         tell("")

@@ -22,7 +22,7 @@ from server.phases.context import WEIGHTS, Event, Running, scalar
 from server.phases.first_weights import initial_weights, tensor_lengths
 from server.phases.update_scale import ScaleState
 from server.study.results import RoundPoint
-from server.study.state import BlockSums, TrainingState, save_arrays
+from server.study.state import BlockSums, TrainingState, arrays_bytes
 from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
 from shared_model.statistics.base import Parameters
 from shared_model.statistics.parameters import TrainingHazard, TrainingStart, TrainingUpdate, ValidationLoss
@@ -61,7 +61,8 @@ def train(running: Running, model: str) -> None:
     running.weights[model] = final
     running.result.weights[model] = hashlib.sha256(np.ascontiguousarray(final).tobytes()).hexdigest()
     running.result.rounds += trainer.state.points
-    save_arrays(running.folder.weights_file(model), {"weights": final}, {"model": model, "study": running.lock.study_id})
+    kept = arrays_bytes({"weights": final}, {"model": model, "study": running.lock.study_id})
+    running.asker.kept.save(running.folder.weights_file(model), kept)
 
 
 class Trainer:
@@ -75,7 +76,7 @@ class Trainer:
         self.n_blocks = len(running.lock.blocks["development"])
         self.rounds = 1 if running.canary else self.training.rounds
         path = running.folder.training_file(model)
-        self.state = TrainingState.load(path) if path.exists() else self._start()
+        self.state = self._start() if running.asker.kept.load(path) is None else TrainingState.load(path)
         self.optimiser = VectorOptimiser(self.training, len(self.state.weights))
         if self.state.optimiser:
             self.optimiser.restore(self.state.optimiser)
@@ -131,7 +132,7 @@ class Trainer:
             self._round(self.state.next_round)
             self.state.next_round += 1
             self.state.optimiser = self.optimiser.state()
-            self.state.save(path)
+            self.running.asker.kept.save(path, self.state.as_bytes())
 
     def final(self) -> NDArray[np.float32]:
         """The kept weights: of the last round, or of the best validation loss."""

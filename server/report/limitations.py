@@ -52,6 +52,9 @@ def _participation(result: StudyResult) -> Iterator[str]:
         out = sorted({site for entry in result.ledger if entry.outcome == "excluded" for site in entry.roster})
         who = f" The blocks of {text.listed(out)} were taken out." if out else ""
         yield f"The study is INCOMPLETE: not every planned hospital took part to the end.{who}"
+    if result.remarks:
+        done = text.plural(len(result.remarks), "change")
+        yield f"The office's state or code was changed by hand while the study ran ({done}; section on repeating the study)."
     missed = sum(entry.outcome == "missed" for entry in result.ledger)
     if missed:
         yield f"{text.plural(missed, 'release')} planned did not happen because a hospital was missing; the ledger names them."

@@ -157,6 +157,8 @@ def reproduce(result: StudyResult, study: Study) -> Section:
     items = [
         ("Study id (SHA-256 of the lock)", result.study_id),
         ("Code digest", str(result.lock.get("code_digest", text.MISSING))),
+        ("Office code digest", str(result.lock.get("office_digest") or text.MISSING)),
+        *((f"Changed by hand ({number})", words) for number, words in enumerate(result.remarks, 1)),
         ("Coordinator's key", str(result.lock.get("coordinator_key", text.MISSING))),
         ("Software", result.software),
         ("Report of", result.created),

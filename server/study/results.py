@@ -192,6 +192,7 @@ class StudyResult(StoredResult):
     rounds: list[RoundPoint] = Field(default_factory=list)
     ledger: list[LedgerEntry] = Field(default_factory=list)
     findings: list[dict[str, Any]] = Field(default_factory=list, description="Problem.as_dict() of what failed, plus `about` (model, set)")
+    remarks: list[str] = Field(default_factory=list, description="what was done to the study's state or code by hand, from the ledger")
     notes: list[str] = Field(default_factory=list, description="what made a demonstration learnable, printed on the report")
     first_seeds: dict[str, int] = Field(default_factory=dict, description="model → seed its first weights were drawn with")
     weights: dict[str, str] = Field(default_factory=dict, description="model → sha256 of its final weights")

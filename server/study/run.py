@@ -8,13 +8,14 @@ from its stored round. A missing block stalls the study, loudly; nothing is ever
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from server.asking.ask import Asker
 from server.asking.effects import Effects
-from server.asking.participation import StudyLedger
+from server.asking.participation import StudyLedger, check_files, remarks
 from server.link.transport import Transport
 from server.phases.admission import admit, count
 from server.phases.context import Event, Running
@@ -23,14 +24,16 @@ from server.phases.evaluation import evaluate
 from server.phases.first_weights import start
 from server.phases.training import train
 from server.study.bundle import adopt, bundle_result
+from server.study.code import check_code
 from server.study.results import LedgerEntry, StudyResult
 from server.study.state import StudyFolder
 from shared_model.secure_sum.protocol import Message, StudyReference
-from site_config.files import read_json, write_atomic, write_json
+from site_config.files import read_json
 from site_config.identity import CoordinatorIdentity, verify_lock
 from site_config.problems import federation
 from site_config.problems.base import Problem
 from site_config.study.code_digest import software
+from site_config.study.model import SignedLock
 from site_config.study.prognostic_models import MODELS
 
 
@@ -52,15 +55,24 @@ def run_study(
     signed = StudyFolder(home / "studies" / study_id).signed_lock()
     lock = verify_lock(signed, identity.public_key)
     effects = effects or Effects(time.monotonic, time.sleep)
-    asker = Asker(lock, identity, transport, folder, StudyLedger(folder.ledger_file), effects)
-    running = Running(
-        asker, folder, _empty(lock.study.title, study_id, lock.study.simulated, effects, lock.model_dump(mode="json")), tell, canary
-    )
+    ledger = StudyLedger(folder.ledger_file)
+    try:
+        check_code(lock, ledger.chain)
+        check_files(folder.root, ledger.files)
+        asker = Asker(lock, identity, transport, folder, ledger, effects)
+        empty = _empty(lock.study.title, study_id, lock.study.simulated, effects, lock.model_dump(mode="json"))
+        return _phases(Running(asker, folder, empty, tell, canary), signed, transport, home / "studies" / study_id / "bundle")
+    finally:
+        ledger.close()
+
+
+def _phases(running: Running, signed: SignedLock, transport: Transport, bundle: Path) -> StudyResult:
+    lock, effects, canary = running.lock, running.asker.effects, running.canary
     started = effects.monotonic()
     admit(running, signed, transport)
     count(running)
     if lock.study.kind == "validate":
-        adopt(running, home / "studies" / study_id / "bundle")
+        adopt(running, bundle)
     else:
         _timed(running, "clinical", started, lambda: _clinical(running))
         _timed(running, "training", effects.monotonic(), lambda: _train(running))
@@ -70,7 +82,7 @@ def run_study(
         _timed(running, "evaluation", effects.monotonic(), lambda: evaluate(running))
     result = _finish(running, transport)
     if not canary and lock.study.kind == "develop":
-        bundle_result(result, lock, running.weights, folder.root / "model")
+        bundle_result(result, lock, running.weights, running.folder.root / "model")
     return result
 
 
@@ -105,9 +117,9 @@ def _train(running: Running) -> None:
 
 def _first_seed(running: Running, model: str) -> int:
     """The seed of a network's first weights, found once and kept: a resumed study needs no file of first weights any more."""
-    path = running.folder.first_seed_file(model)
-    if not path.exists():
-        write_json(path, {"seed": start(running.study, model, running.folder.root).seed})
+    path, kept = running.folder.first_seed_file(model), running.asker.kept
+    if kept.load(path) is None:
+        kept.save(path, json.dumps({"seed": start(running.study, model, running.folder.root).seed}).encode() + b"\n")
     return int(read_json(path)["seed"])
 
 
@@ -116,7 +128,8 @@ def _finish(running: Running, transport: Transport) -> StudyResult:
     result.ledger = list(running.asker.ledger.entries)
     result.scores = list(running.specs.values())
     result.label = "COMPLETE" if nothing_missing(result.ledger) and not running.canary else "INCOMPLETE"
-    write_atomic(running.folder.result_file, result.model_dump_json(indent=1).encode() + b"\n")
+    result.remarks = list(remarks(running.asker.ledger.chain))
+    running.asker.kept.save(running.folder.result_file, result.model_dump_json(indent=1).encode() + b"\n")
     body = StudyReference(study=result.study_id).model_dump()
     transport.exchange({entry.name: Message("finish", body) for entry in running.lock.roster}, 60.0)
     running.tell(Event("report", 1, 1, "the study is finished"))

@@ -17,11 +17,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from server.phases.update_scale import ScaleState
 from server.study.results import RoundPoint
-from site_config.files import read_json, write_atomic, write_json
+from site_config.files import read_json, write_atomic
 from site_config.problems import federation
+from site_config.problems.base import Problem
 from site_config.study.model import SignedLock, canonical
 
 Array = NDArray[Any]
@@ -34,6 +36,11 @@ class StudyFolder:
         self.root = root
         for name in ("opened", "training"):
             (root / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @property
+    def home(self) -> Path:
+        """The coordinator's home, for the folder of a run: `home/studies/ID/run`."""
+        return self.root.parents[2]
 
     @property
     def lock_file(self) -> Path:
@@ -52,29 +59,27 @@ class StudyFolder:
 
     def signed_lock(self) -> SignedLock:
         """The lock as published; its signature is checked by whoever uses it."""
-        return SignedLock.model_validate(read_json(self.lock_file))
+        try:
+            return SignedLock.model_validate(read_json(self.lock_file))
+        except ValidationError:
+            raise federation.STATE_UNREADABLE.problem("the published lock is damaged", where="lock.json") from None
 
     def next_epoch(self, now: float | None = None) -> int:
         """The number of this start: attempts of different starts never share a number, and later ones have the higher.
 
         Hospitals refuse an attempt that is older than the newest they saw. So the canary's starts and the study's, which have
         folders of their own, count together, and a folder that was restored from an older copy goes on above what it lost:
-        the number is at least the seconds since 1970.
+        the number is at least the seconds since 1970. A damaged count is as good as none.
         """
         path = self.root / "epoch.json"
-        earlier = [int(read_json(one)["epoch"]) for one in sorted(self.root.parent.glob("*/epoch.json"))]
+        earlier = [_count(one) for one in sorted(self.root.parent.glob("*/epoch.json"))]
         epoch = max([int(time.time() if now is None else now), *(one + 1 for one in earlier)])
         write_json(path, {"epoch": epoch})
         return epoch
 
-    def opened(self, key: str) -> dict[str, Array] | None:
-        """The stored value of an earlier ask, or None."""
-        path = self.root / "opened" / f"{key}.safetensors"
-        return load_arrays(path)[0] if path.exists() else None
-
-    def store_opened(self, key: str, values: Mapping[str, Array]) -> None:
-        """Keep an opened value before anything is computed from it."""
-        save_arrays(self.root / "opened" / f"{key}.safetensors", values, {})
+    def opened_file(self, key: str) -> Path:
+        """The stored value of an earlier ask."""
+        return self.root / "opened" / f"{key}.safetensors"
 
     def first_seed_file(self, model: str) -> Path:
         """The seed one network's first weights were drawn with."""
@@ -89,20 +94,38 @@ class StudyFolder:
         return self.root / "training" / f"{model}.final.safetensors"
 
 
+LARGEST_EPOCH = 1 << 38
+"""Attempts are numbered from an epoch times 2^24, below 2^63."""
+
+
+def _count(path: Path) -> int:
+    """The count of starts in a file, 0 where it does not read as one."""
+    try:
+        found = int(read_json(path)["epoch"])
+    except (Problem, TypeError, KeyError, ValueError):
+        return 0
+    return found if 0 <= found < LARGEST_EPOCH else 0
+
+
 def ask_key(**parts: object) -> str:
     """SHA-256, hex, of what identifies an ask: phase, statistic, parameters, broadcast state, block."""
     return hashlib.sha256(canonical(parts)).hexdigest()
 
 
-def save_arrays(path: Path, arrays: Mapping[str, Array], meta: Mapping[str, str]) -> None:
-    """Arrays and text in one safetensors file, whole or not at all."""
+def arrays_bytes(arrays: Mapping[str, Array], meta: Mapping[str, str]) -> bytes:
+    """Arrays and text as one safetensors file."""
     from safetensors.numpy import save
 
-    write_atomic(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata=dict(meta) or None))
+    return bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata=dict(meta) or None))
+
+
+def save_arrays(path: Path, arrays: Mapping[str, Array], meta: Mapping[str, str]) -> None:
+    """Arrays and text in one safetensors file, whole or not at all; for what no number of a study is computed from."""
+    write_atomic(path, arrays_bytes(arrays, meta))
 
 
 def load_arrays(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
-    """What `save_arrays` wrote; a file that is not whole is the problem FEDERATION_STATE."""
+    """What `arrays_bytes` made; a file that is not whole is the problem STATE_UNREADABLE."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -141,8 +164,8 @@ class TrainingState:
     points: list[RoundPoint] = field(default_factory=list)
     accepted_blocks: dict[int, float] = field(default_factory=dict)
 
-    def save(self, path: Path) -> None:
-        """Replace the stored state, whole or not at all."""
+    def as_bytes(self) -> bytes:
+        """The state as a file."""
         arrays = {"weights": self.weights, "accepted": self.accepted, "best_weights": self.best_weights, "deaths": self.deaths}
         arrays |= {"largest": self.scale.largest}
         arrays |= {f"optimiser.{name}": value for name, value in self.optimiser.items()}
@@ -157,7 +180,7 @@ class TrainingState:
             "accepted_blocks": {str(b): value for b, value in self.accepted_blocks.items()},
             "points": [point.model_dump() for point in self.points],
         }
-        save_arrays(path, arrays, {"state": json.dumps(plain)})
+        return arrays_bytes(arrays, {"state": json.dumps(plain)})
 
     @classmethod
     def load(cls, path: Path) -> TrainingState:

@@ -8,15 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.asking.participation import StudyLedger
+from server.asking.participation import Files, asks, history
 from server.link.lock import holder_of
 from server.study.results import LedgerEntry, StudyResult
-from site_config.files import read_json, read_limited, write_atomic
+from server.study.state import StudyFolder
+from site_config.files import read_limited, write_atomic
 from site_config.identity import private_folder
 from site_config.problems import federation
-from site_config.study.model import SignedLock
+from site_config.problems.base import Problem
 
-RESULT_LIMIT = 256 << 20
 STOP_FILE = "stop"
 FLOWER_RUN = "flower-run"
 STUDY_LOCK = "run.lock"
@@ -58,8 +58,8 @@ def stop_asked(home: Path, study: str) -> bool:
 def was_killed(home: Path, study: str) -> bool:
     """Whether a run began, and neither came to a result nor said with which problem it ended."""
     folder = folder_of(home, study)
-    begun = (folder / "ended").exists() and (folder / "epoch.json").exists()
-    return begun and not (folder / "ended").read_text() and not (folder / "result.json").exists()
+    begun = (folder / "ended").exists() and (folder / "ledger.jsonl").exists()
+    return begun and not read_limited(folder / "ended", 64) and not (folder / "result.json").exists()
 
 
 def note_end(home: Path, study: str, code: str) -> None:
@@ -69,19 +69,34 @@ def note_end(home: Path, study: str, code: str) -> None:
 
 def ledger_of(home: Path, study: str) -> tuple[LedgerEntry, ...]:
     """The participation ledger so far."""
-    return StudyLedger(folder_of(home, study) / "ledger.jsonl").entries
+    return asks(history(folder_of(home, study) / "ledger.jsonl"))
+
+
+def result_of(home: Path, study: str) -> StudyResult:
+    """The finished study, with the digest the ledger holds; STATE_DIFFERS where it is another."""
+    folder = folder_of(home, study)
+    kept = Files(history(folder / "ledger.jsonl")).believed(folder, folder / "result.json")
+    if kept is None:
+        raise federation.STUDY_MISSING.problem(f"study {study[:12]} has no result yet")
+    return StudyResult.model_validate_json(kept)
 
 
 def status_of(home: Path, study: str) -> StudyStatus:
-    """Where a study stands."""
-    lock = SignedLock.model_validate(read_json(home / "studies" / study / "lock.json")).lock
+    """Where a study stands; a damaged one is said to be, and keeps nobody from seeing the others."""
+    try:
+        return _status(home, study)
+    except Problem as problem:
+        return StudyStatus(study, "", 0, "DAMAGED", problem.what, problem=problem.code)
+
+
+def _status(home: Path, study: str) -> StudyStatus:
+    lock = StudyFolder(home / "studies" / study).signed_lock().lock
     folder = folder_of(home, study)
     title, sites = lock.study.title, len(lock.roster)
     if (folder / "result.json").exists():
-        label = StudyResult.model_validate_json(read_limited(folder / "result.json", RESULT_LIMIT)).label
-        return StudyStatus(study, title, sites, label)
+        return StudyStatus(study, title, sites, result_of(home, study).label)
     entries = ledger_of(home, study)
-    ended = (folder / "ended").read_text() if (folder / "ended").exists() else ""
+    ended = read_limited(folder / "ended", 64).decode(errors="replace") if (folder / "ended").exists() else ""
     if not entries:
         state = "STALLED" if ended == federation.STUDY_STALLED.label else "stopped" if ended else "published"
         return StudyStatus(study, title, sites, state, "admission" if ended else "", problem=ended)

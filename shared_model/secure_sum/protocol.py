@@ -55,10 +55,11 @@ class Context(Body):
 
 
 class AdmissionRequest(Body):
-    """The signed lock, offered to a site."""
+    """The signed lock, offered to a site. `journal` is the last hash of its journal that the coordinator was shown, '' for none."""
 
     signed: SignedLock
     canary: bool = False
+    journal: Hex = ""
 
 
 class AdmissionReply(Body):
@@ -68,6 +69,7 @@ class AdmissionReply(Body):
     refusals: Annotated[tuple[Code, ...], Field(max_length=100)] = ()
     software: Words = ""
     code_digest: Hex = ""
+    journal: Hex = ""
 
 
 class KeysRequest(Body):

@@ -17,7 +17,7 @@ from site_config.files import write_atomic
 from site_config.identity import CoordinatorIdentity, SiteIdentity, private_folder, sign_lock
 from site_config.problems.base import together
 from site_config.site import Paths, SiteConfig
-from site_config.study.code_digest import code_digest, software
+from site_config.study.code_digest import code_digest, office_digest, software
 from site_config.study.locking import lock_study
 from site_config.study.model import Study, StudyLock
 
@@ -128,7 +128,8 @@ def publish(homes: Homes) -> StudyLock:
     study = homes.study()
     identity = CoordinatorIdentity.load(homes.coordinator)
     entries = at_office.roster(homes.coordinator, {site.name: site.role or "development" for site in study.sites})
-    lock = lock_study(study, entries, code_digest=code_digest(), coordinator_key=identity.public_key)
+    codes = {"code_digest": code_digest(), "office_digest": office_digest()}
+    lock = lock_study(study, entries, **codes, coordinator_key=identity.public_key)
     folder = StudyFolder(private_folder(private_folder(homes.coordinator / "studies") / lock.study_id))
     if study.kind == "validate" and not (folder.root / "bundle").exists():
         shutil.copytree(homes.cohort / "bundle", folder.root / "bundle")

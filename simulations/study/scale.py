@@ -21,7 +21,7 @@ import numpy as np
 
 from client.app import forget_agents
 from server.asking.effects import Effects
-from server.asking.participation import StudyLedger
+from server.asking.participation import asks, history
 from server.phases.context import Event
 from server.study.run import run_study
 from server.study.state import StudyFolder, TrainingState
@@ -117,7 +117,7 @@ def _cost(sites: int, run: StudyFolder, marks: list[dict[str, float]]) -> RoundC
     """The medians of the rounds between the marks."""
     spent = {name: float(np.median(np.diff([mark[name] for mark in marks]))) for name in marks[0]}
     whole = spent.pop("all")
-    updates = [entry for entry in StudyLedger(run.ledger_file).entries if entry.statistic == "training.update"]
+    updates = [entry for entry in asks(history(run.ledger_file)) if entry.statistic == "training.update"]
     return RoundCost(
         sites=sites,
         patients=sum(sums.patients for sums in TrainingState.load(run.training_file(MODEL)).blocks.values()),

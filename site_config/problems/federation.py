@@ -201,6 +201,34 @@ STATE_UNREADABLE = Kind(
     fix="Restore the study's folder from its backup, then run: fedhcc-coordinator resume",
     exit=Exit.ACCESS,
 )
+LEDGER_DAMAGED = Kind(
+    758,
+    "ledger-damaged",
+    "The study's ledger at the office was changed or cut",
+    why="Every line of the ledger holds the hash of the line before. A line was changed, cut or lost: by hand, or by a failing disk. "
+    "What the study was computed from cannot be told from it any more, so nothing is computed.",
+    fix="Restore the study's folder from its backup. Without one: `fedhcc-coordinator repair STUDY` keeps what is whole, asks "
+    "again for the rest, and says so in the report.",
+    exit=Exit.CONTENT,
+)
+STATE_DIFFERS = Kind(
+    759,
+    "state-differs",
+    "A file of the study is not the one the office wrote",
+    why="The ledger holds the digest of every number, weight and result that was kept. This file has another digest, is gone, or stands in "
+    "no line: it was changed by hand, restored from another time, or its disk failed.",
+    fix="Restore the study's folder from its backup. Without one: `fedhcc-coordinator repair STUDY` drops the file, so that "
+    "the hospitals are asked for the same numbers again.",
+    exit=Exit.CONTENT,
+)
+STUDY_BUSY = Kind(
+    760,
+    "study-busy",
+    "Another process works on this study",
+    why="One process at a time writes a study's ledger.",
+    fix="Wait until it ends, or stop it with: fedhcc-coordinator stop STUDY",
+    exit=Exit.ACCESS,
+)
 ADMISSION_REFUSED = Kind(
     753,
     "admission-refused",

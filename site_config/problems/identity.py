@@ -129,6 +129,15 @@ CODE_DIFFERS = Kind(
     exit=Exit.IDENTITY,
     leaves=True,
 )
+OFFICE_CODE_DIFFERS = Kind(
+    420,
+    "office-code-differs",
+    "The study is under way with other code of the office",
+    why="The digest of the coordinator's own code is neither the one in the lock nor the last one recorded since. Another release "
+    "may compute other numbers from the same answers.",
+    fix="Install the release the study began with; or record a deliberate change, which the report shows: fedhcc-coordinator upgrade STUDY",
+    exit=Exit.IDENTITY,
+)
 NOT_JOINED = Kind(
     416,
     "not-joined",

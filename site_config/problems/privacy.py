@@ -212,6 +212,27 @@ JOURNAL_TRUNCATED = Kind(
     fix="Restore the newest backup of the state folder and tell the data-protection officer.",
     exit=Exit.CONTENT,
 )
+JOURNAL_GONE = Kind(
+    528,
+    "journal-gone",
+    "The journal is gone or is another one",
+    why="Beside the hospital's keys stands that a journal was begun. Without it nobody knows what was opened before, and the rules that "
+    "compare a release with earlier ones would hold against nothing.",
+    fix="Restore state/journal.jsonl and state/journal.head from the newest backup. Without a backup decline every study of these patients, "
+    "tell the data-protection officer, and enrol anew in an empty state folder: fedhcc-site init",
+    exit=Exit.CONTENT,
+    leaves=True,
+)
+JOURNAL_WENT_BACK = Kind(
+    529,
+    "journal-went-back",
+    "The journal lacks entries the coordinator has seen",
+    why="At the last admission the hospital showed the hash of its newest entry. The journal of today does not hold it: an old backup of "
+    "the state folder was put back, and what was opened since is forgotten here.",
+    fix="Restore the newest backup of the state folder. If there is none, a person decides: `fedhcc-site egress go-on` with the reason.",
+    exit=Exit.REFUSED,
+    leaves=True,
+)
 JOURNAL_BUSY = Kind(
     525,
     "journal-busy",

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 SHARED_CODE = ("site_config", "shared_model", "client")
+OFFICE_CODE = ("server",)
 
 
 @cache
@@ -25,9 +26,19 @@ def code_digest() -> str:
 
     Equal at the coordinator and at every site that runs the same code, however it was installed.
     """
+    return _digest(SHARED_CODE)
+
+
+@cache
+def office_digest() -> str:
+    """The same of the packages only the coordinator runs; a hospital has none of them and does not ask for it."""
+    return _digest(OFFICE_CODE)
+
+
+def _digest(packages: tuple[str, ...]) -> str:
     root = Path(__file__).resolve().parents[2]
     digest = hashlib.sha256()
-    for package in SHARED_CODE:
+    for package in packages:
         for path in sorted((root / package).rglob("*.py"), key=lambda p: p.relative_to(root).as_posix()):
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -125,7 +125,9 @@ def unknown_sites(study: Study, enrolled: Iterable[str]) -> list[Problem]:
     return found
 
 
-def lock_study(study: Study, entries: Sequence[RosterEntry], *, code_digest: str, coordinator_key: str) -> StudyLock:
+def lock_study(
+    study: Study, entries: Sequence[RosterEntry], *, code_digest: str, coordinator_key: str, office_digest: str = ""
+) -> StudyLock:
     """The lock of a study over enrolled sites. Their roles are those of `resolve_roles`, whatever the entries say.
 
     Raises one problem that carries all others when a site of the study has no entry.
@@ -141,6 +143,7 @@ def lock_study(study: Study, entries: Sequence[RosterEntry], *, code_digest: str
         roster=roster,
         blocks=planned_blocks(study),
         code_digest=code_digest,
+        office_digest=office_digest,
         coordinator_key=coordinator_key,
         holders=planned_holders(study),
     )

@@ -258,7 +258,8 @@ class StudyLock(Strict):
     study: Study
     roster: tuple[RosterEntry, ...]
     blocks: dict[Role, tuple[tuple[str, ...], ...]]
-    code_digest: str
+    code_digest: str = Field(description="of the code both sides run; a hospital and the coordinator refuse other code")
+    office_digest: str = Field(default="", description="of the code the coordinator alone runs; a change is recorded by `upgrade`")
     coordinator_key: str = Field(description="Ed25519 public key, 64 hex digits")
     holders: tuple[SiteName, ...] = Field(default=(), description="the hospitals that hold shares of rows, in the order of their numbers")
 

@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 
 from client.cohort.patients import load_patients
+from client.program.agent import Agent
 from client.statistics.bench import Bench
 from server.asking.effects import Effects
 from server.link.transport import Exchange, Failure, Transport
 from server.study.run import run_study
 from server.watch.standing import status_of
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.protocol import AdmissionRequest, Message
 from shared_model.survival.cox import api as cox
 from simulations.engines.local import local_transport
 from simulations.study.homes import Homes
+from site_config.documents.load import load_site
 from site_config.problems.base import Problem
 from site_config.study.model import StudyLock
 
@@ -228,7 +230,7 @@ def test_stop_ends_between_two_steps_and_resume_gives_the_undisturbed_result(tab
     assert (undisturbed.clinical, undisturbed.cutoffs, undisturbed.tables, undisturbed.pairs) == values
 
 
-def test_a_lock_for_other_code_is_refused_at_admission(tables: Make) -> None:
+def test_a_lock_for_other_code_is_refused_on_both_sides(tables: Make) -> None:
     from server.study.state import StudyFolder
     from site_config.files import write_atomic
     from site_config.identity import CoordinatorIdentity, sign_lock
@@ -239,8 +241,31 @@ def test_a_lock_for_other_code_is_refused_at_admission(tables: Make) -> None:
     write_atomic(folder.lock_file, sign_lock(other, CoordinatorIdentity.load(homes.coordinator)).model_dump_json().encode())
     with pytest.raises(Problem) as refused:
         go(homes, other, local_transport(homes.sites()))
-    assert refused.value.code == "FH-753"
-    assert "FH-415" in refused.value.what
+    assert refused.value.code == "FH-415", "the office does not begin"
+    agent = Agent(load_site(homes.site(other.names("development")[0]) / "site.yaml"))
+    body = AdmissionRequest(signed=folder.signed_lock()).model_dump(mode="json")
+    assert agent.handle(Message("admission", body)).body["refusals"] == ["FH-415"]
+    agent.close()
+
+
+def test_another_office_code_goes_on_only_on_the_record(tables: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from server.study import code
+
+    homes, lock = tables()
+    asked = iter(range(1000))
+    with pytest.raises(Problem):
+        go(homes, lock, local_transport(homes.sites()), lambda: next(asked) > 9)
+    monkeypatch.setattr(code, "office_digest", lambda: "ab" * 32)
+    with pytest.raises(Problem) as refused:
+        go(homes, lock, local_transport(homes.sites()))
+    assert refused.value.code == "FH-420" and "upgrade" in refused.value.fix
+    ledger = homes.coordinator / "studies" / lock.study_id / "run" / "ledger.jsonl"
+    assert code.upgrade(ledger, lock) and not code.upgrade(ledger, lock)
+    result = go(homes, lock, local_transport(homes.sites()))
+    assert result.label == "COMPLETE" and len(result.remarks) == 1 and "ab" * 6 in result.remarks[0]
+    monkeypatch.undo()
+    with pytest.raises(Problem):
+        go(homes, lock, local_transport(homes.sites()))
 
 
 def test_clinical_totals_equal_the_same_fit_on_pooled_rows(tables: Make) -> None:

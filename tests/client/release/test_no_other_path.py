@@ -38,7 +38,7 @@ from site_config.problems import tables
 
 CANARY = "CANARYX"
 FIELDS = {
-    "admission": {"accepted", "refusals", "software", "code_digest"},
+    "admission": {"accepted", "refusals", "software", "code_digest", "journal"},
     "keys": {"public_key", "signature"},
     "release": {"hash", "signature", "seed_hash", "masked"},
     "open": {"seed"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from server.asking.participation import StudyLedger
+from server.asking.participation import Kept, StudyLedger
 from server.link.lock import Lock
 from server.study.results import LedgerEntry, StudyResult
 from server.watch import standing as watch
@@ -59,7 +59,8 @@ def test_from_published_to_stalled_to_complete(tmp_path: Path) -> None:
     found = watch.status_of(tmp_path, study)
     assert (found.state, found.missing, found.problem) == ("STALLED", {"alpha": "FH-702"}, "FH-716")
     result = StudyResult(study_id=study, title="A study", label="COMPLETE", simulated=True, created="", software="", lock={})
-    (watch.folder_of(tmp_path, study) / "result.json").write_text(result.model_dump_json())
+    folder = watch.folder_of(tmp_path, study)
+    Kept(folder, ledger).save(folder / "result.json", result.model_dump_json().encode())
     assert [one.state for one in watch.statuses(tmp_path)] == ["COMPLETE"]
 
 
@@ -77,7 +78,7 @@ def test_a_run_that_ended_without_a_word_is_known(tmp_path: Path) -> None:
     assert not watch.was_killed(tmp_path, "s")
     watch.note_end(tmp_path, "s", "")
     assert not watch.was_killed(tmp_path, "s"), "it did not begin to ask"
-    (folder / "epoch.json").write_text("{}")
+    (folder / "ledger.jsonl").write_text("")
     assert watch.was_killed(tmp_path, "s")
     watch.note_end(tmp_path, "s", "FH-716")
     assert not watch.was_killed(tmp_path, "s")
