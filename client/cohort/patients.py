@@ -25,7 +25,7 @@ from site_config.problems import scans as problems
 from site_config.site import SiteConfig
 from site_config.study.model import Role, Study
 from site_config.study.prognostic_models import MODELS
-from site_config.tables.cohort import Patient, load_cohort
+from site_config.tables.cohort import Cohort, Patient, load_cohort
 
 __all__ = ["ImageStore", "Patients", "PrepareSummary", "load_patients", "prepare"]
 
@@ -124,20 +124,23 @@ class Patients:
         )
 
 
-def load_patients(site: SiteConfig, study: Study, study_id: str, role: Role) -> Patients:
-    """This site's patients for a study. Raises table problems (2xx), FH-350 when scans were not prepared for this study,
+def load_patients(site: SiteConfig, study: Study, study_id: str, role: Role, cohort: Cohort | None = None) -> Patients:
+    """This site's patients for a study, of `cohort` or of the table as it stands.
+
+    Raises table problems (2xx), FH-350 when scans were not prepared for this study,
     and FH-354 when the study refuses patients without a chest scan.
     """
     secret = site_secret(site.state)
     folder = prepared_folder(site)
     gone = withdrawn_keys(site.state)
-    cohort = load_cohort(site.path(site.paths.cohort), study)
+    if cohort is None:
+        cohort = load_cohort(site.path(site.paths.cohort), study)
     rows = sorted(((patient_key(secret, patient.key), patient) for patient in cohort.patients), key=lambda pair: pair[0])
     kept = [(key, patient) for key, patient in rows if key not in gone]
     keys = tuple(key for key, _ in kept)
     records = _records(site, study, folder, keys)
     flow = {"enrolled": len(rows), "withdrawn": len(rows) - len(kept), **_flow(records)}
-    validation = [role == "development" and is_validation(secret, study_id, patient.key, study.validation_fraction) for _, patient in kept]
+    validation = [role == "development" and is_validation(secret, patient.key, study.validation_fraction) for _, patient in kept]
     usable = np.array([record is not None and record.usable for record in records], dtype=bool)
     digests = tuple(record.tensor_sha256 if record is not None and record.usable else None for record in records)
     images = None if not needs_images(site, study) else ImageStore(folder, keys, tensor_shape(study), digests)

@@ -64,7 +64,10 @@ def patient_key(secret: bytes, patient: str) -> str:
     return keyed_hash(secret, "patient", patient).hex()[:KEY_HEX]
 
 
-def is_validation(secret: bytes, study_id: str, patient: str, fraction: float) -> bool:
-    """Whether a development patient belongs to the validation part: the same answer every time, for this study."""
-    number = int.from_bytes(keyed_hash(secret, "validation", study_id, patient)[:8], "big")
+def is_validation(secret: bytes, patient: str, fraction: float) -> bool:
+    """Whether a development patient belongs to the validation part: the same answer every time and in every study.
+
+    A split of its own for each study would let two studies' results differ by the few patients who changed sides.
+    """
+    number = int.from_bytes(keyed_hash(secret, "validation", patient)[:8], "big")
     return number < fraction * 2.0**64

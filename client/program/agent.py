@@ -20,16 +20,13 @@ from pydantic import BaseModel, ValidationError
 
 import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
 from client import enrolment as enrol
-from client.cohort.patients import load_patients
-from client.cohort.withdrawal import withdrawn_keys
 from client.holder.holder import Holder
-from client.release.door import CohortFacts, Door, outward_code
+from client.program.benches import COUNTED, Benches
+from client.release.door import Door, outward_code
 from client.release.policy import refusals
-from client.release.site_journal import check_seen, last_hash, note_withdrawals, open_journal, print_of
-from client.statistics.bench import Bench
+from client.release.site_journal import check_seen, last_hash, open_journal, print_of
 from client.statistics.counts import compute
 from client.statistics.rows import padded, shared_rows
-from client.training.device import choose_device
 from shared_model.analyses.plan import plan_of
 from shared_model.secure_sum.protocol import (
     AdmissionReply,
@@ -44,7 +41,7 @@ from shared_model.secure_sum.protocol import (
     state_hash,
 )
 from shared_model.shares.protocol import HolderKeyRequest, HoldRequest, RowsRequest, believe
-from shared_model.statistics.base import Parameters, Statistic
+from shared_model.statistics.base import REGISTRY, Parameters, Statistic
 from site_config.documents.load import load_site
 from site_config.identity import SiteIdentity
 from site_config.journal import local_time
@@ -53,7 +50,6 @@ from site_config.problems.base import Kind, Problem
 from site_config.site import SiteConfig
 from site_config.study.code_digest import code_digest, software
 from site_config.study.model import StudyLock
-from site_config.study.prognostic_models import MODELS
 
 log = logging.getLogger("fedhcc.site")
 Arrays = Mapping[str, NDArray[Any]]
@@ -80,8 +76,7 @@ class Agent:
         self.door = Door(site.site, self.identity.signing_key, site.policy, self.journal, clock=now, entropy=entropy)
         self.holder = Holder(site.site, self.identity.signing_key, site.policy, self.journal, site.state)
         self._locks: dict[str, StudyLock] = {}
-        self._benches: dict[str, Any] = {}
-        self._withdrawn: frozenset[str] = frozenset()
+        self._benches = Benches(site, self.journal)
         self._states: OrderedDict[str, dict[str, NDArray[Any]]] = OrderedDict()
         self.phase = ""
         self.trouble = ""
@@ -124,7 +119,8 @@ class Agent:
         self.site, self._configuration = changed, found
         self.door.take_policy(changed.policy)
         self.holder.take_policy(changed.policy)
-        self._benches.clear()
+        self._benches.site = changed
+        self._benches.forget()
         self.journal.append("configuration", {"site_yaml": found})
         log.warning("site.yaml was changed; it holds from this message on")
 
@@ -167,7 +163,7 @@ class Agent:
             log.warning("admission %s: %s", problem.code, problem)
         if not found:
             self._locks[lock.study_id] = lock
-            self._benches.pop(lock.study_id, None)
+            self._benches.forget(lock.study_id)
         self.phase = "admission"
         reply = AdmissionReply(
             accepted=not found,
@@ -188,8 +184,9 @@ class Agent:
         request = _read(ReleaseRequest, message)
         lock = self._lock(request.context.study)
         arrays = self._broadcast(request.context.state, message.arrays)
-        bench = self._bench(lock)
-        reply, vectors = self.door.release(request, lock, arrays, _computation(bench), self._facts(lock, bench))
+        bench = self._benches.of(lock)
+        facts = self._benches.facts(lock, (_split(request),))
+        reply, vectors = self.door.release(request, lock, arrays, _computation(bench, facts.keys), facts)
         return Message("release", reply.model_dump(mode="json"), vectors)
 
     def _open(self, message: Message) -> Message:
@@ -207,13 +204,14 @@ class Agent:
         arrays = self._broadcast(request.state, message.arrays)
         earlier = believe(lock, request.earlier)
         plan = plan_of(lock, request.phase, earlier)
-        bench, shares = self._bench(lock), lock.study.shares
+        bench, shares = self._benches.of(lock), lock.study.shares
         reply, boxes = self.door.share(
             request,
             lock,
             plan,
             lambda: shared_rows(bench, plan, earlier, arrays, shares.longest_days),
             lambda n: padded(n, shares.slots),
+            self._benches.facts(lock, plan.splits),
         )
         return Message("rows", reply.model_dump(mode="json"), dict(boxes))
 
@@ -227,7 +225,7 @@ class Agent:
         self.door.forget(study)
         self.holder.forget(study)
         self._locks.pop(study, None)
-        self._benches.pop(study, None)
+        self._benches.forget(study)
         self._states.clear()
         self.phase = ""
         return _reply("finish", StudyReference(study=study))
@@ -266,30 +264,28 @@ class Agent:
                 self._states.popitem(last=False)
         return arrays
 
-    def _bench(self, lock: StudyLock) -> Any:
-        gone = withdrawn_keys(self.site.state)
-        note_withdrawals(self.journal, gone)
-        if gone != self._withdrawn:  # from this request on, no study holds the patient
-            self._benches.clear()
-            self._withdrawn = gone
-        if lock.study_id not in self._benches:
-            if MODELS.read_scans(lock.study.models):
-                _limit_threads(self.site.compute.threads)
-            role = lock.entry(self.site.site).role
-            patients = load_patients(self.site, lock.study, lock.study_id, role)
-            self._benches[lock.study_id] = Bench(lock.study, patients, _device(self.site), self.site.compute.micro_batch, lock.study_id)
-        return self._benches[lock.study_id]
 
-    def _facts(self, lock: StudyLock, bench: Any) -> CohortFacts:
-        keys = tuple(bench.patients.keys)
-        return CohortFacts(keys=keys, n=len(keys), role=lock.entry(self.site.site).role)
+def _computation(bench: Any, rows: tuple[str, ...]) -> Callable[[Statistic, Parameters, Arrays], Mapping[str, NDArray[Any]]]:
+    """A statistic's function, which may read the declared rows and no others."""
+    declared = {row.partition(".")[0] for row in rows}
 
-
-def _computation(bench: Any) -> Callable[[Statistic, Parameters, Arrays], Mapping[str, NDArray[Any]]]:
     def compute_named(statistic: Statistic, parameters: Parameters, arrays: Arrays) -> Mapping[str, NDArray[Any]]:
-        return compute(statistic.name, bench, parameters, arrays)
+        bench.read.clear()
+        values = compute(statistic.name, bench, parameters, arrays)
+        if not bench.read <= declared:
+            raise ValueError("a statistic read rows beyond those it was checked for")
+        return values
 
     return compute_named
+
+
+def _split(request: ReleaseRequest) -> str:
+    """The set a request reads, of parameters that the door has yet to check."""
+    asked = request.parameters.get("split")
+    if request.context.statistic not in REGISTRY:
+        return "train"
+    given = "split" in REGISTRY[request.context.statistic].parameters.model_fields and asked in COUNTED
+    return str(asked) if given else "validation" if request.context.statistic == "validation.loss" else "train"
 
 
 def _read(form: type[Form], message: Message) -> Form:
@@ -302,21 +298,6 @@ def _read(form: type[Form], message: Message) -> Form:
 
 def _reply(kind: Any, body: BaseModel) -> Message:
     return Message(kind, body.model_dump(mode="json"))
-
-
-def _device(site: SiteConfig) -> str:
-    """`cpu` or `cuda`. Raises FH-605 where `cuda` is asked for and torch sees none."""
-    if site.compute.device == "cpu":
-        return "cpu"
-    return choose_device(site.compute.device).type
-
-
-def _limit_threads(threads: int) -> None:
-    """Let the network use so many threads, as the site declares; 0 leaves torch's own choice."""
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
 
 
 def _place(error: BaseException) -> str:

@@ -25,16 +25,19 @@ from client.release.ledger import (
     OPEN,
     REFUSAL,
     RELEASE,
+    SHARED,
     CohortSeen,
     Ledger,
     OpenedMask,
+    OpenedValue,
     Refused,
     Released,
+    SharedRows,
     cohort_hash,
     question_of,
 )
-from client.release.policy import Ask, CohortFacts, check_ledger, check_release, check_role, check_roster, clear_allowed
-from client.release.sharing import SHARED, RowsOf, SharedRows, share, shared_record
+from client.release.policy import Ask, CohortFacts, check_ledger, check_release, check_role, check_roster, clear_allowed, floor, rows_value
+from client.release.sharing import RowsOf, share, shared_record
 from shared_model.analyses.plan import SharedPlan
 from shared_model.privacy.noise import Noise
 from shared_model.secure_sum import masks
@@ -182,7 +185,13 @@ class Door:
             return OpenReply(seed=session.seed.hex())
 
     def share(
-        self, request: RowsRequest, lock: StudyLock, plan: SharedPlan, rows_of: RowsOf, slots_of: Callable[[int], int]
+        self,
+        request: RowsRequest,
+        lock: StudyLock,
+        plan: SharedPlan,
+        rows_of: RowsOf,
+        slots_of: Callable[[int], int],
+        cohort: CohortFacts,
     ) -> tuple[RowsReply, dict[str, NDArray[np.uint8]]]:
         """The site's rows, sealed to every holder; journalled before they are returned."""
         context = Context(
@@ -191,14 +200,17 @@ class Door:
         with self._refusals("rows", context):
             holders = recipients(lock, plan.phase, request.holders, self._site, self._key)
             roster = tuple(sorted(request.sites))
+            value = rows_value(context, roster, cohort)
+            self._ledger.check_rows(value, floor(self._policy, lock.study).difference)
             boxes, keys, rule = share(
                 self._policy, lock, self._site, plan, roster, holders, rows_of, slots_of, self._clock(), self._entropy
             )
-            cohort = cohort_hash(keys)
-            if not self._ledger.knows_cohort(cohort):
-                self._write(COHORT, CohortSeen(cohort=cohort, patients=tuple(sorted(keys))))
+            if set(keys) != {row.partition(".")[0] for row in cohort.keys}:
+                raise ValueError("the rows shared are those of the declared sets")
+            self._remember_cohorts(value)
             digest = boxes_hash(boxes)
-            self._write(SHARED, shared_record(lock, plan, roster, boxes, cohort, len(keys), rule, digest))
+            record = shared_record(lock, plan, roster, boxes, value.cohort, len(keys), rule, digest)
+            self._write(SHARED, record.model_copy(update={"sets": value.hashes(), "generation": cohort.generation}))
             slots = len(next(iter(boxes.values())))
             return sign_rows(self._key, lock.study_id, plan.phase, slots, digest), boxes
 
@@ -269,8 +281,7 @@ class Door:
         self, request: ReleaseRequest, ask: Ask, vectors: Mapping[str, NDArray[np.generic]], digest: str, rule: str, *, masked: bool
     ) -> int:
         value = ask.value()
-        if not self._ledger.knows_cohort(value.cohort):
-            self._write(COHORT, CohortSeen(cohort=value.cohort, patients=tuple(sorted(value.patients))))
+        self._remember_cohorts(value)
         record = Released(
             context=request.context,
             parameters=request.parameters,
@@ -284,8 +295,16 @@ class Door:
             counts=request.counts,
             rule=rule if masked else f"IN THE CLEAR: simulated patients; {rule}",
             hash=digest,
+            sets=value.hashes(),
+            generation=ask.cohort.generation,
         )
         return self._write(RELEASE, record)
+
+    def _remember_cohorts(self, value: OpenedValue) -> None:
+        """Every set of rows behind a release, written once."""
+        for rows in (value.patients, *value.sets.values()):
+            if not self._ledger.knows_cohort(cohort_hash(rows)):
+                self._write(COHORT, CohortSeen(cohort=cohort_hash(rows), patients=tuple(sorted(rows))))
 
     def _write(self, kind: str, record: CohortSeen | Released | OpenedMask | Refused | SharedRows) -> int:
         entry = self._journal.append(kind, record.model_dump(mode="json"))

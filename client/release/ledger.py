@@ -1,11 +1,13 @@
 """The release ledger: what the journal says about values that were opened before.
 
-A value is asked by a *question*: a statistic with its parameters, numbers left out, because a question whose β or cut
-points are nudged is the same question to somebody who subtracts two answers. The ledger is a fold of the site's one
-journal, so it spans studies: a new study id is no fresh budget.
+Two answers are subtracted whatever they were answers to: a Cox model and a network's first round hold the same exposures. The
+ledger is a fold of the site's one journal, so it spans studies: a new study id is no fresh budget. An opened sum and rows
+shared for an analysis are recorded alike: study, phase, kind of fact, the rows by their set, and the generation they are of.
 
-- Difference rule: a question opened before over a roster or an own cohort that differs by fewer than the minimum of sites
-  or patients is refused, unless the hospital consented for this study.
+- Difference rule: it compares the rows a release really uses, whatever the question and whatever the study. Rows of the
+  same set (train, validation, test) that differ from those of an earlier result by fewer patients than the minimum are refused
+  (FH-531), and so is a roster that differs by few sites or patients (FH-512), unless the hospital consented for this study.
+  There is no exception for rows that have nothing in common: a hospital's only patient who leaves is such a case.
 - Burn rule: once a site opened its mask for a value (study, phase, round, statistic, parameters), it is asked again with
   the same roster, state and cohort only; that gives the same number once more, under fresh masks.
 - Budgets: distinct opened values of a statistic that concern any of the same patients.
@@ -26,7 +28,7 @@ from site_config.names import plural
 from site_config.problems import privacy
 from site_config.study.model import canonical
 
-COHORT, RELEASE, OPEN, REFUSAL, CONSENT = "cohort", "release", "open", "refusal", "consent"
+COHORT, RELEASE, OPEN, REFUSAL, CONSENT, SHARED = "cohort", "release", "open", "refusal", "consent", "shared-rows"
 
 
 class DoorRecord(BaseModel):
@@ -50,6 +52,8 @@ class Released(DoorRecord):
     counts: OpenedCounts | None
     rule: str
     hash: str
+    sets: dict[str, str] = {}
+    generation: int = 0
 
 
 class OpenedMask(DoorRecord):
@@ -57,6 +61,28 @@ class OpenedMask(DoorRecord):
 
     context: Context
     release: int
+
+
+class SharedRows(DoorRecord):
+    """Rows that were shared: what of each patient, among whom, of which patients (by the hashes of their sets), by which rule.
+
+    They count as opened when they leave: what the holders reveal of them follows from the lock.
+    """
+
+    study: str
+    phase: str
+    roster: tuple[str, ...]
+    holders: tuple[str, ...]
+    parts: dict[str, int]
+    results: tuple[str, ...]
+    cohort: str
+    patients: int
+    slots: int
+    bytes: int
+    rule: str
+    hash: str
+    sets: dict[str, str] = {}
+    generation: int = 0
 
 
 class Refused(DoorRecord):
@@ -103,11 +129,16 @@ class OpenedValue:
     roster: frozenset[str]
     patients: frozenset[str]
     roster_patients: int | None
+    sets: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def cohort(self) -> str:
         """SHA-256, hex, of the sorted HMAC ids."""
         return cohort_hash(self.patients)
+
+    def hashes(self) -> dict[str, str]:
+        """The hash of the rows of every set by its name."""
+        return {name: cohort_hash(rows) for name, rows in self.sets.items()}
 
 
 def _without_numbers(value: Any) -> Any:
@@ -133,13 +164,30 @@ def _value_key(context: Context) -> tuple[str, str, int, str, str]:
     return (context.study, context.phase, context.round, context.statistic, context.parameters)
 
 
+@dataclass(frozen=True)
+class Use:
+    """What an earlier result was made of: the roster, the hash of the own rows by set, and the patients of the roster if told."""
+
+    study: str
+    fact: str
+    roster: frozenset[str]
+    sets: tuple[tuple[str, str], ...]
+    roster_patients: int | None
+    generation: int = 0
+
+
+def differing(before: frozenset[str], now: frozenset[str]) -> int:
+    """Patients by which two sets of rows differ: who is in one only, or in both with other values (`ID` or `ID.VALUES`)."""
+    return len({row.partition(".")[0] for row in before ^ now})
+
+
 @dataclass
 class Ledger:
     """The fold. Feed it every entry in order; ask it before a release and again before an opening."""
 
     _cohorts: dict[str, frozenset[str]] = field(default_factory=dict)
     _released: dict[int, Released] = field(default_factory=dict)
-    _by_question: dict[str, set[tuple[frozenset[str], str, int | None]]] = field(default_factory=dict)
+    _uses: dict[Use, None] = field(default_factory=dict)
     _by_value: dict[tuple[str, str, int, str, str], tuple[str, str, str]] = field(default_factory=dict)
     _by_statistic: dict[str, dict[str, set[tuple[str, ...]]]] = field(default_factory=dict)
     _consents: set[str] = field(default_factory=set)
@@ -165,6 +213,10 @@ class Ledger:
                 self._released[entry.number] = released
             else:
                 self._opened(released)
+        elif entry.kind == SHARED:
+            shared = SharedRows.model_validate(entry.data)
+            fact = f"shared rows of the {shared.phase} phase"
+            self._use(Use(shared.study, fact, frozenset(shared.roster), _sets(shared), None, shared.generation))
         elif entry.kind == OPEN:
             number = OpenedMask.model_validate(entry.data).release
             if number in self._released:
@@ -173,10 +225,23 @@ class Ledger:
     def _opened(self, released: Released) -> None:
         context = released.context
         patients = released.counts.patients if released.counts else None
-        self._by_question.setdefault(released.question, set()).add((frozenset(released.roster), released.cohort, patients))
+        roster = frozenset(released.roster)
+        self._use(Use(context.study, context.statistic, roster, _sets(released), patients, released.generation))
         self._by_value[_value_key(context)] = (context.roster, context.state, released.cohort)
         identity = (*map(str, _value_key(context)), context.roster, context.state)
         self._by_statistic.setdefault(context.statistic, {}).setdefault(released.cohort, set()).add(identity)
+
+    def _use(self, use: Use) -> None:
+        self._uses[use] = None
+
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        """Every distinct use of rows so far, oldest first."""
+        return tuple(self._uses)
+
+    def rows(self, cohort: str) -> frozenset[str]:
+        """The rows behind a hash; none where the journal does not hold them."""
+        return self._cohorts.get(cohort, frozenset())
 
     def knows_cohort(self, cohort: str) -> bool:
         """Whether the journal holds the ids behind this hash."""
@@ -200,32 +265,61 @@ class Ledger:
 
     def check(self, value: OpenedValue, minima: Minima, budget: int | None) -> None:
         """Raise FH-514, FH-513 or FH-512 where the burn rule, the difference rule or the budget forbids `value`."""
+        self.check_rows(value, minima)
         if _value_key(value.context) in self._by_value and not self.again(value):
             raise privacy.VALUE_BURNED.problem("the value was opened under another roster, state or cohort")
-        if not self.consented(value.context.study):
-            for roster, cohort, patients in self._by_question.get(value.question, set()):
-                self._check_difference(value, roster, cohort, patients, minima)
         if budget is not None and not self.again(value) and self.spent(value.context.statistic, value.patients) >= budget:
             raise privacy.QUERY_BUDGET_SPENT.problem(f"{budget} values of {value.context.statistic} were opened for these patients")
 
-    def _check_difference(self, value: OpenedValue, roster: frozenset[str], cohort: str, patients: int | None, minima: Minima) -> None:
-        before = self._cohorts.get(cohort, frozenset())
-        if not before & value.patients:
-            return  # other patients: nothing of theirs is in the difference of the two sums but what each sum covers
-        sites = len(roster ^ value.roster)
-        if 0 < sites < minima.sites:
-            raise privacy.VALUE_DIFFERS_BY_FEW.problem(
-                f"the roster differs by {plural(sites, 'site')} from an earlier one; at least {minima.sites} are asked"
-            )
-        own = len(before ^ value.patients)
+    def check_rows(self, value: OpenedValue, minima: Minima) -> None:
+        """Raise FH-531 or FH-512 where the rows or the roster differ by few from those of any earlier result."""
+        if self.consented(value.context.study):
+            return
+        now = value.sets or {"": value.patients}
+        for use in self._uses:
+            before = {name: self.rows(cohort) for name, cohort in use.sets}
+            _check_own(before, now, minima)
+            if set(before) & set(now):
+                _check_roster(use, value, minima)
+
+
+def _sets(record: Released | SharedRows) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(record.sets.items())) or (("", record.cohort),)
+
+
+HELD_OUT = "test"
+
+
+def _check_own(before: Mapping[str, frozenset[str]], now: Mapping[str, frozenset[str]], minima: Minima) -> None:
+    pairs = [(before[name], now[name]) for name in before.keys() & now.keys()]
+    if (HELD_OUT in before) != (HELD_OUT in now) and _patients(before) & _patients(now):
+        pairs.append((_all(before), _all(now)))  # the hospital takes part in another role
+    for earlier, later in pairs:
+        own = differing(earlier, later)
         if 0 < own < minima.patients:
-            raise privacy.VALUE_DIFFERS_BY_FEW.problem(
-                f"the own cohort differs by {plural(own, 'patient')} from an earlier one; at least {minima.patients}"
+            raise privacy.ROWS_WAIT.problem(
+                f"the own rows differ by {plural(own, 'patient')} from those of an earlier result; at least {minima.patients} are asked"
             )
-        nested = roster < value.roster or value.roster < roster
-        if sites and nested and patients is not None and value.roster_patients is not None:
-            apart = abs(patients - value.roster_patients)
-            if apart < minima.patients:
-                raise privacy.VALUE_DIFFERS_BY_FEW.problem(
-                    f"the rosters differ by {plural(apart, 'patient')}; at least {minima.patients} are asked"
-                )
+
+
+def _all(sets: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    return frozenset().union(*sets.values())
+
+
+def _patients(sets: Mapping[str, frozenset[str]]) -> set[str]:
+    return {row.partition(".")[0] for row in _all(sets)}
+
+
+def _check_roster(use: Use, value: OpenedValue, minima: Minima) -> None:
+    sites = len(use.roster ^ value.roster)
+    if 0 < sites < minima.sites:
+        raise privacy.VALUE_DIFFERS_BY_FEW.problem(
+            f"the roster differs by {plural(sites, 'site')} from an earlier one; at least {minima.sites} are asked"
+        )
+    nested = use.roster < value.roster or value.roster < use.roster
+    if sites and nested and use.roster_patients is not None and value.roster_patients is not None:
+        apart = abs(use.roster_patients - value.roster_patients)
+        if apart < minima.patients:
+            raise privacy.VALUE_DIFFERS_BY_FEW.problem(
+                f"the rosters differ by {plural(apart, 'patient')}; at least {minima.patients} are asked"
+            )

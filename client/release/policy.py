@@ -7,7 +7,8 @@ patient is made up: the site says so (`simulated_patients`), the study says so (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from client.release.ledger import Ledger, Minima, OpenedValue
@@ -29,11 +30,17 @@ SMALL_SET = 100
 
 @dataclass(frozen=True)
 class CohortFacts:
-    """The patients that contribute to one release: HMAC ids under the site's secret, how many, and the site's role."""
+    """The rows that contribute to one release: HMAC ids under the site's secret, how many, and the site's role.
+
+    A row is `ID.VALUES` where the hospital keeps generations, so that a corrected row is another one. `sets` gives the rows by
+    the name of the set they are of; `generation` is the base set's number, 0 where there is none.
+    """
 
     keys: tuple[str, ...]
     n: int
     role: Role
+    sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    generation: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,14 @@ class Ask:
     def value(self) -> OpenedValue:
         """The request as the ledger compares it."""
         patients = self.counts.patients if self.counts else None
-        return OpenedValue(self.context, self.question, frozenset(self.roster), frozenset(self.cohort.keys), patients)
+        sets = {name: frozenset(rows) for name, rows in self.cohort.sets.items()}
+        return OpenedValue(self.context, self.question, frozenset(self.roster), frozenset(self.cohort.keys), patients, sets)
+
+
+def rows_value(context: Context, roster: tuple[str, ...], cohort: CohortFacts) -> OpenedValue:
+    """Rows that are about to be shared, as the ledger compares them."""
+    sets = {name: frozenset(rows) for name, rows in cohort.sets.items()}
+    return OpenedValue(context, "", frozenset(roster), frozenset(cohort.keys), None, sets)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from client.release.ledger import DoorRecord
+from client.release.ledger import SharedRows
 from client.release.policy import check_sharing
 from shared_model.analyses.plan import SharedPlan
 from shared_model.analyses.rows import PaddedPatients, contribution
@@ -23,25 +23,7 @@ from shared_model.shares.sharing import Source
 from site_config.site import Policy
 from site_config.study.model import StudyLock
 
-SHARED = "shared-rows"
 RowsOf = Callable[[], tuple[PaddedPatients, tuple[str, ...]]]
-
-
-class SharedRows(DoorRecord):
-    """Rows that were shared: what of each patient, among whom, of which patients (by the hash of their HMAC ids), by which rule."""
-
-    study: str
-    phase: str
-    roster: tuple[str, ...]
-    holders: tuple[str, ...]
-    parts: dict[str, int]
-    results: tuple[str, ...]
-    cohort: str
-    patients: int
-    slots: int
-    bytes: int
-    rule: str
-    hash: str
 
 
 def share(

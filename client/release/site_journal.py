@@ -14,7 +14,7 @@ from pathlib import Path
 
 from client.cohort.pseudonyms import keyed_hash, site_secret
 from client.cohort.withdrawal import withdrawn_keys
-from client.release.ledger import Record
+from client.release.ledger import DoorRecord
 from site_config.files import read_limited, write_atomic
 from site_config.identity import private_folder
 from site_config.journal import Clock, Entry, Journal, local_time
@@ -26,19 +26,19 @@ MARK = "journal-begun"
 JOURNAL = "journal.jsonl"
 
 
-class StateSeen(Record):
+class StateSeen(DoorRecord):
     """What the site's state was when the program started: a print of its secret."""
 
     secret: str
 
 
-class Withdrawn(Record):
+class Withdrawn(DoorRecord):
     """A patient (HMAC id) who is in no release from here on."""
 
     patient: str
 
 
-class WentBack(Record):
+class WentBack(DoorRecord):
     """The hospital goes on with a journal that lacks what the coordinator saw: somebody decided it, knowing."""
 
     seen: str

@@ -43,6 +43,8 @@ class Bench:
     device: str = "cpu"
     micro_batch: int = 1
     study_id: str = ""
+    read: set[str] = field(default_factory=set)
+    """Whose rows were read since somebody cleared it."""
     _scores: dict[str, tuple[str, Floats]] = field(default_factory=dict)
     _networks: dict[str, Any] = field(default_factory=dict)
 
@@ -57,7 +59,9 @@ class Bench:
 
     def split(self, split: str) -> Patients:
         """The analysis set of `train`, `validation` (development sites) or `test` (evaluation sites)."""
-        return self.patients.subset(self.analysed() & self.members(split))
+        patients = self.patients.subset(self.analysed() & self.members(split))
+        self.read.update(patients.keys)
+        return patients
 
     def members(self, split: str) -> NDArray[np.bool_]:
         """Patients of a split, analysed or not, shape (n,)."""

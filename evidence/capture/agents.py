@@ -56,14 +56,14 @@ def failing_agent(home: Path) -> Handle:
     honest = handlers._computation
     done = home / "state" / "failed"  # survives the crash
 
-    def computation(bench: Any) -> Callable[..., Any]:
+    def computation(bench: Any, rows: tuple[str, ...]) -> Callable[..., Any]:
         def compute(statistic: Any, parameters: Any, arrays: Any) -> Any:
             seen = done.read_text().splitlines() if done.exists() else []
             question = f"{statistic.name} {parameters.model_dump_json()}"
             if seen.count(question) < TRIES and len(seen) < len(FAILURES):
                 done.write_text("\n".join([*seen, question]))
                 FAILURES[len(seen)]()
-            return honest(bench)(statistic, parameters, arrays)
+            return honest(bench, rows)(statistic, parameters, arrays)
 
         return compute
 

@@ -233,6 +233,27 @@ JOURNAL_WENT_BACK = Kind(
     exit=Exit.REFUSED,
     leaves=True,
 )
+COHORT_EMPTIED = Kind(
+    530,
+    "cohort-emptied",
+    "No patient of the hospital is left in the study",
+    why="Every patient whose rows the study computes from has withdrawn. A result without them would differ from an earlier one by "
+    "exactly these patients.",
+    fix="Nothing at the hospital. The coordinator ends the study, or takes the hospital's block out.",
+    exit=Exit.REFUSED,
+    leaves=True,
+)
+ROWS_WAIT = Kind(
+    531,
+    "rows-wait",
+    "The rows differ from an earlier result's by too few patients",
+    why="A result over these rows and an earlier one over others would together tell of the few patients who joined, left or changed between "
+    "them. They wait until, against every earlier result, nothing changed or at least the minimum of patients did.",
+    fix="`fedhcc-site studies` says what waits and how many patients are missing for the next generation; until then study the rows of the "
+    "last one.",
+    exit=Exit.REFUSED,
+    leaves=True,
+)
 JOURNAL_BUSY = Kind(
     525,
     "journal-busy",

@@ -120,6 +120,17 @@ def read_table(
     return CsvTable(role, tuple(column for column in columns if column not in unread), tuple(rows), tuple(faults.problems), unread)
 
 
+def raw_rows(data: bytes, role: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The names of a table's columns and the cells of every row that is not empty, whatever the columns are."""
+    text, skipped = _without_sep_line(text_of(data, role))
+    lines = _records(text, _separator(text, ()), role, skipped)
+    if not lines:
+        raise kinds.NOT_A_TABLE.problem("the file is empty", where=role)
+    header = tuple(cell.strip().strip("\ufeff").lower() for cell in lines[0][1])
+    rows = [tuple(_strip(cell) for cell in record) for _, record in lines[1:]]
+    return header, [row for row in rows if any(row)]
+
+
 def _strip(cell: str) -> str:
     return cell.strip().strip("\u00a0\u200b\ufeff").strip()
 

@@ -215,11 +215,12 @@ def test_split_and_keys_come_from_the_sites_secret(tmp_path: Path) -> None:
     assert one == site_secret(tmp_path / "a") != other and len(one) == 32
     assert patient_key(one, "P1") != patient_key(other, "P1")
     names = [f"P{i}" for i in range(4000)]
-    share = np.mean([is_validation(one, "study", name, 0.2) for name in names])
+    share = np.mean([is_validation(one, name, 0.2) for name in names])
     assert abs(share - 0.2) < 0.03
-    again = [is_validation(one, "another study", name, 0.2) for name in names]
-    assert again != [is_validation(one, "study", name, 0.2) for name in names]
-    assert not any(is_validation(one, "study", name, 0.0) for name in names)
+    assert [is_validation(other, name, 0.2) for name in names] != [is_validation(one, name, 0.2) for name in names]
+    assert not any(is_validation(one, name, 0.0) for name in names)
+    few, many = ({name for name in names if is_validation(one, name, share)} for share in (0.1, 0.2))
+    assert few < many, "a larger part holds the smaller one"
     (tmp_path / "a" / "secret").write_bytes(b"short")
     with pytest.raises(Problem) as caught:
         site_secret(tmp_path / "a")

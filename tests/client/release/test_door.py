@@ -191,7 +191,7 @@ def test_one_patient_more_is_refused(federation):
     federation.ask("toy.sum", Weights(), computing())
     site = federation.hospitals[SITES[0]]
     site.patients = (*site.patients, "new")
-    refused(privacy.VALUE_DIFFERS_BY_FEW, federation.ask, "toy.sum", Weights(), computing(), round=1)
+    refused(privacy.ROWS_WAIT, federation.ask, "toy.sum", Weights(), computing(), round=1)
 
 
 def test_query_budget_spans_studies():
