@@ -165,6 +165,24 @@ def _value_key(context: Context) -> tuple[str, str, int, str, str]:
 
 
 @dataclass(frozen=True)
+class TableKey:
+    """A table of one score on one set and group in one study, and the cuts it has."""
+
+    what: tuple[object, ...]
+    cuts: tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def _table_of(released: Released) -> TableKey | None:
+    """The table behind a release as the journal has it; None for what is no table."""
+    p = released.parameters
+    if not {"score", "score_cuts", "time_edges", "variable", "value", "exact"} <= p.keys():
+        return None
+    context = released.context
+    what = (context.study, context.statistic, p["split"], p["score"]["model"], p["variable"], p["value"], p["exact"])
+    return TableKey(what, (tuple(map(float, p["score_cuts"])), tuple(map(float, p["time_edges"]))))
+
+
+@dataclass(frozen=True)
 class Use:
     """What an earlier result was made of: the roster, the hash of the own rows by set, and the patients of the roster if told."""
 
@@ -188,6 +206,7 @@ class Ledger:
     _cohorts: dict[str, frozenset[str]] = field(default_factory=dict)
     _released: dict[int, Released] = field(default_factory=dict)
     _uses: dict[Use, None] = field(default_factory=dict)
+    _tables: dict[tuple[object, ...], TableKey] = field(default_factory=dict)
     _by_value: dict[tuple[str, str, int, str, str], tuple[str, str, str]] = field(default_factory=dict)
     _by_statistic: dict[str, dict[str, set[tuple[str, ...]]]] = field(default_factory=dict)
     _consents: set[str] = field(default_factory=set)
@@ -226,10 +245,17 @@ class Ledger:
         context = released.context
         patients = released.counts.patients if released.counts else None
         roster = frozenset(released.roster)
+        table = _table_of(released)
+        if table is not None:
+            self._tables.setdefault(table.what, table)
         self._use(Use(context.study, context.statistic, roster, _sets(released), patients, released.generation))
         self._by_value[_value_key(context)] = (context.roster, context.state, released.cohort)
         identity = (*map(str, _value_key(context)), context.roster, context.state)
         self._by_statistic.setdefault(context.statistic, {}).setdefault(released.cohort, set()).add(identity)
+
+    def other_cuts(self, table: TableKey) -> bool:
+        """Whether this table was opened before with other cuts."""
+        return table.what in self._tables and self._tables[table.what] != table
 
     def _use(self, use: Use) -> None:
         self._uses[use] = None

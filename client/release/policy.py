@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from client.release.held import check_numbers, study_floor_faults
 from client.release.ledger import Ledger, Minima, OpenedValue
 from shared_model.analyses.plan import SharedPlan
 from shared_model.secure_sum.protocol import Context, OpenedCounts
@@ -104,7 +105,7 @@ def floor(policy: Policy, study: Study) -> Floor:
         patients=max(policy.minimum_patients, asked.minimum_patients),
         cox_patients=max(policy.minimum_cox_patients, asked.minimum_cox_patients),
         clinical_score_patients=1 if exact else max(policy.minimum_clinical_score_patients, asked.minimum_clinical_score_patients),
-        events_per_variable=asked.minimum_events_per_variable,
+        events_per_variable=max(policy.minimum_events_per_variable, asked.minimum_events_per_variable),
         lifted=False,
     )
 
@@ -218,6 +219,7 @@ def check_release(policy: Policy, lock: StudyLock, site: str, ask: Ask, ledger: 
     if not inside_hours(policy.schedule, now):
         raise privacy.OUTSIDE_SCHEDULE.problem(f"the site computes from {policy.schedule.from_hour} to {policy.schedule.to_hour} o'clock")
     least = floor(policy, lock.study)
+    check_numbers(policy, lock, lock.entry(site).role, name, ask.parameters, ledger, lifted=least.lifted)
     check_patients(least, ask)
     check_ledger(policy, lock, ask, ledger)
     words = [f"resolution {level}", f"{plural(len(ask.roster), 'site')} (at least {least.sites})"]
@@ -306,6 +308,8 @@ def refusals(policy: Policy, lock: StudyLock, site: str) -> tuple[Problem, ...]:
             check_roster(policy, lock, site, block)
         except Problem as problem:
             found.append(problem)
+    if not demonstration(policy, study):
+        found += [privacy.OUTSIDE_LOCK.problem(f"the study declares {words}") for words in study_floor_faults(policy, study)]
     asked = {"clinical": study.resolution, "evaluation": study.evaluation.resolution, "hazard": study.training.hazard_resolution}
     for part, level in asked.items():
         if level in ("exact", "shares") and level not in policy.resolutions:

@@ -13,6 +13,7 @@ from server.phases.scores import ScoreOpener, withheld
 from server.phases.shared import clinical_fit
 from server.study.results import Cutoff, StudyResult
 from shared_model.analyses.fitted import fitted
+from shared_model.statistics.grids import clinical_cuts
 from shared_model.statistics.parameters import Covariates, CoxEnd, CoxExact, CoxRound, CoxStart, Moments, PreCounts, ScoreSpec
 from shared_model.statistics.precounts import ColumnMinima, Counts, decide
 from shared_model.survival.cox import api as cox
@@ -76,7 +77,7 @@ def plain(values: Floats) -> tuple[float, ...]:
 
 def fit(running: Running, covariates: Covariates, names: tuple[str, ...], phase: Phase) -> cox.CoxFit:
     """A Cox model at the study's resolution. Raises survival problems where it cannot be estimated."""
-    cuts = running.study.training.cut_days or cox.CLINICAL_CUTS
+    cuts = clinical_cuts(running.study)
     privacy = running.study.privacy
     lifted = privacy.demonstration and running.study.simulated
     opener = AskedSums(running, covariates, phase, cuts)

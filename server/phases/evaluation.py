@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from server.phases.context import Event, Running, scalar
 from server.phases.scores import ScoreOpener, Spread, clinical_minimum, role_of, withheld
 from server.study.results import Characteristics, ScorePair, ScoreTable
+from shared_model.statistics.grids import LONGEST_DAYS, evaluation_edges
 from shared_model.statistics.parameters import (
     FLAGS,
     MANUFACTURERS,
@@ -29,13 +30,11 @@ from shared_model.statistics.parameters import (
     TableData,
 )
 from shared_model.survival.cutoff import quantile_edges
-from shared_model.survival.table import coarse_time_edges
 from site_config.problems import federation
 from site_config.study.model import ClinicalVariable, Study
 from site_config.study.prognostic_models import MODELS
 
 Floats = NDArray[np.float64]
-LONGEST_DAYS = 4_000
 FINE_BINS = 1 << 14
 SUBGROUP_PATIENTS = 10
 
@@ -139,7 +138,7 @@ def time_edges(running: Running, spec: ScoreSpec, patients: int) -> tuple[float,
     days = evaluation.clinical_cell_days if spec.clinical_only else evaluation.cell_days
     if patients < evaluation.small_set:
         days = max(days, evaluation.small_cell_days)
-    return tuple(float(edge) for edge in coarse_time_edges(LONGEST_DAYS, days, evaluation.horizons))
+    return evaluation_edges(evaluation, days)
 
 
 def score_cuts(running: Running, opener: ScoreOpener, spread: Spread) -> tuple[float, ...]:

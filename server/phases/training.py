@@ -25,6 +25,7 @@ from server.study.results import RoundPoint
 from server.study.state import BlockSums, TrainingState, arrays_bytes
 from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
 from shared_model.statistics.base import Parameters
+from shared_model.statistics.grids import training_cuts
 from shared_model.statistics.parameters import TrainingHazard, TrainingStart, TrainingUpdate, ValidationLoss
 from shared_model.survival.hazard import (
     DaySums,
@@ -37,20 +38,11 @@ from shared_model.survival.hazard import (
     step_hazard,
 )
 from site_config.problems import federation
-from site_config.study.model import Training
 
 Floats = NDArray[np.float64]
 MISSED_SHARE = 0.2
 RISE_PER_EVENT = 0.05
 LONGEST_DAYS = 8_000
-QUARTER = 365.25 / 4
-
-
-def cut_days(training: Training) -> tuple[float, ...]:
-    """Declared cut points, or the quarter grid: the first M − 1 quarters of a year, M intervals."""
-    if training.cut_days is not None:
-        return training.cut_days
-    return tuple(round(QUARTER * m, 2) for m in range(1, training.intervals))
 
 
 def train(running: Running, model: str) -> None:
@@ -72,7 +64,7 @@ class Trainer:
         self.running = running
         self.model = model
         self.training = running.study.training
-        self.cuts = cut_days(self.training)
+        self.cuts = training_cuts(self.training)
         self.n_blocks = len(running.lock.blocks["development"])
         self.rounds = 1 if running.canary else self.training.rounds
         path = running.folder.training_file(model)

@@ -254,6 +254,17 @@ ROWS_WAIT = Kind(
     exit=Exit.REFUSED,
     leaves=True,
 )
+OUTSIDE_LOCK = Kind(
+    532,
+    "outside-lock",
+    "A number of a request is not the lock's",
+    why="Cut points, grids, bins, columns, sets and rounds are what the signed lock says, and coefficients lie within bounds that no honest fit "
+    "leaves; the hospital's policy sets floors below which no lock goes. A finer grid is a list of patients, whatever it is called.",
+    fix="At the coordinator: ask what the study declares. In a plan: coarser cells, within the hospitals' floors; see "
+    "docs/reference/site.md and docs/reference/study.md.",
+    exit=Exit.REFUSED,
+    leaves=True,
+)
 JOURNAL_BUSY = Kind(
     525,
     "journal-busy",

@@ -1,0 +1,197 @@
+"""Every number of a request, held against the lock and against the policy's floors.
+
+A resolution is not a word: 3,000 cells of one day are a list of patients whatever they are called. So cut points, grids,
+columns, levels, rounds and coefficients are what the lock says, or within bounds that no honest fit leaves; and the cuts of a
+table are fixed by the first one that was opened, because two sets of cuts are one set twice as fine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from typing import Any
+
+from client.release.ledger import Ledger, TableKey
+from shared_model.statistics import grids
+from shared_model.statistics import parameters as asked
+from shared_model.statistics.base import Parameters
+from shared_model.statistics.parameters import ScoreSpec
+from site_config.problems import privacy
+from site_config.problems.base import Problem
+from site_config.site import Policy
+from site_config.study.model import Role, Study, StudyLock
+
+LARGEST_BETA = 20.0
+"""Of a standardised coefficient: e^20 is a hazard ratio of 5 · 10^8 for one standard deviation."""
+LARGEST_COEFFICIENT = 50.0
+LARGEST_MEAN = 1e3
+SMALLEST_SD, LARGEST_SD = 1e-4, 1e4
+LARGEST_SPREAD = 100.0
+LARGEST_RATE = 10.0
+LARGEST_CENTRE = 200.0
+MOST_NUMBERS = 20_000
+
+
+def check_numbers(policy: Policy, lock: StudyLock, role: Role, name: str, parameters: Parameters, ledger: Ledger, *, lifted: bool) -> None:
+    """Raise FH-532 for the first number that is not the lock's or lies beyond its bound."""
+    study = lock.study
+    _check_split(role, parameters)
+    _check_columns(study, parameters)
+    _check_cuts(study, parameters)
+    _check_model(study, parameters)
+    _check_scores(study, parameters)
+    _check_tables(study, parameters)
+    if not lifted:
+        _refuse_any(study_floor_faults(policy, study))
+    key = table_key(lock.study_id, name, parameters)
+    if key is not None and ledger.other_cuts(key):
+        raise privacy.OUTSIDE_LOCK.problem("a table of this score on this set was opened with other cuts")
+
+
+def _refuse(words: str) -> Problem:
+    return privacy.OUTSIDE_LOCK.problem(words)
+
+
+def _refuse_any(faults: Iterable[str]) -> None:
+    for words in faults:
+        raise _refuse(words)
+
+
+def study_floor_faults(policy: Policy, study: Study) -> list[str]:
+    """What a study declares that is finer than the hospital's policy allows, whatever its lock says; in words."""
+    found: list[str] = []
+    floor = policy.minimum_cell_days
+    for name, cuts in (("training", grids.training_cuts(study.training)), ("clinical", grids.clinical_cuts(study))):
+        gaps = [later - earlier for earlier, later in zip((0.0, *cuts), cuts, strict=False)]
+        if any(gap < floor for gap in gaps):
+            found.append(f"cut points of the {name} phase closer than {floor} days")
+    evaluation = study.evaluation
+    if evaluation.resolution != "exact" and min(evaluation.cell_days, evaluation.clinical_cell_days, evaluation.small_cell_days) < floor:
+        found.append(f"evaluation cells shorter than {floor} days")
+    if evaluation.resolution != "exact" and evaluation.bin_patients < policy.minimum_bin_patients:
+        found.append(f"score bins of fewer than {policy.minimum_bin_patients} patients")
+    if study.training.rounds > policy.maximum_rounds:
+        found.append(f"more than {policy.maximum_rounds:,} rounds of training")
+    return found
+
+
+def _check_split(role: Role, parameters: Parameters) -> None:
+    split = getattr(parameters, "split", None)
+    if split is not None and (split == "test") != (role == "evaluation"):
+        raise _refuse(f"the set {split} is not one of a hospital of the role {role}")
+
+
+def _check_columns(study: Study, parameters: Parameters) -> None:
+    known = {variable.name for variable in study.clinical}
+    covariates = getattr(parameters, "covariates", None)
+    names = [*getattr(parameters, "columns", ()), *(covariates.columns if covariates else ())]
+    names += [column for score in scores_in(parameters) for column in score.columns]
+    if not set(names) <= known or len(set(names)) > len(known):
+        raise _refuse("a column that the study does not declare")
+
+
+def _check_cuts(study: Study, parameters: Parameters) -> None:
+    if isinstance(parameters, asked.CoxStart) and parameters.cut_days != grids.clinical_cuts(study):
+        raise _refuse("other cut points than the lock's")
+    training = (asked.TrainingStart, asked.TrainingHazard, asked.TrainingUpdate)
+    if isinstance(parameters, training) and parameters.cut_days != grids.training_cuts(study.training):
+        raise _refuse("other cut points than the lock's")
+    if isinstance(parameters, asked.TrainingHazard) and parameters.n_days and study.training.hazard_resolution != "exact":
+        raise _refuse("a grid of days that the lock does not ask for")
+    if isinstance(parameters, asked.CoxExact) and study.resolution != "exact":
+        raise _refuse("a grid of days that the lock does not ask for")
+    if isinstance(parameters, asked.Histogram) and study.evaluation.resolution != "exact":
+        raise _refuse("fine cells that the lock does not ask for")
+
+
+def _within(values: Iterable[float], low: float, high: float, what: str) -> None:
+    if not all(low <= value <= high for value in values):
+        raise _refuse(f"{what} beyond its bound")
+
+
+def _check_model(study: Study, parameters: Parameters) -> None:
+    """What a fit broadcasts: means, standard deviations, coefficients, rates and centres, one a covariate or interval."""
+    if isinstance(parameters, asked.Moments):
+        _lengths(parameters.covariates.size, parameters.origin)
+        _within(parameters.origin, -LARGEST_MEAN, LARGEST_MEAN, "an origin")
+    if isinstance(parameters, asked.CoxStart | asked.CoxExact):
+        size = parameters.covariates.size
+        _lengths(size, parameters.mean, parameters.sd)
+        _within(parameters.mean, -LARGEST_MEAN, LARGEST_MEAN, "a mean")
+        _within(parameters.sd, SMALLEST_SD, LARGEST_SD, "a standard deviation")
+    if isinstance(parameters, asked.CoxRound | asked.CoxExact):
+        _lengths(size, parameters.beta)
+        _within(parameters.beta, -LARGEST_BETA, LARGEST_BETA, "a coefficient")
+    if isinstance(parameters, asked.CoxRound):
+        _lengths(len(parameters.cut_days) + 1, parameters.rates)
+        _within(parameters.rates, 0.0, LARGEST_RATE, "a rate")
+    if isinstance(parameters, asked.CoxEnd):
+        _lengths(len(parameters.cut_days) + 1, parameters.centres)
+        for centre in parameters.centres:
+            _lengths(size, centre)
+            _within(centre, -LARGEST_MEAN, LARGEST_MEAN, "a centre")
+    if isinstance(parameters, asked.TrainingUpdate | asked.TrainingHazard | asked.ValidationLoss):
+        _within((parameters.centre,), -LARGEST_CENTRE, LARGEST_CENTRE, "the centre of scores")
+    if isinstance(parameters, asked.TrainingUpdate) and parameters.round >= study.training.rounds:
+        raise _refuse("a round beyond the lock's")
+    hazard = getattr(parameters, "hazard", None)
+    if isinstance(hazard, Mapping) and len(_numbers(hazard)) > MOST_NUMBERS:
+        raise _refuse("a hazard of too many numbers")
+
+
+def _numbers(value: Any) -> list[float]:
+    if isinstance(value, Mapping):
+        return [number for inner in value.values() for number in _numbers(inner)]
+    if isinstance(value, list | tuple):
+        return [number for inner in value for number in _numbers(inner)]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not isfinite(value):
+            raise _refuse("a number that is none")
+        return [float(value)]
+    return []
+
+
+def _lengths(size: int, *vectors: tuple[Any, ...]) -> None:
+    if any(len(vector) != size for vector in vectors):
+        raise _refuse("a vector of another length than its covariates or intervals")
+
+
+def scores_in(parameters: Parameters) -> tuple[ScoreSpec, ...]:
+    """Every score a request names, as one or as a covariate."""
+    covariates = getattr(parameters, "covariates", None)
+    found = (getattr(parameters, "score", None), *getattr(parameters, "scores", ()), *(covariates.scores if covariates else ()))
+    return tuple(score for score in found if isinstance(score, ScoreSpec))
+
+
+def _check_scores(study: Study, parameters: Parameters) -> None:
+    for score in scores_in(parameters):
+        _within(score.coefficients, -LARGEST_COEFFICIENT, LARGEST_COEFFICIENT, "a coefficient")
+        _within(score.mix or (), -LARGEST_COEFFICIENT, LARGEST_COEFFICIENT, "a coefficient")
+        _within(score.spread or (), 0.0, LARGEST_SPREAD, "the spread of a score")
+
+
+def _check_tables(study: Study, parameters: Parameters) -> None:
+    evaluation = study.evaluation
+    exact = evaluation.resolution == "exact"
+    most = evaluation.score_bins - 1
+    if isinstance(parameters, asked.Table):
+        if parameters.exact and not exact:
+            raise _refuse("an exact table that the lock does not ask for")
+        if not parameters.exact and parameters.time_edges not in grids.evaluation_grids(evaluation):
+            raise _refuse("other cells of time than the lock's")
+        if not parameters.exact and len(parameters.score_cuts) > (evaluation.clinical_bins - 1 if parameters.score.clinical_only else most):
+            raise _refuse("more score bins than the lock's")
+    if isinstance(parameters, asked.Contributions) and len(parameters.score_cuts) > most:
+        raise _refuse("more score bins than the lock's")
+    if isinstance(parameters, asked.Pair) and not exact:
+        for table in parameters.tables:
+            if table.time_edges not in grids.evaluation_grids(evaluation) or len(table.score_cuts) > most:
+                raise _refuse("a table of other cells than the lock's")
+
+
+def table_key(study: str, name: str, parameters: Parameters) -> TableKey | None:
+    """What of a table may be opened with one set of cuts only, and those cuts; None for what is no table."""
+    if not isinstance(parameters, asked.Table):
+        return None
+    what = (study, name, parameters.split, parameters.score.model, parameters.variable, parameters.value, parameters.exact)
+    return TableKey(what, (parameters.score_cuts, parameters.time_edges))
