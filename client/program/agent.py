@@ -23,6 +23,7 @@ from client import enrolment as enrol
 from client.holder.holder import Holder
 from client.program.benches import COUNTED, Benches
 from client.release.door import Door, outward_code
+from client.release.peers import effective, holder_faults
 from client.release.policy import refusals
 from client.release.site_journal import check_seen, last_hash, open_journal, print_of
 from client.statistics.counts import compute
@@ -47,7 +48,7 @@ from site_config.identity import SiteIdentity
 from site_config.journal import local_time
 from site_config.problems import all_kinds, federation, identity, model, privacy
 from site_config.problems.base import Kind, Problem
-from site_config.site import SiteConfig
+from site_config.site import Policy, SiteConfig
 from site_config.study.code_digest import code_digest, software
 from site_config.study.model import StudyLock
 
@@ -73,8 +74,9 @@ class Agent:
         self.site = site
         self.identity = SiteIdentity.load(site.state, site.site)
         self.journal = open_journal(site.state, durable=not site.policy.simulated_patients)
-        self.door = Door(site.site, self.identity.signing_key, site.policy, self.journal, clock=now, entropy=entropy)
-        self.holder = Holder(site.site, self.identity.signing_key, site.policy, self.journal, site.state)
+        policy = effective(site)
+        self.door = Door(site.site, self.identity.signing_key, policy, self.journal, clock=now, entropy=entropy)
+        self.holder = Holder(site.site, self.identity.signing_key, policy, self.journal, site.state)
         self._locks: dict[str, StudyLock] = {}
         self._benches = Benches(site, self.journal)
         self._states: OrderedDict[str, dict[str, NDArray[Any]]] = OrderedDict()
@@ -117,12 +119,15 @@ class Agent:
         if changed.site != self.site.site or changed.state != self.site.state:
             raise identity.NOT_JOINED.problem("site.yaml names another hospital or another state folder than this program began with")
         self.site, self._configuration = changed, found
-        self.door.take_policy(changed.policy)
-        self.holder.take_policy(changed.policy)
+        self._take_policy(effective(changed))
         self._benches.site = changed
         self._benches.forget()
         self.journal.append("configuration", {"site_yaml": found})
         log.warning("site.yaml was changed; it holds from this message on")
+
+    def _take_policy(self, policy: Policy) -> None:
+        self.door.take_policy(policy)
+        self.holder.take_policy(policy)
 
     def close(self) -> None:
         """Let go of the journal, so that another process may write."""
@@ -147,7 +152,9 @@ class Agent:
     def _admission(self, message: Message) -> Message:
         request = _read(AdmissionRequest, message)
         lock = enrol.offer(self.site.state, request.signed)
-        found = list(refusals(self.site.policy, lock, self.site.site))
+        policy = effective(self.site)
+        self._take_policy(policy)
+        found = [*refusals(policy, lock, self.site.site), *holder_faults(policy, lock, self.site.site)]
         try:
             self._require_consent(lock)
         except Problem as undecided:

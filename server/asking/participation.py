@@ -61,7 +61,7 @@ class StudyLedger:
         with _at_the_office():
             self._journal = Journal(path)
         self._entries = list(asks(self._journal.entries))
-        self._files = Files(self._journal.entries)
+        self._files = KeptDigests(self._journal.entries)
 
     @property
     def entries(self) -> tuple[LedgerEntry, ...]:
@@ -83,7 +83,7 @@ class StudyLedger:
         self._files.feed(self._journal.append(kind, data))
 
     @property
-    def files(self) -> Files:
+    def files(self) -> KeptDigests:
         """The digests of the kept files."""
         return self._files
 
@@ -97,7 +97,7 @@ class StudyLedger:
         self._journal.close()
 
 
-class Files:
+class KeptDigests:
     """The digests of a study's kept files: a fold over the ledger.
 
     The digest is written before the file, so the file written last may be the one before, or not be there yet.
@@ -160,7 +160,7 @@ class Kept:
         return self._ledger.files.believed(self._root, path)
 
 
-def check_files(root: Path, files: Files) -> None:
+def check_files(root: Path, files: KeptDigests) -> None:
     """Every kept file of a study at once: STATE_DIFFERS names those that are not believed."""
     found = files.faults(root)
     if found:

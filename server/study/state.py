@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from server.phases.update_scale import ScaleState
 from server.study.results import RoundPoint
-from site_config.files import read_json, write_atomic
+from site_config.files import read_json, write_atomic, write_json
 from site_config.problems import federation
 from site_config.problems.base import Problem
 from site_config.study.model import SignedLock, canonical

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.asking.participation import Files, asks, history
+from server.asking.participation import KeptDigests, asks, history
 from server.link.lock import holder_of
 from server.study.results import LedgerEntry, StudyResult
 from server.study.state import StudyFolder
@@ -75,7 +75,7 @@ def ledger_of(home: Path, study: str) -> tuple[LedgerEntry, ...]:
 def result_of(home: Path, study: str) -> StudyResult:
     """The finished study, with the digest the ledger holds; STATE_DIFFERS where it is another."""
     folder = folder_of(home, study)
-    kept = Files(history(folder / "ledger.jsonl")).believed(folder, folder / "result.json")
+    kept = KeptDigests(history(folder / "ledger.jsonl")).believed(folder, folder / "result.json")
     if kept is None:
         raise federation.STUDY_MISSING.problem(f"study {study[:12]} has no result yet")
     return StudyResult.model_validate_json(kept)

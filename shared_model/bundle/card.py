@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from typing import TYPE_CHECKING, Any
 
 from site_config.study.model import StudyLock
@@ -15,9 +17,9 @@ def model_card(manifest: Manifest, lock: StudyLock) -> str:
     """The card (Mitchell et al. 2019, "Model Cards for Model Reporting") of a bundle."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    # Markdown, not HTML: escaping would spoil it; everything shown comes from the validated manifest and lock.
+    # Markdown, not HTML: escaping would spoil it; what people wrote freely, the title, is made plain before.
     environment = Environment(loader=PackageLoader("shared_model"), undefined=StrictUndefined, autoescape=False)  # noqa: S701
-    study = lock.study
+    study = lock.study.model_copy(update={"title": plain(lock.study.title)})
     names = list(dict.fromkeys(key for figures in manifest.metrics.values() for key in figures))
     return environment.get_template("card.md.j2").render(
         manifest=manifest,
@@ -28,6 +30,11 @@ def model_card(manifest: Manifest, lock: StudyLock) -> str:
         metric_names=names,
         shown=_shown,
     )
+
+
+def plain(text: str) -> str:
+    """Somebody's free text without what Markdown or HTML would act on."""
+    return re.sub(r"([\\`*_\[\]#|])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
 def _inputs(formula: Formula) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from client import enrolment as at_site
+from client.release import peers
 from client.release.policy import refusals
 from server import enrolment as at_office
 from server.study.state import StudyFolder
@@ -154,5 +155,8 @@ def approve_everywhere(homes: Homes, lock: StudyLock) -> None:
     for entry in lock.roster:
         state = homes.config(entry.name).state
         at_site.offer(state, signed)
+        for other in lock.roster:  # the researcher sits at both ends of every telephone
+            if other.name != entry.name and not homes.config(entry.name).policy.simulated_patients:
+                peers.check(state, other, other.fingerprint, datetime.now(UTC).isoformat(timespec="seconds"))
         if at_site.decision(state, lock.study_id) == "pending":
             at_site.decide(state, lock.study_id, "approved", datetime.now(UTC).isoformat(timespec="seconds"))

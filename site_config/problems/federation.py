@@ -202,7 +202,7 @@ STATE_UNREADABLE = Kind(
     exit=Exit.ACCESS,
 )
 LEDGER_DAMAGED = Kind(
-    758,
+    762,
     "ledger-damaged",
     "The study's ledger at the office was changed or cut",
     why="Every line of the ledger holds the hash of the line before. A line was changed, cut or lost: by hand, or by a failing disk. "
@@ -212,7 +212,7 @@ LEDGER_DAMAGED = Kind(
     exit=Exit.CONTENT,
 )
 STATE_DIFFERS = Kind(
-    759,
+    763,
     "state-differs",
     "A file of the study is not the one the office wrote",
     why="The ledger holds the digest of every number, weight and result that was kept. This file has another digest, is gone, or stands in "
@@ -222,7 +222,7 @@ STATE_DIFFERS = Kind(
     exit=Exit.CONTENT,
 )
 STUDY_BUSY = Kind(
-    760,
+    764,
     "study-busy",
     "Another process works on this study",
     why="One process at a time writes a study's ledger.",

@@ -213,7 +213,7 @@ JOURNAL_TRUNCATED = Kind(
     exit=Exit.CONTENT,
 )
 JOURNAL_GONE = Kind(
-    528,
+    534,
     "journal-gone",
     "The journal is gone or is another one",
     why="Beside the hospital's keys stands that a journal was begun. Without it nobody knows what was opened before, and the rules that "
@@ -264,6 +264,16 @@ OUTSIDE_LOCK = Kind(
     "docs/reference/site.md and docs/reference/study.md.",
     exit=Exit.REFUSED,
     leaves=True,
+)
+PEER_DIGITS = Kind(
+    533,
+    "peer-digits",
+    "The digits read out are not those of the lock",
+    why="The fingerprint a hospital reads out from its own screen is not the one the coordinator put into the lock under its name: a slip of "
+    "the ear, a hospital with new keys, or a hospital that is not who the lock says.",
+    fix="Have them read again, at least the first 16 digits, from `fedhcc-site identity`. If they still differ, do not approve, and tell both "
+    "data-protection officers.",
+    exit=Exit.IDENTITY,
 )
 JOURNAL_BUSY = Kind(
     525,

@@ -126,7 +126,7 @@ def test_the_way_back_leads_to_the_same_numbers(scene: Scene, kind: str) -> None
     path.write_bytes(bytes(data))
     with pytest.raises(Problem) as refused:
         _ = result_of(scene.homes.coordinator, scene.lock.study_id) if kind == "result" else scene.run()
-    assert refused.value.code == {"opened": "FH-759", "ledger": "FH-758", "result": "FH-759"}[kind]
+    assert refused.value.code == {"opened": "FH-763", "ledger": "FH-762", "result": "FH-763"}[kind]
     assert "repair" in refused.value.fix
     forget_agents()
     assert repair(root) and repair(root) == []

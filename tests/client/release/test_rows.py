@@ -31,19 +31,21 @@ from shared_model.secure_sum.protocol import (
     state_hash,
 )
 from shared_model.secure_sum.signatures import list_bytes
+from shared_model.statistics.grids import training_cuts
 from shared_model.statistics.parameters import Covariates, CoxStart, SplitOnly, TrainingStart
+from shared_model.survival.cox.totals import CLINICAL_CUTS
 from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS
 from simulations.study.homes import Homes, approve_everywhere, enrol, publish
 from site_config.documents.load import load_site
 from site_config.identity import CoordinatorIdentity, sign_lock
+from site_config.study.model import Training
 
-CUTS = (200.0, 400.0)
 PLENTY = OpenedCounts(sites=5, patients=120, events=80)
 COLUMNS = ("tace", "surgery")
 TABLE_ONE = ("characteristics", SplitOnly(split="train"), "evaluation")
-COX = ("cox.start", CoxStart(covariates=Covariates(columns=COLUMNS), cut_days=CUTS, mean=(0.0, 0.0), sd=(1.0, 1.0)), "clinical")
-NETWORK = ("training.start", TrainingStart(cut_days=CUTS), "training")
+COX = ("cox.start", CoxStart(covariates=Covariates(columns=COLUMNS), cut_days=CLINICAL_CUTS, mean=(0.0, 0.0), sd=(1.0, 1.0)), "clinical")
+NETWORK = ("training.start", TrainingStart(cut_days=training_cuts(Training())), "training")
 
 
 class Network:
@@ -52,7 +54,8 @@ class Network:
     def __init__(self, folder: Path) -> None:
         self.homes = Homes(folder / "run")
         base = PRESETS["clinical-only"]
-        make_cohort(replace(base, survival=replace(base.survival, sites=(5, 1), patients=(110, 6))), self.homes.cohort, seed=5)
+        plan = {**base.study, "privacy": {"minimum_clinical_score_patients": 1000, "minimum_patients": 20}}
+        make_cohort(replace(base, study=plan, survival=replace(base.survival, sites=(5, 3), patients=(110, 24))), self.homes.cohort, seed=5)
         for path in (self.homes.cohort / "sites").glob("*/site.yaml"):
             text = re.sub(r"(?m)^  minimum_\w+: \d+\n", "", path.read_text())
             text = text.replace("masks_required: false", "masks_required: true")

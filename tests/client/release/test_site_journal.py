@@ -33,9 +33,9 @@ def test_a_journal_that_was_begun_and_is_gone_is_refused(tmp_path: Path) -> None
     begun(tmp_path)
     for name in ("journal.jsonl", "journal.head"):
         (tmp_path / name).unlink()
-    assert code(lambda: open_journal(tmp_path)) == "FH-528"
+    assert code(lambda: open_journal(tmp_path)) == "FH-534"
     (tmp_path / "journal.jsonl").touch()
-    assert code(lambda: open_journal(tmp_path)) == "FH-528"
+    assert code(lambda: open_journal(tmp_path)) == "FH-534"
 
 
 def test_another_journal_is_refused(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_another_journal_is_refused(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "a" / "secret", tmp_path / "b" / "secret")
     for name in ("journal.jsonl", "journal.head"):
         shutil.copy(tmp_path / "b" / name, tmp_path / "a" / name)
-    assert code(lambda: open_journal(tmp_path / "a")) in ("FH-528", "FH-917")
+    assert code(lambda: open_journal(tmp_path / "a")) in ("FH-534", "FH-917")
 
 
 def test_an_old_backup_is_found_at_the_next_admission_and_a_person_may_go_on(tmp_path: Path) -> None:
