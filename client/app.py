@@ -31,6 +31,7 @@ def agent_of(home: Path) -> Handle:
     with _making:
         if key not in _agents:
             from client.program.agent import Agent
+            from client.release.door import outward_code
             from site_config.documents.load import load_site
 
             try:

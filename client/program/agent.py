@@ -51,6 +51,7 @@ from site_config.problems.base import Kind, Problem
 from site_config.site import Policy, SiteConfig
 from site_config.study.code_digest import code_digest, software
 from site_config.study.model import StudyLock
+from site_config.study.prognostic_models import MODELS
 
 log = logging.getLogger("fedhcc.site")
 Arrays = Mapping[str, NDArray[Any]]
@@ -58,7 +59,6 @@ Form = TypeVar("Form", bound=BaseModel)
 KEPT_STATES = 2
 DOOR_GROUP = 5
 WITH_ARRAYS = ("release", "rows", "hold")
-BROADCAST = frozenset({"weights.Rad-S", "weights.Rad-D"})
 
 
 class Agent:
