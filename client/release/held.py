@@ -85,7 +85,7 @@ def _check_split(role: Role, parameters: Parameters) -> None:
 
 
 def _check_columns(study: Study, parameters: Parameters) -> None:
-    known = {variable.name for variable in study.clinical}
+    known = {variable.name for variable in study.clinical} | {column.name for column in study.design}
     covariates = getattr(parameters, "covariates", None)
     names = [*getattr(parameters, "columns", ()), *(covariates.columns if covariates else ())]
     names += [column for score in scores_in(parameters) for column in score.columns]

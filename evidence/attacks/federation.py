@@ -35,7 +35,10 @@ from shared_model.secure_sum.protocol import (
 from shared_model.statistics.base import REGISTRY, Parameters, Registry, Segment
 from site_config.journal import Journal
 from site_config.site import Policy
-from site_config.study.model import Role, RosterEntry, Study, StudyLock, StudySite
+from site_config.study.model import Role, RosterEntry, Study, StudyLock, StudySite, Training
+
+CUTS = (91.0, 182.0, 365.0)
+"""Days that cut the hazards of the attacked studies: a hospital answers no question on other ones (FH-532)."""
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 PLENTY = OpenedCounts(sites=1_000, patients=100_000, events=100_000)
@@ -122,7 +125,8 @@ class AttackedFederation:
 
     def new_study(self, study: Study | None, sites: tuple[str, ...], blocks: tuple[tuple[str, ...], ...] | None = None) -> StudyLock:
         """Lock a study over some of the sites; the doors and their journals stay."""
-        plan = study or Study(title="attack", sites=tuple(StudySite(name=name) for name in sites))
+        training = Training(cut_days=CUTS, intervals=len(CUTS) + 1)
+        plan = study or Study(title="attack", training=training, sites=tuple(StudySite(name=name) for name in sites))
         entries = tuple(self.hospitals[name].entry for name in sites)
         by_role: dict[Role, tuple[tuple[str, ...], ...]] = {}
         for role in ("development", "evaluation"):

@@ -9,7 +9,7 @@ import numpy as np
 
 from client.release.door import Compute
 from evidence.attacks.cohorts import COLUMNS, AttackedCohort, draw
-from evidence.attacks.federation import AttackedFederation
+from evidence.attacks.federation import CUTS, AttackedFederation
 from evidence.attacks.result import AttackResult, control, refused
 from shared_model.secure_sum import masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
@@ -21,7 +21,6 @@ from shared_model.survival.hazard import piecewise_sums
 from site_config.problems.base import Problem
 from site_config.site import Policy
 
-CUTS = (91.0, 182.0, 365.0)
 LONE_DAY = 400.0
 SITES = ("site-a", "site-b", "site-c", "site-d", "site-e")
 LONE = "site-f"

@@ -19,5 +19,6 @@ def test_three_hospitals_of_real_scans_end_with_slices_scores_and_findings(tmp_p
     assert finished.result.flow["train.analysed"] == 3
     scores = [path.read_text().splitlines() for path in (finished.homes.root / "scores").glob("*.csv")]
     assert sorted(len(lines) for lines in scores) == [2, 2, 2]
-    records = [path.read_text() for path in (tmp_path / "cohort" / "sites").glob("*/state/prepared/*.json")]
+    homes = (finished.homes.site(name) for name in finished.homes.sites())
+    records = [path.read_text() for home in homes for path in (home / "state" / "prepared").glob("*.json")]
     assert any("FH-328" in record for record in records), "scans that share slices are named as duplicates"

@@ -152,7 +152,7 @@ BROKEN = (
     scans("Windows path", "a/base.nii.gz", "D:\\ct\\base.nii.gz", "FH-219", "row 2, column path", "relative to the images folder"),
     scans("link out of the images", "a/base.nii.gz", "a/outside.nii.gz", "FH-219", "row 2, column path", "relative to the images folder"),
     scans("scan that is not there", "a/base.nii.gz", "a/gone.nii.gz", "FH-220", "row 2, column path", "mounted"),
-    scans("mask that is a folder", "a/liver.nii.gz", "a", "FH-220", "row 2, column mask_liver", "mounted"),
+    scans("mask that is not there", "a/liver.nii.gz", "a/gone.nii.gz", "FH-220", "row 2, column mask_liver", "mounted"),
     scans("the same scan twice", "a/follow.nii.gz", "a/base.nii.gz", "FH-222", "row 3, column path", "Remove the row"),
     scans("unknown visit", "followup,", "follow up,", "FH-213", "row 3, column visit", "followup"),
     scans("misspelt mask", "mask_liver", "mask_livre", "FH-204", "row 1", "`mask_liver`"),
