@@ -68,7 +68,7 @@ gpu-wheels: .tools/ready ## fetch what `make gpu` installs into the folder WHEEL
 
 gpu: ## the GPU check, offline, under 9 minutes: make gpu WHEELS=folder, or GPU_PYTHON=python of an environment that has the packages
 	@test -n "$(GPU_PYTHON)" || { $(PYTHON) -m venv .gpu && \
-	  .gpu/bin/python -m pip install --quiet --disable-pip-version-check --no-index --find-links $(WHEELS) --require-hashes -r requirements/gpu.txt; }
+	  PIP_NO_INDEX=1 PIP_FIND_LINKS="$(WHEELS)" .gpu/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/gpu.txt; }
 	@PYTHONPATH=$(CURDIR) $(or $(GPU_PYTHON),.gpu/bin/python) -P -m evidence.gpu.measure
 
 images: ## build both CPU images with Docker, Podman or Buildah (ENGINE) from their unmodified Dockerfiles

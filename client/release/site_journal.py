@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 from client.cohort.pseudonyms import keyed_hash, site_secret
@@ -53,16 +54,15 @@ def open_journal(state: Path, *, clock: Clock = local_time, durable: bool = True
     if begun and (not path.exists() or not path.stat().st_size):
         raise privacy.JOURNAL_GONE.problem("the journal was begun and is not there any more", where=JOURNAL)
     journal = Journal(path, clock=clock, durable=durable)
-    try:
+    with ExitStack() as undo:
+        undo.callback(journal.close)  # whatever is refused below lets the journal's lock go
         _vouch(journal, state)
         first = journal.entries[0].hash
         if begun and begun != first:
             raise privacy.JOURNAL_GONE.problem("another journal was begun in this state folder", where=JOURNAL)
         if not begun:
             write_atomic(mark, first.encode() + b"\n")
-    except BaseException:
-        journal.close()
-        raise
+        undo.pop_all()
     return journal
 
 
