@@ -1,8 +1,8 @@
 """A site's program with something odd about it: `python -m evidence.faults.misbehaving_site WHAT run --home HOME`.
 
 WHAT holds words with commas between: `clock` runs it with a clock ten minutes ahead, `version` as another version of the
-software, `hasty` with less patience. Nothing of this is in the program itself: the module changes
-what the program imports before its command line starts.
+software, `hasty` with less patience, `slow` with a pause before each answer. Nothing of this is in the program itself: the
+module changes what the program imports before its command line starts.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ import time
 
 from client.cli import main as start
 from client.program import runner
+from client.program.worker import Worker
+from shared_model.secure_sum.protocol import Message
 from site_config.study.flower_bundle import bundle_hash
 
 AHEAD_S = 600.0
 PATIENCE_S = 15.0
+PAUSE_S = 1.5
 
 
 def wrong_clock() -> None:
@@ -38,10 +41,22 @@ def hasty() -> None:
     runner.PATIENCE_ACTIVE_S = PATIENCE_S
 
 
+def slow() -> None:
+    """Each answer waits in the program before it is sent, so that a fault can be timed to fall before it."""
+    handle = Worker.handle
+
+    def later(worker: Worker, request: Message) -> Message:
+        reply = handle(worker, request)
+        time.sleep(PAUSE_S)
+        return reply
+
+    setattr(Worker, "handle", later)  # noqa: B010 - a method the program calls, changed on purpose
+
+
 def main() -> None:
     """Change what is asked and start the command line with the remaining arguments."""
     for word in sys.argv.pop(1).split(","):
-        {"clock": wrong_clock, "version": other_version, "hasty": hasty}[word]()
+        {"clock": wrong_clock, "version": other_version, "hasty": hasty, "slow": slow}[word]()
     start()
 
 

@@ -145,6 +145,7 @@ def _fill(path: Path) -> None:
 
 def late_reply(stage: Stage) -> Observed:
     """A site hangs while the coordinator is killed and resumed; its answer to the old run comes late, its upload in parts."""
+    stage.exchange_site("slow")  # it hangs with an answer not yet sent, however fast the machine is
     run = stage.begin()
     stage.until_training(run)
     group = stage.site.process.pid if stage.site.process is not None else 0
@@ -157,7 +158,9 @@ def late_reply(stage: Stage) -> Observed:
     os.killpg(group, signal.SIGCONT)
     detected = stage.until(late, again, 60)
     stage.forwarder.mend()
-    return see_through(stage, again, detected, f"{STATUS}; the site's log", killed=True)
+    observed = see_through(stage, again, detected, f"{STATUS}; the site's log", killed=True)
+    stage.exchange_site()
+    return observed
 
 
 PLAYS: dict[str, Play] = {

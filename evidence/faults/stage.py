@@ -234,6 +234,12 @@ class Stage:
         path = self.folder / "result.json"
         return StudyResult.model_validate_json(path.read_bytes()) if path.exists() else None
 
+    def exchange_site(self, wrong: str = "") -> None:
+        """The suffering site's program with something wrong with it, or again as it should be."""
+        self.site.stop()
+        self.federation.sites[self.victim] = self.program(self.victim, wrong)
+        self.restart_site()
+
     def restart_site(self, name: str | None = None) -> None:
         """Start a site again and wait until it is registered."""
         chosen = name or self.victim
