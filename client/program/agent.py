@@ -22,6 +22,7 @@ import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
 from client import enrolment as enrol
 from client.holder.holder import Holder
 from client.program.benches import COUNTED, Benches
+from client.program.rehearsed import declared_seconds
 from client.release.door import Door, outward_code
 from client.release.peers import effective, holder_faults
 from client.release.policy import refusals
@@ -177,6 +178,7 @@ class Agent:
             refusals=tuple(outward_code(problem) for problem in found),
             software=software(),
             code_digest=code_digest(),
+            step_seconds=declared_seconds(self.site.state),
         )
         self.journal.append("admission", {"study": lock.study_id, **reply.model_dump(mode="json", exclude={"journal"})})
         return _reply("admission", reply.model_copy(update={"journal": last_hash(self.journal)}))

@@ -38,7 +38,7 @@ from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
-from shared_model.flower.calls import FLEET_PATH, Call
+from shared_model.flower.calls import FLEET_PATH, STANDS_STILL, Call
 from shared_model.flower.connection import Connection
 from shared_model.flower.parcels import Parcel, gathered, on_lines, opened, push, pushes, small
 from shared_model.flower.records import MALFORMED, from_records, to_records
@@ -48,7 +48,7 @@ from site_config.identity import Kit, SiteIdentity
 from site_config.problems import federation
 from site_config.problems.base import Kind, Problem
 
-HEARTBEAT_S = 10.0
+HEARTBEAT_S, LOOK_S = 10.0, 1.0
 LONGEST_HOLD_S, SHORTEST_HOLD_S = 20.0, 2.0
 """Seconds for which the SuperLink may keep a question open; fewer where a line does not stand that long in silence."""
 TRANSIENT = frozenset({502, 503, 504})
@@ -151,10 +151,10 @@ class FleetNode:
         """Close the connections."""
         self._connection.close()
 
-    def beat(self) -> None:
-        """One heartbeat."""
-        request = SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=HEARTBEAT_S)
-        (answer,) = self._ask([("send-node-heartbeat", request.SerializeToString())])
+    def beat(self, *, lives: bool = True) -> None:
+        """One heartbeat, which says too where the working process shows no sign of life; of nothing else it does."""
+        request = SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=HEARTBEAT_S).SerializeToString()
+        (answer,) = self._ask([("send-node-heartbeat" if lives else STANDS_STILL, request)])
         if not SendNodeHeartbeatResponse.FromString(answer).success:
             raise Interrupted(federation.LINK_LOST, "the coordinator forgot this node")
 
@@ -287,11 +287,15 @@ def _activation_problem(error: httpx.HTTPStatusError) -> Exception:
 
 
 class Pulse:
-    """Heartbeats in a thread of their own, so that a long computation does not look like a dead site."""
+    """Heartbeats in a thread of their own, so that a long computation does not look like a dead site.
 
-    def __init__(self, node: FleetNode, told: Callable[[Exception | None], None]) -> None:
+    `lives` is asked every second whether the working process does; a change is told at once.
+    """
+
+    def __init__(self, node: FleetNode, told: Callable[[Exception | None], None], lives: Callable[[], bool] = lambda: True) -> None:
         self._node = node
         self._told = told
+        self._lives = lives
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="heartbeat")
 
@@ -305,12 +309,15 @@ class Pulse:
         self._thread.join(timeout=15)
 
     def _run(self) -> None:
-        pause = 0.0
-        while not self._over.wait(pause):
+        pause, lived = 0.0, True
+        while not self._over.wait(min(pause, LOOK_S)):
+            pause, lives = pause - LOOK_S, self._lives()
+            if pause > 0 and lives == lived:
+                continue
             try:
-                self._node.beat()
+                self._node.beat(lives=lives)
                 self._told(None)
-                pause = HEARTBEAT_S * 0.8
+                pause, lived = HEARTBEAT_S * 0.8, lives
             except (Interrupted, Problem) as error:
                 self._told(error)
                 pause = 2.0

@@ -26,16 +26,18 @@ from client.enrolment import load_kit
 from client.program.control import Board, ControlServer
 from client.program.gpu_watch import GpuWatch, require
 from client.program.node import FleetNode, Interrupted, Pulse, answer
+from client.program.rehearsed import rehearsed
 from client.program.surroundings import extra_ca
-from client.program.worker import GPU_LOST_STATUS, Worker, WorkerEnded, WorkerFrozen
+from client.program.worker import FROZEN_S, GPU_LOST_STATUS, Worker, WorkerEnded, WorkerFrozen
 from shared_model.flower.connection import proxy_for
 from shared_model.flower.pin import check_version
-from shared_model.secure_sum.protocol import Message, Refusal
+from shared_model.secure_sum.protocol import Message, Refusal, step_of
 from site_config.console import note
 from site_config.identity import Kit, SiteIdentity, private_folder
 from site_config.problems import federation, model
 from site_config.problems.base import Problem
 from site_config.site import OpenHours, SiteConfig
+from site_config.step_times import StepTimes
 from site_config.study.flower_bundle import bundle_hash, software_version
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
 PATIENT_S = (2.0, 5.0, 10.0, 20.0, 30.0)
 MENDED_ELSEWHERE = frozenset({federation.GATEWAY_UNTRUSTED, federation.NODE_REFUSED, federation.CERTIFICATE_EXPIRED})
 SKEW_S = 240.0
+SILENT_S = 10.0
+"""A working process is named as silent no earlier; it is ended by `client.program.worker` after a minute."""
 GRACE_S = 5.0
 """How long a computation may go on once the program was asked to end; a step is asked for again, so nothing is lost."""
 HOUR_S = 3600.0
@@ -117,6 +121,7 @@ class SiteProgram:
         self._over = threading.Event()
         self._ended = threading.Event()
         self._gpu_lost: Problem | None = None
+        self._steps = StepTimes(rehearsed(site.state))
         self._node: FleetNode | None = None
 
     def stop(self) -> None:
@@ -150,7 +155,7 @@ class SiteProgram:
             control = ControlServer(self.site.state, self.board)
             control.start()
             node = self._node = FleetNode(self.kit, self.identity, bundle_hash())
-            pulse = Pulse(node, self._heard)
+            pulse = Pulse(node, self._heard, self._lives)
             try:
                 self._worker.start()
                 self._connect(node)
@@ -172,6 +177,14 @@ class SiteProgram:
                 control.stop()
         if self._gpu_lost is not None:
             raise self._gpu_lost
+
+    def _lives(self) -> bool:
+        """Whether the working process shows signs of life, as often as the step at hand lets expect."""
+        silent = self._worker.silent_s
+        if silent <= self._steps.patience(self.board.status.working, SILENT_S, FROZEN_S):
+            return True
+        self._tell_trouble(f"{federation.SITE_FROZEN.label} {federation.SITE_FROZEN.title} (no sign of life for {silent:.0f} s)")
+        return False
 
     def _heard(self, error: Exception | None) -> None:
         if error is None:
@@ -279,9 +292,8 @@ class SiteProgram:
             refusal = Refusal(code=federation.SITE_PAUSED.label, until=int(resting_until))
             self._send(node, answer(delivery.flower, lambda _request: Message("refusal", refusal.model_dump())))
             return
-        self.board.tell(working="message")
         try:
-            reply = answer(delivery.flower, self._worker.handle)
+            reply = answer(delivery.flower, self._handle)
             self._tell_trouble(self._worker.trouble)
         except WorkerFrozen:
             self._tell_trouble(f"{federation.SITE_FROZEN.label} {federation.SITE_FROZEN.title}")
@@ -296,6 +308,14 @@ class SiteProgram:
             reply = node.crashed(delivery)
         self._send(node, reply)
         self.board.tell(working="", answered=self.board.status.answered + 1)
+
+    def _handle(self, message: Message) -> Message:
+        """The working process's answer; how long it took is learned."""
+        step, began = step_of(message), self._waiting.clock()
+        self.board.tell(working=step)
+        reply = self._worker.handle(message)
+        self._steps.learn(step, self._waiting.clock() - began)
+        return reply
 
     def _tell_trouble(self, trouble: str) -> None:
         """Say on the hospital's own screen why a question could not be answered, once."""

@@ -102,12 +102,19 @@ class Worker:
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
         self._life: Any = None
+        self._sign = 0.0
+        self._awaited = False
         self.trouble = ""
 
     @property
     def pid(self) -> int:
         """The process's number, 0 while there is none."""
         return (self._process.pid or 0) if self._process is not None else 0
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the process's last sign of life while an answer of it is awaited; 0 while none is."""
+        return max(time.monotonic() - self._sign, 0.0) if self._awaited else 0.0
 
     def start(self) -> None:
         """Start the process and wait until its agent is there. Raises the `Problem` why it cannot be made, or `WorkerEnded`."""
@@ -165,16 +172,19 @@ class Worker:
 
     def _receive(self) -> object:
         assert self._pipe is not None and self._life is not None
-        seen, since = self._life.value, time.monotonic()
+        seen, self._sign = self._life.value, time.monotonic()
+        self._awaited = True
         try:
             while not self._pipe.poll(PULSE_S):
                 if self._life.value != seen or not seen:  # before its first sign of life it is starting
-                    seen, since = self._life.value, time.monotonic()
-                elif time.monotonic() - since > FROZEN_S and self.pid:
+                    seen, self._sign = self._life.value, time.monotonic()
+                elif self.silent_s > FROZEN_S and self.pid:
                     self._end_frozen()
             return self._pipe.recv()
         except ENDED:
             raise self._ended() from None
+        finally:
+            self._awaited = False
 
     def _end_frozen(self) -> None:
         log.error("the working process gave no sign of life for %.0f s and was ended", FROZEN_S)

@@ -22,7 +22,7 @@ from client.enrolment import join
 from client.program.control import ControlClient, Status
 from evidence.faults.forwarder import Forwarder
 from server import enrolment as enrol
-from server.link.processes import environment
+from server.link.child_process import environment
 from server.study.results import LedgerEntry, StudyResult
 from server.study.state import TrainingState
 from server.watch.standing import FLOWER_RUN, folder_of, ledger_of

@@ -27,9 +27,9 @@ from client.program.worker import Worker
 from evidence.record import record
 from evidence.running.flower_round import measure
 from server import enrolment as at_office
+from server.link.child_process import environment
 from server.link.gateway import Gateway
 from server.link.grid import FlowerTransport
-from server.link.processes import environment
 from server.link.superlink import attach, link_of
 from shared_model.secure_sum.protocol import Message
 from simulations.engines.loopback import ONE_THREAD, Loopback, SiteProcess, free_ports, loopback_address

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from server.enrolment import load
-from server.link.processes import listening
+from server.link.child_process import listening
 from site_config.problems import federation
 from site_config.problems.base import Kind
 
@@ -22,6 +22,7 @@ LOOK_S = 1.0
 ASLEEP_S = 15.0
 SUPERLINK, GATEWAY, COORDINATOR = "SuperLink", "gateway", "coordinator"
 REFUSED = re.compile(rb"node ID (\d+) could not be activated")
+STILL = re.compile(rb"process of node ID (\d+) shows no sign of life")
 
 
 class Disturbances:
@@ -77,17 +78,24 @@ class Disturbances:
     def look(self) -> None:
         """One look at this machine's own sleep, at both processes and at what is new in the SuperLink's log."""
         moment, before = self._clock(), self._looked
-        self._looked = moment
         if before is not None and moment - before > ASLEEP_S:
             words = f"this machine stood still for {moment - before:.0f} s: {federation.OFFICE_SLEPT.label}; no hospital is to blame"
             self.keep(COORDINATOR, federation.OFFICE_SLEPT, words)
+        self._ask_doors()
+        self._looked = self._clock()  # a question that waits for its answer is no sleep
+        new = self._new_lines()
+        for site in self._named(STILL, new):
+            words = f"the working process of {site} shows no sign of life: {federation.SITE_FROZEN.label}"
+            self.keep(site, federation.SITE_FROZEN, words)
+        for site in self._named(REFUSED, new):
+            self.keep(site, federation.NODE_ACTIVE, f"a second program with the key of {site} was refused: {federation.NODE_ACTIVE.label}")
+
+    def _ask_doors(self) -> None:
         for name, (port, kind) in self._doors.items():
             if not self._answers(port):
                 self._went(name, kind)
             elif name in self._down:
                 self._came(name)
-        for site in self._refused():
-            self.keep(site, federation.NODE_ACTIVE, f"a second program with the key of {site} was refused: {federation.NODE_ACTIVE.label}")
 
     def _run(self) -> None:
         while not self._over.wait(LOOK_S):
@@ -104,16 +112,20 @@ class Disturbances:
         self._said = ""
         self._tell(f"the {name} answers again, after {seconds:.0f} s")
 
-    def _refused(self) -> list[str]:
-        """Sites whose key was refused since the last look."""
+    def _named(self, what: re.Pattern[bytes], lines: bytes) -> list[str]:
+        """The sites that some lines of the log speak of."""
+        found = {int(number) for number in what.findall(lines)}
+        return sorted(self._sites[number] for number in found if number in self._sites)
+
+    def _new_lines(self) -> bytes:
+        """What the SuperLink's log says since the last look."""
         size = self._log.stat().st_size if self._log.exists() else 0
         if size < self._read:
             self._read = 0  # a new log was begun
         if size <= self._read:
-            return []
+            return b""
         with self._log.open("rb") as stream:
             stream.seek(self._read)
             new = stream.read(1 << 20)
         self._read += len(new)
-        found = {int(number) for number in REFUSED.findall(new)}
-        return sorted(self._sites[number] for number in found if number in self._sites)
+        return new

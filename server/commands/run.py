@@ -60,7 +60,7 @@ def serve(home: Home = Path(), json: Json = False) -> None:
 
     _quiet()
     from server import enrolment as enrol
-    from server.link.owner import Owner
+    from server.link.supervisor import Supervisor
     from site_config.problems.base import Problem
     from site_config.restarts import end_with
 
@@ -69,7 +69,7 @@ def serve(home: Home = Path(), json: Json = False) -> None:
         signal.signal(number, lambda *_: over.set())
     _survive_hangup(home)
     try:
-        with Owner(home, note, alone=True):
+        with Supervisor(home, note, alone=True):
             note(f"hospitals reach {enrol.load(home).address}")
             if ends := enrol.expiry_words(home):
                 note(ends)
@@ -114,11 +114,13 @@ def _run_alone(home: Path, study_id: str, canary: bool, wait_s: float) -> None:
     _quiet()
     from server.asking.effects import Effects
     from server.asking.incidents import COORDINATOR, Disturbances
-    from server.link.grid import FlowerTransport
-    from server.link.owner import Owner
+    from server.link.grid import FlowerTransport, LinkEffects
     from server.link.superlink import attach, link_of
+    from server.link.supervisor import Supervisor, answering
     from server.study.run import run_study
     from server.watch import standing as watch
+    from server.watch.awaited import NAME as AWAITED
+    from server.watch.awaited import Awaited
     from site_config.problems import federation
     from site_config.problems.base import Problem
 
@@ -130,10 +132,10 @@ def _run_alone(home: Path, study_id: str, canary: bool, wait_s: float) -> None:
         signal.signal(number, lambda *_: over.set())
     _survive_hangup(home)
     _, tell = _teller()
-    with Owner(home, note):
+    with Supervisor(home, note):
         nodes = _nodes(home)
         link = link_of(home)
-        disturbances = Disturbances(home, note)
+        disturbances = Disturbances(home, note, answering(home))
         if killed:
             kind = federation.COORDINATOR_ENDED
             disturbances.keep(COORDINATOR, kind, f"the last run ended without a word ({kind.label}); going on from its last finished round")
@@ -145,7 +147,8 @@ def _run_alone(home: Path, study_id: str, canary: bool, wait_s: float) -> None:
             notice=note,
         )
         kept = watch.folder_of(home, study_id) / watch.FLOWER_RUN
-        transport = FlowerTransport(lambda: attach(link, kept=kept), nodes)
+        awaited = Awaited(kept.with_name(AWAITED), lambda site, words: disturbances.keep(site, federation.SITE_SLOW, words))
+        transport = FlowerTransport(lambda: attach(link, kept=kept), nodes, LinkEffects(watch=awaited))
         disturbances.start()
         try:
             _wait_online(transport, _hospitals(home, study_id), wait_s, effects.should_stop)
@@ -154,6 +157,7 @@ def _run_alone(home: Path, study_id: str, canary: bool, wait_s: float) -> None:
             watch.note_end(home, study_id, problem.code)
             raise
         finally:
+            awaited.over()
             disturbances.stop()
             transport.close()
     report = None if canary else _report(home, study_id)
@@ -228,7 +232,7 @@ def status(
     from server import enrolment as enrol
     from server.link.gateway import OFFICE_LOCK
     from server.link.lock import holder_of
-    from server.link.owner import link_answers
+    from server.link.supervisor import link_answers
     from server.watch import standing as watch
 
     _quiet()

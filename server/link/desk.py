@@ -26,7 +26,7 @@ from flwr.supercore.object_store import NoObjectInStoreError
 from flwr.superlink.servicer.fleet import fleet_handlers
 from flwr.superlink.servicer.runtime import runtime_handlers
 
-from shared_model.flower.calls import Call, join_calls, together
+from shared_model.flower.calls import STANDS_STILL, Call, join_calls, together
 
 LOOK_S = 1.0
 """How often somebody who waits looks by himself: for a deadline, or for a site that stopped its heartbeats."""
@@ -40,8 +40,10 @@ Answered = Any
 class Desk:
     """Flower's state, and who waits for what of it."""
 
-    def __init__(self, state: InMemoryLinkState) -> None:
+    def __init__(self, state: InMemoryLinkState, tell: Callable[[str], None] = lambda _line: None) -> None:
         self.state = state
+        self._tell = tell
+        self._still: set[int] = set()
         self._bells: dict[object, asyncio.Event] = defaultdict(asyncio.Event)
         self._newest: dict[int, object] = {}
         self._arriving: dict[str, object] = {}
@@ -53,7 +55,8 @@ class Desk:
         return {
             "activate-node": (fleet_pb2.ActivateNodeRequest, self._activate),
             "deactivate-node": (fleet_pb2.DeactivateNodeRequest, self._deactivate),
-            "send-node-heartbeat": (heartbeat_pb2.SendNodeHeartbeatRequest, lambda r: handlers.send_node_heartbeat(r, state)),
+            "send-node-heartbeat": (heartbeat_pb2.SendNodeHeartbeatRequest, self._beats),
+            STANDS_STILL: (heartbeat_pb2.SendNodeHeartbeatRequest, self._stands_still),
             "get-run": (run_pb2.GetRunRequest, lambda r: handlers.get_run(r, state)),
             "push-messages": (fleet_pb2.PushMessagesRequest, self._push_reply),
             "push-object": (message_pb2.PushObjectRequest, lambda r: handlers.push_object(r, state)),
@@ -260,6 +263,18 @@ class Desk:
                     node.online_until = time.time() + PATIENCE_S
             for message in self.state.message_ins_store.values():
                 message.metadata.__dict__["_ttl"] = message.metadata.ttl + seconds
+
+    def _beats(self, request: Any) -> Any:
+        self._still.discard(int(request.node.node_id))
+        return fleet_handlers.send_node_heartbeat(request, self.state)
+
+    def _stands_still(self, request: Any) -> Any:
+        """A site says that its working process shows no sign of life: written once into the log, where the coordinator reads."""
+        node = int(request.node.node_id)
+        if node not in self._still:
+            self._tell(f"the working process of node ID {node} shows no sign of life")
+        self._still.add(node)
+        return fleet_handlers.send_node_heartbeat(request, self.state)
 
     def _deactivate(self, request: Any) -> Any:
         answer = fleet_handlers.deactivate_node(request, self.state)

@@ -1,7 +1,7 @@
 """The coordinator's two processes: Flower's SuperLink on loopback and the nginx in front of it.
 
 The SuperLink keeps its state in memory, asks nodes for their keys, installs nothing and starts nothing: the server task is
-taken by our own process. Both are children of whoever started them and end with it (`server.link.owner`).
+taken by our own process. Both are children of whoever started them and end with it (`server.link.supervisor`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from server.enrolment import Register, load
+from server.link.child_process import Child
 from server.link.lock import Lock, held
-from server.link.processes import Child
 from site_config.files import write_atomic
 from site_config.identity import private_folder
 from site_config.problems import federation
@@ -48,7 +48,7 @@ def nginx_configuration(home: Path, register: Register) -> str:
 
 def superlink_command(home: Path) -> list[str]:
     """How the SuperLink is started."""
-    return [sys.executable, "-P", "-m", "server.link.process", str(home.resolve())]
+    return [sys.executable, "-P", "-m", "server.link.superlink_program", str(home.resolve())]
 
 
 class Gateway:

@@ -13,7 +13,7 @@ from flwr.serverapp.grid import Grid
 from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectPushError
 from flwr.supercore.run import RunNotRunningException
 
-from server.link.transport import Exchange, Failure
+from server.link.transport import Exchange, Failure, Watch
 from shared_model.flower.records import MESSAGE_TYPE, from_records, to_records
 from shared_model.secure_sum.protocol import Message
 from shared_model.secure_sum.wire import WireError
@@ -36,10 +36,11 @@ CODES = {
 
 @dataclass(frozen=True)
 class LinkEffects:
-    """Waiting and time, passed in so that tests never sleep."""
+    """Waiting and time, passed in so that tests never sleep; and whoever follows the questions."""
 
     wait: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
+    watch: Watch | None = None
 
 
 class FlowerTransport:
@@ -63,6 +64,8 @@ class FlowerTransport:
         try:
             grid = self._connected()
             pending = self._push(grid, requests, deadline_s, done)
+            if self._effects.watch is not None:
+                self._effects.watch.asked({site: requests[site] for site in pending.values()}, deadline_s)
             self._collect(grid, pending, {site: request.room for site, request in requests.items()}, end, done)
         except LOST as error:
             self._lose(error, requests, done)
@@ -133,9 +136,20 @@ class FlowerTransport:
                 if site is not None:
                     arrived = True
                     self._take(site, reply, rooms[site], done)
+                    self._follow(site, done)
+            self._follow("", done)
             if pending and waits is None:
                 pause = FIRST_POLL_S if arrived else min(pause * 1.3, LAST_POLL_S)
                 self._effects.wait(pause)
+
+    def _follow(self, site: str, done: Exchange) -> None:
+        watch = self._effects.watch
+        if watch is None:
+            return
+        if not site:
+            watch.look()
+            return
+        watch.answered(site, done.replies.get(site))
 
     @staticmethod
     def _take(site: str, reply: FlowerMessage, room: int, done: Exchange) -> None:

@@ -29,6 +29,19 @@ class Exchange:
     failures: dict[str, Failure] = field(default_factory=dict)
 
 
+class Watch(Protocol):
+    """Whoever follows a question while it is on its way."""
+
+    def asked(self, requests: Mapping[str, Message], deadline_s: float) -> None:
+        """A question was sent."""
+
+    def answered(self, site: str, reply: Message | None) -> None:
+        """A site answered; None where its answer failed."""
+
+    def look(self) -> None:
+        """Some seconds have passed."""
+
+
 class Transport(Protocol):
     """Carries one request to each named site and waits for the replies."""
 

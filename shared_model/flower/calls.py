@@ -5,9 +5,10 @@ SuperLink several milliseconds of middleware, signatures and TLS. Here a request
 of Flower's own protobuf message, and the answer carries for each an HTTP status and the bytes of Flower's own reply. Calls of
 one request are handled in their order; the first that fails ends the list. Names are the last part of Flower's own paths.
 
-Two calls are ours. `receive` (at a site) and `collect` (at the coordinator) are Flower's `pull-messages`, which wait at the
-SuperLink, up to the seconds in the header `fedhcc-wait`, until there is something whole to hand over; the answer holds
-Flower's reply first, under the empty name, and then the small objects of the messages under their ids.
+Three calls are ours. `worker-stands-still` is a heartbeat that says so of the site's working process. `receive` (at a site)
+and `collect` (at the coordinator) are Flower's `pull-messages`, which wait at the SuperLink, up to the seconds in the header
+`fedhcc-wait`, until there is something whole to hand over; the answer holds Flower's reply first, under the empty name, and
+then the small objects of the messages under their ids.
 
 >>> split_calls(join_calls([("get-run", b"abc"), ("push-object", b"")]))
 [('get-run', b'abc'), ('push-object', b'')]
@@ -21,6 +22,7 @@ import struct
 from collections.abc import Iterable, Sequence
 
 FLEET_PATH, RUNTIME_PATH = "/v1/fleet/calls", "/v1/runtime/calls"
+STANDS_STILL = "worker-stands-still"
 WAIT_HEADER, OFFICE_HEADER = "fedhcc-wait", "fedhcc-office"
 """Seconds for which the SuperLink may wait; the office's secret, for its control API."""
 SMALL, TOGETHER = 256 << 10, 4 << 20

@@ -63,13 +63,17 @@ class AdmissionRequest(Body):
 
 
 class AdmissionReply(Body):
-    """The declared fields of an admission, and nothing else."""
+    """The declared fields of an admission, and nothing else.
+
+    `step_seconds`: how long a training step took in this hospital's rehearsal, up to a power of two; 0 where there was none.
+    """
 
     accepted: bool
     refusals: Annotated[tuple[Code, ...], Field(max_length=100)] = ()
     software: Words = ""
     code_digest: Hex = ""
     journal: Hex = ""
+    step_seconds: Annotated[int, Field(ge=0, le=1 << 16)] = 0
 
 
 class KeysRequest(Body):
@@ -169,6 +173,17 @@ class Message:
     body: dict[str, Any]
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     room: int = field(default=0, compare=False)
+
+
+def step_of(message: Message) -> str:
+    """What a request asks to be done, as seconds are kept by: its kind, and its statistic where it names one.
+
+    >>> step_of(Message("release", {"context": {"statistic": "training.update"}})), step_of(Message("status", {}))
+    ('release training.update', 'status')
+    """
+    context = message.body.get("context")
+    statistic = context.get("statistic") if isinstance(context, dict) else None
+    return f"{message.kind} {statistic[:64]}" if isinstance(statistic, str) else str(message.kind)
 
 
 def roster_hash(sites: tuple[str, ...], signing_keys: Mapping[str, str]) -> str:

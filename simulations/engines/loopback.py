@@ -16,9 +16,9 @@ from pathlib import Path
 from client.enrolment import join
 from client.program.control import ControlClient
 from server import enrolment as enrol
+from server.link.child_process import environment, listening
 from server.link.gateway import Gateway
 from server.link.grid import FlowerTransport
-from server.link.processes import environment, listening
 from server.link.superlink import attach, link_of
 from simulations.interrupts import at_end, no_longer, wait_until
 from site_config.documents.load import load_site

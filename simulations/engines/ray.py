@@ -20,8 +20,8 @@ from flwr.simulation import run_simulation
 
 from client.app import HOME_VARIABLE, app
 from server.app import sites_of
+from server.link.child_process import QUIET
 from server.link.grid import FlowerTransport
-from server.link.processes import QUIET
 from site_config.problems import federation
 
 START_S = 240.0

@@ -313,3 +313,11 @@ OFFICE_SLEPT = Kind(
     fix="Nothing now: the study goes on. Keep the machine from sleeping while a study runs.",
     exit=Exit.STALLED,
 )
+SITE_SLOW = Kind(
+    765,
+    "site-slow",
+    "A hospital needs longer than usual",
+    why="Its answer takes three times as long as the same step took there before, or as its rehearsal declared: another program uses "
+    "the machine, a disk or a GPU does not answer, or the work stands still. The study waits for it until the phase's deadline.",
+    fix="Ask the hospital for `fedhcc-site status`; starting its program again is safe, the question is asked again.",
+)

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from server import enrolment as enrol
+from server.link.child_process import Birth, group, listening
 from server.link.gateway import OFFICE_LOCK
 from server.link.lock import holder_of
-from server.link.owner import Owner, link_answers
-from server.link.processes import Birth, group, listening
+from server.link.supervisor import Supervisor, link_answers
 from simulations.engines.loopback import ONE_THREAD, loopback_address
 from tests.support import ROOT
 
@@ -122,7 +122,7 @@ def test_a_part_that_is_killed_alone_is_started_again(served: Office, name: str)
 def test_what_is_killed_takes_its_processes_along_and_a_run_takes_over(served: Office) -> None:
     said: list[str] = []
     before = served.pid("superlink")
-    with Owner(served.home, said.append):
+    with Supervisor(served.home, said.append):
         assert said == [] and served.pid("superlink") == before, "it uses the processes of whoever serves"
         served.end(signal.SIGKILL)
         assert until(lambda: bool(said) and served.answers()), said

@@ -17,6 +17,7 @@ from client.program.node import Delivery, Interrupted
 from client.program.runner import SiteProgram, Waiting, clock_offset_s, sole_user
 from client.program.worker import GPU_LOST_STATUS, WorkerEnded
 from server import enrolment as at_office
+from shared_model.secure_sum.protocol import Message
 from site_config.problems import federation, model
 from site_config.problems.base import Problem
 from site_config.site import SiteConfig
@@ -192,7 +193,7 @@ def test_asked_to_end_it_gives_up_a_long_computation_and_sends_nothing(program: 
             raise WorkerEnded(-9)
 
     monkeypatch.setattr(runner, "GRACE_S", 0.05)
-    monkeypatch.setattr(runner, "answer", lambda _flower, handle: handle(None))
+    monkeypatch.setattr(runner, "answer", lambda _flower, handle: handle(Message("status", {})))
     program._worker = Busy()  # type: ignore[assignment]
     hurry = threading.Thread(target=program._hurry, daemon=True)
     hurry.start()
@@ -215,7 +216,7 @@ def test_a_gpu_that_failed_under_the_working_process_is_named(program: SiteProgr
         def handle(self, _message: object) -> None:
             raise WorkerEnded(GPU_LOST_STATUS)
 
-    monkeypatch.setattr(runner, "answer", lambda _flower, handle: handle(None))
+    monkeypatch.setattr(runner, "answer", lambda _flower, handle: handle(Message("status", {})))
     program._worker = Lost()  # type: ignore[assignment]
     node = Node(program)
     program._answer(node, Delivery(object(), True))  # type: ignore[arg-type]

@@ -74,6 +74,14 @@ def test_a_second_program_with_a_key_is_named_and_strangers_are_not(home: Path) 
     assert seen.taken() == {"alpha": "FH-713"} and len(said) == 1, "it tries again every few seconds"
 
 
+def test_a_working_process_that_stands_still_is_named(home: Path) -> None:
+    seen, _, said, _ = watch(home)
+    with (home / "logs" / "superlink.log").open("a") as log:
+        log.write(f"2026-11-26 10:00:00 the working process of node ID {number(home)} shows no sign of life\n")
+    seen.look()
+    assert seen.taken() == {"alpha": "FH-759"} and said == ["the working process of alpha shows no sign of life: FH-759"]
+
+
 def test_the_thread_ends(home: Path) -> None:
     seen, _, _, _ = watch(home)
     seen.start()

@@ -15,6 +15,7 @@ from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID, SUPERLINK_NOD
 from flwr.proto.control_pb2 import StartRunRequest
 from flwr.proto.fab_pb2 import Fab
 from flwr.proto.fleet_pb2 import ActivateNodeRequest, PullMessagesRequest, PullMessagesResponse, PushMessagesRequest
+from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
 from flwr.proto.message_pb2 import PushObjectRequest
 from flwr.proto.node_pb2 import Node
 from flwr.proto.runtime_pb2 import (
@@ -35,7 +36,7 @@ from client import enrolment as at_site
 from server import enrolment as enrol
 from server.link.desk import Desk
 from server.link.registration import Registration, key_of
-from shared_model.flower.calls import join_calls, split_calls, split_replies, together
+from shared_model.flower.calls import STANDS_STILL, join_calls, split_calls, split_replies, together
 from shared_model.flower.parcels import Parcel, gathered, opened, pushes, small
 from shared_model.flower.records import MESSAGE_TYPE, from_records, to_records
 from shared_model.secure_sum.protocol import Message
@@ -218,6 +219,22 @@ def test_the_offices_own_sleep_is_nobodys_fault(office: Office) -> None:
     office.desk.slept(620.0)
     assert office.collect(asked) == {} and office.desk.state.nodes[alpha.node_id].status == NodeStatus.ONLINE
     assert office.desk.state.message_ins_store[asked].metadata.ttl > 600
+
+
+def test_a_heartbeat_that_says_the_worker_stands_still_is_told_once_and_is_a_heartbeat(office: Office) -> None:
+    said: list[str] = []
+    office.desk._tell = said.append
+    alpha = office.enrol("alpha")
+    office.activate(alpha)
+
+    def beat(name: str) -> bool:
+        request = SendNodeHeartbeatRequest(node=Node(node_id=alpha.node_id), heartbeat_interval=10)
+        (answer,) = office.desk.fleet([(name, request.SerializeToString())], alpha.node_id, key_of(alpha))
+        return bool(answer.success)
+
+    assert beat("send-node-heartbeat") and said == []
+    assert beat(STANDS_STILL) and beat(STANDS_STILL) and len(said) == 1 and str(alpha.node_id) in said[0]
+    assert beat("send-node-heartbeat") and beat(STANDS_STILL) and len(said) == 2
 
 
 def test_a_site_speaks_for_itself_only(office: Office) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from server import enrolment as enrol
-from server.link import gateway, process, processes
+from server.link import child_process, gateway, superlink_program
 from site_config.problems.base import Problem
 from site_config.study.flower_bundle import app_bundle, bundle_hash
 
@@ -29,11 +29,11 @@ def test_only_one_prefix_is_forwarded(home: Path) -> None:
 def test_the_superlink_is_private_asks_for_keys_keeps_nothing_and_installs_nothing(home: Path) -> None:
     from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME
 
-    words = process.words(home, enrol.load(home))
+    words = superlink_program.words(home, enrol.load(home))
     for word in ("--host=127.0.0.1", "--enable-supernode-auth", "--disable-runtime-dependency-installation", "--isolation=process"):
         assert word in words
     assert f"--database={FLWR_IN_MEMORY_DB_NAME}" in words and "--insecure" not in words
-    assert processes.environment()["FLWR_TELEMETRY_ENABLED"] == "0"
+    assert child_process.environment()["FLWR_TELEMETRY_ENABLED"] == "0"
 
 
 def test_a_missing_nginx_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,12 +45,12 @@ def test_a_missing_nginx_names_the_package(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_taken_port_and_a_process_that_ends(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        child = processes.Child("thing", [sys.executable, "-c", "pass"], tmp_path / "log", taken.getsockname()[1], tmp_path)
+        child = child_process.Child("thing", [sys.executable, "-c", "pass"], tmp_path / "log", taken.getsockname()[1], tmp_path)
         with pytest.raises(Problem, match="FH-707"):
             child.start()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    child = processes.Child("thing", [sys.executable, "-c", "pass"], tmp_path / "log", port, tmp_path)
+    child = child_process.Child("thing", [sys.executable, "-c", "pass"], tmp_path / "log", port, tmp_path)
     with pytest.raises(Problem, match="FH-707"):
         child.start()
     assert not child.alive()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import ssl
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from http.client import HTTPSConnection
@@ -16,6 +19,7 @@ import pytest
 from client import enrolment as at_site
 from client.program.control import ControlClient
 from server import enrolment as at_office
+from server.asking.incidents import Disturbances
 from shared_model.secure_sum.protocol import Message
 from simulations.engines.loopback import Loopback, SiteProcess, loopback_address
 from site_config.files import write_atomic
@@ -157,6 +161,31 @@ def test_a_working_process_that_ends_is_told_and_replaced(federation: Loopback) 
     done = transport.exchange({"alpha": Message("status", {"die": True}), "beta": Message("status", {})}, 60)
     assert done.failures["alpha"].code == "FH-703" and set(done.replies) == {"beta"}
     assert set(transport.exchange({"alpha": Message("status", {})}, 60).replies) == {"alpha"}
+
+
+def test_a_working_process_that_stands_still_is_named_by_its_site_s_heartbeat(federation: Loopback) -> None:
+    """Within the patience of a site (10 s after three usual steps) and one second, on the office's terminal and the hospital's."""
+    transport, said = federation.transport(), list[str]()
+    worker = int(transport.exchange({"alpha": Message("status", {})}, 60).replies["alpha"].body["pid"])
+    for _ in range(3):
+        transport.exchange({"alpha": Message("status", {})}, 60)
+    seen = Disturbances(federation.coordinator, said.append)
+    asking = threading.Thread(target=transport.exchange, args=({"alpha": Message("status", {})}, 120))
+    os.kill(worker, signal.SIGSTOP)
+    asking.start()
+    began = time.monotonic()
+    while not said and time.monotonic() - began < 50:
+        seen.look()
+        time.sleep(0.2)
+    with contextlib.suppress(ProcessLookupError):  # it may have been ended and replaced
+        os.kill(worker, signal.SIGCONT)
+    asking.join(60)
+    assert said == ["the working process of alpha shows no sign of life: FH-759"] and seen.taken() == {"alpha": "FH-759"}
+    assert time.monotonic() - began < 45, "before it is ended, and long before the deadline"
+    control = ControlClient(federation.sites["alpha"].state)
+    assert set(transport.exchange({"alpha": Message("status", {})}, 60).replies) == {"alpha"}
+    assert control.call("Status").trouble == "", "it answers again"
+    control.close()
 
 
 def test_pause_holds_messages_and_resume_answers_them(federation: Loopback) -> None:

@@ -1,4 +1,4 @@
-"""The SuperLink's process: `python -m server.link.process HOME`.
+"""The SuperLink's process: `python -m server.link.superlink_program HOME`.
 
 Flower's SuperLink without a database: its state is in this process's memory, because nothing of a study is in it. Which
 hospitals may connect is the enrolment register's; a run of Flower that was lost with an earlier process is begun anew by the
@@ -59,7 +59,7 @@ def main() -> None:
     logging.getLogger("flwr").setLevel(logging.WARNING)
     config = _parse_superlink_lifespan_config()
     flower = create_app(config, SuperLinkLifespan)
-    desk = Desk(flower.state.linkstate_factory.state())
+    desk = Desk(flower.state.linkstate_factory.state(), tell)
     registration = Registration(home, desk)
     registration.look()
     secret = read_limited(home / "identity" / "runtime.secret", 4096)

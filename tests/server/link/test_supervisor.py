@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from server.link.child_process import Birth, Child, began
 from server.link.lock import Lock, held, holder_of
-from server.link.owner import ASK_S, CALM_S, PAUSES_S, SILENT, Keeper
-from server.link.processes import Birth, Child, began
+from server.link.supervisor import ASK_S, CALM_S, PAUSES_S, SILENT, Keeper
 from site_config.problems import federation
 
 

@@ -25,7 +25,7 @@ from site_config.problems import federation
 QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
 START_S = 60.0
 LOG_LIMIT = 8 << 20
-LAUNCHER = Path(__file__).with_name("owned.py")
+LAUNCHER = Path(__file__).with_name("end_with_parent.py")
 
 
 class Birth(BaseModel):

@@ -16,9 +16,9 @@ from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 
 from server.enrolment import renew_in_time
+from server.link.child_process import Child, last_words, listening
 from server.link.gateway import OFFICE_LOCK, Gateway
 from server.link.lock import Lock, held
-from server.link.processes import Child, last_words
 from site_config.problems.base import Problem
 
 LOOK_S, ASK_S = 0.5, 3.0
@@ -92,7 +92,7 @@ class Keeper:
         return self._silent >= SILENT
 
 
-class Owner:
+class Supervisor:
     """The processes of an office, owned by this program where nobody else owns them; a context manager.
 
     With `alone`, another owner is an error (FH-758 names it).
@@ -107,7 +107,7 @@ class Owner:
         self._thread = threading.Thread(target=self._run, daemon=True, name="owner")
         self.gateway: Gateway | None = None
 
-    def __enter__(self) -> Owner:
+    def __enter__(self) -> Supervisor:
         if self._alone and not self._lock.take():
             raise held(self._lock.path, "this office's SuperLink and gateway")
         self._thread.start()
@@ -168,6 +168,18 @@ class Owner:
                         gateway.superlink.kill()
         finally:
             gateway.stop()
+
+
+def answering(home: Path) -> Callable[[int], bool]:
+    """A question to whoever listens on one of the office's two ports: whether it answers; an open port alone proves nothing."""
+    gateway, authority = Gateway(home), home / "tls" / "ca.pem"
+    doors = {gateway.superlink.port: (gateway.superlink, "/v1/alive"), gateway.nginx.port: (gateway.nginx, "/")}
+
+    def ask(port: int) -> bool:
+        child, path = doors[port]
+        return listening(port) and answers(child, authority, path)
+
+    return ask
 
 
 def link_answers(home: Path) -> dict[str, bool]:

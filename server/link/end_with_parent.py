@@ -1,4 +1,4 @@
-"""Starts a program that ends with whoever started it: `python owned.py PARENT SIGNAL COMMAND…`.
+"""Starts a program that ends with whoever started it: `python end_with_parent.py PARENT SIGNAL COMMAND…`.
 
 The kernel sends the signal when the parent ends, however it ends. Run by its path, so that nothing else is imported.
 """
