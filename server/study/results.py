@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from server.study.opened_analyses import OpenedAnalyses
+from server.study.stored import SetName as SetName
+from server.study.stored import StoredResult
 from shared_model.statistics.parameters import ScoreSpec
 from site_config.study.prognostic_models import ModelName
-
-SetName = Literal["train", "validation", "test"]
-
-
-class StoredResult(BaseModel):
-    """Base of stored results."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class ScoreTable(StoredResult):
@@ -189,6 +184,7 @@ class StudyResult(StoredResult):
     scores: list[ScoreSpec] = Field(default_factory=list, description="how each fitted model's score is formed")
     tables: list[ScoreTable] = Field(default_factory=list)
     pairs: list[ScorePair] = Field(default_factory=list, description="opened sums for paired tests of two scores")
+    analyses: OpenedAnalyses | None = Field(default=None, description="exact results of a study of resolution `shares`, in place of tables")
     rounds: list[RoundPoint] = Field(default_factory=list)
     ledger: list[LedgerEntry] = Field(default_factory=list)
     findings: list[dict[str, Any]] = Field(default_factory=list, description="Problem.as_dict() of what failed, plus `about` (model, set)")
