@@ -23,8 +23,9 @@ from client import enrolment as enrol
 from client.holder.holder import Holder
 from client.program.benches import COUNTED, Benches
 from client.program.rehearsed import declared_seconds
+from client.release.contributed import keep
 from client.release.door import Door, outward_code
-from client.release.peers import effective, holder_faults
+from client.release.peers import effective, heard, holder_faults
 from client.release.policy import refusals
 from client.release.site_journal import check_seen, last_hash, open_journal, print_of
 from client.statistics.counts import compute
@@ -42,6 +43,7 @@ from shared_model.secure_sum.protocol import (
     StudyReference,
     state_hash,
 )
+from shared_model.secure_sum.statements import StatementsReply, StatementsRequest, make, opened, sealed
 from shared_model.shares.protocol import HolderKeyRequest, HoldRequest, RowsRequest, believe
 from shared_model.statistics.base import REGISTRY, Parameters, Statistic
 from site_config.documents.load import load_site
@@ -78,6 +80,7 @@ class Agent:
         policy = effective(site)
         self.door = Door(site.site, self.identity.signing_key, policy, self.journal, clock=now, entropy=entropy)
         self.holder = Holder(site.site, self.identity.signing_key, policy, self.journal, site.state)
+        self._entropy = entropy
         self._locks: dict[str, StudyLock] = {}
         self._benches = Benches(site, self.journal)
         self._states: OrderedDict[str, dict[str, NDArray[Any]]] = OrderedDict()
@@ -145,6 +148,7 @@ class Agent:
             "holder": self._holder_key,
             "rows": self._rows,
             "hold": self._hold,
+            "statements": self._statements,
         }
         if kind not in known:
             raise federation.MESSAGE_MALFORMED.problem("the kind of a message is unknown")
@@ -182,6 +186,15 @@ class Agent:
         )
         self.journal.append("admission", {"study": lock.study_id, **reply.model_dump(mode="json", exclude={"journal"})})
         return _reply("admission", reply.model_copy(update={"journal": last_hash(self.journal)}))
+
+    def _statements(self, message: Message) -> Message:
+        """This hospital's own numbers, sealed to every other one; the others' are kept where they came along."""
+        request = _read(StatementsRequest, message)
+        lock, key = self._lock(request.study), self.identity.signing_key
+        if request.boxes:
+            keep(self.site.state, lock, opened(lock, self.site.site, key, request.boxes))
+        own = make(lock, self.site.site, key, self._benches.numbers(lock), frozenset(heard(self.site)))
+        return _reply("statements", StatementsReply(boxes=sealed(own, lock, key, self._entropy)))
 
     def _keys(self, message: Message) -> Message:
         request = _read(KeysRequest, message)

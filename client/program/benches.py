@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from client.cohort.patients import load_patients
 from client.cohort.pseudonyms import site_secret
 from client.cohort.withdrawal import withdrawn_keys
+from client.release.contributed import contributed, kept
 from client.release.generations import Generations, GenerationSeen, LiveTable, base_rows, changed, cohort_of
+from client.release.peers import effective
 from client.release.policy import CohortFacts, floor
 from client.release.site_journal import note_withdrawals
 from client.statistics.bench import Bench
@@ -15,12 +17,13 @@ from client.training.device import choose_device
 from site_config.files import read_limited
 from site_config.journal import Journal
 from site_config.site import SiteConfig
-from site_config.study.model import StudyLock
+from site_config.study.model import Role, StudyLock
 from site_config.study.prognostic_models import MODELS
 from site_config.tables.cohort import load_cohort
 from site_config.tables.csv_text import BYTES
 
 COUNTED = ("train", "validation", "test")
+SETS: dict[Role, tuple[str, ...]] = {"development": ("train", "validation"), "evaluation": ("test",)}
 
 
 def live_table(site: SiteConfig) -> LiveTable:
@@ -63,7 +66,14 @@ class Benches:
         bench, generation = self.of(lock), self._made[lock.study_id][1]
         sets = {split: tuple(f"{key}.{generation.rows[key]}" for key in bench.split(split).keys) for split in splits}
         keys = tuple(key for rows in sets.values() for key in rows)
-        return CohortFacts(keys=keys, n=len(keys), role=lock.entry(self.site.site).role, sets=sets, generation=generation.number)
+        site, role = self.site, lock.entry(self.site.site).role
+        found = contributed(effective(site), lock, site.site, self.numbers(lock), kept(site.state, lock))
+        return CohortFacts(keys, len(keys), role, sets=sets, generation=generation.number, contributed=found)
+
+    def numbers(self, lock: StudyLock) -> dict[str, int]:
+        """How many patients of the study each set of this hospital holds."""
+        bench = self.of(lock)
+        return {split: len(bench.split(split).keys) for split in SETS[lock.entry(self.site.site).role]}
 
     def _make(self, lock: StudyLock) -> tuple[Bench, GenerationSeen]:
         site = self.site

@@ -36,7 +36,18 @@ from client.release.ledger import (
     cohort_hash,
     question_of,
 )
-from client.release.policy import Ask, CohortFacts, check_ledger, check_release, check_role, check_roster, clear_allowed, floor, rows_value
+from client.release.policy import (
+    Ask,
+    CohortFacts,
+    check_contributed,
+    check_ledger,
+    check_release,
+    check_role,
+    check_roster,
+    clear_allowed,
+    floor,
+    rows_value,
+)
 from client.release.sharing import RowsOf, share, shared_record
 from shared_model.analyses.plan import SharedPlan
 from shared_model.privacy.noise import Noise
@@ -201,6 +212,8 @@ class Door:
             holders = recipients(lock, plan.phase, request.holders, self._site, self._key)
             roster = tuple(sorted(request.sites))
             value = rows_value(context, roster, cohort)
+            if self._policy.known_peers is not None:
+                check_contributed(self._policy, lock, self._site, roster, cohort)
             self._ledger.check_rows(value, floor(self._policy, lock.study).difference)
             boxes, keys, rule = share(
                 self._policy, lock, self._site, plan, roster, holders, rows_of, slots_of, self._clock(), self._entropy

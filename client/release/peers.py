@@ -57,13 +57,18 @@ def wanted_holders(lock: StudyLock, site: str) -> int:
     return max(len(lock.holders) - lock.collusion - (site in lock.holders), 0) if lock.holders else 0
 
 
+def heard(site: SiteConfig) -> tuple[str, ...]:
+    """Fingerprints of the hospitals this one knows: those of its policy, and those whose digits were heard."""
+    listed = site.policy.known_peers.fingerprints if site.policy.known_peers else ()
+    return tuple(dict.fromkeys((*listed, *checked(site.state))))
+
+
 def effective(site: SiteConfig) -> Policy:
     """The policy with every checked hospital among the known ones; made-up patients need nobody's telephone."""
     policy = site.policy
     if policy.simulated_patients:
         return policy
-    listed = policy.known_peers.fingerprints if policy.known_peers else ()
-    fingerprints = tuple(dict.fromkeys((*listed, *checked(site.state))))
+    fingerprints = heard(site)
     return policy.model_copy(update={"known_peers": KnownPeers(at_least=wanted(policy), fingerprints=fingerprints)})
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from client.release.contributed import Contributed, behind, held
 from client.release.held import check_numbers, study_floor_faults
 from client.release.ledger import Ledger, Minima, OpenedValue
 from shared_model.analyses.plan import SharedPlan
@@ -34,7 +35,8 @@ class CohortFacts:
     """The rows that contribute to one release: HMAC ids under the site's secret, how many, and the site's role.
 
     A row is `ID.VALUES` where the hospital keeps generations, so that a corrected row is another one. `sets` gives the rows by
-    the name of the set they are of; `generation` is the base set's number, 0 where there is none.
+    the name of the set they are of; `generation` is the base set's number, 0 where there is none. `contributed` is what
+    hospitals known here stated of themselves, with this one's own numbers by set.
     """
 
     keys: tuple[str, ...]
@@ -42,6 +44,7 @@ class CohortFacts:
     role: Role
     sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     generation: int = 0
+    contributed: Contributed = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -172,31 +175,57 @@ def scores_of(parameters: Parameters) -> tuple[ScoreSpec, ...]:
     return tuple(score for score in found if isinstance(score, ScoreSpec))
 
 
-def check_patients(least: Floor, ask: Ask) -> None:
-    """Refuse (FH-511) what is finer than counts, and any count by a clinical score, unless opened counts reach the minima."""
-    level, counts = ask.statistic.resolution(ask.parameters), ask.counts
-    if least.lifted:
-        return
-    if any(score.clinical_only for score in scores_of(ask.parameters)):
-        held = counts.patients if counts else 0
-        if held < least.clinical_score_patients:
-            raise privacy.TOO_FEW_PATIENTS.problem(
-                f"{plural(held, 'patient')}; what a score of clinical variables alone opens asks for {least.clinical_score_patients}"
-            )
-    if level == "counts":
-        return
-    if level == "coarse" and isinstance(ask.parameters, Table) and has_short_cells(ask.parameters, SMALL_CELL_DAYS):
-        held = counts.patients if counts else 0
-        if held < SMALL_SET:
-            raise privacy.TOO_FEW_PATIENTS.problem(
-                f"{plural(held, 'patient')}; of fewer than {SMALL_SET} short time cells would list the days"
-            )
-    if counts is None:
-        raise privacy.TOO_FEW_PATIENTS.problem(f"{ask.statistic.name} came without the opened counts of its roster")
+def check_contributed(policy: Policy, lock: StudyLock, site: str, roster: tuple[str, ...], cohort: CohortFacts) -> OpenedCounts:
+    """Refuse rows (FH-507, FH-511) unless hospitals known here contribute the minimum of patients to these sets themselves."""
+    counts = behind(policy, site, roster, cohort.contributed, cohort.sets, None)
+    _check_minimum(counts, floor(policy, lock.study))
+    return counts
+
+
+def _believed(policy: Policy, site: str, least: Floor, ask: Ask) -> OpenedCounts | None:
+    """The counts that the minima are held against: as told where every patient is made up, else as known hospitals contributed them.
+
+    The counts of a set may be small, so they are held against all sets of the hospital together.
+    """
+    if policy.known_peers is None:
+        return ask.counts
+    found, sets = ask.cohort.contributed, ask.cohort.sets
+    if ask.statistic.resolution(ask.parameters) == "counts":
+        _check_minimum(behind(policy, site, ask.roster, found, found.get(site, {}), None), least)
+        return held(found, ask.roster, sets)
+    return behind(policy, site, ask.roster, found, sets, ask.counts)
+
+
+def _check_minimum(counts: OpenedCounts, least: Floor) -> None:
     if counts.sites < least.sites or counts.patients < least.patients:
         raise privacy.TOO_FEW_PATIENTS.problem(
             f"{plural(counts.patients, 'patient')} at {plural(counts.sites, 'site')}; at least {least.patients} at {least.sites} are asked"
         )
+
+
+def check_patients(policy: Policy, site: str, least: Floor, ask: Ask) -> None:
+    """Refuse (FH-511) what is finer than counts, and any count by a clinical score, unless the patients behind it reach the minima."""
+    level = ask.statistic.resolution(ask.parameters)
+    if least.lifted:
+        return
+    counts = _believed(policy, site, least, ask)
+    if any(score.clinical_only for score in scores_of(ask.parameters)):
+        patients = counts.patients if counts else 0
+        if patients < least.clinical_score_patients:
+            raise privacy.TOO_FEW_PATIENTS.problem(
+                f"{plural(patients, 'patient')}; what a score of clinical variables alone opens asks for {least.clinical_score_patients}"
+            )
+    if level == "counts":
+        return
+    if level == "coarse" and isinstance(ask.parameters, Table) and has_short_cells(ask.parameters, SMALL_CELL_DAYS):
+        patients = counts.patients if counts else 0
+        if patients < SMALL_SET:
+            raise privacy.TOO_FEW_PATIENTS.problem(
+                f"{plural(patients, 'patient')}; of fewer than {SMALL_SET} short time cells would list the days"
+            )
+    if counts is None:
+        raise privacy.TOO_FEW_PATIENTS.problem(f"{ask.statistic.name} came without the opened counts of its roster")
+    _check_minimum(counts, least)
     variables = ask.statistic.covariates(ask.parameters)
     if variables == 0:
         return
@@ -220,7 +249,7 @@ def check_release(policy: Policy, lock: StudyLock, site: str, ask: Ask, ledger: 
         raise privacy.OUTSIDE_SCHEDULE.problem(f"the site computes from {policy.schedule.from_hour} to {policy.schedule.to_hour} o'clock")
     least = floor(policy, lock.study)
     check_numbers(policy, lock, lock.entry(site).role, name, ask.parameters, ledger, lifted=least.lifted)
-    check_patients(least, ask)
+    check_patients(policy, site, least, ask)
     check_ledger(policy, lock, ask, ledger)
     words = [f"resolution {level}", f"{plural(len(ask.roster), 'site')} (at least {least.sites})"]
     if ask.counts is not None:

@@ -62,7 +62,7 @@ def gate(statistic: str, parameters: Parameters, *, sites: int, patients: int, e
     counts = OpenedCounts(sites=sites, patients=patients, events=events)
     ask = Ask(blank, declared, parameters, "", (), CohortFacts((), 0, "development"), counts)
     try:
-        check_patients(floor(policy, study), ask)
+        check_patients(policy, "a", floor(policy, study), ask)
     except Problem as problem:
         return problem.code
     return ""

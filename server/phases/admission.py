@@ -17,6 +17,7 @@ from server.link.transport import Failure, Transport
 from server.phases.context import Event, Running, scalar
 from server.study.results import ADMISSION
 from shared_model.secure_sum.protocol import AdmissionReply, AdmissionRequest, Message, OpenedCounts
+from shared_model.secure_sum.statements import StatementsReply, StatementsRequest
 from shared_model.statistics.parameters import EXCLUSIONS, PreCounts, Split
 from site_config.problems import federation, identity
 from site_config.study.model import Role, SignedLock
@@ -70,6 +71,44 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
     if waiting:
         who = ", ".join(f"{site} ({failures[site].code})" for site in sorted(waiting) if site in failures)
         raise federation.STUDY_STALLED.problem(f"phase admission: no answer from {who}")
+
+
+def exchange_statements(running: Running) -> None:
+    """Carry to every hospital what each other one states of itself, sealed; nothing where every patient is made up.
+
+    A hospital holds its minima against these numbers. Raises FH-716 where one does not answer before the deadline.
+    """
+    if running.study.privacy.demonstration:
+        return
+    sites = [entry.name for entry in running.lock.roster]
+    own = _statements(running, {site: {} for site in sites})
+    _statements(running, {site: {other: own[other].boxes.get(site, "") for other in sites if other != site} for site in sites})
+
+
+def _statements(running: Running, boxes: dict[str, dict[str, str]]) -> dict[str, StatementsReply]:
+    asker, study = running.asker, running.lock.study_id
+    end = asker.effects.monotonic() + running.study.deadlines.admission
+    pauses = Pauses(asker.exchange, asker.effects, running.study.deadlines.pause)
+    found: dict[str, StatementsReply] = {}
+    while waiting := sorted(boxes.keys() - found.keys()):
+        asker.check_stop()
+        bodies = {site: StatementsRequest(study=study, boxes=boxes[site]).model_dump(mode="json") for site in waiting}
+        left = max(end - asker.effects.monotonic(), 1.0)
+        done = asker.exchange({site: Message("statements", body) for site, body in bodies.items()}, left)
+        failures = dict(done.failures)
+        for site, reply in done.replies.items():
+            try:
+                found[site] = StatementsReply.model_validate(reply.body)
+            except ValidationError:
+                failures[site] = Failure(federation.REPLY_MALFORMED.label, "statements")
+        tell = partial(_tell, running, len(found), "hospitals stated what they contribute")
+        if stood := pauses.wait(failures, tell):
+            end += stood
+        elif failures and asker.effects.monotonic() + PAUSE_S >= end:
+            raise asker.stalled(Missed(WHOLE, {site: failure.code for site, failure in failures.items()}), "admission")
+        elif failures:
+            asker.effects.sleep(PAUSE_S)
+    return found
 
 
 def _tell(running: Running, answered: int, words: str, until: str) -> None:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from site_config.study.model import SignedLock, canonical
 
-Kind = Literal["admission", "keys", "release", "open", "status", "finish", "holder", "rows", "hold"]
+Kind = Literal["admission", "keys", "release", "open", "status", "finish", "holder", "rows", "hold", "statements"]
 Arrays = Mapping[str, NDArray[Any]]
 Digest = Annotated[str, Field(max_length=64)]
 Hex = Annotated[str, Field(max_length=256, pattern=r"^[0-9a-f]*$")]

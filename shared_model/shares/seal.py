@@ -79,21 +79,28 @@ def unseal(private: X25519PrivateKey, admission: bytes, box: bytes, context: byt
         raise problems.SEALED_MESSAGE_FOREIGN.problem("A hospital's box does not open with this holder's key") from None
 
 
+def seal_to(private: X25519PrivateKey, name: str, public: bytes, content: bytes, context: bytes, random: Source) -> bytes:
+    """`content` for one hospital by its name and X25519 public key; it shows that it comes from who holds `private`."""
+    return _sealed(AESGCM(_derive(_exchange(private, public), context, b"admission" + name.encode())), content, random)
+
+
+def opened_from(private: X25519PrivateKey, name: str, public: bytes, sealed: bytes, context: bytes) -> bytes:
+    """What the holder of `public` sealed to the hospital `name`, whose key is `private`; FH-553 for anything else."""
+    key = AESGCM(_derive(_exchange(private, public), context, b"admission" + name.encode()))
+    try:
+        return key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], b"")
+    except (InvalidTag, ValueError):
+        raise problems.SEALED_MESSAGE_FOREIGN.problem("What was sealed to this hospital does not open with its key") from None
+
+
 def admit(private: X25519PrivateKey, hospitals: Mapping[str, bytes], admission: bytes, context: bytes, random: Source) -> dict[str, bytes]:
     """A holder's admission sealed to each hospital of the roster. hospitals: name → X25519 public key that the holder trusts."""
-    return {
-        name: _sealed(AESGCM(_derive(_exchange(private, public), context, b"admission" + name.encode())), admission, random)
-        for name, public in hospitals.items()
-    }
+    return {name: seal_to(private, name, public, admission, context, random) for name, public in hospitals.items()}
 
 
 def admitted(private: X25519PrivateKey, name: str, holder: bytes, sealed: bytes, context: bytes) -> Recipient:
     """The holder (an X25519 public key that the hospital trusts) with its admission for this hospital; FH-553 for anything else."""
-    key = AESGCM(_derive(_exchange(private, holder), context, b"admission" + name.encode()))
-    try:
-        return Recipient(holder, key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], b""))
-    except (InvalidTag, ValueError):
-        raise problems.SEALED_MESSAGE_FOREIGN.problem("A holder's admission does not open with this hospital's key") from None
+    return Recipient(holder, opened_from(private, name, holder, sealed, context))
 
 
 class Envelopes:

@@ -39,6 +39,7 @@ from site_config.problems import tables
 CANARY = "CANARYX"
 FIELDS = {
     "admission": {"accepted", "refusals", "software", "code_digest", "journal"},
+    "statements": {"boxes"},
     "keys": {"public_key", "signature"},
     "release": {"hash", "signature", "seed_hash", "masked"},
     "open": {"seed"},
@@ -131,13 +132,16 @@ class Walk:
         for name in self.names:
             self.send("admission", AdmissionRequest(signed=signed).model_dump(mode="json"), name)
         self.send("status", {})
+        stated = {name: self.send("statements", {"study": self.lock.study_id}, name).body["boxes"] for name in self.names}
+        boxes = {name: of[self.watched] for name, of in stated.items() if name != self.watched}
+        self.send("statements", {"study": self.lock.study_id, "boxes": boxes})
         columns = tuple(variable.name for variable in self.lock.study.clinical)
         _, _, request, opened = self.ask("precounts", PreCounts(split="train", columns=columns), "admission")
         self.send("release", request)
         self.send("open", opened)
         self.ask("characteristics", SplitOnly(split="train"), "evaluation")
         self.ask("characteristics", SplitOnly(split="train"), "training")  # the wrong phase
-        for kind in ("admission", "keys", "release", "open", "finish", "nonsense"):
+        for kind in ("admission", "statements", "keys", "release", "open", "finish", "nonsense"):
             self.send(kind, {"unknown": CANARY})
             self.send(kind, {})
 
