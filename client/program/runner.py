@@ -33,6 +33,7 @@ from shared_model.flower.connection import proxy_for
 from shared_model.flower.pin import check_version
 from shared_model.secure_sum.protocol import Message, Refusal, step_of
 from site_config.console import note
+from site_config.heap import keep_heap
 from site_config.identity import Kit, SiteIdentity, private_folder
 from site_config.problems import federation, model
 from site_config.problems.base import Problem
@@ -150,6 +151,7 @@ class SiteProgram:
     def run(self) -> None:
         """Serve until stopped; raises the `Problem` that ends it (FH-605, FH-616, FH-710 to FH-714)."""
         check_version()
+        keep_heap()
         watch = GpuWatch(require(self.site.compute.device), self._lose_gpu)
         with sole_user(self.site.state):
             control = ControlServer(self.site.state, self.board)

@@ -21,9 +21,11 @@ from typing import Any
 
 from client.program.agent import Agent
 from client.program.logs import log_to_file
+from client.program.pipe import give, take
 from shared_model.secure_sum.protocol import Message
 from site_config.documents.load import load_site
 from site_config.files import access_problem
+from site_config.heap import keep_heap
 from site_config.problems.base import Problem
 
 log = logging.getLogger("fedhcc.site")
@@ -62,28 +64,29 @@ def serve(pipe: Connection, home: Path, factory: Factory, life: Any) -> None:
 
     An answer goes with the problem that the hospital's own people are told of, which says more than what leaves the hospital.
     """
+    keep_heap()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_beat, args=(life,), daemon=True, name="life").start()
     try:
         handle = factory(home)
     except Problem as problem:
-        pipe.send((problem.kind, problem.what, problem.why, problem.fix, problem.where))
+        give(pipe, (problem.kind, problem.what, problem.why, problem.fix, problem.where))
         return
     except OSError as error:
         found = access_problem(error, "the site's state folder")
-        pipe.send((found.kind, found.what, found.why, found.fix, found.where))
+        give(pipe, (found.kind, found.what, found.why, found.fix, found.where))
         return
-    pipe.send("ready")
+    give(pipe, "ready")
     while True:
         try:
-            request = pipe.recv()
+            request = take(pipe)
         except ENDED:
             return
         try:
             reply = handle(request)
         except Problem:  # the one an agent raises: its GPU is gone
             sys.exit(GPU_LOST_STATUS)
-        pipe.send((reply, getattr(getattr(handle, "__self__", None), "trouble", "")))
+        give(pipe, (reply, getattr(getattr(handle, "__self__", None), "trouble", "")))
 
 
 def _beat(life: Any) -> None:
@@ -140,7 +143,7 @@ class Worker:
             self.start()
         assert self._pipe is not None
         try:
-            self._pipe.send(message)
+            give(self._pipe, message)
         except ENDED:
             raise self._ended() from None
         answered = self._receive()
@@ -180,7 +183,7 @@ class Worker:
                     seen, self._sign = self._life.value, time.monotonic()
                 elif self.silent_s > FROZEN_S and self.pid:
                     self._end_frozen()
-            return self._pipe.recv()
+            return take(self._pipe)
         except ENDED:
             raise self._ended() from None
         finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -149,14 +150,36 @@ class Kept:
 
     def __init__(self, root: Path, ledger: StudyLedger) -> None:
         self._root, self._ledger = root, ledger
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="kept")
+        self._writing: Future[None] | None = None
 
     def save(self, path: Path, data: bytes) -> None:
         """Write a file whole or not at all, its digest first."""
+        self.save_behind(path, data)
+        self.settle()
+
+    def save_behind(self, path: Path, data: bytes) -> None:
+        """As `save`, but the file is written while the caller goes on; what fails is raised by whatever is kept or read next.
+
+        One file at a time: the ledger's last digest may be that of a file that is not there yet, an earlier one's may not.
+        """
+        self.settle()
         self._ledger.note(FILE, name=path.relative_to(self._root).as_posix(), sha256=hashlib.sha256(data).hexdigest())
-        write_atomic(path, data)
+        self._writing = self._writer.submit(write_atomic, path, data)
+
+    def settle(self) -> None:
+        """Wait until everything is on the disk; raises why something is not."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def close(self) -> None:
+        """Wait for what is being written, whatever comes of it, and end."""
+        self._writer.shutdown()
 
     def load(self, path: Path) -> bytes | None:
         """The file's bytes, None where none was written; STATE_DIFFERS where it is gone or another than was written."""
+        self.settle()
         return self._ledger.files.believed(self._root, path)
 
 

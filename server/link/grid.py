@@ -14,7 +14,7 @@ from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectPu
 from flwr.supercore.run import RunNotRunningException
 
 from server.link.transport import Exchange, Failure, Watch
-from shared_model.flower.records import MESSAGE_TYPE, from_records, to_records
+from shared_model.flower.records import MESSAGE_TYPE, from_records, to_many
 from shared_model.secure_sum.protocol import Message
 from shared_model.secure_sum.wire import WireError
 from site_config.problems import federation
@@ -108,7 +108,11 @@ class FlowerTransport:
         for site in requests:
             if site not in self._nodes:
                 done.failures[site] = Failure(federation.SITE_UNAVAILABLE.label, "not registered")
-        outgoing = [FlowerMessage(to_records(requests[site]), self._nodes[site], MESSAGE_TYPE, ttl=max(ttl, 1.0)) for site in sites]
+        contents = to_many(requests[site] for site in sites)
+        outgoing = [
+            FlowerMessage(content, self._nodes[site], MESSAGE_TYPE, ttl=max(ttl, 1.0))
+            for site, content in zip(sites, contents, strict=True)
+        ]
         identifiers = list(grid.push_messages(outgoing)) if outgoing else []
         if len(identifiers) != len(sites):
             raise RunLost("push")

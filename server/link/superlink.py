@@ -51,10 +51,11 @@ from server.enrolment import load
 from server.link.grid import LOST, LinkEffects, RunLost
 from shared_model.flower.calls import OFFICE_HEADER, RUNTIME_PATH
 from shared_model.flower.connection import Connection
-from shared_model.flower.parcels import Parcel, gathered, lacking, on_lines, opened, push, pushes, small
+from shared_model.flower.parcels import gathered, lacking, on_lines, opened, parcels_of, push, pushes, small
 from shared_model.flower.pin import check_version
 from shared_model.flower.records import MALFORMED, MESSAGE_TYPE
 from site_config.files import read_limited, write_atomic
+from site_config.heap import keep_heap
 from site_config.study.flower_bundle import app_bundle
 
 HEARTBEAT_S = 10.0
@@ -149,7 +150,7 @@ class AttachedGrid(HttpGrid):  # type: ignore[misc]
 
     def _try_push_messages(self, run_id: int, messages: Iterable[FlowerMessage]) -> list[str]:
         """Push all messages: the small objects with them, of the large ones what the SuperLink does not hold."""
-        parcels = [Parcel.of(message) for message in messages]
+        parcels = parcels_of(messages)
         first = small(parcels)
         heads = PushAppMessagesRequest(messages_list=[p.head for p in parcels], message_object_trees=[p.tree for p in parcels])
         ask = self._runtime_client.ask
@@ -249,6 +250,7 @@ def attach(
     wait for what it did not finish sending until the SuperLink misses its heartbeats, a minute later.
     """
     check_version()
+    keep_heap()
     chosen = effects or LinkEffects()
     secret = load_superexec_auth_secret(secret_file=link.secret_file)
     runtime = Runtime.from_server_address(

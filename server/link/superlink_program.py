@@ -23,6 +23,7 @@ from server.link.front import Front
 from server.link.registration import Registration
 from shared_model.flower.pin import check_version
 from site_config.files import read_limited
+from site_config.heap import keep_heap
 
 IDLE_S = 75
 
@@ -53,6 +54,7 @@ def tell(line: str) -> None:
 def main() -> None:
     """Serve until ended."""
     check_version()
+    keep_heap()
     home = Path(sys.argv[1])
     register = load(home)
     sys.argv[1:] = words(home, register)

@@ -124,7 +124,8 @@ class Trainer:
             self._round(self.state.next_round)
             self.state.next_round += 1
             self.state.optimiser = self.optimiser.state()
-            self.running.asker.kept.save(path, self.state.as_bytes())
+            self.running.asker.kept.save_behind(path, self.state.as_bytes())  # written while the next round is asked
+        self.running.asker.kept.settle()
 
     def final(self) -> NDArray[np.float32]:
         """The kept weights: of the last round, or of the best validation loss."""

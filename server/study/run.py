@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from server.asking.ask import Asker
@@ -61,7 +62,8 @@ def run_study(
         check_files(folder.root, ledger.files)
         asker = Asker(lock, identity, transport, folder, ledger, effects)
         empty = _empty(lock.study.title, study_id, lock.study.simulated, effects, lock.model_dump(mode="json"))
-        return _phases(Running(asker, folder, empty, tell, canary), signed, transport, home / "studies" / study_id / "bundle")
+        with closing(asker.kept):
+            return _phases(Running(asker, folder, empty, tell, canary), signed, transport, home / "studies" / study_id / "bundle")
     finally:
         ledger.close()
 

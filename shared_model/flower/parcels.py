@@ -37,10 +37,21 @@ class Parcel:
     @staticmethod
     def of(message: FlowerMessage) -> Parcel:
         """The parcel of a message, which gets its id."""
-        message.metadata.__dict__["_message_id"] = message.object_id
-        with no_object_id_recompute():
-            contents = {identifier: one.deflate() for identifier, one in get_all_nested_objects(message).items()}
-            return Parcel(message_to_proto(remove_content_from_message(message)), get_object_tree(message), contents)
+        return parcels_of([message])[0]
+
+
+def parcels_of(messages: Iterable[FlowerMessage]) -> list[Parcel]:
+    """The parcels of messages, which get their ids; an object that several of them hold is hashed and written once."""
+    made: list[Parcel] = []
+    written: dict[str, bytes] = {}
+    with no_object_id_recompute():
+        for message in messages:
+            message.metadata.__dict__["_message_id"] = message.object_id
+            nested = get_all_nested_objects(message)
+            written |= {identifier: one.deflate() for identifier, one in nested.items() if identifier not in written}
+            contents = {identifier: written[identifier] for identifier in nested}
+            made.append(Parcel(message_to_proto(remove_content_from_message(message)), get_object_tree(message), contents))
+    return made
 
 
 def small(parcels: Iterable[Parcel]) -> dict[str, bytes]:
