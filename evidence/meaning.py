@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-PACKAGES: Final = ("site_config", "shared_model", "client", "server", "simulations", "evidence")
+PACKAGES: Final = ("site_config", "shared_model", "client", "server", "simulations", "fedhcc", "evidence")
 PLACE: Final = "·module"
 OURS: Final = re.compile(rf"\b(?:{'|'.join(PACKAGES)})(?:[./][A-Za-z_]\w*)+")
 """A module or a file of ours, by dots or slashes."""

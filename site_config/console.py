@@ -39,7 +39,7 @@ RENAMED = {"approve": "enrol", "explain": "heatmaps"}
 ROWS_SHOWN = 8
 AT_ROW = re.compile(r"^row (\d+)(?=[,:])")
 STOPPED = "stopped; nothing was left half-written"
-OUR_PACKAGES = ("site_config", "shared_model", "client", "server", "simulations")
+OUR_PACKAGES = ("site_config", "shared_model", "client", "server", "simulations", "fedhcc")
 _json_wanted = False
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.support import ROOT
 
-PACKAGES = ("site_config", "shared_model", "client", "server", "simulations", "evidence")
+PACKAGES = ("site_config", "shared_model", "client", "server", "simulations", "fedhcc", "evidence")
 
 
 @dataclass(frozen=True)

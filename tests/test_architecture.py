@@ -59,8 +59,9 @@ CATCHERS = {
     "client/program/node.py",
 }
 ALLOWED = {
-    "evidence": {"evidence", "simulations", "client", "server", "shared_model", "site_config"},
-    "simulations": {"simulations", "client", "server", "shared_model", "site_config"},
+    "evidence": {"evidence", "fedhcc", "simulations", "client", "server", "shared_model", "site_config"},
+    "fedhcc": {"fedhcc", "simulations", "client", "server", "shared_model", "site_config"},
+    "simulations": {"simulations", "fedhcc", "client", "server", "shared_model", "site_config"},
     "client": {"client", "shared_model", "site_config"},
     "server": {"server", "shared_model", "site_config"},
     "shared_model": {"shared_model", "site_config"},

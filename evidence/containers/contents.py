@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from evidence.containers.podman import Podman
 
-OURS: Final = ("client", "server", "simulations", "evidence", "shared_model", "site_config", "tests")
+OURS: Final = ("client", "server", "simulations", "fedhcc", "evidence", "shared_model", "site_config", "tests")
 WANTED: Final = {
     "site": {"client", "shared_model", "site_config"},
     "coordinator": {"client", "server", "shared_model", "site_config"},

@@ -10,11 +10,9 @@ import typer
 from simulations.commands import table_options as options
 from simulations.commands.tabular import compare_app
 from site_config.console import Json, note, show, table
-from site_config.names import choice
 
 if TYPE_CHECKING:
     from simulations.compare.comparison import MethodComparison
-    from simulations.tabular.rows import Named
 
 ALL = ("skewed", "mild", "iid", "six-centres")
 
@@ -46,20 +44,27 @@ def tabular(
     as_json: Json = False,
 ) -> None:
     """Train one model in ten ways on the same patients and compare the C-index on hospitals nobody saw."""
-    named = None
-    if csv is not None:
-        from simulations.tabular.rows import Named
+    import fedhcc
 
-        names, how = options.names(covariates), options.reading(missing, decimal)
-        unit, died = options.unit(time_unit), tuple(event_value or ())
-        named = Named(site, time, event, names, split=split, time_unit=unit, event_values=died, reading=how)
-    comparison = _compared(scenario or list(ALL), seeds, model, rounds, csv, named, held_out)
+    found = fedhcc.compare(
+        csv,
+        site=site,
+        time=time,
+        event=event,
+        covariates=options.names(covariates) if csv is not None else (),
+        split=split,
+        held_out=held_out,
+        scenarios=scenario or ALL,  # type: ignore[arg-type]
+        seeds=seeds,
+        model=model,  # type: ignore[arg-type]
+        rounds=rounds,
+        progress=note,
+        **options.written(missing, decimal, time_unit, event_value),
+    )
     if out is not None:
-        from simulations.compare.page import write_comparison
-
-        page, rows = write_comparison(comparison, out)
+        page, rows = found.write(out)
         note(f"wrote {page} and {rows}")
-    show(comparison.as_dict(), lambda console: _print(console, comparison))
+    show(found.to_dict(), lambda console: _print(console, found.found))
 
 
 def phantom(
@@ -80,27 +85,6 @@ def phantom(
     caption = f"mean difference {mean[0]:+.4f}" if mean else "no seed was finished"
     columns = ("seed", "n", "events", "C federated", "C pooled", "difference")
     show(found.as_dict(), table(f"{preset}: held-out phantoms", columns, lines, caption=caption))
-
-
-def _compared(
-    scenarios: list[str], seeds: int, model: str, rounds: int | None, csv: Path | None, named: Named | None, held_out: float
-) -> MethodComparison:
-    from site_config.problems import host
-
-    unknown = [name for name in scenarios if name not in ALL]
-    if unknown or model not in ("linear", "mlp"):
-        what = f"--scenario cannot be {unknown[0]!r}" if unknown else f"--model cannot be {model!r}"
-        raise host.USAGE.problem(what, fix=choice(unknown[0], ALL) if unknown else choice(model, ("linear", "mlp")))
-    from simulations.compare.comparison import compare_rows, compare_simulated
-    from simulations.compare.methods import default_plan
-
-    plan = default_plan(model, rounds)  # type: ignore[arg-type]
-    if csv is None or named is None:
-        return compare_simulated(scenarios, range(seeds), model, plan, note)  # type: ignore[arg-type]
-    from simulations.tabular.fit import load_rows
-
-    table_rows = load_rows(csv, named)
-    return compare_rows(table_rows, held_out, range(seeds), model, plan, note)  # type: ignore[arg-type]
 
 
 def _print(console: Any, comparison: MethodComparison) -> None:

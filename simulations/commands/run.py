@@ -9,8 +9,6 @@ import typer
 
 from site_config.console import Json, json_wanted, note, show
 
-ENGINES = ("local", "loopback", "ray")
-
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -31,28 +29,23 @@ def run(
 
     The same command again goes on where the last one stopped. Ctrl-C ends it at once and leaves nothing half-written.
     """
-    from simulations.cohort.presets import PRESETS
+    import fedhcc
     from simulations.study.progress import progress_view
-    from simulations.study.run import Options
-    from simulations.study.run import run as run_study
-    from site_config.names import choice
-    from site_config.problems import host
 
-    if engine not in ENGINES:
-        raise host.USAGE.problem(f"there is no engine {engine}", fix=choice(engine, ENGINES))
-    if folder is None and preset not in PRESETS:
-        raise host.USAGE.problem(f"there is no preset {preset}", fix=choice(preset, PRESETS))
-    options = Options(out=out, preset=preset, folder=folder, engine=engine, seed=seed, workers=workers, pooled=pooled)  # type: ignore[arg-type]
     with progress_view(quiet=json_wanted()) as tell:
-        finished = run_study(options, tell)
+        if folder is None:
+            done = fedhcc.simulate(preset, out=out, engine=engine, seed=seed, workers=workers, pooled=pooled, progress=tell)  # type: ignore[arg-type]
+        else:
+            study = fedhcc.Study(folder)
+            done = study.run(out, engine=engine, seed=seed, workers=workers, pooled=pooled, progress=tell)  # type: ignore[arg-type]
     shown = {
-        "study": finished.lock.study_id,
-        "label": finished.result.label,
-        "simulated": finished.result.simulated,
-        "report": str(finished.report),
-        "metrics": str(finished.report.with_name("metrics.json")),
-        "findings": len(finished.result.findings),
+        "study": done.study_id,
+        "label": done.label,
+        "simulated": done.simulated,
+        "report": str(done.report),
+        "metrics": str(done.report.with_name("metrics.json")),
+        "findings": len(done.findings),
     }
-    show(shown, f"{finished.result.label}: study {finished.lock.study_id[:12]}, {len(finished.result.findings)} findings")
+    show(shown, f"{done.label}: study {done.study_id[:12]}, {len(done.findings)} findings")
     if not json_wanted():
-        note(f"Report: {finished.report.resolve()}")
+        note(f"Report: {done.report.resolve()}")

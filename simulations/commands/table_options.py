@@ -5,15 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-
-from site_config.names import choice
-
-if TYPE_CHECKING:
-    from simulations.tabular.as_study import Settings
-    from simulations.tabular.read import Reading
 
 Csv = Annotated[Path, typer.Option("--csv", help="Table with a header; comma, semicolon or tab.")]
 Site = Annotated[str, typer.Option(help="Column that names the hospital of a row.")]
@@ -30,17 +24,7 @@ EventValue = Annotated[list[str] | None, typer.Option("--event-value", help="A v
 Holders = Annotated[int, typer.Option(help="Holders of shares, 3 or 5; 0: plain numbers at the same fixed point, for speed.")]
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml whose settings hold; left out, a study's defaults.")]
 
-UNITS = ("days", "weeks", "months", "years")
-MARKS = ("point", "comma")
 NAMES_BYTES = 1 << 20
-
-
-def one_of(value: str, allowed: Sequence[str], option: str) -> None:
-    """FH-902 where an option's value is none of those allowed."""
-    from site_config.problems import host
-
-    if value not in allowed:
-        raise host.USAGE.problem(f"{option} cannot be {value!r}", fix=choice(value, allowed))
 
 
 def numbers(text: str, option: str) -> list[float]:
@@ -95,28 +79,6 @@ def _json(text: str, option: str) -> list[str]:
     return found
 
 
-def reading(missing: Sequence[str] | None, decimal: str | None) -> Reading:
-    """What was declared of the cells; FH-902 for an unknown mark."""
-    from simulations.tabular.read import Reading
-
-    if decimal is not None:
-        one_of(decimal, MARKS, "--decimal")
-    return Reading(tuple(missing or ()), decimal)  # type: ignore[arg-type]
-
-
-def unit(time_unit: str | None) -> Any:
-    """The declared unit of time, or None; FH-902 for an unknown one."""
-    if time_unit is not None:
-        one_of(time_unit, UNITS, "--time-unit")
-    return time_unit
-
-
-def settings(study: Path | None) -> Settings:
-    """The settings of a study's document, or of a study that declares nothing."""
-    from simulations.tabular.as_study import default_settings, settings_of
-
-    if study is None:
-        return default_settings()
-    from site_config.documents.load import load_study
-
-    return settings_of(load_study(study))
+def written(missing: Sequence[str] | None, decimal: str | None, time_unit: str | None, event_value: Sequence[str] | None) -> dict[str, Any]:
+    """How the cells are written, as the arguments of `fedhcc.cox` and its like, which check them."""
+    return {"missing": tuple(missing or ()), "decimal": decimal, "time_unit": time_unit, "event_values": tuple(event_value or ())}

@@ -42,28 +42,31 @@ def cox(
     as_json: Json = False,
 ) -> None:
     """Fit a Cox model site by site; only sums over the sites are pooled."""
-    options.one_of(ties, ("efron", "breslow"), "--ties")
-    options.one_of(resolution, ("exact", "shares", "totals"), "--resolution")
-    options.one_of(str(holders), ("0", "3", "5"), "--holders")
     names = options.names(covariates)
     cuts = options.numbers(cut_points, "--cut-points") if cut_points else None
-    how, unit = options.reading(missing, decimal), options.unit(time_unit)
-    from simulations.tabular.apply import apply_fit, write_predictions
-    from simulations.tabular.fit import fit_cox, load_rows
-    from simulations.tabular.on_shares import fit_cox_on_shares
-    from simulations.tabular.rows import Named
+    import fedhcc
 
-    named = Named(site, time, event, names, strata=strata, time_unit=unit, event_values=tuple(event_value or ()), reading=how)
-    rows = load_rows(csv, named)
-    if resolution == "shares":
-        fit = fit_cox_on_shares(rows, ties=ties, settings=options.settings(study) if study else None, holders=holders)  # type: ignore[arg-type]
-    else:
-        fit = fit_cox(rows, ties=ties, resolution=resolution, cut_points=cuts, settings=options.settings(study))  # type: ignore[arg-type]
-    second = apply_fit(fit, rows, apply, named) if apply is not None else None
+    found = fedhcc.cox(
+        csv,
+        site=site,
+        time=time,
+        event=event,
+        covariates=names,
+        strata=strata,
+        ties=ties,  # type: ignore[arg-type]
+        resolution=resolution,  # type: ignore[arg-type]
+        holders=holders,  # type: ignore[arg-type]
+        study=study,
+        cut_points=cuts,
+        **options.written(missing, decimal, time_unit, event_value),
+    )
+    second = found.apply(apply) if apply is not None else None
     if predictions is not None:
-        write_predictions(predictions, fit, rows, csv.name, second)
-    shown = fit.as_dict() | {"read": dict(rows.read), "applied": second.as_dict() if second else None}
-    show(shown, lambda console: show_fit(console, fit, rows, second))
+        from simulations.tabular.apply import write_predictions
+
+        write_predictions(predictions, found.fit, found.rows, csv.name, second)
+    shown = found.to_dict() | {"applied": second.as_dict() if second else None}
+    show(shown, lambda console: show_fit(console, found.fit, found.rows, second))
     if predictions is not None:
         note(f"wrote {predictions}")
 
@@ -86,18 +89,23 @@ def metrics(
     as_json: Json = False,
 ) -> None:
     """Discrimination and survival curves of a risk score, from tables summed over the sites."""
-    options.one_of(auc, ("timeroc", "sksurv"), "--auc")
-    options.one_of(resolution, ("exact", "coarse"), "--resolution")
     days = options.numbers(horizons, "--horizons") if horizons else None
-    how, unit = options.reading(missing, decimal), options.unit(time_unit)
-    from simulations.tabular.fit import load_rows
-    from simulations.tabular.metrics import fit_metrics
-    from simulations.tabular.rows import Named
+    import fedhcc
 
-    named = Named(site, time, event, (score,), group=group, time_unit=unit, event_values=tuple(event_value or ()), reading=how)
-    rows = load_rows(csv, named)
-    found = fit_metrics(rows, days, auc, resolution, options.settings(study))  # type: ignore[arg-type]
-    show(found.as_dict() | {"read": dict(rows.read)}, lambda console: show_metrics(console, found, rows))
+    found = fedhcc.metrics(
+        csv,
+        site=site,
+        time=time,
+        event=event,
+        score=score,
+        group=group,
+        horizons=days,
+        auc=auc,  # type: ignore[arg-type]
+        resolution=resolution,  # type: ignore[arg-type]
+        study=study,
+        **options.written(missing, decimal, time_unit, event_value),
+    )
+    show(found.to_dict(), lambda console: show_metrics(console, found.found, found.rows))
 
 
 @compare_app.callback()

@@ -16,7 +16,7 @@ from shared_model.survival.concordance import Concordance, concordance
 from shared_model.survival.cox.result import CoxFit
 from shared_model.survival.table import patient_cells
 from simulations.tabular.columns import covariate_names, design_of, events, labels, numbers
-from simulations.tabular.read import Faults, read_table
+from simulations.tabular.read import Faults, TabularTable
 from simulations.tabular.rows import FitRows, Named, in_days
 from site_config.files import write_atomic
 from site_config.names import plural
@@ -66,14 +66,13 @@ class Applied:
         }
 
 
-def apply_fit(fit: CoxFit, rows: FitRows, path: Path, named: Named) -> Applied:
-    """Score a second table with the coefficients and levels of the first.
+def apply_to(fit: CoxFit, rows: FitRows, table: TabularTable, named: Named, name: str) -> Applied:
+    """Score a second table, called `name`, with the coefficients and levels of the first.
 
-    A table that lacks the column of times or of events, or of sites, is scored all the same. Raises FH-821 to FH-828.
+    A table that lacks the column of times or of events, or of sites, is scored all the same. Raises FH-823 to FH-828.
     """
     if rows.design is None or rows.design.names != fit.covariates:
         raise problems.NOT_ESTIMABLE.problem("columns were left out, so the model cannot score another table from its columns")
-    table = read_table(path, named.reading)
     faults = Faults()
     found: dict[str, Any] = {"time": np.full(len(table.rows), np.nan), "event": np.full(len(table.rows), np.nan)}
     with faults.keeping():
@@ -88,7 +87,7 @@ def apply_fit(fit: CoxFit, rows: FitRows, path: Path, named: Named) -> Applied:
     site = labels(table, named.site).values if table.has(named.site) else [None] * len(table.rows)
     known = ~(np.isnan(score) | np.isnan(found["time"]) | np.isnan(found["event"]))
     c = concordance(patient_cells(score[known], found["time"][known], found["event"][known] > 0)) if known.any() else None
-    return Applied(path.name, table.lines, tuple(site), score, found["time"], found["event"], c)
+    return Applied(name, table.lines, tuple(site), score, found["time"], found["event"], c)
 
 
 def _coded_as(rows: FitRows) -> tuple[str, ...]:

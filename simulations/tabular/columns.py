@@ -215,6 +215,9 @@ class Recipe:
 def recipe_of(table: TabularTable, name: str) -> Recipe:
     """What a column holds, found from its values. Raises FH-823, and FH-825 for a text of too many levels."""
     texts = table.column(name)
+    declared = table.declared_levels(name)
+    if declared:
+        return Recipe(name, "levels", declared)
     given = _numbers_given(texts)
     if given and all(text.casefold() in LOGICAL for text in given):
         return Recipe(name, "logical")

@@ -12,25 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.survival.concordance import concordance
 from shared_model.survival.cox.api import CLINICAL_CUTS, CoxFit
-from shared_model.survival.table import patient_cells
+from simulations.tabular.alone import Alone, each_alone
 from simulations.tabular.columns import merge_near_times
 from simulations.tabular.fit import FitRows, SiteRows, fit_cox
 
 COVARIATES = ("age", "sex", "ph.ecog", "ph.karno", "pat.karno", "meal.cal", "wt.loss")
-
-
-@dataclass(frozen=True)
-class Alone:
-    """What one institution gets from its own patients: is a model estimable, and its C-index on everybody else."""
-
-    site: str
-    n: int
-    events: int
-    estimable: bool
-    c_elsewhere: float | None
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -95,7 +82,7 @@ def compare_lung() -> Lung:
     rows = lung_rows()
     exact, totals = fit_cox(rows), fit_cox(rows, resolution="totals", cut_points=CLINICAL_CUTS)
     coef, se, loglik, c = _pooled(rows)
-    return Lung(rows, exact, totals, coef, se, loglik, c, tuple(_alone(rows, site) for site in rows.sites))
+    return Lung(rows, exact, totals, coef, se, loglik, c, each_alone(rows))
 
 
 def _pooled(rows: FitRows) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]:
@@ -105,19 +92,3 @@ def _pooled(rows: FitRows) -> tuple[NDArray[np.float64], NDArray[np.float64], fl
     frame = pd.DataFrame(rows.x, columns=list(rows.names)).assign(time=rows.time, event=rows.event)
     fit = CoxPHFitter().fit(frame, "time", "event", fit_options={"precision": 1e-14})
     return fit.params_.to_numpy(), fit.standard_errors_.to_numpy(), float(fit.log_likelihood_), float(fit.concordance_index_)
-
-
-def _alone(rows: FitRows, site: SiteRows) -> Alone:
-    """A hospital's own model: estimable when Newton converges to finite coefficients with nothing dropped."""
-    own = FitRows((site,), rows.names, ("",), (), 0)
-    fit = fit_cox(own)
-    n, dead = len(site.time), int(site.event.sum())
-    codes = {finding.code for finding in fit.findings}
-    reasons = {"FH-801": "no deaths", "FH-807": "coefficients run to infinity", "FH-808": "does not converge"}
-    reason = next((text for code, text in reasons.items() if code in codes), "")
-    if not reason and not fit.kept.all():
-        reason = "covariates cannot be told apart"
-    others = [other for other in rows.sites if other.name != site.name]
-    x, time, event = (np.concatenate([getattr(other, part) for other in others]) for part in ("x", "time", "event"))
-    found = concordance(patient_cells(fit.linear_predictor(x), time, event)) if fit.kept.any() else None
-    return Alone(site.name, n, dead, not reason, found.c if found else None, reason)

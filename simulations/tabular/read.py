@@ -11,7 +11,7 @@ import difflib
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,13 +40,17 @@ class Reading:
 
 @dataclass(frozen=True)
 class TabularTable:
-    """Header and rows of texts (missing values are None); `lines` are the rows' line numbers in the file."""
+    """Header and rows of texts (missing values are None); `lines` are the rows' line numbers in the file.
+
+    `levels` are the levels of a column in the order its maker declared, the reference first; a CSV file declares none.
+    """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str | None, ...], ...]
     lines: tuple[int, ...]
     delimiter: str
     reading: Reading = field(default=Reading())
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def column(self, name: str) -> list[str | None]:
         """The values of a column by its name; letter case and spaces around do not matter where the name stays unique.
@@ -55,6 +59,11 @@ class TabularTable:
         """
         index = self._index(name)
         return [row[index] for row in self.rows]
+
+    def declared_levels(self, name: str) -> tuple[str, ...]:
+        """The levels declared for a column that stand in it; none where nothing was declared."""
+        texts = set(self.column(name))
+        return tuple(level for level in self.levels.get(self.header[self._index(name)], ()) if level in texts)
 
     def has(self, name: str) -> bool:
         """Whether exactly one column has the name."""

@@ -30,7 +30,7 @@ from site_config.study.flower_bundle import app_bundle
 from site_config.study.model import StudyLock
 
 pytest.importorskip("grpc_health")
-PACKAGES = ("client", "server", "shared_model", "site_config", "simulations")
+PACKAGES = ("client", "server", "shared_model", "site_config", "simulations", "fedhcc")
 ROOT = Path(__file__).resolve().parents[3]
 COLUMNS = ("pvtt", "surgery")
 Opened = dict[str, bytes]

@@ -1,0 +1,81 @@
+"""Survival models of many hospitals from Python: DataFrames in, DataFrames and figures out.
+
+The dozen names below are the public interface; everything else may move between releases. `fedhcc-sim` is a thin layer over
+them. A name is imported when it is first used (as SPEC 1 of scientific Python describes), so `import fedhcc` is quick.
+
+>>> import fedhcc
+>>> lung = fedhcc.load_lung()
+>>> fit = fedhcc.cox(lung, site="inst", time="time", event="status", covariates=["age", "sex", "ph.ecog"])
+>>> round(float(fit.summary().loc["sex", "exp(coef)"]), 3)
+0.573
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fedhcc.lung import load_lung
+    from fedhcc.methods import MethodsCompared as Comparison
+    from fedhcc.methods import compare
+    from fedhcc.models import BundleModel, load_bundle
+    from fedhcc.results import CoxResult, MetricsResult
+    from fedhcc.studies import OwnStudy as Study
+    from fedhcc.studies import StudyRun, simulate
+    from fedhcc.tables import cox, metrics
+    from site_config.problems.base import Problem
+
+__all__ = [
+    "BundleModel",
+    "Comparison",
+    "CoxResult",
+    "MetricsResult",
+    "Problem",
+    "Study",
+    "StudyRun",
+    "__version__",
+    "compare",
+    "cox",
+    "load_bundle",
+    "load_lung",
+    "metrics",
+    "simulate",
+]
+
+_HOMES = {
+    "BundleModel": ("fedhcc.models", "BundleModel"),
+    "Comparison": ("fedhcc.methods", "MethodsCompared"),
+    "CoxResult": ("fedhcc.results", "CoxResult"),
+    "MetricsResult": ("fedhcc.results", "MetricsResult"),
+    "Problem": ("site_config.problems.base", "Problem"),
+    "Study": ("fedhcc.studies", "OwnStudy"),
+    "StudyRun": ("fedhcc.studies", "StudyRun"),
+    "compare": ("fedhcc.methods", "compare"),
+    "cox": ("fedhcc.tables", "cox"),
+    "load_bundle": ("fedhcc.models", "load_bundle"),
+    "load_lung": ("fedhcc.lung", "load_lung"),
+    "metrics": ("fedhcc.tables", "metrics"),
+    "simulate": ("fedhcc.studies", "simulate"),
+}
+
+try:
+    __version__ = version("fedhcc")
+except PackageNotFoundError:  # a checkout on the path that was not installed
+    __version__ = "0+source"
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported now."""
+    if name not in _HOMES:
+        raise AttributeError(f"fedhcc has no {name!r}; its names are {', '.join(__all__)}")
+    module, attribute = _HOMES[name]
+    found = getattr(import_module(module), attribute)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """The public names, for completion."""
+    return sorted(__all__)

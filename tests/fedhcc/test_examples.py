@@ -1,0 +1,22 @@
+"""The examples in the docstrings that a user reads give what they say."""
+
+from __future__ import annotations
+
+import doctest
+from importlib import import_module
+
+import pytest
+
+from tests.import_graph import modules
+
+EXAMPLES = sorted(name for name, module in modules().items() if name.startswith("fedhcc") and ">>>" in module.path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_give_what_they_say(name: str) -> None:
+    ran = doctest.testmod(import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert ran.attempted and not ran.failed
+
+
+def test_what_a_user_calls_has_an_example() -> None:
+    assert {"fedhcc", "fedhcc.lung", "fedhcc.methods", "fedhcc.studies", "fedhcc.tables"} <= set(EXAMPLES)
