@@ -104,7 +104,8 @@ def results(found: StudyResult) -> dict[str, Any]:
 
 def metrics(found: StudyResult) -> dict[str, Any]:
     """Every number of the report, without the record of who answered when."""
-    return compute(found).model_dump(mode="json", exclude={"participation", "statistics"})
+    shown: dict[str, Any] = compute(found).model_dump(mode="json", exclude={"participation", "statistics"})
+    return shown
 
 
 def run_here(root: Path, engine: str) -> None:

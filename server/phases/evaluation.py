@@ -64,6 +64,7 @@ def characteristics(running: Running, split: Split) -> Characteristics:
     total, square = values["age"]
     found = Characteristics(set=split, n=n, events=round(scalar(values, "events")), sites=round(scalar(values, "sites")))
     if known > 1:
+        found.known["age"] = round(known)
         found.mean["age"] = float(total / known)
         found.sd["age"] = float(np.sqrt(max((square - total**2 / known) / (known - 1), 0.0)))
     male, sex = round(scalar(values, "male")), round(scalar(values, "sex_known"))
@@ -91,6 +92,7 @@ def add_spread(found: Characteristics, variable: ClinicalVariable, sums: Floats)
     known, total, square = (float(value) for value in sums)
     if known > 1:
         low, high = variable.span
+        found.known[variable.name] = round(known)
         found.mean[variable.name] = low + (high - low) * total / known
         found.sd[variable.name] = (high - low) * float(np.sqrt(max((square - total**2 / known) / (known - 1), 0.0)))
 

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from server.report.figures.style import Picture
+from server.report.common.style import Picture
+
+FEW_PATIENTS = 20
+"""A panel of fewer patients is folded: its curve says little and draws the eye."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,16 @@ class TableBlock:
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture, with a second drawing for narrow pages where it needs one."""
+    """One picture, with a second drawing for narrow pages where it needs one. A panel of few patients opens on demand."""
 
     wide: Picture
     narrow: Picture | None = None
+    patients: int | None = None
+
+    @property
+    def folded(self) -> bool:
+        """Whether too few patients stand behind it to be looked at first."""
+        return self.patients is not None and self.patients < FEW_PATIENTS
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,16 @@ class Figure:
     panels: Sequence[Panel]
     numbers: Sequence[TableBlock] = ()
     caption: str = ""
+
+    @property
+    def first(self) -> list[Panel]:
+        """The panels that are seen at once; all of them where every one is of few patients."""
+        return [panel for panel in self.panels if not panel.folded] or list(self.panels)
+
+    @property
+    def folded(self) -> list[Panel]:
+        """The panels that open on demand."""
+        return [panel for panel in self.panels if panel not in self.first]
 
 
 @dataclass(frozen=True)

@@ -1,39 +1,54 @@
-"""Every number of the report, computed from the opened sums of a finished study."""
+"""`metrics.json`: the numbers of every part under its name, with the study's own facts, as data with a schema."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from server.report import conduct
-from server.report.estimates import fused as estimate_fused
-from server.report.estimates import models as estimate_models
-from server.report.estimates import scores as estimate_scores
-from server.report.estimates import suppress
-from server.report.estimates import survival as estimate_survival
-from server.report.limitations import limitations
-from server.report.metrics_labels import LABELS, VALUE_LABELS
-from server.report.missing_parts import absent
-from server.report.numbers import Cell, Characteristic, Metrics, SetSize
-from server.study.results import Characteristics, SetName, StudyResult
-from site_config.study.model import Study
-from site_config.study.prognostic_models import CLN, MODELS
+from pydantic import Field, create_model
 
-SETS: tuple[SetName, ...] = ("train", "validation", "test")
+from server.report.common.estimates import Numbers
+from server.report.contents import CONTENTS
+from server.report.parts.part import ReportedStudy
+from server.study.results import StudyResult
+from site_config.study.prognostic_models import ModelName
+
+SCHEMA_VERSION = 2
 
 
-def study_of(result: StudyResult) -> Study:
-    """The locked study the result belongs to."""
-    return Study.model_validate(result.lock["study"])
+class MetricsHead(Numbers):
+    """What stands above the parts. `schema_version` rises when a name goes or changes its meaning."""
+
+    schema_version: Literal[2] = 2
+    study_id: str
+    title: str
+    label: Literal["COMPLETE", "INCOMPLETE"]
+    simulated: bool
+    endpoint: str = Field(description="how the study calls what it predicts")
+    event: str = Field(description="how the study calls one event")
+    reads_scans: bool = Field(description="whether any model of the study reads scans")
+    minimum_cell: int
+    primary: ModelName = Field(description="the most preferred of the models that the study declared: wherever one stands for all, it does")
+    horizons: list[int]
+    absent: dict[str, str] = Field(description="part of the page → why it is not there")
 
 
-def compute(result: StudyResult) -> Metrics:
-    """All numbers of the page and of `metrics.json`; small cells are already hidden."""
-    study = study_of(result)
-    minimum = max(study.privacy.minimum_patients, 1)
-    sizes = _sizes(result)
-    clinical = estimate_models.cox_model(CLN.name, result.clinical, study) if result.clinical else None
-    concordance = estimate_scores.concordance_rows(result, study)
-    found = Metrics(
+def metrics_model() -> type[MetricsHead]:
+    """The type of `metrics.json`: the head, and a field for every part that has numbers."""
+    fields: dict[str, Any] = {part.name: (part.shape, ...) for part in CONTENTS if part.shape is not None}
+    return create_model("Metrics", __base__=MetricsHead, **fields)
+
+
+def metrics_schema() -> dict[str, Any]:
+    """The JSON schema of `metrics.json`."""
+    schema = metrics_model().model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "metrics.json of a fedhcc report"}
+
+
+def metrics(report: ReportedStudy) -> Any:
+    """All numbers of the page, a value of `metrics_model()`; small cells are already hidden."""
+    result, study = report.result, report.study
+    parts = {part.name: report.of(part) for part in CONTENTS if part.shape is not None}
+    return metrics_model()(
         study_id=result.study_id,
         title=result.title,
         label=result.label,
@@ -41,70 +56,23 @@ def compute(result: StudyResult) -> Metrics:
         endpoint=study.endpoint.label,
         event=study.endpoint.event_label,
         reads_scans=study.reads_scans,
-        minimum_cell=minimum,
-        primary=MODELS.preferred(study.models)[0].name,
+        minimum_cell=report.minimum,
+        primary=report.primary.name,
         horizons=list(study.evaluation.horizons),
-        sets=sizes,
-        flow=_flow(result, minimum),
-        characteristics=_characteristics(result, study, minimum),
-        set_survival=estimate_survival.set_survival(result, study, minimum),
-        clinical=clinical,
-        fusion=estimate_models.fusions(result, study),
-        concordance=concordance,
-        comparisons=estimate_scores.comparisons(result),
-        roc=estimate_scores.roc_curves(result, study, minimum),
-        distributions=estimate_fused.distributions(result, minimum),
-        risk_groups=estimate_survival.risk_groups(result, minimum),
-        nomogram=estimate_fused.nomogram(result, study),
-        calibration=estimate_fused.calibrations(result, study, minimum),
-        subgroups=estimate_survival.subgroups(result, minimum),
-        participation=conduct.participation(result),
-        statistics=conduct.statistics(result),
-        absent={},
-        limitations=limitations(result, study, sizes, concordance, clinical),
+        absent=absent(report),
+        **parts,
     )
-    return found.model_copy(update={"absent": absent(result, study, found)})
 
 
-def _sizes(result: StudyResult) -> list[SetSize]:
-    by_set = {c.set: c for c in result.characteristics}
-    return [SetSize(set=s, n=by_set[s].n, events=by_set[s].events, sites=by_set[s].sites) for s in SETS if s in by_set and by_set[s].n]
+def absent(report: ReportedStudy) -> dict[str, str]:
+    """What is missing from the page → the sentence that stands in its place."""
+    found: dict[str, str] = {}
+    for part in CONTENTS:
+        if part.belongs(report.study):
+            found |= part.missing(report.of(part), report)
+    return found
 
 
-def _characteristics(result: StudyResult, study: Study, minimum: int) -> list[Characteristic]:
-    by_set = {c.set: c for c in result.characteristics}
-    return [row for s in SETS if s in by_set for row in _rows(by_set[s], study, minimum)]
-
-
-def _rows(one: Characteristics, study: Study, minimum: int) -> list[Characteristic]:
-    labels = LABELS | {variable.name: variable.titled for variable in study.clinical}
-    rows = [
-        Characteristic(variable=name, label=labels.get(name, name), set=one.set, mean=mean, sd=one.sd.get(name))
-        for name, mean in one.mean.items()
-    ]
-    for name, counts in one.counts.items():
-        # Flags overlap and need not add up to n, so one hidden flag cannot be worked out from the others.
-        shown = suppress.group(counts, minimum, total_known=name != "flags")
-        cells = [_cell(value, shown[value], counts[value], minimum) for value in counts if counts[value] != 0 or name not in LABELS]
-        rows.append(Characteristic(variable=name, label=labels.get(name, name), set=one.set, counts=cells))
-    return rows
-
-
-def _cell(value: str, shown: int | None, opened: int | None, minimum: int) -> Cell:
-    hidden: Literal["small", "complement"] | None = None
-    if shown is None:
-        hidden = "complement" if opened is not None and opened >= minimum else "small"
-    return Cell(value=VALUE_LABELS.get(value, value), count=shown, hidden=hidden)
-
-
-def _flow(result: StudyResult, minimum: int) -> dict[str, int | None]:
-    """Flow counts by set; where enrolled − analysed would give a small exclusion back, `enrolled` is hidden too."""
-    shown: dict[str, int | None] = {}
-    for set_ in SETS:
-        mine = {key: count for key, count in result.flow.items() if key.startswith(f"{set_}.")}
-        reasons = {key: count for key, count in mine.items() if key.split(".")[1] not in ("enrolled", "analysed")}
-        hidden = suppress.group(reasons, minimum, total_known=True)
-        lone = sum(count is None for count in hidden.values()) == 1
-        ends = {key: None if lone and key.endswith(".enrolled") else count for key, count in mine.items() if key not in reasons}
-        shown |= {key: ({**ends, **hidden})[key] for key in mine}
-    return shown
+def compute(result: StudyResult) -> Any:
+    """All numbers of a finished study's report."""
+    return metrics(ReportedStudy(result))

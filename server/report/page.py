@@ -6,51 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.report import sections_conduct as conduct
-from server.report import sections_results as results
 from server.report import text
-from server.report.blocks import Section
-from server.report.metrics import compute, study_of
-from server.report.numbers import Metrics
+from server.report.blocks import Block, Section
+from server.report.contents import CONTENTS
+from server.report.metrics import metrics
+from server.report.parts.part import Heading, ReportedStudy, shown
+from server.report.parts.patients.sizes import SIZES
 from server.study.results import StudyResult
-from shared_model.statistics import catalogue
-from shared_model.statistics.base import REGISTRY
 from site_config.files import write_atomic
-from site_config.study.model import Study
 from site_config.study.moments import zero_words
-from site_config.study.prognostic_models import MODELS
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
-def statistic_titles() -> dict[str, str]:
-    """What each named statistic is, from the catalogue."""
-    assert catalogue.__doc__  # importing it registers the statistics
-    return {name: REGISTRY[name].title for name in REGISTRY}
-
-
-def sections(result: StudyResult, study: Study, metrics: Metrics) -> list[Section]:
-    """The page's sections in reading order; one without anything to say, or of no model of the study, is left out."""
-    models = MODELS.preferred(study.models)
-    scans = study.reads_scans
-    found = [
-        results.glance(metrics),
-        conduct.simulation(result),
-        results.patients(metrics),
-        results.clinical(metrics) if any(model.variables for model in models) else None,
-        results.discrimination(metrics),
-        results.risk(metrics),
-        results.fused(metrics) if any(model.is_fused for model in models) else None,
-        results.subgroups(metrics) if scans else None,
-        conduct.grad_cam(result) if scans else None,
-        conduct.training(result, metrics) if scans else None,
-        conduct.participation(metrics),
-        conduct.egress(metrics, statistic_titles()),
-        conduct.protection(result, study),
-        conduct.limits(metrics),
-        conduct.reproduce(result, study),
-    ]
-    return [section for section in found if section is not None and section.blocks]
+def sections(report: ReportedStudy) -> list[Section]:
+    """The page's sections in the order in which their first part is listed; one without anything to say is left out."""
+    found: dict[Heading, list[Block]] = {}
+    for part in CONTENTS:
+        if part.belongs(report.study):
+            found.setdefault(part.heading, []).extend(shown(part, report))
+    return [Section(heading.name, heading.title, blocks) for heading, blocks in found.items() if blocks]
 
 
 @dataclass(frozen=True)
@@ -67,9 +42,10 @@ class Document:
     incomplete: bool = False
 
 
-def render(result: StudyResult, study: Study, metrics: Metrics) -> str:
+def render(report: ReportedStudy) -> str:
     """The report as HTML text."""
-    total, events = sum(size.n for size in metrics.sets), sum(size.events for size in metrics.sets)
+    result, study, sizes = report.result, report.study, report.of(SIZES)
+    total, events = sum(size.n for size in sizes), sum(size.events for size in sizes)
     hospitals = len({entry["name"] for entry in result.lock.get("roster", [])})
     word = study.endpoint.event_label
     who = f"{text.plural(total, 'patient')} and {text.plural(events, word)} in {text.plural(hospitals, 'hospital')}"
@@ -93,7 +69,7 @@ def render(result: StudyResult, study: Study, metrics: Metrics) -> str:
             eyebrow=f"Federated multi-centre study of {study.endpoint.label[:1].lower()}{study.endpoint.label[1:]}",
             lede=lede,
             chips=chips,
-            sections=sections(result, study, metrics),
+            sections=sections(report),
             footer=footer,
             simulated=result.simulated,
             incomplete=result.label == "INCOMPLETE",
@@ -115,10 +91,10 @@ def build(result: StudyResult, out: Path) -> Path:
 
     Everything is a function of `result`: building twice gives the same bytes.
     """
-    metrics = compute(result)
-    page = render(result, study_of(result), metrics)
+    report = ReportedStudy(result)
+    page = render(report)
     out.mkdir(parents=True, exist_ok=True)
-    write_atomic(out / "metrics.json", (metrics.model_dump_json(indent=1) + "\n").encode())
+    write_atomic(out / "metrics.json", (metrics(report).model_dump_json(indent=1) + "\n").encode())
     path = out / "report.html"
     write_atomic(path, page.encode())
     return path

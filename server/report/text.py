@@ -105,3 +105,8 @@ def time_cells(evaluation: Evaluation) -> str:
 def listed(items: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def share(value: float) -> str:
+    """A share between 0 and 1 as a whole percentage: `70 %`."""
+    return f"{100 * value:.0f} %"

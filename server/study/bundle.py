@@ -9,8 +9,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from server.phases.context import Running
-from server.report.estimates.scores import concordance_rows
-from server.report.metrics import study_of
+from server.report.parts.discrimination.concordance import CONCORDANCE
+from server.report.parts.part import ReportedStudy
 from server.study.results import Cutoff, StudyResult, score_slope
 from shared_model.bundle.manifest import Bundle, load_bundle, write_bundle
 from shared_model.bundle.parts import Formula, Manifest
@@ -48,7 +48,7 @@ def _formula(result: StudyResult, spec: ScoreSpec, slope: float) -> Formula:
 
 def metrics_of(result: StudyResult) -> dict[str, dict[str, Any]]:
     """C-index with its interval on the held-out set, by model, for the card."""
-    rows = [row for row in concordance_rows(result, study_of(result)) if row.set == "test"]
+    rows = [row for row in ReportedStudy(result).of(CONCORDANCE) if row.set == "test"]
     return {row.model: {shown: getattr(row.c, name) for name, shown in METRICS.items()} for row in rows}
 
 

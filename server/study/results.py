@@ -45,10 +45,10 @@ class ScoreTable(StoredResult):
 class Characteristics(StoredResult):
     """Table 1 of one set: sums turned into means and counts. Suppressed cells are None.
 
-    `mean` and `sd` are keyed by variable (`age`, in years). `counts` is variable → value → patients: `sex` (`male`, `female`,
-    `unknown`), each clinical variable by its name with the labels of the study's `values`, `manufacturer`, `response`, and
-    `flags` (of `shared_model.statistics.parameters.FLAGS`). The report itself hides cells below the
-    study's minimum (and one more where a single hidden cell could be worked out), so these may be the opened numbers.
+    `mean`, `sd` and `known` (patients with a value) are keyed by variable (`age`, in years). `counts` is variable → value →
+    patients: `sex` (`male`, `female`, `unknown`), each clinical variable by its name with the labels of the study's `values`,
+    `manufacturer`, `response`, and `flags` (of `shared_model.statistics.parameters.FLAGS`). The report itself hides cells below
+    the study's minimum (and one more where a single hidden cell could be worked out), so these may be the opened numbers.
     """
 
     set: SetName
@@ -57,6 +57,7 @@ class Characteristics(StoredResult):
     sites: int
     mean: dict[str, float | None] = Field(default_factory=dict)
     sd: dict[str, float | None] = Field(default_factory=dict)
+    known: dict[str, int] = Field(default_factory=dict)
     counts: dict[str, dict[str, int | None]] = Field(default_factory=dict)
 
 

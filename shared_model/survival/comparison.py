@@ -88,6 +88,35 @@ def correlated_t(c1: float, se1: float, c2: float, se2: float, correlation: floa
     return Difference(gap, se, t, one, 2 * min(one, 1 - one))
 
 
+def combined_correlation(correlations: Sequence[float], patients: Sequence[int]) -> float | None:
+    """One Spearman correlation of several sets, as survcomp's `cindex.comp.meta` makes it: a set at a time, then their mean.
+
+    Fisher's z of each set's correlation times √((n − 3)/1.06), averaged with weights n − 3, and back with all patients. Sets of
+    three patients or fewer do not enter; None where none does.
+    """
+    kept = [(r, n) for r, n in zip(correlations, patients, strict=True) if n > 3]
+    if not kept:
+        return None
+    size = np.asarray([n - 3 for _, n in kept], dtype=np.float64)
+    r = np.clip([r for r, _ in kept], -1 + 1e-15, 1 - 1e-15)
+    mean = float((size * np.sqrt(size / 1.06) * np.arctanh(r)).sum() / size.sum())
+    return float(np.tanh(mean / np.sqrt((sum(n for _, n in kept) - 3) / 1.06)))
+
+
+DEGENERATE = 1e-3
+"""A standard error of C at or below this says that all pairs are in one order, not that C is known: √n · SE is 0.3 or more elsewhere."""
+
+
+def is_degenerate(c: float, se: float, patients: int, events: int) -> bool:
+    """Whether an error of C means nothing: 0, or smaller than if all possible pairs were independent.
+
+    A set of six whose pairs are all in order has C = 1 and an error of 0 (of 4e-6 after rounding), and would take all weight in
+    an inverse-variance mean.
+    """
+    independent = float(np.sqrt(max(c * (1 - c), 0.0) / max(patients * events, 1)))
+    return not se > max(DEGENERATE, independent)
+
+
 def combine_fixed(values: Sequence[float], errors: Sequence[float]) -> tuple[float, float]:
     """Inverse-variance fixed-effect mean and its standard error (survcomp's `combine.est`)."""
     weight = 1 / np.square(np.asarray(errors, dtype=np.float64))

@@ -7,7 +7,7 @@ median halfway where the curve is flat at one half.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,22 @@ def kaplan_meier(source: Cells | EvaluationTable) -> KaplanMeier:
         greenwood = np.cumsum(np.where(events > 0, events / (at_risk * left), 0.0))
     survival = np.cumprod(left / at_risk).astype(np.float64)
     return KaplanMeier(time, survival, at_risk.astype(np.float64), events, total - events, greenwood)
+
+
+def quantile_interval(km: KaplanMeier, survival: float) -> tuple[float | None, float | None]:
+    """95 % interval of the first time with S at or below a level: where the log(−log) bands reach it (Brookmeyer and Crowley 1982).
+
+    An end that its band never reaches is None. Where S is 0 its variance has no meaning and the band ends before it, as R's does.
+    """
+    known = np.flatnonzero((km.survival > 0) & (km.survival < 1))
+    bands = [km.interval_at(float(km.time[index])) for index in known]
+    ends = [[float(km.time[i]) for i, band in zip(known, bands, strict=True) if band[side] <= survival + FLAT] for side in (0, 1)]
+    return (ends[0][0] if ends[0] else None), (ends[1][0] if ends[1] else None)
+
+
+def reversed_cells(source: Cells | EvaluationTable) -> Cells:
+    """Follow-up as an outcome: censorings become events and deaths censorings (reverse Kaplan–Meier, Schemper and Smith 1996)."""
+    return replace(as_cells(source), event=~as_cells(source).event)
 
 
 def logrank(groups: Sequence[Cells | EvaluationTable]) -> ChiTest:

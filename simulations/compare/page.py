@@ -7,8 +7,8 @@ from pathlib import Path
 
 from server.report import text
 from server.report.blocks import Facts, Figure, Panel, Paragraph, Section, TableBlock
-from server.report.figures import style
-from server.report.figures.style import Picture
+from server.report.common import style
+from server.report.common.style import Picture
 from server.report.page import Document, document
 from simulations.compare.comparison import MethodComparison, Summary, as_csv
 from simulations.compare.methods import REFERENCE

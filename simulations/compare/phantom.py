@@ -17,7 +17,8 @@ import numpy as np
 
 from server.report import text
 from server.report.blocks import Facts, Figure, Panel, Paragraph, Section, TableBlock
-from server.report.figures import phantom as figures_phantom
+from server.report.common import style
+from server.report.common.style import Picture
 from server.report.page import Document, document
 from server.study.results import StudyResult
 from simulations.compare.comparison import mean_interval
@@ -189,7 +190,7 @@ def _page(comparison: PhantomComparison) -> Document:
     blocks: list[Paragraph | Figure | TableBlock | Facts] = [Paragraph(words)]
     if comparison.outcomes:
         pairs = [(one.c_pooled, one.c_federated) for one in comparison.outcomes]
-        picture = figures_phantom.paired(pairs, "paired", simulated=True)
+        picture = paired(pairs, "paired", simulated=True)
         caption = "A dot a seed; on the line both are equal."
         blocks.append(Figure("pairs", "", "C-index on held-out phantoms", [Panel(picture)], [table], caption))
     blocks += [table, Facts([("preset", comparison.preset), *comparison.settings.items()])]
@@ -202,3 +203,16 @@ def _page(comparison: PhantomComparison) -> Document:
         footer="Every seed as a row: compare-phantom.csv beside this page.",
         simulated=True,
     )
+
+
+@style.styled
+def paired(points: Sequence[tuple[float, float]], name: str, *, simulated: bool) -> Picture:
+    """One dot a seed: C of the pooled network across, of the federated one up."""
+    figure, axes = style.panel(360, 350)
+    values = [value for point in points for value in point]
+    low, high = min([0.5, *values]) - 0.02, max([0.7, *values]) + 0.02
+    axes.plot([low, high], [low, high], color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+    axes.plot([x for x, _ in points], [y for _, y in points], linestyle="none", marker="o", markersize=6, color=style.LOW, alpha=0.8)
+    axes.set(xlim=(low, high), ylim=(low, high), xlabel="C-index, pooled", ylabel="C-index, federated", aspect="equal")
+    told = "; ".join(f"pooled {text.number(x, 3)}, federated {text.number(y, 3)}" for x, y in points)
+    return style.finish(figure, name, f"C-index of the federated against the pooled network by seed: {told}.", simulated=simulated)

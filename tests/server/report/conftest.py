@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from server.report.metrics import compute
-from server.report.numbers import Metrics
 from server.report.page import build
+from server.report.parts.part import ReportedStudy
 from server.study.results import StudyResult
 from simulations.cohort.survival import SurvivalOptions
 from tests.server.report.fixture_study import Cohort, make
@@ -25,7 +26,12 @@ def study_cohort() -> Cohort:
 
 
 @pytest.fixture(scope="session")
-def study_metrics(study_result: StudyResult) -> Metrics:
+def study_report(study_result: StudyResult) -> ReportedStudy:
+    return ReportedStudy(study_result)
+
+
+@pytest.fixture(scope="session")
+def study_metrics(study_result: StudyResult) -> Any:
     return compute(study_result)
 
 

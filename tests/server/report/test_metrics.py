@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,10 @@ from lifelines import CoxPHFitter, KaplanMeierFitter
 from lifelines.statistics import logrank_test
 from sksurv.metrics import concordance_index_censored
 
-from server.report import metrics, opened
-from server.report.estimates import survival as estimate_survival
-from server.report.numbers import Metrics
+from server.report import metrics
+from server.report.common import score_tables
+from server.report.parts.part import ReportedStudy
+from server.report.parts.risk.risk_groups import RISK_GROUPS
 from server.study.results import StudyResult
 from site_config.problems import federation
 from tests.server.report.fixture_study import Cohort, influences
@@ -22,7 +24,7 @@ from tests.server.report.fixture_study import Cohort, influences
 
 def patients(result: StudyResult, model: str, set_: str) -> pd.DataFrame:
     """One row a patient of an opened table: bin, upper edge of the cell, event."""
-    table = opened.find(result, model, set_)
+    table = score_tables.find(result, model, set_)
     rows = [
         (b, table.time_edges[t + 1], event)
         for event, counts in ((True, table.events), (False, table.censored))
@@ -34,7 +36,7 @@ def patients(result: StudyResult, model: str, set_: str) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("set_", ["train", "validation", "test"])
-def test_concordance_equals_scikit_survival(study_result: StudyResult, study_metrics: Metrics, set_: str) -> None:
+def test_concordance_equals_scikit_survival(study_result: StudyResult, study_metrics: Any, set_: str) -> None:
     frame = patients(study_result, "RadCLN-D", set_)
     expected = concordance_index_censored(frame["event"], frame["day"], frame["bin"])[0]
     row = next(r for r in study_metrics.concordance if r.model == "RadCLN-D" and r.set == set_)
@@ -43,7 +45,7 @@ def test_concordance_equals_scikit_survival(study_result: StudyResult, study_met
     assert row.apparent == (set_ == "train")
 
 
-def test_the_error_bound_holds_for_the_unbinned_scores(study_cohort: Cohort, study_metrics: Metrics) -> None:
+def test_the_error_bound_holds_for_the_unbinned_scores(study_cohort: Cohort, study_metrics: Any) -> None:
     for row in study_metrics.concordance:
         if row.set == "combined":
             continue
@@ -53,10 +55,10 @@ def test_the_error_bound_holds_for_the_unbinned_scores(study_cohort: Cohort, stu
         assert abs(row.c.value - exact) < 0.03
 
 
-def test_risk_groups_equal_lifelines(study_result: StudyResult, study_metrics: Metrics) -> None:
+def test_risk_groups_equal_lifelines(study_result: StudyResult, study_metrics: Any) -> None:
     group = next(g for g in study_metrics.risk_groups if g.model == "RadCLN-D" and g.set == "test")
     frame = patients(study_result, "RadCLN-D", "test")
-    table = opened.find(study_result, "RadCLN-D", "test")
+    table = score_tables.find(study_result, "RadCLN-D", "test")
     frame["high"] = (frame["bin"] >= table.score_edges.index(group.cutoff)).astype(float)
     fit = CoxPHFitter().fit(frame[["high", "day", "event"]], "day", "event", fit_options={"precision": 1e-12})
     assert group.hazard_ratio.value == pytest.approx(float(np.exp(fit.params_["high"])), rel=1e-6)
@@ -74,13 +76,13 @@ def test_risk_groups_equal_lifelines(study_result: StudyResult, study_metrics: M
         assert count == (followed if followed >= 5 or followed == 0 else None)
 
 
-def test_curves_end_where_fewer_than_the_minimum_remain(study_metrics: Metrics) -> None:
+def test_curves_end_where_fewer_than_the_minimum_remain(study_metrics: Any) -> None:
     for group in study_metrics.risk_groups:
         for curve in group.curves:
             assert all(count is None or count >= 5 or count == 0 for count in curve.at_risk)
 
 
-def test_table_3_has_every_pair_with_p_one_and_two_sided(study_metrics: Metrics) -> None:
+def test_table_3_has_every_pair_with_p_one_and_two_sided(study_metrics: Any) -> None:
     rows = [row for row in study_metrics.comparisons if row.set == "test"]
     assert len(rows) == 10
     for row in rows:
@@ -91,18 +93,18 @@ def test_table_3_has_every_pair_with_p_one_and_two_sided(study_metrics: Metrics)
         assert row.paired.value == pytest.approx(c[row.first] - c[row.second], abs=1e-12)
 
 
-def test_combined_is_the_inverse_variance_mean(study_metrics: Metrics) -> None:
+def test_combined_is_the_inverse_variance_mean(study_metrics: Any) -> None:
     for model in ("CLN", "RadCLN-D"):
         by = {r.set: r for r in study_metrics.concordance if r.model == model}
         weights = [1 / by[s].c.se ** 2 for s in ("validation", "test")]
         expected = np.average([by["validation"].c.value, by["test"].c.value], weights=weights)
         assert by["combined"].c.value == pytest.approx(expected, abs=1e-12)
         assert by["combined"].c.n == by["validation"].c.n + by["test"].c.n
-        assert by["combined"].noether is not None
+        assert by["combined"].noether is None  # binned scores are tied, and Noether's drops ties
 
 
-def test_nomogram_predicts_what_the_fused_model_predicts(study_result: StudyResult, study_metrics: Metrics) -> None:
-    drawn = study_metrics.nomogram
+def test_nomogram_predicts_what_the_fused_model_predicts(study_result: StudyResult, study_metrics: Any) -> None:
+    drawn = study_metrics.nomogram.variables
     axes = {axis.label: dict(axis.ticks) for axis in drawn.axes}
     radiology = next(axis for axis in drawn.axes if axis.label.startswith("Radiological"))
     score, points = next((float(v.replace("−", "-")), p) for v, p in radiology.ticks if v == "0.5")
@@ -117,9 +119,22 @@ def test_nomogram_predicts_what_the_fused_model_predicts(study_result: StudyResu
     assert np.interp(total, [p for p, _ in marks], [s for _, s in marks]) == pytest.approx(expected, abs=0.01)
 
 
-def test_small_cells_and_their_complements_are_hidden(study_result: StudyResult, study_metrics: Metrics) -> None:
+def test_the_published_nomogram_has_two_axes_and_predicts_the_same(study_result: StudyResult, study_metrics: Any) -> None:
+    drawn = study_metrics.nomogram.scores
+    assert [axis.label for axis in drawn.axes] == ["Radiological score (Rad-D)", "Clinical score (CLN)"]
+    fit, base = study_result.fusion["RadCLN-D"], study_result.baseline["RadCLN-D"]
+    hazard = max(h for t, h in zip(base["time"], base["cumulative_hazard"], strict=True) if t <= 365)
+    points = [{float(v.replace("−", "-")): p for v, p in axis.ticks} for axis in drawn.axes]
+    image, rows = 0.0, 1.0
+    expected = float(np.exp(-hazard * np.exp(fit["coef"][0] * image + fit["coef"][1] * rows)))
+    marks = sorted((p, s) for s, p in drawn.survival[365])
+    found = np.interp(points[0][image] + points[1][rows], [p for p, _ in marks], [s for _, s in marks])
+    assert found == pytest.approx(expected, abs=0.01)
+
+
+def test_small_cells_and_their_complements_are_hidden(study_result: StudyResult, study_metrics: Any) -> None:
     for row in study_metrics.characteristics:
-        if not row.counts or row.variable == "flags":
+        if not row.counts or row.variable == "flags" or row.set == "overall":
             continue
         source = next(c for c in study_result.characteristics if c.set == row.set)
         hidden = [cell for cell in row.counts if cell.count is None]
@@ -167,7 +182,7 @@ def test_a_study_with_nothing_says_why(study_result: StudyResult) -> None:
 
 def test_a_cutoff_between_edges_is_split_at_the_nearest_and_says_so(study_result: StudyResult) -> None:
     moved = [c.model_copy(update={"value": c.value + 1e-3}) for c in study_result.cutoffs]
-    groups = estimate_survival.risk_groups(study_result.model_copy(update={"cutoffs": moved}), 5)
+    groups = ReportedStudy(study_result.model_copy(update={"cutoffs": moved})).of(RISK_GROUPS)
     assert groups and all(group.note and "nearest" in group.note for group in groups if group.curves)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.report import text
-from server.report.estimates import suppress
+from server.report.common import suppress
 from site_config.study.model import Evaluation
 
 

@@ -1,0 +1,1 @@
+"""What several parts of the report share: kinds of numbers, score tables, Cox tables, survival curves, the look of figures."""

@@ -1,0 +1,38 @@
+"""Survival at score 0 on a day, and why it is not known on some days."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from server.report import text
+from server.study.results import StudyResult
+from site_config.study.prognostic_models import ModelName
+
+
+def baseline_at(result: StudyResult, model: ModelName, horizon: float) -> float | None:
+    """H0(horizon) at score 0: between the cut points of a piecewise-constant hazard a straight line, else a step.
+
+    None beyond the last day the hazard speaks of: what it is there was not estimated, and the last value is no answer.
+    """
+    base = result.baseline.get(model)
+    if not base or not base.get("time"):
+        return None
+    time, hazard = np.asarray(base["time"], dtype=np.float64), np.asarray(base["cumulative_hazard"], dtype=np.float64)
+    if not np.isfinite(hazard).all() or horizon > time[-1]:
+        return None
+    fit = result.fusion.get(model) or result.clinical or {}
+    if fit.get("resolution") == "totals":
+        return float(np.interp(horizon, np.append(0.0, time), np.append(0.0, hazard)))
+    at = int(np.searchsorted(time, horizon, side="right")) - 1
+    return float(hazard[at]) if at >= 0 else 0.0
+
+
+def beyond(result: StudyResult, model: ModelName, horizons: tuple[int, ...]) -> str:
+    """The sentence about horizons at which nothing is predicted; empty where every one is reached."""
+    base = result.baseline.get(model)
+    if not base or not base.get("time"):
+        return ""
+    lost = [str(h) for h in horizons if baseline_at(result, model, h) is None]
+    if not lost:
+        return ""
+    return f"{model}: nothing is predicted for {text.listed(lost)} days, beyond day {base['time'][-1]:.0f}, where its baseline hazard ends."

@@ -1,0 +1,96 @@
+"""The look of Kaplan–Meier panels: step curves with bands, a legend above them, months and numbers at risk below.
+
+Nothing is written on the curves. All panels of a figure get the same months, so that one can be read against the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from server.report import text
+from server.report.common import style
+from server.report.common.curves import SurvivalCurve, at_month, median_months, told
+from server.report.common.estimates import Estimate, Test
+from server.report.common.style import Picture
+
+SOLID, DASHED = "solid", (0, (5, 2))
+
+
+@style.styled
+def survival_panel(
+    curves: Sequence[SurvivalCurve],
+    title: str,
+    name: str,
+    *,
+    months: Sequence[int],
+    endpoint: str,
+    about: str,
+    hazard_ratio: Estimate | None = None,
+    logrank: Test | None = None,
+    colours: Sequence[str] = (style.LOW, style.HIGH),
+    dashes: Sequence[Any] = (SOLID, DASHED),
+    simulated: bool,
+    width: int = 300,
+) -> Picture:
+    """One panel: groups compared on one set. `months` are the ticks all panels of the figure share."""
+    lines = []
+    if hazard_ratio is not None and hazard_ratio.value is not None:
+        lines.append(f"HR {text.ratio(hazard_ratio.value)} ({text.ratio(hazard_ratio.low)}–{text.ratio(hazard_ratio.high)})")
+    if logrank is not None:
+        lines.append(f"log-rank {text.p_equals(logrank.p)}")
+    rows = len(curves) + bool(lines)
+    height = 190 + 16 * rows + 22 + 17 * len(curves) + 30 + (60 if width > 400 else 0)
+    figure, (upper, lower) = style.panel(width, height, nrows=2, sharex=True, height_ratios=[1, 0.085 * len(curves)])
+    _steps(upper, curves, colours, dashes)
+    upper.set_ylabel(endpoint)
+    upper.set_xticks(list(months), [str(month) for month in months])
+    upper.set_xlim(0, max(months[-1], 1))
+    upper.tick_params(labelbottom=True)
+    upper.set_xlabel("Months", labelpad=1)
+    upper.set_title(title, loc="left", pad=6 + 12.5 * rows)
+    _legend(upper, curves, ", ".join(lines))
+    _at_risk(lower, curves, colours, months)
+    words = "; ".join(told(one) for one in curves)
+    return style.finish(figure, name, f"Kaplan–Meier curves of {about}: {words}. {', '.join(lines)}.", simulated=simulated)
+
+
+def _steps(axes: Any, curves: Sequence[SurvivalCurve], colours: Sequence[str], dashes: Sequence[Any]) -> None:
+    from matplotlib.lines import Line2D
+
+    for one, colour, dash in zip(curves, colours, dashes, strict=True):
+        months = [day / style.MONTH for day in one.day]
+        label = f"{one.label}: n {one.n}, {one.events} events, median {median_months(one)}"
+        axes.step(months, one.survival, where="post", color=colour, linestyle=dash, label=label)
+        axes.fill_between(months, one.low, one.high, step="post", color=colour, alpha=0.12, linewidth=0)
+    axes.add_line(Line2D([], []))
+    axes.set_ylim(0, 1.02)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25 %", "50 %", "75 %", "100 %"])
+
+
+def _legend(axes: Any, curves: Sequence[SurvivalCurve], words: str) -> None:
+    """Groups and tests above the picture, where no curve can run through them."""
+    from matplotlib.lines import Line2D
+
+    handles, labels = axes.get_legend_handles_labels()
+    if words:
+        handles, labels = [*handles, Line2D([], [], linestyle="none")], [*labels, words]
+    axes.legend(
+        handles, labels, loc="lower left", bbox_to_anchor=(-0.12, 0.99), borderaxespad=0, borderpad=0.1, labelspacing=0.25,
+        handlelength=1.8, handletextpad=0.5, fontsize=8.5,
+    )  # fmt: skip
+
+
+def _at_risk(axes: Any, curves: Sequence[SurvivalCurve], colours: Sequence[str], months: Sequence[int]) -> None:
+    axes.grid(visible=False)
+    for side in ("top", "left", "right", "bottom"):
+        axes.spines[side].set_visible(False)
+    axes.set_ylim(len(curves) - 0.4, -0.6)
+    axes.set_yticks(list(range(len(curves))), [one.label.split(" (")[0] for one in curves])
+    axes.tick_params(length=0, labelbottom=False)
+    axes.tick_params(axis="y", pad=9)
+    axes.set_title("Number at risk", loc="left", fontsize=9, fontweight="normal", pad=3)
+    for row, (one, colour) in enumerate(zip(curves, colours, strict=True)):
+        axes.get_yticklabels()[row].set_color(colour)
+        for month in months:
+            axes.text(month, row, text.count(at_month(one, month), one.hidden_below), ha="center", va="center", fontsize=8.5, color=colour)

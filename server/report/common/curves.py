@@ -1,0 +1,129 @@
+"""Survival curves: Kaplan–Meier of a group as numbers, and as the table below a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from server.report import text
+from server.report.blocks import TableBlock
+from server.report.common.estimates import Numbers
+from shared_model.survival.kaplan_meier import kaplan_meier, quantile_interval
+from shared_model.survival.table import Cells
+
+MONTH = 365.25 / 12
+HALF_YEAR = 365.25 / 2
+AFTER = 1e-6
+
+
+class SurvivalCurve(Numbers):
+    """Kaplan–Meier of one group, drawn no further than where fewer than the minimum remain at risk.
+
+    `at_risk` belongs to `ticks`, the days nearest to every half-year of the group's follow-up; a count below the minimum is
+    None. `median` is None when the curve does not reach one half; `median_low` and `median_high` are its 95 % interval (where
+    the log-log band crosses one half), None at an end that is not reached.
+    """
+
+    label: str
+    n: int
+    events: int
+    day: list[float] = Field(default_factory=list)
+    survival: list[float] = Field(default_factory=list)
+    low: list[float] = Field(default_factory=list)
+    high: list[float] = Field(default_factory=list)
+    ticks: list[float] = Field(default_factory=list)
+    at_risk: list[int | None] = Field(default_factory=list)
+    hidden_below: int = 5
+    median: float | None = None
+    median_low: float | None = None
+    median_high: float | None = None
+
+
+def curve(label: str, cells: Cells, edges: Sequence[float], minimum: int) -> SurvivalCurve:
+    """Kaplan–Meier of one group, up to where fewer than `minimum` remain at risk.
+
+    `at_risk` counts patients followed beyond a tick, exact at a cell's edge however coarse the cells; `edges` are the cells'.
+    """
+    km = kaplan_meier(cells)
+    shown = [index for index, count in enumerate(km.at_risk) if count >= minimum]
+    last = shown[-1] if shown else -1
+    days = [0.0, *(float(day) for day in km.time[: last + 1])]
+    bands = [km.interval_at(day) for day in days[1:]]
+    ticks = half_years(edges, float(km.time[-1]) if len(km.time) else 0.0)
+    at_risk = [count if count >= minimum or count == 0 else None for count in km.at_risk_at([tick + AFTER for tick in ticks])]
+    low, high = quantile_interval(km, 0.5)
+    return SurvivalCurve(
+        label=label,
+        n=cells.n,
+        events=cells.n_events,
+        day=days,
+        survival=[1.0, *(float(s) for s in km.survival[: last + 1])],
+        low=[1.0, *(low for low, _ in bands)],
+        high=[1.0, *(high for _, high in bands)],
+        ticks=ticks,
+        at_risk=at_risk,
+        median=km.median,
+        median_low=low,
+        median_high=high,
+        hidden_below=minimum,
+    )
+
+
+def half_years(edges: Sequence[float], last: float) -> list[float]:
+    """Every half-year up to the last follow-up, each moved to the nearest edge of a cell."""
+    return [min(edges, key=lambda edge: abs(edge - k * HALF_YEAR)) for k in range(int(last / HALF_YEAR + 0.25) + 1)]
+
+
+def at_month(one: SurvivalCurve, month: int) -> int | None:
+    """Patients at risk at a month; None is a hidden count, and 0 stands beyond the group's follow-up."""
+    by_month = {round(day / HALF_YEAR) * 6: count for day, count in zip(one.ticks, one.at_risk, strict=True)}
+    return by_month.get(month, 0)
+
+
+def axis_months(curves: Sequence[SurvivalCurve]) -> list[int]:
+    """The months every panel of a figure has under its axis: to the longest curve drawn, no more than seven of them."""
+    last = max((one.day[-1] / MONTH for one in curves if one.day), default=0.0)
+    step = next((size for size in (6, 12, 24, 36) if last / size <= 6), 60)
+    return list(range(0, int(last / step + 0.999) * step + 1, step))
+
+
+def median_months(one: SurvivalCurve) -> str:
+    """`19.2 (14.0–NR)`: the median in months with its interval; NR where it is not reached."""
+    if one.median is None:
+        return "NR"
+    low, high = ("NR" if value is None else text.number(value / MONTH, 1) for value in (one.median_low, one.median_high))
+    return f"{text.number(one.median / MONTH, 1)} ({low}–{high})"
+
+
+def curve_table(curves: Sequence[SurvivalCurve], caption: str) -> TableBlock:
+    """Kaplan–Meier at its at-risk days."""
+    body = []
+    for one in curves:
+        for day, at_risk in zip(one.ticks, one.at_risk, strict=True):
+            value, low, high = at_day(one, day)
+            body.append([one.label, f"{day:.0f}", text.count(at_risk, one.hidden_below), text.with_interval(value, low, high)])
+    note = "; ".join(f"{c.label}: n {c.n}, {c.events} events, median {median_months(c)} months" for c in curves)
+    return TableBlock(caption, ["Group", "Day", "At risk", "Survival (95 % CI)"], body, note=note + ". NR: not reached.")
+
+
+def at_day(one: SurvivalCurve, day: float) -> tuple[float | None, float | None, float | None]:
+    """Survival and interval of a step curve at a day; missing beyond the last day drawn."""
+    at = sum(1 for d in one.day if d <= day) - 1
+    if at < 0 or not one.day or day > one.day[-1]:
+        return None, None, None
+    return one.survival[at], one.low[at], one.high[at]
+
+
+def curve_note(minimum: int) -> str:
+    """The caption every figure of curves ends with."""
+    return (
+        f"Kaplan–Meier with 95 % bands (Greenwood, log-log); medians in months with 95 % intervals, NR: not reached. A curve ends where "
+        f"fewer than {minimum} patients remain at risk; such counts read <{minimum}."
+    )
+
+
+def told(one: SurvivalCurve) -> str:
+    """A curve in words, for a picture's text alternative."""
+    median = f"median {median_months(one)} months" if one.median is not None else "median not reached"
+    return f"{one.label}, {text.plural(one.n, 'patient')}, {text.plural(one.events, 'event')}, {median}"

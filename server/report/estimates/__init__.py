@@ -1,1 +1,0 @@
-"""Estimates of the report, made from opened numbers."""

@@ -1,0 +1,105 @@
+"""Everything that left a hospital, by name, from the ledger."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from server.report import text
+from server.report.blocks import Block, Paragraph, TableBlock
+from server.report.common.estimates import Numbers
+from server.report.parts.part import Heading, ReportedStudy, ReportPart
+from server.study.results import ADMISSION, LedgerEntry
+from shared_model.statistics import catalogue
+from shared_model.statistics.base import REGISTRY
+
+
+class OpenedStatistic(Numbers):
+    """What left the hospitals under one name: how often opened, over which rosters, how many bytes, masked or not."""
+
+    phase: str
+    name: str
+    opened: int
+    other: int
+    smallest_roster: int
+    largest_roster: int
+    bytes_out: int
+    masked: bool
+
+
+def numbers(report: ReportedStudy) -> list[OpenedStatistic]:
+    """One row a phase and statistic, in the order they were first asked."""
+    grouped: dict[tuple[str, str], list[LedgerEntry]] = defaultdict(list)
+    for entry in report.result.ledger:
+        if entry.statistic != ADMISSION:
+            grouped[(entry.phase, entry.statistic)].append(entry)
+    return [_statistic(phase, name, entries) for (phase, name), entries in grouped.items()]
+
+
+def _statistic(phase: str, name: str, entries: Sequence[LedgerEntry]) -> OpenedStatistic:
+    opened = [entry for entry in entries if entry.outcome == "opened"]
+    sizes = [len(entry.roster) for entry in opened or entries]
+    return OpenedStatistic(
+        phase=phase,
+        name=name,
+        opened=len(opened),
+        other=len(entries) - len(opened),
+        smallest_roster=min(sizes, default=0),
+        largest_roster=max(sizes, default=0),
+        bytes_out=sum(entry.bytes_out for entry in entries),
+        masked=all(entry.masked for entry in entries),
+    )
+
+
+def titles() -> dict[str, str]:
+    """What each named statistic is, from the catalogue."""
+    assert catalogue.__doc__  # importing it registers the statistics
+    return {name: REGISTRY[name].title for name in REGISTRY}
+
+
+def blocks(found: list[OpenedStatistic], report: ReportedStudy) -> Iterator[Block]:
+    """The sentence that sums up, and the table."""
+    if not found:
+        return
+    total = sum(row.bytes_out for row in found)
+    clear = [row.name for row in found if not row.masked]
+    yield Paragraph(
+        f"Nothing but the named sums below, {text.bytes_size(total)} in all, sent by all hospitals together. No "
+        + ("image and no patient row left a hospital." if report.study.reads_scans else "patient row left a hospital.")
+        + (f" Not masked: {text.listed(sorted(set(clear)))}." if clear else "")
+    )
+    yield table(found, titles())
+
+
+def table(rows: Sequence[OpenedStatistic], names: Mapping[str, str]) -> TableBlock:
+    """Everything that left a hospital, by name."""
+    body = [
+        [
+            names.get(row.name, row.name),
+            row.name,
+            row.phase,
+            str(row.opened),
+            str(row.other),
+            str(row.smallest_roster) if row.smallest_roster == row.largest_roster else f"{row.smallest_roster}–{row.largest_roster}",
+            text.bytes_size(row.bytes_out),
+            "yes" if row.masked else "no",
+        ]
+        for row in rows
+    ]
+    header = ["What", "Statistic", "Phase", "Opened", "Not opened", "Hospitals a sum", "Sent by hospitals", "Masked"]
+    return TableBlock("What left the hospitals", header, body, align="lllrrrrr")
+
+
+def missing(_found: list[OpenedStatistic], report: ReportedStudy) -> dict[str, str]:
+    """An empty ledger says so."""
+    return {} if report.result.ledger else {"statistics": report.why("participation", "The ledger is empty.")}
+
+
+EGRESS = ReportPart(
+    name="statistics",
+    heading=Heading("egress", "What left the hospitals"),
+    numbers=numbers,
+    blocks=blocks,
+    missing=missing,
+    shape=list[OpenedStatistic],
+)

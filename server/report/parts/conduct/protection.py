@@ -1,0 +1,70 @@
+"""What the study's privacy settings were, in a sentence each, and what they do not protect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from server.report import text
+from server.report.blocks import Block, Bullets, Facts, Paragraph
+from server.report.parts.part import Heading, ReportedStudy, ReportPart, nothing
+from server.study.results import StudyResult
+from site_config.study.model import Study
+
+NOT_PROTECTED = (
+    "A coordinator who breaks the protocol: chosen coefficients, crafted weights or invented hospitals. It is assumed to follow "
+    "the protocol and to be curious.",
+    "What the broadcast weights tell: each round's summed update is public to every hospital, and the final model may reveal who "
+    "took part in training.",
+    "Hospitals that collude with the coordinator, once fewer honest hospitals or patients remain than the minima above.",
+    "When messages were sent, and how large they were.",
+    "Small groups, from the coordinator: this page hides small counts from its readers, but the coordinator opened the sums they "
+    "come from.",
+    (
+        "Anything by proof: that known attacks fail is measured, and absence of a successful attack is not proof. Only differential "
+        "privacy is a guarantee."
+    ),
+)
+
+
+def settings(result: StudyResult, study: Study) -> list[tuple[str, str]]:
+    """Setting and value, in words."""
+    privacy = study.privacy
+    masks = (
+        "Every vector was masked; only the sum over a whole roster could be opened"
+        if privacy.masks
+        else "NONE: every contribution travelled in the clear"
+    )
+    blocks = result.lock.get("blocks", {})
+    sizes = sorted(len(block) for role in blocks.values() for block in role)
+    many = f"{text.plural(len(sizes), 'fixed block')} of {sizes[0]}–{sizes[-1]} hospitals" if sizes else text.MISSING
+    fixed = f"training updates: {many}; everything else: all hospitals of a role under one roster"
+    return [
+        ("Masks (secure sum)", masks),
+        ("Unit that is opened", fixed),
+        ("Smallest sum", f"{privacy.minimum_sites} hospitals and {privacy.minimum_patients} patients; sites may ask for more and win"),
+        ("Smallest clinical model", f"{privacy.minimum_cox_patients} patients and {privacy.minimum_events_per_variable} events a variable"),
+        (
+            "Clinical score",
+            f"opened on sets of at least {privacy.minimum_clinical_score_patients:,d} patients: it names the variables it is made of",
+        ),
+        ("Clinical model", "totals only, on a coarse grid" if study.resolution == "totals" else "EXACT: risk-set sums by day"),
+        (
+            "Evaluation",
+            f"coarse: at most {study.evaluation.score_bins} score bins of at least {study.evaluation.bin_patients} patients, "
+            f"{text.time_cells(study.evaluation)}"
+            if study.evaluation.resolution == "coarse"
+            else "EXACT: rank, day and event of every patient",
+        ),
+        ("Differential privacy", "not used: nothing here carries a formal guarantee"),
+        ("Demonstration", "yes: minima were lifted because every patient is simulated" if privacy.demonstration else "no"),
+    ]
+
+
+def blocks(_found: None, report: ReportedStudy) -> Iterator[Block]:
+    """Settings, and what they do not protect."""
+    yield Facts(settings(report.result, report.study))
+    yield Paragraph("What this does not protect:")
+    yield Bullets(NOT_PROTECTED)
+
+
+PROTECTION = ReportPart(name="privacy", heading=Heading("privacy", "Privacy"), numbers=nothing, blocks=blocks)

@@ -1,0 +1,80 @@
+"""Figure S7: loss of training and validation patients by round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from server.report import text
+from server.report.blocks import Block, Figure, Panel, TableBlock
+from server.report.common import style
+from server.report.common.style import Picture
+from server.report.parts.part import Heading, ReportedStudy, ReportPart, nothing, reads_scans
+from server.study.results import RoundPoint
+from site_config.study.prognostic_models import MODELS
+
+
+def blocks(_found: None, report: ReportedStudy) -> Iterator[Block]:
+    """One panel a network."""
+    rounds = report.result.rounds
+    models = list(dict.fromkeys(point.model for point in rounds))
+    if models:
+        panels = [Panel(draw(m, [p for p in rounds if p.model == m], f"train-{m}", simulated=report.simulated)) for m in models]
+        caption = (
+            "Loss a patient of the broadcast-hazard likelihood, both sets on one scale. A round whose global loss had risen is taken "
+            "back and repeated at half the rate."
+        )
+        yield Figure("training-figure", "Figure S7", "Training by round", panels, [table(rounds)], caption)
+
+
+def table(rounds: Iterable[RoundPoint]) -> TableBlock:
+    """Every tenth round and those that were taken back."""
+    kept = [p for p in rounds if p.round % 10 == 0 or not p.accepted]
+    body = [
+        [
+            p.model,
+            str(p.round),
+            str(p.block),
+            str(p.patients),
+            text.number(p.loss, 4),
+            text.number(p.validation_loss, 4),
+            "yes" if p.accepted else "taken back",
+        ]
+        for p in kept
+    ]
+    note = "Every tenth round, and those that were taken back. Training losses are apparent."
+    header = ["Model", "Round", "Block", "n", "Training loss", "Validation loss", "Accepted"]
+    return TableBlock("Training by round", header, body, note=note)
+
+
+@style.styled
+def draw(model: str, rounds: Sequence[RoundPoint], name: str, *, simulated: bool) -> Picture:
+    """Loss of the training patients by round, validation loss where it was opened, rejected rounds marked."""
+    figure, axes = style.panel(335, 260)
+    taken = [point for point in rounds if point.loss is not None]
+    axes.plot([p.round for p in taken], [p.loss for p in taken], color=MODELS[model].colour, linewidth=1.2, label="training (apparent)")
+    checked = [point for point in rounds if point.validation_loss is not None]
+    if checked:
+        losses = [p.validation_loss for p in checked]
+        look = {"color": style.INK, "marker": "o", "markersize": 4, "linewidth": 1.2, "linestyle": (0, (4, 2))}
+        axes.plot([p.round for p in checked], losses, label="validation", **look)
+    rejected = [point for point in taken if not point.accepted]
+    if rejected:
+        places = [p.round for p in rejected], [p.loss for p in rejected]
+        axes.plot(*places, linestyle="none", marker="x", color=style.MARK, label="taken back")
+    axes.set(xlabel="Round", ylabel="Loss a patient")
+    axes.set_title(model, loc="left", pad=22)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0, ncols=3, columnspacing=1.2, handletextpad=0.5)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    ends = f"from {text.number(taken[0].loss, 3)} to {text.number(taken[-1].loss, 3)}" if taken else "no loss was opened"
+    told = f"{text.plural(len(rounds), 'round')}, training loss {ends}, {len(rejected)} taken back"
+    return style.finish(figure, name, f"Training of {model}: {told}.", simulated=simulated)
+
+
+def missing(_found: None, report: ReportedStudy) -> dict[str, str]:
+    """Why there is nothing to draw."""
+    return {} if report.result.rounds else {"training": report.why("training", "No network was trained in this study.")}
+
+
+TRAINING = ReportPart(
+    name="training", heading=Heading("training", "Training"), numbers=nothing, blocks=blocks, missing=missing, belongs=reads_scans
+)

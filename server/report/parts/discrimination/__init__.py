@@ -1,0 +1,1 @@
+"""How well scores order patients: C-index, areas under ROC curves, models compared."""

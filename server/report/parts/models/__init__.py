@@ -1,0 +1,1 @@
+"""The fitted models: clinical model, nomogram, importance, calibration."""

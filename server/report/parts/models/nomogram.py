@@ -1,0 +1,198 @@
+"""Figure 4 a: the nomogram of the fused model, over its two scores as published, and over every clinical variable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydantic import Field
+
+from server.report import text
+from server.report.blocks import Block, Figure, Panel, TableBlock
+from server.report.common import style
+from server.report.common.baseline import baseline_at, beyond
+from server.report.common.estimates import Numbers
+from server.report.common.style import Picture
+from server.report.parts.models.importance import FUSED
+from server.report.parts.part import ReportedStudy, ReportPart, fuses
+from shared_model.survival.nomogram import Nomogram as PointScale
+from shared_model.survival.nomogram import nomogram as scale_points
+from site_config.study.prognostic_models import MODELS, PrognosticModel
+
+CHANCES = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
+TIERS = 3
+
+
+class NomogramAxis(Numbers):
+    """One axis of the nomogram: ticks with their points."""
+
+    label: str
+    ticks: list[tuple[str, float]]
+
+
+class DrawnNomogram(Numbers):
+    """Axes in points (0–100 for the widest), the total and what a total means for survival at each horizon."""
+
+    model: str
+    axes: list[NomogramAxis]
+    total_range: tuple[float, float]
+    survival: dict[int, list[tuple[float, float]]] = Field(default_factory=dict, description="horizon → (survival, total points)")
+
+
+class Nomograms(Numbers):
+    """Both forms: two scores as axes, as published; and the clinical score spread out over its variables."""
+
+    scores: DrawnNomogram
+    variables: DrawnNomogram
+
+
+def numbers(report: ReportedStudy) -> Nomograms | None:
+    """Of the preferred fused model that has both parts and a baseline; None where there is none."""
+    for model in MODELS.preferred(report.result.fusion):
+        hazards = {float(h): value for h in report.study.evaluation.horizons if (value := baseline_at(report.result, model.name, h))}
+        if model.is_fused and hazards and report.result.clinical is not None:
+            return _of_model(report, model, hazards)
+    return None
+
+
+def _of_model(report: ReportedStudy, model: PrognosticModel, hazards: dict[float, float]) -> Nomograms | None:
+    fit = report.result.fusion[model.name]
+    by_name = dict(zip(fit["covariates"], fit["coef"], strict=True))
+    image, clinical = (by_name.get(name) for name in model.needs)
+    fitted = report.result.clinical or {}
+    coef = {name: value for name, value in zip(fitted["covariates"], fitted["coef"], strict=True) if value is not None}
+    low, high = report.result.score_ranges.get(model.needs[0], [0.0, 0.0])[:2]
+    if image is None or clinical is None or not high > low:
+        return None
+    columns = [column for column in report.study.design if column.name in coef]
+    ends = [sorted(coef[column.name] * value for value in column.span) for column in columns]
+    own = report.result.score_ranges.get(model.needs[1])
+    span = (own[0], own[1]) if own else (sum(end[0] for end in ends), sum(end[1] for end in ends))
+    radiology, rows = (f"{kind} score ({name})" for kind, name in zip(("Radiological", "Clinical"), model.needs, strict=True))
+    try:
+        scores = scale_points(list(model.needs), [image, clinical], [(low, high), span], hazards)
+        slopes = [image, *(clinical * coef[column.name] for column in columns)]
+        spread = scale_points([model.needs[0], *(c.name for c in columns)], slopes, [(low, high), *(c.span for c in columns)], hazards)
+    except ValueError:
+        return None
+    first = NomogramAxis(label=radiology, ticks=_ticks(scores, 0))
+    axes = [NomogramAxis(label=radiology, ticks=_ticks(spread, 0))]
+    for index, column in enumerate(columns, start=1):
+        ticks = [(column.shown(t), p) for t, p in _pairs(spread, index) if column.levels is None or t in column.levels]
+        axes.append(NomogramAxis(label=column.label, ticks=sorted(ticks, key=lambda tick: tick[1])))
+    return Nomograms(
+        scores=_drawn(model.name, [first, NomogramAxis(label=rows, ticks=_ticks(scores, 1))], scores, hazards),
+        variables=_drawn(model.name, axes, spread, hazards),
+    )
+
+
+def _drawn(model: str, axes: list[NomogramAxis], scale: PointScale, hazards: dict[float, float]) -> DrawnNomogram:
+    survival = {
+        round(h): [(s, scale.total_for(s, h)) for s in CHANCES if 0 <= scale.total_for(s, h) <= scale.largest_total] for h in hazards
+    }
+    return DrawnNomogram(model=model, axes=axes, total_range=(0.0, scale.largest_total), survival=survival)
+
+
+def _pairs(scale: PointScale, axis: int) -> list[tuple[float, float]]:
+    return list(zip(scale.axes[axis].ticks, scale.axes[axis].points, strict=True))
+
+
+def _ticks(scale: PointScale, axis: int) -> list[tuple[str, float]]:
+    return [(text.number(tick, 1), points) for tick, points in _pairs(scale, axis)]
+
+
+def blocks(found: Nomograms | None, report: ReportedStudy) -> Iterator[Block]:
+    """The published form, then the one over variables."""
+    if found is None:
+        return
+    caption = (
+        "Add the points of each axis and read the survival under the total. The axes span a declared range, not the smallest and "
+        "largest patient."
+    )
+    for one, name, label, title in (
+        (found.scores, "nomo", "Figure 4 a", f"Nomogram of {found.scores.model}"),
+        (found.variables, "nomov", "Figure 4 a, by variable", f"Nomogram of {found.scores.model}, the clinical score by its variables"),
+    ):
+        wide = draw(one, name, simulated=report.simulated)
+        narrow = draw(one, f"{name}n", simulated=report.simulated, width=350)
+        yield Figure(f"{name}gram", label, title, [Panel(wide, narrow)], [table(one)], caption)
+
+
+def missing(found: Nomograms | None, report: ReportedStudy) -> dict[str, str]:
+    """Why there is no nomogram, or no survival at some horizon."""
+    if found is None:
+        return {"nomogram": report.why("nomogram", "No nomogram: it needs a fused model with both parts and a baseline hazard.")}
+    lost = beyond(report.result, found.scores.model, report.study.evaluation.horizons)
+    return {"nomogram": lost} if lost else {}
+
+
+def table(one: DrawnNomogram) -> TableBlock:
+    """Every tick of every axis."""
+    body = [[axis.label, value, text.number(points, 1)] for axis in one.axes for value, points in axis.ticks]
+    for horizon, ticks in one.survival.items():
+        body += [[f"Survival at {horizon} days", text.share(chance), text.number(points, 1)] for chance, points in ticks]
+    return TableBlock(f"Nomogram of {one.model}", ["Axis", "Value", "Points"], body)
+
+
+@style.styled
+def draw(one: DrawnNomogram, name: str, *, simulated: bool, width: int = 760) -> Picture:
+    """Points for every axis, their total, and survival at the horizons for a total."""
+    survival = list(one.survival.items())
+    rows = 1 + len(one.axes) + 1 + len(survival)
+    figure, axes = style.panel(width, 30 + 50 * rows)
+    axes.set_axis_off()
+    axes.set_xlim(-3, 103)
+    axes.set_ylim(rows - 0.4, -0.75)
+    points = [(str(value), float(value)) for value in range(0, 101, 10 if width > 500 else 20)]
+    _rule(axes, 0, "Points", points, width)
+    for row, axis in enumerate(one.axes, start=1):
+        _rule(axes, row, axis.label, axis.ticks, width)
+    low, high = one.total_range
+    most = 18 if width > 500 else 8
+    step = next((size for size in (10, 20, 50, 100, 200, 500, 1000) if (high - low) / size <= most), 5000)
+    total = [(f"{value:.0f}", 100 * (value - low) / (high - low)) for value in range(round(low), int(high) + 1, step)]
+    _rule(axes, 1 + len(one.axes), "Total points", total, width)
+    for row, (horizon, ticks) in enumerate(survival, start=2 + len(one.axes)):
+        scaled = [(text.share(chance), 100 * (points_ - low) / (high - low)) for chance, points_ in ticks]
+        shown = [tick for tick in scaled if 0 <= tick[1] <= 100]
+        _rule(axes, row, f"Survival at {horizon} days", shown, width, last=True)
+    told = "; ".join(
+        f"{axis.label} {axis.ticks[0][0]} = {axis.ticks[0][1]:.0f} to {axis.ticks[-1][0]} = {axis.ticks[-1][1]:.0f}" for axis in one.axes
+    )
+    return style.finish(figure, name, f"Nomogram of {one.model}. Points: {told}. The table below it has every tick.", simulated=simulated)
+
+
+def tiers(ticks: Sequence[tuple[str, float]], width: int) -> list[tuple[str, float, int]]:
+    """Label, place and line (0 next to the axis) of every tick: a label that would run into its neighbour goes one line lower.
+
+    What fits on none of the lines is left out; the table below the figure has it.
+    """
+    room = 520 / width
+    free = [-1e9] * TIERS
+    found: list[tuple[str, float, int]] = []
+    for label, at in sorted(ticks, key=lambda tick: tick[1]):
+        half = room * (len(label) + 1) / 2
+        line = next((index for index in range(TIERS) if at - half >= free[index]), None)
+        if line is not None:
+            free[line] = at + half
+            found.append((label, at, line))
+    return found
+
+
+def _rule(axes: Any, row: int, label: str, ticks: Sequence[tuple[str, float]], width: int, *, last: bool = False) -> None:
+    """One ruler: its name above on the left, ticks and their labels below the line."""
+    axes.text(-3, row - 0.3, label, fontsize=9.5, fontweight="bold", va="center", color=style.LOW if last else style.INK)
+    if not ticks:
+        return
+    places = [at for _, at in ticks]
+    axes.plot([min(places), max(places)], [row, row], color=style.MUTED, linewidth=1)
+    axes.vlines(places, row, row + 0.1, color=style.MUTED, linewidth=1)
+    for words, at, line in tiers(ticks, width):
+        if line:
+            axes.vlines([at], row, row + 0.08 + 0.2 * line, color=style.RULE, linewidth=0.8)
+        axes.text(at, row + 0.12 + 0.2 * line, words, ha="center", va="top", fontsize=8.5)
+
+
+NOMOGRAM = ReportPart(
+    name="nomogram", heading=FUSED, numbers=numbers, blocks=blocks, missing=missing, shape=Nomograms | None, belongs=fuses
+)

@@ -1,0 +1,194 @@
+"""Table 1: who the patients are, overall and by set, with standardised differences to the training patients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from server.report import text
+from server.report.blocks import Block, TableBlock
+from server.report.common import suppress
+from server.report.common.estimates import SETS, Numbers
+from server.report.common.standardised import difference_of_means, difference_of_shares
+from server.report.common.style import SET_NAME
+from server.report.parts.part import ReportedStudy, ReportPart
+from server.report.parts.patients.sizes import PATIENTS, SIZES
+from server.report.words import LABELS, VALUE_LABELS
+from server.study.results import Characteristics, SetName
+
+Column = SetName | Literal["overall"]
+
+
+class Cell(Numbers):
+    """One count of Table 1; a suppressed one is None and says why: it is small, or it would give a small one back."""
+
+    value: str
+    count: int | None
+    hidden: Literal["small", "complement"] | None = None
+
+
+class Characteristic(Numbers):
+    """One variable of Table 1 on one set or overall: mean and standard deviation, or counts.
+
+    `difference` is the standardised difference to the training patients, from what the table shows alone: None beside a hidden count.
+    """
+
+    variable: str
+    label: str
+    set: Column
+    mean: float | None = None
+    sd: float | None = None
+    counts: list[Cell] = Field(default_factory=list)
+    difference: float | None = None
+
+
+def numbers(report: ReportedStudy) -> list[Characteristic]:
+    """Every variable of every set, then overall."""
+    by_set = {one.set: one for one in report.result.characteristics}
+    rows = {s: _rows(by_set[s], report) for s in SETS if s in by_set}
+    train = {row.variable: row for row in rows.get("train", [])}
+    found = [_with_difference(row, train.get(row.variable)) for mine in rows.values() for row in mine]
+    return found + (_overall(rows, {s: by_set[s] for s in rows}) if len(rows) > 1 else [])
+
+
+def _rows(one: Characteristics, report: ReportedStudy) -> list[Characteristic]:
+    labels = LABELS | {variable.name: variable.titled for variable in report.study.clinical}
+    rows = [
+        Characteristic(variable=name, label=labels.get(name, name), set=one.set, mean=mean, sd=one.sd.get(name))
+        for name, mean in one.mean.items()
+    ]
+    for name, counts in one.counts.items():
+        # Flags overlap and need not add up to n, so one hidden flag cannot be worked out from the others.
+        shown = suppress.group(counts, report.minimum, total_known=name != "flags")
+        cells = [_cell(value, shown[value], counts[value], report.minimum) for value in counts if counts[value] != 0 or name not in LABELS]
+        rows.append(Characteristic(variable=name, label=labels.get(name, name), set=one.set, counts=cells))
+    return rows
+
+
+def _cell(value: str, shown: int | None, opened: int | None, minimum: int) -> Cell:
+    hidden: Literal["small", "complement"] | None = None
+    if shown is None:
+        hidden = "complement" if opened is not None and opened >= minimum else "small"
+    return Cell(value=VALUE_LABELS.get(value, value), count=shown, hidden=hidden)
+
+
+def _with_difference(row: Characteristic, train: Characteristic | None) -> Characteristic:
+    if train is None or row.set == "train":
+        return row
+    if row.mean is not None and row.sd is not None and train.mean is not None and train.sd is not None:
+        found = difference_of_means(row.mean, row.sd, train.mean, train.sd)
+    else:
+        mine, theirs = ({cell.value: cell.count for cell in one.counts if cell.value != "unknown"} for one in (row, train))
+        found = None if row.variable == "flags" else difference_of_shares(mine, theirs)
+    return row.model_copy(update={"difference": found})
+
+
+def _overall(rows: Mapping[SetName, Sequence[Characteristic]], sets: Mapping[SetName, Characteristics]) -> list[Characteristic]:
+    """All sets together, from what their columns show: a count with one hidden part is hidden, or that part would follow."""
+    found = []
+    for name in dict.fromkeys(row.variable for mine in rows.values() for row in mine):
+        mine = [row for one in rows.values() for row in one if row.variable == name]
+        if any(row.mean is not None for row in mine):
+            parts = [(sets[s].known.get(name, sets[s].n), row.mean, row.sd) for s in rows for row in rows[s] if row.variable == name]
+            mean, sd = _pooled([(n, m, s) for n, m, s in parts if m is not None and s is not None])
+            found.append(Characteristic(variable=name, label=mine[0].label, set="overall", mean=mean, sd=sd))
+        else:
+            values = list(dict.fromkeys(cell.value for row in mine for cell in row.counts))
+            cells = [_sum(value, [cell for row in mine for cell in row.counts if cell.value == value]) for value in values]
+            found.append(Characteristic(variable=name, label=mine[0].label, set="overall", counts=cells))
+    return found
+
+
+def _sum(value: str, cells: Sequence[Cell]) -> Cell:
+    if any(cell.count is None for cell in cells):
+        return Cell(value=value, count=None, hidden="complement")
+    return Cell(value=value, count=sum(cell.count or 0 for cell in cells))
+
+
+def _pooled(parts: Sequence[tuple[int, float, float]]) -> tuple[float | None, float | None]:
+    """Mean and standard deviation of all patients from those of parts (n, mean, sd)."""
+    total = sum(n for n, _, _ in parts)
+    if total < 2:
+        return None, None
+    mean = sum(n * m for n, m, _ in parts) / total
+    squares = sum((n - 1) * sd**2 + n * (m - mean) ** 2 for n, m, sd in parts)
+    return mean, math.sqrt(squares / (total - 1))
+
+
+def blocks(found: list[Characteristic], report: ReportedStudy) -> Iterator[Block]:
+    """A row a value, a column a set; a yes/no variable takes one row."""
+    sizes = {size.set: size for size in report.of(SIZES)}
+    if not found or not sizes:
+        return
+    columns: list[Column] = [*(["overall"] if any(row.set == "overall" for row in found) else []), *sizes]  # type: ignore[list-item]
+    held: dict[Column, int] = {"overall": sum(size.n for size in sizes.values()), **{s: size.n for s, size in sizes.items()}}
+    differ = [s for s in sizes if any(row.set == s and row.difference is not None for row in found)]
+    rows: list[list[str]] = []
+    heads: set[int] = set()
+    for variable in dict.fromkeys(row.variable for row in found):
+        mine = {row.set: row for row in found if row.variable == variable}
+        head, lines = _lines(variable, mine, columns, held, report.minimum)
+        differences = [text.number(mine[s].difference) if s in mine else text.MISSING for s in differ]
+        if head is not None:
+            heads.add(len(rows))
+            rows.append([head, *([""] * len(columns)), *differences])
+        rows += [[*line, *(differences if head is None else [""] * len(differ))] for line in lines]
+    header = ["", *(_head(column, report) for column in columns), *(f"Difference\n{SET_NAME[s].lower()} to training" for s in differ)]
+    note = (
+        f"Patients (share of the set). Counts from 1 to {report.minimum - 1} read <{report.minimum}; a count that would let one be "
+        f"worked out reads {text.HIDDEN}. This hides small groups from readers of this page, not from the coordinator, who opened the "
+        "sums. Difference: standardised, of means or of shares (all levels together); beyond 0.1 is often called an imbalance; none "
+        "is printed beside a hidden count."
+    )
+    yield TableBlock("Characteristics of the patients by set", header, rows, label="Table 1", note=note, group_rows=frozenset(heads))
+
+
+def _head(column: Column, report: ReportedStudy) -> str:
+    sizes = report.of(SIZES)
+    if column == "overall":
+        return f"Overall\nn {sum(s.n for s in sizes)}, {sum(s.events for s in sizes)} events"
+    one = next(size for size in sizes if size.set == column)
+    return f"{SET_NAME[column]}\nn {one.n}, {one.events} events\n{text.plural(one.sites, 'hospital')}"
+
+
+def _lines(
+    variable: str, mine: Mapping[Column, Characteristic], columns: Sequence[Column], held: Mapping[Column, int], minimum: int
+) -> tuple[str | None, list[list[str]]]:
+    """The row that heads a variable's values, None where one row says all, and the rows."""
+    label = next(iter(mine.values())).label
+    values = list(dict.fromkeys(cell.value for row in mine.values() for cell in row.counts))
+    cells = [mine.get(column) for column in columns]
+    sizes = [held[column] for column in columns]
+    if any(row.mean is not None for row in mine.values()):
+        return None, [[f"{label}, mean ± SD", *(_mean(cell) for cell in cells)]]
+    if values and set(values) <= {"no", "yes"}:
+        return None, [[label, *_counts(cells, "yes", sizes, minimum)]]
+    if len(values) == 1:
+        name = values[0][:1].upper() + values[0][1:] if variable == "flags" else f"{label}: {values[0]}"
+        return None, [[name, *_counts(cells, values[0], sizes, minimum)]]
+    if not values:
+        return None, []
+    return label, [[f"\u2003{value}", *_counts(cells, value, sizes, minimum)] for value in values]
+
+
+def _mean(cell: Characteristic | None) -> str:
+    return text.MISSING if cell is None or cell.mean is None else f"{text.number(cell.mean, 1)} ± {text.number(cell.sd, 1)}"
+
+
+def _counts(cells: Sequence[Characteristic | None], value: str, sizes: Sequence[int], minimum: int) -> list[str]:
+    return [_count(cell, value, n, minimum) for cell, n in zip(cells, sizes, strict=True)]
+
+
+def _count(cell: Characteristic | None, value: str, n: int, minimum: int) -> str:
+    found = next((c for c in cell.counts if c.value == value), None) if cell else None
+    if found is None:
+        return "0" if cell and cell.counts else text.MISSING
+    if found.count is None:
+        return text.HIDDEN if found.hidden == "complement" else text.count(None, minimum)
+    return f"{found.count} ({text.percent(found.count, n)})"
+
+
+CHARACTERISTICS = ReportPart(name="characteristics", heading=PATIENTS, numbers=numbers, blocks=blocks, shape=list[Characteristic])

@@ -1,0 +1,136 @@
+"""Figure S2: survival of training, validation and test patients, compared two by two, with their follow-up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from pydantic import Field
+
+from server.report import text
+from server.report.blocks import Block, Figure, Panel, TableBlock
+from server.report.common import score_tables
+from server.report.common.curve_pictures import survival_panel
+from server.report.common.curves import MONTH, SurvivalCurve, axis_months, curve, curve_note, curve_table, median_months
+from server.report.common.estimates import SETS, Numbers, Test, chi_test
+from server.report.common.groups import GroupsCompared, compared, ratio_words
+from server.report.common.style import SET_COLOUR, SET_DASH, SET_NAME
+from server.report.parts.part import ReportedStudy, ReportPart
+from server.report.parts.patients.sizes import PATIENTS
+from server.study.results import SetName
+from shared_model.survival.kaplan_meier import kaplan_meier, logrank, quantile_interval, reversed_cells
+from shared_model.survival.table import Cells
+
+
+class FollowUp(Numbers):
+    """Median follow-up of a set in days by reverse Kaplan–Meier, with its interval; None where it is not reached."""
+
+    label: str
+    median: float | None
+    low: float | None
+    high: float | None
+
+
+class SetSurvival(Numbers):
+    """The sets one by one, all together by log-rank, and two by two."""
+
+    curves: list[SurvivalCurve]
+    logrank: Test | None = None
+    pairs: list[GroupsCompared] = Field(default_factory=list)
+    follow_up: list[FollowUp] = Field(default_factory=list)
+
+
+def numbers(report: ReportedStudy) -> SetSurvival:
+    """Every set once, from whichever model's table was opened for most of its patients."""
+    curves, groups = [], dict[str, Cells]()
+    for set_ in SETS:
+        tables = [table for model in report.study.models if (table := score_tables.find(report.result, model, set_)) is not None]
+        if tables:
+            table = max(tables, key=lambda one: score_tables.size(one)[0])
+            groups[SET_NAME[set_]] = score_tables.evaluation_table(table).cells()
+            curves.append(curve(SET_NAME[set_], groups[SET_NAME[set_]], table.time_edges, report.minimum))
+    return SetSurvival(
+        curves=curves,
+        logrank=chi_test(logrank(list(groups.values()))) if len(groups) > 1 else None,
+        pairs=[compared(second, first, groups[first], groups[second]) for first, second in combinations(groups, 2)],
+        follow_up=[_follow_up(label, cells) for label, cells in groups.items()],
+    )
+
+
+def _follow_up(label: str, cells: Cells) -> FollowUp:
+    km = kaplan_meier(reversed_cells(cells))
+    low, high = quantile_interval(km, 0.5)
+    return FollowUp(label=label, median=km.median, low=low, high=high)
+
+
+def blocks(found: SetSurvival, report: ReportedStudy) -> Iterator[Block]:
+    """One picture, and below it medians, follow-up and the sets two by two."""
+    if not found.curves:
+        return
+    endpoint = report.study.endpoint.label
+    keys: list[SetName] = [s for s in SETS if SET_NAME[s] in {one.label for one in found.curves}]
+    wide, narrow = (
+        survival_panel(
+            found.curves,
+            "All patients by set",
+            name,
+            months=axis_months(found.curves),
+            endpoint=endpoint,
+            about=f"{endpoint} by set",
+            logrank=found.logrank,
+            colours=[SET_COLOUR[key] for key in keys],
+            dashes=[SET_DASH[key] for key in keys],
+            simulated=report.simulated,
+            width=width,
+        )
+        for name, width in (("s2", 560), ("s2n", 335))
+    )
+    yield Figure(
+        "s2",
+        "Figure S2",
+        f"{endpoint} by set",
+        [Panel(wide, narrow)],
+        [curve_table(found.curves, f"{endpoint} by set")],
+        curve_note(report.minimum),
+    )
+    yield medians(found)
+    if found.pairs:
+        yield pairs(found)
+
+
+def medians(found: SetSurvival) -> TableBlock:
+    """Median survival and median follow-up of every set."""
+    follow_up = {one.label: one for one in found.follow_up}
+    rows = [[one.label, str(one.n), str(one.events), median_months(one), _months(follow_up.get(one.label))] for one in found.curves]
+    header = ["Set", "n", "Events", "Median survival (95 % CI), months", "Median follow-up (95 % CI), months"]
+    note = "Follow-up by reverse Kaplan–Meier: patients who died count as followed that long at least. NR: not reached."
+    return TableBlock("Survival and follow-up by set", header, rows, label="Table S1", note=note)
+
+
+def _months(one: FollowUp | None) -> str:
+    if one is None or one.median is None:
+        return "NR"
+    low, high = ("NR" if value is None else text.number(value / MONTH, 1) for value in (one.low, one.high))
+    return f"{text.number(one.median / MONTH, 1)} ({low}–{high})"
+
+
+def pairs(found: SetSurvival) -> TableBlock:
+    """Every two sets: hazard ratio with interval and p, and the log-rank test."""
+    rows = [
+        [f"{one.name} against {one.against}", ratio_words(one.hazard_ratio), text.p_value(one.hazard_ratio.p), text.p_value(one.logrank_p)]
+        for one in found.pairs
+    ]
+    header = ["Sets", "Hazard ratio (95 % CI)", "p (Wald)", "p (log-rank)"]
+    test = found.logrank
+    note = f"All sets together: log-rank χ² {text.number(test.chi2, 1)} on {test.df} df, {text.p_equals(test.p)}. " if test else ""
+    return TableBlock("Sets compared two by two", header, rows, note=note + "No correction for multiple comparisons.")
+
+
+def missing(found: SetSurvival, report: ReportedStudy) -> dict[str, str]:
+    """Why there are no curves."""
+    if found.curves:
+        return {}
+    return {"set_survival": report.why("set_survival", "No evaluation table was opened, so survival cannot be drawn.")}
+
+
+SET_SURVIVAL = ReportPart(name="set_survival", heading=PATIENTS, numbers=numbers, blocks=blocks, missing=missing, shape=SetSurvival)

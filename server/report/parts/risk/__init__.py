@@ -1,0 +1,1 @@
+"""Risk groups: distribution of the score, Kaplan-Meier by group, RECIST, scanners."""

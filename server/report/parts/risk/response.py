@@ -1,0 +1,157 @@
+"""Figure 6: progression by RECIST at the first follow-up as a stratifier, beside the fused model on the same patients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pydantic import Field
+
+from server.report import text
+from server.report.blocks import Block, Figure, Panel, TableBlock
+from server.report.common import score_tables
+from server.report.common.curve_pictures import survival_panel
+from server.report.common.curves import SurvivalCurve, axis_months, curve, curve_note, curve_table
+from server.report.common.estimates import Estimate, Numbers, Test, chi_test
+from server.report.common.groups import hazard_ratio, ratio_words, split
+from server.report.parts.part import ReportedStudy, ReportPart, reads_scans
+from server.report.parts.risk.risk_groups import LABELS
+from server.report.parts.risk.subgroups import SUBGROUPS_HEADING
+from server.study.results import ScoreTable
+from shared_model.survival.kaplan_meier import logrank
+from shared_model.survival.table import Cells
+from site_config.study.prognostic_models import ModelName
+
+PROGRESSED, JUDGED = "PD", ("CR", "PR", "SD", "PD")
+RECIST = ("No progression", "Progression")
+
+
+class Stratified(Numbers):
+    """One way to part the same patients in two."""
+
+    by: str
+    curves: list[SurvivalCurve] = Field(default_factory=list)
+    hazard_ratio: Estimate
+    logrank: Test | None = None
+
+
+class ResponseCompared(Numbers):
+    """RECIST and one model's frozen cut-off on the same patients of validation + test; classes `left_out` were not opened."""
+
+    model: ModelName
+    n: int
+    events: int
+    strata: list[Stratified]
+    left_out: list[str] = Field(default_factory=list)
+
+
+def numbers(report: ReportedStudy) -> ResponseCompared | None:
+    """Both ways over the patients whose RECIST class was opened; None without progression on one side and its absence on the other."""
+    tables = [t for t in report.result.tables if t.variable == "response" and t.value in JUDGED and score_tables.size(t)[0]]
+    parts = [[t for t in tables if (t.value == PROGRESSED) is progressed] for progressed in (False, True)]
+    cutoffs = {cutoff.model: cutoff.value for cutoff in report.result.cutoffs}
+    if not all(parts) or tables[0].model not in cutoffs:
+        return None
+    model = tables[0].model
+    by_cutoff = [found for table in tables if (found := split(table, cutoffs[model])[0]) is not None]
+    edges = tables[0].time_edges
+    recist = [score_tables.joined(score_tables.evaluation_table(t).cells() for t in side) for side in parts]
+    fused = [score_tables.joined(pair[side] for pair in by_cutoff) for side in (0, 1)]
+    return ResponseCompared(
+        model=model,
+        n=sum(cells.n for cells in recist),
+        events=sum(cells.n_events for cells in recist),
+        strata=[
+            _stratified("RECIST at the first follow-up", RECIST, recist, edges, report.minimum),
+            _stratified(f"{model}, frozen cut-off", LABELS, fused, edges, report.minimum),
+        ],
+        left_out=_left_out(report, tables),
+    )
+
+
+def _left_out(report: ReportedStudy, tables: Sequence[ScoreTable]) -> list[str]:
+    """Classes of RECIST with patients whose table is not open."""
+    shown = {table.value for table in tables}
+    counted = {
+        value
+        for one in report.result.characteristics
+        if one.set != "train"
+        for value, count in one.counts.get("response", {}).items()
+        if count is None or count > 0
+    }
+    return [value for value in JUDGED if value in counted and value not in shown]
+
+
+def _stratified(by: str, labels: Sequence[str], parts: Sequence[Cells], edges: Sequence[float], minimum: int) -> Stratified:
+    n, events = sum(part.n for part in parts), sum(part.n_events for part in parts)
+    if min(part.n for part in parts) < minimum:
+        return Stratified(by=by, hazard_ratio=Estimate(n=n, events=events, reason=f"one group has fewer than {minimum} patients"))
+    return Stratified(
+        by=by,
+        curves=[curve(label, part, edges, minimum) for label, part in zip(labels, parts, strict=True)],
+        hazard_ratio=hazard_ratio(parts[0], parts[1]),
+        logrank=chi_test(logrank(parts)),
+    )
+
+
+def blocks(found: ResponseCompared | None, report: ReportedStudy) -> Iterator[Block]:
+    """Two panels side by side, and their numbers."""
+    if found is None:
+        return
+    drawn = [one for one in found.strata if one.curves]
+    months = axis_months([one for side in drawn for one in side.curves])
+    panels = [
+        Panel(
+            survival_panel(
+                side.curves,
+                side.by,
+                f"f6-{index}",
+                months=months,
+                endpoint=report.study.endpoint.label,
+                about=f"{side.by}, validation + test",
+                hazard_ratio=side.hazard_ratio,
+                logrank=side.logrank,
+                simulated=report.simulated,
+            ),
+            patients=found.n,
+        )
+        for index, side in enumerate(drawn)
+    ]
+    out = f" Not among them: patients in class {text.listed(found.left_out)}, whose tables are not open." if found.left_out else ""
+    caption = (
+        f"The same {found.n} patients ({found.events} events) of validation + test, parted by progression at the first follow-up and by "
+        f"the frozen cut-off of {found.model}. Patients who could not be evaluated are in neither.{out} {curve_note(report.minimum)}"
+    )
+    tables = [table(found), *(curve_table(side.curves, side.by) for side in drawn)]
+    title = f"Progression by RECIST and risk by {found.model}, validation + test"
+    if panels:
+        yield Figure("f6", "Figure 6", title, panels, tables, caption)
+    else:
+        yield table(found)
+
+
+def table(found: ResponseCompared) -> TableBlock:
+    """Both stratifiers beside each other."""
+    body = []
+    for side in found.strata:
+        sizes = ", ".join(f"{one.label.lower()} {one.n} / {one.events}" for one in side.curves) or text.MISSING
+        test = f"{text.number(side.logrank.chi2, 1)}, {text.p_equals(side.logrank.p)}" if side.logrank else text.MISSING
+        body.append([side.by, sizes, ratio_words(side.hazard_ratio), text.p_value(side.hazard_ratio.p), test])
+    header = ["Parted by", "n / events", "HR (95 % CI)", "p (Wald)", "Log-rank χ², p"]
+    return TableBlock("Two ways to part the same patients", header, body, align="llrrr")
+
+
+def missing(found: ResponseCompared | None, report: ReportedStudy) -> dict[str, str]:
+    """Why the comparison cannot be made."""
+    plain = "No Figure 6: RECIST classes with progression and without must both be open, and a cut-off frozen."
+    return {} if found is not None else {"response": report.why("response", plain)}
+
+
+RESPONSE = ReportPart(
+    name="response",
+    heading=SUBGROUPS_HEADING,
+    numbers=numbers,
+    blocks=blocks,
+    missing=missing,
+    shape=ResponseCompared | None,
+    belongs=reads_scans,
+)

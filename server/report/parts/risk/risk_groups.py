@@ -1,0 +1,126 @@
+"""Figure 3, right, S5 and S6: low and high risk by the frozen cut-off on every set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pydantic import Field
+
+from server.report import text
+from server.report.blocks import Block, Figure, Panel, TableBlock
+from server.report.common import score_tables
+from server.report.common.curve_pictures import survival_panel
+from server.report.common.curves import SurvivalCurve, axis_months, curve, curve_note, curve_table
+from server.report.common.estimates import SETS, Estimate, Numbers, Test, chi_test
+from server.report.common.groups import hazard_ratio, ratio_words, split
+from server.report.common.style import SET_LABEL, SET_NAME
+from server.report.parts.part import ReportedStudy, ReportPart, reasons
+from server.report.parts.risk.distribution import RISK
+from server.study.results import ScoreTable, SetName
+from shared_model.survival.kaplan_meier import logrank
+from site_config.study.prognostic_models import MODELS, ModelName
+
+LABELS = ("Low risk", "High risk")
+
+
+class RiskGroups(Numbers):
+    """Low and high risk of one model on one set; `reason` where they are not compared."""
+
+    model: ModelName
+    set: SetName
+    cutoff: float
+    curves: list[SurvivalCurve] = Field(default_factory=list)
+    hazard_ratio: Estimate
+    logrank: Test | None = None
+    reason: str | None = None
+    note: str | None = None
+
+
+def numbers(report: ReportedStudy) -> list[RiskGroups]:
+    """Every set, of the models whose groups are drawn; of whichever has a cut-off where none of them has."""
+    cutoffs = {cutoff.model: cutoff.value for cutoff in report.result.cutoffs}
+    drawn = [model.name for model in MODELS.preferred(cutoffs) if model.risk_figure is not None] or list(cutoffs)
+    return [
+        _groups(table, cutoffs[model], report.minimum)
+        for model in drawn
+        for set_ in SETS
+        if (table := score_tables.find(report.result, model, set_)) is not None
+    ]
+
+
+def _groups(table: ScoreTable, cutoff: float, minimum: int) -> RiskGroups:
+    n, events = score_tables.size(table)
+    parts, note = split(table, cutoff)
+    if parts is None or min(part.n for part in parts) < minimum:
+        reason = f"one of the two risk groups of {table.model} has fewer than {minimum} patients, so they are not compared"
+        none = Estimate(n=n, events=events, reason="not estimated")
+        return RiskGroups(model=table.model, set=table.set, cutoff=cutoff, hazard_ratio=none, reason=reason, note=note)
+    return RiskGroups(
+        model=table.model,
+        set=table.set,
+        cutoff=cutoff,
+        curves=[curve(label, part, table.time_edges, minimum) for label, part in zip(LABELS, parts, strict=True)],
+        hazard_ratio=hazard_ratio(*parts),
+        logrank=chi_test(logrank(parts)),
+        note=note,
+    )
+
+
+def blocks(found: list[RiskGroups], report: ReportedStudy) -> Iterator[Block]:
+    """A figure a model, a panel a set."""
+    for model in dict.fromkeys(group.model for group in found):
+        groups = [group for group in found if group.model == model]
+        drawn = [group for group in groups if group.curves]
+        months = axis_months([one for group in drawn for one in group.curves])
+        panels = [
+            Panel(
+                survival_panel(
+                    group.curves,
+                    SET_LABEL[group.set],
+                    f"km-{model}-{group.set}",
+                    months=months,
+                    endpoint=report.study.endpoint.label,
+                    about=f"{model} risk groups, {SET_LABEL[group.set]}",
+                    hazard_ratio=group.hazard_ratio,
+                    logrank=group.logrank,
+                    simulated=report.simulated,
+                ),
+                patients=sum(one.n for one in group.curves),
+            )
+            for group in drawn
+        ]
+        if panels:
+            caption = (
+                f"High risk is a score above {text.number(groups[0].cutoff)} (linear predictor), the training median, frozen before a "
+                f"held-out hospital was opened. {curve_note(report.minimum)}"
+            )
+            tables = [table(groups), *(curve_table(g.curves, f"{model}, {SET_LABEL[g.set]}") for g in drawn)]
+            label = MODELS[model].risk_figure or ""
+            yield Figure(f"km-{model}", label, f"Survival by risk group of {model}", panels, tables, caption)
+        why = [f"{SET_NAME[g.set]}: {g.reason}." for g in groups if g.reason] + [g.note for g in groups if g.note]
+        yield from reasons(why)
+
+
+def table(rows: Sequence[RiskGroups]) -> TableBlock:
+    """Hazard ratios and log-rank tests of high against low risk."""
+    body = []
+    for row in rows:
+        test = f"{text.number(row.logrank.chi2, 1)}, {text.p_equals(row.logrank.p)}" if row.logrank else text.MISSING
+        hr = row.hazard_ratio
+        body.append([row.model, SET_LABEL[row.set], *group_sizes(row.curves), ratio_words(hr), text.p_value(hr.p), test])
+    header = ["Model", "Set", "Low: n / events", "High: n / events", "HR high against low (95 % CI)", "p (Wald)", "Log-rank χ², p"]
+    return TableBlock("Risk groups by the frozen cut-off", header, body, align="llrrrrr")
+
+
+def group_sizes(curves: Sequence[SurvivalCurve]) -> list[str]:
+    """`n / events` of low and of high risk."""
+    by = {one.label: one for one in curves}
+    return [f"{by[label].n} / {by[label].events}" if label in by else text.MISSING for label in LABELS]
+
+
+def missing(found: list[RiskGroups], report: ReportedStudy) -> dict[str, str]:
+    """Why there are no groups."""
+    return {} if found else {"risk_groups": report.why("risk_groups", "No risk groups: no cut-off was frozen.")}
+
+
+RISK_GROUPS = ReportPart(name="risk_groups", heading=RISK, numbers=numbers, blocks=blocks, missing=missing, shape=list[RiskGroups])

@@ -1,0 +1,215 @@
+"""Supplement: one model's risk groups within RECIST classes and scanner makers, with C in each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pydantic import Field
+
+from server.report import text
+from server.report.blocks import Block, Figure, Panel, TableBlock
+from server.report.common import score_tables, style
+from server.report.common.cox_tables import hazard_ratio_words, ratio_ticks
+from server.report.common.curve_pictures import survival_panel
+from server.report.common.curves import SurvivalCurve, axis_months, curve, curve_note, curve_table
+from server.report.common.estimates import HELD, Estimate, Numbers, Test, chi_test
+from server.report.common.groups import estimate_words, hazard_ratio, ratio_words, size_words, split
+from server.report.common.style import Picture
+from server.report.parts.part import Heading, ReportedStudy, ReportPart, reads_scans
+from server.report.parts.risk.risk_groups import LABELS, group_sizes
+from server.report.words import VALUE_LABELS
+from server.study.results import ScoreTable, StudyResult
+from shared_model.survival import concordance as harrell
+from shared_model.survival.kaplan_meier import logrank
+from site_config.study.prognostic_models import ModelName
+
+SUBGROUPS_HEADING = Heading("subgroups", "Subgroups")
+VARIABLES = {"response": "RECIST", "manufacturer": "Scanner"}
+PATIENTS = 10
+
+
+class Subgroup(Numbers):
+    """One model's risk groups within one subgroup of validation + test; `c` is the score's C-index there.
+
+    A suppressed subgroup has neither n nor events, only the reason.
+    """
+
+    model: ModelName
+    variable: str
+    value: str
+    n: int | None
+    events: int | None
+    curves: list[SurvivalCurve] = Field(default_factory=list)
+    hazard_ratio: Estimate
+    logrank: Test | None = None
+    c: Estimate | None = None
+
+    @property
+    def named(self) -> str:
+        """`RECIST: SD`."""
+        return f"{VARIABLES.get(self.variable, self.variable)}: {VALUE_LABELS.get(self.value, self.value)}"
+
+
+def numbers(report: ReportedStudy) -> list[Subgroup]:
+    """RECIST and manufacturer subgroups of validation + test, and why the others are not shown."""
+    found: list[Subgroup] = []
+    for variable in VARIABLES:
+        tables = [table for table in report.result.tables if table.variable == variable and score_tables.size(table)[0]]
+        keys = list(dict.fromkeys((table.model, table.value) for table in tables))
+        for model, value in keys:
+            found.append(_subgroup(model, variable, value, [t for t in tables if (t.model, t.value) == (model, value)], report))
+        if tables:
+            found += _hidden(report.result, variable, {value for _, value in keys}, tables[0].model)
+    return found
+
+
+def _subgroup(model: ModelName, variable: str, value: str, tables: list[ScoreTable], report: ReportedStudy) -> Subgroup:
+    n, events = (sum(score_tables.size(table)[k] for table in tables) for k in (0, 1))
+    if n < PATIENTS:
+        none = Estimate(n=None, events=None, reason=f"fewer than {PATIENTS} patients")
+        return Subgroup(model=model, variable=variable, value=value, n=None, events=None, hazard_ratio=none)
+    cutoff = next((c.value for c in report.result.cutoffs if c.model == model), None)
+    parts = [found for table in tables if cutoff is not None and (found := split(table, cutoff)[0]) is not None]
+    c = pooled_c(tables, n, events)
+    if not parts or min(sum(part[k].n for part in parts) for k in (0, 1)) < report.minimum:
+        none = Estimate(n=n, events=events, reason=f"one of the risk groups has fewer than {report.minimum} patients")
+        return Subgroup(model=model, variable=variable, value=value, n=n, events=events, hazard_ratio=none, c=c)
+    low, high = (score_tables.joined(part[k] for part in parts) for k in (0, 1))
+    return Subgroup(
+        model=model,
+        variable=variable,
+        value=value,
+        n=n,
+        events=events,
+        curves=[curve(label, cells, tables[0].time_edges, report.minimum) for label, cells in zip(LABELS, (low, high), strict=True)],
+        hazard_ratio=hazard_ratio(low, high),
+        logrank=chi_test(logrank([low, high])),
+        c=c,
+    )
+
+
+def pooled_c(tables: Sequence[ScoreTable], n: int, events: int) -> Estimate:
+    """C over both sets, patients of one set compared with those of the other; of two bins alone it would be that of the groups."""
+    if any(len(table.score_edges) <= 3 for table in tables):
+        return Estimate(n=n, events=events, reason="only the two risk groups were opened here, not the score")
+    found = harrell.concordance(score_tables.joined(score_tables.scored_cells(table) for table in tables))
+    if found is None or not found.se > 0:
+        return Estimate(n=n, events=events, reason="not estimable: too few pairs of patients can be compared")
+    low, high = found.plain_ci
+    return Estimate(n=n, events=events, value=found.c, low=low, high=high, se=found.se)
+
+
+def _hidden(result: StudyResult, variable: str, shown: set[str], model: ModelName) -> list[Subgroup]:
+    """Subgroups that have patients but no opened table: too small, or hidden so that a small one cannot be worked out."""
+    present = {
+        value
+        for one in result.characteristics
+        if one.set in HELD
+        for value, count in one.counts.get(variable, {}).items()
+        if count is None or count > 0
+    }
+    reason = f"not shown: fewer than {PATIENTS} patients, or it would let such a group be worked out"
+    none = Estimate(n=None, events=None, reason=reason)
+    return [Subgroup(model=model, variable=variable, value=v, n=None, events=None, hazard_ratio=none) for v in sorted(present - shown)]
+
+
+def blocks(found: list[Subgroup], report: ReportedStudy) -> Iterator[Block]:
+    """Hazard ratios, then curves."""
+    estimated = [row for row in found if row.hazard_ratio.value is not None]
+    if estimated:
+        title = f"Risk groups of {estimated[0].model} within subgroups, validation + test"
+        wide = draw(estimated, "sub", simulated=report.simulated)
+        narrow = draw(estimated, "subn", simulated=report.simulated, width=350)
+        caption = (
+            f"Hazard of high against low risk within each subgroup. Subgroups of fewer than {PATIENTS} patients are not opened, nor one "
+            "that would let such a group be worked out. Intervals of small subgroups are wide; differences between subgroups are not "
+            "tested."
+        )
+        yield Figure("subgroup-ratios", "Figure S8", title, [Panel(wide, narrow)], [table(found)], caption)
+    elif found:
+        yield table(found)
+    drawn = [row for row in found if row.curves]
+    if drawn:
+        months = axis_months([one for row in drawn for one in row.curves])
+        panels = [
+            Panel(
+                survival_panel(
+                    row.curves,
+                    row.named,
+                    f"km-sub-{index}",
+                    months=months,
+                    endpoint=report.study.endpoint.label,
+                    about=f"{row.model} risk groups, {row.named}",
+                    hazard_ratio=row.hazard_ratio,
+                    logrank=row.logrank,
+                    simulated=report.simulated,
+                ),
+                patients=row.n,
+            )
+            for index, row in enumerate(drawn)
+        ]
+        curves = [curve_table(row.curves, row.named) for row in drawn]
+        title = "Survival by risk group within subgroups"
+        yield Figure("subgroup-curves", "Figure S8, curves", title, panels, curves, curve_note(report.minimum))
+
+
+def table(rows: Sequence[Subgroup]) -> TableBlock:
+    """Risk groups within subgroups; hidden ones say why."""
+    body = []
+    for row in rows:
+        test = text.p_value(row.logrank.p) if row.logrank else text.MISSING
+        c = text.MISSING if row.c is None else estimate_words(row.c)
+        sizes = [size_words(row.n), size_words(row.events), *group_sizes(row.curves)]
+        body.append([row.named, row.model, *sizes, ratio_words(row.hazard_ratio), test, c])
+    header = [
+        "Subgroup", "Model", "n", "Events", "Low: n / events", "High: n / events", "HR (95 % CI)", "p (log-rank)", "C-index (95 % CI)",
+    ]  # fmt: skip
+    return TableBlock("Risk groups within subgroups, validation + test", header, body, align="llrrrrrrr", label="Table S3")
+
+
+@style.styled
+def draw(rows: Sequence[Subgroup], name: str, *, simulated: bool, width: int = 720) -> Picture:
+    """Hazard ratio of high against low risk within every estimated subgroup."""
+    wide = width > 500
+    figure, axes = style.panel(width, 70 + (28 if wide else 40) * len(rows))
+    axes.axvline(1, color=style.MUTED, linewidth=0.9)
+    labels = [f"{VALUE_LABELS.get(row.value, row.value)} (n {row.n}, {row.events} events)" for row in rows]
+    place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 9}
+    for index, (row, label) in enumerate(zip(rows, labels, strict=True)):
+        hr = row.hazard_ratio
+        shown = hazard_ratio_words(hr.value, hr.low, hr.high)
+        axes.plot([hr.low, hr.high], [index, index], color=style.HIGH, linewidth=1.7, solid_capstyle="butt")
+        axes.plot([hr.value], [index], marker="s", markersize=6, color=style.HIGH, markeredgecolor="white")
+        if wide:
+            axes.text(1.03, index, shown, **place)
+            axes.text(1.27, index, text.p_equals(hr.p), **place)
+        else:
+            axes.text(0.0, index - 0.36, f"{label}   {shown}", **place)
+        if index and rows[index - 1].variable != row.variable:
+            axes.axhline(index - 0.5, color=style.RULE, linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_xlim(0.2, max(20.0, *(min(row.hazard_ratio.high or 1, 60.0) * 1.1 for row in rows)))
+    ratio_ticks(axes, wide=wide)
+    axes.set_ylim(len(rows) - 0.5, -0.6)
+    axes.set_yticks(range(len(rows)), labels if wide else [""] * len(rows))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("Hazard ratio, high against low risk (95 % interval)")
+    told = "; ".join(f"{label}: {ratio_words(row.hazard_ratio)}" for row, label in zip(rows, labels, strict=True))
+    return style.finish(figure, name, f"Hazard ratio of high against low risk by subgroup: {told}.", simulated=simulated)
+
+
+def missing(found: list[Subgroup], report: ReportedStudy) -> dict[str, str]:
+    """Why there are no subgroups."""
+    return {} if found else {"subgroups": report.why("subgroups", "No subgroup was opened.")}
+
+
+SUBGROUPS = ReportPart(
+    name="subgroups",
+    heading=SUBGROUPS_HEADING,
+    numbers=numbers,
+    blocks=blocks,
+    missing=missing,
+    shape=list[Subgroup],
+    belongs=reads_scans,
+)
