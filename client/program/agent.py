@@ -224,16 +224,15 @@ class Agent:
         lock = self._lock(request.study)
         self.phase = request.phase
         arrays = self._broadcast(request.state, message.arrays)
-        earlier = believe(lock, request.earlier)
-        plan = plan_of(lock, request.phase, earlier)
-        bench, shares = self._benches.of(lock), lock.study.shares
+        plan = plan_of(lock, request.phase, believe(lock, request.earlier))
+        bench, shares, role = self._benches.of(lock), lock.study.shares, lock.entry(self.site.site).role
         reply, boxes = self.door.share(
             request,
             lock,
             plan,
-            lambda: shared_rows(bench, plan, earlier, arrays, shares.longest_days),
+            lambda: shared_rows(bench, plan, role, arrays, shares.longest_days),
             lambda n: padded(n, shares.slots),
-            self._benches.facts(lock, plan.splits),
+            self._benches.facts(lock, plan.splits_of(role)),
         )
         return Message("rows", reply.model_dump(mode="json"), dict(boxes))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,26 +11,33 @@ from numpy.typing import NDArray
 from client.cohort.patients import Patients
 from client.statistics.bench import Bench
 from shared_model.analyses import rows as declared
-from shared_model.analyses.plan import Earlier, SharedPlan
+from shared_model.analyses.plan import SharedPlan
+from shared_model.analyses.scores.levels import level_of
 from site_config.problems import shares as problems
+from site_config.study.model import Role
 from site_config.study.variables import DesignColumn
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
 def shared_rows(
-    bench: Bench, plan: SharedPlan, earlier: Earlier, arrays: Arrays, longest_days: int
+    bench: Bench, plan: SharedPlan, role: Role, arrays: Arrays, longest_days: int
 ) -> tuple[declared.PaddedPatients, tuple[str, ...]]:
     """The rows a plan reads and the keys of the patients they are of, in the same order.
 
-    A day beyond the declared grid, or a code that is no level, is refused (FH-559): nothing is cut or guessed.
+    A day beyond the declared grid, a code that is no level, or a score outside its grid, is refused (FH-559): nothing is cut or guessed.
     """
-    del earlier, arrays
-    patients = bench.patients.subset(bench.analysed() & _members(bench, plan))
+    patients = bench.patients.subset(bench.analysed() & _members(bench, plan.splits_of(role)))
     day = np.asarray(np.rint(patients.event_day), dtype=np.int64)
     if len(day) and (day.min() < 0 or day.max() >= longest_days):
         raise problems.ROW_OUT_OF_RANGE.problem(f"a follow-up is longer than the {longest_days} days of the study's grid")
-    values = {column.name: _slot(column, patients) for column in bench.study.design}
+    values: dict[str, NDArray[np.float64]] = {}
+    for column in bench.study.design:
+        values[column.name] = held = _slot(column, patients)
+        values[f"first.{column.name}"] = (held == 0).astype(np.float64)
+        values[f"others.{column.name}"] = (held > 0).astype(np.float64)
+    for model, spec in plan.scores.items():
+        values[model] = level_of(bench.score(patients, spec, arrays)).astype(np.float64)
     return declared.PaddedPatients(day, patients.event, values), patients.keys
 
 
@@ -39,9 +46,9 @@ def padded(n: int, multiple: int) -> int:
     return max(-(-n // multiple), 1) * multiple
 
 
-def _members(bench: Bench, plan: SharedPlan) -> NDArray[np.bool_]:
+def _members(bench: Bench, splits: Sequence[str]) -> NDArray[np.bool_]:
     chosen = np.zeros(len(bench.patients), dtype=np.bool_)
-    for split in plan.splits:
+    for split in splits:
         chosen |= bench.members(split)
     return chosen
 

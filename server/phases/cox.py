@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from server.phases.context import Running, scalar
 from server.phases.scores import ScoreOpener, withheld
-from server.phases.shared import clinical_fit
+from server.phases.shared import clinical_on_shares, fuse_on_shares
 from server.study.results import Cutoff, StudyResult
-from shared_model.analyses.fitted import fitted
 from shared_model.statistics.grids import clinical_cuts
 from shared_model.statistics.parameters import Covariates, CoxEnd, CoxExact, CoxRound, CoxStart, Moments, PreCounts, ScoreSpec
 from shared_model.statistics.precounts import ColumnMinima, Counts, decide
@@ -117,19 +116,6 @@ def clinical(running: Running) -> None:
     keep_baseline(running, CLN.name, found)
 
 
-def clinical_on_shares(running: Running) -> None:
-    """CLN fitted by the holders: every declared column stays, and nothing but the fit is opened."""
-    names = tuple(column.name for column in running.study.design)
-    found = clinical_fit(running)
-    fit = fitted(found, names, sites=len(running.lock.names("development")), ties=running.study.training.ties)
-    running.result.clinical = fit.as_dict()
-    if found.coefficient is None:
-        for finding in found.findings:
-            running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name}: {finding.what}"), CLN.name)
-        return
-    running.specs[CLN.name] = ScoreSpec(model=CLN.name, columns=names, coefficients=plain(found.coefficient))
-
-
 def permitted(running: Running) -> tuple[str, ...]:
     """Columns whose masked counts reach the study's minima; what is dropped becomes a finding."""
     columns = tuple(column.name for column in running.study.design)
@@ -158,6 +144,9 @@ def not_estimable(running: Running, problem: Problem, model: str) -> None:
 
 def fuse(running: Running) -> None:
     """Calibrate every score to survival, fuse radiology with the clinical score, and freeze the cut-offs."""
+    if running.study.resolution == "shares":
+        fuse_on_shares(running)
+        return
     for spec in list(running.specs.values()):
         keep_axis(running, spec)
     for model in MODELS.fitted(running.study.models):

@@ -1,33 +1,137 @@
 """Phases on secret shares: each computes its plan over the roster's rows and reads the few numbers that were opened.
 
-Cox: `shared_model.analyses.cox` says what is fitted; nothing here sees a sum. What was opened in earlier phases travels with the
+`shared_model.analyses.phases` says what is computed; nothing here sees a sum. What was opened in earlier phases travels with the
 holders' signatures, so that a hospital believes a coefficient only where more holders than may collude signed it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 from server.asking.shared import Shared, SharedComputation
 from server.phases.context import Running
+from server.study.opened_analyses import ClosedResult, OpenedAnalyses, OpenedBaseline, OpenedCutoff
+from server.study.results import Cutoff
 from shared_model.analyses.cox import CoxEstimate
+from shared_model.analyses.fitted import fitted
+from shared_model.analyses.groups.hazard import BaselineEstimate
+from shared_model.analyses.phases.clinical import ClinicalEstimate
+from shared_model.analyses.phases.fusion import FusionEstimate
+from shared_model.analyses.phases.scores import clinical_spec, fused_spec, single_specs
 from shared_model.analyses.plan import plan_of
+from shared_model.analyses.scores.cutoff import CutoffEstimate
 from shared_model.shares.protocol import believe
-from shared_model.shares.replay import replay
+from shared_model.survival.cox.result import FitFinding
+from site_config.problems import federation
 from site_config.study.model import Phase
+from site_config.study.prognostic_models import CLN, MODELS
 
 
-def compute(running: Running, phase: Phase, *scores: Any) -> Any:
+def compute(running: Running, phase: Phase) -> Any:
     """What a phase's circuit returned; its results are asked once, and answered from the study's folder after that."""
     earlier = tuple(running.shared.values())
     plan = plan_of(running.lock, phase, believe(running.lock, earlier))
-    what = Shared(plan, plan.sites(running.lock), running.state(*scores), earlier)
+    what = Shared(plan, plan.sites(running.lock), running.state(*plan.scores.values()), earlier)
     found = SharedComputation(running.asker, running.folder, what).results()
     running.shared[phase] = found
-    return replay(plan.circuit, plan.parts, plan.declaration, found.numbers())
+    return plan.read(found.numbers())
 
 
-def clinical_fit(running: Running) -> CoxEstimate:
-    """CLN on shares."""
-    found: CoxEstimate = compute(running, "clinical")
-    return found
+def analyses(running: Running) -> OpenedAnalyses:
+    """The result's document of what was opened on shares, made at the first use."""
+    if running.result.analyses is None:
+        running.result.analyses = OpenedAnalyses()
+    return running.result.analyses
+
+
+def clinical_on_shares(running: Running) -> None:
+    """CLN fitted by the holders: every declared column stays but those that almost nobody has, and nothing but the fit is opened."""
+    found: ClinicalEstimate = compute(running, "clinical")
+    for bit, held in found.columns.held.items():
+        if not held:
+            _leave_out(running, *bit.split(".", 1))
+    if found.fit is None:
+        running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name}: no clinical column is held by enough hospitals and patients"), CLN.name)
+        return
+    running.result.clinical = _shown(running, found.fit, found.kept, CLN.name)
+    spec = clinical_spec(found)
+    if spec is not None:
+        running.specs[CLN.name] = spec
+        _keep_baseline(running, CLN.name, found.baseline)
+
+
+def _leave_out(running: Running, side: str, name: str) -> None:
+    """A column that too few patients or hospitals have, or are without."""
+    text = f"{name}: fewer than 5 patients or 3 hospitals {'have it' if side == 'others' else 'are without it'}"
+    analyses(running).closed.append(ClosedResult(analysis="cox", reason="rare_column", text=text, model=CLN.name, value=name))
+    running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name}: {name} was left out: {text}"), CLN.name)
+
+
+def fuse_on_shares(running: Running) -> None:
+    """Medians, Cox models of single scores and of fused ones, and baselines, as the holders opened them."""
+    if not single_specs(running.lock, believe(running.lock, tuple(running.shared.values()))):
+        return
+    found: FusionEstimate = compute(running, "fusion")
+    for model in MODELS.fitted(running.study.models):
+        fit = found.fits.get(model.name)
+        if fit is not None:
+            running.result.fusion[model.name] = _shown(running, fit, model.needs or (model.name,), model.name)
+        elif not model.variables:
+            missing = " and ".join(part for part in model.needs or (model.name,) if part not in found.ranges)
+            running.find(federation.NOT_ESTIMABLE.problem(f"{model.name}: {missing} has too few training patients for a score"), model.name)
+    running.specs |= single_specs(running.lock, believe(running.lock, tuple(running.shared.values())))
+    running.result.score_ranges |= {name: [low, high] for name, (low, high) in found.ranges.items()}
+    for model in MODELS.fitted(running.study.models):
+        spec = fused_spec(model, running.specs, found.fits.get(model.name)) if model.is_fused else None
+        if spec is not None and spec.mix is not None:
+            running.specs[model.name] = spec
+            ends = [sorted(b * end for end in found.ranges[part]) for b, part in zip(spec.mix, model.needs, strict=True)]
+            running.result.score_ranges[model.name] = [sum(pair[k] for pair in ends) for k in (0, 1)]
+    for name, baseline in found.baselines.items():
+        _keep_baseline(running, name, baseline)
+    for name, cutoff in found.cutoffs.items():
+        keep_cutoff(running, name, cutoff)
+
+
+def keep_cutoff(running: Running, model: str, found: CutoffEstimate) -> None:
+    """A frozen cut-off, or the finding that says why there is none."""
+    if found.value is None:
+        close(running, "cutoff", model, found.findings)
+        return
+    if all(one.model != model for one in running.result.cutoffs):
+        running.result.cutoffs.append(Cutoff(model=model, value=found.value))
+        analyses(running).cutoffs.append(OpenedCutoff(model=model, value=found.value))
+
+
+def close(running: Running, analysis: Any, model: str, findings: Iterable[FitFinding]) -> None:
+    """Findings of an analysis as results that stay closed."""
+    kept = analyses(running).closed
+    kept += [ClosedResult(analysis=analysis, reason="small_group", text=finding.what, model=model) for finding in findings]
+
+
+def _shown(running: Running, found: CoxEstimate, names: tuple[str, ...], model: str) -> dict[str, Any]:
+    """A fit as the report shows it; without coefficients its findings become the study's."""
+    if found.coefficient is None:
+        for finding in found.findings:
+            running.find(federation.NOT_ESTIMABLE.problem(f"{model}: {finding.what}"), model)
+            few = ClosedResult(analysis="cox", reason="few_events", text=finding.what, model=model)
+            analyses(running).closed.append(few)
+    shown = fitted(found, names, sites=len(running.lock.names("development")), ties=running.study.training.ties)
+    return shown.as_dict()
+
+
+def _keep_baseline(running: Running, model: str, found: BaselineEstimate | None) -> None:
+    """Cumulative hazards at the horizons where they were opened."""
+    horizons = running.study.evaluation.horizons
+    hazard = np.full(len(horizons), np.nan) if found is None else found.hazard
+    shown = [(day, float(value)) for day, value in zip(horizons, hazard, strict=True) if np.isfinite(value)]
+    if found is not None and len(shown) < len(horizons):
+        text = "; ".join(finding.what for finding in found.findings)
+        analyses(running).closed.append(ClosedResult(analysis="baseline", reason="few_at_risk", text=text, model=model))
+    if shown:
+        running.result.baseline[model] = {"time": [float(day) for day, _ in shown], "cumulative_hazard": [value for _, value in shown]}
+        kept = OpenedBaseline(model=model, day=[day for day, _ in shown], cumulative_hazard=[value for _, value in shown])
+        analyses(running).baseline.append(kept)

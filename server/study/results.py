@@ -124,8 +124,8 @@ class Cutoff(StoredResult):
     model: ModelName
     value: float
     scale: Literal["linear_predictor"] = "linear_predictor"
-    patients_above: int
-    patients_below: int
+    patients_above: int | None = None
+    patients_below: int | None = None
 
 
 class PooledScore(StoredResult):

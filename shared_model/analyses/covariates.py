@@ -15,10 +15,11 @@ from math import prod
 
 import numpy as np
 from numpy.polynomial import chebyshev
+from numpy.typing import NDArray
 
-from shared_model.analyses.rows import Floats, PaddedPatients, Part, checked
+from shared_model.analyses.rows import Floats, PaddedPatients, Part, Rows, checked
 from shared_model.shares.constants import exp, exponential_series
-from shared_model.shares.value import F, Field
+from shared_model.shares.value import F, Field, Value
 from site_config.problems import privacy
 
 MOST_CELLS = 256
@@ -151,6 +152,21 @@ class SlotCovariates:
     def __len__(self) -> int:
         return len(self.columns)
 
+    def only(self, names: Sequence[str]) -> SlotCovariates:
+        """Some of the columns, in the blocks that are left of these."""
+        found = SlotCovariates(tuple(column for column in self.columns if column.name in names))
+        object.__setattr__(found, "blocks", tuple(one for block in self.blocks if (one := _left_of(block, names)) is not None))
+        return found
+
+    def marginals(self, rows: Rows, less: SlotCovariates) -> dict[str, Value]:
+        """The blocks of fewer columns (`only`) from these ones' rows: no opening."""
+        found = {}
+        for block in less.blocks:
+            whole = next(one for one in self.blocks if set(block.columns) <= set(one.columns))
+            if isinstance(whole, LevelBlock) and whole != block:
+                found[block.name] = (rows[whole.name] @ _summed(whole, block)).assume(1.0, "one joint level a patient")
+        return found
+
     @property
     def width(self) -> Floats:
         """high − low of every column (p,): β = b / width."""
@@ -175,6 +191,28 @@ class SlotCovariates:
         return np.array([b[self.columns.index(column)] for column in block.columns])
 
 
+def _left_of(block: Block, names: Sequence[str]) -> Block | None:
+    """A block of those of its columns that are named; None where there are none."""
+    columns = tuple(column for column in block.columns if column.name in names)
+    if not columns or columns == block.columns:
+        return block if columns else None
+    return LevelBlock(_joint_name(columns), tuple(column for column in columns if isinstance(column, Levels)))
+
+
+def _summed(whole: LevelBlock, part: Block) -> NDArray[np.int64]:
+    """(joint levels, joint levels of fewer columns): 1 where they agree."""
+    grid = np.indices([len(column.values) for column in whole.columns]).reshape(len(whole.columns), -1)
+    cell = np.zeros(grid.shape[1], dtype=np.int64)
+    for column in part.columns:
+        if isinstance(column, Levels):
+            cell = cell * len(column.values) + grid[whole.columns.index(column)]
+    return np.eye(part.width, dtype=np.int64)[cell]
+
+
+def _joint_name(columns: Sequence[Column]) -> str:
+    return "levels." + "+".join(one.name for one in columns)
+
+
 def _blocks(columns: Sequence[Column]) -> tuple[Block, ...]:
     """Level columns joined as long as their joint levels are few enough; every continuous column alone."""
     groups: list[list[Levels]] = [[]]
@@ -183,5 +221,5 @@ def _blocks(columns: Sequence[Column]) -> tuple[Block, ...]:
             if prod(len(one.values) for one in [*groups[-1], column]) > MOST_CELLS:
                 groups.append([])
             groups[-1].append(column)
-    joint = [LevelBlock("levels." + "+".join(one.name for one in group), tuple(group)) for group in groups if group]
+    joint = [LevelBlock(_joint_name(group), tuple(group)) for group in groups if group]
     return (*joint, *(SmoothBlock(f"smooth.{column.name}", (column,)) for column in columns if isinstance(column, Continuous)))

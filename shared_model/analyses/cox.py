@@ -14,7 +14,7 @@ Source: Efron 1977; Therneau and Grambsch 2000.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from shared_model.analyses.pairs import Pairs, day_parts
 from shared_model.analyses.risk_sums import Start, Sums, prepare
 from shared_model.analyses.rows import Floats, Part, Rows
 from shared_model.disclosure.results import COX_PATIENTS, EVENTS_A_COLUMN, VARIANCE_BITS
-from shared_model.shares.arithmetic import Arithmetic, F, Value, stack, together
+from shared_model.shares.arithmetic import Arithmetic, F, Value, concatenate, stack, together
 from shared_model.shares.constants import exp, shorten
 from shared_model.shares.contraction import inverse, reciprocal
 from shared_model.shares.declaration import Result
@@ -56,6 +56,17 @@ class CoxModel:
     ties: str = "efron"
     minimum_patients: int = COX_PATIENTS.value
     events_a_column: int = EVENTS_A_COLUMN.value
+    declared: int = 0
+    """Columns that were declared, where some of them are left out: results have their number, with zeros at the end."""
+
+    def of(self, covariates: SlotCovariates) -> CoxModel:
+        """The same model of fewer columns."""
+        return replace(self, covariates=covariates, declared=self.width)
+
+    @property
+    def width(self) -> int:
+        """Numbers of a result that has one a column."""
+        return self.declared or len(self.covariates)
 
     def parts(self, n_days: int) -> tuple[Part, ...]:
         """What a hospital contributes."""
@@ -64,7 +75,7 @@ class CoxModel:
     @property
     def results(self) -> tuple[Result, ...]:
         """What may be revealed."""
-        p = len(self.covariates)
+        p = self.width
         guard = f"{self.minimum_patients} patients and {self.events_a_column} deaths a column"
         steps = [
             Result(f"{self.name}.{grid}.{k}", (p,), bits, _LARGEST, guard)
@@ -203,7 +214,7 @@ class _Fit:
         diagonal = diagonal.assume(2 * x.bound, "the ridge times the inverse is at most 1")
         wanted: list[Awaitable[Any]] = [
             a.reduce(diagonal, fraction=VARIANCE_BITS.value),
-            a.reveal(f"{self.model.name}.{grid}.{k}", step, bits),
+            a.reveal(f"{self.model.name}.{grid}.{k}", self._wide(step), bits),
         ]
         if k == 1:
             statistic = a.dot(exact, u).assume(1.1 * x.bound * self.p, "the norm of I⁻¹ times that of U, squared")
@@ -211,7 +222,12 @@ class _Fit:
         (self.variance,), opened, *score = await together(*wanted)
         if score:
             self.score = float(score[0]) / self.share
-        return np.asarray(opened)
+        return np.asarray(opened)[: self.p]
+
+    def _wide(self, x: Value) -> Value:
+        """A number a column, with zeros for the columns that were left out."""
+        missing = self.model.width - self.p
+        return concatenate([x, *[x[:1] * 0] * missing]) if missing else x
 
     def _listed(self, columns: Iterable[int]) -> str:
         return ", ".join(self.model.covariates.columns[j].name for j in columns)
@@ -219,7 +235,7 @@ class _Fit:
     async def _finished(self) -> CoxEstimate:
         """Open the variances, and say what they tell."""
         assert self.variance is not None
-        opened = await self.a.reveal(f"{self.model.name}.variance", self.variance, VARIANCE_BITS.value)
+        opened = (await self.a.reveal(f"{self.model.name}.variance", self._wide(self.variance), VARIANCE_BITS.value))[: self.p]
         flat = np.flatnonzero(opened > FLAT)
         if flat.size:
             return self.without(FitFinding.of(problems.COLLINEAR, FLAT_COLUMNS.format(self._listed(flat))))

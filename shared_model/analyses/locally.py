@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from numpy.typing import NDArray
 
 from shared_model.analyses.rows import PaddedPatients, Part, Rows, contribution, layout, plain_rows
 from shared_model.shares.arithmetic import Arithmetic
@@ -33,6 +34,7 @@ class Computed:
     openings: int
     megabytes: float = 0.0
     seconds: float = 0.0
+    opened: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass
@@ -101,4 +103,10 @@ def compute_locally(
     relay, seconds = Relay(holders), [0.0] * holders
     finished = run(sessions, relay, seconds)
     one = finished[0]
-    return Computed(one.returned, one.openings, float(np.mean(relay.nbytes)) / 1e6, float(np.mean(seconds)))
+    return Computed(
+        one.returned,
+        one.openings,
+        float(np.mean(relay.nbytes)) / 1e6,
+        float(np.mean(seconds)),
+        {name: end.numbers() for name, end in one.results.items()},
+    )

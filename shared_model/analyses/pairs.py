@@ -62,8 +62,8 @@ def day_parts(n_days: int) -> tuple[Digit, ...]:
 
 
 def level_parts(name: str, n: int) -> tuple[Digit, ...]:
-    """The digits of a value of n declared levels: two up to 4,096 levels, three beyond."""
-    places = 2 if n <= 4096 else 3
+    """The digits of a value of n declared levels: two up to 4,096 levels, three up to 2^18, four beyond."""
+    places = 2 if n <= 4096 else 3 if n <= 1 << 18 else 4
     return tuple(Digit(f"{name}.{place}", n, name, place, places) for place in range(places))
 
 

@@ -37,6 +37,8 @@ class CutoffModel:
     step: float = 1.0
     quantile: tuple[int, int] = (1, 2)
     minimum_patients: int = GROUP_PATIENTS.value
+    most: int = 0
+    """Patients at most, where a number is known; 0: as many as there are slots."""
 
     def __post_init__(self) -> None:
         if not 0 < self.quantile[0] < self.quantile[1]:
@@ -76,7 +78,7 @@ class CutoffEstimate:
 async def cutoff(a: Arithmetic, rows: Rows, model: CutoffModel) -> CutoffEstimate:
     """The cut-off of all patients of the rows; an opening for every doubling of the slots and two, a digit; needs no pairs."""
     digits = [rows[part.name] for part in level_parts(model.score, model.levels)]
-    slots = len(digits[0])
+    slots = model.most or len(digits[0])
     patients = await a.lift(digits[0].sum().reshape(1).assume(slots, "a count of patients"))
     (enough,) = await reaches(a, f"{model.name}.enough", patients, model.patients)
     if not enough:

@@ -1,0 +1,40 @@
+"""Clinical and fusion phases of a study of 207 patients against pooled rows (statsmodels, R's definitions)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from statsmodels.duration.hazard_regression import PHReg
+
+from tests.shared_model.analyses.phases.paper import NAMES, PaperCohort, Walk, locked, paper_cohort
+
+
+def pooled(cohort: PaperCohort, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Efron's coefficients and standard errors over the training patients."""
+    mine = cohort.train()
+    fit = PHReg(cohort.day[mine], x[mine], status=cohort.event[mine].astype(int), ties="efron").fit(disp=0)
+    return np.asarray(fit.params), np.asarray(fit.bse)
+
+
+@pytest.mark.parametrize(("holders", "coarse"), [(0, 1), (0, 30), (3, 7)])
+def test_every_fit_is_the_pooled_one(holders: int, coarse: int) -> None:
+    walk = Walk(locked(), paper_cohort(seed=coarse, coarse=coarse))
+    clinical = walk.run("clinical", holders)
+    beta, se = pooled(walk.cohort, walk.cohort.x)
+    assert clinical.kept == NAMES
+    np.testing.assert_allclose(clinical.fit.coefficient, beta, atol=1e-5)
+    np.testing.assert_allclose(clinical.fit.se, se, atol=1e-4)
+    fusion = walk.run("fusion", holders)
+    scores = {name: walk.cohort.score(spec) for name, spec in walk.plans["fusion"].scores.items()}
+    needs = {"Rad-S": ["Rad-S"], "Rad-D": ["Rad-D"], "RadCLN-S": ["Rad-S", "CLN"], "RadCLN-D": ["Rad-D", "CLN"]}
+    for model, parts in needs.items():
+        beta, se = pooled(walk.cohort, np.column_stack([scores[part] for part in parts]))
+        np.testing.assert_allclose(fusion.fits[model].coefficient, beta, atol=1e-5)
+        np.testing.assert_allclose(fusion.fits[model].se, se, atol=1e-4)
+    mine = walk.cohort.train()
+    for name, score in scores.items():
+        low, high = fusion.ranges[name]
+        assert low <= score[mine].min() and score[mine].max() <= high
+        ordered = np.sort(score[mine])
+        assert fusion.cutoffs[name].value == ordered[len(ordered) - 1 - len(ordered) // 2]
+    print(holders, {phase: (cost.openings, round(cost.megabytes, 1), round(cost.seconds, 2)) for phase, cost in walk.costs.items()})
