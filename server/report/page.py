@@ -49,10 +49,9 @@ def render(report: ReportedStudy) -> str:
     hospitals = len({entry["name"] for entry in result.lock.get("roster", [])})
     word = study.endpoint.event_label
     who = f"{text.plural(total, 'patient')} and {text.plural(events, word)} in {text.plural(hospitals, 'hospital')}"
-    lede = (
-        f"{who}; time is counted in days from {zero_words(study)}. Every number below was computed from sums over "
-        "several hospitals; no patient's record left one."
-    )
+    how = "sums over several hospitals" if result.analyses is None else "secret shares that several hospitals hold"
+    record = "no patient's record left one" if result.analyses is None else "no patient's record left one in the clear"
+    lede = f"{who}; time is counted in days from {zero_words(study)}. Every number below was computed from {how}; {record}."
     chips = [
         (result.label, "strong" if result.label == "COMPLETE" else "warn"),
         (f"Study {result.study_id[:12]}", ""),

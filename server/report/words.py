@@ -8,8 +8,9 @@ LABELS = {
     "manufacturer": "Scanner manufacturer",
     "response": "RECIST response",
     "flags": "Handling of scans",
-    "scan_interval": "Days between baseline and follow-up scan",
+    "interval_days": "Days between baseline and follow-up scan",
 }
+SUBGROUP_LABELS = {"response": "RECIST", "manufacturer": "Scanner", "risk": "risk group"}
 VALUE_LABELS = {
     "siemens": "Siemens",
     "ge": "GE",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from server.report import text
+from server.study.opened_analyses import OpenedAnalyses
 from server.study.results import StudyResult
 from site_config.study.prognostic_models import ModelName
 
@@ -14,6 +15,8 @@ def baseline_at(result: StudyResult, model: ModelName, horizon: float) -> float 
 
     None beyond the last day the hazard speaks of: what it is there was not estimated, and the last value is no answer.
     """
+    if result.analyses is not None and model not in result.baseline:
+        return _opened(result.analyses, model, horizon)
     base = result.baseline.get(model)
     if not base or not base.get("time"):
         return None
@@ -25,6 +28,17 @@ def baseline_at(result: StudyResult, model: ModelName, horizon: float) -> float 
         return float(np.interp(horizon, np.append(0.0, time), np.append(0.0, hazard)))
     at = int(np.searchsorted(time, horizon, side="right")) - 1
     return float(hazard[at]) if at >= 0 else 0.0
+
+
+def _opened(analyses: OpenedAnalyses, model: ModelName, horizon: float) -> float | None:
+    """On shares the hazard is known on the declared days alone; before all of them it is 0."""
+    days = {
+        float(day): value
+        for one in analyses.baseline
+        if one.model == model
+        for day, value in zip(one.day, one.cumulative_hazard, strict=True)
+    }
+    return days.get(float(horizon), 0.0 if days and horizon == 0 else None)
 
 
 def beyond(result: StudyResult, model: ModelName, horizons: tuple[int, ...]) -> str:

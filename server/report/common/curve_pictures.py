@@ -56,14 +56,14 @@ def survival_panel(
 
 
 def _steps(axes: Any, curves: Sequence[SurvivalCurve], colours: Sequence[str], dashes: Sequence[Any]) -> None:
-    from matplotlib.lines import Line2D
-
     for one, colour, dash in zip(curves, colours, dashes, strict=True):
         months = [day / style.MONTH for day in one.day]
         label = f"{one.label}: n {one.n}, {one.events} events, median {median_months(one)}"
-        axes.step(months, one.survival, where="post", color=colour, linestyle=dash, label=label)
-        axes.fill_between(months, one.low, one.high, step="post", color=colour, alpha=0.12, linewidth=0)
-    axes.add_line(Line2D([], []))
+        if one.points:
+            axes.plot(months, one.survival, color=colour, linestyle=dash, label=label)
+        else:
+            axes.step(months, one.survival, where="post", color=colour, linestyle=dash, label=label)
+        axes.fill_between(months, one.low, one.high, step=None if one.points else "post", color=colour, alpha=0.12, linewidth=0)
     axes.set_ylim(0, 1.02)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25 %", "50 %", "75 %", "100 %"])
 

@@ -38,6 +38,7 @@ class SurvivalCurve(Numbers):
     median: float | None = None
     median_low: float | None = None
     median_high: float | None = None
+    points: bool = Field(default=False, description="survival is known at the days alone, not between them")
 
 
 def curve(label: str, cells: Cells, edges: Sequence[float], minimum: int) -> SurvivalCurve:
@@ -92,8 +93,12 @@ def median_months(one: SurvivalCurve) -> str:
     """`19.2 (14.0–NR)`: the median in months with its interval; NR where it is not reached."""
     if one.median is None:
         return "NR"
-    low, high = ("NR" if value is None else text.number(value / MONTH, 1) for value in (one.median_low, one.median_high))
-    return f"{text.number(one.median / MONTH, 1)} ({low}–{high})"
+    median, low, high = (_months(value) for value in (one.median, one.median_low, one.median_high))
+    return f"{median} ({low}–{high})"
+
+
+def _months(day: float | None) -> str:
+    return "NR" if day is None else text.number(day / MONTH, 1).removesuffix(".0")
 
 
 def curve_table(curves: Sequence[SurvivalCurve], caption: str) -> TableBlock:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from server.report.blocks import Block, Paragraph
+from server.study.opened_analyses import OpenedAnalyses
 from server.study.results import StudyResult
 from site_config.study.model import Study
 from site_config.study.prognostic_models import MODELS, ModelName, PrognosticModel
@@ -79,6 +80,11 @@ class ReportedStudy:
         return max(self.study.privacy.minimum_patients, 1)
 
     @property
+    def analyses(self) -> OpenedAnalyses | None:
+        """What was opened on secret shares; there are no tables beside it."""
+        return self.result.analyses
+
+    @property
     def simulated(self) -> bool:
         """Whether the patients are made up."""
         return self.result.simulated
@@ -87,6 +93,12 @@ class ReportedStudy:
     def primary(self) -> PrognosticModel:
         """The model that was declared to stand for the study wherever one must."""
         return MODELS.preferred(self.study.models)[0]
+
+    @property
+    def cutoffs(self) -> dict[ModelName, float]:
+        """The frozen cut-offs, by model."""
+        found = self.analyses.cutoffs if self.analyses else self.result.cutoffs
+        return {one.model: one.value for one in found}
 
     def told(self, about: str) -> str:
         """Every finding about one thing, as sentences with their codes; empty where there is none."""
@@ -98,7 +110,8 @@ class ReportedStudy:
 
     def evaluated(self) -> list[ModelName]:
         """Models of the study whose score was evaluated anywhere, in the study's order."""
-        held = {table.model for table in self.result.tables}
+        rows = self.analyses.concordance if self.analyses else self.result.tables
+        held = {row.model for row in rows}
         return [model for model in self.study.models if model in held]
 
 

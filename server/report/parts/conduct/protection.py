@@ -17,13 +17,20 @@ NOT_PROTECTED = (
     "took part in training.",
     "Hospitals that collude with the coordinator, once fewer honest hospitals or patients remain than the minima above.",
     "When messages were sent, and how large they were.",
-    "Small groups, from the coordinator: this page hides small counts from its readers, but the coordinator opened the sums they "
-    "come from.",
+    "Small groups, from the coordinator, where sums were opened: this page hides small counts from its readers, but the coordinator "
+    "opened the sums they come from.",
     (
         "Anything by proof: that known attacks fail is measured, and absence of a successful attack is not proof. Only differential "
         "privacy is a guarantee."
     ),
 )
+
+
+CLINICAL = {
+    "totals": "totals only, on a coarse grid",
+    "exact": "EXACT: risk-set sums by day",
+    "shares": "fitted on secret shares; nothing but the fit was opened",
+}
 
 
 def settings(result: StudyResult, study: Study) -> list[tuple[str, str]]:
@@ -47,10 +54,12 @@ def settings(result: StudyResult, study: Study) -> list[tuple[str, str]]:
             "Clinical score",
             f"opened on sets of at least {privacy.minimum_clinical_score_patients:,d} patients: it names the variables it is made of",
         ),
-        ("Clinical model", "totals only, on a coarse grid" if study.resolution == "totals" else "EXACT: risk-set sums by day"),
+        ("Clinical model", CLINICAL[study.resolution]),
         (
             "Evaluation",
-            f"coarse: at most {study.evaluation.score_bins} score bins of at least {study.evaluation.bin_patients} patients, "
+            "exact results, computed on secret shares; no table of patients was opened"
+            if result.analyses is not None
+            else f"coarse: at most {study.evaluation.score_bins} score bins of at least {study.evaluation.bin_patients} patients, "
             f"{text.time_cells(study.evaluation)}"
             if study.evaluation.resolution == "coarse"
             else "EXACT: rank, day and event of every patient",

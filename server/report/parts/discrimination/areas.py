@@ -8,12 +8,13 @@ from pydantic import Field
 
 from server.report import text
 from server.report.blocks import Block, Figure, Panel, TableBlock
-from server.report.common import score_tables, style
-from server.report.common.estimates import SETS, Estimate, Numbers
+from server.report.common import from_shares, score_tables, style
+from server.report.common.estimates import SETS, Estimate, Numbers, Where
 from server.report.common.style import SET_LABEL, Picture
 from server.report.parts.discrimination.fitted import DISCRIMINATION
 from server.report.parts.part import ReportedStudy, ReportPart
-from server.study.results import ScoreTable, SetName
+from server.study.opened_analyses import OpenedAnalyses
+from server.study.results import ScoreTable
 from shared_model.survival import roc
 from site_config.problems.base import Problem
 from site_config.study.prognostic_models import MODELS, ModelName
@@ -23,7 +24,7 @@ class RocCurve(Numbers):
     """Cumulative/dynamic ROC at a horizon, inverse-probability-of-censoring weighted (timeROC's convention)."""
 
     model: ModelName
-    set: SetName
+    set: Where
     horizon: int
     auc: Estimate
     false_positive: list[float] = Field(default_factory=list)
@@ -32,12 +33,24 @@ class RocCurve(Numbers):
 
 def numbers(report: ReportedStudy) -> list[RocCurve]:
     """Every model, set and horizon; not estimated where cases or controls are fewer than the minimum."""
+    if report.analyses is not None:
+        return _from_shares(report.analyses, report)
     found = []
     for horizon in report.study.evaluation.horizons:
         for set_ in SETS:
             tables = [table for model in report.study.models if (table := score_tables.find(report.result, model, set_)) is not None]
             found += [_roc(table, horizon, report.minimum) for table in tables]
     return found
+
+
+def _from_shares(analyses: OpenedAnalyses, report: ReportedStudy) -> list[RocCurve]:
+    return [
+        RocCurve(model=model, set=one.set, horizon=horizon, auc=from_shares.area(one.n, one.events, one.auc, one.se))
+        for horizon in report.study.evaluation.horizons
+        for model in report.study.models
+        for one in analyses.roc
+        if (one.model, one.horizon) == (model, horizon) and one.set != "all"
+    ]
 
 
 def _roc(table: ScoreTable, horizon: int, minimum: int) -> RocCurve:
@@ -93,7 +106,7 @@ def in_years(horizon: int) -> str:
 
 def table_three(rows: Sequence[RocCurve]) -> TableBlock:
     """Areas under the curve: a row a model and horizon, a column a set."""
-    sets = [s for s in SETS if any(row.set == s for row in rows)]
+    sets = [s for s in from_shares.POPULATIONS if any(row.set == s for row in rows)]
     horizons = list(dict.fromkeys(row.horizon for row in rows))
     body: list[list[str]] = []
     heads: set[int] = set()
@@ -149,7 +162,10 @@ def missing(found: list[RocCurve], report: ReportedStudy) -> dict[str, str]:
     """Why no curve is drawn."""
     if any(row.false_positive for row in found):
         return {}
-    return {"roc": report.why("roc", "No ROC curve could be estimated at the declared horizons.")}
+    areas_alone = report.analyses is not None and any(row.auc.value is not None for row in found)
+    plain = "No ROC curve could be estimated at the declared horizons."
+    why = {"roc": "On secret shares areas are opened, no points of the curves." if areas_alone else report.why("roc", plain)}
+    return from_shares.with_closed(report, "roc", why, "roc")
 
 
 AREAS = ReportPart(name="roc", heading=DISCRIMINATION, numbers=numbers, blocks=blocks, missing=missing, shape=list[RocCurve])

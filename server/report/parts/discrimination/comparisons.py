@@ -15,6 +15,7 @@ from server.report.common.style import SET_LABEL
 from server.report.parts.discrimination.concordance import CONCORDANCE, enters
 from server.report.parts.discrimination.fitted import DISCRIMINATION
 from server.report.parts.part import ReportedStudy, ReportPart
+from server.study.opened_analyses import OpenedAnalyses
 from server.study.results import ScorePair, StudyResult
 from shared_model.survival import comparison
 from shared_model.survival import concordance as harrell
@@ -46,10 +47,28 @@ def numbers(report: ReportedStudy) -> list[Comparison]:
     """Every two models with opened pair sums, the better-informed model first, on each held-out set and both."""
     rows: list[Comparison] = []
     for first, second in combinations((model.name for model in MODELS), 2):
-        found = [_comparison(report.result, pair, first, second) for pair in report.result.pairs]
-        mine = [row for row in found if row is not None]
+        if report.analyses is not None:
+            mine = _from_shares(report.analyses, first, second)
+        else:
+            found = [_comparison(report.result, pair, first, second) for pair in report.result.pairs]
+            mine = [row for row in found if row is not None]
         rows += mine
         rows += _combined(report, first, second, mine)
+    return rows
+
+
+def _from_shares(analyses: OpenedAnalyses, first: ModelName, second: ModelName) -> list[Comparison]:
+    """Paired differences as opened; of all held-out patients together where one held-out set stays closed."""
+    mine = {one.set: one for one in analyses.differences if {one.first, one.second} == {first, second} and one.variable == "all"}
+    wanted: list[Where] = list(HELD) if all(s in mine for s in HELD) else [*HELD, "combined"]
+    rows = []
+    for set_ in [s for s in wanted if s in mine]:
+        one = mine[set_]
+        value = one.difference if one.first == first else -one.difference
+        low, high = comparison.normal_interval(value, one.se)
+        z = value / one.se if one.se > 0 else 0.0
+        paired = Estimate(n=one.n, events=one.events, value=value, low=low, high=high, se=one.se, p=two_sided(z))
+        rows.append(Comparison(first=first, second=second, set=set_, paired=paired, p_one_sided=upper_tail(z)))
     return rows
 
 
@@ -89,7 +108,7 @@ def spearman(pair: ScorePair) -> float | None:
 
 def _combined(report: ReportedStudy, first: ModelName, second: ModelName, rows: list[Comparison]) -> list[Comparison]:
     """Fixed effect of the two sets' paired differences, and the paper's t of the two combined C-indices."""
-    if len(rows) < len(HELD) or any(not row.paired.se or row.paired.value is None for row in rows):
+    if [row.set for row in rows] != list(HELD) or any(not row.paired.se or row.paired.value is None for row in rows):
         return []
     n, events = sum(row.paired.n or 0 for row in rows), sum(row.paired.events or 0 for row in rows)
     value, se = comparison.combine_fixed([row.paired.value or 0.0 for row in rows], [row.paired.se or 1.0 for row in rows])

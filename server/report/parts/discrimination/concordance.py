@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from server.report import text
 from server.report.blocks import Block, TableBlock
-from server.report.common import score_tables
+from server.report.common import from_shares, score_tables
 from server.report.common.estimates import HELD, SETS, Estimate, Numbers, Where, share_estimate
 from server.report.common.groups import estimate_words, size_words
 from server.report.common.style import SET_LABEL
 from server.report.parts.discrimination.fitted import DISCRIMINATION
 from server.report.parts.part import ReportedStudy, ReportPart
+from server.study.opened_analyses import OpenedAnalyses
 from server.study.results import ScoreTable, StudyResult
 from shared_model.survival import comparison
 from shared_model.survival import concordance as harrell
@@ -47,14 +48,41 @@ class ConcordanceRow(Numbers):
 
 
 def numbers(report: ReportedStudy) -> list[ConcordanceRow]:
-    """C of every model on every set whose table was opened, and of validation and test together."""
+    """C of every model on every set where it was opened, and of validation and test together."""
     rows = []
     for model in report.study.models:
-        mine = [_row(report.result, table) for s in SETS if (table := score_tables.find(report.result, model, s)) is not None]
+        if report.analyses is not None:
+            mine = _from_shares(report.analyses, model)
+        else:
+            mine = [_row(report.result, table) for s in SETS if (table := score_tables.find(report.result, model, s)) is not None]
         rows += mine
         both = [row for row in mine if row.set in HELD]
         if len(both) == len(HELD):
             rows += _combined(report.result, model, both)
+    return rows
+
+
+def _from_shares(analyses: OpenedAnalyses, model: ModelName) -> list[ConcordanceRow]:
+    """The sets one by one; C of all held-out patients together where one of the two held-out sets stays closed."""
+    mine = {one.set: one for one in analyses.concordance if (one.model, one.variable) == (model, "all") and one.set != "all"}
+    wanted = [*SETS, *([] if all(s in mine for s in HELD) else ["combined"])]
+    rows = []
+    for set_ in [s for s in wanted if s in mine]:
+        one = mine[set_]
+        c = from_shares.area(one.n, one.events, one.c, one.se)
+        low, high = harrell.logit_interval(one.c, one.se) if c.value is not None else (None, None)
+        rows.append(
+            ConcordanceRow(
+                model=model,
+                set=set_,
+                apparent=set_ == "train",
+                exact=True,
+                c=c,
+                logit=c.model_copy(update={"low": low, "high": high}),
+                p_score=one.score_p,
+                p_note="C of all held-out patients, each compared with all others" if set_ == "combined" else None,
+            )
+        )
     return rows
 
 
@@ -207,7 +235,8 @@ def _noether_line(row: ConcordanceRow, one: Estimate) -> list[str]:
 
 def missing(found: list[ConcordanceRow], report: ReportedStudy) -> dict[str, str]:
     """Why there is no C-index."""
-    return {} if found else {"concordance": report.why("concordance", "No C-index: no evaluation table was opened.")}
+    why = {} if found else {"concordance": report.why("concordance", "No C-index: no evaluation table was opened.")}
+    return from_shares.with_closed(report, "concordance", why, "concordance", "cutoff", variable="all")
 
 
 CONCORDANCE = ReportPart(

@@ -11,14 +11,18 @@ from server.report import text
 from server.report.blocks import Block, Figure, Panel, TableBlock
 from server.report.common import score_tables, style
 from server.report.common.baseline import baseline_at, beyond
-from server.report.common.estimates import SETS, Estimate, Numbers
-from server.report.common.groups import estimate_words
+from server.report.common.estimates import SETS, Estimate, Numbers, Where
+from server.report.common.from_shares import with_closed
+from server.report.common.groups import estimate_words, size_words
 from server.report.common.style import SET_LABEL, Picture
 from server.report.parts.models.importance import FUSED
 from server.report.parts.part import ReportedStudy, ReportPart, fuses
-from server.study.results import ScoreTable, SetName, score_slope
+from server.study.opened_analyses import OpenedAnalyses, OpenedCalibration
+from server.study.results import ScoreTable, score_slope
 from shared_model.survival import calibration as calibrate
+from shared_model.survival import comparison
 from shared_model.survival.kaplan_meier import kaplan_meier
+from shared_model.survival.normal import two_sided
 from shared_model.survival.table import Cells
 from site_config.problems.base import Problem
 from site_config.study.prognostic_models import MODELS, ModelName
@@ -31,7 +35,7 @@ class CalibrationPoint(Numbers):
     """One dot of the calibration figure."""
 
     n: int
-    events: int
+    events: int | None
     predicted: float
     observed: float
     low: float
@@ -42,7 +46,7 @@ class Calibration(Numbers):
     """Predicted against observed survival at a horizon on one set; slope 1 is perfect spread. `reason` where there are no groups."""
 
     model: ModelName
-    set: SetName
+    set: Where
     horizon: int
     groups: list[CalibrationPoint] = Field(default_factory=list)
     slope: Estimate
@@ -51,6 +55,8 @@ class Calibration(Numbers):
 
 def numbers(report: ReportedStudy) -> list[Calibration]:
     """The best fitted model's calibration at every horizon on every set."""
+    if report.analyses is not None:
+        return _from_shares(report.analyses)
     for model in (one.name for one in MODELS):
         tables = [table for set_ in SETS if (table := score_tables.find(report.result, model, set_)) is not None]
         if tables and baseline_at(report.result, model, 0.0) is not None:
@@ -61,6 +67,30 @@ def numbers(report: ReportedStudy) -> list[Calibration]:
                 for table in tables
             ]
     return []
+
+
+def _from_shares(analyses: OpenedAnalyses) -> list[Calibration]:
+    model = next((one.name for one in MODELS.preferred(row.model for row in analyses.calibration)), None)
+    return [
+        Calibration(
+            model=row.model,
+            set=row.set,
+            horizon=row.horizon,
+            groups=[CalibrationPoint(events=None, **group.model_dump()) for group in row.groups],
+            slope=_opened_slope(row),
+        )
+        for row in analyses.calibration
+        if row.model == model and row.set != "all"
+    ]
+
+
+def _opened_slope(row: OpenedCalibration) -> Estimate:
+    n = sum(group.n for group in row.groups)
+    if row.slope is None or not row.slope_se:
+        return Estimate(n=n, events=None, reason="not opened")
+    low, high = comparison.normal_interval(row.slope, row.slope_se)
+    p = two_sided(row.slope / row.slope_se)
+    return Estimate(n=n, events=None, value=row.slope, low=low, high=high, se=row.slope_se, p=p)
 
 
 def _calibration(report: ReportedStudy, table: ScoreTable, horizon: float, hazard: float) -> Calibration:
@@ -121,7 +151,8 @@ def missing(found: list[Calibration], report: ReportedStudy) -> dict[str, str]:
     words = [report.why("calibration", plain)] if not any(one.groups for one in found) else []
     fitted = found[0].model if found else next((m.name for m in MODELS.preferred(report.result.baseline)), None)
     lost = beyond(report.result, fitted, report.study.evaluation.horizons) if fitted else ""
-    return {"calibration": " ".join([*words, lost]).strip()} if words or lost else {}
+    why = {"calibration": " ".join([*words, lost]).strip()} if words or lost else {}
+    return with_closed(report, "calibration", why, "calibration", "baseline")
 
 
 def table(rows: list[Calibration]) -> TableBlock:
@@ -130,7 +161,7 @@ def table(rows: list[Calibration]) -> TableBlock:
     for row in rows:
         name = [SET_LABEL[row.set], f"{row.horizon} d"]
         for g in row.groups:
-            body.append([*name, str(g.n), str(g.events), text.number(g.predicted), text.with_interval(g.observed, g.low, g.high)])
+            body.append([*name, str(g.n), size_words(g.events), text.number(g.predicted), text.with_interval(g.observed, g.low, g.high)])
         if not row.groups:
             body.append([*name, text.MISSING, text.MISSING, text.MISSING, row.reason or text.MISSING])
     slopes = {SET_LABEL[row.set]: estimate_words(row.slope) for row in rows}
@@ -151,7 +182,8 @@ def draw(one: Calibration, name: str, *, simulated: bool) -> Picture:
     axes.vlines(predicted, [group.low for group in one.groups], [group.high for group in one.groups], color=colour, linewidth=1.4)
     axes.plot(predicted, observed, color=colour, marker="o", markersize=6, markeredgecolor="white", linewidth=1.2)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=f"Predicted survival at {one.horizon} days", ylabel="Observed (Kaplan–Meier)", aspect="equal")
-    slope = f"slope {text.with_interval(one.slope.value, one.slope.low, one.slope.high)}"
+    known = one.slope.value is not None
+    slope = f"slope {text.with_interval(one.slope.value, one.slope.low, one.slope.high)}" if known else ""
     axes.set_title(f"{SET_LABEL[one.set]} · {one.horizon} days\n", loc="left")
     axes.text(0, 1.02, slope, transform=axes.transAxes, va="bottom", fontsize=9)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from server.report.blocks import Block, Figure, Panel
 from server.report.common.cox_tables import ShownCoxModel, cox_model, cox_table, forest
+from server.report.common.from_shares import with_closed
 from server.report.parts.part import Heading, ReportedStudy, ReportPart
 from site_config.study.model import Study
 from site_config.study.prognostic_models import CLN, MODELS
@@ -34,7 +35,7 @@ def missing(found: Fitted, report: ReportedStudy) -> dict[str, str]:
     if found is None:
         return {CLN.name: report.why(CLN.name, f"{CLN.name} is not here")}
     told = report.told(CLN.name)
-    return {CLN.name: f"About {CLN.name}: {told}"} if told else {}
+    return with_closed(report, CLN.name, {CLN.name: f"About {CLN.name}: {told}"} if told else {}, "cox")
 
 
 def belongs(study: Study) -> bool:

@@ -17,6 +17,7 @@ from server.report.common.style import SET_NAME
 from server.report.parts.part import ReportedStudy, ReportPart
 from server.report.parts.patients.sizes import PATIENTS, SIZES
 from server.report.words import LABELS, VALUE_LABELS
+from server.study.opened_analyses import OpenedAnalyses
 from server.study.results import Characteristics, SetName
 
 Column = SetName | Literal["overall"]
@@ -41,17 +42,41 @@ class Characteristic(Numbers):
     set: Column
     mean: float | None = None
     sd: float | None = None
+    median: float | None = None
     counts: list[Cell] = Field(default_factory=list)
     difference: float | None = None
 
 
 def numbers(report: ReportedStudy) -> list[Characteristic]:
-    """Every variable of every set, then overall."""
+    """Every variable of every set, and overall."""
+    if report.analyses is not None:
+        return _from_shares(report.analyses, report)
     by_set = {one.set: one for one in report.result.characteristics}
     rows = {s: _rows(by_set[s], report) for s in SETS if s in by_set}
     train = {row.variable: row for row in rows.get("train", [])}
     found = [_with_difference(row, train.get(row.variable)) for mine in rows.values() for row in mine]
     return found + (_overall(rows, {s: by_set[s] for s in rows}) if len(rows) > 1 else [])
+
+
+def _from_shares(analyses: OpenedAnalyses, report: ReportedStudy) -> list[Characteristic]:
+    labels = LABELS | {variable.name: variable.titled for variable in report.study.clinical}
+    columns: dict[str, Column] = {**{s: s for s in SETS}, "all": "overall"}
+    rows = [
+        Characteristic(
+            variable=one.variable,
+            label=labels.get(one.variable, one.variable),
+            set=columns[column.set],
+            mean=one.mean,
+            sd=one.sd,
+            median=one.median,
+            counts=[Cell(value=VALUE_LABELS.get(cell.value, cell.value), count=cell.n, hidden=cell.hidden) for cell in one.counts],
+        )
+        for column in analyses.characteristics
+        if column.set in columns
+        for one in column.variables
+    ]
+    train = {row.variable: row for row in rows if row.set == "train"}
+    return [row if row.set == "overall" else _with_difference(row, train.get(row.variable)) for row in rows]
 
 
 def _rows(one: Characteristics, report: ReportedStudy) -> list[Characteristic]:
@@ -139,8 +164,13 @@ def blocks(found: list[Characteristic], report: ReportedStudy) -> Iterator[Block
     header = ["", *(_head(column, report) for column in columns), *(f"Difference\n{SET_NAME[s].lower()} to training" for s in differ)]
     note = (
         f"Patients (share of the set). Counts from 1 to {report.minimum - 1} read <{report.minimum}; a count that would let one be "
-        f"worked out reads {text.HIDDEN}. This hides small groups from readers of this page, not from the coordinator, who opened the "
-        "sums. Difference: standardised, of means or of shares (all levels together); beyond 0.1 is often called an imbalance; none "
+        f"worked out reads {text.HIDDEN}. "
+        + (
+            "On secret shares the coordinator does not learn them either. "
+            if report.analyses is not None
+            else "This hides small groups from readers of this page, not from the coordinator, who opened the sums. "
+        )
+        + "Difference: standardised, of means or of shares (all levels together); beyond 0.1 is often called an imbalance; none "
         "is printed beside a hidden count."
     )
     yield TableBlock("Characteristics of the patients by set", header, rows, label="Table 1", note=note, group_rows=frozenset(heads))
@@ -164,6 +194,9 @@ def _lines(
     sizes = [held[column] for column in columns]
     if any(row.mean is not None for row in mine.values()):
         return None, [[f"{label}, mean ± SD", *(_mean(cell) for cell in cells)]]
+    if any(row.median is not None for row in mine.values()):
+        medians = [text.MISSING if cell is None else text.number(cell.median, 0) for cell in cells]
+        return None, [[f"{label}, median", *medians]]
     if values and set(values) <= {"no", "yes"}:
         return None, [[label, *_counts(cells, "yes", sizes, minimum)]]
     if len(values) == 1:

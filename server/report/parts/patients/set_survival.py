@@ -9,7 +9,7 @@ from pydantic import Field
 
 from server.report import text
 from server.report.blocks import Block, Figure, Panel, TableBlock
-from server.report.common import score_tables
+from server.report.common import from_shares, score_tables
 from server.report.common.curve_pictures import survival_panel
 from server.report.common.curves import MONTH, SurvivalCurve, axis_months, curve, curve_note, curve_table, median_months
 from server.report.common.estimates import SETS, Numbers, Test, chi_test
@@ -17,6 +17,7 @@ from server.report.common.groups import GroupsCompared, compared, ratio_words
 from server.report.common.style import SET_COLOUR, SET_DASH, SET_NAME
 from server.report.parts.part import ReportedStudy, ReportPart
 from server.report.parts.patients.sizes import PATIENTS
+from server.study.opened_analyses import OpenedAnalyses, OpenedGroupCurves
 from server.study.results import SetName
 from shared_model.survival.kaplan_meier import kaplan_meier, logrank, quantile_interval, reversed_cells
 from shared_model.survival.table import Cells
@@ -42,6 +43,8 @@ class SetSurvival(Numbers):
 
 def numbers(report: ReportedStudy) -> SetSurvival:
     """Every set once, from whichever model's table was opened for most of its patients."""
+    if report.analyses is not None:
+        return _from_shares(report.analyses, report)
     curves, groups = [], dict[str, Cells]()
     for set_ in SETS:
         tables = [table for model in report.study.models if (table := score_tables.find(report.result, model, set_)) is not None]
@@ -54,6 +57,37 @@ def numbers(report: ReportedStudy) -> SetSurvival:
         logrank=chi_test(logrank(list(groups.values()))) if len(groups) > 1 else None,
         pairs=[compared(second, first, groups[first], groups[second]) for first, second in combinations(groups, 2)],
         follow_up=[_follow_up(label, cells) for label, cells in groups.items()],
+    )
+
+
+def _from_shares(analyses: OpenedAnalyses, report: ReportedStudy) -> SetSurvival:
+    families = from_shares.curves_of(analyses, "set")
+    whole = max(families, key=lambda family: len(family.groups), default=None)
+    groups = whole.groups if whole else []
+    return SetSurvival(
+        curves=[from_shares.survival_curve(one, from_shares.NAMES[one.value], report.minimum) for one in groups],
+        logrank=from_shares.logrank_test(whole.logrank) if whole else None,
+        pairs=[_pair(family) for family in families if len(family.groups) == 2 and family.hazard_ratio is not None],
+        follow_up=[
+            FollowUp(
+                label=from_shares.NAMES[one.set],
+                **{
+                    name: None if value is None else value * MONTH
+                    for name, value in (("median", one.median.months), ("low", one.median.low), ("high", one.median.high))
+                },
+            )
+            for one in analyses.follow_up
+        ],
+    )
+
+
+def _pair(family: OpenedGroupCurves) -> GroupsCompared:
+    first, second = family.groups
+    return GroupsCompared(
+        name=from_shares.NAMES[second.value],
+        against=from_shares.NAMES[first.value],
+        hazard_ratio=from_shares.hazard_estimate(family.hazard_ratio, family.groups),
+        logrank_p=family.logrank.p if family.logrank else None,
     )
 
 
@@ -110,8 +144,8 @@ def medians(found: SetSurvival) -> TableBlock:
 def _months(one: FollowUp | None) -> str:
     if one is None or one.median is None:
         return "NR"
-    low, high = ("NR" if value is None else text.number(value / MONTH, 1) for value in (one.low, one.high))
-    return f"{text.number(one.median / MONTH, 1)} ({low}–{high})"
+    low, high = ("NR" if value is None else text.number(value / MONTH, 1).removesuffix(".0") for value in (one.low, one.high))
+    return f"{text.number(one.median / MONTH, 1).removesuffix('.0')} ({low}–{high})"
 
 
 def pairs(found: SetSurvival) -> TableBlock:
@@ -128,9 +162,9 @@ def pairs(found: SetSurvival) -> TableBlock:
 
 def missing(found: SetSurvival, report: ReportedStudy) -> dict[str, str]:
     """Why there are no curves."""
-    if found.curves:
-        return {}
-    return {"set_survival": report.why("set_survival", "No evaluation table was opened, so survival cannot be drawn.")}
+    plain = "No evaluation table was opened, so survival cannot be drawn."
+    why = {} if found.curves else {"set_survival": report.why("set_survival", plain)}
+    return from_shares.with_closed(report, "set_survival", why, "kaplan_meier", "follow_up", variable="set")
 
 
 SET_SURVIVAL = ReportPart(name="set_survival", heading=PATIENTS, numbers=numbers, blocks=blocks, missing=missing, shape=SetSurvival)

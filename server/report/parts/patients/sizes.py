@@ -19,9 +19,22 @@ class SetSize(Numbers):
 
 
 def numbers(report: ReportedStudy) -> list[SetSize]:
-    """The sets that have patients, training first."""
+    """The sets that have patients, training first. On shares nobody learns which hospitals have some: all of a role are counted."""
+    if report.analyses is not None:
+        known = {one.set: one for one in report.analyses.sets}
+        return [
+            SetSize(
+                set=s, n=known[s].n or 0, events=known[s].events or 0, sites=_asked(report, "evaluation" if s == "test" else "development")
+            )
+            for s in SETS
+            if s in known and known[s].n
+        ]
     by_set = {one.set: one for one in report.result.characteristics}
     return [SetSize(set=s, n=by_set[s].n, events=by_set[s].events, sites=by_set[s].sites) for s in SETS if s in by_set and by_set[s].n]
+
+
+def _asked(report: ReportedStudy, role: str) -> int:
+    return sum(entry["role"] == role for entry in report.result.lock.get("roster", []))
 
 
 SIZES = ReportPart(name="sets", heading=PATIENTS, numbers=numbers, blocks=lambda _found, _report: (), shape=list[SetSize])

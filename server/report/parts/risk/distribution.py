@@ -10,10 +10,13 @@ from pydantic import Field
 from server.report import text
 from server.report.blocks import Block, Figure, Panel, TableBlock
 from server.report.common import score_tables, style
-from server.report.common.estimates import Numbers
+from server.report.common.estimates import Numbers, Where
+from server.report.common.from_shares import with_closed
+from server.report.common.groups import size_words
 from server.report.common.style import SET_LABEL, Picture
 from server.report.parts.part import Heading, ReportedStudy, ReportPart
-from server.study.results import ScoreTable, SetName
+from server.study.opened_analyses import OpenedAnalyses
+from server.study.results import ScoreTable
 from site_config.study.prognostic_models import ModelName
 
 RISK = Heading("risk", "Risk groups")
@@ -23,24 +26,45 @@ PARTS = {"radiology": "#0072B2", "clinical": "#E69F00"}
 class Distribution(Numbers):
     """Patients by score bin with the mean contribution of each part; bins below the minimum are joined.
 
-    Bins reach from `low` to `high`; None is an open end. `bin_events` is empty where events were not opened by these bins.
+    Bins reach from `low` to `high`; None is an open end. `bin_events` is empty where events were not opened by these bins; a
+    hidden count is None.
     """
 
     model: ModelName
-    set: SetName
+    set: Where
     n: int
     events: int
     low: list[float | None]
     high: list[float | None]
-    patients: list[int]
+    patients: list[int | None]
     bin_events: list[int] = Field(default_factory=list)
     contributions: dict[str, list[float | None]] = Field(default_factory=dict)
 
 
 def numbers(report: ReportedStudy) -> list[Distribution]:
     """Every model and set, small bins joined with their neighbour."""
+    if report.analyses is not None:
+        return _from_shares(report.analyses)
     whole = [table for table in report.result.tables if table.variable == "all"]
     return [one for table in whole if (one := _distribution(table, report.minimum)) is not None]
+
+
+def _from_shares(analyses: OpenedAnalyses) -> list[Distribution]:
+    """As opened; a hidden bin has no bar."""
+    sizes = {one.set: one for one in analyses.sets}
+    return [
+        Distribution(
+            model=one.model,
+            set=one.set,
+            n=(sizes[one.set].n if one.set in sizes else None) or sum(bin_.n or 0 for bin_ in one.counts),
+            events=(sizes[one.set].events if one.set in sizes else None) or 0,
+            low=list(one.edges[:-1]),
+            high=list(one.edges[1:]),
+            patients=[bin_.n for bin_ in one.counts],
+        )
+        for one in analyses.distributions
+        if one.set != "all"
+    ]
 
 
 def _distribution(table: ScoreTable, minimum: int) -> Distribution | None:
@@ -107,7 +131,7 @@ def table(rows: Sequence[Distribution]) -> TableBlock:
             means = [text.number(_at(row.contributions, part, index), 2) for part in parts]
             events = str(row.bin_events[index]) if row.bin_events else text.MISSING
             name = f"{row.model}, {SET_LABEL[row.set]}"
-            body.append([name, _edge(row.low[index], row.high[index]), str(patients), events, *means])
+            body.append([name, _edge(row.low[index], row.high[index]), size_words(patients), events, *means])
     return TableBlock("Patients by score bin", ["Model and set", "Score", "n", "Events", *(f"mean {p} part" for p in parts)], body)
 
 
@@ -132,18 +156,18 @@ def draw(one: Distribution, name: str, *, simulated: bool) -> Picture:
     width = [high - low for low, high in zip(left, right, strict=True)]
     middle = [low + w / 2 for low, w in zip(left, width, strict=True)]
     bars: dict[str, Any] = {"width": width, "align": "edge", "edgecolor": "white", "linewidth": 1.2}
-    upper.bar(left, one.patients, color="#c9d3e3", label="patients", **bars)
+    upper.bar(left, [count or 0 for count in one.patients], color="#c9d3e3", label="patients", **bars)
     if one.bin_events:
         upper.bar(left, one.bin_events, color="#7c8aa5", label="of these, events", **bars)
     upper.set(ylabel="Patients", title=f"{one.model} · {SET_LABEL[one.set]}")
-    upper.set_ylim(0, 1.42 * max(one.patients))
+    upper.set_ylim(0, 1.42 * max(count or 0 for count in one.patients))
     upper.legend(loc="upper left", borderaxespad=0.1)
     if parts:
         _contributions(axes[1], one, middle)
     (axes[1] if parts else axes).set_xlabel("Score (linear predictor)")
     told = (
         f"{text.plural(one.n, 'patient')}, {text.plural(one.events, 'event')} in {len(one.patients)} bins: "
-        f"{', '.join(map(str, one.patients))}"
+        f"{', '.join(map(size_words, one.patients))}"
     )
     return style.finish(figure, name, f"Distribution of the {one.model} score, {SET_LABEL[one.set]}: {told}.", simulated=simulated)
 
@@ -173,7 +197,8 @@ def _finite(low: Sequence[float | None], high: Sequence[float | None]) -> tuple[
 def missing(found: list[Distribution], report: ReportedStudy) -> dict[str, str]:
     """Why there is no distribution."""
     plain = "No score distribution: no table with bins of enough patients was opened."
-    return {} if found else {"distribution": report.why("distribution", plain)}
+    why = {} if found else {"distribution": report.why("distribution", plain)}
+    return with_closed(report, "distribution", why, "distribution")
 
 
 DISTRIBUTION = ReportPart(name="distributions", heading=RISK, numbers=numbers, blocks=blocks, missing=missing, shape=list[Distribution])

@@ -8,14 +8,15 @@ from pydantic import Field
 
 from server.report import text
 from server.report.blocks import Block, Figure, Panel, TableBlock
-from server.report.common import score_tables
+from server.report.common import from_shares, score_tables
 from server.report.common.curve_pictures import survival_panel
 from server.report.common.curves import SurvivalCurve, axis_months, curve, curve_note, curve_table
 from server.report.common.estimates import Estimate, Numbers, Test, chi_test
-from server.report.common.groups import hazard_ratio, ratio_words, split
+from server.report.common.groups import hazard_ratio, ratio_words, size_words, split
 from server.report.parts.part import ReportedStudy, ReportPart, reads_scans
 from server.report.parts.risk.risk_groups import LABELS
 from server.report.parts.risk.subgroups import SUBGROUPS_HEADING
+from server.study.opened_analyses import OpenedAnalyses, OpenedGroupCurves
 from server.study.results import ScoreTable
 from shared_model.survival.kaplan_meier import logrank
 from shared_model.survival.table import Cells
@@ -38,17 +39,20 @@ class ResponseCompared(Numbers):
     """RECIST and one model's frozen cut-off on the same patients of validation + test; classes `left_out` were not opened."""
 
     model: ModelName
-    n: int
-    events: int
+    n: int | None
+    events: int | None
+    same_patients: bool = True
     strata: list[Stratified]
     left_out: list[str] = Field(default_factory=list)
 
 
 def numbers(report: ReportedStudy) -> ResponseCompared | None:
     """Both ways over the patients whose RECIST class was opened; None without progression on one side and its absence on the other."""
+    if report.analyses is not None:
+        return _from_shares(report.analyses, report)
     tables = [t for t in report.result.tables if t.variable == "response" and t.value in JUDGED and score_tables.size(t)[0]]
     parts = [[t for t in tables if (t.value == PROGRESSED) is progressed] for progressed in (False, True)]
-    cutoffs = {cutoff.model: cutoff.value for cutoff in report.result.cutoffs}
+    cutoffs = report.cutoffs
     if not all(parts) or tables[0].model not in cutoffs:
         return None
     model = tables[0].model
@@ -65,6 +69,39 @@ def numbers(report: ReportedStudy) -> ResponseCompared | None:
             _stratified(f"{model}, frozen cut-off", LABELS, fused, edges, report.minimum),
         ],
         left_out=_left_out(report, tables),
+    )
+
+
+def _from_shares(analyses: OpenedAnalyses, report: ReportedStudy) -> ResponseCompared | None:
+    """RECIST on validation + test, and the model declared first: on the same patients where those were grouped apart, else on all."""
+    response = next(iter(from_shares.curves_of(analyses, "response", set_="combined")), None)
+    risk = [
+        family
+        for within in ("response", "all")
+        for family in from_shares.curves_of(analyses, "risk", report.primary.name, "combined", within)
+        if within == "all" or family.within_value == "judged"
+    ]
+    if response is None or not risk:
+        return None
+    n, events = from_shares.total(response.groups)
+    return ResponseCompared(
+        model=report.primary.name,
+        n=n,
+        events=events,
+        same_patients=from_shares.total(risk[0].groups)[0] == n,
+        strata=[
+            _opened("RECIST at the first follow-up", RECIST, response, report.minimum),
+            _opened(f"{report.primary.name}, frozen cut-off", LABELS, risk[0], report.minimum),
+        ],
+    )
+
+
+def _opened(by: str, labels: Sequence[str], family: OpenedGroupCurves, minimum: int) -> Stratified:
+    return Stratified(
+        by=by,
+        curves=[from_shares.survival_curve(one, label, minimum) for one, label in zip(family.groups, labels, strict=True)],
+        hazard_ratio=from_shares.hazard_estimate(family.hazard_ratio, family.groups),
+        logrank=from_shares.logrank_test(family.logrank),
     )
 
 
@@ -117,10 +154,15 @@ def blocks(found: ResponseCompared | None, report: ReportedStudy) -> Iterator[Bl
         for index, side in enumerate(drawn)
     ]
     out = f" Not among them: patients in class {text.listed(found.left_out)}, whose tables are not open." if found.left_out else ""
-    caption = (
-        f"The same {found.n} patients ({found.events} events) of validation + test, parted by progression at the first follow-up and by "
-        f"the frozen cut-off of {found.model}. Patients who could not be evaluated are in neither.{out} {curve_note(report.minimum)}"
+    n, events = size_words(found.n), size_words(found.events)
+    who = (
+        f"The same {n} patients ({events} events) of validation + test, parted by progression at the first follow-up and by the frozen "
+        f"cut-off of {found.model}. Patients who could not be evaluated are in neither."
+        if found.same_patients
+        else f"{n} patients ({events} events) of validation + test with a RECIST class, parted by progression at the first follow-up; "
+        f"beside them all patients of both sets by the frozen cut-off of {found.model}."
     )
+    caption = f"{who}{out} {curve_note(report.minimum)}"
     tables = [table(found), *(curve_table(side.curves, side.by) for side in drawn)]
     title = f"Progression by RECIST and risk by {found.model}, validation + test"
     if panels:
@@ -143,7 +185,8 @@ def table(found: ResponseCompared) -> TableBlock:
 def missing(found: ResponseCompared | None, report: ReportedStudy) -> dict[str, str]:
     """Why the comparison cannot be made."""
     plain = "No Figure 6: RECIST classes with progression and without must both be open, and a cut-off frozen."
-    return {} if found is not None else {"response": report.why("response", plain)}
+    why = {} if found is not None else {"response": report.why("response", plain)}
+    return from_shares.with_closed(report, "response", why, "kaplan_meier", variable="response")
 
 
 RESPONSE = ReportPart(

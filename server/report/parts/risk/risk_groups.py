@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import Field
 
 from server.report import text
 from server.report.blocks import Block, Figure, Panel, TableBlock
-from server.report.common import score_tables
+from server.report.common import from_shares, score_tables
 from server.report.common.curve_pictures import survival_panel
 from server.report.common.curves import SurvivalCurve, axis_months, curve, curve_note, curve_table
-from server.report.common.estimates import SETS, Estimate, Numbers, Test, chi_test
+from server.report.common.estimates import SETS, Estimate, Numbers, Test, Where, chi_test
 from server.report.common.groups import hazard_ratio, ratio_words, split
 from server.report.common.style import SET_LABEL, SET_NAME
 from server.report.parts.part import ReportedStudy, ReportPart, reasons
 from server.report.parts.risk.distribution import RISK
-from server.study.results import ScoreTable, SetName
+from server.study.opened_analyses import OpenedGroupCurves
+from server.study.results import ScoreTable
 from shared_model.survival.kaplan_meier import logrank
 from site_config.study.prognostic_models import MODELS, ModelName
 
@@ -27,7 +28,7 @@ class RiskGroups(Numbers):
     """Low and high risk of one model on one set; `reason` where they are not compared."""
 
     model: ModelName
-    set: SetName
+    set: Where
     cutoff: float
     curves: list[SurvivalCurve] = Field(default_factory=list)
     hazard_ratio: Estimate
@@ -38,14 +39,29 @@ class RiskGroups(Numbers):
 
 def numbers(report: ReportedStudy) -> list[RiskGroups]:
     """Every set, of the models whose groups are drawn; of whichever has a cut-off where none of them has."""
-    cutoffs = {cutoff.model: cutoff.value for cutoff in report.result.cutoffs}
+    cutoffs = report.cutoffs
     drawn = [model.name for model in MODELS.preferred(cutoffs) if model.risk_figure is not None] or list(cutoffs)
+    if report.analyses is not None:
+        families = [one for model in drawn for one in from_shares.curves_of(report.analyses, "risk", model)]
+        return [_from_shares(one, one.set, cutoffs, report.minimum) for one in families if one.set != "all"]
     return [
         _groups(table, cutoffs[model], report.minimum)
         for model in drawn
         for set_ in SETS
         if (table := score_tables.find(report.result, model, set_)) is not None
     ]
+
+
+def _from_shares(family: OpenedGroupCurves, set_: Where, cutoffs: Mapping[ModelName, float], minimum: int) -> RiskGroups:
+    model = family.model or ""
+    return RiskGroups(
+        model=model,
+        set=set_,
+        cutoff=cutoffs[model] if family.cutoff is None else family.cutoff,
+        curves=[from_shares.survival_curve(one, label, minimum) for one, label in zip(family.groups, LABELS, strict=True)],
+        hazard_ratio=from_shares.hazard_estimate(family.hazard_ratio, family.groups),
+        logrank=from_shares.logrank_test(family.logrank),
+    )
 
 
 def _groups(table: ScoreTable, cutoff: float, minimum: int) -> RiskGroups:
@@ -120,7 +136,8 @@ def group_sizes(curves: Sequence[SurvivalCurve]) -> list[str]:
 
 def missing(found: list[RiskGroups], report: ReportedStudy) -> dict[str, str]:
     """Why there are no groups."""
-    return {} if found else {"risk_groups": report.why("risk_groups", "No risk groups: no cut-off was frozen.")}
+    why = {} if found else {"risk_groups": report.why("risk_groups", "No risk groups: no cut-off was frozen.")}
+    return from_shares.with_closed(report, "risk_groups", why, "kaplan_meier", "cutoff", variable="risk")
 
 
 RISK_GROUPS = ReportPart(name="risk_groups", heading=RISK, numbers=numbers, blocks=blocks, missing=missing, shape=list[RiskGroups])

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from server.report import text
 from server.report.blocks import Block, Figure, Panel, TableBlock
-from server.report.common import score_tables, style
+from server.report.common import from_shares, score_tables, style
 from server.report.common.cox_tables import hazard_ratio_words, ratio_ticks
 from server.report.common.curve_pictures import survival_panel
 from server.report.common.curves import SurvivalCurve, axis_months, curve, curve_note, curve_table
@@ -17,14 +17,15 @@ from server.report.common.groups import estimate_words, hazard_ratio, ratio_word
 from server.report.common.style import Picture
 from server.report.parts.part import Heading, ReportedStudy, ReportPart, reads_scans
 from server.report.parts.risk.risk_groups import LABELS, group_sizes
-from server.report.words import VALUE_LABELS
+from server.report.words import SUBGROUP_LABELS, VALUE_LABELS
+from server.study.opened_analyses import OpenedAnalyses
 from server.study.results import ScoreTable, StudyResult
 from shared_model.survival import concordance as harrell
 from shared_model.survival.kaplan_meier import logrank
 from site_config.study.prognostic_models import ModelName
 
 SUBGROUPS_HEADING = Heading("subgroups", "Subgroups")
-VARIABLES = {"response": "RECIST", "manufacturer": "Scanner"}
+VARIABLES = ("response", "manufacturer")
 PATIENTS = 10
 
 
@@ -47,11 +48,13 @@ class Subgroup(Numbers):
     @property
     def named(self) -> str:
         """`RECIST: SD`."""
-        return f"{VARIABLES.get(self.variable, self.variable)}: {VALUE_LABELS.get(self.value, self.value)}"
+        return f"{SUBGROUP_LABELS.get(self.variable, self.variable)}: {VALUE_LABELS.get(self.value, self.value)}"
 
 
 def numbers(report: ReportedStudy) -> list[Subgroup]:
     """RECIST and manufacturer subgroups of validation + test, and why the others are not shown."""
+    if report.analyses is not None:
+        return _from_shares(report.analyses, report)
     found: list[Subgroup] = []
     for variable in VARIABLES:
         tables = [table for table in report.result.tables if table.variable == variable and score_tables.size(table)[0]]
@@ -68,7 +71,7 @@ def _subgroup(model: ModelName, variable: str, value: str, tables: list[ScoreTab
     if n < PATIENTS:
         none = Estimate(n=None, events=None, reason=f"fewer than {PATIENTS} patients")
         return Subgroup(model=model, variable=variable, value=value, n=None, events=None, hazard_ratio=none)
-    cutoff = next((c.value for c in report.result.cutoffs if c.model == model), None)
+    cutoff = report.cutoffs.get(model)
     parts = [found for table in tables if cutoff is not None and (found := split(table, cutoff)[0]) is not None]
     c = pooled_c(tables, n, events)
     if not parts or min(sum(part[k].n for part in parts) for k in (0, 1)) < report.minimum:
@@ -86,6 +89,36 @@ def _subgroup(model: ModelName, variable: str, value: str, tables: list[ScoreTab
         logrank=chi_test(logrank([low, high])),
         c=c,
     )
+
+
+def _from_shares(analyses: OpenedAnalyses, report: ReportedStudy) -> list[Subgroup]:
+    """C and risk groups of the model declared first within every subgroup of validation + test that is open."""
+    model = report.primary.name
+    scored = {(one.variable, one.value): one for one in analyses.concordance if (one.model, one.set) == (model, "combined")}
+    grouped = {
+        (family.within_variable, family.within_value): family
+        for variable in VARIABLES
+        for family in from_shares.curves_of(analyses, "risk", model, "combined", variable)
+    }
+    found = []
+    for key in dict.fromkeys(key for key in (*grouped, *scored) if key[0] in VARIABLES):
+        c, family = scored.get(key), grouped.get(key)
+        groups = family.groups if family else []
+        n, events = (c.n, c.events) if c else from_shares.total(groups)
+        found.append(
+            Subgroup(
+                model=model,
+                variable=key[0],
+                value=key[1],
+                n=n,
+                events=events,
+                curves=[from_shares.survival_curve(one, label, report.minimum) for one, label in zip(groups, LABELS, strict=False)],
+                hazard_ratio=from_shares.hazard_estimate(family.hazard_ratio if family else None, groups),
+                logrank=from_shares.logrank_test(family.logrank) if family else None,
+                c=from_shares.area(n, events, c.c, c.se) if c else None,
+            )
+        )
+    return found
 
 
 def pooled_c(tables: Sequence[ScoreTable], n: int, events: int) -> Estimate:
@@ -201,7 +234,8 @@ def draw(rows: Sequence[Subgroup], name: str, *, simulated: bool, width: int = 7
 
 def missing(found: list[Subgroup], report: ReportedStudy) -> dict[str, str]:
     """Why there are no subgroups."""
-    return {} if found else {"subgroups": report.why("subgroups", "No subgroup was opened.")}
+    why = {} if found else {"subgroups": report.why("subgroups", "No subgroup was opened.")}
+    return from_shares.with_closed(report, "subgroups", why, "concordance", "kaplan_meier", variable="manufacturer")
 
 
 SUBGROUPS = ReportPart(

@@ -1,0 +1,82 @@
+"""A study on secret shares: every part shows what was opened, as it was opened, and says why the rest is closed."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.report.common.curves import MONTH
+from server.report.metrics import compute
+from server.report.page import build
+from server.study.results import StudyResult
+from tests.server.study.example_analyses import SIZES, example
+
+
+@pytest.fixture(scope="module")
+def on_shares(study_result: StudyResult) -> StudyResult:
+    return study_result.model_copy(
+        update={"tables": [], "pairs": [], "cutoffs": [], "characteristics": [], "baseline": {}, "analyses": example()}
+    )
+
+
+@pytest.fixture(scope="module")
+def found(on_shares: StudyResult) -> Any:
+    return compute(on_shares)
+
+
+def test_concordance_is_what_was_opened(found: Any) -> None:
+    opened = {(one.model, one.set): one for one in example().concordance if one.variable == "all"}
+    for row in found.concordance:
+        if row.set != "combined":
+            assert (row.c.value, row.c.se, row.exact) == (opened[row.model, row.set].c, opened[row.model, row.set].se, True)
+    combined = next(row for row in found.concordance if (row.model, row.set) == ("CLN", "combined"))
+    one, two = (opened["CLN", s] for s in ("validation", "test"))
+    weights = [1 / one.se**2, 1 / two.se**2]
+    assert combined.c.value == pytest.approx((one.c * weights[0] + two.c * weights[1]) / sum(weights))
+    assert combined.c.se == pytest.approx(math.sqrt(1 / sum(weights)))
+    assert combined.noether is None
+
+
+def test_differences_are_read_from_the_better_informed_model(found: Any) -> None:
+    row = next(r for r in found.comparisons if (r.first, r.second, r.set) == ("RadCLN-D", "CLN", "test"))
+    assert row.paired.value == pytest.approx(0.69 - 0.61)
+    assert row.paired.p == pytest.approx(math.erfc(0.08 / 0.04 / math.sqrt(2)))
+
+
+def test_curves_are_points_with_medians_in_whole_months(found: Any) -> None:
+    sets = {curve.label: curve for curve in found.set_survival.curves}
+    assert {label: (c.n, c.events) for label, c in sets.items()} == {
+        "Training": SIZES["train"], "Validation": SIZES["validation"], "Test": SIZES["test"],
+    }  # fmt: skip
+    assert all(curve.points and curve.median == pytest.approx(14 * MONTH) for curve in sets.values())
+    groups = {(g.model, g.set): g for g in found.risk_groups}
+    assert groups["RadCLN-D", "test"].hazard_ratio.value == 2.7
+    assert ("RadCLN-D", "validation") not in groups
+
+
+def test_what_is_closed_says_why(found: Any) -> None:
+    assert "Validation, risk group high (group high: fewer than 20 patients" in found.absent["risk_groups"]
+    assert "Scanner Philips (manufacturer philips: fewer than 20 patients" in found.absent["subgroups"]
+    assert "ebrt: fewer than 5 patients or 3 hospitals have it" in found.absent["CLN"]
+    assert "no points of the curves" in found.absent["roc"]
+
+
+def test_figure_6_calibration_areas_and_table_1_are_there(found: Any) -> None:
+    assert [side.hazard_ratio.value for side in found.response.strata] == [3.1, 2.7]
+    assert {(c.set, c.horizon) for c in found.calibration} == {(s, h) for s in ("train", "combined") for h in (365, 730)}
+    assert {row.set for row in found.roc} == {"train", "validation", "test", "combined"}
+    assert {row.set for row in found.characteristics} == {"overall", "train", "validation", "test"}
+    siemens = next(row for row in found.subgroups if row.value == "siemens")
+    assert (siemens.c.value, siemens.hazard_ratio.reason) == (0.68, "not opened")
+
+
+def test_the_page_holds_every_part(on_shares: StudyResult, tmp_path: Path) -> None:
+    page = build(on_shares, tmp_path).read_text()
+    for words in ("Table 1", "Table 2", "Table 3", "Figure 6", "Figure S2", "Figure 4 c", "computed from secret shares", "Figure 3, right"):
+        assert words in page, words
+    assert "no table of patients was opened" in page
+    assert json.loads((tmp_path / "metrics.json").read_text())["schema_version"] == 2
