@@ -6,7 +6,7 @@ from importlib import import_module
 
 import typer
 
-MODULES = ("enrol", "studies", "config", "data", "models", "compose", "run", "status", "egress", "predict")
+MODULES = ("enrol", "studies", "config", "data", "models", "doctor", "compose", "run", "status", "egress", "predict")
 
 
 def register_all(app: typer.Typer) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,29 +13,11 @@ from site_config.problems.base import Exit, Problem, together
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from site_config.site import SiteConfig
+    from client.doctor.documents import Checked
     from site_config.study.model import Study
-    from site_config.tables.cohort import Cohort, Scan
 
 Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder that holds site.yaml.", file_okay=False)]
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the study's defaults are assumed.")]
-
-
-@dataclass
-class Checked:
-    """What the check found in the three files."""
-
-    site: SiteConfig | None = None
-    cohort: Cohort | None = None
-    scans: tuple[Scan, ...] | None = None
-    faults: list[Problem] = field(default_factory=list)
-    findings: list[Problem] = field(default_factory=list)
-    reads_scans: bool = True
-
-    def keep(self, problem: Problem) -> None:
-        """Keep a raised problem and those it carries, each by itself and once."""
-        self.faults.extend([problem, *problem.others])
-        problem.others = ()
 
 
 def check(home: Home = Path(), study: StudyFile = None, json: Json = False) -> None:
@@ -44,6 +25,8 @@ def check(home: Home = Path(), study: StudyFile = None, json: Json = False) -> N
 
     Exit status 0: nothing to say; 1: findings to read; 10: configuration, 11: content, 12: access.
     """
+    from client.doctor.documents import examine
+
     found = examine(home, _study(study) if study else None)
     beside = ("--study", study) if study else ()
     following = ("data", "prepare", *beside) if found.reads_scans else ("run",)
@@ -85,79 +68,6 @@ def _study(path: Path) -> Study:
     if path.suffix != ".json":
         return load_study(path)
     return read_lock(read_limited(path, 8 * 2**20), kinds.LOCK_DAMAGED, path.name).lock.study
-
-
-def examine(home: Path, study: Study | None = None) -> Checked:
-    """Read the three files as far as they can be read; a fault in one does not hide those of another."""
-    from client.cohort.peek import peek
-    from site_config.documents.load import load_site
-    from site_config.tables.cohort import check_together, load_cohort, load_scans
-
-    found = Checked()
-    try:
-        found.site = load_site(home / "site.yaml")
-    except Problem as problem:
-        found.keep(problem)
-        return found
-    if study is not None:
-        found.reads_scans = study.reads_scans
-        found.faults.extend(_beside_the_study(found.site, study))
-    paths = found.site.paths
-    try:
-        found.cohort = load_cohort(found.site.path(paths.cohort), study)
-        found.findings.extend(found.cohort.findings)
-    except Problem as problem:
-        found.keep(problem)
-    if paths.scans is None or (study is not None and not study.reads_scans):
-        found.scans = ()
-    else:
-        try:
-            found.scans = load_scans(found.site.path(paths.scans), found.site.path(paths.images), study)
-        except Problem as problem:
-            found.keep(problem)
-    if found.cohort is not None and found.scans:
-        faults, findings = check_together(found.cohort.patients, found.scans)
-        found.faults.extend(faults)
-        found.findings.extend(findings)
-        found.findings.extend(peek(found.cohort.patients, found.scans))
-    if study is not None and found.scans:
-        found.findings.extend(_without_masks(found.site, study, found.scans))
-    return found
-
-
-DRAW = "Draw it; no model pack has it."
-
-
-def _without_masks(site: SiteConfig, study: Study, scans: tuple[Scan, ...]) -> list[Problem]:
-    """A finding for each target of the study that neither a model nor a row of scans.csv supplies."""
-    from client.segmentation.packs import PACKS
-    from site_config.problems import scans as problems
-
-    found = []
-    for organ in study.organs:
-        for target in organ.targets:
-            source = site.segmentation.targets.get(target)
-            if (source is not None and source.model is not None) or any(target in scan.masks for scan in scans):
-                continue
-            pack = next((pack.name for pack in PACKS.values() if target in pack.targets), None)
-            fix = (
-                f"`fedhcc-site models add {pack}`, or draw it and name the masks in scans.csv."
-                if pack
-                else "Draw it; no model pack has it."
-            )
-            found.append(problems.NO_MASK_SOURCE.problem(f"the target {target} has neither a model nor a mask in any row", fix=fix))
-    return found
-
-
-def _beside_the_study(site: SiteConfig, study: Study) -> list[Problem]:
-    from site_config.documents.rules import site_in_study
-    from site_config.study.minima import minima_clashes
-
-    beside = [
-        one.kind.problem(one.what, fix=one.fix, where=f"site.yaml, {'.'.join(map(str, one.location))}")
-        for one in site_in_study(site, study)
-    ]
-    return beside + minima_clashes(site.policy, study)
 
 
 def _counts(found: Checked) -> dict[str, int | None]:

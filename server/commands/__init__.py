@@ -6,7 +6,7 @@ from importlib import import_module
 
 import typer
 
-MODULES = ("enrol", "study", "run", "state")
+MODULES = ("enrol", "doctor", "study", "run", "state")
 
 
 def register_all(app: typer.Typer) -> None:

@@ -1,0 +1,47 @@
+"""`fedhcc-site doctor`: every question at once, before enrolment too; a rehearsal; a page for whoever asks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from client.commands.enrol import Home
+from site_config.console import Json, json_wanted, note, show, table
+
+StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the last study offered.")]
+Address = Annotated[str, typer.Option("--address", help="The office's HOST:PORT, before there is a kit.")]
+Page = Annotated[Path | None, typer.Option("--html", help="Write everything as one HTML page.", dir_okay=False)]
+Quick = Annotated[bool, typer.Option("--quick", help="Leave the rehearsal out.")]
+
+
+def doctor(
+    home: Home = Path(), study: StudyFile = None, address: Address = "", quick: Quick = False, html: Page = None, json: Json = False
+) -> None:
+    """Ask everything that can go wrong: machine, line, keys, versions, tables, models, policy; and rehearse one step.
+
+    Exit status 0: nothing to say; 1: something to look at; 2: something is wrong.
+    """
+    import os
+
+    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+    os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+    from client.commands.study_file import read_study
+    from client.doctor.doctor import Wish, examine
+    from site_config.files import write_atomic
+
+    when = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
+    wish = Wish(home, address, read_study(study) if study else None, not quick, when)
+    found = examine(wish, (lambda _text: None) if json_wanted() else lambda text: note(f"  {text} …"))
+    if html is not None:
+        write_atomic(html, found.page(when).encode(), 0o644)
+    data = {"status": found.status, "verdict": found.verdict, "findings": found.findings}
+    show(data, table(found.title, ("question", "", "in words"), found.rows(), found.verdict))
+    raise typer.Exit(found.status)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(doctor)
