@@ -119,13 +119,20 @@ def export(
     sha256: Hash = None,
     json: Json = False,
 ) -> None:
-    """Write a bundle's networks as `torch.export` programs and as a MONAI bundle, and check that they give the same scores."""
+    """Write a bundle's networks as `torch.export` programs, ONNX files and MONAI bundles; check that they give the same scores.
+
+    ONNX needs the packages of `fedhcc[export]` and is left out without them.
+    """
     from shared_model.bundle.export import export_bundle
     from shared_model.bundle.manifest import load_bundle
+    from shared_model.bundle.onnx_program import onnx_missing
 
     found = export_bundle(load_bundle(bundle, sha256=sha256), out)
     rows = [(one.file, f"{one.difference:.1e}", one.sha256[:12]) for one in found]
     show({"files": found}, table("Exported", ("file", "largest difference", "sha256"), rows))
+    missing = onnx_missing()
+    if missing is not None:
+        note(f"No ONNX: the package {missing} is not installed (fedhcc[export]).")
 
 
 def register(app: typer.Typer) -> None:

@@ -1,10 +1,10 @@
-"""A bundle's networks for other programs: `torch.export` programs and a MONAI bundle.
+"""A bundle's networks for other programs: `torch.export` programs, ONNX, and a MONAI bundle each.
 
-    network_Rad-D.pt2                       torch.export: loads without this package
-    monai/configs/{metadata,inference}.json MONAI bundle around the same weights
-    monai/models/model_Rad-D.pt, monai/docs/README.md
+    network_Rad-D.pt2       torch.export: loads without this package
+    network_Rad-D.onnx      ONNX, where the packages of `fedhcc[export]` are installed
+    monai/Rad-D/            a MONAI bundle around the same weights
 
-Both are checked when they are made: outputs on the same random slices agree with the network to 1e-4.
+Each is checked when it is made: outputs on the same random slices agree with the network to 1e-4, whatever the number of patients.
 """
 
 from __future__ import annotations
@@ -12,24 +12,29 @@ from __future__ import annotations
 import copy
 import hashlib
 import io
-import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared_model.bundle.manifest import Bundle
-from shared_model.networks.rad import RadNetwork, build
-from shared_model.networks.weights import floating, load_named
-from site_config.files import make_folder, read_limited, write_atomic, write_json
+from shared_model.bundle.monai_bundle import load_monai, write_monai
+from shared_model.bundle.onnx_program import export_onnx, onnx_missing, run_elsewhere
+from shared_model.bundle.quiet import quiet
+from shared_model.networks.rad import RadNetwork
+from site_config.files import make_folder, read_limited, write_atomic
 from site_config.problems import model as problems
 from site_config.study.model import Study
-from site_config.study.prognostic_models import NetworkName
 
 TOLERANCE = 1e-4
+PATIENTS = (1, 3, 7)
+"""Numbers of patients the exports are tried with."""
 LIMIT_BYTES = 2**30
 
 
@@ -45,16 +50,26 @@ class Exported:
 def export_bundle(bundle: Bundle, folder: Path) -> tuple[Exported, ...]:
     """Write every network of a bundle both ways; FH-611 when an export does not agree."""
     found: list[Exported] = []
+    study = bundle.lock.study
     for model in bundle.manifest.networks:
         network = bundle.network(model)
-        images = example(bundle.lock.study, network, patients=3)
+        images = [example(study, network, patients=patients) for patients in PATIENTS]
         with torch.inference_mode():
-            expected = network(images)
-        program = export_program(network, bundle.lock.study, folder / f"network_{model}.pt2")
-        found.append(_checked(folder, f"network_{model}.pt2", load_program(program), images, expected))
-        monai = write_monai(bundle, network, folder / "monai", model)
-        found.append(_checked(folder, f"monai/models/model_{model}.pt", load_monai(monai, model), images, expected))
+            expected = [network(one) for one in images]
+        program = export_program(network, study, folder / f"network_{model}.pt2")
+        found.append(_checked(folder, program.name, _scores(load_program(program), images), expected))
+        if onnx_missing() is None:
+            graph = export_onnx(plain(network), example(study, network, patients=3), folder / f"network_{model}.onnx")
+            found.append(_checked(folder, graph.name, run_elsewhere(graph, [one.numpy() for one in images]), expected))
+        monai = write_monai(bundle, network, folder / "monai" / model, model)
+        scores = _scores(load_monai(monai), images)
+        found.append(_checked(folder, f"monai/{model}/models/model.pt", [one[:, 0] for one in scores], expected))
     return tuple(found)
+
+
+def _scores(network: nn.Module, images: Sequence[Tensor]) -> list[NDArray[Any]]:
+    with torch.inference_mode():
+        return [network(one).numpy() for one in images]
 
 
 def example(study: Study, network: RadNetwork, *, patients: int) -> Tensor:
@@ -74,9 +89,10 @@ def plain(network: RadNetwork) -> RadNetwork:
 def export_program(network: RadNetwork, study: Study, path: Path) -> Path:
     """Write a `torch.export` program whose number of patients is free."""
     patients = torch.export.Dim("patients", min=1, max=4096)
-    program = torch.export.export(plain(network), (example(study, network, patients=3),), dynamic_shapes={"images": {0: patients}})
     buffer = io.BytesIO()
-    torch.export.save(program, buffer)
+    with quiet():
+        program = torch.export.export(plain(network), (example(study, network, patients=3),), dynamic_shapes={"images": {0: patients}})
+        torch.export.save(program, buffer)
     make_folder(path.parent, 0o755)
     write_atomic(path, buffer.getvalue(), 0o644)
     return path
@@ -87,94 +103,12 @@ def load_program(path: Path) -> nn.Module:
     data = read_limited(path, LIMIT_BYTES, path.name)
     if not zipfile.is_zipfile(io.BytesIO(data)):
         raise problems.BROKEN_WEIGHTS.problem("the exported program is not readable", where=path.name)
-    return torch.export.load(io.BytesIO(data)).module()
+    with quiet():
+        return torch.export.load(io.BytesIO(data)).module()
 
 
-def network_for_monai(study: dict[str, Any], model: NetworkName) -> RadNetwork:
-    """What a MONAI bundle's `network_def` calls: the network of a study given as plain data."""
-    return build(Study.model_validate(study), model, pooled=True)
-
-
-def write_monai(bundle: Bundle, network: RadNetwork, folder: Path, model: NetworkName) -> Path:
-    """A MONAI bundle (configs, models, docs) of one or several networks in one folder."""
-    for name in ("configs", "models", "docs"):
-        make_folder(folder / name, 0o755)
-    buffer = io.BytesIO()
-    torch.save({name: tensor.detach().clone() for name, tensor in floating(network)}, buffer)
-    write_atomic(folder / "models" / f"model_{model}.pt", buffer.getvalue(), 0o644)
-    study = bundle.lock.study.model_dump(mode="json")
-    definition = {"_target_": "shared_model.bundle.export.network_for_monai", "study": study, "model": model}
-    key = model.replace("-", "_").lower()
-    inference = folder / "configs" / "inference.json"
-    before = json.loads(read_limited(inference, LIMIT_BYTES)) if inference.exists() else {"bundle_root": "."}
-    checkpoint = f"$@bundle_root + '/models/model_{model}.pt'"
-    write_json(inference, before | {f"network_{key}": definition, f"checkpoint_{key}": checkpoint}, 0o644)
-    write_json(folder / "configs" / "metadata.json", _metadata(bundle, network), 0o644)
-    write_atomic(folder / "docs" / "README.md", bundle.card.encode(), 0o644)
-    return folder
-
-
-def load_monai(folder: Path, model: NetworkName) -> nn.Module:
-    """The network of a MONAI bundle, built by MONAI's own config parser and loaded with its weights."""
-    from monai.bundle import ConfigParser
-
-    parser = ConfigParser()
-    parser.read_config(str(folder / "configs" / "inference.json"))
-    parser["bundle_root"] = str(folder)
-    key = model.replace("-", "_").lower()
-    network = parser.get_parsed_content(f"network_{key}")
-    data = read_limited(Path(parser.get_parsed_content(f"checkpoint_{key}")), LIMIT_BYTES)
-    load_named(network, torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
-    loaded: nn.Module = network.eval()
-    return loaded
-
-
-def _metadata(bundle: Bundle, network: RadNetwork) -> dict[str, Any]:
-    study, manifest = bundle.lock.study, bundle.manifest
-    shape = [network.visits, len(study.organs), study.imaging.slices, study.imaging.size, study.imaging.size]
-    versions = {"monai_version": _version("monai"), "pytorch_version": _version("torch"), "numpy_version": _version("numpy")}
-    image = {"type": "image", "format": "hounsfield", "modality": "CT", "num_channels": len(study.organs), "spatial_shape": shape}
-    return {
-        "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json",
-        "version": "0.1.0",
-        "changelog": {"0.1.0": f"study {manifest.study_id}"},
-        **versions,
-        "required_packages_version": {},
-        "name": manifest.title,
-        "task": "Prognosis of advanced hepatocellular carcinoma under immunotherapy from CT slices",
-        "description": "Risk score (log hazard). For research only.",
-        "authors": manifest.software,
-        "copyright": "Apache-2.0",
-        "intended_use": "Research only; see docs/README.md",
-        "network_data_format": {
-            "inputs": {
-                "images": {**image, "dtype": "float32", "value_range": [-10, 10], "is_patch_data": False, "channel_def": {"0": "slices"}}
-            },
-            "outputs": {
-                "score": {
-                    "type": "probabilities",
-                    "format": "regression",
-                    "num_channels": 1,
-                    "spatial_shape": [],
-                    "dtype": "float32",
-                    "value_range": [-100, 100],
-                    "is_patch_data": False,
-                    "channel_def": {"0": "log hazard"},
-                }
-            },
-        },
-    }
-
-
-def _version(package: str) -> str:
-    from importlib.metadata import version
-
-    return version(package)
-
-
-def _checked(folder: Path, file: str, loaded: nn.Module, images: Tensor, expected: Tensor) -> Exported:
-    with torch.inference_mode():
-        difference = float((loaded(images) - expected).abs().max())
+def _checked(folder: Path, file: str, found: Sequence[NDArray[Any]], expected: Sequence[Tensor]) -> Exported:
+    difference = max(float(np.abs(one - theirs.numpy()).max()) for one, theirs in zip(found, expected, strict=True))
     if not difference <= TOLERANCE:
         raise problems.EXPORT_DIFFERS.problem(f"{file} differs from the network by {difference:.1e}", where=file)
     return Exported(file, hashlib.sha256(read_limited(folder / file, LIMIT_BYTES)).hexdigest(), difference)

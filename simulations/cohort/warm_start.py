@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from client.imaging.slices import cut, field_of, grid_of, labels_on, measure, normalised, slice_at
+from client.imaging.slices import cut, field_of, grid_of, labels_on, measure, slice_at
 from client.imaging.volume import HU_LOWEST, Volume
 from shared_model.networks.rad import build
+from shared_model.networks.slice_values import normalised
 from simulations.cohort.nnunet_models import TASKS, Task, phantom_scans
 from site_config.study.model import Imaging, Study, StudySite, two_organs
 from site_config.study.prognostic_models import RAD_D, RAD_S, no_dropout

@@ -122,3 +122,10 @@ GPU_LOST = Kind(
     fix="Restart the container (`docker compose restart site`); where that does not help, run nvidia-smi on the host. The program ends by itself, and its restart policy starts it again.",
     exit=Exit.ACCESS,
 )
+OTHER_VERSION = Kind(
+    617,
+    "other-version",
+    "The bundle was made with another version",
+    why="The weights fit the code they were made with; another version may build the network in another way and give other scores.",
+    fix="Install the version named, in an environment of its own, or export the bundle again with the version installed here.",
+)

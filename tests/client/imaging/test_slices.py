@@ -14,6 +14,7 @@ from client.imaging import slices
 from client.imaging.volume import Volume
 from client.intake.dicom_read import read_folder
 from client.intake.nifti import read_ct, read_mask
+from shared_model.networks.slice_values import averaging, normalised
 from site_config.study.model import Imaging, Window
 from site_config.tables.cohort import Scan
 
@@ -98,7 +99,7 @@ def test_area_resize_equals_torch() -> None:
     torch = pytest.importorskip("torch")
     plane = np.random.default_rng(1).normal(size=(101, 122))
     for size in (32, 101, 224):
-        ours = slices.averaging(101, size) @ plane @ slices.averaging(122, size).T
+        ours = averaging(101, size) @ plane @ averaging(122, size).T
         theirs = torch.nn.functional.interpolate(torch.from_numpy(plane)[None, None], size=(size, size), mode="area")[0, 0].numpy()
         np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
@@ -110,11 +111,11 @@ def test_area_resize_window_and_normalisation_equal_monai() -> None:
     window = Window(width=400, level=0)
     scaled = transforms.ScaleIntensityRange(-200, 200, 0, 1, clip=True)(plane[None].astype(np.float32))
     theirs = transforms.NormalizeIntensity()(transforms.Resize((64, 64), mode="area")(scaled)).numpy()[0]
-    np.testing.assert_allclose(slices.normalised(plane, window, 64), theirs, atol=2e-5)
+    np.testing.assert_allclose(normalised(plane, window, 64), theirs, atol=2e-5)
 
 
 def test_a_constant_slice_becomes_zeros_and_not_nan() -> None:
-    assert not slices.normalised(np.full((9, 9), -1000, np.int16), Window(width=400, level=0), 32).any()
+    assert not normalised(np.full((9, 9), -1000, np.int16), Window(width=400, level=0), 32).any()
 
 
 def measured_of(tumour: list[float], organ: list[float]) -> slices.Measured:

@@ -142,7 +142,11 @@ def test_export_writes_programs_that_agree(hospital: Path, tmp_path: Path) -> No
     ran = run_cli(APP, "export", hospital / "bundle", tmp_path / "out", "--json")
     assert ran.status == 0, ran.err
     assert max(one["difference"] for one in ran.data["files"]) <= 1e-4
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["monai", "network_Rad-D.pt2", "network_Rad-S.pt2"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "monai",
+        *(f"network_{model}.{kind}" for model in ("Rad-D", "Rad-S") for kind in ("onnx", "pt2")),
+    ]
+    assert sorted(path.name for path in (tmp_path / "out" / "monai").iterdir()) == ["Rad-D", "Rad-S"]
 
 
 def test_the_overlay_is_brightest_where_the_map_is() -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from shared_model.bundle.export import TOLERANCE, example, export_bundle
+from shared_model.bundle.export import example
 from shared_model.bundle.manifest import load_bundle
 from site_config.problems.base import Problem
 from tests.shared_model.bundle_support import bundle_in
@@ -114,12 +114,3 @@ def test_a_fresh_process_gives_the_same_scores(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True)
     np.testing.assert_allclose(json.loads(done.stdout), here, rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("backbone", ["small", "efficientnet-b0"])
-def test_exports_agree_with_the_network(tmp_path: Path, backbone: str) -> None:
-    bundle_in(tmp_path / "bundle", backbone, models=("Rad-D",))
-    found = export_bundle(load_bundle(tmp_path / "bundle"), tmp_path / "out")
-    assert [one.file for one in found] == ["network_Rad-D.pt2", "monai/models/model_Rad-D.pt"]
-    assert max(one.difference for one in found) <= TOLERANCE
-    assert json.loads((tmp_path / "out/monai/configs/metadata.json").read_text())["name"] == "Bundle under test"
