@@ -96,13 +96,15 @@ def logs(
     """The last lines of the program's own log, which never leaves the hospital."""
     from collections import deque
 
+    from site_config.log_lines import readable
+
     path = state_of(home) / "logs" / "site.log"
     if not path.exists():
         note("There is no log yet.")
         return
     with path.open(encoding="utf-8", errors="replace") as stream:
         last = [line.rstrip("\n") for line in deque(stream, maxlen=lines)]
-    show({"lines": last}, "\n".join(last))
+    show({"lines": last}, "\n".join(readable(line) for line in last))
 
 
 def register(app: typer.Typer) -> None:

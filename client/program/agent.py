@@ -11,6 +11,7 @@ import secrets
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
 from client import enrolment as enrol
 from client.holder.holder import Holder
 from client.program.benches import COUNTED, Benches
+from client.program.declared import machine
 from client.program.rehearsed import declared_seconds
 from client.release.contributed import keep
 from client.release.door import Door, outward_code
@@ -183,6 +185,7 @@ class Agent:
             software=software(),
             code_digest=code_digest(),
             step_seconds=declared_seconds(self.site.state),
+            **asdict(machine(self.site, lock.study)),
         )
         self.journal.append("admission", {"study": lock.study_id, **reply.model_dump(mode="json", exclude={"journal"})})
         return _reply("admission", reply.model_copy(update={"journal": last_hash(self.journal)}))

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from server.commands.enrol import Home
 from server.commands.study import study_app, warn
 from site_config.console import Json, next_command, note, show, table
-
-if TYPE_CHECKING:
-    from server.link.grid import FlowerTransport
-    from server.phases.context import Event
 
 Study = Annotated[str, typer.Argument(help="The study's id, or its first 6 or more digits; left out, the only published one.")]
 Canary = Annotated[bool, typer.Option("--canary", help="Only admission and one round: the cheapest proof that everything works.")]
@@ -45,13 +40,6 @@ def _survive_hangup(home: Path) -> None:
         signal.signal(signal.SIGHUP, go_on)
 
 
-def _nodes(home: Path) -> dict[str, int]:
-    """Flower's numbers of the enrolled hospitals, by name."""
-    from server import enrolment as enrol
-
-    return {site.name: site.node_id for site in enrol.load(home).active().values()}
-
-
 def serve(home: Home = Path(), json: Json = False) -> None:
     """Run the SuperLink and the gateway until Ctrl-C, so that hospitals stay connected between studies."""
     import os
@@ -79,114 +67,25 @@ def serve(home: Home = Path(), json: Json = False) -> None:
     note("stopped")
 
 
-def _teller() -> tuple[list[str], object]:
-    lines: list[str] = []
-
-    def tell(event: Event) -> None:
-        line = f"{event.phase} {event.done}/{event.total} {event.text}"
-        if not lines or lines[-1] != line:
-            lines.append(line)
-            note(line)
-
-    return lines, tell
-
-
-def _run(home: Path, study: str, canary: bool, wait_s: float) -> None:
-    from server import enrolment as enrol
-    from server.link.lock import Lock, held
-    from server.watch import standing as watch
-
-    study_id = enrol.find_study(home, study)
-    lock = Lock(watch.folder_of(home, study_id) / watch.STUDY_LOCK)
-    if not lock.take():
-        raise held(lock.path, f"study {study_id[:12]}")
-    try:
-        _run_alone(home, study_id, canary, wait_s)
-    finally:
-        lock.release()
-
-
-def _run_alone(home: Path, study_id: str, canary: bool, wait_s: float) -> None:
+def _run(home: Path, study: str, canary: bool, wait_s: float, on_event: str) -> None:
     import signal
     import threading
-    import time
 
     _quiet()
-    from server.asking.effects import Effects
-    from server.asking.incidents import COORDINATOR, Disturbances
-    from server.link.grid import FlowerTransport, LinkEffects
-    from server.link.superlink import attach, link_of
-    from server.link.supervisor import Supervisor, answering
-    from server.study.run import run_study
-    from server.watch import standing as watch
-    from server.watch.awaited import NAME as AWAITED
-    from server.watch.awaited import Awaited
-    from site_config.problems import federation
-    from site_config.problems.base import Problem
+    from server import enrolment as enrol
+    from server.watch.office_run import OfficeRun, run_published
 
-    killed = watch.was_killed(home, study_id)
-    watch.clear_stop(home, study_id)
-    watch.note_end(home, study_id, "")
+    study_id = enrol.find_study(home, study)
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
     _survive_hangup(home)
-    _, tell = _teller()
-    with Supervisor(home, note):
-        nodes = _nodes(home)
-        link = link_of(home)
-        disturbances = Disturbances(home, note, answering(home))
-        if killed:
-            kind = federation.COORDINATOR_ENDED
-            disturbances.keep(COORDINATOR, kind, f"the last run ended without a word ({kind.label}); going on from its last finished round")
-        effects = Effects(
-            time.monotonic,
-            time.sleep,
-            lambda: over.is_set() or watch.stop_asked(home, study_id),
-            disturbed=disturbances.taken,
-            notice=note,
-        )
-        kept = watch.folder_of(home, study_id) / watch.FLOWER_RUN
-        awaited = Awaited(kept.with_name(AWAITED), lambda site, words: disturbances.keep(site, federation.SITE_SLOW, words))
-        transport = FlowerTransport(lambda: attach(link, kept=kept), nodes, LinkEffects(watch=awaited))
-        disturbances.start()
-        try:
-            _wait_online(transport, _hospitals(home, study_id), wait_s, effects.should_stop)
-            result = run_study(home, study_id, transport, effects=effects, tell=tell, canary=canary)  # type: ignore[arg-type]
-        except Problem as problem:
-            watch.note_end(home, study_id, problem.code)
-            raise
-        finally:
-            awaited.over()
-            disturbances.stop()
-            transport.close()
+    result = run_published(OfficeRun(home, study_id, canary, wait_s, on_event), note, over)
     report = None if canary else _report(home, study_id)
     show(
         {"study": study_id, "label": result.label, "canary": canary, "report": str(report) if report else None},
         f"{'Canary passed' if canary else result.label}: {result.title}" + (f"\n{report}" if report else ""),
     )
-
-
-def _hospitals(home: Path, study_id: str) -> set[str]:
-    from server.study.state import StudyFolder
-
-    return {entry.name for entry in StudyFolder(home / "studies" / study_id).signed_lock().lock.roster}
-
-
-def _wait_online(transport: FlowerTransport, wanted: set[str], limit_s: float, should_stop: Callable[[], bool]) -> None:
-    """Give the study's hospitals a moment to be seen, and say who is not; who stays missing is the study's business."""
-    import time
-
-    end = time.monotonic() + limit_s
-    said: set[str] = set()
-    while time.monotonic() < end and not should_stop():
-        missing = wanted - {name for name, online in transport.sites().items() if online}
-        if not missing:
-            return
-        if missing != said:
-            note(f"not connected yet: {', '.join(sorted(missing))} (waiting up to {limit_s:.0f} s)")
-            said = missing
-        time.sleep(0.5)
 
 
 def _report(home: Path, study_id: str) -> Path:
@@ -198,17 +97,20 @@ def _report(home: Path, study_id: str) -> Path:
     return write_outcome(watch.result_of(home, study_id), StudyFolder(folder), folder)
 
 
+OnEvent = Annotated[str, typer.Option("--on-event", help="A command to run for notices and states; it reads JSON on standard input.")]
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for hospitals to connect before asking.")]
 
 
-def run(study: Study = "", home: Home = Path(), canary: Canary = False, wait: Wait = 60.0, json: Json = False) -> None:
+def run(
+    study: Study = "", home: Home = Path(), canary: Canary = False, wait: Wait = 60.0, on_event: OnEvent = "", json: Json = False
+) -> None:
     """Run a published study, or go on with it; ends COMPLETE, or STALLED with who is missing."""
-    _run(home, study, canary, wait)
+    _run(home, study, canary, wait, on_event)
 
 
-def resume(study: Study = "", home: Home = Path(), wait: Wait = 60.0, json: Json = False) -> None:
+def resume(study: Study = "", home: Home = Path(), wait: Wait = 60.0, on_event: OnEvent = "", json: Json = False) -> None:
     """Go on with a study that was stopped, stalled or interrupted, from its last finished round."""
-    _run(home, study, False, wait)
+    _run(home, study, False, wait, on_event)
 
 
 def stop(study: Study = "", home: Home = Path(), json: Json = False) -> None:

@@ -94,10 +94,10 @@ class SuperLinkAddress:
     ca: bytes
     secret_file: str
 
-    def control(self) -> Control:
-        """A client of the control API (nodes, runs)."""
+    def control(self, patience_s: float = OUTAGE_S) -> Control:
+        """A client of the control API (nodes, runs), which waits so long for a SuperLink that is starting."""
         interceptors = [RuntimeVersionHttpInterceptor(component_name="flwr CLI"), OfficeInterceptor(self.secret_file)]
-        client: Control = Control.from_server_address(self.address, False, self.ca, interceptors, retry_invoker=_retries())
+        client: Control = Control.from_server_address(self.address, False, self.ca, interceptors, retry_invoker=_retries(patience_s))
         return client
 
 
@@ -107,7 +107,7 @@ def link_of(home: Path) -> SuperLinkAddress:
     return SuperLinkAddress(f"127.0.0.1:{load(home).superlink_port}", ca, str(home / "identity" / "runtime.secret"))
 
 
-def _retries() -> RetryInvoker:
+def _retries(seconds: float = OUTAGE_S) -> RetryInvoker:
     """Retry while the SuperLink restarts, then give up; Flower's own never gives up and kills the process on a refusal."""
     transient = {502, 503, 504}
 
@@ -118,14 +118,14 @@ def _retries() -> RetryInvoker:
         wait_gen_factory=lambda: exponential(base_delay=0.1, multiplier=1.5, max_delay=2),
         recoverable_exceptions=(httpx.TransportError, httpx.HTTPStatusError),
         max_tries=None,
-        max_time=OUTAGE_S,
+        max_time=seconds,
         should_giveup=hopeless,
     )
 
 
-def online_nodes(link: SuperLinkAddress) -> set[int]:
+def online_nodes(link: SuperLinkAddress, patience_s: float = OUTAGE_S) -> set[int]:
     """Node ids whose heartbeats arrive."""
-    client = link.control()
+    client = link.control(patience_s)
     try:
         return {int(node.node_id) for node in client.ListNodes(ListNodesRequest()).nodes_info if node.status == "online"}
     finally:

@@ -16,6 +16,7 @@ from server.asking.pauses import Pauses
 from server.link.transport import Failure, Transport
 from server.phases.context import Event, Running, scalar
 from server.study.results import ADMISSION
+from server.watch import board
 from shared_model.secure_sum.protocol import AdmissionReply, AdmissionRequest, Message, OpenedCounts
 from shared_model.secure_sum.statements import StatementsReply, StatementsRequest
 from shared_model.statistics.parameters import EXCLUSIONS, PreCounts, Split
@@ -37,6 +38,7 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
     pauses = Pauses(running.asker.exchange, running.asker.effects, running.study.deadlines.pause)
     waiting, failures = set(sites), dict[str, Failure]()
     refused: dict[str, tuple[str, ...]] = {}
+    told: dict[str, AdmissionReply] = {}
     while waiting:
         running.asker.check_stop()
         left = max(end - running.asker.effects.monotonic(), 1.0)
@@ -49,10 +51,12 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
                 failures[site] = Failure(federation.REPLY_MALFORMED.label, "admission")
                 continue
             waiting.discard(site)
+            told[site] = answer
             seen.keep(site, answer.journal)
             other = answer.code_digest != (running.lock.code_digest or answer.code_digest)
             if not answer.accepted or other:
                 refused[site] = answer.refusals or (identity.CODE_DIFFERS.label,)
+        board.keep(running.folder.home, running.lock.study_id, told)
         silent = f"; waiting for {', '.join(sorted(waiting))}" if waiting else ""
         tell = partial(_tell, running, len(sites) - len(waiting), f"hospitals answered{silent}")
         tell("")

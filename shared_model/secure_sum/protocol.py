@@ -66,6 +66,7 @@ class AdmissionReply(Body):
     """The declared fields of an admission, and nothing else.
 
     `step_seconds`: how long a training step took in this hospital's rehearsal, up to a power of two; 0 where there was none.
+    `device`, `disk_gib` (down to a power of two) and `prepared` (the study's scans were) are for the coordinator's board.
     """
 
     accepted: bool
@@ -74,6 +75,9 @@ class AdmissionReply(Body):
     code_digest: Hex = ""
     journal: Hex = ""
     step_seconds: Annotated[int, Field(ge=0, le=1 << 16)] = 0
+    device: Annotated[str, Field(max_length=20, pattern=r"^[a-z]*$")] = ""
+    disk_gib: Annotated[int, Field(ge=0, le=1 << 30)] = 0
+    prepared: bool = False
 
 
 class KeysRequest(Body):
