@@ -48,7 +48,7 @@ def survival_panel(
     upper.set_xlim(0, max(months[-1], 1))
     upper.tick_params(labelbottom=True)
     upper.set_xlabel("Months", labelpad=1)
-    upper.set_title(title, loc="left", pad=6 + 12.5 * rows)
+    upper.set_title(title, loc="left", pad=10 + 12.5 * rows)
     _legend(upper, curves, ", ".join(lines))
     _at_risk(lower, curves, colours, months)
     words = "; ".join(told(one) for one in curves)
@@ -76,7 +76,7 @@ def _legend(axes: Any, curves: Sequence[SurvivalCurve], words: str) -> None:
     if words:
         handles, labels = [*handles, Line2D([], [], linestyle="none")], [*labels, words]
     axes.legend(
-        handles, labels, loc="lower left", bbox_to_anchor=(-0.12, 0.99), borderaxespad=0, borderpad=0.1, labelspacing=0.25,
+        handles, labels, loc="lower left", bbox_to_anchor=(-0.12, 1.02), borderaxespad=0, borderpad=0.1, labelspacing=0.25,
         handlelength=1.8, handletextpad=0.5, fontsize=8.5,
     )  # fmt: skip
 
@@ -88,7 +88,7 @@ def _at_risk(axes: Any, curves: Sequence[SurvivalCurve], colours: Sequence[str],
     axes.set_ylim(len(curves) - 0.4, -0.6)
     axes.set_yticks(list(range(len(curves))), [one.label.split(" (")[0] for one in curves])
     axes.tick_params(length=0, labelbottom=False)
-    axes.tick_params(axis="y", pad=9)
+    axes.tick_params(axis="y", pad=15)
     axes.set_title("Number at risk", loc="left", fontsize=9, fontweight="normal", pad=3)
     for row, (one, colour) in enumerate(zip(curves, colours, strict=True)):
         axes.get_yticklabels()[row].set_color(colour)

@@ -11,7 +11,6 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ParamSpec
 
 MONTH = 365.25 / 12
@@ -39,13 +38,15 @@ class Picture:
     width: int
     drawing: Any = field(repr=False, compare=False)
 
-    def save(self, path: Path, **how: Any) -> None:
-        """The picture as a file of its own (`.svg`, `.pdf`, `.png`), as matplotlib's `savefig` takes `how`; the same bytes every time."""
+    def file(self, kind: str, **how: Any) -> bytes:
+        """The picture as a file of its own (`svg`, `pdf`, `png`), as matplotlib's `savefig` takes `how`; the same bytes every time."""
         import matplotlib as mpl
 
-        dates: dict[str, dict[str, Any]] = {".svg": {"Date": None, "Creator": None}, ".pdf": {"CreationDate": None, "ModDate": None}}
-        with mpl.rc_context(settings() | {"svg.hashsalt": path.stem, "pdf.fonttype": 42}):
-            self.drawing.savefig(path, metadata=dates.get(path.suffix), **how)
+        dates: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None, "Creator": None}}
+        buffer = io.BytesIO()
+        with mpl.rc_context(settings() | {"pdf.fonttype": 42}):
+            self.drawing.savefig(buffer, format=kind, metadata=dates.get(kind), **how)
+        return buffer.getvalue()
 
 
 def _installed() -> list[str]:

@@ -18,10 +18,12 @@ def blocks(_found: None, report: ReportedStudy) -> Iterator[Block]:
     rounds = report.result.rounds
     models = list(dict.fromkeys(point.model for point in rounds))
     if models:
-        panels = [Panel(draw(m, [p for p in rounds if p.model == m], f"train-{m}", simulated=report.simulated)) for m in models]
+        scale = loss_scale(rounds)
+        own = {model: [point for point in rounds if point.model == model] for model in models}
+        panels = [Panel(draw(model, own[model], f"train-{model}", scale, simulated=report.simulated)) for model in models]
         caption = (
-            "Loss a patient of the broadcast-hazard likelihood, both sets on one scale. A round whose global loss had risen is taken "
-            "back and repeated at half the rate."
+            "Loss a patient of the broadcast-hazard likelihood, both sets and all networks on one scale. A round whose global loss had "
+            "risen is taken back and repeated at half the rate."
         )
         yield Figure("training-figure", "Figure S7", "Training by round", panels, [table(rounds)], caption)
 
@@ -46,8 +48,16 @@ def table(rounds: Iterable[RoundPoint]) -> TableBlock:
     return TableBlock("Training by round", header, body, note=note)
 
 
+def loss_scale(rounds: Sequence[RoundPoint]) -> tuple[float, float]:
+    """The ends of the axis every panel shares."""
+    losses = [loss for point in rounds for loss in (point.loss, point.validation_loss) if loss is not None]
+    low, high = (min(losses), max(losses)) if losses else (0.0, 1.0)
+    room = 0.05 * (high - low) or 0.05
+    return low - room, high + room
+
+
 @style.styled
-def draw(model: str, rounds: Sequence[RoundPoint], name: str, *, simulated: bool) -> Picture:
+def draw(model: str, rounds: Sequence[RoundPoint], name: str, scale: tuple[float, float], *, simulated: bool) -> Picture:
     """Loss of the training patients by round, validation loss where it was opened, rejected rounds marked."""
     figure, axes = style.panel(335, 260)
     taken = [point for point in rounds if point.loss is not None]
@@ -61,7 +71,7 @@ def draw(model: str, rounds: Sequence[RoundPoint], name: str, *, simulated: bool
     if rejected:
         places = [p.round for p in rejected], [p.loss for p in rejected]
         axes.plot(*places, linestyle="none", marker="x", color=style.MARK, label="taken back")
-    axes.set(xlabel="Round", ylabel="Loss a patient")
+    axes.set(xlabel="Round", ylabel="Loss a patient", ylim=scale)
     axes.set_title(model, loc="left", pad=22)
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0, ncols=3, columnspacing=1.2, handletextpad=0.5)
     axes.xaxis.get_major_locator().set_params(integer=True)

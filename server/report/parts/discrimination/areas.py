@@ -148,11 +148,11 @@ def draw(curves: Sequence[RocCurve], title: str, name: str, *, simulated: bool) 
         colour, dash = MODELS[curve.model].colour, MODELS[curve.model].dash
         axes.plot(curve.false_positive, curve.true_positive, color=colour, linestyle=dash, label=label)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="1 − specificity", ylabel="Sensitivity", aspect="equal")
-    axes.set_title(title, loc="left", pad=6 + 12.5 * len(curves))
+    axes.set_title(title, loc="left", pad=10 + 12.5 * len(curves))
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
     axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.1, 0.99), borderaxespad=0, borderpad=0.1, labelspacing=0.25, handletextpad=0.5, fontsize=8.5
+        loc="lower left", bbox_to_anchor=(-0.1, 1.02), borderaxespad=0, borderpad=0.1, labelspacing=0.25, handletextpad=0.5, fontsize=8.5
     )
     told = "; ".join(f"{c.model} {text.with_interval(c.auc.value, c.auc.low, c.auc.high)}" for c in curves)
     return style.finish(figure, name, f"Time-dependent ROC, {title}. Areas under the curve: {told}.", simulated=simulated)

@@ -1,0 +1,48 @@
+"""The whole export as a folder: `figures/`, `tables/`, `report.docx`, `methods.txt`, `metrics.json` with its schema."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from server.report.export.files import csv_text, write_figure
+from server.report.export.items import figures, tables
+from server.report.export.methods import paragraph
+from server.report.export.tripod import checklist
+from server.report.export.word import document
+from server.report.metrics import metrics, metrics_schema
+from server.report.page import sections
+from server.report.parts.conduct.egress import EGRESS
+from server.report.parts.conduct.participation import PARTICIPATION
+from server.report.parts.part import ReportedStudy
+from server.study.results import StudyResult
+from site_config.files import write_atomic
+
+CHECKLIST = "tripod-ai"
+
+
+def export(result: StudyResult, out: Path) -> list[Path]:
+    """Write everything below `out` and return the paths, in the order of reading; files of the same names are replaced."""
+    report = ReportedStudy(result)
+    shown = sections(report)
+    for folder in (out / "figures", out / "tables"):
+        folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for stem, figure in figures(shown):
+        written += write_figure(stem, figure, out / "figures", simulated=report.simulated)
+    items = checklist(report)
+    texts = {f"tables/{one.name}.csv": csv_text(one.table) for one in tables(shown)} | {f"tables/{CHECKLIST}.csv": csv_text(items)}
+    words = paragraph(report)
+    texts |= {
+        "methods.txt": f"{words}\n",
+        "metrics.json": metrics(report).model_dump_json(indent=1) + "\n",
+        "metrics.schema.json": json.dumps(metrics_schema(), indent=1) + "\n",
+    }
+    for name, content in texts.items():
+        write_atomic(out / name, content.encode(), 0o644)
+        written.append(out / name)
+    conduct = {part.heading.name for part in (PARTICIPATION, EGRESS)}
+    pasted = [section for section in shown if section.name not in conduct]
+    word = document(result.title, ["Methods. " + words], pasted, [items], simulated=report.simulated)
+    write_atomic(out / "report.docx", word, 0o644)
+    return [*written, out / "report.docx"]

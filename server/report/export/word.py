@@ -1,0 +1,117 @@
+"""The report as one Word document: sections, figures with captions, tables, and the numbers of figures as a supplement."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from server.report.blocks import Bullets, Facts, Figure, Flow, Headline, Paragraph, Photos, Section, TableBlock
+from server.report.export.files import pictures
+from server.report.export.items import Drawn, tables
+
+if TYPE_CHECKING:
+    from docx.document import Document as WordDocument
+
+PAGE_CM = 16.0
+DPI = 200
+
+
+def document(heading: str, opening: Sequence[str], sections: Sequence[Section], closing: Sequence[TableBlock], *, simulated: bool) -> bytes:
+    """The file's bytes. `opening` are paragraphs before the sections, `closing` tables after them."""
+    from docx import Document
+    from docx.shared import Cm, Pt
+
+    word = Document()
+    page = word.sections[0]
+    page.page_width, page.page_height = Cm(21), Cm(29.7)
+    page.left_margin = page.right_margin = Cm(2.5)
+    word.styles["Normal"].font.size = Pt(10)
+    word.add_heading(heading, 0)
+    if simulated:
+        word.add_paragraph("SIMULATED PATIENTS. No figure in this document is about people.", style="Intense Quote")
+    for words in opening:
+        word.add_paragraph(words)
+    for section in sections:
+        word.add_heading(section.title, 1)
+        for block in section.blocks:
+            _block(word, block, simulated)
+    supplement = [one for one in tables(sections) if one.of]
+    if supplement:
+        word.add_heading("The numbers of the figures", 1)
+        for one in supplement:
+            _table(word, one.table, f"{one.of}: {one.table.caption}")
+    for table in closing:
+        word.add_heading(table.caption, 1)
+        _table(word, table, "")
+    buffer = io.BytesIO()
+    word.save(buffer)
+    return buffer.getvalue()
+
+
+def _block(word: WordDocument, block: object, simulated: bool) -> None:
+    if isinstance(block, Paragraph):
+        word.add_paragraph(block.words)
+    elif isinstance(block, Bullets):
+        for item in block.items:
+            word.add_paragraph(item, style="List Bullet")
+    elif isinstance(block, Facts):
+        _table(word, TableBlock("", ["", ""], [list(pair) for pair in block.items], align="ll"), "")
+    elif isinstance(block, Headline):
+        for value, name, under in block.items:
+            word.add_paragraph(f"{name}: {value} ({under})", style="List Bullet")
+    elif isinstance(block, TableBlock):
+        _table(word, block, f"{block.label}. {block.caption}" if block.label else block.caption)
+    elif isinstance(block, Figure | Flow | Photos):
+        _figure(word, block, simulated)
+
+
+def _figure(word: WordDocument, figure: Drawn, simulated: bool) -> None:
+    """Panels below one another, two in a row where they are narrow; then the caption."""
+    from docx.shared import Cm
+
+    images = [(picture.file("png", dpi=DPI), picture.width) for _, picture in pictures(figure, simulated=simulated)]
+    if isinstance(figure, Photos):
+        images = [(base64.b64decode(photo.png_base64), 1) for photo in figure.items]
+    paragraph = word.add_paragraph()
+    paragraph.paragraph_format.keep_with_next = True
+    for data, width in images:
+        narrow = len(images) > 1 and width < 400
+        paragraph.add_run().add_picture(io.BytesIO(data), width=Cm(PAGE_CM / 2 - 0.4 if narrow else min(PAGE_CM, width / 40)))
+    words = f"{figure.label}. {figure.title}. {figure.caption}" if figure.label else f"{figure.title}. {figure.caption}"
+    word.add_paragraph(words.strip(), style="Caption")
+
+
+def _table(word: WordDocument, table: TableBlock, caption: str) -> None:
+    from docx.enum.text import WD_ALIGN_PARAGRAPH
+    from docx.shared import Cm, Pt
+
+    if caption:
+        word.add_paragraph(caption, style="Caption").paragraph_format.keep_with_next = True
+    grid = word.add_table(rows=0, cols=len(table.header))
+    grid.style = "Light Shading"
+    grid.autofit = False
+    widths = [Cm(width) for width in column_widths(table)]
+    for number, cells in enumerate([table.header, *table.rows]):
+        row = grid.add_row().cells
+        for column, words in enumerate(cells):
+            row[column].width = widths[column]
+            paragraph = row[column].paragraphs[0]
+            run = paragraph.add_run(" ".join(words.split("\n")).replace("\u2003", "   "))
+            run.font.size = Pt(8)
+            run.bold = number == 0 or number - 1 in table.group_rows
+            if table.side(column) == "r":
+                paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
+        if number - 1 in table.group_rows and not any(cells[1:]):
+            row[0].merge(row[-1])
+    note = word.add_paragraph().add_run(table.note)
+    note.font.size = Pt(8)
+
+
+def column_widths(table: TableBlock) -> list[float]:
+    """Widths in cm: as wide as its longest cell wants, within limits, and all together the page."""
+    measured = [cells for number, cells in enumerate([table.header, *table.rows]) if number - 1 not in table.group_rows]
+    columns = [max(len(cells[index]) for cells in measured) for index in range(len(table.header))]
+    wanted = [min(max(length, 6), 40) for length in columns]
+    return [PAGE_CM * width / sum(wanted) for width in wanted]
