@@ -86,6 +86,7 @@ lock: .tools/ready ## refresh requirements/*.txt from pyproject.toml
 schemas: .venv/ready ## regenerate the schemas and the pages generated from the code
 	@$(BIN)/python -m site_config.reference.pages
 	@$(BIN)/python -m shared_model.asked_page
+	@$(BIN)/python -m server.report.paper_page
 
 clean: ## remove what make built
 	rm -rf .venv .tools demo-run build *.egg-info

@@ -106,6 +106,8 @@ def _not_enrolled(plan: Study, home: Path) -> list[Problem]:
 
 
 def _check_data(plan: Study, expected: Expectation, findings: list[Problem]) -> dict[str, Any]:
+    from site_config.study.paper import warning
+
     def size(one: ExpectedSize) -> dict[str, Any]:
         return {"sites": one.sites, "patients": one.patients, "events": one.events, "c_half_width": one.c_half_width}
 
@@ -115,6 +117,7 @@ def _check_data(plan: Study, expected: Expectation, findings: list[Problem]) -> 
         "sets": {"training": size(expected.training), "validation": size(expected.validation), "test": size(expected.test)},
         "variables": expected.variables,
         "events_per_variable": expected.events_a_variable,
+        "paper": warning(plan),
         "findings": findings,
     }
 
@@ -123,6 +126,7 @@ def _draw_check(console: Console, plan: Study, expected: Expectation, findings: 
     from shared_model.analyses.trust import trust_lines
     from site_config.problems.base import together
     from site_config.study.locking import planned_holders
+    from site_config.study.paper import warning
 
     sets = (("training", expected.training), ("validation", expected.validation), ("test", expected.test))
     rows = [
@@ -138,6 +142,8 @@ def _draw_check(console: Console, plan: Study, expected: Expectation, findings: 
         console.print(
             f"{expected.events_a_variable:.1f} events a clinical variable ({expected.variables} variables; ten or more are wanted)"
         )
+    if words := warning(plan):
+        console.print(words, soft_wrap=True)
     if findings:
         console.print("\n".join(problem_lines(together(findings))), soft_wrap=True)
 
@@ -181,10 +187,13 @@ def lock(
 
 
 def warn(locked: StudyLock) -> None:
-    """Tell of blocks that hospitals refuse; the coordinator may know that their policies ask for less."""
+    """Tell of a start that is not the paper's, and of blocks that hospitals refuse (their policies may ask for less)."""
     from site_config.problems.base import together
     from site_config.study.locking import refused_blocks
+    from site_config.study.paper import warning
 
+    if words := warning(locked.study):
+        note(words)
     found = refused_blocks(locked.study, locked.blocks)
     if found:
         note("\n".join(problem_lines(together(found))))

@@ -11,6 +11,7 @@ from typing import Any, Final
 from server.report.parts.conduct.egress import EGRESS
 from server.report.parts.conduct.grad_cam import GRAD_CAM
 from server.report.parts.conduct.limitations import LIMITATIONS
+from server.report.parts.conduct.paper import PAPER
 from server.report.parts.conduct.participation import PARTICIPATION
 from server.report.parts.conduct.protection import PROTECTION
 from server.report.parts.conduct.reproduce import REPRODUCE
@@ -61,4 +62,5 @@ CONTENTS: Final[list[ReportPart[Any]]] = [
     PROTECTION,
     LIMITATIONS,
     REPRODUCE,
+    PAPER,
 ]

@@ -26,6 +26,7 @@ from site_config.problems import model as problems
 
 LIMIT_BYTES = 200 * 2**20
 STEM = "_conv_stem.weight"
+FOR_BATCHES = "made for batch normalisation"
 LAST = ("_fc.weight", "_fc.bias")
 
 
@@ -47,7 +48,11 @@ def read_verified(path: Path, sha256: str) -> bytes:
 
 
 def load_imagenet(network: RadNetwork, data: bytes) -> LoadReport:
-    """Write a published EfficientNet-b0 state (bytes of a .pth file) into every organ's extractor."""
+    """Write a published EfficientNet-b0 state (bytes of a .pth file) into every organ's extractor.
+
+    FH-602 for a file of another architecture: apart from the last layer every tensor must be there and fit. EfficientNet-lite0,
+    whose file shares most names and shapes, would leave one tensor in six at random.
+    """
     if network.backbone != "efficientnet-b0":
         raise problems.FOREIGN_WEIGHTS.problem(f"ImageNet weights are for efficientnet-b0, the study's backbone is {network.backbone}")
     try:
@@ -57,6 +62,12 @@ def load_imagenet(network: RadNetwork, data: bytes) -> LoadReport:
     if not isinstance(published, dict) or STEM not in published:
         raise problems.FOREIGN_WEIGHTS.problem(f"the pretrained file holds no tensor {STEM}")
     reports = [_load_published(network.get_submodule(f"extractor_{organ}"), published, network.norm) for organ in network.organs]
+    foreign = sorted(name for name, why in reports[0].kept.items() if name not in LAST and why != FOR_BATCHES)
+    if foreign:
+        raise problems.FOREIGN_WEIGHTS.problem(
+            f"the pretrained file is of another architecture: {len(foreign)} of the network's tensors are not in it or have another shape, "
+            f"{foreign[0]} first"
+        )
     return reports[0]
 
 
@@ -95,7 +106,7 @@ def _load_published(extractor: nn.Module, published: Mapping[str, Tensor], norm:
             if source is not None and name == STEM:
                 source = source.sum(dim=1, keepdim=True)
             if norm == "group" and "_bn" in name:
-                kept[name] = "made for batch normalisation"
+                kept[name] = FOR_BATCHES
             elif source is None:
                 kept[name] = "not in the file"
             elif source.shape != tensor.shape:

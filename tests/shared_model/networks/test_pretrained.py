@@ -94,3 +94,15 @@ def test_what_is_no_such_file_is_refused(published: dict[str, Tensor]) -> None:
         load_imagenet(build(study_of(), "Rad-S"), as_file({"weights": torch.zeros(1)}))
     with pytest.raises(Problem, match="FH-603"):
         load_imagenet(build(study_of(), "Rad-S"), b"no torch file")
+
+
+def test_a_file_of_a_sister_architecture_is_refused(published: dict[str, Tensor]) -> None:
+    """EfficientNet-lite0 has no squeeze-and-excitation: most names and shapes are those of b0, and one tensor in six is missing."""
+    lite = {name: tensor for name, tensor in published.items() if "_se_" not in name}
+    assert 0.1 < 1 - len(lite) / len(published) < 0.3
+    for norm in ("frozen", "group"):
+        with pytest.raises(Problem, match="another architecture"):
+            load_imagenet(build(study_of(norm), "Rad-S"), as_file(lite))
+    wider = {**published, "_conv_head.weight": torch.zeros(1408, 352, 1, 1)}
+    with pytest.raises(Problem, match=r"_conv_head\.weight first"):
+        load_imagenet(build(study_of(), "Rad-S"), as_file(wider))
