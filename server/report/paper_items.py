@@ -109,7 +109,7 @@ SHOWN: tuple[PaperItem, ...] = (
         "docs/reference/networks.md",
         "",
         "not applicable",
-        "a drawing; the network is described in words",
+        "the network is described in words",
     ),
     PaperItem(
         "Figure 3, score and risk groups",

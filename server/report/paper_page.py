@@ -1,4 +1,4 @@
-"""The page that holds the paper against this software, item by item: `python -m server.report.paper_page` writes docs/reference/paper.md."""
+"""The paper against this software, item by item: `python -m server.report.paper_page` writes docs/reference/paper.md."""
 
 from __future__ import annotations
 
