@@ -17,7 +17,7 @@ RANDOM_START = "random start: not the paper"
 
 
 @dataclass(frozen=True)
-class Difference:
+class Deviation:
     """One deviation: of what, as published, as here, and the reason."""
 
     what: str
@@ -41,20 +41,20 @@ def warning(study: Study) -> str:
     )
 
 
-def differences(study: Study) -> list[Difference]:
+def differences(study: Study) -> list[Deviation]:
     """Every deviation of a study's settings, in the order of a paper's methods."""
     return [*_patients(study), *_images(study), *_networks(study), *_statistics(study)]
 
 
-def _patients(study: Study) -> Iterator[Difference]:
-    yield Difference(
+def _patients(study: Study) -> Iterator[Deviation]:
+    yield Deviation(
         "where patients' records are",
         "pooled in one place",
         "in the hospitals; sums, or results on secret shares, are opened",
         "it is the purpose",
     )
     if study.validation_fraction:
-        yield Difference(
+        yield Deviation(
             "training and validation",
             "a random split of the development patients",
             f"a hash keyed with a hospital's own secret, share {study.validation_fraction:g}",
@@ -62,39 +62,39 @@ def _patients(study: Study) -> Iterator[Difference]:
         )
     ordinal = [variable.name for variable in study.clinical if variable.kind == "ordinal"]
     if MODELS.read_variables(study.models) and ordinal:
-        yield Difference(
+        yield Deviation(
             f"{', '.join(ordinal)} in the clinical model",
             "dummy variables",
             "one term over the ordered levels",
             "levels with few patients would have no finite coefficient, and would name those patients",
         )
     if set(study.models) != set(PAPER_MODELS):
-        yield Difference("models", ", ".join(PAPER_MODELS), ", ".join(study.models), "declared by the study")
+        yield Deviation("models", ", ".join(PAPER_MODELS), ", ".join(study.models), "declared by the study")
 
 
-def _images(study: Study) -> Iterator[Difference]:
+def _images(study: Study) -> Iterator[Deviation]:
     imaging = study.imaging
     if not study.reads_scans:
         return
     if imaging.rule == "careful":
-        yield Difference(
+        yield Deviation(
             "which slices",
             "the three with the largest tumour",
             "rule `careful`: tumour within 10 mm of the organ, islands under 100 mm³ dropped, ties resolved in a declared order",
             "false islands and ties decided slices by chance; `rule: paper` keeps them",
         )
     if imaging.size != 224:
-        yield Difference("pixels of a slice", "224 × 224", f"{imaging.size} × {imaging.size}", "declared by the study")
+        yield Deviation("pixels of a slice", "224 × 224", f"{imaging.size} × {imaging.size}", "declared by the study")
     if imaging.field != "whole":
-        yield Difference("field of a slice", "whole", "cropped to the organ", "declared by the study")
+        yield Deviation("field of a slice", "whole", "cropped to the organ", "declared by the study")
     if imaging.missing_followup_chest == "carry_forward":
-        yield Difference(
+        yield Deviation(
             "follow-up chest not scanned",
             "one normal-lung image (authors' code)",
             "the baseline's slices, flagged and counted",
             "one made-up image in many patients would be learned",
         )
-    yield Difference(
+    yield Deviation(
         "flips while training",
         "drawn for every slice (authors' code)",
         "one draw a patient and step",
@@ -102,24 +102,24 @@ def _images(study: Study) -> Iterator[Difference]:
     )
 
 
-def _networks(study: Study) -> Iterator[Difference]:
+def _networks(study: Study) -> Iterator[Deviation]:
     network, training = study.network, study.training
     if not MODELS.networks(study.models):
         return
     if network.backbone != "efficientnet-b0":
-        yield Difference("extractor", "EfficientNet-b0", network.backbone, "declared by the study")
+        yield Deviation("extractor", "EfficientNet-b0", network.backbone, "declared by the study")
     if random_start(study):
-        yield Difference("first weights", "ImageNet", RANDOM_START, "the file is not part of this software; a study names its SHA-256")
+        yield Deviation("first weights", "ImageNet", RANDOM_START, "the file is not part of this software; a study names its SHA-256")
     elif network.warm_start == "phantom":
-        yield Difference("first weights", "ImageNet", "learned on simulated scans", "for simulated studies only")
+        yield Deviation("first weights", "ImageNet", "learned on simulated scans", "for simulated studies only")
     if network.norm != "batch":
-        yield Difference(
+        yield Deviation(
             "normalisation",
             "statistics of each batch",
             {"frozen": "ImageNet's statistics kept", "group": "group normalisation"}[network.norm],
             "batch statistics mix patients of a hospital: with four patients a hospital a gradient is no sum over patients any more",
         )
-    yield Difference(
+    yield Deviation(
         "loss of a batch",
         "Cox partial likelihood within a batch of 16",
         "the likelihood of all patients, by a broadcast cumulative hazard",
@@ -127,29 +127,29 @@ def _networks(study: Study) -> Iterator[Difference]:
     )
     if training.rounds * training.local_steps != UPDATES or training.batch != 16:
         here = f"{training.rounds} rounds of {training.local_steps} step(s), batches of {training.batch}"
-        yield Difference("updates", f"{UPDATES} (200 epochs of about 8 batches of 16)", here, "declared by the study")
+        yield Deviation("updates", f"{UPDATES} (200 epochs of about 8 batches of 16)", here, "declared by the study")
     if (training.server.name, training.server.rate) != ("adam", 5e-5):
-        yield Difference("optimiser", "Adam at 5e-5", f"{training.server.name} at {training.server.rate:g}", "declared by the study")
+        yield Deviation("optimiser", "Adam at 5e-5", f"{training.server.name} at {training.server.rate:g}", "declared by the study")
 
 
-def _statistics(study: Study) -> Iterator[Difference]:
+def _statistics(study: Study) -> Iterator[Deviation]:
     if study.resolution == "totals":
-        yield Difference("clinical Cox model", "on single rows", "from totals on a coarse grid", "risk-set sums by day list the rows")
+        yield Deviation("clinical Cox model", "on single rows", "from totals on a coarse grid", "risk-set sums by day list the rows")
     if study.resolution != "shares" and study.evaluation.resolution == "coarse":
-        yield Difference("C, AUC, curves", "on single rows", "from opened bins of scores and days", "single days and scores list the rows")
-    yield Difference(
+        yield Deviation("C, AUC, curves", "on single rows", "from opened bins of scores and days", "single days and scores list the rows")
+    yield Deviation(
         "comparison of two models",
         "survcomp's t test, one-sided although called two-sided",
         "paired jackknife, two-sided; the published test beside it where its correlation is opened",
         "the published test takes the scores' rank correlation for that of the two C-indices",
     )
-    yield Difference(
+    yield Deviation(
         "combined C of validation and test",
         "inverse variance, most likely with Noether's errors",
         "inverse variance with the jackknife's; Noether's where days and scores are single and untied",
         "Noether's drops tied scores; a set whose error means nothing does not enter",
     )
-    yield Difference(
+    yield Deviation(
         "cut-off",
         "0.66 on a logarithmic scale of the score",
         "the training median of the linear predictor",
