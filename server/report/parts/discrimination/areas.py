@@ -55,8 +55,10 @@ def _from_shares(analyses: OpenedAnalyses, report: ReportedStudy) -> list[RocCur
 
 def _roc(table: ScoreTable, horizon: int, minimum: int) -> RocCurve:
     n, events = score_tables.size(table)
+    source = score_tables.evaluation_table(table)
     try:
-        one = roc.roc(score_tables.evaluation_table(table), float(horizon))
+        # An exact table's edges are the days on which something happened: the horizon is none of them, and need not be.
+        one = roc.roc(source.cells() if table.exact else source, float(horizon))
     except Problem as problem:
         return RocCurve(model=table.model, set=table.set, horizon=horizon, auc=Estimate(n=n, events=events, reason=str(problem)))
     if min(one.cases, one.controls) < minimum:
