@@ -1,4 +1,4 @@
-"""`fedhcc-site doctor`: every question at once, before enrolment too; a rehearsal; a page for whoever asks."""
+"""`fedhcc-site doctor` and `firewall`: every question at once, before enrolment too; and the one page for the network team."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from client.commands.enrol import Home
+from client.commands.enrol import Home, state_of
 from site_config.console import Json, json_wanted, note, show, table
 
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the last study offered.")]
@@ -42,6 +42,21 @@ def doctor(
     raise typer.Exit(found.status)
 
 
+def firewall(home: Home = Path(), html: Page = None, json: Json = False) -> None:
+    """What the network team has to know: one outgoing connection, its address, its certificate, how it is tried."""
+    from client.enrolment import load_kit
+    from client.officer.firewall import firewall_page, firewall_rows
+    from site_config.files import write_atomic
+
+    kit = load_kit(state_of(home))
+    rows = firewall_rows(kit)
+    if html is not None:
+        write_atomic(html, firewall_page(kit).encode(), 0o644)
+        note(f"wrote {html}")
+    show(dict(rows), table(f"{kit.site}: one outgoing connection", ("what", "value"), rows))
+
+
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     app.command()(doctor)
+    app.command()(firewall)

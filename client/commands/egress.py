@@ -13,7 +13,7 @@ from site_config.console import Json, note, show, table
 from site_config.names import plural
 
 if TYPE_CHECKING:
-    from client.release.journal_view import Filter
+    from client.release.journal_view import Egress, Filter, StudyEgress
 
 app = typer.Typer(help="Everything that left the hospital, from the journal.", invoke_without_command=True)
 
@@ -72,18 +72,37 @@ def view(
     found = released(entries, chosen)
     shown = found if everything else found[-SHOWN:]
     lines = [
-        (
-            row.number,
-            row.time[:16].replace("T", " "),
-            f"{row.statistic} ({row.phase} {row.round}, {row.study[:8]})",
-            f"{row.bytes:,} bytes {'masked' if row.masked else 'CLEAR'}",
-            f"{plural(len(row.roster.split()), 'site')}, {'opened' if row.opened else 'never opened'}",
-            row.rule,
-        )
+        (row.number, row.time[5:16].replace("T", " "), f"{row.statistic}\n{row.study[:8]} {row.phase} {row.round}", _sent(row))
         for row in shown
     ]
-    columns = ("", "time", "asked", "sent", "sum", "allowed by")
-    show(found, table("What left this hospital", columns, lines, _rest(found, shown)))
+    show(found, table("What left this hospital", ("", "time", "asked", "sent"), lines, _rest(found, shown), whole=("time",)))
+
+
+def _sent(row: Egress) -> str:
+    """What was sent, whether masked, in which sum, and the rule that allowed it."""
+    hidden = "masked" if row.masked else "CLEAR"
+    opened = "opened" if row.opened else "never opened"
+    return f"{row.bytes:,} bytes {hidden}; sum of {plural(len(row.roster.split()), 'site')}, {opened}\n{row.rule}"
+
+
+@app.command()
+def summary(home: Home = Path(), json: Json = False) -> None:
+    """One line a study: how often, how much, which statistics, and what was opened of it."""
+    from client.release.journal_view import released, summaries
+    from site_config import journal
+
+    found = summaries(released(journal.read(_path(home))))
+    rows = [(one.study[:8], one.phases, one.releases, one.opened, _size(one), _masked(one), one.last[:10]) for one in found]
+    columns = ("study", "phases", "sent", "opened", "size", "masked", "last")
+    show(found, table("What left this hospital, by study", columns, rows, None if rows else "nothing"))
+
+
+def _masked(one: StudyEgress) -> str:
+    return "all" if one.masked else "NOT ALL"
+
+
+def _size(one: StudyEgress) -> str:
+    return f"{one.bytes / 1e6:,.1f} MB"
 
 
 def _rest(found: Sequence[object], shown: Sequence[object]) -> str | None:

@@ -34,6 +34,7 @@ def _rows(found: Status) -> list[tuple[str, object]]:
         ("paused", "no" if found.paused_until is None else f"until {_local(found.paused_until)}"),
         ("messages answered", found.answered),
     ]
+    rows += [(f"study {study[:12]}", words) for study, words in found.studies.items()]
     if found.problem:
         rows.append(("last problem", f"{found.problem}, see fedhcc-site problem {found.problem}"))
     if found.trouble:
@@ -49,7 +50,16 @@ def _ask(home: Path, method: str, request: dict[str, float] | None = None) -> No
         found = client.call(method, request)  # type: ignore[arg-type]
     finally:
         client.close()
-    show(found, table("", ("", ""), _rows(found)))
+    show(found, table("", ("", ""), [*_rows(found), *_undecided(home, found)]))
+
+
+def _undecided(home: Path, found: Status) -> list[tuple[str, object]]:
+    """Studies that the program has not been asked about since it started, with what the hospital decided."""
+    from client import enrolment as enrol
+
+    known = [one for one in enrol.offers(state_of(home)) if one.lock.study_id not in found.studies]
+    next_step = {"pending": "waits for `fedhcc-site approve`", "approved": "approved; waits for the coordinator", "declined": "declined"}
+    return [(f"study {one.lock.study_id[:12]}", next_step[one.decision]) for one in known]
 
 
 def status(

@@ -71,6 +71,7 @@ def _conflicts(site: SiteConfig, lock: StudyLock) -> list[Any]:
     return found
 
 
+Folder = Annotated[Path | None, typer.Option("--folder", help="Write the data-protection officer's folder here.", file_okay=False)]
 Peers = Annotated[
     list[str],
     typer.Option("--peer", help="NAME=DIGITS: another hospital's digits as it read them out by telephone; may be repeated."),
@@ -110,6 +111,7 @@ def approve(
     home: Home = Path(),
     preview: Annotated[bool, typer.Option("--preview", help="Show the very vectors this cohort would release; nothing is sent.")] = False,
     peer: Peers = (),  # type: ignore[assignment]
+    folder: Folder = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: Json = False,
 ) -> None:
@@ -121,6 +123,9 @@ def approve(
 
     site = _site(home)
     lock = _known(site.state, study)
+    if folder is not None:
+        _write_folder(site, lock, folder)
+        return
     _hear(site, lock, tuple(peer), ask=not (yes or json or preview))
     change = enrol.roster_change(site.state, lock)
     conflicts = _conflicts(site, lock)
@@ -153,6 +158,15 @@ def approve(
         return
     enrol.decide(site.state, lock.study_id, "approved", datetime.now(UTC).isoformat(timespec="seconds"))
     note(f"approved {lock.study_id[:12]}")
+
+
+def _write_folder(site: SiteConfig, lock: StudyLock, folder: Path) -> None:
+    from client.enrolment import load_kit
+    from client.officer.folder import write
+    from site_config.identity import SiteIdentity
+
+    page = write(folder, site, lock, SiteIdentity.load(site.state), load_kit(site.state), datetime.now().astimezone().strftime("%Y-%m-%d"))
+    show({"study": lock.study_id, "page": str(page)}, f"wrote {page}\nIt prints on four A4 pages at most. Nothing was decided.")
 
 
 def _not_heard(site: SiteConfig, lock: StudyLock) -> frozenset[str]:

@@ -88,6 +88,7 @@ class Agent:
         self._states: OrderedDict[str, dict[str, NDArray[Any]]] = OrderedDict()
         self.phase = ""
         self.trouble = ""
+        self.studies: dict[str, str] = {}
         self._configuration = print_of(site.home / "site.yaml")
 
     def handle(self, message: Message) -> Message:
@@ -179,6 +180,7 @@ class Agent:
             self._locks[lock.study_id] = lock
             self._benches.forget(lock.study_id)
         self.phase = "admission"
+        self.studies[lock.study_id] = "admitted" if not found else "refused: " + "; ".join(str(problem) for problem in found)
         reply = AdmissionReply(
             accepted=not found,
             refusals=tuple(outward_code(problem) for problem in found),
@@ -208,6 +210,7 @@ class Agent:
     def _release(self, message: Message) -> Message:
         request = _read(ReleaseRequest, message)
         lock = self._lock(request.context.study)
+        self.studies[lock.study_id] = request.context.phase
         arrays = self._broadcast(request.context.state, message.arrays)
         bench = self._benches.of(lock)
         facts = self._benches.facts(lock, (_split(request),))
@@ -226,6 +229,7 @@ class Agent:
         request = _read(RowsRequest, message)
         lock = self._lock(request.study)
         self.phase = request.phase
+        self.studies[lock.study_id] = f"{request.phase}: shares of its rows"
         arrays = self._broadcast(request.state, message.arrays)
         plan = plan_of(lock, request.phase, believe(lock, request.earlier))
         bench, shares, role = self._benches.of(lock), lock.study.shares, lock.entry(self.site.site).role
@@ -241,6 +245,7 @@ class Agent:
 
     def _hold(self, message: Message) -> Message:
         request = _read(HoldRequest, message)
+        self.studies[request.study] = "holding shares"
         reply, frame = self.holder.hold(request, self._lock(request.study), message.arrays)
         return Message("hold", reply.model_dump(mode="json"), dict(frame))
 
@@ -252,6 +257,7 @@ class Agent:
         self._benches.forget(study)
         self._states.clear()
         self.phase = ""
+        self.studies[study] = "finished"
         return _reply("finish", StudyReference(study=study))
 
     def _lock(self, study_id: str) -> StudyLock:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +33,7 @@ UNPLANNED = 4e9
 class Status:
     """What a person at the hospital may know: connection, activity, pause, and the last problem's code.
 
+    `studies` gives what each study asks of this hospital now, in a word: admitted, its phase, holding shares, or why it was refused.
     `trouble` is why the last question could not be answered, in words; it stays until one is.
     """
 
@@ -44,6 +45,7 @@ class Status:
     refused: int = 0
     problem: str = ""
     trouble: str = ""
+    studies: dict[str, str] = field(default_factory=dict)
     since: float = 0.0
     software: str = ""
 

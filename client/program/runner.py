@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,12 +93,13 @@ def clock_offset_s(address: str, ca: str, clock: Callable[[], float] = time.time
 
 def hours_begin(schedule: OpenHours, now: float) -> float | None:
     """When the schedule's hours begin next, seconds since 1970; None inside them. `now` is a time on this machine's clock."""
-    if schedule.includes(time.localtime(now).tm_hour):
+    moment = datetime.fromtimestamp(now).astimezone()
+    if schedule.includes_at(moment):
         return None
-    local = time.localtime(now)
-    hour = now - local.tm_min * 60 - local.tm_sec - now % 1
-    hours = (hour + HOUR_S * ahead for ahead in range(1, 25))
-    return next((begin for begin in hours if schedule.includes(time.localtime(begin).tm_hour)), None)
+    local = schedule.local(moment)
+    hour = now - local.minute * 60 - local.second - local.microsecond / 1e6
+    hours = (hour + HOUR_S * ahead for ahead in range(1, 8 * 24 + 1))
+    return next((begin for begin in hours if schedule.includes_at(datetime.fromtimestamp(begin).astimezone())), None)
 
 
 @dataclass(frozen=True)
@@ -317,6 +319,7 @@ class SiteProgram:
         self.board.tell(working=step)
         reply = self._worker.handle(message)
         self._steps.learn(step, self._waiting.clock() - began)
+        self.board.tell(studies=dict(self._worker.studies))
         return reply
 
     def _tell_trouble(self, trouble: str) -> None:

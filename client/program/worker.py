@@ -86,7 +86,8 @@ def serve(pipe: Connection, home: Path, factory: Factory, life: Any) -> None:
             reply = handle(request)
         except Problem:  # the one an agent raises: its GPU is gone
             sys.exit(GPU_LOST_STATUS)
-        give(pipe, (reply, getattr(getattr(handle, "__self__", None), "trouble", "")))
+        agent = getattr(handle, "__self__", None)
+        give(pipe, (reply, getattr(agent, "trouble", ""), dict(getattr(agent, "studies", {}))))
 
 
 def _beat(life: Any) -> None:
@@ -108,6 +109,7 @@ class Worker:
         self._sign = 0.0
         self._awaited = False
         self.trouble = ""
+        self.studies: dict[str, str] = {}
 
     @property
     def pid(self) -> int:
@@ -148,7 +150,7 @@ class Worker:
             raise self._ended() from None
         answered = self._receive()
         assert isinstance(answered, tuple)
-        reply, self.trouble = answered
+        reply, self.trouble, self.studies = answered
         assert isinstance(reply, Message)
         return reply
 

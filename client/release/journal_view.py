@@ -132,3 +132,35 @@ def as_csv(rows: Iterable[Egress]) -> str:
     for row in rows:
         writer.writerow([_safe(getattr(row, name)) for name in names])
     return out.getvalue()
+
+
+@dataclass(frozen=True)
+class StudyEgress:
+    """Everything that left for one study: releases, how many were opened, bytes, phases in order, whether all were masked, when last."""
+
+    study: str
+    phases: str
+    releases: int
+    opened: int
+    bytes: int
+    masked: bool
+    last: str
+
+
+def summaries(rows: Iterable[Egress]) -> list[StudyEgress]:
+    """One summary a study, in the order of their first release."""
+    by_study: dict[str, list[Egress]] = {}
+    for row in rows:
+        by_study.setdefault(row.study, []).append(row)
+    return [
+        StudyEgress(
+            study=study,
+            phases=", ".join(dict.fromkeys(row.phase for row in mine)),
+            releases=len(mine),
+            opened=sum(row.opened for row in mine),
+            bytes=sum(row.bytes for row in mine),
+            masked=all(row.masked for row in mine),
+            last=mine[-1].time,
+        )
+        for study, mine in by_study.items()
+    ]

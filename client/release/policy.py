@@ -165,8 +165,8 @@ def check_roster(policy: Policy, lock: StudyLock, site: str, roster: tuple[str, 
 
 
 def inside_hours(schedule: OpenHours, now: datetime) -> bool:
-    """Whether the local hour lies in the schedule; 22 to 6 goes over midnight."""
-    return schedule.includes(now.hour)
+    """Whether a moment lies in the schedule's hours and days; 22 to 6 goes over midnight."""
+    return schedule.includes_at(now)
 
 
 def scores_of(parameters: Parameters) -> tuple[ScoreSpec, ...]:

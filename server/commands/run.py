@@ -136,6 +136,7 @@ def status(
     from server.link.lock import holder_of
     from server.link.supervisor import link_answers
     from server.watch import standing as watch
+    from server.watch.awaited import waiting_words
 
     _quiet()
     register = enrol.load(home)
@@ -151,7 +152,8 @@ def status(
     sites = [{"site": s.name, "connected": None if online is None else s.node_id in online} for s in register.active().values()]
     studies = watch.statuses(home)
     words = {None: "SuperLink does not run", True: "connected", False: "NOT connected"}
-    rows = [(s.study[:12], s.title, s.sites, s.state, s.last, ", ".join(s.missing or ())) for s in studies]
+    waits = {s.study: waiting_words(watch.folder_of(home, s.study)) for s in studies if s.state in ("running", "PAUSED")}
+    rows = [(s.study[:12], s.title, s.state, waits.get(s.study) or s.last, ", ".join(s.missing or ())) for s in studies]
 
     who = f"served by {holder}" if holder is not None else "nobody serves this office: `fedhcc-coordinator serve`"
     silent = [name for name, answers in office.items() if not answers] if holder is not None else []
@@ -162,11 +164,11 @@ def status(
         if ends:
             console.print(ends)  # type: ignore[attr-defined]
         console.print(who + "".join(f"; the {name} does not answer" for name in silent))  # type: ignore[attr-defined]
-        console.print(table("Studies", ("id", "title", "sites", "state", "last", "missing"), rows))  # type: ignore[attr-defined]
+        console.print(table("Studies", ("id", "title", "state", "now", "missing"), rows, whole=("id", "state")))  # type: ignore[attr-defined]
         console.print(table("Hospitals", ("hospital", "connection"), [(s["site"], words[s["connected"]]) for s in sites]))  # type: ignore[attr-defined,index]
 
     served: dict[str, object] = {"certificates": ends, "by": holder.model_dump() if holder is not None else None, "answers": office}
-    show({"office": served, "studies": studies, "sites": sites}, draw)
+    show({"office": served, "studies": studies, "sites": sites, "waits": waits}, draw)
 
 
 Frozen = Annotated[

@@ -21,6 +21,9 @@ StudyFile = Annotated[Path, typer.Argument(help="The study's document.")]
 PerSite = Annotated[float, typer.Option("--patients-per-site", min=0.1, help="Patients a hospital to expect.")]
 EventShare = Annotated[float, typer.Option("--event-share", min=0.01, max=1.0, help="Share of patients whose death is observed.")]
 
+StepSeconds = Annotated[float, typer.Option("--step-seconds", min=0.0, help="Seconds of a training step; 0: the slowest rehearsal told.")]
+HoursADay = Annotated[float, typer.Option("--hours-a-day", min=0.5, max=24.0, help="Hours a day on which machines are on together.")]
+
 study_app = typer.Typer(help="Write, check and lock a study.", no_args_is_help=True)
 
 
@@ -71,6 +74,8 @@ def check(
     study: StudyFile = Path("study.yaml"),
     patients_per_site: PerSite = 4.0,
     event_share: EventShare = 0.6,
+    step_seconds: StepSeconds = 0.0,
+    hours_a_day: HoursADay = 24.0,
     home: Annotated[Path | None, typer.Option("--home", envvar="FEDHCC_HOME", help="Also check that every site is enrolled here.")] = None,
     json: Json = False,
 ) -> None:
@@ -79,6 +84,8 @@ def check(
     Exit status 0: nothing to say; 1: findings to read; 10 and above: faults.
     """
     from server.study.expected_precision import expect
+    from server.study.plan_days import plan_days
+    from server.watch.board import slowest_step
     from site_config.documents.load import load_study
     from site_config.problems.base import together
     from site_config.site import Policy
@@ -92,7 +99,10 @@ def check(
             raise together(missing)
     expected = expect(plan, patients_per_site, event_share)
     findings = [*refused_blocks(plan, planned_blocks(plan)), *minima_clashes(Policy(), plan), *expected.findings()]
-    show(_check_data(plan, expected, findings), lambda console: _draw_check(console, plan, expected, findings))
+    days = plan_days(plan, step_seconds or (slowest_step(home, plan) if home is not None else 0.0), hours_a_day)
+    data = _check_data(plan, expected, findings) | {"plan": {"rounds": days.rounds, "hours": days.hours, "days": days.days}}
+    show(data, lambda console: _draw_check(console, plan, expected, findings))
+    note(days.words())
     note(f"Next: {next_command('fedhcc-coordinator', 'study', 'lock', study)}")
     if findings:
         raise typer.Exit(1)

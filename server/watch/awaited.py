@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -117,3 +118,14 @@ def awaiting(folder: Path) -> Awaiting | None:
         return Awaiting.model_validate_json(read_limited(folder / NAME, 1 << 20))
     except (Problem, ValidationError):
         return None
+
+
+def waiting_words(folder: Path, now: float | None = None) -> str:
+    """What a running study waits for and until when (local time), in one line; '' where it waits for nobody."""
+    found = awaiting(folder)
+    if found is None or not found.awaited:
+        return ""
+    moment = time.time() if now is None else now
+    who = ", ".join(found.awaited[:3]) + (f" and {len(found.awaited) - 3} more" if len(found.awaited) > 3 else "")
+    until = datetime.fromtimestamp(found.until).astimezone().strftime("%m-%d %H:%M")
+    return f"{found.step}: waits for {who} for {max(moment - found.began, 0.0):.0f} s, until {until} at the latest"

@@ -18,6 +18,7 @@ from site_config.files import read_limited, write_atomic
 from site_config.problems import identity
 from site_config.problems.base import Problem
 from site_config.study.code_digest import code_digest, software
+from site_config.study.model import Study
 
 NAME = "readiness.json"
 LITTLE_DISK_GIB = 4
@@ -60,6 +61,12 @@ def keep(home: Path, study: str, replies: dict[str, AdmissionReply], now: dateti
     known = Readiness.load(home)
     told = {site: Told(at=at, study=study, reply=reply) for site, reply in replies.items()}
     write_atomic(home / NAME, Readiness(sites={**known.sites, **told}).model_dump_json(indent=1).encode() + b"\n")
+
+
+def slowest_step(home: Path, study: Study) -> float:
+    """The longest training step that a rehearsal of one of the study's hospitals told, seconds; 0 where none did."""
+    names = {site.name for site in study.sites}
+    return float(max((told.reply.step_seconds for name, told in Readiness.load(home).sites.items() if name in names), default=0))
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,8 @@ NOTES: Final[dict[str, str]] = {
     "KnownPeers.at_least": "How many of these must be in a roster.",
     "KnownPeers.fingerprints": "Fingerprints the hospitals exchanged among themselves, not through the coordinator.",
     "OpenHours.from_hour": "First hour of the day, local time, in which the site computes.",
+    "OpenHours.weekdays": "Days of the week on which it does; what goes over midnight belongs to the day on which it began.",
+    "OpenHours.time_zone": "Zone of the hours, for example Europe/Berlin; left out, the machine's own (a container's is UTC).",
     "OpenHours.to_hour": "Hour at which it stops; 22 to 6 goes over midnight.",
     "Policy.minimum_roster": "Fewest sites of a sum this hospital takes part in.",
     "Policy.minimum_patients": "Fewest patients of such a sum.",

@@ -38,7 +38,7 @@ from site_config.problems import tables
 
 CANARY = "CANARYX"
 FIELDS = {
-    "admission": {"accepted", "refusals", "software", "code_digest", "journal", "step_seconds"},
+    "admission": {"accepted", "refusals", "software", "code_digest", "journal", "step_seconds", "device", "disk_gib", "prepared"},
     "statements": {"boxes"},
     "keys": {"public_key", "signature"},
     "release": {"hash", "signature", "seed_hash", "masked"},
