@@ -13,7 +13,7 @@ from client.cohort.patients import Patients
 from client.statistics.bench import Bench
 from shared_model.statistics import parameters as asked
 from shared_model.survival.cox import api as cox
-from shared_model.survival.hazard import day_sums, exposures, hazard_from_dict, interval_of, piecewise_sums
+from shared_model.survival.hazard import PiecewiseHazard, day_sums, exposures, hazard_from_dict, interval_of, log_rates, piecewise_sums
 from site_config.lazy import lazy
 
 if TYPE_CHECKING:
@@ -115,12 +115,14 @@ def training_update(bench: Bench, p: asked.TrainingUpdate, arrays: Arrays) -> Va
 
 
 def validation_loss(bench: Bench, p: asked.ValidationLoss, arrays: Arrays) -> Values:
-    """Summed loss of the validation patients under the broadcast hazard."""
+    """Negative log-likelihood of the validation patients under the broadcast hazard, on the scale of the training loss."""
     patients = bench.split("validation")
     score = bench.radiology(patients, p.model, arrays) - p.centre
-    expected = np.exp(np.minimum(score, 30.0)) * hazard_from_dict(p.hazard).for_patients(patients.event_day, patients.event)
+    hazard = PiecewiseHazard.from_dict(p.hazard)
+    expected = np.exp(np.minimum(score, 30.0)) * hazard.for_patients(patients.event_day, patients.event)
+    logs = log_rates(hazard, patients.event_day)
     return {
-        "loss": np.array([float((expected - score * patients.event).sum())]),
+        "loss": np.array([float((expected - (score + logs) * patients.event).sum())]),
         "patients": np.array([float(len(score))]),
         "events": np.array([float(patients.event.sum())]),
     }

@@ -218,8 +218,9 @@ class Trainer:
         self.state.blocks[block] = BlockSums(opened["mass"], scalar(opened, "event_score"), patients, events, centre)
         loss = self._loss()
         events_all = max(float(self.state.deaths.sum()), 1.0)
+        patients_all = max(sum(block.patients for block in self.state.blocks.values()), 1)
         point = RoundPoint(model=self.model, round=round, block=block, patients=patients, clipped=round_of(opened, "clipped"))
-        point.loss = loss / events_all if np.isfinite(loss) else None
+        point.loss = loss / patients_all if np.isfinite(loss) else None
         risen = not np.isfinite(loss) or loss > self.state.best_loss + RISE_PER_EVENT * events_all
         if risen and round > 0:
             self.state.blocks[block] = before

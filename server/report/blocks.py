@@ -55,11 +55,15 @@ class TableBlock:
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture, with a second drawing for narrow pages where it needs one. A panel of few patients opens on demand."""
+    """One picture, with a second drawing for narrow pages where it needs one. A panel of few patients opens on demand.
+
+    Panels of one `row` stand beside each other.
+    """
 
     wide: Picture
     narrow: Picture | None = None
     patients: int | None = None
+    row: str = ""
 
     @property
     def folded(self) -> bool:
@@ -83,6 +87,14 @@ class Figure:
     def first(self) -> list[Panel]:
         """The panels that are seen at once; all of them where every one is of few patients."""
         return [panel for panel in self.panels if not panel.folded] or list(self.panels)
+
+    @property
+    def rows(self) -> list[list[Panel]]:
+        """The panels that are seen at once, row by row."""
+        found: dict[str, list[Panel]] = {}
+        for panel in self.first:
+            found.setdefault(panel.row, []).append(panel)
+        return list(found.values())
 
     @property
     def folded(self) -> list[Panel]:

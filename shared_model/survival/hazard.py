@@ -121,6 +121,15 @@ def piecewise_hazard(mass: ArrayLike, deaths: ArrayLike, cut_days: Sequence[floa
     return PiecewiseHazard(tuple(float(cut) for cut in cut_days), rate, float(centre))
 
 
+LEAST_RATE = 1e-9
+"""Deaths a day below which the logarithm of a rate is not followed: nobody died in the interval, which says little of its rate."""
+
+
+def log_rates(hazard: PiecewiseHazard, event_day: ArrayLike) -> Floats:
+    """log h (n,) at the given days, never below log 1e-9: what makes Σ e^f H − δ(f + log h) the negative log-likelihood."""
+    return np.log(np.maximum(hazard.rate, LEAST_RATE))[interval_of(event_day, hazard.cut_days)]
+
+
 def next_centre(sums: PiecewiseSums, centre: float) -> float:
     """A centre for the next round, from sums already opened: exposure-weighted log-mean of e^f up to a constant.
 

@@ -83,9 +83,9 @@ def at_month(one: SurvivalCurve, month: int) -> int | None:
 
 
 def axis_months(curves: Sequence[SurvivalCurve]) -> list[int]:
-    """The months every panel of a figure has under its axis: to the longest curve drawn, no more than seven of them."""
+    """The months every panel of a figure has under its axis: to the longest curve drawn, no more than eight of them."""
     last = max((one.day[-1] / MONTH for one in curves if one.day), default=0.0)
-    step = next((size for size in (6, 12, 24, 36) if last / size <= 6), 60)
+    step = next((size for size in (6, 12, 24, 36) if last / size <= 7), 60)
     return list(range(0, int(last / step + 0.999) * step + 1, step))
 
 

@@ -11,6 +11,7 @@ import pytest
 from server.report.common.cox_tables import is_estimated
 from server.report.common.standardised import difference_of_shares
 from server.report.metrics import compute
+from server.report.parts.discrimination.comparisons import COMPARISONS
 from server.report.parts.discrimination.concordance import CONCORDANCE, score_test
 from server.report.parts.models.importance import IMPORTANCE
 from server.report.parts.part import ReportedStudy
@@ -131,3 +132,24 @@ def test_differences_of_shares_are_the_textbooks() -> None:
     assert difference_of_shares({"a": None, "b": 3}, {"a": 4, "b": 3}) is None
     assert difference_of_shares({"a": 4}, {"a": 9}) is None
     assert difference_of_shares({}, {"a": 9, "b": 1}) is None
+
+
+def test_two_models_in_one_order_on_a_set_do_not_settle_the_combination(study_result: StudyResult) -> None:
+    same = next(t for t in study_result.tables if (t.model, t.set, t.variable) == ("Rad-S", "validation", "all"))
+    tables = [
+        same.model_copy(update={"model": "Rad-D"}) if (t.model, t.set, t.variable) == ("Rad-D", "validation", "all") else t
+        for t in study_result.tables
+    ]
+    variance = next(p.covariance[0][0] for p in study_result.pairs if (p.first, p.set) == ("Rad-S", "validation"))
+    pairs = [
+        p.model_copy(update={"covariance": [[variance, variance], [variance, variance]]})
+        if ({p.first, p.second}, p.set) == ({"Rad-S", "Rad-D"}, "validation")
+        else p
+        for p in study_result.pairs
+    ]
+    found = ReportedStudy(study_result.model_copy(update={"tables": tables, "pairs": pairs})).of(COMPARISONS)
+    rows = {row.set: row for row in found if {row.first, row.second} == {"Rad-S", "Rad-D"}}
+    assert rows["validation"].paired.value == 0
+    assert rows["combined"].paired.value == pytest.approx(rows["test"].paired.value)
+    assert rows["combined"].paired.n == rows["test"].paired.n
+    assert rows["combined"].meta_t is None

@@ -10,6 +10,7 @@ from shared_model.survival.hazard import (
     exposures,
     hazard_from_dict,
     interval_of,
+    log_rates,
     next_centre,
     piecewise_hazard,
     piecewise_loglik,
@@ -171,3 +172,18 @@ def test_next_centre_makes_expected_events_average_to_events():
 
 def test_local_risk_sets_say_nothing_about_a_single_patient():
     assert float(local_risk_set_loss(torch.tensor([3.0]), torch.tensor([10.0]), torch.tensor([True]))) == 0.0
+
+
+def test_the_validation_loss_is_the_training_loss_on_the_training_patients():
+    """One scale: Σ e^(f−c) H − δ (f − c + log h) over the patients the hazard was made of is the negative profile likelihood."""
+    data = lung()
+    score, day, event, centre = 0.02 * data.x[:, 0], data.day, data.event, 0.3
+    sums = piecewise_sums(score, day, event, CUTS, centre)
+    hazard = piecewise_hazard(sums.mass, sums.deaths, CUTS, centre)
+    terms = np.exp(score - centre) * hazard.for_patients(day, event) - event * (score - centre + log_rates(hazard, day))
+    assert float(terms.sum()) == pytest.approx(-piecewise_loglik(sums, float(score[event].sum()), centre), rel=1e-12)
+
+
+def test_nobody_died_in_an_interval_is_no_infinite_loss():
+    hazard = piecewise_hazard([10.0, 10.0], [0.0, 2.0], (100.0,), 0.0)
+    assert np.isfinite(log_rates(hazard, [50.0, 150.0])).all()

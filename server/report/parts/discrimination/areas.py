@@ -87,7 +87,7 @@ def blocks(found: list[RocCurve], report: ReportedStudy) -> Iterator[Block]:
             if rows:
                 title = f"{SET_LABEL[set_]} · {in_years(horizon)}"
                 picture = draw(rows, title, f"roc-{horizon}-{set_}", simulated=report.simulated)
-                panels.append(Panel(picture, patients=max(row.auc.n or 0 for row in rows)))
+                panels.append(Panel(picture, patients=max(row.auc.n or 0 for row in rows), row=str(horizon)))
     if panels:
         yield Figure(
             "s4",

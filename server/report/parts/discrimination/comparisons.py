@@ -107,13 +107,17 @@ def spearman(pair: ScorePair) -> float | None:
 
 
 def _combined(report: ReportedStudy, first: ModelName, second: ModelName, rows: list[Comparison]) -> list[Comparison]:
-    """Fixed effect of the two sets' paired differences, and the paper's t of the two combined C-indices."""
-    if [row.set for row in rows] != list(HELD) or any(not row.paired.se or row.paired.value is None for row in rows):
+    """Fixed effect of the two sets' paired differences, and the paper's t of the two combined C-indices.
+
+    A set in which both scores put everybody in the same order has a difference of 0 without an error: it does not enter.
+    """
+    kept = [row.paired for row in rows if row.paired.value is not None and (row.paired.se or 0.0) > comparison.DEGENERATE]
+    if [row.set for row in rows] != list(HELD) or not kept:
         return []
-    n, events = sum(row.paired.n or 0 for row in rows), sum(row.paired.events or 0 for row in rows)
-    value, se = comparison.combine_fixed([row.paired.value or 0.0 for row in rows], [row.paired.se or 1.0 for row in rows])
+    n, events = sum(one.n or 0 for one in kept), sum(one.events or 0 for one in kept)
+    value, se = comparison.combine_fixed([one.value or 0.0 for one in kept], [one.se or 1.0 for one in kept])
     low, high = comparison.normal_interval(value, se)
-    meta = _meta(report, first, second, rows, n)
+    meta = _meta(report, first, second, rows, n) if len(kept) == len(rows) else None
     return [
         Comparison(
             first=first,
@@ -159,13 +163,14 @@ def table(rows: Sequence[Comparison]) -> TableBlock:
         mine = [row for row in rows if row.set == set_]
         if mine:
             heads.add(len(body))
-            body.append([f"{SET_LABEL[set_]} · n {mine[0].paired.n}, {mine[0].paired.events} events", *([""] * 6)])
+            most = max((row.paired for row in mine), key=lambda one: one.n or 0)
+            body.append([f"{SET_LABEL[set_]} · n {most.n}, {most.events} events", *([""] * 6)])
             body += [_line(row) for row in mine]
     note = (
         "Paired: difference of two C-indices on the same patients with the jackknife covariance of both; the test to read. As "
         "published: the study's own test (t with n − 1 degrees of freedom, the scores' rank correlation in the standard error, over "
-        "both sets as survcomp combines it), which its code computes one-sided although its text says two-sided; both are shown. No "
-        "correction for multiple comparisons."
+        "both sets as survcomp combines it), which its code computes one-sided although its text says two-sided; both are shown. A "
+        "set in which two models order everybody alike does not enter their combination. No correction for multiple comparisons."
     )
     header = [
         "Models", "Difference in C (95 % CI)", "p paired\ntwo-sided", "\none-sided", "Spearman", "p as published\ntwo-sided", "\none-sided",

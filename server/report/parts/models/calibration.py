@@ -133,9 +133,10 @@ def blocks(found: list[Calibration], report: ReportedStudy) -> Iterator[Block]:
     """A row of panels a horizon, a panel a set."""
     drawn = [one for one in found if one.groups]
     if drawn:
-        panels = [
-            Panel(draw(c, f"cal-{c.horizon}-{c.set}", simulated=report.simulated), patients=sum(g.n for g in c.groups)) for c in drawn
-        ]
+        panels = []
+        for one in drawn:
+            picture = draw(one, f"cal-{one.horizon}-{one.set}", simulated=report.simulated)
+            panels.append(Panel(picture, patients=sum(group.n for group in one.groups), row=str(one.horizon)))
         caption = (
             f"Groups of at least {max(PATIENTS, report.minimum)} patients by rising risk; bars: 95 % intervals of the observed survival. "
             "Training figures are apparent. Slope: Cox coefficient of the linear predictor in the set (1 is perfect; below 1, "

@@ -20,7 +20,9 @@ from shared_model.survival.nomogram import nomogram as scale_points
 from site_config.study.prognostic_models import MODELS, PrognosticModel
 
 CHANCES = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
-TIERS = 3
+TIERS = 5
+LINE = 0.19
+"""Height of a line of labels, in distances between two rulers."""
 
 
 class NomogramAxis(Numbers):
@@ -137,25 +139,24 @@ def table(one: DrawnNomogram) -> TableBlock:
 @style.styled
 def draw(one: DrawnNomogram, name: str, *, simulated: bool, width: int = 760) -> Picture:
     """Points for every axis, their total, and survival at the horizons for a total."""
-    survival = list(one.survival.items())
-    rows = 1 + len(one.axes) + 1 + len(survival)
-    figure, axes = style.panel(width, 30 + 50 * rows)
-    axes.set_axis_off()
-    axes.set_xlim(-3, 103)
-    axes.set_ylim(rows - 0.4, -0.75)
-    points = [(str(value), float(value)) for value in range(0, 101, 10 if width > 500 else 20)]
-    _rule(axes, 0, "Points", points, width)
-    for row, axis in enumerate(one.axes, start=1):
-        _rule(axes, row, axis.label, axis.ticks, width)
     low, high = one.total_range
     most = 18 if width > 500 else 8
     step = next((size for size in (10, 20, 50, 100, 200, 500, 1000) if (high - low) / size <= most), 5000)
-    total = [(f"{value:.0f}", 100 * (value - low) / (high - low)) for value in range(round(low), int(high) + 1, step)]
-    _rule(axes, 1 + len(one.axes), "Total points", total, width)
-    for row, (horizon, ticks) in enumerate(survival, start=2 + len(one.axes)):
-        scaled = [(text.share(chance), 100 * (points_ - low) / (high - low)) for chance, points_ in ticks]
-        shown = [tick for tick in scaled if 0 <= tick[1] <= 100]
-        _rule(axes, row, f"Survival at {horizon} days", shown, width, last=True)
+    rulers = [("Points", [(str(value), float(value)) for value in range(0, 101, 10 if width > 500 else 20)])]
+    rulers += [(axis.label, axis.ticks) for axis in one.axes]
+    rulers.append(("Total points", [(f"{v:.0f}", 100 * (v - low) / (high - low)) for v in range(round(low), int(high) + 1, step)]))
+    for horizon, ticks in one.survival.items():
+        scaled = [(text.share(chance), 100 * (points - low) / (high - low)) for chance, points in ticks]
+        rulers.append((f"Survival at {horizon} days", [tick for tick in scaled if 0 <= tick[1] <= 100]))
+    places = [0.0]
+    for _, marks in rulers[:-1]:
+        places.append(places[-1] + 1 + LINE * max(max((line for *_, line in tiers(marks, width)), default=0) - 1, 0))
+    figure, axes = style.panel(width, 80 + 50 * places[-1])
+    axes.set_axis_off()
+    axes.set_xlim(-3, 103)
+    axes.set_ylim(places[-1] + 0.65, -0.75)
+    for number, (place, (label, marks)) in enumerate(zip(places, rulers, strict=True)):
+        _rule(axes, place, label, marks, width, last=number >= len(rulers) - len(one.survival))
     told = "; ".join(
         f"{axis.label} {axis.ticks[0][0]} = {axis.ticks[0][1]:.0f} to {axis.ticks[-1][0]} = {axis.ticks[-1][1]:.0f}" for axis in one.axes
     )
@@ -179,7 +180,7 @@ def tiers(ticks: Sequence[tuple[str, float]], width: int) -> list[tuple[str, flo
     return found
 
 
-def _rule(axes: Any, row: int, label: str, ticks: Sequence[tuple[str, float]], width: int, *, last: bool = False) -> None:
+def _rule(axes: Any, row: float, label: str, ticks: Sequence[tuple[str, float]], width: int, *, last: bool = False) -> None:
     """One ruler: its name above on the left, ticks and their labels below the line."""
     axes.text(-3, row - 0.3, label, fontsize=9.5, fontweight="bold", va="center", color=style.LOW if last else style.INK)
     if not ticks:
@@ -189,8 +190,8 @@ def _rule(axes: Any, row: int, label: str, ticks: Sequence[tuple[str, float]], w
     axes.vlines(places, row, row + 0.1, color=style.MUTED, linewidth=1)
     for words, at, line in tiers(ticks, width):
         if line:
-            axes.vlines([at], row, row + 0.08 + 0.2 * line, color=style.RULE, linewidth=0.8)
-        axes.text(at, row + 0.12 + 0.2 * line, words, ha="center", va="top", fontsize=8.5)
+            axes.vlines([at], row, row + 0.08 + LINE * line, color=style.RULE, linewidth=0.8)
+        axes.text(at, row + 0.12 + LINE * line, words, ha="center", va="top", fontsize=8.5)
 
 
 NOMOGRAM = ReportPart(

@@ -161,7 +161,7 @@ def blocks(found: list[Characteristic], report: ReportedStudy) -> Iterator[Block
             heads.add(len(rows))
             rows.append([head, *([""] * len(columns)), *differences])
         rows += [[*line, *(differences if head is None else [""] * len(differ))] for line in lines]
-    header = ["", *(_head(column, report) for column in columns), *(f"Difference\n{SET_NAME[s].lower()} to training" for s in differ)]
+    header = ["", *(_head(column, report) for column in columns), *(f"Difference\n{SET_NAME[s].lower()}" for s in differ)]
     note = (
         f"Patients (share of the set). Counts from 1 to {report.minimum - 1} read <{report.minimum}; a count that would let one be "
         f"worked out reads {text.HIDDEN}. "
@@ -170,8 +170,8 @@ def blocks(found: list[Characteristic], report: ReportedStudy) -> Iterator[Block
             if report.analyses is not None
             else "This hides small groups from readers of this page, not from the coordinator, who opened the sums. "
         )
-        + "Difference: standardised, of means or of shares (all levels together); beyond 0.1 is often called an imbalance; none "
-        "is printed beside a hidden count."
+        + "Difference: to the training patients, standardised, of means or of shares (all levels together); beyond 0.1 is often "
+        "called an imbalance; none is printed beside a hidden count."
     )
     yield TableBlock("Characteristics of the patients by set", header, rows, label="Table 1", note=note, group_rows=frozenset(heads))
 
