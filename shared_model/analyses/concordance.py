@@ -12,12 +12,13 @@ Source: Therneau and Watson 2015.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
+from shared_model.analyses.groups.partition import Partition, admitted
 from shared_model.analyses.minimum import minimum_result, reaches
 from shared_model.analyses.pairs import Pairs, compared, day_parts, level_parts, mirrored
 from shared_model.analyses.rows import Floats, OneHot, Part, Rows
@@ -39,6 +40,13 @@ class ConcordanceModel:
     scores: tuple[tuple[str, int], ...]
     groups: OneHot | None = None
     minimum_patients: int = GROUP_PATIENTS.value
+    rest: bool = False
+    """Whether all other groups together must have the minimum too, or be nobody."""
+
+    @property
+    def partition(self) -> Partition:
+        """The groups as one family."""
+        return Partition(self.groups, minimum=self.minimum_patients)
 
     def parts(self, n_days: int) -> tuple[Part, ...]:
         """What a hospital contributes."""
@@ -61,7 +69,7 @@ class ConcordanceModel:
         """What may be revealed."""
         shape, guard = (self.n_groups,), f"{self.minimum_patients} patients in the group, one comparable pair"
         return (
-            minimum_result(f"{self.name}.enough", self.n_groups),
+            *(self.partition.results(self.name) if self.rest else (minimum_result(f"{self.name}.enough", self.n_groups),)),
             Result(f"{self.name}.comparable", shape, 0, 1.0, "none: it is the test of the minimum", bit=True),
             *(Result(f"{self.name}.{name}.c", shape, C_BITS, 1.1, guard) for name, _ in self.scores),
             *(Result(f"{self.name}.{vector}.variance", shape, VARIANCE_BITS, 2.0**16, guard) for vector in self.vectors),
@@ -77,13 +85,15 @@ class ConcordanceEstimate:
     findings: tuple[FitFinding, ...] = ()
 
 
-async def concordance(a: Arithmetic, rows: Rows, pairs: Pairs, model: ConcordanceModel) -> ConcordanceEstimate:
-    """C-indices, differences and their errors."""
-    credits, involved, groups = await _counts(a, rows, pairs, model)
+async def concordance(
+    a: Arithmetic, rows: Rows, pairs: Pairs, model: ConcordanceModel, orders: Mapping[str, Value] | None = None
+) -> ConcordanceEstimate:
+    """C-indices, differences and their errors. orders: what `compared` gives of each score, where it is there already."""
+    credits, involved, groups = await _counts(a, rows, pairs, model, orders or {})
     sums, squares = await _sums(a, credits, involved, groups, len(model.scores))
     n = sums[-1].divided_exactly(2)
     enough, comparable = await together(
-        reaches(a, f"{model.name}.enough", groups.sum(0), model.minimum_patients), a.reveal_zero(f"{model.name}.comparable", n)
+        _enough(a, model, groups.sum(0).assume(len(groups), "a count of patients")), a.reveal_zero(f"{model.name}.comparable", n)
     )
     shown = enough & ~comparable
     y = await reciprocal(a, n + (~shown).astype(np.int64), 1.0, len(groups) ** 2 / 2, largest=1.0)
@@ -98,16 +108,28 @@ async def concordance(a: Arithmetic, rows: Rows, pairs: Pairs, model: Concordanc
     )
 
 
-async def _counts(a: Arithmetic, rows: Rows, pairs: Pairs, model: ConcordanceModel) -> tuple[list[Value], Value, Value]:
+async def _enough(a: Arithmetic, model: ConcordanceModel, sizes: Value) -> np.ndarray:
+    """Which groups are large enough."""
+    if model.rest:
+        return (await admitted(a, model.name, sizes, model.partition)).shown
+    return await reaches(a, f"{model.name}.enough", sizes, model.minimum_patients)
+
+
+async def _counts(
+    a: Arithmetic, rows: Rows, pairs: Pairs, model: ConcordanceModel, known: Mapping[str, Value]
+) -> tuple[list[Value], Value, Value]:
     """Per patient (N,): twice the credit by score, and the pairs they are part of; the groups (N, groups). In the main field."""
     n = len(pairs.died)
     comparable = pairs.at_risk - pairs.tied
-    ranks = (compared(a, [rows[part.name] for part in level_parts(name, levels)]) for name, levels in model.scores)
+    unknown = [(name, levels) for name, levels in model.scores if name not in known]
+    ranks = (compared(a, [rows[part.name] for part in level_parts(name, levels)]) for name, levels in unknown)
     groups = rows[model.groups.name] if model.groups else pairs.present.reshape(n, 1)
     if model.groups:
         comparable, *orders = await together(_within(a, comparable, groups), *ranks)
     else:
         orders = await together(*ranks)
+    found = {**known, **dict(zip((name for name, _ in unknown), orders, strict=True))}
+    orders = [found[name] for name, _ in model.scores]
     comparable = comparable.assume(1.0, "a pair counts or does not")
     upper, lower = _halves(comparable, n)
     won = [mirrored(a.times(upper, order) + a.times(lower, 2 - order), n).sum(1).assume(2 * n, "at most 2 a pair") for order in orders]

@@ -109,11 +109,14 @@ async def cox(a: Arithmetic, rows: Rows, pairs: Pairs, model: CoxModel) -> CoxEs
     """Fit the model to the rows of all hospitals."""
     start = await prepare(a, rows, pairs, model.covariates, model.ties)
     n, deaths = await together(a.reveal(f"{model.name}.patients", start.n, 0), a.reveal(f"{model.name}.deaths", start.died.sum(), 0))
-    fit = _Fit(a, model, start, int(n), int(deaths))
+    return await fit_from(a, model, start, int(n), int(deaths))
+
+
+async def fit_from(a: Arithmetic, model: CoxModel, start: Start, n: int, deaths: int) -> CoxEstimate:
+    """Fit the model to sums over risk sets that are there already, n patients and their deaths being opened."""
+    fit = _Fit(a, model, start, n, deaths)
     few = fit.too_few()
-    if few:
-        return fit.without(few)
-    return await fit.run()
+    return fit.without(few) if few else await fit.run()
 
 
 class _Fit:

@@ -12,6 +12,7 @@ from shared_model.analyses.phases.base import Earlier as Earlier
 from shared_model.analyses.phases.base import SharedPlan as SharedPlan
 from shared_model.analyses.phases.clinical import clinical
 from shared_model.analyses.phases.clinical import clinical_model as clinical_model
+from shared_model.analyses.phases.evaluation import evaluation
 from shared_model.analyses.phases.fusion import fusion
 from site_config.problems import shares as problems
 from site_config.study.model import Phase, StudyLock
@@ -24,4 +25,8 @@ def plan_of(lock: StudyLock, phase: Phase, earlier: Earlier) -> SharedPlan:
     return BUILDERS[phase](lock, earlier)
 
 
-BUILDERS: Mapping[Phase, Callable[[StudyLock, Earlier], SharedPlan]] = {"clinical": clinical, "fusion": fusion}
+BUILDERS: Mapping[Phase, Callable[[StudyLock, Earlier], SharedPlan]] = {
+    "clinical": clinical,
+    "fusion": fusion,
+    "evaluation": evaluation,
+}

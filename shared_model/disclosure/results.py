@@ -18,6 +18,11 @@ COX_PATIENTS = Limit(
     "two exact fits that differ by one patient give that patient's covariates away in 11 of 11 cases at 60 patients, and the numbers"
     " opened by one fit (about 600 bits) come near what the rows of 30 patients hold (500 bits)",
 )
+RATIO_PATIENTS = Limit(
+    40,
+    "the hazard ratio of two groups of the minimum each, whose curves are opened anyway: one number of one column, which says nothing of"
+    " anybody's covariates",
+)
 EVENTS_A_COLUMN = Limit(10, "below ten events a variable the estimates are not reliable, so there is nothing to open them for")
 GROUP_PATIENTS = Limit(20, "a result of a small group, or of what is left beside a large one, is a statement on few patients")
 STEP_BITS = Limit(14, "iterates before the last only have to lead to the next one; coarser ones cost accuracy of the standard errors")

@@ -55,6 +55,13 @@ class KaplanMeierModel:
     coarse: tuple[int, ...] = ()
     fine_patients: int = FINE_PATIENTS.value
     logrank: bool = True
+    sets: bool = False
+    """Whether the groups are sets themselves, each large or small by its own patients."""
+
+    @property
+    def judged(self) -> int:
+        """How many sets are judged to be large or small."""
+        return self.partition.n if self.sets else len(self.partition.of_family)
 
     def parts(self, n_days: int) -> tuple[Part, ...]:
         """What a hospital contributes."""
@@ -71,10 +78,10 @@ class KaplanMeierModel:
         name, n, points, ticks = self.name, self.partition.n, len(self.days), len(self.ticks)
         group = f"{self.partition.minimum} patients in the group and in the rest of its set"
         point, few = f"{group}, {POINT_PATIENTS.value} at risk", f"{group}, not from 1 to {FEW.value}"
-        test, families = "none: it is the test of the minimum", len(self.partition.of_family)
+        test = "none: it is the test of the minimum"
         return (
             *self.partition.results(name),
-            *([minimum_result(f"{name}.large", families)] if self.coarse else []),
+            *([minimum_result(f"{name}.large", self.judged)] if self.coarse else []),
             minimum_result(f"{name}.followed", points * n),
             Result(f"{name}.ended", (points, n), 0, 1.0, test, bit=True),
             Result(f"{name}.few_deaths", (n,), 0, 1.0, test, bit=True),
@@ -214,8 +221,8 @@ async def _shown(a: Arithmetic, counts: _Counts, model: KaplanMeierModel) -> _Sh
     name, n, points = model.name, model.partition.n, len(model.days)
     first: list[Awaitable[Any]] = [admitted(a, name, counts.sizes, model.partition)]
     if model.coarse:
-        families = (counts.sizes @ model.partition.matrix).assume(counts.sizes.bound, "patients of a set")
-        first.append(reaches(a, f"{name}.large", families, model.fine_patients))
+        whole = counts.sizes if model.sets else (counts.sizes @ model.partition.matrix).assume(counts.sizes.bound, "patients of a set")
+        first.append(reaches(a, f"{name}.large", whole, model.fine_patients))
     groups, *large = await together(*first)
     keep = groups.keep
     second: list[Awaitable[Any]] = [
@@ -229,7 +236,8 @@ async def _shown(a: Arithmetic, counts: _Counts, model: KaplanMeierModel) -> _Sh
     permitted = np.ones((points, n), dtype=np.bool_)
     if large:
         coarse = np.array([day in model.coarse for day in model.days])
-        permitted = large[0][model.partition.family][None, :] | coarse[:, None]
+        fine = large[0] if model.sets else large[0][model.partition.family]
+        permitted = fine[None, :] | coarse[:, None]
     return _Shown(groups, patients, followed, followed & permitted, ended & groups.shown, few_deaths)
 
 

@@ -75,15 +75,19 @@ class CutoffEstimate:
     findings: tuple[FitFinding, ...] = ()
 
 
-async def cutoff(a: Arithmetic, rows: Rows, model: CutoffModel) -> CutoffEstimate:
-    """The cut-off of all patients of the rows; an opening for every doubling of the slots and two, a digit; needs no pairs."""
+async def cutoff(a: Arithmetic, rows: Rows, model: CutoffModel, member: Value | None = None) -> CutoffEstimate:
+    """The cut-off of all patients of the rows; an opening for every doubling of the slots and two, a digit; needs no pairs.
+
+    member (N,): 1 for those alone who count, where not everybody does.
+    """
     digits = [rows[part.name] for part in level_parts(model.score, model.levels)]
     slots = model.most or len(digits[0])
-    patients = await a.lift(digits[0].sum().reshape(1).assume(slots, "a count of patients"))
+    here = digits[0].sum(1).assume(1.0, "one level") if member is None else member
+    patients = await a.lift(here.sum().reshape(1).assume(slots, "a count of patients"))
     (enough,) = await reaches(a, f"{model.name}.enough", patients, model.patients)
     if not enough:
         return _none(f"fewer than {model.patients} patients")
-    here, above, level = digits[0].sum(1).assume(1.0, "one level"), patients * 0, 0
+    above, level = patients * 0, 0
     for place, (part, digit) in enumerate(zip(level_parts(model.score, model.levels), digits, strict=True)):
         counts = await a.lift(a.dot(here, more(digit)).assume(slots, "a count of patients"))
         counts = (counts + above).assume(slots, "a count of patients")

@@ -15,7 +15,7 @@ AUC is opened first and enters the variance as a public number.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,9 +104,11 @@ class _Shown:
     findings: tuple[FitFinding, ...]
 
 
-async def roc(a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model: RocModel) -> RocEstimate:
-    """AUCs and errors; about 75 openings."""
-    sides = await _sides(a, rows, pairs, points, model)
+async def roc(
+    a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model: RocModel, orders: Mapping[str, Value] | None = None
+) -> RocEstimate:
+    """AUCs and errors; about 75 openings. orders: what `compared` gives of each score, where it is there already."""
+    sides = await _sides(a, rows, pairs, points, model, orders or {})
     known = await weights(a, sides.time, sides.members, sides.dead)
     n, columns = len(sides.members), sides.cases.shape[1]
     (weight,) = await a.reduce(a.times(known.weight.reshape(n, 1), sides.cases).assume(1.01, "one over those at risk, or less"))
@@ -134,7 +136,7 @@ async def roc(a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model: Ro
     )
 
 
-async def _sides(a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model: RocModel) -> _Sides:
+async def _sides(a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model: RocModel, orders: Mapping[str, Value]) -> _Sides:
     """Who is compared with whom."""
     n, groups = len(pairs.died), model.partition.n
     members = model.partition.members(rows, pairs)
@@ -142,7 +144,7 @@ async def _sides(a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model:
     columns = len(model.horizons) * groups
     followed = points.at_risk[:, beyond].reshape(n, len(model.horizons), 1)
     controls = a.times(followed, members.reshape(n, 1, groups)).reshape(n, columns).assume(1.0, "followed beyond, of a group")
-    ranks = [_won(a, [rows[part.name] for part in level_parts(name, levels)]) for name, levels in model.scores]
+    ranks = [_won(a, [rows[part.name] for part in level_parts(name, levels)], orders.get(name)) for name, levels in model.scores]
     wanted: list[Awaitable[Any]] = [*main_requests(a, rows, pairs, members), a.lift(controls), *ranks]
     lifted, dead, time, controls, *won = await together(*wanted)
     died = points.dead[:, before].reshape(n, len(model.horizons), 1)
@@ -151,9 +153,9 @@ async def _sides(a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model:
     return _Sides(lifted, dead, time, cases, controls, won)
 
 
-async def _won(a: Arithmetic, digits: Sequence[Value]) -> Value:
+async def _won(a: Arithmetic, digits: Sequence[Value], known: Value | None) -> Value:
     """2 where i's score is above j's, 1 where they are equal (N, N), of present patients; main field."""
-    order = await a.lift(await compared(a, digits))
+    order = await a.lift(await compared(a, digits) if known is None else known)
     return squared(order, (2 - order).assume(2.0, "the other way round"), len(digits[0]))
 
 

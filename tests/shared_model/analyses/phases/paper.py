@@ -16,7 +16,7 @@ from shared_model.analyses.phases.base import SharedPlan
 from shared_model.analyses.plan import plan_of
 from shared_model.analyses.rows import PaddedPatients
 from shared_model.analyses.scores.levels import LOW, STEP, level_of
-from shared_model.statistics.parameters import ScoreSpec
+from shared_model.statistics.parameters import FLAGS, ScoreSpec
 from site_config.study.locking import lock_study
 from site_config.study.model import Phase, RosterEntry, Study, StudyLock
 from tests.shared_model.analyses.recorded import on_record
@@ -68,8 +68,21 @@ class PaperCohort:
             found[f"first.{name}"] = (self.x[:, j] == 0).astype(float)
             found[f"others.{name}"] = (self.x[:, j] > 0).astype(float)
         for model, spec in plan.scores.items():
-            found[model] = level_of(self.score(spec)).astype(float)
-        return found
+            score = self.score(spec)
+            found[model] = level_of(score).astype(float)
+            found[f"lp.{model}"] = plan.slopes.get(model, 1.0) * score
+        held = self.set > 0
+        return found | {
+            "set": self.set.astype(float),
+            "held.response": np.where(held, self.response == 3, -1.0),
+            "held.manufacturer": np.where(held, self.maker, -1.0),
+            "table.sex": self.male,
+            "table.age": np.rint(self.age * 10),
+            "table.manufacturer": self.maker.astype(float),
+            "table.response": self.response.astype(float),
+            **{f"table.{name}": self.x[:, j] for j, name in enumerate(NAMES)},
+            **{f"table.{flag}": np.zeros(len(self.day)) for flag in FLAGS},
+        }
 
     def contributed(self, plan: SharedPlan) -> list[PaddedPatients]:
         """The rows a plan reads, hospital by hospital; a hospital without such patients is there all the same."""

@@ -1,0 +1,60 @@
+"""What the evaluation phase knows from the phases before: how scores are formed, and what a score predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from shared_model.analyses.groups.hazard import BaselineEstimate
+from shared_model.analyses.phases.base import Earlier
+from shared_model.analyses.phases.fusion import FusionEstimate, fusion
+from shared_model.analyses.phases.scores import clinical_found, fused_spec, single_specs
+from shared_model.statistics.parameters import ScoreSpec
+from site_config.study.model import StudyLock
+from site_config.study.prognostic_models import CLN, MODELS
+
+
+@dataclass(frozen=True)
+class Known:
+    """By model: its score, what that is multiplied by to be a linear predictor, and baseline hazards at score 0 by day.
+
+    training_patients: as many as the fits counted; 0 where there was none.
+    """
+
+    specs: Mapping[str, ScoreSpec] = field(default_factory=dict)
+    slopes: Mapping[str, float] = field(default_factory=dict)
+    hazards: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    training_patients: int = 0
+
+
+def known_scores(lock: StudyLock, earlier: Earlier) -> Known:
+    """The models that have a score, in the order of their fitting."""
+    study = lock.study
+    specs, slopes = single_specs(lock, earlier), {}
+    baselines: dict[str, BaselineEstimate] = {}
+    patients = 0
+    clinical = clinical_found(lock, earlier)
+    if clinical is not None and clinical.fit is not None:
+        patients = clinical.fit.patients
+        if clinical.baseline is not None:
+            baselines[CLN.name] = clinical.baseline
+    if "fusion" in earlier:
+        found: FusionEstimate = fusion(lock, earlier).read(earlier["fusion"])
+        for model in MODELS.fitted(study.models):
+            fit = found.fits.get(model.name)
+            patients = max(patients, fit.patients if fit else 0)
+            spec = fused_spec(model, specs, fit) if model.is_fused else None
+            if spec is not None:
+                specs[model.name] = spec
+            elif model.is_network and fit is not None and fit.coefficient is not None:
+                slopes[model.name] = float(fit.coefficient[0])
+        baselines |= found.baselines
+    wanted = [one.name for one in MODELS.fitted(study.models) if one.name in specs]
+    hazards = {name: _by_day(study.evaluation.horizons, baselines[name]) for name in wanted if name in baselines}
+    return Known({name: specs[name] for name in wanted}, slopes, hazards, patients)
+
+
+def _by_day(horizons: tuple[int, ...], found: BaselineEstimate) -> dict[int, float]:
+    return {day: float(value) for day, value in zip(horizons, found.hazard, strict=True) if np.isfinite(value)}
