@@ -54,7 +54,7 @@ def characteristics(bench: Bench, p: asked.SplitOnly, _arrays: Arrays) -> Values
     age = np.clip(patients.age[known_age], 0, 120)
     clinical, continuous = np.zeros((16, 8)), np.zeros((16, 3))
     for j, variable in enumerate(bench.study.clinical[:16]):
-        held = _held(patients, variable)
+        held = entered(patients, variable)
         if variable.coded:
             clinical[j] = [float((held == place).sum()) if place < len(variable.codes) else 0.0 for place in range(8)]
         else:
@@ -77,7 +77,7 @@ def characteristics(bench: Bench, p: asked.SplitOnly, _arrays: Arrays) -> Values
     }
 
 
-def _held(patients: Patients, variable: ClinicalVariable) -> Floats:
+def entered(patients: Patients, variable: ClinicalVariable) -> Floats:
     """A variable's values as they enter models (n,): the place of a code, or the number; NaN where not known."""
     if variable.kind != "nominal":
         return columns(patients, (variable.name,))[:, 0]

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from client.cohort.patients import Patients
 from client.statistics.bench import Bench
+from client.statistics.described import described
 from shared_model.analyses import rows as declared
 from shared_model.analyses.plan import SharedPlan
-from shared_model.analyses.scores.levels import level_of
+from shared_model.analyses.scores.levels import LOW, STEP, level_of
 from site_config.problems import shares as problems
 from site_config.study.model import Role
 from site_config.study.variables import DesignColumn
@@ -37,7 +38,10 @@ def shared_rows(
         values[f"first.{column.name}"] = (held == 0).astype(np.float64)
         values[f"others.{column.name}"] = (held > 0).astype(np.float64)
     for model, spec in plan.scores.items():
-        values[model] = level_of(bench.score(patients, spec, arrays)).astype(np.float64)
+        level = level_of(bench.score(patients, spec, arrays))
+        values[model] = level.astype(np.float64)
+        values[f"lp.{model}"] = np.asarray(plan.slopes.get(model, 1.0) * (LOW + STEP * level), dtype=np.float64)
+    values |= described(bench.study, patients, role)
     return declared.PaddedPatients(day, patients.event, values), patients.keys
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.phases.context import Running, scalar
+from server.phases.on_shares.fits import clinical_on_shares, fuse_on_shares
 from server.phases.scores import ScoreOpener, withheld
-from server.phases.shared import clinical_on_shares, fuse_on_shares
 from server.study.results import Cutoff, StudyResult
 from shared_model.statistics.grids import clinical_cuts
 from shared_model.statistics.parameters import Covariates, CoxEnd, CoxExact, CoxRound, CoxStart, Moments, PreCounts, ScoreSpec

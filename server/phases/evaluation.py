@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.phases.context import Event, Running, scalar
+from server.phases.on_shares.evaluation import evaluate_on_shares
 from server.phases.scores import ScoreOpener, Spread, clinical_minimum, role_of, withheld
 from server.study.results import Characteristics, ScorePair, ScoreTable
 from shared_model.statistics.grids import LONGEST_DAYS, evaluation_edges
@@ -40,7 +41,10 @@ SUBGROUP_PATIENTS = 10
 
 
 def evaluate(running: Running) -> None:
-    """All tables, characteristics, pairs and subgroups into the result."""
+    """All tables, characteristics, pairs and subgroups into the result; on shares, what the holders opened in their place."""
+    if running.study.resolution == "shares" and running.study.kind == "develop":
+        evaluate_on_shares(running)
+        return
     splits: list[Split] = ["train", "validation", "test"] if running.lock.blocks.get("development") else ["test"]
     splits = [split for split in splits if running.result.flow.get(f"{split}.analysed", 0) > 0]
     for done, split in enumerate(splits):

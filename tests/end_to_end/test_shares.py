@@ -73,7 +73,7 @@ def test_a_fit_on_shares_is_the_pooled_one_and_every_holder_has_it_on_record(tab
     for name in lock.names("development"):
         entries = list(read_journal(homes.config(name).state / "journal.jsonl"))
         shared = [entry.data for entry in entries if entry.kind == "shared-rows"]
-        assert [one["phase"] for one in shared] == ["clinical", "fusion"]
+        assert [one["phase"] for one in shared] == ["clinical", "fusion", "evaluation"]
         assert all(one["holders"] == list(lock.holders) for one in shared)
         assert not [entry for entry in entries if entry.kind == "release" and entry.data["context"]["statistic"].startswith("cox.")]
         revealed = {entry.data["result"]["name"]: entry.data["result"]["units"] for entry in entries if entry.kind == "revealed"}
