@@ -17,7 +17,7 @@ from shared_model.analyses.minimum import minimum_result
 from shared_model.analyses.pairs import day_parts
 from shared_model.analyses.phases.base import group_minimum
 from shared_model.analyses.phases.described import HELD_MANUFACTURER, HELD_RESPONSE, SETS, counted, held_parts, measured, set_part
-from shared_model.analyses.phases.known import Known
+from shared_model.analyses.phases.known import KnownScores
 from shared_model.analyses.rows import OneHot, Part, layout
 from shared_model.analyses.scores.cutoff import CutoffModel
 from shared_model.analyses.scores.levels import LEVELS, LOW, STEP, score_levels
@@ -44,7 +44,7 @@ class EvaluationModel:
     """Everything that may be opened in the evaluation phase of a study."""
 
     study: Study
-    known: Known
+    known: KnownScores
 
     @property
     def scores(self) -> tuple[str, ...]:

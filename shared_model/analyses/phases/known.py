@@ -17,7 +17,7 @@ from site_config.study.prognostic_models import CLN, MODELS
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownScores:
     """By model: its score, what that is multiplied by to be a linear predictor, and baseline hazards at score 0 by day.
 
     training_patients: as many as the fits counted; 0 where there was none.
@@ -29,7 +29,7 @@ class Known:
     training_patients: int = 0
 
 
-def known_scores(lock: StudyLock, earlier: Earlier) -> Known:
+def known_scores(lock: StudyLock, earlier: Earlier) -> KnownScores:
     """The models that have a score, in the order of their fitting."""
     study = lock.study
     specs, slopes = single_specs(lock, earlier), {}
@@ -53,7 +53,7 @@ def known_scores(lock: StudyLock, earlier: Earlier) -> Known:
         baselines |= found.baselines
     wanted = [one.name for one in MODELS.fitted(study.models) if one.name in specs]
     hazards = {name: _by_day(study.evaluation.horizons, baselines[name]) for name in wanted if name in baselines}
-    return Known({name: specs[name] for name in wanted}, slopes, hazards, patients)
+    return KnownScores({name: specs[name] for name in wanted}, slopes, hazards, patients)
 
 
 def _by_day(horizons: tuple[int, ...], found: BaselineEstimate) -> dict[int, float]:
