@@ -60,7 +60,7 @@ def read_phase(text: str) -> PhaseReading:
     PhaseReading(phase=None, stated=True)
     """
     folded = known.NO_PHASE.sub(" ", fold(text))
-    if known.BOTH.search(folded):
+    if known.BOTH.search(folded) or _before_and_after(folded):
         return PhaseReading(None, True)
     named = _named(folded)
     at = _seconds_in(folded)
@@ -74,21 +74,52 @@ def read_phase(text: str) -> PhaseReading:
     return PhaseReading(next(iter(named)), True)
 
 
+def _before_and_after(folded: str) -> bool:
+    """Whether a name states both an unenhanced and an enhanced picture: `平扫+增强`, `nativ + KM`, `S/C y C/C`."""
+    folded = known.BY_MOUTH.sub(" ", folded)
+    rest = known.WITHOUT.sub(" ", folded)
+    unenhanced = rest != folded
+    for word in known.INSIDE[known.NATIVE]:
+        unenhanced = unenhanced or word in rest
+        rest = rest.replace(word, " ")
+    unenhanced = unenhanced or any(_is(known.NATIVE, word) for word in words_of(rest))
+    return unenhanced and known.ENHANCED.search(rest) is not None
+
+
+def _is(phase: str, word: str) -> bool:
+    """Whether one word stands for a phase, a single wrong letter in a long one included."""
+    if word in known.WORDS[phase] or word.startswith(known.STEMS[phase]):
+        return True
+    return len(word) >= 6 and any(one_slip(word, right) for right in known.WRITTEN_OUT[phase])
+
+
+def one_slip(word: str, right: str) -> bool:
+    """Whether a word is another with one letter left out, added, changed or two neighbours exchanged; the first letter holds.
+
+    >>> one_slip("protal", "portal"), one_slip("artrial", "arterial"), one_slip("postural", "portal")
+    (True, True, False)
+    """
+    if word[0] != right[0] or abs(len(word) - len(right)) > 1:
+        return False
+    same = next((k for k, (a, b) in enumerate(zip(word, right, strict=False)) if a != b), min(len(word), len(right)))
+    one, other = word[same:], right[same:]
+    return one[1:] == other[1:] or one[1:] == other or one == other[1:] or (one[:2] == other[1::-1] and one[2:] == other[2:])
+
+
 def _named(folded: str) -> set[str]:
     """Phases that words name; words for `late` count as a phase only where no other enhanced phase is named."""
     without = known.WITHOUT.search(folded)
     found = {known.NATIVE} if without else set()
     rest = known.WITHOUT.sub(" ", folded)
     words = words_of(rest)
+    parts = tuple(known.BEFORE_A_PHASE.sub("", word) for word in words)  # `spaetart`: a word for late before one for a phase
     for phase in known.WORDS:
-        exact = any(word in known.WORDS[phase] for word in words)
-        begins = any(word.startswith(known.STEMS[phase]) for word in words)
         inside = any(part in rest for part in known.INSIDE[phase])
         letter = phase in known.LETTERS and re.search(known.LETTERS[phase], rest) is not None
-        if exact or begins or inside or letter:
+        if inside or letter or any(_is(phase, word) for word in (*words, *parts)):
             found.add(phase)
-    if "非造影" in rest or "비조영" in rest:
-        found.add(known.NATIVE)
+    if known.VEIN.search(rest):
+        found.add(known.PORTAL)
     late = any(word in known.LATE_WORDS or word.startswith(known.LATE_STEMS) for word in words) or any(
         part in rest for part in known.LATE_INSIDE
     )

@@ -12,20 +12,24 @@ import re
 PORTAL, ARTERIAL, DELAYED, NATIVE = "portal", "arterial", "delayed", "native"
 
 WORDS: dict[str, tuple[str, ...]] = {
-    PORTAL: ("pv", "pvp", "ven", "port", "porte", "veine", "pvs", "portaal", "vp"),
-    ARTERIAL: ("art", "hap", "arterie", "tetn", "cta", "eap"),
-    DELAYED: ("gec", "laat"),
-    NATIVE: ("plain", "nect", "ncct", "noncon", "basal", "basale", "spc", "simple", "blanco", "natief", "nc"),
+    PORTAL: ("pv", "pvp", "ven", "port", "porte", "veine", "pvs", "portaal", "vp", "wrot", "zyl", "menmai", "monmyaku"),
+    ARTERIAL: ("art", "hap", "arterie", "tetn", "cta", "eap", "angio", "dongmai", "doumyaku", "domyaku"),
+    DELAYED: ("gec", "laat", "yanchi", "dly", "heikou"),
+    NATIVE: (
+        *("plain", "nect", "ncct", "noncon", "basal", "basale", "spc", "simple", "blanco", "natief", "nc", "pingsao", "tanjun", "czysta"),
+    ),
 }
 STEMS: dict[str, tuple[str, ...]] = {
     PORTAL: (
-        *("portal", "porto", "portov", "venous", "venos", "venoes", "veineu", "veneus", "wrotn", "zyln", "venozn", "venoz"),
+        *("portal", "porto", "portv", "pven", "hepatoven", "venous", "venos", "venoes", "veineu", "veneus", "wrotn"),
+        *("zyln", "venozn", "venoz"),
         *("portalni", "venas", "портал", "венозн", "воротн", "πυλαι", "φλεβ", "porttilaskimo", "laskimo", "venfas", "portafas"),
     ),
     ARTERIAL: ("arter", "tetnic", "артери", "αρτηρι", "valtimo", "artarfas", "angiotc", "angioct", "angioscanner", "angiotac"),
     DELAYED: (
         *("delay", "equilib", "gleichgewicht", "aquilib", "aequilib", "verzoger", "verzoeger", "opozn", "rownowag", "retard"),
-        *("excret", "urograph", "nephrograph", "nefrograf", "ausscheid", "vertraag", "отсроч", "равновес", "odlozen", "evenwicht"),
+        *("excret", "eliminac", "eliminaz", "wydaln", "wydziel", "urograph", "nephrograph", "nefrograf"),
+        *("ausscheid", "vertraag", "отсроч", "равновес", "odlozen", "evenwicht"),
     ),
     NATIVE: (
         *("nativ", "natyw", "unenhanced", "nonenhanced", "noncontrast", "precontrast", "dirett", "kontrastsiz", "нативн", "бесконтраст"),
@@ -37,42 +41,49 @@ INSIDE: dict[str, tuple[str, ...]] = {
         *("portalven", "portoven", "pfortader", "wrotn", "zylno", "静脉期", "門静脈", "门静脉", "门脉", "門脈", "門靜脈", "靜脈期"),
         *("静脈相", "静脈優位", "문맥", "정맥기"),
     ),
-    ARTERIAL: ("arteriel", "arterios", "arterial", "动脉", "動脈", "动脈", "동맥"),
+    ARTERIAL: ("arteriel", "arterios", "arterial", "动脉", "動脈", "动脈", "동맥", "早期相"),
     DELAYED: ("延迟", "延遲", "延时", "延時", "遅延", "平衡", "ディレイ", "지연", "평형"),
     NATIVE: (
-        "平扫",
-        "平掃",
-        "単純",
-        "单纯",
-        "單純",
-        "非增强",
-        "非增強",
-        "非造影",
-        "造影前",
-        "增强前",
-        "增強前",
-        "プレーン",
-        "조영전",
-        "비조영",
+        *("平扫", "平掃", "単純", "单纯", "單純"),
+        *("非增强", "非增強", "非造影", "未增强", "未增強", "未造影", "造影前", "增强前", "增強前"),
+        *("プレーン", "造影なし", "造影無", "조영전", "조영 전", "비조영", "무조영"),
     ),
 }
 LETTERS: dict[str, str] = {PORTAL: r"(?<![a-z])p?v\s*[期相]", ARTERIAL: r"(?<![a-z])a\s*[期相]", DELAYED: r"(?<![a-z])d\s*[期相]"}
 LATE_WORDS = ("late", "spat", "spate", "kesoi", "kesei", "myohais")
 LATE_STEMS = ("spatp", "spatv", "spata", "spaet", "tardi", "pozn", "поздн", "pozdn")
 LATE_INSIDE = ("後期", "晚期", "后期")
+BEFORE_A_PHASE = re.compile(r"^(?:spaet|spat|frueh|fruh|late|early|tardo|pozno|wczesno|pre)(?=\w{3})")
+VEIN = re.compile(
+    r"(?<![动動肺肢深腔大腎肾脳脑동폐심대부])(?:静脉|靜脈|静脈|정맥)(?!注|血栓|造影|给|給|瘤|洞|奇形|叢|丛|曲张|조영|주사|혈전)"
+)
+WRITTEN_OUT: dict[str, tuple[str, ...]] = {  # words long enough that one wrong letter leaves no doubt
+    PORTAL: ("portal", "portale", "portalvenous", "portovenous", "portalvenos", "venous", "venosa", "venoso", "veineux", "wrotna"),
+    ARTERIAL: ("arterial", "arteriel", "arteriell", "arteriosa", "arterielle", "tetnicza"),
+    DELAYED: ("delayed", "equilibrium", "equilibrio", "equilibre", "opozniona"),
+    NATIVE: ("unenhanced", "natywna", "noncontrast", "precontrast"),
+}
 
-CONTRAST = r"(?:contrast\w*|kontrast\w*|km|mdc|mc|inj\w*|pdc|pc|civ|cev|iv|ev|ce|enhanc\w*|srodk\w*|produit\w*|cont)"
-SMALL = r"(?:iv|i\.v\.|de|di|du|del|d|la|le|the|produit|mezzo|medio|any|oral and iv)"
+CONTRAST = r"(?:contr\w*|kontr\w*|km|mdc|mc|inj\w*|pdc|pc|civ|cev|iv|ev|ce|enhanc\w*|srodk\w*|produit\w*|cont|cte|ctte)"  # codespell:ignore
+SMALL = r"(?:iv|i\.v\.|de|di|du|del|d|la|le|the|produit|mezzo|medio|any|oral and iv|sr|srodka|prod|use of)"
+NO = r"non?|without|w\s?/\s?o|wo|ohne|sans|ss|senza|sin|sem|bez|zonder|utan|uten|uden|kontrastsiz|pre|przed|avant|vor|prima|antes"
+NO += "|before|без|до"
 WITHOUT = re.compile(
-    rf"\b(?:non?|without|w\s?/\s?o|wo|ohne|sans|senza|sin|sem|bez|zonder|utan|uten|uden|kontrastsiz|pre|przed|avant|vor|prima|antes|без|до)"
-    rf"[\s.\-']*(?:{SMALL}[\s.\-']+)*{CONTRAST}\b|\bnon?[\s\-]*con\b|(?<![\w])(?:c|iv|km|ce|mdc)\s?-(?=\s|$|[,;)])"
-    r"|\bw\s?/\s?o\b|\bsin c\b|\bbez k\b|без контраст\w*"
+    rf"\b(?:{NO}|[so]\s?/|o(?=\.)|s(?=\.))[\s.\-'/]*(?:{SMALL}[\s.\-']*)*{CONTRAST}(?:[\s.\-']+{CONTRAST})*\b|\bnon?[\s\-]*con\b"
+    r"|(?<![\w])(?:c|iv|km|ce|mdc)\s?-(?=\s|$|[,;)])|\bw\s?/\s?o\b|\bs\s?/\s?c\b|\bsin c\b|\bs\.\s?c\.|\bbez k\b|без контраст\w*"
+    r"|\b(?:without|wo|ohne|sans|senza|sin|bez)\s*(?=$|\d)|\bpre\s*(?=$|\d+(?:[.,]\d+)?\s*(?:mm)?\s*$)"
 )
+ENHANCED = re.compile(rf"\b{CONTRAST}\b|\bc\s?/\s?c\b|(?<!\w)(?:c|iv|km|ce|mdc)\s?\+|增强|增強|造影|조영")
+BY_MOUTH = re.compile(rf"\b(?:oral\w*|per ?os|rectal\w*)\b(?:\s*(?:and|&|/|und|et|e|y)\s*|\s*{CONTRAST}\b)?")
 BOTH = re.compile(
-    r"\b(?:with|w|mit|avec|con|com|z|c)\b[\s/&+,]*(?:and|und|et|e|y|i|u)?[\s/&+,]*\b(?:without|w/?o|wo|ohne|sans|senza|sin|sem|bez)\b"
-    r"|\b(?:without|w/?o|wo|ohne|sans|senza|sin|sem|bez)\b[\s/&+,]*(?:and|und|et|e|y|i|u)[\s/&+,]*\b(?:with|w|mit|avec|con|com|z)\b"
+    r"\b(?:with|w|mit|avec|con|com|z|c)\b[\s/&+,]*(?:and|und|et|e|y|i|u)?[\s/&+,]*\b(?:without|w/?o|wo|ohne|sans|ss|senza|sin|sem|bez)\b"
+    r"|\b(?:without|w/?o|wo|ohne|sans|ss|senza|sin|sem|bez)\b[\s/&+,]*(?:and|und|et|e|y|i|u)[\s/&+,]*\b(?:with|w|mit|avec|con|com|z)\b"
 )
-NO_PHASE = re.compile(r"\bintraven\w*|\bvenograph\w*|\bport[\s-]?a[\s-]?cath\w*|\bvenen?thromb\w*|\bnon[\s-]?portal\b")
+NO_PHASE = re.compile(
+    r"\b(?:portal\w*|port[oa]|pfortader|vein\w*|venen?|veine|vena)(?:[\s\-]*(?:vein\w*|porte|porta|vena))?[\s\-]*"
+    r"(?:thromb|tromb|hypert|ipert|hipert|embol|shunt|cathe|kathe|obstru|verschl)\w*|动静脉\w?|動靜脈\w?|動静脈\w?|동정맥\w?|조영\s?전\s?후|\bportab\w*"
+    r"|\bintraven\w*|\bvenograph\w*|\bport[\s-]?a[\s-]?cath\w*|\bvenen?thromb\w*|\bnon[\s-]?portal\b"
+)
 SECONDS = re.compile(
     r"(?<![a-z0-9.,])(\d{1,4})\s*(s|sec|secs|seconds?|sek\w*|seg\w*|secondi|secondes?|秒|초|''|\")(?![a-z0-9])"
     r"|(?<![a-z0-9.,])(\d{1,2}(?:[.,]5)?)\s*(min|mins|mn|minutes?|minuten?|minuti|minutos?|minut\w*|分钟?|分|분|')(?![a-z0-9'])"

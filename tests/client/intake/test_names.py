@@ -1,4 +1,8 @@
-"""What series are called in eight languages; the list was written before the rules."""
+"""What series are called in nine languages.
+
+Three lists, each written before the rules it measured: the second found 21 of 270 names not understood and 3 wrong, the
+third, made of what might mislead, 17 of 121 and 6 wrong; both kinds were then mended, so all three only hold now.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +16,23 @@ from client.intake.names.fold import readable
 from client.intake.names.phase import phase_in, read_phase
 from client.intake.names.traits import derived_of, is_known, is_low_dose, kernel_of, region_of
 
-NAMES = list(csv.DictReader((Path(__file__).parent / "series_names.csv").open(encoding="utf-8")))
+LISTS = ("series_names", "series_names_second", "series_names_third")
+NAMES = [
+    {**row, "list": name}
+    for name in LISTS
+    for row in csv.DictReader((Path(__file__).parent / f"{name}.csv").read_text(encoding="utf-8").splitlines())
+]
 
 
-@pytest.mark.parametrize("language", sorted({row["language"] for row in NAMES}))
-def test_thirty_names_of_each_language(language: str) -> None:
-    mine = [row for row in NAMES if row["language"] == language]
+@pytest.mark.parametrize(("name", "language"), sorted({(row["list"], row["language"]) for row in NAMES}))
+def test_names_of_each_language(name: str, language: str) -> None:
+    mine = [row for row in NAMES if (row["list"], row["language"]) == (name, language)]
     counts: Counter[str] = Counter()
     for row in mine:
         said = phase_in(row["name"]) or ""
         counts["right" if said == row["phase"] else "unknown" if not said else "wrong"] += 1
-    assert len(mine) == 30 and counts["right"] >= 27 and counts["wrong"] == 0
+    assert len(mine) == 30 or name.endswith("third")
+    assert counts["right"] >= 0.9 * len(mine) and counts["wrong"] == 0
 
 
 @pytest.mark.parametrize(
