@@ -25,7 +25,7 @@ from site_config.problems import which_scan
 from site_config.problems.base import Exit, Problem
 from site_config.tables.cohort import Scan
 
-LOOKED_AT = 20
+LOOKED_AT = 32
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ disagree, are refused, because left and right could not be told. Files never nam
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from client.imaging.hounsfield import hounsfield
 from client.imaging.volume import Volume, check_axes, check_size, check_spacing
+from client.intake.plane_stream import plane_bytes
 from site_config.files import access_problem
 from site_config.problems import scans
 
@@ -180,15 +182,41 @@ def read_mask(
     image = _open(path, role)
     grid = _grid(image, role)
     _check_same_place(image, grid, volume, role)
-    values = _data(image, grid, role)
-    if values.dtype.kind != "u":
-        for plane in values:
-            _check_labels(plane, role)
-    picked = np.arange(len(values)) if planes is None else planes
-    out = np.empty((len(picked), *values.shape[1:]), dtype=bool)
+    picked = np.arange(volume.shape[0]) if planes is None else planes
+    out = np.empty((len(picked), *volume.shape[1:]), dtype=bool)
+    places: dict[int, list[int]] = {}
     for place, k in enumerate(picked):
-        out[place] = np.isin(values[k], labels) if labels else values[k] > 0
+        places.setdefault(int(k), []).append(place)
+    for k, plane in _planes(image, path, grid, role):
+        if plane.dtype.kind != "u":
+            _check_labels(plane, role)
+        for place in places.get(k, ()):
+            if labels:
+                out[place] = np.isin(plane, labels)
+            else:
+                np.greater(plane, 0, out=out[place])
     return out
+
+
+def _planes(image: Any, path: Path, grid: _Grid, role: str) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Every slice (y, x) of LPS with its number, in the file's order; streamed where slices lie one after the other."""
+    kind, shape = image.get_data_dtype(), _shape(image, role)
+    plain = image.dataobj.slope == 1 and image.dataobj.inter == 0 and isinstance(image, _single_file()) and kind.kind in "iu"
+    if not plain or grid.order[0] != 2:
+        yield from enumerate(_data(image, grid, role))
+        return
+    rows, columns = grid.order[1:]
+    flips = tuple(slice(None, None, -1) if flip else slice(None) for flip in grid.flip[1:])
+    for number, data in enumerate(plane_bytes(path, int(image.dataobj.offset), shape[0] * shape[1] * kind.itemsize, shape[2], role)):
+        plane = np.frombuffer(data, dtype=kind).reshape(shape[1], shape[0]).T
+        yield (shape[2] - 1 - number if grid.flip[0] else number), plane.transpose(rows, columns)[flips]
+
+
+def _single_file() -> type:
+    import nibabel
+
+    single: type = nibabel.Nifti1Image
+    return single
 
 
 def _check_labels(plane: NDArray[Any], role: str) -> None:

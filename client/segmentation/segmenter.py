@@ -87,9 +87,11 @@ class Segmenter:
             if careful and self._modelled(organ.targets[1], scan):
                 organ_mask, tumour_mask = clean(body, tumour, spacing, self._one_model(organ, scan))
             else:
-                organ_mask, tumour_mask = (body | tumour if careful else body), tumour
+                if careful:
+                    body |= tumour  # both were made for this scan alone
+                organ_mask, tumour_mask = body, tumour
             voxel_ml = float(np.prod(spacing)) / 1000
-            removed = (np.count_nonzero(tumour) - np.count_nonzero(tumour_mask)) * voxel_ml
+            removed = 0.0 if tumour_mask is tumour else (np.count_nonzero(tumour) - np.count_nonzero(tumour_mask)) * voxel_ml
             found[organ.name] = Segmented(organ_mask, tumour_mask, flags, float(removed))
         return found
 

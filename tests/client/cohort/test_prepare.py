@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
-import random
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +16,6 @@ from site_config.problems.base import Problem
 from site_config.site import Paths, SiteConfig
 from tests.client.made_scans import a_study, write_site
 
-ROOT = Path(__file__).resolve().parents[3]
 FILES = {".json", ".safetensors"}
 
 
@@ -235,66 +227,3 @@ def test_only_one_prepare_at_a_time(tmp_path: Path) -> None:
     with only_one(site.state / "prepared"), pytest.raises(Problem) as caught:
         prepare(site, a_study())
     assert caught.value.code == "FH-353"
-
-
-PROGRAM = """
-import sys
-from pathlib import Path
-from client.cohort.patients import prepare
-from site_config.site import SiteConfig
-from site_config.study.model import Study
-home = Path(sys.argv[1])
-site = SiteConfig.model_validate_json((home / "site.json").read_text()).model_copy(update={"home": home})
-study = Study.model_validate_json((home / "study.json").read_text())
-print("ready", flush=True)
-prepare(site, study, progress=lambda done, everybody: print(done, flush=True))
-"""
-
-
-def start(home: Path) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, str(home)], stdout=subprocess.PIPE, text=True, env=environment)
-
-
-def kill_and_compare(tmp_path: Path, patients: int, kills: int, workers: int) -> int:
-    """Kill `prepare` at random moments, let a last one end, and compare with an undisturbed cohort; returns kills that met work."""
-    calm, wild = write_site(tmp_path / "calm", patients), write_site(tmp_path / "wild", patients)
-    shutil.rmtree(tmp_path / "wild" / "images")
-    (tmp_path / "wild" / "images").symlink_to(tmp_path / "calm" / "images")
-    (calm.state).mkdir()
-    (wild.state).mkdir()
-    secret = bytes(range(32))
-    for site in (calm, wild):
-        (site.state / "secret").write_bytes(secret)
-        compute = site.compute.model_copy(update={"workers": workers})
-        (site.home / "site.json").write_text(site.model_copy(update={"compute": compute}).model_dump_json())
-        (site.home / "study.json").write_text(a_study().model_dump_json())
-    began = time.monotonic()
-    assert start(calm.home).wait() == 0
-    took = time.monotonic() - began
-    rng = random.Random(7)
-    met = 0
-    for _ in range(kills):
-        process = start(wild.home)
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(rng.uniform(0, 0.4 * took / max(1, patients / 6)))
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            met += 1
-        process.wait()
-    assert start(wild.home).wait() == 0
-    assert contents(wild) == contents(calm)
-    assert json.loads((wild.state / "prepared" / "index.json").read_text())["usable"]
-    assert {path.name for path in (wild.state / "prepared").iterdir()} == {path.name for path in (calm.state / "prepared").iterdir()}
-    return met
-
-
-def test_kill_9_leaves_a_cohort_identical_to_an_undisturbed_one(tmp_path: Path) -> None:
-    assert kill_and_compare(tmp_path, patients=6, kills=4, workers=1) >= 1
-
-
-@pytest.mark.evidence
-@pytest.mark.parametrize("workers", [1, 2])
-def test_kill_9_at_twenty_moments(tmp_path: Path, workers: int) -> None:
-    assert kill_and_compare(tmp_path, patients=40, kills=20, workers=workers) >= 15
