@@ -62,7 +62,8 @@ class _Inflated:
             offset -= len(self._some(min(offset, CHUNK)))
 
     def next(self, size: int) -> bytes:
-        pieces, missing = [], size
+        pieces: list[bytes] = []
+        missing = size
         while missing:
             piece = self._some(missing)
             missing -= len(piece)
