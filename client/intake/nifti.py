@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.imaging.hounsfield import hounsfield
+from client.imaging.plane_stream import plane_bytes
 from client.imaging.volume import Volume, check_axes, check_size, check_spacing
-from client.intake.plane_stream import plane_bytes
 from site_config.files import access_problem
 from site_config.problems import scans
 

@@ -9,8 +9,8 @@ import nibabel
 import numpy as np
 import pytest
 
+from client.imaging.plane_stream import plane_bytes
 from client.intake.nifti import read_ct, read_mask
-from client.intake.plane_stream import plane_bytes
 from site_config.problems.base import Problem
 from tests.client.made_scans import body, write_nifti
 
