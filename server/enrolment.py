@@ -190,7 +190,11 @@ def load(home: Path) -> Register:
     """The register; FH-401 where this folder is no coordinator's home, FH-404 when it is damaged."""
     path = home / "register.json"
     if not path.exists():
-        raise problems.IDENTITY_MISSING.problem("This folder is not a coordinator's home")
+        raise problems.IDENTITY_MISSING.problem(
+            "This folder is not a coordinator's home",
+            why="There is no register in it. An office has one folder and one certificate authority; a second one is another office.",
+            fix="Name the office's folder with --home. Only where there is no office yet: `fedhcc-coordinator init`.",
+        )
     try:
         return Register.model_validate_json(read_limited(path, REGISTER_LIMIT))
     except ValidationError:

@@ -26,7 +26,7 @@ from click.core import ParameterSource
 
 from site_config.files import access_problem
 from site_config.names import nearest
-from site_config.problems import host
+from site_config.problems import host, identity
 from site_config.problems.base import Exit, Problem
 from site_config.study.code_digest import code_digest, software
 
@@ -40,7 +40,12 @@ ROWS_SHOWN = 8
 AT_ROW = re.compile(r"^row (\d+)(?=[,:])")
 STOPPED = "stopped; nothing was left half-written"
 OUR_PACKAGES = ("site_config", "shared_model", "client", "server", "simulations", "fedhcc")
+FIX_COMMAND = re.compile(r"`(fedhcc-(?:site|coordinator) (?!problem|predict)[a-z][^`]*)`")
+"""A command in a fix; `problem` and `predict` take no folder."""
+HOMELESS = frozenset({host.FILE_MISSING.label, identity.IDENTITY_MISSING.label})
+"""Problems that a wrong folder leads to most often."""
 _json_wanted = False
+_home_given = ""
 
 
 def _choose_json(value: bool) -> bool:
@@ -149,7 +154,7 @@ def problem_lines(problem: Problem) -> list[str]:
     said: set[tuple[str, str]] = set()
     for same in list(alike.values())[:MOST_SHOWN]:
         lines.append(printable(_in_rows(same)))
-        for word, text in (("why", same[0].why), ("fix", same[0].fix)):
+        for word, text in (("why", same[0].why), ("fix", _with_home(same[0].fix))):
             if (word, text) not in said:
                 said.add((word, text))
                 lines.append(f"  {word}: {printable(text)}")
@@ -158,7 +163,29 @@ def problem_lines(problem: Problem) -> list[str]:
         lines.append(f"… and {hidden} more; --json lists them all")
     if len(everything) > 1:
         lines.append(f"{len(everything)} problems")
+    if any(one.code in HOMELESS for one in everything):
+        lines.append(
+            f"  folder: {printable(str(Path(_home_given or '.').resolve()))}" + ("" if _home_given else " (none was given with --home)")
+        )
     return [*lines, f"  more: {program_name()} problem {' '.join(sorted({one.code for one in everything}))}"]
+
+
+def _with_home(text: str) -> str:
+    """The commands in a text with `--home` again where the command now running was given one."""
+    if not _home_given:
+        return text
+    given = f" --home {shlex.quote(_home_given)}"
+    return FIX_COMMAND.sub(lambda found: f"`{found[1]}`" if "--home" in found[1] else f"`{found[1]}{given}`", text)
+
+
+def _home_of(words: Sequence[str]) -> str:
+    """What `--home` was given on a command line; '' where it was not."""
+    for at, word in enumerate(words):
+        if word == "--home" and at + 1 < len(words):
+            return words[at + 1]
+        if word.startswith("--home="):
+            return word.partition("=")[2]
+    return ""
 
 
 def program_name() -> str:
@@ -218,6 +245,8 @@ def _usage(error: click.UsageError) -> Problem:
 def invoke(app: typer.Typer, arguments: Sequence[str] | None = None, program: str | None = None) -> int:
     """Run a command line and give its exit status; whatever goes wrong becomes a numbered problem on standard error."""
     wanted = list(sys.argv[1:] if arguments is None else arguments)
+    global _home_given
+    _home_given = _home_of(wanted)
     _choose_json("--json" in wanted)
     for stream in (sys.stdout, sys.stderr):  # a terminal without UTF-8 gets escapes in place of a fault
         if isinstance(stream, io.TextIOWrapper):

@@ -22,7 +22,7 @@ class PaperItem:
     remark: str = ""
 
 
-RUN, SITE, NEW = "`fedhcc-coordinator run`", "`fedhcc-site prepare`", "`fedhcc-coordinator study new --preset paper`"
+RUN, SITE, NEW = "`fedhcc-coordinator run`", "`fedhcc-site data prepare`", "`fedhcc-coordinator study new --preset paper`"
 REPORT = "`fedhcc-coordinator report export`"
 PARTS, SURVIVAL = "server/report/parts", "shared_model/survival"
 

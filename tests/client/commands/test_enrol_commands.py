@@ -218,3 +218,20 @@ def test_revoke_renew_and_new_address(capsys: pytest.CaptureFixture[str], tmp_pa
     assert say(capsys, office_app, "revoke", "alpha", "--home", str(home))[0] == 0
     _, found, _ = say(capsys, office_app, "status", "--home", str(home))
     assert (found["studies"], found["sites"]) == ([], [])
+
+
+def test_a_fix_carries_the_folder_that_was_given_and_a_wrong_folder_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    wrong = tmp_path / "wrong folder"
+    for arguments in (["list", "--home", str(wrong)], ["list", f"--home={wrong}"]):
+        assert invoke(office_app, arguments) == 13
+        said = capsys.readouterr().err
+        assert f"folder: {wrong}" in said and "one certificate authority" in said
+        assert f"`fedhcc-coordinator init --home '{wrong}'`" in said, "the command can be pasted"
+    assert invoke(site_app, ["status", "--home", str(wrong)]) == 12
+    assert f"folder: {wrong}" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    assert invoke(office_app, ["list"]) == 13
+    assert f"folder: {tmp_path} (none was given with --home)" in capsys.readouterr().err
