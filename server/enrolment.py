@@ -37,6 +37,7 @@ from site_config.study.model import Role, RosterEntry, SiteName, Strict, StudyLo
 
 LONGEST_TITLE = 200
 """Characters of the title that a kit holds (`Kit.title`)."""
+LOCK_LIMIT = 16 << 20
 REGISTER_LIMIT = 8 << 20
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
@@ -277,6 +278,13 @@ def publish(home: Path, signed: bytes) -> StudyLock:
     if not (folder / "lock.json").exists():
         write_atomic(folder / "lock.json", found.model_dump_json().encode() + b"\n", 0o600)
     return lock
+
+
+def published(home: Path) -> tuple[StudyLock, ...]:
+    """Every published study's lock, its signature checked again."""
+    key, folder = CoordinatorIdentity.load(home).public_key, home / "studies"
+    paths = sorted(folder.glob("*/lock.json")) if folder.is_dir() else []
+    return tuple(verify_lock(read_lock(read_limited(path, LOCK_LIMIT, "a published lock")), key) for path in paths)
 
 
 def find_study(home: Path, prefix: str) -> str:

@@ -178,7 +178,7 @@ def allow(
     json: Json = False,
 ) -> None:
     """Agree that a study opens values that differ by few hospitals or patients from earlier ones. Stop the client first."""
-    from client.release.ledger import CONSENT, Consent
+    from client.release.records import CONSENT, Consent
     from site_config.journal import Journal
     from site_config.problems import host
 

@@ -32,6 +32,7 @@ from client.release.policy import refusals
 from client.release.site_journal import check_seen, last_hash, open_journal, print_of
 from client.statistics.counts import compute
 from client.statistics.rows import padded, shared_rows
+from shared_model.analyses.phases.admission import change_model
 from shared_model.analyses.plan import plan_of
 from shared_model.secure_sum.protocol import (
     AdmissionReply,
@@ -84,7 +85,7 @@ class Agent:
         self.holder = Holder(site.site, self.identity.signing_key, policy, self.journal, site.state)
         self._entropy = entropy
         self._locks: dict[str, StudyLock] = {}
-        self._benches = Benches(site, self.journal)
+        self._benches = Benches(site, self.journal, self.door.ledger)
         self._states: OrderedDict[str, dict[str, NDArray[Any]]] = OrderedDict()
         self.phase = ""
         self.trouble = ""
@@ -196,6 +197,9 @@ class Agent:
         """This hospital's own numbers, sealed to every other one; the others' are kept where they came along."""
         request = _read(StatementsRequest, message)
         lock, key = self._lock(request.study), self.identity.signing_key
+        if request.opened and lock.compares:
+            few = believe(lock, request.opened)["admission"]["change.few"]
+            self.door.agree(lock, change_model(lock).opens(few.astype(bool)))
         if request.boxes:
             keep(self.site.state, lock, opened(lock, self.site.site, key, request.boxes))
         own = make(lock, self.site.site, key, self._benches.numbers(lock), frozenset(heard(self.site)))
@@ -232,7 +236,12 @@ class Agent:
         self.studies[lock.study_id] = f"{request.phase}: shares of its rows"
         arrays = self._broadcast(request.state, message.arrays)
         plan = plan_of(lock, request.phase, believe(lock, request.earlier))
-        bench, shares, role = self._benches.of(lock), lock.study.shares, lock.entry(self.site.site).role
+        shares, role = lock.study.shares, lock.entry(self.site.site).role
+        if plan.phase == "admission":
+            compared = self._benches.choices(lock)
+            reply, boxes = self.door.compare(request, lock, plan, lambda n: padded(n, shares.slots), compared)
+            return Message("rows", reply.model_dump(mode="json"), dict(boxes))
+        bench = self._benches.of(lock)
         reply, boxes = self.door.share(
             request,
             lock,

@@ -20,22 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from client.release.ledger import (
-    COHORT,
-    OPEN,
-    REFUSAL,
-    RELEASE,
-    SHARED,
-    CohortSeen,
-    Ledger,
-    OpenedMask,
-    OpenedValue,
-    Refused,
-    Released,
-    SharedRows,
-    cohort_hash,
-    question_of,
-)
+from client.release.ledger import Ledger, OpenedValue, cohort_hash, question_of
 from client.release.policy import (
     Ask,
     CohortFacts,
@@ -48,7 +33,24 @@ from client.release.policy import (
     floor,
     rows_value,
 )
-from client.release.sharing import RowsOf, share, shared_record
+from client.release.records import (
+    AGREED,
+    COHORT,
+    COMPARED,
+    OPEN,
+    REFUSAL,
+    RELEASE,
+    SHARED,
+    AgreedRows,
+    CohortSeen,
+    ComparedRows,
+    DoorRecord,
+    OpenedMask,
+    Refused,
+    Released,
+)
+from client.release.sharing import RowsOf, compared_patients, share, shared_record
+from shared_model.analyses.phases.admission import BASE, LIVE, SETS_OF, change_model
 from shared_model.analyses.plan import SharedPlan
 from shared_model.privacy.noise import Noise
 from shared_model.secure_sum import masks
@@ -227,6 +229,46 @@ class Door:
             slots = len(next(iter(boxes.values())))
             return sign_rows(self._key, lock.study_id, plan.phase, slots, digest), boxes
 
+    def compare(
+        self, request: RowsRequest, lock: StudyLock, plan: SharedPlan, slots_of: Callable[[int], int], choices: Mapping[str, frozenset[str]]
+    ) -> tuple[RowsReply, dict[str, NDArray[np.uint8]]]:
+        """Who changed since earlier studies, sealed to every holder; journalled before it is returned. choices: as `ComparedRows`."""
+        context = Context(
+            study=lock.study_id, phase=plan.phase, round=0, attempt=0, statistic=COMPARED, parameters="", state=request.state, roster=""
+        )
+        with self._refusals("rows", context):
+            holders = recipients(lock, plan.phase, request.holders, self._site, self._key)
+            roster = tuple(sorted(request.sites))
+            patients, against = compared_patients(lock, self._ledger, choices)
+            boxes, _, rule = share(
+                self._policy, lock, self._site, plan, roster, holders, lambda: (patients, ()), slots_of, self._clock(), self._entropy
+            )
+            digest = boxes_hash(boxes)
+            record = shared_record(lock, plan, roster, boxes, "", len(patients), rule, digest)
+            hashes = {choice: cohort_hash(rows) for choice, rows in choices.items()}
+            self._write(COMPARED, ComparedRows(**record.model_dump(), against=against, choices=hashes))
+            return sign_rows(self._key, lock.study_id, plan.phase, len(next(iter(boxes.values()))), digest), boxes
+
+    def agree(self, lock: StudyLock, opened: Mapping[str, bool]) -> None:
+        """Keep which choices of rows all hospitals may use. Raises ROWS_WAIT for a set of this hospital for which there is none.
+
+        A hospital whose own minimum is higher than what was compared keeps to its own changes.
+        """
+        if self._ledger.agreed(lock.study_id) is not None or floor(self._policy, lock.study).patients > change_model(lock).minimum_patients:
+            return
+        for name in SETS_OF[lock.entry(self._site).role]:
+            if not (opened[f"{LIVE}.{name}"] or opened[f"{BASE}.{name}"]):
+                least = change_model(lock).minimum_patients
+                raise privacy.ROWS_WAIT.problem(
+                    f"fewer than {least} patients of the {name} set joined, left or changed at all hospitals together"
+                )
+        self._write(AGREED, AgreedRows(study=lock.study_id, choices=tuple(choice for choice, opens in opened.items() if opens)))
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was opened so far."""
+        return self._ledger
+
     def take_policy(self, policy: Policy) -> None:
         """The hospital changed its policy: it holds from the next message on."""
         self._policy = policy
@@ -319,7 +361,7 @@ class Door:
             if not self._ledger.knows_cohort(cohort_hash(rows)):
                 self._write(COHORT, CohortSeen(cohort=cohort_hash(rows), patients=tuple(sorted(rows))))
 
-    def _write(self, kind: str, record: CohortSeen | Released | OpenedMask | Refused | SharedRows) -> int:
+    def _write(self, kind: str, record: DoorRecord) -> int:
         entry = self._journal.append(kind, record.model_dump(mode="json"))
         self._ledger.feed(entry)
         return entry.number

@@ -1,10 +1,12 @@
 """Base sets of patients, by generations: what a hospital computes from changes in steps of many, never by one.
 
-The first generation is the table as it stands at the first study. New patients, corrected rows and later follow-ups wait:
-a study computes from the rows of the last generation, which are kept here as they were. The next one opens when, against
-*every* earlier one, nothing changed or at least the minimum did. A patient who withdrew is in no generation any more.
+A study computes from rows as they stand (`live`) or as they were used last (`base`), decided for each set (training, validation,
+test) at its first question and kept. Live rows open where, against every earlier result, nothing changed or at least the minimum
+did: at this hospital alone, or over all hospitals together, which the holders find out without anybody seeing a number
+(`shared_model.analyses.change`). Until then new patients, corrected rows and later follow-ups wait. A patient who withdrew is in
+no rows any more.
 
-The kept rows lie in state/generations, one CSV file each, without withdrawn patients; the journal holds every row's keyed
+The kept tables lie in state/generations, one CSV file each, without withdrawn patients; the journal holds every row's keyed
 digest, so that a damaged file is found, and so that the ledger can tell which rows a release used.
 """
 
@@ -12,39 +14,58 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from pydantic import Field
+
 from client.cohort.pseudonyms import keyed_hash, patient_key, site_secret
-from client.release.ledger import DoorRecord
+from client.release.ledger import differing
+from client.release.records import DoorRecord
+from shared_model.analyses.phases.admission import BASE as BASE_ROWS
+from shared_model.analyses.phases.admission import LIVE
 from site_config.files import make_folder, read_limited, write_atomic
 from site_config.journal import Entry, Journal
 from site_config.names import plural
-from site_config.problems import host, privacy
+from site_config.problems import host
 from site_config.study.model import Study
 from site_config.tables.cohort import Cohort, parse_cohort
 from site_config.tables.csv_text import BYTES, raw_rows
 
-GENERATION, BASE = "generation", "base"
+GENERATION, CANDIDATE, BASE = "generation", "candidate", "base"
 PATIENT = "patient"
+SetRows = Mapping[str, frozenset[str]]
+"""Set → rows as the ledger compares them, `ID.VALUES`."""
 Rows = Mapping[str, str]
 """Patient (HMAC id) → keyed digest of the row, 16 hex digits."""
 
 
 class GenerationSeen(DoorRecord):
-    """A base set, written when it opens."""
+    """A table that is kept: the digests of its rows."""
 
     number: int
     rows: dict[str, str]
 
 
-class BaseSeen(DoorRecord):
-    """The generation a study computes from, written at its first question."""
+class CandidateSeen(DoorRecord):
+    """The table whose rows a study's hospitals compared with earlier ones, written before they did."""
 
     study: str
     generation: int
+
+
+class BaseSeen(DoorRecord):
+    """The tables a study computes from, by set, written at its first question; `generation` is the newest of them."""
+
+    study: str
+    generation: int
+    sets: dict[str, int] = Field(default_factory=dict)
+
+    def of(self, name: str) -> int:
+        """The number of the table of one set."""
+        return self.sets.get(name, self.generation)
 
 
 @dataclass(frozen=True)
@@ -64,6 +85,24 @@ class LiveTable:
         kept = {key: line for key, line in cells.items() if key not in gone}
         return cls(header, kept, {key: keyed_hash(secret, "row", *header, "", *line).hex()[:16] for key, line in kept.items()})
 
+    def side(self, name: str, side_of: Callable[[str], str]) -> LiveTable:
+        """The patients of one set. side_of: patient, as in the table, → set."""
+        place = self.header.index(PATIENT) if PATIENT in self.header else 0
+        kept = {key: line for key, line in self.cells.items() if side_of(line[place]) == name}
+        return LiveTable(self.header, kept, {key: self.rows[key] for key in kept})
+
+    def with_others(self, other: LiveTable) -> LiveTable:
+        """Both tables' patients; a column that only one has is empty for the other's."""
+        header = tuple(dict.fromkeys((*self.header, *other.header)))
+
+        def aligned(table: LiveTable) -> dict[str, tuple[str, ...]]:
+            at = {name: place for place, name in enumerate(table.header)}
+            return {key: tuple(line[at[n]] if n in at and at[n] < len(line) else "" for n in header) for key, line in table.cells.items()}
+
+        cells = self.cells if header == self.header else aligned(self)
+        more = other.cells if header == other.header else aligned(other)
+        return LiveTable(header, {**cells, **more}, {**self.rows, **other.rows})
+
     def as_csv(self) -> bytes:
         """The table again, in the order of the patients' ids."""
         out = io.StringIO()
@@ -80,11 +119,13 @@ def changed(before: Rows, now: Rows) -> int:
 
 @dataclass
 class Generations:
-    """The fold: every base set of this hospital, and which one each study computes from."""
+    """The fold: every kept table of this hospital, and which one each study computes from."""
 
     known: list[GenerationSeen] = field(default_factory=list)
-    since: list[str] = field(default_factory=list)
-    bases: dict[str, int] = field(default_factory=dict)
+    candidates: dict[str, int] = field(default_factory=dict)
+    bases: dict[str, BaseSeen] = field(default_factory=dict)
+    since: str = ""
+    """When the last study chose its rows."""
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Generations:
@@ -93,68 +134,99 @@ class Generations:
         for entry in entries:
             if entry.kind == GENERATION:
                 found.known.append(GenerationSeen.model_validate(entry.data))
-                found.since.append(entry.time)
+            elif entry.kind == CANDIDATE:
+                candidate = CandidateSeen.model_validate(entry.data)
+                found.candidates[candidate.study] = candidate.generation
             elif entry.kind == BASE:
                 base = BaseSeen.model_validate(entry.data)
-                found.bases[base.study] = base.generation
+                found.bases[base.study], found.since = base, entry.time
         return found
 
-    def opens(self, now: Rows, least: int) -> bool:
-        """Whether `now` may become the next base set: against each earlier one nothing changed, or at least `least` did."""
-        return all(change == 0 or change >= least for change in (changed(one.rows, now) for one in self.known))
-
-    def lacking(self, now: Rows, least: int) -> int:
-        """How many further patients have to join, leave or change before the next generation opens."""
-        changes = [changed(one.rows, now) for one in self.known]
-        return max((least - change for change in changes if 0 < change < least), default=0)
+    def last(self, sets: Iterable[str]) -> dict[str, int]:
+        """Set → the table it was computed from last; only sets that a study used."""
+        found: dict[str, int] = {}
+        for base in self.bases.values():
+            found.update({name: base.of(name) for name in sets if not base.sets or name in base.sets})
+        return found
 
     def waiting(self, now: Rows, least: int) -> str:
-        """What waits, since when, and what is missing, in words; '' where nothing waits."""
-        if not self.known or not changed(self.known[-1].rows, now):
+        """What waits, since when, and what it waits for, in words; '' where nothing waits."""
+        if not self.bases:
             return ""
-        what = plural(changed(self.known[-1].rows, now), "patient has joined, left or changed", "patients have joined, left or changed")
-        return f"{what} since {self.since[-1][:10]}; the next generation opens after {self.lacking(now, least)} more"
+        used: dict[str, str] = {}
+        newest = list(self.bases.values())[-1]
+        for number in dict.fromkeys((newest.generation, *newest.sets.values())):
+            used = {**self.known[number - 1].rows, **used}
+        n = changed(used, now)
+        if not n:
+            return ""
+        what = plural(n, "patient has joined, left or changed", "patients have joined, left or changed")
+        return (
+            f"{what} since {self.since[:10]}. New rows count as soon as at least {least} patients of a set have, at this hospital alone "
+            "or, in a study on shares, at all its hospitals together, against every earlier study; until then the old rows stay usable"
+        )
 
 
-def base_rows(
-    journal: Journal, state: Path, study_id: str, live: LiveTable, least: int, gone: frozenset[str]
-) -> tuple[GenerationSeen, bytes]:
-    """The base set a study computes from and its table; chosen at the study's first question, and the same from then on.
+def choose(before: Iterable[SetRows], live: SetRows, least: int, agreed: Collection[str] | None) -> dict[str, str]:
+    """Set → `live` or `base`. before: the rows of every earlier result by set; agreed: choices that all hospitals may use together.
 
-    Raises STATE_DAMAGED where the kept table is not the one the journal knows, COHORT_EMPTIED where every patient left.
+    Where the hospitals compared, all of them follow what they found; else each asks for enough changes of its own.
     """
-    known = Generations.of(journal)
-    if study_id not in known.bases:
-        if not known.known or (changed(known.known[-1].rows, live.rows) and known.opens(live.rows, least)):
-            opened = GenerationSeen(number=len(known.known) + 1, rows=dict(live.rows))
-            write_atomic(_file(state, opened.number), live.as_csv())
-            journal.append(GENERATION, opened.model_dump())
-            known.known.append(opened)
-        journal.append(BASE, BaseSeen(study=study_id, generation=known.known[-1].number).model_dump())
-        known.bases[study_id] = known.known[-1].number
-    generation = known.known[known.bases[study_id] - 1]
-    return generation, _table(state, generation, gone)
+    earlier = tuple(before)
+    if agreed is not None:
+        return {name: LIVE if f"{LIVE}.{name}" in agreed else BASE_ROWS for name in live}
+    chosen = {}
+    for name, rows in live.items():
+        changes = [differing(one[name], rows) for one in earlier if name in one]
+        chosen[name] = LIVE if all(change == 0 or change >= least for change in changes) else BASE_ROWS
+    return chosen
+
+
+def keep(journal: Journal, state: Path, known: Generations, live: LiveTable) -> int:
+    """The number under which a table is kept: its old one where it was kept before, with those rows."""
+    for one in reversed(known.known):
+        if one.rows == live.rows and _file(state, one.number).exists():
+            return one.number
+    seen = GenerationSeen(number=len(known.known) + 1, rows=dict(live.rows))
+    write_atomic(_file(state, seen.number), live.as_csv())
+    journal.append(GENERATION, seen.model_dump())
+    known.known.append(seen)
+    return seen.number
+
+
+def kept_table(
+    state: Path, known: Generations, numbers: Mapping[str, int], side_of: Callable[[str], str], gone: frozenset[str]
+) -> LiveTable:
+    """The patients of each set from its table, without whoever withdrew: of one table, all of it.
+
+    Raises STATE_DAMAGED where a kept table is not the one the journal knows.
+    """
+    tables = {number: _table(state, known.known[number - 1], gone) for number in dict.fromkeys(numbers.values())}
+    if len(tables) == 1:
+        return next(iter(tables.values()))
+    found: LiveTable | None = None
+    for name, number in sorted(numbers.items()):
+        part = tables[number].side(name, side_of)
+        found = part if found is None else found.with_others(part)
+    return found or LiveTable((PATIENT,), {}, {})
 
 
 def _file(state: Path, number: int) -> Path:
     return make_folder(state / "generations") / f"{number:04d}.csv"
 
 
-def _table(state: Path, generation: GenerationSeen, gone: frozenset[str]) -> bytes:
+def _table(state: Path, generation: GenerationSeen, gone: frozenset[str]) -> LiveTable:
     """A kept table without withdrawn patients, checked; their rows leave the file for good."""
     path, secret = _file(state, generation.number), site_secret(state)
     table = LiveTable.read(read_limited(path, BYTES, "state/generations"), secret, gone)
     if {**table.rows} != {key: row for key, row in generation.rows.items() if key not in gone}:
         raise host.STATE_DAMAGED.problem("a kept table is not the one the journal knows", where="state/generations")
-    if generation.rows and not table.rows:
-        raise privacy.COHORT_EMPTIED.problem("every patient of this hospital's base set has withdrawn")
     content = table.as_csv()
     if any(key in gone for key in generation.rows) and content != path.read_bytes():
         write_atomic(path, content)
-    return content
+    return table
 
 
-def cohort_of(table: bytes, study: Study, today: date | None = None) -> Cohort:
+def cohort_of(table: LiveTable, study: Study, today: date | None = None) -> Cohort:
     """The patients of a kept table as a study reads them; none for a table without rows."""
-    _, lines = raw_rows(table, "cohort.csv")
-    return parse_cohort(table, study, today or date.today()) if lines else Cohort(())
+    return parse_cohort(table.as_csv(), study, today or date.today()) if table.cells else Cohort(())

@@ -20,96 +20,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
-from shared_model.secure_sum.protocol import Context, OpenedCounts
+from client.release.records import (
+    AGREED,
+    COHORT,
+    COMPARED,
+    CONSENT,
+    OPEN,
+    RELEASE,
+    SHARED,
+    AgreedRows,
+    CohortSeen,
+    ComparedRows,
+    Consent,
+    OpenedMask,
+    Released,
+    SharedRows,
+)
+from shared_model.secure_sum.protocol import Context
 from site_config.journal import Entry
 from site_config.names import plural
 from site_config.problems import privacy
 from site_config.study.model import canonical
-
-COHORT, RELEASE, OPEN, REFUSAL, CONSENT, SHARED = "cohort", "release", "open", "refusal", "consent", "shared-rows"
-
-
-class DoorRecord(BaseModel):
-    """Base of what the door writes into the journal."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Released(DoorRecord):
-    """A vector that passed the door. Masked ones tell nothing until an `Opened` follows; clear ones are open at once."""
-
-    context: Context
-    parameters: dict[str, Any]
-    question: str
-    roster: tuple[str, ...]
-    cohort: str
-    shape: dict[str, tuple[int, ...]]
-    bytes: int
-    masked: bool
-    noise: str
-    counts: OpenedCounts | None
-    rule: str
-    hash: str
-    sets: dict[str, str] = {}
-    generation: int = 0
-
-
-class OpenedMask(DoorRecord):
-    """The site gave its own mask away; `release` is the number of the journal's entry it opens."""
-
-    context: Context
-    release: int
-
-
-class SharedRows(DoorRecord):
-    """Rows that were shared: what of each patient, among whom, of which patients (by the hashes of their sets), by which rule.
-
-    They count as opened when they leave: what the holders reveal of them follows from the lock.
-    """
-
-    study: str
-    phase: str
-    roster: tuple[str, ...]
-    holders: tuple[str, ...]
-    parts: dict[str, int]
-    results: tuple[str, ...]
-    cohort: str
-    patients: int
-    slots: int
-    bytes: int
-    rule: str
-    hash: str
-    sets: dict[str, str] = {}
-    generation: int = 0
-
-
-class Refused(DoorRecord):
-    """A request that was turned away: at which step, with which code, and the reason that stays here."""
-
-    step: str
-    study: str
-    phase: str
-    round: int
-    attempt: int
-    statistic: str
-    code: str
-    what: str
-
-
-class Consent(DoorRecord):
-    """The hospital agrees that this study may open values that differ by few from earlier ones."""
-
-    study: str
-    note: str = ""
-
-
-class CohortSeen(DoorRecord):
-    """A set of patients (HMAC ids under the site's secret) behind releases, written once."""
-
-    cohort: str
-    patients: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -194,6 +125,25 @@ class Use:
     generation: int = 0
 
 
+@dataclass
+class Agreement:
+    """What a study's hospitals compared and found. A difference to rows that were compared needs no change of this hospital's own."""
+
+    compared: list[ComparedRows] = field(default_factory=list)
+    choices: frozenset[str] | None = None
+
+    def covers(self, use: Use, name: str, rows: str) -> bool:
+        """Whether these rows (hash) of a set were found to differ by enough, over all hospitals, from those of an earlier use."""
+        if not self.compared or not self.choices:
+            return False
+        before = dict(use.sets).get(name)
+        known = all(one.against.get(use.study, {}).get(name) == before for one in self.compared)
+        return known and any(one.choices.get(choice) == rows for one in self.compared[-1:] for choice in self._of(name))
+
+    def _of(self, name: str) -> list[str]:
+        return [choice for choice in self.choices or () if choice.partition(".")[2] == name]
+
+
 def differing(before: frozenset[str], now: frozenset[str]) -> int:
     """Patients by which two sets of rows differ: who is in one only, or in both with other values (`ID` or `ID.VALUES`)."""
     return len({row.partition(".")[0] for row in before ^ now})
@@ -210,6 +160,7 @@ class Ledger:
     _by_value: dict[tuple[str, str, int, str, str], tuple[str, str, str]] = field(default_factory=dict)
     _by_statistic: dict[str, dict[str, set[tuple[str, ...]]]] = field(default_factory=dict)
     _consents: set[str] = field(default_factory=set)
+    _agreements: dict[str, Agreement] = field(default_factory=dict)
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Ledger:
@@ -236,6 +187,12 @@ class Ledger:
             shared = SharedRows.model_validate(entry.data)
             fact = f"shared rows of the {shared.phase} phase"
             self._use(Use(shared.study, fact, frozenset(shared.roster), _sets(shared), None, shared.generation))
+        elif entry.kind == COMPARED:
+            compared = ComparedRows.model_validate(entry.data)
+            self._agreements.setdefault(compared.study, Agreement()).compared.append(compared)
+        elif entry.kind == AGREED:
+            agreed = AgreedRows.model_validate(entry.data)
+            self._agreements.setdefault(agreed.study, Agreement()).choices = frozenset(agreed.choices)
         elif entry.kind == OPEN:
             number = OpenedMask.model_validate(entry.data).release
             if number in self._released:
@@ -268,6 +225,14 @@ class Ledger:
     def rows(self, cohort: str) -> frozenset[str]:
         """The rows behind a hash; none where the journal does not hold them."""
         return self._cohorts.get(cohort, frozenset())
+
+    def agreed(self, study: str) -> frozenset[str] | None:
+        """The choices of rows that a study's hospitals may use; None where they did not compare."""
+        return self._agreements[study].choices if study in self._agreements else None
+
+    def used(self) -> tuple[dict[str, frozenset[str]], ...]:
+        """The rows of every distinct use so far, by set."""
+        return tuple({name: self.rows(cohort) for name, cohort in use.sets} for use in self._uses)
 
     def knows_cohort(self, cohort: str) -> bool:
         """Whether the journal holds the ids behind this hash."""
@@ -302,9 +267,11 @@ class Ledger:
         if self.consented(value.context.study):
             return
         now = value.sets or {"": value.patients}
+        agreement = self._agreements.get(value.context.study, Agreement())
         for use in self._uses:
             before = {name: self.rows(cohort) for name, cohort in use.sets}
-            _check_own(before, now, minima)
+            alone = {name: rows for name, rows in now.items() if not agreement.covers(use, name, cohort_hash(rows))}
+            _check_own(before, alone, minima)
             if set(before) & set(now):
                 _check_roster(use, value, minima)
 

@@ -12,16 +12,19 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from client.release.ledger import SharedRows
+from client.release.ledger import Ledger, cohort_hash
 from client.release.policy import check_sharing
+from client.release.records import SharedRows
+from shared_model.analyses.phases.admission import change_model
 from shared_model.analyses.plan import SharedPlan
 from shared_model.analyses.rows import PaddedPatients, contribution
 from shared_model.shares.protocol import BOXES
 from shared_model.shares.rows import deal
 from shared_model.shares.seal import Recipient
 from shared_model.shares.sharing import Source
+from site_config.problems import privacy
 from site_config.site import Policy
-from site_config.study.model import StudyLock
+from site_config.study.model import EarlierStudy, StudyLock
 
 RowsOf = Callable[[], tuple[PaddedPatients, tuple[str, ...]]]
 
@@ -47,6 +50,42 @@ def share(
         f"{BOXES}{holder}": np.stack([np.frombuffer(slot[holder - 1], dtype=np.uint8) for slot in boxes]) for holder in recipients
     }
     return of_holder, keys, rule
+
+
+def compared_patients(
+    lock: StudyLock, ledger: Ledger, choices: Mapping[str, frozenset[str]]
+) -> tuple[PaddedPatients, dict[str, dict[str, str]]]:
+    """Who changed against each earlier study of a lock, by choice of rows; and the hashes of the rows used there, by set.
+
+    choices: `live.SET` and `base.SET` → rows. Raises OUTSIDE_LOCK where the lock tells another roster of an earlier study than this
+    hospital knows, ROWS_WAIT where one of them used several rows of one set.
+    """
+    model = change_model(lock)
+    earlier = [_used(lock, ledger, one) for one in lock.earlier]
+    every = [rows for used in earlier for rows in used.values()] + list(choices.values())
+    patients = sorted({row.partition(".")[0] for rows in every for row in rows})
+    values = {}
+    for k, used in enumerate(earlier):
+        for c, choice in enumerate(model.choices):
+            apart = choices.get(choice, frozenset()) ^ used.get(choice.partition(".")[2], frozenset())
+            ids = {row.partition(".")[0] for row in apart}
+            values[f"{model.name}.{k * len(model.choices) + c}"] = np.array([one in ids for one in patients], dtype=np.float64)
+    nobody = np.zeros(len(patients))
+    hashes = {one.study: {name: cohort_hash(rows) for name, rows in used.items()} for one, used in zip(lock.earlier, earlier, strict=True)}
+    return PaddedPatients(nobody.astype(np.int64), nobody.astype(np.bool_), values), hashes
+
+
+def _used(lock: StudyLock, ledger: Ledger, earlier: EarlierStudy) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for use in ledger.uses:
+        if use.study != earlier.study:
+            continue
+        if not use.roster <= set(earlier.roster):
+            raise privacy.OUTSIDE_LOCK.problem("an earlier study had other hospitals than the lock says")
+        for name, cohort in use.sets:
+            if found.setdefault(name, ledger.rows(cohort)) != ledger.rows(cohort):
+                raise privacy.ROWS_WAIT.problem("an earlier study used several rows of one set; the hospital decides by `consent`")
+    return found
 
 
 def shared_record(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from client.cohort.pseudonyms import keyed_hash, site_secret
 from client.cohort.withdrawal import withdrawn_keys
-from client.release.ledger import DoorRecord
+from client.release.records import DoorRecord
 from site_config.files import read_limited, write_atomic
 from site_config.identity import private_folder
 from site_config.journal import Clock, Entry, Journal, local_time

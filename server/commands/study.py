@@ -167,7 +167,7 @@ def lock(
 ) -> None:
     """Freeze a study: draw roles, fix blocks, add the hospitals' keys and the code's digest, and sign.
 
-    The same study, keys and code always give the same study id.
+    The same study, keys and code always give the same study id, unless it is on shares and others were published before it.
     """
     from server import enrolment as enrol
     from site_config.documents.load import load_study
@@ -188,6 +188,7 @@ def lock(
         code_digest=code_digest(),
         office_digest=office_digest(),
         coordinator_key=identity.public_key,
+        published=enrol.published(home),
     )
     path = out or study.with_suffix(".lock.json")
     write_atomic(path, sign_lock(locked, identity).model_dump_json(indent=1).encode() + b"\n", 0o644)

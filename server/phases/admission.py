@@ -15,12 +15,14 @@ from server.asking.journals import Journals
 from server.asking.pauses import Pauses
 from server.link.transport import Failure, Transport
 from server.phases.context import Event, Running, scalar
+from server.phases.shared import compute
 from server.study.results import ADMISSION
 from server.watch import board
+from shared_model.analyses.phases.admission import BASE, LIVE, SETS_OF, change_model
 from shared_model.secure_sum.protocol import AdmissionReply, AdmissionRequest, Message, OpenedCounts
 from shared_model.secure_sum.statements import StatementsReply, StatementsRequest
 from shared_model.statistics.parameters import EXCLUSIONS, PreCounts, Split
-from site_config.problems import federation, identity
+from site_config.problems import federation, identity, privacy
 from site_config.study.model import Role, SignedLock
 
 SPLITS: dict[Role, tuple[Split, ...]] = {"development": ("train", "validation"), "evaluation": ("test",)}
@@ -77,6 +79,25 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
         raise federation.STUDY_STALLED.problem(f"phase admission: no answer from {who}")
 
 
+def compare(running: Running) -> None:
+    """Find out on shares which rows this study may use, before a hospital chooses its own; nothing where no study came before.
+
+    Raises FH-531 where neither the rows as they stand nor those used last differ enough from every earlier study.
+    """
+    if not running.lock.compares:
+        return
+    running.tell(Event("admission", 0, 1, "the holders compare the rows with those of earlier studies"))
+    opens = compute(running, "admission")
+    least = change_model(running.lock).minimum_patients
+    for role in running.lock.blocks:
+        for name in SETS_OF[role]:
+            few = f"the {name} set: fewer than {least} patients joined, left or changed at all hospitals together"
+            if not (opens[f"{LIVE}.{name}"] or opens[f"{BASE}.{name}"]):
+                raise privacy.ROWS_WAIT.problem(few)
+            if not opens[f"{LIVE}.{name}"]:
+                running.find(privacy.OLD_ROWS.problem(few), name)
+
+
 def exchange_statements(running: Running) -> None:
     """Carry to every hospital what each other one states of itself, sealed; nothing where every patient is made up.
 
@@ -93,10 +114,11 @@ def _statements(running: Running, boxes: dict[str, dict[str, str]]) -> dict[str,
     asker, study = running.asker, running.lock.study_id
     end = asker.effects.monotonic() + running.study.deadlines.admission
     pauses = Pauses(asker.exchange, asker.effects, running.study.deadlines.pause)
+    opened = tuple(running.shared[phase] for phase in ("admission",) if phase in running.shared)
     found: dict[str, StatementsReply] = {}
     while waiting := sorted(boxes.keys() - found.keys()):
         asker.check_stop()
-        bodies = {site: StatementsRequest(study=study, boxes=boxes[site]).model_dump(mode="json") for site in waiting}
+        bodies = {site: StatementsRequest(study=study, opened=opened, boxes=boxes[site]).model_dump(mode="json") for site in waiting}
         left = max(end - asker.effects.monotonic(), 1.0)
         done = asker.exchange({site: Message("statements", body) for site, body in bodies.items()}, left)
         failures = dict(done.failures)

@@ -18,7 +18,7 @@ from server.asking.ask import Asker
 from server.asking.effects import Effects
 from server.asking.participation import StudyLedger, check_files, remarks
 from server.link.transport import Transport
-from server.phases.admission import admit, count, exchange_statements
+from server.phases.admission import admit, compare, count, exchange_statements
 from server.phases.context import Event, Running
 from server.phases.cox import clinical, fuse
 from server.phases.evaluation import evaluate
@@ -72,6 +72,7 @@ def _phases(running: Running, signed: SignedLock, transport: Transport, bundle: 
     lock, effects, canary = running.lock, running.asker.effects, running.canary
     started = effects.monotonic()
     admit(running, signed, transport)
+    compare(running)
     exchange_statements(running)
     count(running)
     if lock.study.kind == "validate":

@@ -1,7 +1,8 @@
-"""Whether a new generation of base sets may open: against every earlier one, nobody or enough patients changed over the roster.
+"""Whether other rows may be used than before: against every earlier study, nobody or enough patients changed over the roster.
 
-A hospital fills a slot for every patient who is or ever was in its base set, and writes for each earlier generation whether the
-patient is in one of the two sets and not in the other. One bit is opened: not how many changed, nor against which generation too few.
+A hospital fills a slot for every patient whose row is or was used, and writes for each earlier study and each choice of rows
+(`live` or `base`, in the training, validation or test set) whether the patient's row is another one, or stands in one of the two
+only. One bit a choice is opened: not how many changed, nor against which study too few.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared_model.analyses.minimum import minimum_result
 from shared_model.analyses.rows import Floats, PaddedPatients, Part, Rows, checked
@@ -19,28 +21,38 @@ from shared_model.shares.declaration import Result
 
 @dataclass(frozen=True)
 class Changed(Part):
-    """A patient's values `<name>.0`, `<name>.1`, … of so many earlier generations: 1 for who came or left since, else 0."""
+    """A patient's values `<name>.0`, `<name>.1`, …: 1 for who changed, one number a choice of rows, earlier study after study."""
 
-    generations: int = 1
+    columns: int = 1
 
     @property
     def width(self) -> int:
-        """Earlier generations."""
-        return self.generations
+        """Earlier studies times choices."""
+        return self.columns
 
     def of(self, patients: PaddedPatients) -> Floats:
         """Zeros and ones."""
-        names = [f"{self.name}.{k}" for k in range(self.generations)]
+        names = [f"{self.name}.{k}" for k in range(self.columns)]
         return np.stack([checked(patients.whole(name), 2, name) for name in names], axis=1).astype(np.float64)
 
 
 @dataclass(frozen=True)
 class ChangeModel:
-    """How many patients a change must have that is not none."""
+    """How many patients a change must have that is not none.
+
+    choices: names of the choices of rows. nobody: by earlier study whether a change of nobody is permitted; it is not where a
+    hospital of that study is not among these, because its patients changed, and nobody here counts them.
+    """
 
     name: str
-    part: Changed
+    choices: tuple[str, ...] = ("rows",)
+    nobody: tuple[bool, ...] = (True,)
     minimum_patients: int = GROUP_PATIENTS.value
+
+    @property
+    def part(self) -> Changed:
+        """What a slot holds."""
+        return Changed(self.name, len(self.choices) * len(self.nobody))
 
     def parts(self, _n_days: int) -> tuple[Part, ...]:
         """What a hospital contributes."""
@@ -49,20 +61,18 @@ class ChangeModel:
     @property
     def results(self) -> tuple[Result, ...]:
         """What may be revealed."""
-        return (minimum_result(f"{self.name}.few", 1),)
+        return (minimum_result(f"{self.name}.few", len(self.choices)),)
+
+    def opens(self, few: NDArray[np.bool_]) -> dict[str, bool]:
+        """Choice → whether it may be used, from the opened bits."""
+        return {choice: not bit for choice, bit in zip(self.choices, few, strict=True)}
 
 
-@dataclass(frozen=True)
-class ChangeEstimate:
-    """Whether the generation may open."""
-
-    opens: bool
-
-
-async def change(a: Arithmetic, rows: Rows, model: ChangeModel) -> ChangeEstimate:
-    """One bit: no total is from 1 to the minimum less one. Needs no pairs."""
-    slots = rows[model.part.name]
+async def change(a: Arithmetic, rows: Rows, model: ChangeModel) -> dict[str, bool]:
+    """Choice → whether no total is from 1 (from 0 where nobody is not permitted) to the minimum less one. Needs no pairs."""
+    slots, n = rows[model.part.name], len(model.choices)
     totals = await a.lift(slots.sum(0).assume(len(slots), "a count of slots"))
-    factors = [totals[k : k + 1] - few for k in range(model.part.generations) for few in range(1, model.minimum_patients)]
-    (few,) = await a.reveal_zero(f"{model.name}.few", *factors)
-    return ChangeEstimate(not few)
+    factors = [
+        totals[n * k : n * (k + 1)] - few for k, nobody in enumerate(model.nobody) for few in range(int(nobody), model.minimum_patients)
+    ]
+    return model.opens(await a.reveal_zero(f"{model.name}.few", *factors))

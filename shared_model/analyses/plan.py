@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from shared_model.analyses.phases.admission import admission
 from shared_model.analyses.phases.base import Earlier as Earlier
 from shared_model.analyses.phases.base import SharedPlan as SharedPlan
 from shared_model.analyses.phases.clinical import clinical
@@ -26,6 +27,7 @@ def plan_of(lock: StudyLock, phase: Phase, earlier: Earlier) -> SharedPlan:
 
 
 BUILDERS: Mapping[Phase, Callable[[StudyLock, Earlier], SharedPlan]] = {
+    "admission": admission,
     "clinical": clinical,
     "fusion": fusion,
     "evaluation": evaluation,

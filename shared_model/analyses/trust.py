@@ -10,7 +10,7 @@ from shared_model.shares.declaration import Result
 from site_config.names import plural
 from site_config.study.model import Phase, StudyLock
 
-PHASES: tuple[Phase, ...] = ("clinical", "training", "fusion", "evaluation")
+PHASES: tuple[Phase, ...] = ("admission", "clinical", "training", "fusion", "evaluation")
 
 
 def trust_lines(holders: Sequence[str]) -> list[str]:
@@ -28,7 +28,7 @@ def opened_results(lock: StudyLock) -> dict[Phase, tuple[Result, ...]]:
     """Phase → the results that may be opened there, where they follow from the lock alone."""
     found: dict[Phase, tuple[Result, ...]] = {}
     for phase in PHASES:
-        if lock.study.resolution == "shares" and phase in BUILDERS:
+        if lock.study.resolution == "shares" and phase in BUILDERS and (phase != "admission" or lock.compares):
             found[phase] = tuple(plan_of(lock, phase, {}).declaration.results.values())
     return found
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from pydantic import Field, ValidationError
 
 from shared_model.secure_sum.protocol import MOST_SITES, Body, Counter, Digest, Hex, Name
+from shared_model.shares.protocol import SignedResults
 from shared_model.shares.seal import exchange_private, exchange_public, opened_from, seal_to
 from site_config.problems.base import Problem
 from site_config.study.model import StudyLock, canonical
@@ -41,9 +42,13 @@ class Statement(Body):
 
 
 class StatementsRequest(Body):
-    """Without boxes: state your numbers. With them: what every other hospital sealed to this one."""
+    """Without boxes: state your numbers. With them: what every other hospital sealed to this one.
+
+    opened: what the holders found when they compared the rows with those of earlier studies, where they did.
+    """
 
     study: Digest
+    opened: Annotated[tuple[SignedResults, ...], Field(max_length=1)] = ()
     boxes: Boxes = Field(default_factory=dict)
 
 

@@ -249,8 +249,8 @@ ROWS_WAIT = Kind(
     "The rows differ from an earlier result's by too few patients",
     why="A result over these rows and an earlier one over others would together tell of the few patients who joined, left or changed between "
     "them. They wait until, against every earlier result, nothing changed or at least the minimum of patients did.",
-    fix="`fedhcc-site studies` says what waits and how many patients are missing for the next generation; until then study the rows of the "
-    "last one.",
+    fix="`fedhcc-site studies` says what waits and since when; until then study the rows of the last generation. Where a study of all "
+    "hospitals was refused, lock it anew, under another title, when more patients have come.",
     exit=Exit.REFUSED,
     leaves=True,
 )
@@ -274,6 +274,16 @@ PEER_DIGITS = Kind(
     fix="Have them read again, at least the first 16 digits, from `fedhcc-site identity`. If they still differ, do not approve, and tell both "
     "data-protection officers.",
     exit=Exit.IDENTITY,
+)
+OLD_ROWS = Kind(
+    534,
+    "old-rows",
+    "New patients wait: the study uses the rows of the last one",
+    why="Against an earlier study of these hospitals, fewer patients of this set joined, left or changed than the minimum. Two results that "
+    "differ by few patients would together tell of them, so the rows stay as they were. The holders found out on secret shares; nobody "
+    "learned how many there are.",
+    fix="Nothing has to be done: the rows used last are complete. The next study of these hospitals asks again.",
+    exit=Exit.FINDINGS,
 )
 JOURNAL_BUSY = Kind(
     525,

@@ -15,7 +15,7 @@ from site_config.problems import configuration as kinds
 from site_config.problems import privacy
 from site_config.problems.base import Problem, together
 from site_config.site import Policy
-from site_config.study.model import Role, RosterEntry, Study, StudyLock
+from site_config.study.model import EarlierStudy, Role, RosterEntry, Study, StudyLock
 
 PATIENTS_A_SITE = 4.0
 MARGIN = 1.5
@@ -126,10 +126,17 @@ def unknown_sites(study: Study, enrolled: Iterable[str]) -> list[Problem]:
 
 
 def lock_study(
-    study: Study, entries: Sequence[RosterEntry], *, code_digest: str, coordinator_key: str, office_digest: str = ""
+    study: Study,
+    entries: Sequence[RosterEntry],
+    *,
+    code_digest: str,
+    coordinator_key: str,
+    office_digest: str = "",
+    published: Iterable[StudyLock] = (),
 ) -> StudyLock:
     """The lock of a study over enrolled sites. Their roles are those of `resolve_roles`, whatever the entries say.
 
+    published: the coordinator's studies so far; a study that stands among them is found again, with the earlier ones it had then.
     Raises one problem that carries all others when a site of the study has no entry.
     """
     missing = unknown_sites(study, (entry.name for entry in entries))
@@ -138,7 +145,7 @@ def lock_study(
     roles = resolve_roles(study)
     by_name = {entry.name: entry for entry in entries}
     roster = tuple(by_name[name].model_copy(update={"role": role}) for name, role in sorted(roles.items()))
-    return StudyLock(
+    lock = StudyLock(
         study=study,
         roster=roster,
         blocks=planned_blocks(study),
@@ -147,6 +154,19 @@ def lock_study(
         coordinator_key=coordinator_key,
         holders=planned_holders(study),
     )
+    return lock.model_copy(update={"earlier": earlier_studies(lock, tuple(published))}) if lock.holders else lock
+
+
+def earlier_studies(lock: StudyLock, published: Sequence[StudyLock]) -> tuple[EarlierStudy, ...]:
+    """The published studies over some of the same hospitals; for a study that was published itself, those it was locked with."""
+    names, found = {entry.name for entry in lock.roster}, []
+    for one in published:
+        if one.model_copy(update={"earlier": ()}) == lock:
+            return one.earlier
+        roster = tuple(sorted(entry.name for entry in one.roster))
+        if names & set(roster):
+            found.append(EarlierStudy(study=one.study_id, roster=roster))
+    return tuple(sorted(found, key=lambda one: one.study))
 
 
 def lock_faults(lock: StudyLock) -> list[Problem]:
@@ -162,6 +182,8 @@ def lock_faults(lock: StudyLock) -> list[Problem]:
         found.append(kinds.LOCK_DAMAGED.problem("a site has another role than the study declares"))
     if lock.holders != planned_holders(lock.study):
         found.append(kinds.LOCK_DAMAGED.problem("the holders of shares are not those the study names or draws"))
+    if len({one.study for one in lock.earlier}) != len(lock.earlier) or (lock.earlier and not lock.holders):
+        found.append(kinds.LOCK_DAMAGED.problem("an earlier study stands twice, or nobody could compare with it"))
     for role in ("development", "evaluation"):
         placed = [name for block in lock.blocks.get(role, ()) for name in block]
         if sorted(placed) != sorted(lock.names(role)):

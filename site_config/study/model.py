@@ -251,6 +251,13 @@ class RosterEntry(Strict):
         return hashlib.sha256(bytes.fromhex(self.signing_key)).hexdigest()
 
 
+class EarlierStudy(Strict):
+    """A study published before, over some of the same hospitals: what the rows of a new one are compared with."""
+
+    study: Sha256
+    roster: tuple[SiteName, ...]
+
+
 class StudyLock(Strict):
     """The frozen plan. `study_id` is the SHA-256 of its canonical serialisation."""
 
@@ -262,6 +269,12 @@ class StudyLock(Strict):
     office_digest: str = Field(default="", description="of the code the coordinator alone runs; a change is recorded by `upgrade`")
     coordinator_key: str = Field(description="Ed25519 public key, 64 hex digits")
     holders: tuple[SiteName, ...] = Field(default=(), description="the hospitals that hold shares of rows, in the order of their numbers")
+    earlier: tuple[EarlierStudy, ...] = Field(default=(), description="studies whose rows may differ from this one's by nobody or by many")
+
+    @property
+    def compares(self) -> bool:
+        """Whether the holders find out, before anything else, how far this study's rows may be other than those of earlier ones."""
+        return bool(self.holders and self.earlier) and not self.study.privacy.demonstration
 
     @property
     def collusion(self) -> int:

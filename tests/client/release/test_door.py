@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from client.release.door import Door, outward_code
-from client.release.ledger import CONSENT, REFUSAL, RELEASE
+from client.release.records import CONSENT, REFUSAL, RELEASE
 from evidence.attacks.federation import NOON, AttackedFederation
 from shared_model.secure_sum import masks as pair_masks
 from shared_model.secure_sum.protocol import KeysReply, KeysRequest, OpenedCounts

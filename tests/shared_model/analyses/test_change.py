@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared_model.analyses.change import Changed, ChangeEstimate, ChangeModel, change
+from shared_model.analyses.change import ChangeModel, change
 from shared_model.analyses.rows import PaddedPatients, Rows
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.declaration import Declaration
@@ -17,8 +17,8 @@ from tests.shared_model.analyses.recorded import on_record
 SIZES = (0, 1, 1, 2, 4, 8, 16)
 
 
-def run(totals: tuple[int, ...], minimum: int = 20, m: int = 0) -> tuple[ChangeEstimate, Any]:
-    model = ChangeModel("change", Changed("changed", len(totals)), minimum)
+def run(totals: tuple[int, ...], minimum: int = 20, m: int = 0, nobody: bool = True) -> tuple[bool, Any]:
+    model = ChangeModel("changed", nobody=(nobody,) * len(totals), minimum_patients=minimum)
     rng, n = np.random.default_rng(sum(totals)), sum(SIZES)
     flags = np.stack([rng.permutation(np.arange(n) < total) for total in totals], 1).astype(float)
     pieces = np.split(flags, np.cumsum(SIZES)[:-1])
@@ -27,8 +27,8 @@ def run(totals: tuple[int, ...], minimum: int = 20, m: int = 0) -> tuple[ChangeE
         for one in pieces
     ]
 
-    async def circuit(a: Arithmetic, rows: Rows) -> ChangeEstimate:
-        return await change(a, rows, model)
+    async def circuit(a: Arithmetic, rows: Rows) -> bool:
+        return (await change(a, rows, model))["rows"]
 
     inputs = (circuit, Declaration.of(model.results), model.parts(0), sites, 16)
     return on_shares(*inputs, m) if m else on_record(*inputs)
@@ -37,8 +37,8 @@ def run(totals: tuple[int, ...], minimum: int = 20, m: int = 0) -> tuple[ChangeE
 @pytest.mark.parametrize("total", range(33))
 def test_one_earlier_generation(total: int) -> None:
     found, a = run((total,))
-    assert found.opens == (total == 0 or total >= 20)
-    assert set(a.opened) == {"change.few"}
+    assert found == (total == 0 or total >= 20)
+    assert set(a.opened) == {"changed.few"}
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,30 @@ def test_one_earlier_generation(total: int) -> None:
 )
 def test_every_earlier_generation_counts(totals: tuple[int, ...], opens: bool) -> None:
     found, a = run(totals)
-    assert found.opens == opens and a.openings <= 9
+    assert found == opens and a.openings <= 9
 
 
 @pytest.mark.parametrize(("totals", "opens"), [((0, 20), True), ((0, 19), False)])
 def test_shares_give_what_plain_numbers_give(totals: tuple[int, ...], opens: bool) -> None:
     found, cost = run(totals, m=3)
-    assert found.opens == opens and cost.openings <= 9
+    assert found == opens and cost.openings <= 9
+
+
+@pytest.mark.parametrize(("totals", "opens"), [((0,), False), ((19,), False), ((20,), True), ((20, 0), False)])
+def test_where_a_hospital_left_a_change_of_nobody_is_one_of_its_patients(totals: tuple[int, ...], opens: bool) -> None:
+    found, _ = run(totals, nobody=False)
+    assert found == opens
+
+
+def test_every_choice_of_rows_has_its_own_bit() -> None:
+    model = ChangeModel("changed", choices=("live", "base"), nobody=(True, True), minimum_patients=20)
+    flags = np.zeros((40, 4))
+    flags[:21, 0], flags[:3, 1], flags[:40, 2] = 1, 1, 1  # live: 21 and 40; base: 3 and nobody
+    values = {f"changed.{k}": flags[:, k] for k in range(4)}
+    site = PaddedPatients(np.zeros(40, np.int64), np.zeros(40, bool), values)
+
+    async def circuit(a: Arithmetic, rows: Rows) -> dict[str, bool]:
+        return await change(a, rows, model)
+
+    found, _ = on_record(circuit, Declaration.of(model.results), model.parts(0), [site], 40)
+    assert found == {"live": True, "base": False}

@@ -1,0 +1,50 @@
+"""Before anything else of a study on shares: which rows it may use, compared with those of every earlier study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shared_model.analyses.change import ChangeModel, change
+from shared_model.analyses.phases.base import Earlier, SharedPlan, context
+from shared_model.analyses.rows import Rows, layout
+from shared_model.disclosure.results import GROUP_PATIENTS
+from shared_model.shares.arithmetic import Arithmetic
+from shared_model.shares.declaration import Declaration
+from site_config.problems import shares as problems
+from site_config.study.model import Role, StudyLock
+
+SETS_OF: Mapping[Role, tuple[str, ...]] = {"development": ("train", "validation"), "evaluation": ("test",)}
+"""The sets of patients at a hospital of each role."""
+SETS = tuple(one for sets in SETS_OF.values() for one in sets)
+LIVE, BASE = "live", "base"
+
+
+def change_model(lock: StudyLock) -> ChangeModel:
+    """Each set's rows as they stand and as they were used last, against every earlier study of the lock."""
+    names = {entry.name for entry in lock.roster}
+    return ChangeModel(
+        "change",
+        choices=tuple(f"{rows}.{of}" for rows in (LIVE, BASE) for of in SETS),
+        nobody=tuple(set(one.roster) <= names for one in lock.earlier),
+        minimum_patients=max(GROUP_PATIENTS.value, lock.study.privacy.minimum_patients),
+    )
+
+
+def admission(lock: StudyLock, _earlier: Earlier) -> SharedPlan:
+    """Which rows may be used; only where there are earlier studies to compare with (FH-554)."""
+    if not lock.compares:
+        raise problems.RESULT_REFUSED.problem("there is no earlier study to compare the rows with")
+    model = change_model(lock)
+
+    async def circuit(a: Arithmetic, rows: Rows) -> dict[str, bool]:
+        return await change(a, rows, model)
+
+    return SharedPlan(
+        phase="admission",
+        roles=("development", "evaluation"),
+        splits=SETS,
+        parts=layout(model.parts(0)),
+        declaration=Declaration.of(model.results),
+        circuit=circuit,
+        context=context(lock, "admission"),
+    )
