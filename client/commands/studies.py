@@ -39,12 +39,23 @@ def studies(home: Home = Path(), json: Json = False) -> None:
     """Every study this hospital was offered, with its decision."""
     from client import enrolment as enrol
 
+    site = _site(home)
+    offers = enrol.offers(site.state)
     found = [
         {"study": one.lock.study_id, "title": one.lock.study.title, "sites": len(one.lock.roster), "decision": one.decision}
-        for one in enrol.offers(_site(home).state)
+        for one in offers
     ]
     rows = [(str(one["study"])[:12], one["title"], one["sites"], one["decision"]) for one in found]
     show(found, table("Studies", ("id", "title", "sites", "decision"), rows, None if rows else "none was offered yet"))
+    if offers and (waits := _waiting(site, offers[-1].lock)):
+        note(waits)
+
+
+def _waiting(site: SiteConfig, lock: StudyLock) -> str:
+    """What waits for the next generation of rows, in words; nothing where the table has yet to be written."""
+    from client.program.benches import waiting
+
+    return waiting(site, lock) if site.path(site.paths.cohort).is_file() else ""
 
 
 def _known(state: Path, study: str) -> StudyLock:
@@ -142,10 +153,13 @@ def approve(
         "code_digest": lock.code_digest,
         "code_here": code_digest(),
         "conflicts": conflicts,
+        "waiting": _waiting(site, lock),
         "preview": vectors,
     }
     hidden = _not_heard(site, lock)
     show(shown, lambda console: _draw(console, lock, change, conflicts, vectors, hidden))
+    if shown["waiting"]:
+        note(str(shown["waiting"]))
     if conflicts:
         for line in problem_lines(together(conflicts)):
             note(line)

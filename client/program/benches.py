@@ -24,12 +24,12 @@ from client.release.generations import (
 from client.release.ledger import Ledger
 from client.release.peers import effective
 from client.release.policy import CohortFacts, floor
-from client.release.site_journal import note_withdrawals
+from client.release.site_journal import JOURNAL, note_withdrawals
 from client.statistics.bench import Bench
 from client.training.device import choose_device
 from shared_model.analyses.phases.admission import BASE, LIVE, SETS_OF
 from site_config.files import read_limited
-from site_config.journal import Journal
+from site_config.journal import Journal, read
 from site_config.problems import privacy
 from site_config.site import SiteConfig
 from site_config.study.model import StudyLock
@@ -46,9 +46,12 @@ def live_table(site: SiteConfig) -> LiveTable:
     return LiveTable.read(data, site_secret(site.state), withdrawn_keys(site.state))
 
 
-def waiting(site: SiteConfig, journal: Journal, lock: StudyLock) -> str:
-    """What waits for the next generation, since when, and what is missing; '' where nothing waits."""
-    return Generations.of(journal).waiting(live_table(site).rows, floor(site.policy, lock.study).patients)
+def waiting(site: SiteConfig, lock: StudyLock) -> str:
+    """What waits for the next generation, since when, and for what, as the journal and the table stand; '' where nothing waits."""
+    path = site.state / JOURNAL
+    if not path.exists():
+        return ""
+    return Generations.of(read(path)).waiting(live_table(site).rows, floor(site.policy, lock.study).patients)
 
 
 class Benches:

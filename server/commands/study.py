@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from site_config.console import Json, next_command, note, problem_lines, show, table
+from site_config.names import plural
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -103,6 +104,8 @@ def check(
     data = _check_data(plan, expected, findings) | {"plan": {"rounds": days.rounds, "hours": days.hours, "days": days.days}}
     show(data, lambda console: _draw_check(console, plan, expected, findings))
     note(days.words())
+    if home is not None and (came_before := _earlier(plan, home)):
+        note(came_before)
     note(f"Next: {next_command('fedhcc-coordinator', 'study', 'lock', study)}")
     if findings:
         raise typer.Exit(1)
@@ -113,6 +116,26 @@ def _not_enrolled(plan: Study, home: Path) -> list[Problem]:
     from site_config.study.locking import unknown_sites
 
     return unknown_sites(plan, enrol.load(home).active())
+
+
+def _earlier(plan: Study, home: Path) -> str:
+    """Which studies of the same hospitals came before, and what that means for new patients; '' where there is none."""
+    from datetime import UTC, datetime
+
+    from server import enrolment as enrol
+
+    names = {site.name for site in plan.sites}
+    found = [one.study_id for one in enrol.published(home) if names & {entry.name for entry in one.roster} and one.study != plan]
+    if not found:
+        return ""
+    began = max((home / "studies" / study / "lock.json").stat().st_mtime for study in found)
+    since = datetime.fromtimestamp(began, UTC).date().isoformat()
+    least = plan.privacy.minimum_patients
+    together = "at all hospitals together" if plan.resolution == "shares" else "at the hospital itself"
+    return (
+        f"{plural(len(found), 'earlier study', 'earlier studies')} of these hospitals, the last locked on {since}: patients who came since "
+        f"count once {least} of a set have joined, left or changed {together}; until then the rows used last are studied again."
+    )
 
 
 def _check_data(plan: Study, expected: Expectation, findings: list[Problem]) -> dict[str, Any]:

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from client.cli import app as site_app
 from client.cohort.pseudonyms import patient_key, site_secret
 from client.release.generations import Generations
+from server.cli import app as office_app
 from tests.client.release.hospital_network import COX, NETWORK, TABLE_ONE, Network
+from tests.support import run_cli
 
 
 @pytest.fixture
@@ -74,6 +77,10 @@ def test_a_patient_who_arrives_waits_and_the_old_rows_stay_usable(network: Netwo
     assert {base.of("train") for base in known.bases.values()} == {1}
     live = {**known.known[-1].rows, "new": "row"}
     assert "1 patient has joined" in known.waiting(live, 20) and "at least 20 patients" in known.waiting(live, 20)
+    ran = run_cli(site_app, "approve", network.lock.study_id, "--yes", "--home", network.homes.site(name))
+    assert ran.status == 0 and "1 patient has joined, left or changed since 2026" in ran.err
+    ran = run_cli(office_app, "study", "check", network.homes.cohort / "study.yaml", "--home", network.homes.coordinator)
+    assert "earlier stud" in ran.err and "count once 20 of a set" in ran.err
 
 
 def test_a_corrected_row_waits_too(network: Network) -> None:
