@@ -51,7 +51,7 @@ def waiting(site: SiteConfig, lock: StudyLock) -> str:
     path = site.state / JOURNAL
     if not path.exists():
         return ""
-    return Generations.of(read(path)).waiting(live_table(site).rows, floor(site.policy, lock.study).patients)
+    return Generations.of(read(path)).waiting(live_table(site), side_of(site, lock), floor(site.policy, lock.study).patients)
 
 
 class Benches:
@@ -119,7 +119,7 @@ class Benches:
             self._choose(lock, known)
         base = known.bases[lock.study_id]
         numbers = {name: base.of(name) for name in self._sets(lock)}
-        table = kept_table(self.site.state, known, numbers, self._side_of(lock), self._gone)
+        table = kept_table(self.site.state, known, numbers, side_of(self.site, lock), self._gone)
         emptied = not table.rows and any(self._gone & known.known[number - 1].rows.keys() for number in numbers.values())
         if emptied and self._ledger.agreed(lock.study_id) is None:
             raise privacy.COHORT_EMPTIED.problem("every patient of this hospital's base set has withdrawn")
@@ -140,7 +140,7 @@ class Benches:
 
     def _candidates(self, lock: StudyLock, known: Generations, *, keeping: bool) -> tuple[LiveTable, LiveTable]:
         """The table as it stands, or as the hospitals compared it, and the one of the rows used last."""
-        site, side = self.site, self._side_of(lock)
+        site, side = self.site, side_of(self.site, lock)
         if lock.study_id in known.candidates:
             frozen = dict.fromkeys(self._sets(lock), known.candidates[lock.study_id])
             live = kept_table(site.state, known, frozen, side, self._gone)
@@ -171,12 +171,13 @@ class Benches:
     def _sets(self, lock: StudyLock) -> tuple[str, ...]:
         return SETS_OF[lock.entry(self.site.site).role]
 
-    def _side_of(self, lock: StudyLock) -> Callable[[str], str]:
-        """Patient → set, the same in every study but for the validation part's size."""
-        if lock.entry(self.site.site).role == "evaluation":
-            return lambda _patient: "test"
-        secret, fraction = site_secret(self.site.state), lock.study.validation_fraction
-        return lambda patient: "validation" if is_validation(secret, patient, fraction) else "train"
+
+def side_of(site: SiteConfig, lock: StudyLock) -> Callable[[str], str]:
+    """Patient → set, the same in every study but for the validation part's size."""
+    if lock.entry(site.site).role == "evaluation":
+        return lambda _patient: "test"
+    secret, fraction = site_secret(site.state), lock.study.validation_fraction
+    return lambda patient: "validation" if is_validation(secret, patient, fraction) else "train"
 
 
 def _rows(bench: Bench, rows: Rows, split: str) -> frozenset[str]:

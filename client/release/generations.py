@@ -112,11 +112,6 @@ class LiveTable:
         return out.getvalue().encode()
 
 
-def changed(before: Rows, now: Rows) -> int:
-    """How many patients joined, left or have another row."""
-    return sum(before.get(key) != now.get(key) for key in before.keys() | now.keys())
-
-
 @dataclass
 class Generations:
     """The fold: every kept table of this hospital, and which one each study computes from."""
@@ -149,15 +144,16 @@ class Generations:
             found.update({name: base.of(name) for name in sets if not base.sets or name in base.sets})
         return found
 
-    def waiting(self, now: Rows, least: int) -> str:
-        """What waits, since when, and what it waits for, in words; '' where nothing waits."""
+    def waiting(self, now: LiveTable, side_of: Callable[[str], str], least: int) -> str:
+        """What waits, since when, and what it waits for, in words; '' where nothing waits. side_of: patient → set."""
         if not self.bases:
             return ""
-        used: dict[str, str] = {}
-        newest = list(self.bases.values())[-1]
-        for number in dict.fromkeys((newest.generation, *newest.sets.values())):
-            used = {**self.known[number - 1].rows, **used}
-        n = changed(used, now)
+        place = now.header.index(PATIENT) if PATIENT in now.header else 0
+        sides = {side_of(line[place]) for line in now.cells.values()}
+        last = {name: self.known[number - 1].rows for name, number in self.last(sides).items()}
+        apart = {key for key, line in now.cells.items() if last.get(side_of(line[place]), {}).get(key) != now.rows[key]}
+        left = {key for rows in last.values() for key in rows} - now.rows.keys()
+        n = len(apart | left)
         if not n:
             return ""
         what = plural(n, "patient has joined, left or changed", "patients have joined, left or changed")
