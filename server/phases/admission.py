@@ -15,7 +15,7 @@ from server.asking.journals import Journals
 from server.asking.pauses import Pauses
 from server.link.transport import Failure, Transport
 from server.phases.context import Event, Running, scalar
-from server.phases.shared import compute
+from server.phases.on_shares.fits import compute
 from server.study.results import ADMISSION
 from server.watch import board
 from shared_model.analyses.phases.admission import BASE, LIVE, SETS_OF, change_model
