@@ -84,6 +84,7 @@ class Patients:
     `clinical` (n, p) has the columns `clinical_names`, the study's design columns; `event_day` (n,) counts from the study's time
     zero; `is_validation` marks the validation part of a development site and is all False at evaluation sites. A patient
     without complete images stays in, with `has_images` False. `flow` counts who was enrolled and why images lack.
+    `scan_interval` (n,) is the days between baseline and follow-up scan.
     """
 
     keys: tuple[str, ...]
@@ -97,6 +98,7 @@ class Patients:
     manufacturer: tuple[str, ...]
     response: tuple[str | None, ...]
     flags: tuple[frozenset[str], ...]
+    scan_interval: NDArray[np.float64]
     images: ImageStore | None
     has_images: NDArray[np.bool_]
     flow: dict[str, int]
@@ -119,6 +121,7 @@ class Patients:
             manufacturer=tuple(self.manufacturer[i] for i in chosen),
             response=tuple(self.response[i] for i in chosen),
             flags=tuple(self.flags[i] for i in chosen),
+            scan_interval=self.scan_interval[chosen],
             images=None if self.images is None else self.images.subset(np.asarray(mask, dtype=bool)),
             has_images=self.has_images[chosen],
         )
@@ -159,6 +162,7 @@ def load_patients(site: SiteConfig, study: Study, study_id: str, role: Role, coh
         manufacturer=tuple("unknown" if record is None else record.manufacturer for record in records),
         response=tuple(patient.response for _, patient in kept),
         flags=tuple(frozenset() if record is None else frozenset(record.flags) for record in records),
+        scan_interval=np.array([_interval(record) for record in records], dtype=np.float64),
         images=images,
         has_images=usable,
         flow=flow,
@@ -168,6 +172,11 @@ def load_patients(site: SiteConfig, study: Study, study_id: str, role: Role, coh
 def needs_images(site: SiteConfig, study: Study) -> bool:
     """Whether this site has scans and the study a model that reads images."""
     return site.paths.scans is not None and MODELS.read_scans(study.models)
+
+
+def _interval(record: Record | None) -> float:
+    """Days between a patient's two visits; NaN where not known."""
+    return float("nan") if record is None or record.interval_days is None else record.interval_days
 
 
 def _records(site: SiteConfig, study: Study, folder: Path, keys: tuple[str, ...]) -> list[Record | None]:

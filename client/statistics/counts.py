@@ -22,6 +22,9 @@ from shared_model.survival.cox.moments import site_moments
 from site_config.study.model import ClinicalVariable
 from site_config.study.prognostic_models import MODELS
 
+LONGEST_INTERVAL = 400.0
+"""Days between two scans beyond which no more is told of the interval."""
+
 
 def precounts(bench: Bench, p: asked.PreCounts, _arrays: Arrays) -> Values:
     """Contributing sites, patients, events; non-zero patients and contributing sites per column and pair; the flow."""
@@ -52,6 +55,8 @@ def characteristics(bench: Bench, p: asked.SplitOnly, _arrays: Arrays) -> Values
     patients = bench.split(p.split)
     known_age = ~np.isnan(patients.age)
     age = np.clip(patients.age[known_age], 0, 120)
+    known_interval = ~np.isnan(patients.scan_interval)
+    interval = np.clip(patients.scan_interval[known_interval], 0, LONGEST_INTERVAL)
     clinical, continuous = np.zeros((16, 8)), np.zeros((16, 3))
     for j, variable in enumerate(bench.study.clinical[:16]):
         held = entered(patients, variable)
@@ -69,6 +74,8 @@ def characteristics(bench: Bench, p: asked.SplitOnly, _arrays: Arrays) -> Values
         "sex_known": np.array([float((~np.isnan(patients.male)).sum())]),
         "age_known": np.array([float(known_age.sum())]),
         "age": np.array([age.sum(), (age**2).sum()]),
+        "interval_known": np.array([float(known_interval.sum())]),
+        "interval": np.array([interval.sum(), (interval**2).sum()]),
         "clinical": clinical,
         "continuous": continuous,
         "manufacturer": tally(patients.manufacturer, MANUFACTURERS, "unknown"),

@@ -71,6 +71,12 @@ def characteristics(running: Running, split: Split) -> Characteristics:
         found.known["age"] = round(known)
         found.mean["age"] = float(total / known)
         found.sd["age"] = float(np.sqrt(max((square - total**2 / known) / (known - 1), 0.0)))
+    known = scalar(values, "interval_known")
+    if known > 1:
+        total, square = values["interval"]
+        found.known["interval_days"] = round(known)
+        found.mean["interval_days"] = float(total / known)
+        found.sd["interval_days"] = float(np.sqrt(max((square - total**2 / known) / (known - 1), 0.0)))
     male, sex = round(scalar(values, "male")), round(scalar(values, "sex_known"))
     if sex:
         found.counts["sex"] = {"male": male, "female": sex - male, "unknown": n - sex}

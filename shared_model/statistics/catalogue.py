@@ -120,7 +120,7 @@ REGISTRY.add(
     Statistic(
         name="characteristics",
         title="Table 1 as counts and sums",
-        reads="age, sex, events, clinical columns (continuous ones too), scanner, RECIST response, flags",
+        reads="age, sex, events, clinical columns (continuous ones too), days between scans, scanner, RECIST response, flags",
         parameters=SplitOnly,
         segments=of_characteristics,
         resolution=_fixed("counts"),
@@ -133,6 +133,8 @@ REGISTRY.add(
             sex_known=1,
             age_known=1,
             age=2e4,
+            interval_known=1,
+            interval=2e5,
             clinical=4,
             continuous=7,
             manufacturer=1,

@@ -53,8 +53,9 @@ def of_precounts(p: PreCounts) -> tuple[Segment, ...]:
 def of_characteristics(_: SplitOnly) -> tuple[Segment, ...]:
     """Table 1."""
     return (
-        *(count(name) for name in ("sites", "patients", "events", "male", "sex_known", "age_known")),
+        *(count(name) for name in ("sites", "patients", "events", "male", "sex_known", "age_known", "interval_known")),
         amount("age", 2, resolution=1.0),
+        amount("interval", 2, resolution=1.0),
         count("clinical", 16, 8),
         amount("continuous", 16, 3, bound=1e6, resolution=2.0**-16),
         count("manufacturer", len(MANUFACTURERS)),

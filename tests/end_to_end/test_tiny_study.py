@@ -33,6 +33,22 @@ def test_counts_are_those_of_the_hospitals(finished: FinishedRun) -> None:
         assert flow[f"{split}.analysed"] == n
 
 
+def test_the_interval_between_scans_is_the_hospitals(finished: FinishedRun) -> None:
+    lock = finished.lock
+    for one in finished.result.characteristics:
+        role = "evaluation" if one.set == "test" else "development"
+        parts = []
+        for name in lock.names(role):
+            patients = load_patients(finished.homes.config(name), lock.study, lock.study_id, role)
+            parts.append(Bench(lock.study, patients).split(one.set).scan_interval)
+        days = np.concatenate(parts)
+        days = days[~np.isnan(days)]
+        if len(days) > 1:
+            assert one.known["interval_days"] == len(days)
+            assert abs(one.mean["interval_days"] - days.mean()) <= 1
+            assert abs(one.sd["interval_days"] - days.std(ddof=1)) <= 1
+
+
 def test_every_ask_had_a_whole_block_or_all_of_them_and_was_masked(finished: FinishedRun) -> None:
     blocks = {frozenset(block) for group in finished.lock.blocks.values() for block in group}
     blocks |= {frozenset(finished.lock.names(role)) for role in ("development", "evaluation")}

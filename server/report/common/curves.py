@@ -120,9 +120,10 @@ def at_day(one: SurvivalCurve, day: float) -> tuple[float | None, float | None, 
     return one.survival[at], one.low[at], one.high[at]
 
 
-def curve_note(minimum: int) -> str:
-    """The caption every figure of curves ends with."""
-    return (
+def curve_note(minimum: int, *, points: bool = False) -> str:
+    """The caption every figure of curves ends with; `points`: survival was opened at declared days alone."""
+    lines = "Lines join the days on which survival was opened. " if points else ""
+    return lines + (
         f"Kaplan–Meier with 95 % bands (Greenwood, log-log); medians in months with 95 % intervals, NR: not reached. A curve ends where "
         f"fewer than {minimum} patients remain at risk; such counts read <{minimum}."
     )

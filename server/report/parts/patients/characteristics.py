@@ -159,8 +159,9 @@ def blocks(found: list[Characteristic], report: ReportedStudy) -> Iterator[Block
         differences = [text.number(mine[s].difference) if s in mine else text.MISSING for s in differ]
         if head is not None:
             heads.add(len(rows))
-            rows.append([head, *([""] * len(columns)), *differences])
-        rows += [[*line, *(differences if head is None else [""] * len(differ))] for line in lines]
+            rows.append([head, *([""] * (len(columns) + len(differ)))])
+        # A row that heads a group has one cell: the difference of all its levels stands beside the first.
+        rows += [[*line, *([""] * len(differ) if number else differences)] for number, line in enumerate(lines)]
     header = ["", *(_head(column, report) for column in columns), *(f"Difference\n{SET_NAME[s].lower()}" for s in differ)]
     note = (
         f"Patients (share of the set). Counts from 1 to {report.minimum - 1} read <{report.minimum}; a count that would let one be "

@@ -125,7 +125,7 @@ def blocks(found: SetSurvival, report: ReportedStudy) -> Iterator[Block]:
         f"{endpoint} by set",
         [Panel(wide, narrow)],
         [curve_table(found.curves, f"{endpoint} by set")],
-        curve_note(report.minimum),
+        curve_note(report.minimum, points=report.analyses is not None),
     )
     yield medians(found)
     if found.pairs:
@@ -164,6 +164,8 @@ def missing(found: SetSurvival, report: ReportedStudy) -> dict[str, str]:
     """Why there are no curves."""
     plain = "No evaluation table was opened, so survival cannot be drawn."
     why = {} if found.curves else {"set_survival": report.why("set_survival", plain)}
+    if report.analyses is not None and len(found.curves) > 1 and not found.pairs:
+        why["set_survival"] = "On secret shares the sets are compared by one log-rank test; hazard ratios of two sets are not opened."
     return from_shares.with_closed(report, "set_survival", why, "kaplan_meier", "follow_up", variable="set")
 
 

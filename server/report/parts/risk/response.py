@@ -162,7 +162,7 @@ def blocks(found: ResponseCompared | None, report: ReportedStudy) -> Iterator[Bl
         else f"{n} patients ({events} events) of validation + test with a RECIST class, parted by progression at the first follow-up; "
         f"beside them all patients of both sets by the frozen cut-off of {found.model}."
     )
-    caption = f"{who}{out} {curve_note(report.minimum)}"
+    caption = f"{who}{out} {curve_note(report.minimum, points=report.analyses is not None)}"
     tables = [table(found), *(curve_table(side.curves, side.by) for side in drawn)]
     title = f"Progression by RECIST and risk by {found.model}, validation + test"
     if panels:

@@ -108,7 +108,7 @@ def blocks(found: list[RiskGroups], report: ReportedStudy) -> Iterator[Block]:
         if panels:
             caption = (
                 f"High risk is a score above {text.number(groups[0].cutoff)} (linear predictor), the training median, frozen before a "
-                f"held-out hospital was opened. {curve_note(report.minimum)}"
+                f"held-out hospital was opened. {curve_note(report.minimum, points=report.analyses is not None)}"
             )
             tables = [table(groups), *(curve_table(g.curves, f"{model}, {SET_LABEL[g.set]}") for g in drawn)]
             label = MODELS[model].risk_figure or ""

@@ -183,7 +183,8 @@ def blocks(found: list[Subgroup], report: ReportedStudy) -> Iterator[Block]:
         ]
         curves = [curve_table(row.curves, row.named) for row in drawn]
         title = "Survival by risk group within subgroups"
-        yield Figure("subgroup-curves", "Figure S8, curves", title, panels, curves, curve_note(report.minimum))
+        note = curve_note(report.minimum, points=report.analyses is not None)
+        yield Figure("subgroup-curves", "Figure S8, curves", title, panels, curves, note)
 
 
 def table(rows: Sequence[Subgroup]) -> TableBlock:
