@@ -115,7 +115,7 @@ def table(
     drawn = Table()
     for index, column in enumerate(columns):
         numeric = bool(cells) and all(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in cells)
-        drawn.add_column(Text(column), justify="right" if numeric else "left", no_wrap=column in whole)
+        drawn.add_column(Text(column), justify="right" if numeric else "left", no_wrap=column in whole, overflow="fold")
     for row in cells:
         drawn.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
     parts: list[RenderableType] = [Text(printable(title), style="bold")] if title else []

@@ -229,7 +229,8 @@ def main() -> None:
                     "all_good": good == len(plays),
                     "plays": {str(one.seed): asdict(one) for one in plays},
                 }
-                record("random_faults", covers=COVERS, figures=figures, seeds=[one.seed for one in plays])
+                command = f"python -m evidence.faults.random_faults --seeds {chosen.seeds}"
+                record("random_faults", covers=COVERS, figures=figures, seeds=[one.seed for one in plays], command=command)
         finally:
             stage.close()
 

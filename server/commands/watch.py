@@ -49,9 +49,10 @@ def sites(home: Home = Path(), json: Json = False) -> None:
     from server.watch.office_run import connected_hospitals
 
     found = board(home, connected_hospitals(home))
-    rows = [(one.name, one.seen, one.release, one.prepared, one.approved, one.machine, one.next_step) for one in found]
-    columns = ("hospital", "seen", "release", "prepared", "approved", "machine", "next step")
-    show(found, table("", columns, rows, None if rows else "no hospital is enrolled yet", whole=("hospital",)))
+    rows = [(one.name, one.seen, one.told(), one.next_step) for one in found]
+    caption = "told: release, scans prepared or not, approved or why not, device and free disk at the last admission"
+    columns = ("hospital", "seen", "told", "next step")
+    show(found, table("", columns, rows, caption if rows else "no hospital is enrolled yet", whole=("hospital",)))
 
 
 def register(app: typer.Typer) -> None:

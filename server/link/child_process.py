@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -99,8 +100,7 @@ class Child:
         self.end_orphan()
         if listening(self.port):
             raise federation.LINK_NOT_STARTED.problem(f"Port {self.port} for the {self.name} is in use by another program")
-        if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
-            self.log.replace(self.log.with_suffix(".log.1"))
+        self.trim_log()
         launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(int(self.dies_of)), *self.command]
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(  # noqa: S603
@@ -122,6 +122,12 @@ class Child:
             wait(0.1)
         self.stop()
         raise federation.LINK_NOT_STARTED.problem(f"The {self.name} did not start{last_words(self.log)}", where=f"logs/{self.log.name}")
+
+    def trim_log(self) -> None:
+        """Put a long log aside and begin it anew; a process that writes into it appends, and goes on at its new beginning."""
+        if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
+            shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
+            os.truncate(self.log, 0)
 
     def end_orphan(self) -> bool:
         """End what an owner left that was killed; whether there was something. Its workers may have outlived it."""

@@ -160,6 +160,8 @@ class Supervisor:
             while not self._over.wait(LOOK_S):
                 for keeper in keepers:
                     keeper.look()
+                gateway.superlink.trim_log()
+                gateway.nginx.trim_log()
                 if time.monotonic() - renewed > RENEWAL_S:
                     renewed = time.monotonic()
                     if renew_in_time(self.home):

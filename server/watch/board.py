@@ -22,6 +22,7 @@ from site_config.study.model import Study
 
 NAME = "readiness.json"
 LITTLE_DISK_GIB = 4
+DARK = "here: `serve`"
 NEXT = {
     identity.STUDY_NOT_APPROVED.label: "ask for `fedhcc-site approve`",
     identity.STUDY_DECLINED.label: "declined; speak with them",
@@ -81,6 +82,14 @@ class BoardRow:
     machine: str
     next_step: str
 
+    def told(self) -> str:
+        """What it told at its last admission, in one cell."""
+        if self.release == "–":
+            return "–"
+        prepared = "prepared" if self.prepared == "yes" else "not prepared"
+        approved = "approved" if self.approved == "yes" else self.approved
+        return f"{self.release}, {prepared}, {approved}, {self.machine}"
+
 
 def board(home: Path, connected: set[str] | None, now: datetime | None = None) -> list[BoardRow]:
     """Every enrolled hospital, in the order of the register; `connected` is None where no SuperLink answers."""
@@ -94,7 +103,7 @@ def _row(name: str, told: Told | None, connected: set[str] | None, now: datetime
     seen = "now" if here else _ago(told.at, now) if told is not None else "never" if connected is not None else "–"
     if told is None:
         step = "`run STUDY --canary`" if here else "ask for `fedhcc-site doctor`, then `run`"
-        return BoardRow(name, seen, "–", "–", "–", "–", "`fedhcc-coordinator serve`" if connected is None else step)
+        return BoardRow(name, seen, "–", "–", "–", "–", DARK if connected is None else step)
     reply = told.reply
     machine = " ".join([reply.device or "–", f"{reply.disk_gib} GiB" if reply.disk_gib else ""]).strip()
     approved = "yes" if reply.accepted else " ".join(reply.refusals) or "no"
@@ -104,7 +113,7 @@ def _row(name: str, told: Told | None, connected: set[str] | None, now: datetime
 
 def _next(reply: AdmissionReply, here: bool, dark: bool) -> str:
     if dark:
-        return "`fedhcc-coordinator serve`"
+        return DARK
     if not here:
         return "ask for `fedhcc-site status`"
     if reply.code_digest != code_digest() or reply.software != software():

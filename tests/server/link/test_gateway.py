@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,21 @@ def test_flower_takes_the_bundle() -> None:
     from flwr.common.config import get_fab_config, get_metadata_from_config
 
     assert get_metadata_from_config(get_fab_config(app_bundle("1.2.3"))) == ("fedhcc/fedhcc", "1.2.3")
+
+
+def test_a_log_that_became_long_is_put_aside_while_its_process_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_process, "LOG_LIMIT", 1000)
+    log = tmp_path / "thing.log"
+    with log.open("ab") as out:  # as `start` gives it to the process
+        writes = "import sys, time\nfor n in range(200): print('line', n, flush=True)\nsys.stdin.read()\nprint('last', flush=True)"
+        writer = subprocess.Popen([sys.executable, "-c", writes], stdout=out, stdin=subprocess.PIPE)
+    child = child_process.Child("thing", [], log, 0, tmp_path)
+    while b"line 199" not in log.read_bytes():
+        time.sleep(0.02)
+    child.trim_log()
+    assert log.stat().st_size == 0 and b"line 199" in (tmp_path / "thing.log.1").read_bytes()
+    assert writer.stdin is not None
+    writer.stdin.close()
+    assert writer.wait(30) == 0 and log.read_bytes() == b"last\n", "it goes on at the new beginning"
+    child.trim_log()
+    assert log.read_bytes() == b"last\n"

@@ -38,7 +38,7 @@ def test_before_anything_was_told(home: Path) -> None:
     first, second = board.board(home, {"beta"}, NOW)
     assert (first.seen, first.release) == ("never", "–") and "doctor" in first.next_step
     assert second.seen == "now" and "canary" in second.next_step
-    assert {one.next_step for one in board.board(home, None, NOW)} == {"`fedhcc-coordinator serve`"}
+    assert {one.next_step for one in board.board(home, None, NOW)} == {board.DARK}
 
 
 @pytest.mark.parametrize(
