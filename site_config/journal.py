@@ -9,7 +9,6 @@ entry. One process at a time writes (a lock on `journal.lock`); anyone may read.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ from types import TracebackType
 from typing import Any
 
 from site_config.files import access_problem, make_folder, sync, write_problem
+from site_config.lock import take
 from site_config.problems import privacy
 from site_config.study.model import canonical
 
@@ -142,13 +142,10 @@ class Journal:
     @staticmethod
     def _take_lock(path: Path) -> int:
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = take(path)
         except OSError as error:
             raise write_problem(error, "journal.lock") from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(handle)
+        if handle is None:
             raise privacy.JOURNAL_BUSY.problem("the journal is locked by another process", where="journal.lock") from None
         return handle
 

@@ -7,8 +7,8 @@ before the index, so an interruption at any moment leaves either the former stat
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from client.cohort.workers import sources_digest, work
 from client.intake.slice_fingerprints import shared
 from client.intake.stamp import stamp
 from site_config.files import access_problem, make_folder, write_json
+from site_config.lock import take
 from site_config.problems import scans as scan_problems
 from site_config.problems import which_scan
 from site_config.problems.base import together
@@ -200,9 +201,10 @@ def remove_strangers(folder: Path, keys: set[str]) -> None:
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; the system releases it when the process ends, however it ends. Raises FH-353."""
-    with (folder / ".lock").open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise scan_problems.PREPARE_RUNNING.problem("another `data prepare` is at work", where="state/prepared") from None
+    handle = take(folder / ".lock")
+    if handle is None:
+        raise scan_problems.PREPARE_RUNNING.problem("another `data prepare` is at work", where="state/prepared")
+    try:
         yield
+    finally:
+        os.close(handle)

@@ -306,11 +306,23 @@ def _to_lps(
     return np.ascontiguousarray(hu), axes, origin, (spacing_y, spacing_x)
 
 
-def looks_mixed(candidate: Candidate) -> bool:
-    """Whether the middle slices of a candidate alternate between two volumes; False where they cannot be read."""
+@dataclass(frozen=True)
+class LookInside:
+    """What the middle slices of a candidate show: two volumes that alternate, or values that are no Hounsfield units."""
+
+    mixed: bool = False
+    fault: Problem | None = None
+
+
+def look_inside(candidate: Candidate, role: str = "a scan") -> LookInside:
+    """Read the middle slices, as `data prepare` will read all; nothing is said where they cannot be read."""
     slices = candidate.stacking.slices
     first = max(0, len(slices) // 2 - LOOKED_AT // 2)
     try:
-        return interleaved(np.stack([pixels(header, "a scan") for header in slices[first : first + LOOKED_AT]]))
-    except Problem:
-        return False
+        hu = np.stack([pixels(header, role) for header in slices[first : first + LOOKED_AT]])
+        if interleaved(hu):
+            return LookInside(mixed=True)
+        check_hounsfield(hu, role)
+    except Problem as problem:
+        return LookInside(fault=None if problem.kind.exit == Exit.ACCESS else problem)
+    return LookInside()

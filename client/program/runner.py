@@ -6,7 +6,6 @@ Threads: this one talks to the coordinator; one sends heartbeats; a few serve th
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import logging.handlers
 import os
@@ -36,6 +35,7 @@ from shared_model.secure_sum.protocol import Message, Refusal, step_of
 from site_config.console import note
 from site_config.heap import keep_heap
 from site_config.identity import Kit, SiteIdentity, private_folder
+from site_config.lock import take
 from site_config.problems import federation, model
 from site_config.problems.base import Problem
 from site_config.site import OpenHours, SiteConfig
@@ -67,12 +67,10 @@ HOUR_S = 3600.0
 def sole_user(state: Path) -> Iterator[None]:
     """Hold the state folder's lock; FH-710 while another program does. The lock ends with the process, never stale."""
     path = private_folder(state) / "run.lock"
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    handle = take(path)
+    if handle is None:
+        raise federation.ALREADY_RUNNING.problem("Another program holds this state folder")
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise federation.ALREADY_RUNNING.problem("Another program holds this state folder") from None
         yield
     finally:
         os.close(handle)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from server.enrolment import Register, load
@@ -83,12 +84,11 @@ class Gateway:
         for child in (self.nginx, self.superlink):
             child.end_orphan()
         write_atomic(self.home / "gateway" / "nginx.conf", nginx_configuration(self.home, self.register).encode(), 0o600)
-        try:
+        with ExitStack() as undone:
+            undone.callback(self.stop)  # whatever goes wrong, nothing stays behind
             self.superlink.start()
             self.nginx.start()
-        except BaseException:
-            self.stop()
-            raise
+            undone.pop_all()
 
     def stop(self) -> None:
         """Stop both."""

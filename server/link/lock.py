@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
 import time
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from site_config.files import read_limited
 from site_config.identity import private_folder
+from site_config.lock import is_held, take
 from site_config.problems import federation
 from site_config.problems.base import Problem
 
@@ -41,11 +41,8 @@ class Lock:
 
     def take(self) -> bool:
         """Take the lock and write down who does; False while somebody else holds it."""
-        handle = os.open(private_folder(self.path.parent) / self.path.name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(handle)
+        handle = take(private_folder(self.path.parent) / self.path.name)
+        if handle is None:
             return False
         holder = LockHolder(pid=os.getpid(), since=time.strftime("%Y-%m-%d %H:%M:%S"), command=command_line())
         os.ftruncate(handle, 0)
@@ -67,14 +64,10 @@ def holder_of(path: Path) -> LockHolder | None:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        pass
-    else:
+    held = is_held(handle)
+    os.close(handle)
+    if not held:
         return None
-    finally:
-        os.close(handle)
     try:
         return LockHolder.model_validate_json(read_limited(path, 1 << 14))
     except (ValidationError, Problem):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from client.enrolment import join
@@ -130,14 +131,13 @@ class Loopback:
             self.move()
         at_end(self.end_now)
         self.gateway.start()
-        try:
+        with ExitStack() as undone:
+            undone.callback(self.stop)  # whatever goes wrong, nothing stays behind
             self.register()
             for site in self.sites.values():
                 site.start()
             self.wait_registered(self.sites)
-        except BaseException:
-            self.stop()
-            raise
+            undone.pop_all()
 
     def move(self) -> None:
         """Another address for the gateway and a new kit for every site, as `fedhcc-coordinator renew` does it."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from client.intake.dicom_read import looks_mixed
+from client.intake.dicom_read import look_inside
 from client.intake.order import OrderDecision, OrderFacts, decide
 from client.intake.survey.found import Remark, SeenVolume, SurveyQuestion, row_of
 from client.intake.survey.look import Looked
@@ -20,6 +20,10 @@ from site_config.tables.moments import NEAR_DAYS, Declared
 VISITS = ("baseline", "followup")
 DISPUTED = "the images name different persons; nothing is suggested before one has looked"
 NEEDED_MM = {"abdomen": 220.0, "chest": 250.0}
+LACKING = {
+    "baseline": "without it the patient takes no part in the imaging models",
+    "followup": "the baseline's slices stand in where the study declares so, and the patient is flagged",
+}
 Row = dict[str, str]
 
 
@@ -49,6 +53,10 @@ class Suggestion:
     def say(self, problem: Problem, visit: str | None = None) -> None:
         """A remark about this patient."""
         self.remarks.append(Remark(self.key, problem, self.key, visit))
+
+    def _said(self, visit: str) -> set[str]:
+        """Codes of what was already said about a visit."""
+        return {remark.problem.code for remark in self.remarks if remark.visit == visit}
 
     def _without_day(self) -> None:
         undated = [one for one in self.mine if one.found.day is None and one.found.visit is None]
@@ -92,9 +100,13 @@ class Suggestion:
         if unclear and (region == "abdomen" or not fitting) and rival:
             self._ask(visit, "neither names nor length tell which region these scans show", [*unclear, *decision.left], region)
             return None
-        if chosen is not None and chosen.candidate is not None and looks_mixed(chosen.candidate):
-            self._ask(visit, "two volumes alternate slice by slice in this series, and no header tells them apart", [chosen], region)
-            return None
+        if chosen is not None and chosen.candidate is not None:
+            inside = look_inside(chosen.candidate, f"the {visit} {region} scan")
+            if inside.mixed:
+                self._ask(visit, "two volumes alternate slice by slice in this series, and no header tells them apart", [chosen], region)
+                return None
+            if inside.fault is not None and inside.fault.code not in self._said(visit):
+                self.say(inside.fault, visit)
         if chosen is None and decision.left:
             self._ask(visit, decision.doubt or f"several {region} scans of this visit fit equally", list(decision.left), region)
         return chosen
@@ -153,19 +165,30 @@ def _days_by_interval(mine: Sequence[SeenVolume], stated: Declared, to: Suggesti
 
 
 def unsupplied(key: str, stated: Declared, made: Suggestion, looked: Sequence[Looked]) -> list[Remark]:
-    """A remark for every visit of cohort.csv that has neither a row nor a question, with what lies there instead."""
+    """A remark for every visit of cohort.csv that has neither a row nor a question, or lacks one of the study's regions."""
     remarks = []
+    lacking: dict[str, list[str]] = {}
     for visit in VISITS:
-        asked = any(question.visit in (visit, None) for question in made.questions)
-        if (
-            stated.moment(visit) is None
-            or asked
-            or any(row["visit"] == visit and row["region"] in ("abdomen", "whole") for row in made.rows)
-        ):
+        asked = {question.region for question in made.questions if question.visit in (visit, None)}
+        if stated.moment(visit) is None or None in asked:
             continue
-        what = _instead(visit, stated, made, looked)
-        remarks.append(Remark(key, which_scan.VISIT_UNSUPPLIED.problem(f"{visit}: {what}"), key, visit))
+        regions = dict.fromkeys(organ.region for organ in made.organs)
+        missing = [region for region in regions if region not in asked and not _supplied(made.rows, visit, region)]
+        if not missing:
+            continue
+        if len(missing) == len(regions) or "abdomen" in missing:
+            what = _instead(visit, stated, made, looked)
+            remarks.append(Remark(key, which_scan.VISIT_UNSUPPLIED.problem(f"{visit}: {what}"), key, visit))
+        else:
+            lacking.setdefault(f"no {' and no '.join(missing)} scan", []).append(visit)
+    for what, visits in lacking.items():
+        text = f"{what} was found for {' and '.join(visits)}; {LACKING[visits[0]]}"
+        remarks.append(Remark(key, which_scan.VISIT_UNSUPPLIED.problem(text), key, visits[0]))
     return remarks
+
+
+def _supplied(rows: Sequence[Row], visit: str, region: str) -> bool:
+    return any(row["visit"] == visit and row["region"] in (region, "whole") for row in rows)
 
 
 def _instead(visit: str, stated: Declared, made: Suggestion, looked: Sequence[Looked]) -> str:

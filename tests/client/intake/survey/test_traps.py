@@ -1,4 +1,4 @@
-"""Forty kinds of trap: right, a finding, or refused; nothing silent."""
+"""Seventy kinds of trap: right, a finding, or refused; nothing silent."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from client.intake.survey.run import survey
 from site_config.study.model import two_organs
 from site_config.tables.scans import ImagesFolder, parse_scans
 from site_config.tables.types import Patient
+from tests.client.intake.survey import more_traps
 from tests.client.intake.survey.traps import TRAPS, Trap
 
 ZERO = date(2024, 3, 4)
@@ -38,8 +39,9 @@ def outcome(trap: Trap, root: Path) -> tuple[str, str]:
     return ("finding" if named else "silent"), f"{chosen} {said}"
 
 
-def test_there_are_forty() -> None:
-    assert len(TRAPS) >= 40 and len({trap.name for trap in TRAPS}) == len(TRAPS)
+def test_there_are_seventy() -> None:
+    assert sum(trap.make.__module__ == more_traps.__name__ for trap in TRAPS) == 25
+    assert len(TRAPS) >= 70 and len({trap.name for trap in TRAPS}) == len(TRAPS)
 
 
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
