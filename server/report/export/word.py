@@ -68,17 +68,19 @@ def _block(word: WordDocument, block: object, simulated: bool) -> None:
 
 
 def _figure(word: WordDocument, figure: Drawn, simulated: bool) -> None:
-    """Panels below one another, two in a row where they are narrow; then the caption."""
+    """Panels two in a row where they are narrow, in a table without lines; then the caption."""
     from docx.shared import Cm
 
     images = [(picture.file("png", dpi=DPI), picture.width) for _, picture in pictures(figure, simulated=simulated)]
     if isinstance(figure, Photos):
         images = [(base64.b64decode(photo.png_base64), 1) for photo in figure.items]
-    paragraph = word.add_paragraph()
-    paragraph.paragraph_format.keep_with_next = True
-    for data, width in images:
-        narrow = len(images) > 1 and width < 400
-        paragraph.add_run().add_picture(io.BytesIO(data), width=Cm(PAGE_CM / 2 - 0.4 if narrow else min(PAGE_CM, width / 40)))
+    beside = 2 if len(images) > 1 and all(width < 400 for _, width in images) else 1
+    grid = word.add_table(rows=-(-len(images) // beside), cols=beside)
+    for place, (data, width) in enumerate(images):
+        paragraph = grid.rows[place // beside].cells[place % beside].paragraphs[0]
+        paragraph.paragraph_format.keep_with_next = True
+        wide = PAGE_CM / beside - 0.5 if beside > 1 or isinstance(figure, Photos) else min(PAGE_CM, width / 40)
+        paragraph.add_run().add_picture(io.BytesIO(data), width=Cm(wide))
     words = f"{figure.label}. {figure.title}. {figure.caption}" if figure.label else f"{figure.title}. {figure.caption}"
     word.add_paragraph(words.strip(), style="Caption")
 
@@ -93,6 +95,8 @@ def _table(word: WordDocument, table: TableBlock, caption: str) -> None:
     grid.style = "Light Shading"
     grid.autofit = False
     widths = [Cm(width) for width in column_widths(table)]
+    for held, wide in zip(grid.columns, widths, strict=True):
+        held.width = wide
     for number, cells in enumerate([table.header, *table.rows]):
         row = grid.add_row().cells
         for column, words in enumerate(cells):
@@ -104,7 +108,9 @@ def _table(word: WordDocument, table: TableBlock, caption: str) -> None:
             if table.side(column) == "r":
                 paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
         if number - 1 in table.group_rows and not any(cells[1:]):
-            row[0].merge(row[-1])
+            merged = row[0].merge(row[-1])
+            for empty in merged.paragraphs[1:]:
+                empty._element.getparent().remove(empty._element)
     note = word.add_paragraph().add_run(table.note)
     note.font.size = Pt(8)
 
