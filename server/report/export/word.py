@@ -119,5 +119,5 @@ def column_widths(table: TableBlock) -> list[float]:
     """Widths in cm: as wide as its longest cell wants, within limits, and all together the page."""
     measured = [cells for number, cells in enumerate([table.header, *table.rows]) if number - 1 not in table.group_rows]
     columns = [max(len(cells[index]) for cells in measured) for index in range(len(table.header))]
-    wanted = [min(max(length, 6), 40) for length in columns]
+    wanted = [min(max(length, 10), 36) for length in columns]
     return [PAGE_CM * width / sum(wanted) for width in wanted]
