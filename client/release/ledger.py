@@ -272,6 +272,7 @@ class Ledger:
             before = {name: self.rows(cohort) for name, cohort in use.sets}
             alone = {name: rows for name, rows in now.items() if not agreement.covers(use, name, cohort_hash(rows))}
             _check_own(before, alone, minima)
+            _check_sides(before, now)
             if set(before) & set(now):
                 _check_roster(use, value, minima)
 
@@ -293,6 +294,16 @@ def _check_own(before: Mapping[str, frozenset[str]], now: Mapping[str, frozenset
             raise privacy.ROWS_WAIT.problem(
                 f"the own rows differ by {plural(own, 'patient')} from those of an earlier result; at least {minima.patients} are asked"
             )
+
+
+def _check_sides(before: Mapping[str, frozenset[str]], now: Mapping[str, frozenset[str]]) -> None:
+    """A patient who changed sides between training and validation would hide one who is new: both sets differ by many, together by one."""
+    for name, rows in now.items():
+        for other, earlier in before.items():
+            if name != other and HELD_OUT not in (name, other) and _patients({name: rows}) & _patients({other: earlier}):
+                raise privacy.ROWS_WAIT.problem(
+                    f"patients of an earlier {other} set are in the {name} set: the validation fraction changed"
+                )
 
 
 def _all(sets: Mapping[str, frozenset[str]]) -> frozenset[str]:

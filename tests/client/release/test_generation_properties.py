@@ -1,0 +1,217 @@
+"""Random sequences of studies, joins, withdrawals, corrections, fractions, model lists and rosters: no two results few rows apart.
+
+The door's own ledger, choice of rows and comparison are used; only the holders' secret addition is done in the open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from client.release.generations import choose
+from client.release.ledger import Ledger, Minima, OpenedValue, cohort_hash, differing
+from client.release.records import AGREED, COHORT, COMPARED, SHARED, AgreedRows, CohortSeen, ComparedRows, SharedRows
+from client.release.sharing import compared_patients
+from evidence.attacks.federation import NOON
+from shared_model.analyses.phases.admission import BASE, LIVE, change_model
+from shared_model.secure_sum.protocol import Context
+from site_config.journal import Journal
+from site_config.problems import privacy
+from site_config.problems.base import Problem
+from site_config.study.locking import earlier_studies
+from site_config.study.model import RosterEntry, Study, StudyLock, StudySite
+
+NAMES = tuple(f"site-{k}" for k in range(8))
+SETS, LEAST = ("train", "validation"), Minima(sites=3, patients=20)
+Table = dict[int, int]
+"""Patient → which version of its row."""
+
+
+def rows_of(site: str, table: Table, images: bool, fraction: float) -> dict[str, frozenset[str]]:
+    """The analysis sets: one patient in four lacks images; sides follow a number of the patient alone."""
+    found: dict[str, set[str]] = {name: set() for name in SETS}
+    for patient, version in table.items():
+        number = np.random.default_rng([patient, *site.encode()]).uniform(size=2)
+        if not images or number[0] > 0.25:
+            found["validation" if number[1] < fraction else "train"].add(f"{site}/{patient}.{version}")
+    return {name: frozenset(rows) for name, rows in found.items()}
+
+
+@dataclass
+class Hospital:
+    """A table, the tables used last by set, who withdrew, and the ledger."""
+
+    name: str
+    live: Table
+    last: dict[str, Table] = field(default_factory=dict)
+    gone: set[int] = field(default_factory=set)
+    journal: Journal = field(default_factory=lambda: Journal(None, clock=lambda: NOON))
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def write(self, kind: str, record: object) -> None:
+        self.ledger.feed(self.journal.append(kind, record.model_dump(mode="json")))  # type: ignore[attr-defined]
+
+    def rows(self, of: str, images: bool, fraction: float) -> dict[str, frozenset[str]]:
+        """By set, of the table as it stands or of the ones used last."""
+        found = {}
+        for name in SETS:
+            table = self.live if of == LIVE else self.last.get(name, self.live)
+            kept = {patient: version for patient, version in table.items() if patient not in self.gone}
+            found[name] = rows_of(self.name, kept, images, fraction)[name]
+        return found
+
+
+class Network:
+    """Hospitals of a few patients each, and every result opened so far: its roster's rows by set."""
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        self.hospitals = {name: Hospital(name, dict.fromkeys(range(size), 0)) for name, size in zip(NAMES, sizes, strict=True)}
+        self.published: list[StudyLock] = []
+        self.results: list[dict[str, frozenset[str]]] = []
+        self.next = 1000
+
+    def join(self, site: str, patients: int = 1) -> None:
+        for _ in range(patients):
+            self.hospitals[site].live[self.next] = 0
+            self.next += 1
+
+    def withdraw(self, site: str) -> None:
+        hospital = self.hospitals[site]
+        if left := sorted(hospital.live.keys() - hospital.gone):
+            hospital.gone.add(left[0])
+
+    def correct(self, site: str) -> None:
+        hospital = self.hospitals[site]
+        if hospital.live:
+            hospital.live[min(hospital.live)] += 1
+
+    def study(self, roster: tuple[str, ...], *, images: bool = False, fraction: float = 0.2) -> dict[str, str] | None:
+        """Set → `live` or `base` where the study opened its results; None where a hospital or the comparison refused."""
+        lock = self._lock(roster, images, fraction)
+        mine = [self.hospitals[name] for name in roster]
+        try:
+            if lock.earlier:
+                self._compare(lock, mine, images, fraction)
+            for one in mine:
+                chosen = choose(one.ledger.used(), one.rows(LIVE, images, fraction), LEAST.patients, one.ledger.agreed(lock.study_id))
+                used = {name: one.rows(of, images, fraction)[name] for name, of in chosen.items()}
+                context = Context(
+                    study=lock.study_id, phase="clinical", round=0, attempt=0, statistic="", parameters="", state="", roster=""
+                )
+                one.ledger.check_rows(OpenedValue(context, "", frozenset(roster), frozenset().union(*used.values()), None, used), LEAST)
+        except Problem as problem:
+            assert problem.kind in (privacy.ROWS_WAIT, privacy.VALUE_DIFFERS_BY_FEW)
+            return None
+        self._open(lock, mine, chosen, images, fraction)
+        return chosen
+
+    def _lock(self, roster: tuple[str, ...], images: bool, fraction: float) -> StudyLock:
+        title = f"study {len(self.published)}, {'images' if images else 'tables'}, {fraction}"
+        study = Study(title=title, resolution="shares", sites=tuple(StudySite(name=name, role="development") for name in roster))
+        entries = tuple(
+            RosterEntry(name=n, role="development", signing_key=f"{k:064x}", node_fingerprint="0" * 64) for k, n in enumerate(roster)
+        )
+        lock = StudyLock(
+            study=study, roster=entries, blocks={"development": (roster,)}, code_digest="", coordinator_key="", holders=roster[:3]
+        )
+        lock = lock.model_copy(update={"earlier": earlier_studies(lock, self.published)})
+        self.published.append(lock)
+        return lock
+
+    def _compare(self, lock: StudyLock, mine: list[Hospital], images: bool, fraction: float) -> None:
+        model, totals = change_model(lock), np.zeros(change_model(lock).part.columns)
+        for one in mine:
+            choices = {f"{of}.{name}": rows for of in (LIVE, BASE) for name, rows in one.rows(of, images, fraction).items()}
+            patients, against = compared_patients(lock, one.ledger, choices)
+            totals += model.part.of(patients).sum(0) if len(patients) else 0
+            hashes = {choice: cohort_hash(rows) for choice, rows in choices.items()}
+            plain = {"parts": {}, "results": (), "cohort": "", "patients": 0, "slots": 0, "bytes": 0, "rule": "", "hash": ""}
+            names = {"study": lock.study_id, "phase": "admission", "roster": lock.names("development"), "holders": lock.holders}
+            one.write(COMPARED, ComparedRows(**plain, **names, against=against, choices=hashes))
+        by_study = totals.reshape(len(lock.earlier), len(model.choices))
+        low = np.array(model.nobody, dtype=float)[:, None]  # a change of nobody is not too few where that is permitted
+        few = ((by_study >= low) & (by_study < LEAST.patients)).any(axis=0)
+        opens = model.opens(few)
+        if any(not (opens[f"{LIVE}.{name}"] or opens[f"{BASE}.{name}"]) for name in SETS):
+            raise privacy.ROWS_WAIT.problem("neither")
+        for one in mine:
+            one.write(AGREED, AgreedRows(study=lock.study_id, choices=tuple(choice for choice, ok in opens.items() if ok)))
+
+    def _open(self, lock: StudyLock, mine: list[Hospital], chosen: dict[str, str], images: bool, fraction: float) -> None:
+        every: dict[str, set[str]] = {name: set() for name in SETS}
+        for one in mine:
+            # what each chose itself: the same for all where they compared
+            own = choose(one.ledger.used(), one.rows(LIVE, images, fraction), LEAST.patients, one.ledger.agreed(lock.study_id))
+            used = {name: one.rows(of, images, fraction)[name] for name, of in own.items()}
+            for rows in used.values():
+                one.write(COHORT, CohortSeen(cohort=cohort_hash(rows), patients=tuple(sorted(rows))))
+            sets = {name: cohort_hash(rows) for name, rows in used.items()}
+            plain = {"parts": {}, "results": (), "cohort": "", "patients": 0, "slots": 0, "bytes": 0, "rule": "", "hash": ""}
+            names = {"study": lock.study_id, "phase": "clinical", "roster": lock.names("development"), "holders": lock.holders}
+            one.write(SHARED, SharedRows(**plain, **names, sets=sets))
+            for name, of in own.items():
+                every[name] |= used[name]
+                if of == LIVE or name not in one.last:
+                    one.last[name] = dict(one.live)
+        self.results.append({name: frozenset(rows) for name, rows in every.items()})
+
+    def check(self) -> None:
+        """No two opened results of a set, and no two of all sets together, are few rows apart."""
+        for k, later in enumerate(self.results):
+            for earlier in self.results[:k]:
+                pairs = [(earlier[name], later[name]) for name in SETS]
+                pairs.append((frozenset().union(*earlier.values()), frozenset().union(*later.values())))
+                for before, now in pairs:
+                    apart = differing(before, now)
+                    assert apart == 0 or apart >= LEAST.patients, apart
+
+
+ROSTERS = (NAMES, NAMES[:4], NAMES[3:], NAMES[:5], NAMES[:7])
+STEP = st.one_of(
+    st.tuples(st.just("join"), st.sampled_from(NAMES), st.sampled_from([1, 2, 4, 9, 21])),
+    st.tuples(st.just("withdraw"), st.sampled_from(NAMES)),
+    st.tuples(st.just("correct"), st.sampled_from(NAMES)),
+    st.tuples(st.just("study"), st.sampled_from(ROSTERS), st.booleans(), st.sampled_from([0.0, 0.02, 0.2, 0.25])),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(sizes=st.permutations([0, 1, 1, 2, 4, 8, 16, 40]), steps=st.lists(STEP, min_size=4, max_size=24))
+def test_no_two_results_are_few_rows_apart(sizes: list[int], steps: list[tuple[object, ...]]) -> None:
+    network = Network(tuple(sizes))
+    for kind, *what in steps:
+        if kind == "study":
+            network.study(what[0], images=what[1], fraction=what[2])  # type: ignore[arg-type]
+        else:
+            getattr(network, str(kind))(*what)
+    network.check()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nine_patients_a_month_open_a_generation_every_four_months_and_old_rows_stay_usable(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    network = Network((0, 1, 2, 4, 8, 16, 40, 60))
+    assert network.study(NAMES) == {"train": LIVE, "validation": LIVE}
+    since = 0
+    for _ in range(24):
+        for site in rng.choice(NAMES, 9):
+            network.join(str(site))
+        chosen = network.study(NAMES)
+        assert chosen is not None, "the rows of the last generation can be studied in every month"
+        since = 0 if chosen["train"] == LIVE else since + 1
+        assert since < 4
+    network.check()
+
+
+def test_the_check_finds_what_the_comparison_prevents() -> None:
+    """Positive control: without the rules one more patient is two results one row apart."""
+    network = Network((0, 1, 1, 2, 4, 8, 16, 40))
+    network.study(NAMES)
+    extra = {name: rows | {"site-7/1.0x"} if name == "train" else rows for name, rows in network.results[0].items()}
+    network.results.append(extra)
+    with pytest.raises(AssertionError):
+        network.check()
