@@ -10,9 +10,23 @@ export UV_LINK_MODE := copy
 UV := .tools/bin/uv
 WHEELS ?= wheels
 ENGINE ?= docker
-BIN := .venv/bin
+# `make TORCH=cpu demo` installs PyTorch's CPU build and only what the demonstration needs, in an environment of its own.
+ifeq ($(TORCH),cpu)
+VENV := .venv-cpu
+LOCK := simulation-cpu
+INSTALLED := --editable .
+# PyTorch's own builds; where they cannot be reached, UV_FIND_LINKS names a folder that holds the wheel.
+ifeq ($(UV_FIND_LINKS),)
+export UV_TORCH_BACKEND := cpu
+endif
+else
+VENV := .venv
+LOCK := dev
+INSTALLED := --editable . --editable ./evidence
+endif
+BIN := $(VENV)/bin
 
-.PHONY: demo test check evidence evidence-check gpu gpu-wheels images lock schemas clean help
+.PHONY: demo test check docs evidence evidence-check gpu gpu-wheels images lock schemas clean help
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -20,19 +34,19 @@ help: ## what there is
 
 .tools/ready: requirements/tools.txt
 	@echo "· setting up the installer"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fedhcc needs Python 3.11 or newer; name one: make PYTHON=python3.11 …")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "fedhcc needs Python 3.11, 3.12 or 3.13; name one: make PYTHON=python3.11 …")'
 	@$(PYTHON) -m venv .tools
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
 	@touch $@
 
-.venv/ready: .tools/ready requirements/dev.txt pyproject.toml evidence/pyproject.toml
-	@echo "· installing the locked packages (about 6 GB with torch; minutes the first time)"
-	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
-	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable . --editable ./evidence
+$(VENV)/ready: .tools/ready requirements/$(LOCK).txt pyproject.toml evidence/pyproject.toml
+	@echo "· installing the locked packages (7.4 GB, or 2.2 GB with TORCH=cpu; minutes the first time)"
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/$(LOCK).txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps $(INSTALLED)
 	@touch $@
 
-demo: .venv/ready ## the whole study on simulated patients, with a report to look at (2 to 3 minutes on 2 cores, once installed)
+demo: $(VENV)/ready ## the whole study on simulated patients, with a report to look at (2 to 3 minutes on 2 cores, once installed)
 	@$(BIN)/fedhcc-sim run --preset demo --out demo-run
 
 test: .venv/ready ## all tests
@@ -57,6 +71,15 @@ check: .venv/ready .tools/containers/ready ## style, types, layers, dependencies
 	@.tools/containers/bin/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.site.yaml docker/compose.coordinator.yaml
 	@$(BIN)/python -m evidence.index --check
 
+.tools/docs/ready: .tools/ready requirements/docs.txt
+	@echo "· setting up the site builder"
+	@test -x .tools/docs/bin/python || $(UV) venv --quiet --python $(PYTHON) .tools/docs
+	@$(UV) pip sync --quiet --python .tools/docs/bin/python --require-hashes requirements/docs.txt
+	@touch $@
+
+docs: .tools/docs/ready ## the documentation as a site in site/, every link between its pages checked
+	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true .tools/docs/bin/python -m mkdocs build --quiet --strict
+
 evidence: .venv/ready ## the long comparisons, faults, attacks and benchmarks (hours); writes docs/evidence
 	@$(BIN)/python -m evidence.everything
 
@@ -80,8 +103,11 @@ lock: .tools/ready ## refresh requirements/*.txt from pyproject.toml
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade requirements/containers.in -o requirements/containers.txt
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --constraint requirements/dev.txt --extra site pyproject.toml requirements/gpu.in -o requirements/gpu.txt
-	@for extra in site coordinator; do cp requirements/$$extra.txt requirements/$$extra-cpu.txt && \
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade requirements/docs.in -o requirements/docs.txt
+	@cp requirements/dev.txt requirements/simulation.txt
+	@for extra in site coordinator simulation; do cp requirements/$$extra.txt requirements/$$extra-cpu.txt && \
 	  UV_TORCH_BACKEND=cpu $(UV) pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --override requirements/cpu-overrides.txt --extra $$extra pyproject.toml -o requirements/$$extra-cpu.txt; done
+	@rm requirements/simulation.txt
 
 schemas: .venv/ready ## regenerate the schemas and the pages generated from the code
 	@$(BIN)/python -m site_config.reference.pages
@@ -89,4 +115,4 @@ schemas: .venv/ready ## regenerate the schemas and the pages generated from the 
 	@$(BIN)/python -m server.report.paper_page
 
 clean: ## remove what make built
-	rm -rf .venv .tools demo-run build *.egg-info
+	rm -rf .venv .venv-cpu .tools demo-run build site *.egg-info

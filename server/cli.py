@@ -13,7 +13,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    add_completion=False,
 )
 add_version(app)
 register_all(app)

@@ -18,7 +18,7 @@ from tests.support import ROOT
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 APPS = {"fedhcc-site": site, "fedhcc-coordinator": coordinator, "fedhcc-sim": sim}
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)(?:#[^)]*)?\)")
-COMMAND = re.compile(r"(?<!-t )(?:\.venv/bin/)?(fedhcc-(?:site|coordinator|sim)\b(?![:@])[^`\n]*)")  # -t, : and @ name an image
+COMMAND = re.compile(r"(?<!-t )(?:\.venv/bin/)?(fedhcc-(?:site|coordinator|sim)\b(?![:@\x22])[^`\n]*)")  # -t, : and @: an image; a quote: R
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -1,0 +1,43 @@
+"""The first screen says what the code gives: the picture's numbers, and the four lines."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+
+import matplotlib.pyplot as plt
+
+from simulations.tabular.lung import compare_lung
+from tests.support import ROOT, run_cli
+
+README = (ROOT / "README.md").read_text("utf-8")
+FIRST = README.partition("## Why this exists")[0]
+
+
+def test_the_picture_and_the_sentence_hold() -> None:
+    found = compare_lung()
+    lost, everybody = sum(not one.estimable for one in found.alone), len(found.alone)
+    assert found.largest_difference < 1e-9
+    picture = (ROOT / "docs" / "pictures" / "lung.svg").read_text("utf-8")
+    assert f"Alone: {lost} of {everybody} institutions cannot fit the model" in picture
+    assert f"Of {everybody} institutions of the NCCTG lung cancer data, {lost} cannot fit" in FIRST
+
+
+def test_four_lines_run() -> None:
+    block = re.findall(r"```python\n(.*?)```", FIRST, flags=re.DOTALL)[0]
+    assert len(block.strip().splitlines()) == 4
+    names: dict[str, object] = {}
+    exec(block, names)
+    assert names["fit"] is not None
+    plt.close("all")
+
+
+def test_it_says_what_is_not_protected_and_nothing_that_is_not_true() -> None:
+    assert "can tell something about a patient whose scans an attacker already has" in FIRST
+    assert "othing but masked sums" not in README
+
+
+def test_every_command_offers_completion() -> None:
+    for package in ("client", "server", "simulations"):
+        shown = run_cli(import_module(f"{package}.cli").app, "--help")
+        assert shown.status == 0 and "--install-completion" in shown.out
