@@ -11,6 +11,7 @@ import pandas as pd
 
 from client.prediction.predict import Case, checked_values, find_case, read_case
 from fedhcc.frames import Frame
+from shared_model.bundle.cautions import rests_on
 from shared_model.bundle.manifest import Bundle
 from shared_model.bundle.manifest import load_bundle as open_bundle
 from shared_model.bundle.prediction import Prediction, Predictions
@@ -38,6 +39,11 @@ class BundleModel:
         return {one.name: dict(one.values) if one.coded else one.bounds for one in self.bundle.lock.study.clinical}
 
     @property
+    def rests_on(self) -> str:
+        """Size and events of the training cohort, in one sentence."""
+        return rests_on(self.bundle.manifest)
+
+    @property
     def card(self) -> str:
         """The model card, Markdown."""
         return self.bundle.card
@@ -53,7 +59,7 @@ class BundleModel:
 
         Returns:
             Index (patient, model) in order of preference; columns `score` (higher means earlier death), `risk` (high, low or None),
-            `survival DAY` for the study's horizons, `remarks`.
+            `survival DAY` for the study's horizons, `remarks` (what to know before believing it; disagreements).
 
         Raises:
             fedhcc.Problem: FH-612 for a value the model does not know, FH-352 for a patient who is nowhere.
@@ -84,7 +90,7 @@ class BundleModel:
 
     def _framed(self, found: Mapping[Any, tuple[Predictions, Case | None]]) -> Frame:
         lines = [
-            {"patient": key, "model": one.model, **_line(one), "remarks": "; ".join(case.remarks) if case else ""}
+            {"patient": key, "model": one.model, **_line(one), "remarks": _remarks(predictions, one, case)}
             for key, (predictions, case) in found.items()
             for one in predictions.models
         ]
@@ -121,6 +127,10 @@ def _code(variable: ClinicalVariable, value: Any) -> float:
     except (TypeError, ValueError):
         listed = ", ".join(f"{code} ({label})" for code, label in variable.values.items()) or "a number"
         raise problems.UNKNOWN_VALUE.problem(f"{variable.name} is one of {listed}", where=variable.name) from None
+
+
+def _remarks(predictions: Predictions, one: Prediction, case: Case | None) -> str:
+    return " ".join((*one.cautions, predictions.disagreement or "", *(case.remarks if case else ()))).strip()
 
 
 def _line(one: Prediction) -> dict[str, Any]:

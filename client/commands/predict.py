@@ -69,6 +69,8 @@ def predict(
         "simulated": opened.manifest.simulated,
         "models": reading.predictions.models,
         "missing": reading.predictions.missing,
+        "rests_on": reading.predictions.rests_on,
+        "disagreement": reading.predictions.disagreement,
         "remarks": case.remarks,
         "page": out.name,
     }
@@ -83,7 +85,10 @@ def _table(reading: CaseReading) -> RenderableType:
         rows.append((one.model, f"{one.score:.3f}", one.group or "no cut-off", *survival))
     horizons = [f"day {day}" for day in (reading.predictions.models[0].survival if reading.predictions.models else ())]
     missing = "; ".join(f"{model}: {', '.join(what)} missing" for model, what in reading.predictions.missing.items())
-    return table("Prediction", ("model", "score", "risk", *horizons), rows, missing or None)
+    said = [reading.predictions.rests_on, reading.predictions.disagreement or ""]
+    said += [f"{one.model}: {sentence}" for one in reading.predictions.models for sentence in one.cautions]
+    caption = "\n".join(sentence for sentence in (*said, missing) if sentence)
+    return table("Prediction", ("model", "score", "risk", *horizons), rows, caption or None)
 
 
 def heatmaps(

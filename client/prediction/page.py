@@ -28,6 +28,8 @@ def write_prediction(bundle: Bundle, case: Case, reading: CaseReading, out: Path
         "sha256": bundle.sha256,
         "models": reading.predictions.models,
         "missing": reading.predictions.missing,
+        "rests_on": reading.predictions.rests_on,
+        "disagreement": reading.predictions.disagreement,
         "clinical": _clinical(bundle, case),
         "remarks": case.remarks,
         "shown": reading.shown,

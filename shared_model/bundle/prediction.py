@@ -12,6 +12,7 @@ from math import exp, isfinite
 
 import numpy as np
 
+from shared_model.bundle.cautions import cautions, disagreement, rests_on
 from shared_model.bundle.parts import Formula, Manifest
 from shared_model.survival.nomogram import nomogram
 from site_config.study.model import Study
@@ -46,14 +47,20 @@ class Prediction:
     nomogram: tuple[Position, ...]
     total_points: float
     largest: float
+    cautions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Every model that applies, in order of preference, and what each of the others misses."""
+    """Every model that applies, in order of preference, what each of the others misses, and what all of them rest on.
+
+    `disagreement` is a sentence where they do not say the same.
+    """
 
     models: tuple[Prediction, ...]
     missing: dict[ModelName, tuple[str, ...]]
+    rests_on: str = ""
+    disagreement: str | None = None
 
 
 def predict(manifest: Manifest, study: Study, clinical: Mapping[str, float | None], radiology: Mapping[str, float]) -> Predictions:
@@ -68,7 +75,7 @@ def predict(manifest: Manifest, study: Study, clinical: Mapping[str, float | Non
             missing[model] = lacking
         else:
             found.append(_predict(formula, manifest, study, clinical, radiology))
-    return Predictions(tuple(found), missing)
+    return Predictions(tuple(found), missing, rests_on(manifest), disagreement(found))
 
 
 def entered(study: Study, clinical: Mapping[str, float | None]) -> dict[str, float | None]:
@@ -93,6 +100,7 @@ def _predict(
     image = weight_radiology * radiology[spec.radiology] if spec.radiology else 0.0
     rows = weight_clinical * sum(b * float(clinical[name] or 0.0) for name, b in zip(spec.columns, spec.coefficients, strict=True))
     score = image + rows
+    survival = {horizon: survival_at(formula, score, horizon) for horizon in study.evaluation.horizons}
     positions, total, largest = _positions(formula, manifest, study, clinical, radiology)
     return Prediction(
         model=spec.model,
@@ -101,10 +109,11 @@ def _predict(
         clinical=rows,
         cutoff=formula.cutoff,
         group=None if formula.cutoff is None else ("high" if score > formula.cutoff else "low"),
-        survival={horizon: survival_at(formula, score, horizon) for horizon in study.evaluation.horizons},
+        survival=survival,
         nomogram=positions,
         total_points=total,
         largest=largest,
+        cautions=cautions(formula, manifest, study, clinical, score, survival),
     )
 
 

@@ -67,3 +67,50 @@ def test_no_survival_beyond_what_was_observed() -> None:
     survival = predict(cut, lock.study, VALUES, {}).models[0].survival
     assert survival[365] is not None
     assert survival[730] is None
+
+
+def test_a_prediction_says_what_it_rests_on() -> None:
+    lock = lock_of()
+    found = predict(manifest_of(lock), lock.study, VALUES, {"Rad-D": 0.5})
+    assert found.rests_on == "Trained on 40 made-up patients with 25 events at 12 hospitals."
+    assert any("25 events for 7 columns is few" in sentence for one in found.models for sentence in one.cautions if one.model == "CLN")
+    assert not [one for one in found.models if one.model == "Rad-D" and one.cautions]
+
+
+def test_a_coefficient_that_ran_away_or_is_missing_is_named() -> None:
+    lock = lock_of()
+    manifest = manifest_of(lock)
+    spec = manifest.models["CLN"].spec
+    ran = spec.model_copy(update={"coefficients": (21.5, *COEFFICIENTS[1:])})
+    gone = spec.model_copy(update={"columns": COLUMNS[:-1], "coefficients": COEFFICIENTS[:-1]})
+    for changed, words in ((ran, "Differentiation ran away (hazard ratio 2.2e+09)"), (gone, "is not in the model")):
+        formula = manifest.models["CLN"].model_copy(update={"spec": changed})
+        cut = manifest.model_copy(update={"models": {"CLN": formula}})
+        said = predict(cut, lock.study, VALUES | {"rfa": 1.0}, {}).models[0].cautions
+        assert any(words in sentence for sentence in said), said
+    quiet = predict(manifest, lock.study, VALUES | {"rfa": 1.0}, {}).models[-1].cautions
+    assert not any("ran away" in sentence or "not in the model" in sentence for sentence in quiet)
+
+
+def test_high_risk_with_a_survival_of_100_percent_is_not_said_without_a_word() -> None:
+    lock = lock_of()
+    manifest = manifest_of(lock)
+    flat = manifest.models["CLN"].model_copy(update={"cumulative_hazard": (0.0, 0.0, 0.0), "cutoff": -5.0})
+    cut = manifest.model_copy(update={"models": {"CLN": flat}})
+    one = predict(cut, lock.study, VALUES, {}).models[0]
+    assert (one.group, one.survival[365]) == ("high", 1.0)
+    assert any("is no certainty" in sentence and "high risk" in sentence for sentence in one.cautions)
+    none = manifest.models["CLN"].model_copy(update={"cumulative_hazard": (None, None, None)})
+    one = predict(manifest.model_copy(update={"models": {"CLN": none}}), lock.study, VALUES, {}).models[0]
+    assert any("no finite baseline hazard" in sentence for sentence in one.cautions)
+
+
+def test_models_that_disagree_stand_beside_a_sentence() -> None:
+    lock = lock_of()
+    apart = predict(manifest_of(lock), lock.study, VALUES, {"Rad-S": -3.0, "Rad-D": 3.0})
+    groups = {one.model: one.group for one in apart.models}
+    assert set(groups.values()) == {"high", "low"}
+    assert apart.disagreement is not None and all(model in apart.disagreement for model in groups)
+    assert predict(manifest_of(lock), lock.study, VALUES, {}).disagreement is None
+    outside = next(one for one in apart.models if one.model == "Rad-D")
+    assert any("outside the range" in sentence for sentence in outside.cautions)
