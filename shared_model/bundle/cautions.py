@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import exp, isfinite
-from typing import TYPE_CHECKING
 
 from shared_model.bundle.parts import Formula, Manifest
 from site_config.names import plural
 from site_config.study.model import Study
-
-if TYPE_CHECKING:
-    from shared_model.bundle.prediction import Prediction
 
 LARGEST_COEFFICIENT = 8.0
 """A coefficient beyond it is a hazard ratio over 3,000 a unit: it ran away where a column predicts all deaths or none."""
@@ -86,17 +82,20 @@ def _survival(formula: Formula, score: float, survival: Mapping[int, float | Non
     return found
 
 
-def disagreement(models: Sequence[Prediction]) -> str | None:
-    """A sentence where models put the patient into different risk groups, or far apart in survival; None where they agree."""
-    groups = {one.model: one.group for one in models if one.group is not None}
+def disagreement(said: Mapping[str, str | None], survival: Mapping[str, Mapping[int, float | None]]) -> str | None:
+    """A sentence where models put the patient into different risk groups, or far apart in survival; None where they agree.
+
+    `said` and `survival` are by model: its risk group, and its survival by horizon in days.
+    """
+    groups = {model: group for model, group in said.items() if group is not None}
     if len(set(groups.values())) > 1:
         high, low = ([model for model, group in groups.items() if group == wanted] for wanted in ("high", "low"))
         return (
             f"The models disagree: {', '.join(high)} say high risk, {', '.join(low)} low. They read different parts of what is known "
             "of the patient; none of them is the referee."
         )
-    for day in models[0].survival if models else ():
-        values = {one.model: value for one in models if (value := one.survival[day]) is not None}
+    for day in next(iter(survival.values()), {}):
+        values = {model: value for model, days in survival.items() if (value := days[day]) is not None}
         if values and max(values.values()) - min(values.values()) > 0.2:
             most, least = max(values, key=values.__getitem__), min(values, key=values.__getitem__)
             return f"The models are far apart: survival to day {day} is {values[most]:.0%} by {most} and {values[least]:.0%} by {least}."

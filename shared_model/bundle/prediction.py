@@ -75,7 +75,8 @@ def predict(manifest: Manifest, study: Study, clinical: Mapping[str, float | Non
             missing[model] = lacking
         else:
             found.append(_predict(formula, manifest, study, clinical, radiology))
-    return Predictions(tuple(found), missing, rests_on(manifest), disagreement(found))
+    apart = disagreement({one.model: one.group for one in found}, {one.model: one.survival for one in found})
+    return Predictions(tuple(found), missing, rests_on(manifest), apart)
 
 
 def entered(study: Study, clinical: Mapping[str, float | None]) -> dict[str, float | None]:
