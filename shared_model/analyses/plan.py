@@ -14,7 +14,10 @@ from shared_model.analyses.phases.base import SharedPlan as SharedPlan
 from shared_model.analyses.phases.clinical import clinical
 from shared_model.analyses.phases.clinical import clinical_model as clinical_model
 from shared_model.analyses.phases.evaluation import evaluation
-from shared_model.analyses.phases.fusion import fusion
+from shared_model.analyses.phases.evaluation_model import EvaluationModel
+from shared_model.analyses.phases.fusion import fusion, fusion_results
+from shared_model.analyses.phases.known import every_score
+from shared_model.shares.declaration import Result
 from site_config.problems import shares as problems
 from site_config.study.model import Phase, StudyLock
 
@@ -32,3 +35,12 @@ BUILDERS: Mapping[Phase, Callable[[StudyLock, Earlier], SharedPlan]] = {
     "fusion": fusion,
     "evaluation": evaluation,
 }
+
+
+def results_at_most(lock: StudyLock, phase: Phase) -> tuple[Result, ...]:
+    """What may be opened in a phase at most: all of it where every model is fitted, known from the lock alone."""
+    if phase == "fusion":
+        return fusion_results(lock.study)
+    if phase == "evaluation":
+        return tuple(EvaluationModel(lock.study, every_score(lock.study)).results)
+    return tuple(plan_of(lock, phase, {}).declaration.results.values())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from shared_model.analyses.plan import BUILDERS, plan_of
+from shared_model.analyses.phases.base import group_minimum, minima
+from shared_model.analyses.plan import BUILDERS, results_at_most
 from shared_model.shares.declaration import Result
 from site_config.names import plural
 from site_config.study.model import Phase, StudyLock
@@ -25,11 +26,11 @@ def trust_lines(holders: Sequence[str]) -> list[str]:
 
 
 def opened_results(lock: StudyLock) -> dict[Phase, tuple[Result, ...]]:
-    """Phase → the results that may be opened there, where they follow from the lock alone."""
+    """Phase → the results that may be opened there at most: those of a model that cannot be fitted are not."""
     found: dict[Phase, tuple[Result, ...]] = {}
     for phase in PHASES:
         if lock.study.resolution == "shares" and phase in BUILDERS and (phase != "admission" or lock.compares):
-            found[phase] = tuple(plan_of(lock, phase, {}).declaration.results.values())
+            found[phase] = results_at_most(lock, phase)
     return found
 
 
@@ -49,8 +50,31 @@ def opened_lines(lock: StudyLock) -> list[str]:
     return lines
 
 
+def closed_lines(lock: StudyLock) -> list[str]:
+    """What stays closed whatever is found, and why."""
+    least = group_minimum(lock.study)
+    patients, events = minima(lock.study)
+    return [
+        f"Groups of fewer than {least} patients, or whose set has fewer than {least} others: their curves, hazard ratios and C-indices.",
+        "Points of a curve where fewer than 5 are at risk, numbers at risk and deaths from 1 to 4, and what would give these away.",
+        "Points between half-years of sets under 100 patients; days and rows of patients everywhere.",
+        f"Cox models of fewer than {patients} patients or {events} events a column.",
+        "Columns that fewer than 5 patients or 3 hospitals have, or are without.",
+        "AUC with fewer than 5 cases or controls; cut-offs that leave too few on one side.",
+    ]
+
+
 def trust_text(lock: StudyLock) -> str:
     """Everything above for a terminal; empty where a study shares nothing."""
     if not lock.holders:
         return ""
-    return "\n".join(["", *trust_lines(lock.holders), "What the holders may open:", *(f"  {line}" for line in opened_lines(lock))])
+    return "\n".join(
+        [
+            "",
+            *trust_lines(lock.holders),
+            "What the holders may open:",
+            *(f"  {line}" for line in opened_lines(lock)),
+            "What stays closed:",
+            *(f"  {line}" for line in closed_lines(lock)),
+        ]
+    )

@@ -91,6 +91,14 @@ def fusion(lock: StudyLock, earlier: Earlier) -> SharedPlan:
     )
 
 
+def fusion_results(study: Study) -> tuple[Result, ...]:
+    """What may be revealed at most: where every model of the study can be fitted."""
+    needed = {part for model in MODELS.preferred(study.models) for part in (model.needs or (model.name,))}
+    fitted = [one.name for one in MODELS.fitted(study.models) if not one.variables]
+    single = [one for name in sorted(needed) for one in _single_results(name, study)]
+    return (*single, *(one for name in fitted for one in _results(name, study)))
+
+
 def _single_results(name: str, study: Study) -> tuple[Result, ...]:
     return (*cutoff_model(name, study).results, range_result(name))
 

@@ -12,7 +12,7 @@ from shared_model.analyses.phases.base import Earlier
 from shared_model.analyses.phases.fusion import FusionEstimate, fusion
 from shared_model.analyses.phases.scores import clinical_found, fused_spec, single_specs
 from shared_model.statistics.parameters import ScoreSpec
-from site_config.study.model import StudyLock
+from site_config.study.model import Study, StudyLock
 from site_config.study.prognostic_models import CLN, MODELS
 
 
@@ -58,3 +58,10 @@ def known_scores(lock: StudyLock, earlier: Earlier) -> KnownScores:
 
 def _by_day(horizons: tuple[int, ...], found: BaselineEstimate) -> dict[int, float]:
     return {day: float(value) for day, value in zip(horizons, found.hazard, strict=True) if np.isfinite(value)}
+
+
+def every_score(study: Study) -> KnownScores:
+    """As if every model of the study had been fitted: what may be opened at most is the same whatever the coefficients are."""
+    names = [one.name for one in MODELS.fitted(study.models)]
+    hazards = {name: dict.fromkeys(study.evaluation.horizons, 0.0) for name in names}
+    return KnownScores({name: ScoreSpec(model=name) for name in names}, hazards=hazards)

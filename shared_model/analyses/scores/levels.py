@@ -30,11 +30,15 @@ WIDTHS = tuple(2.0 ** (k / 2) for k in range(-8, 13))
 
 
 def level_of(score: Floats) -> Integers:
-    """The level of every score; FH-559 for one outside the grid, which is not cut."""
-    level = np.rint((np.asarray(score, dtype=np.float64) - LOW) / STEP)
-    if not np.isfinite(level).all() or (level < 0).any() or (level >= LEVELS).any():
-        raise problems.ROW_OUT_OF_RANGE.problem(f"a score is not between {LOW:g} and {-LOW:g}")
-    return level.astype(np.int64)
+    """The level of every score; FH-559 for one that is no number.
+
+    A score beyond the grid counts as its end: its hazard is e^32 times that of a score of 0, so that nothing but the order among
+    such patients is lost, and one extreme scan does not stop a study.
+    """
+    given = np.asarray(score, dtype=np.float64)
+    if np.isnan(given).any():
+        raise problems.ROW_OUT_OF_RANGE.problem("a score is no number")
+    return np.rint((np.clip(given, LOW, -LOW - STEP) - LOW) / STEP).astype(np.int64)
 
 
 def score_of(level: float) -> float:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from shared_model.analyses.trust import opened_lines, trust_text
+from shared_model.analyses.plan import plan_of
+from shared_model.analyses.trust import opened_lines, opened_results, trust_text
 from site_config.study.locking import lock_study
 from site_config.study.model import RosterEntry, Study, StudyLock
+from tests.shared_model.analyses.phases.paper import Walk, paper_cohort
+from tests.shared_model.analyses.phases.paper import locked as paper_lock
 
 
 def locked(sites: int, resolution: str = "shares") -> StudyLock:
@@ -37,3 +40,15 @@ def test_every_result_stands_in_a_line_with_what_guards_it() -> None:
 
 def test_nothing_is_said_where_nothing_is_shared() -> None:
     assert trust_text(locked(8, "totals")) == ""
+
+
+def test_all_phases_are_listed_before_anything_is_known_and_nothing_else_is_opened_later() -> None:
+    walk = Walk(paper_lock(), paper_cohort(seed=1))
+    listed = opened_results(walk.lock)
+    assert [phase for phase in listed if phase != "admission"] == ["clinical", "fusion", "evaluation"]
+    for phase in ("clinical", "fusion"):
+        walk.run(phase)  # type: ignore[arg-type]
+    for phase in ("clinical", "fusion", "evaluation"):
+        names = {(one.name, one.shape, one.bits) for one in listed[phase]}
+        assert {(one.name, one.shape, one.bits) for one in plan_of(walk.lock, phase, walk.opened).declaration.results.values()} <= names
+    assert "What stays closed:" in trust_text(walk.lock)

@@ -9,9 +9,11 @@ import pytest
 
 from shared_model.analyses.rows import PaddedPatients, Rows
 from shared_model.analyses.scores.cutoff import CutoffEstimate, CutoffModel, cutoff
+from shared_model.analyses.scores.levels import LEVELS, level_of, score_of
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.declaration import Declaration
 from shared_model.survival.cutoff import counts_above, median_cutoff
+from site_config.problems.base import Problem
 from tests.shared_model.analyses.holders import on_shares
 from tests.shared_model.analyses.recorded import on_record
 
@@ -91,3 +93,12 @@ def test_shares_give_what_plain_numbers_give() -> None:
     score = np.rint(np.random.default_rng(2).normal(3000, 700, 44))
     found, cost = run(score, of(1 << 13), 3)
     assert found.level == np.sort(score)[21] and cost.openings <= 50
+
+
+def test_scores_keep_their_order_on_the_grid_and_those_beyond_it_are_its_ends() -> None:
+    score = np.array([-1e9, -31.0, -1e-5, 0.0, 1e-5, 31.9, 1e9])
+    level = level_of(score)
+    assert (np.diff(level) > 0).all() and level[0] == 0 and level[-1] == LEVELS - 1
+    assert [score_of(one) for one in level[1:-1]] == pytest.approx(score[1:-1], abs=2.0**-19)
+    with pytest.raises(Problem):
+        level_of(np.array([np.nan]))
