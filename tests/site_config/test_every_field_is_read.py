@@ -1,0 +1,50 @@
+"""A field that nothing reads does nothing: an attribute of its name is read somewhere in our code (by name, so a namesake hides one)."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydantic import BaseModel
+
+from site_config.site import SiteConfig
+from site_config.study.model import Study
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("site_config", "shared_model", "client", "server", "simulations")
+
+
+def models_below(model: type[BaseModel], found: dict[str, type[BaseModel]] | None = None) -> dict[str, type[BaseModel]]:
+    """A model and all models its fields hold, by name."""
+    found = {} if found is None else found
+    if model.__name__ not in found:
+        found[model.__name__] = model
+        for field in model.model_fields.values():
+            waiting = [field.annotation]
+            while waiting:
+                one = waiting.pop()
+                if isinstance(one, type) and issubclass(one, BaseModel):
+                    models_below(one, found)
+                waiting += get_args(one)
+    return found
+
+
+def attributes_read() -> set[str]:
+    """Every attribute that our code reads anywhere; a validator of the model itself counts, since it refuses something."""
+    found: set[str] = set()
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            found |= {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
+    return found
+
+
+READ = attributes_read()
+
+
+@pytest.mark.parametrize("root", [Study, SiteConfig], ids=["study", "site"])
+def test_no_field_does_nothing(root: type[BaseModel]) -> None:
+    unread = [f"{name}.{field}" for name, model in models_below(root).items() for field in model.model_fields if field not in READ]
+    assert not unread
