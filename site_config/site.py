@@ -132,7 +132,7 @@ class Policy(Strict):
     query_budget: dict[str, int] = Field(default_factory=dict, description="statistic → releases allowed for one cohort, over all studies")
     masks_required: bool = True
     role: Literal["any", "development", "evaluation"] = "any"
-    epsilon_budget: float | None = None
+    epsilon_budget: float | None = Field(default=None, gt=0, le=64)
     schedule: OpenHours = OpenHours()
     simulated_patients: bool = Field(default=False, description="true only where every patient is made up; lifts minima for demonstrations")
 

@@ -24,7 +24,13 @@ FILES_A_FOLDER = 15
 CROWDED = {"shared_model/shares": 10}
 """Folders with more files than a reader takes in, by how many. Nothing is added here; entries only shrink and go."""
 HELP_SECONDS = 0.4
-LAZY = {"client.doctor.doctor", "client.statistics.bench", "client.statistics.survival", "client.release.preview"}
+LAZY = {
+    "client.doctor.doctor",
+    "client.statistics.bench",
+    "client.statistics.private",
+    "client.statistics.survival",
+    "client.release.preview",
+}
 HEAVY = (
     "torch",
     "flwr",

@@ -1,10 +1,10 @@
-"""`fedhcc-site egress`: everything that left the hospital, from the journal."""
+"""`fedhcc-site egress` and `privacy`: everything that left the hospital, from the journal, and what it cost patients in ε."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,10 @@ from site_config.console import Json, note, show, table
 from site_config.names import plural
 
 if TYPE_CHECKING:
+    from client.release.epsilon import Cost, EpsilonLedger
     from client.release.journal_view import Egress, Filter, StudyEgress
+    from site_config.site import SiteConfig
+    from site_config.study.model import StudyLock
 
 app = typer.Typer(help="Everything that left the hospital, from the journal.", invoke_without_command=True)
 
@@ -22,11 +25,20 @@ Statistic = Annotated[str, typer.Option(help="Only this statistic.")]
 Phase = Annotated[str, typer.Option(help="Only this phase.")]
 Since = Annotated[str, typer.Option(help="Only from this day or time on, as 2026-11-23.")]
 SHOWN = 40
+WORDS = (
+    "ε bounds how much the results can change because one patient takes part: 1 is little, 8 a lot. Two numbers are shown:\n"
+    "with the secure sum (somebody sees opened sums only, and enough hospitals keep their noise to themselves) and without it (somebody\n"
+    "sees this hospital's own vector). A patient who is entered under a new local id is counted as another patient."
+)
+UNBOUNDED = "trains without noise: no ε bounds what its updates tell"
+Awaiting = Annotated[str, typer.Option("--study", help="A study by the first digits of its id; left out, all not declined.")]
+Opacus = Annotated[bool, typer.Option("--opacus", help="Also by Opacus' accountants (PRV and RDP), as a second opinion.")]
 
 
 def register(parent: typer.Typer) -> None:
     """Add the commands of this module."""
     parent.add_typer(app, name="egress")
+    parent.command()(privacy)
 
 
 def _path(home: Path) -> Path:
@@ -190,3 +202,71 @@ def allow(
     with Journal(_path(home)) as book:
         entry = book.append(CONSENT, Consent(study=study, note=why[:500]).model_dump())
     show({"entry": entry.number, "study": study}, f"Written as entry {entry.number} of the journal.")
+
+
+def privacy(home: Home = Path(), study: Awaiting = "", opacus: Opacus = False, json: Json = False) -> None:
+    """Show ε spent by the patients of cohort.csv, the budget, and what the next study would spend."""
+    from client import enrolment as enrol
+    from client.program.benches import live_table
+    from client.release.epsilon import DELTA, EpsilonLedger
+    from site_config import journal
+    from site_config.documents.load import load_site
+
+    site = load_site(home / "site.yaml")
+    ledger, rows = EpsilonLedger.of(journal.read(site.state / "journal.jsonl")), tuple(live_table(site).rows)
+    spent = ledger.spent(rows)
+    offered = [enrol.find(site.state, study)] if study else [one for one in enrol.offers(site.state) if one.decision != "declined"]
+    found = [_next(site, one.lock, ledger, rows, opacus=opacus) for one in offered]
+    shown = {
+        "delta": DELTA,
+        "budget": site.policy.epsilon_budget,
+        "patients": len(rows),
+        "spent": _both(spent),
+        "studies": found,
+    }
+    budget = "none set" if site.policy.epsilon_budget is None else f"{site.policy.epsilon_budget:g}"
+    lines = [("spent so far, over all studies", *_words(spent), f"budget {budget}")]
+    for one in found:
+        lines += [(one["title"], *one["words"], one["verdict"])]
+        lines += [(f"  {name}", value, "", "") for name, value in one["opacus"].items()]
+    columns = ("", "ε with the secure sum", "ε without it", "")
+    show(shown, table(f"Differential privacy at δ = {DELTA:g}", columns, lines, WORDS))
+    if site.policy.epsilon_budget is None:
+        note("No budget is set: write `policy: {epsilon_budget: 4}` into site.yaml to refuse more.")
+
+
+def _both(cost: Cost) -> dict[str, float]:
+    return {"with_secure_sum": cost.epsilon, "without_secure_sum": cost.epsilon_alone}
+
+
+def _words(cost: Cost) -> tuple[str, str]:
+    from shared_model.privacy.price import number
+
+    return number(cost.epsilon), number(cost.epsilon_alone)
+
+
+def _next(site: SiteConfig, lock: StudyLock, ledger: EpsilonLedger, rows: tuple[str, ...], *, opacus: bool) -> dict[str, Any]:
+    """What a study has spent and would spend in all, and whether the hospital's budget allows it."""
+    from client.release.epsilon import budget_faults, schedule_of, study_cost, trains_bare
+
+    refused = bool(budget_faults(site.policy, lock, ledger, rows))
+    data: dict[str, Any] = {"study": lock.study_id, "title": lock.study.title, "opacus": {}, "refused": refused}
+    schedule = schedule_of(lock)
+    if schedule is None:
+        bare = trains_bare(lock.study)
+        verdict = UNBOUNDED if bare else "trains no network"
+        return data | {"would_spend": None, "words": ("", ""), "verdict": f"{verdict}{'; refused' if refused else ''}"}
+    whole, begun = study_cost(schedule), ledger.spent(rows, lock.study_id)
+    after = ledger.spent(rows) + whole if begun.squared == 0 else ledger.spent(rows)
+    data |= {"would_spend": _both(whole), "begun": _both(begun), "words": _words(whole)}
+    data["verdict"] = "refused: beyond the budget" if refused else f"afterwards {_words(after)[0]} in all"
+    if opacus:
+        from shared_model.privacy.opacus_accounts import prv_epsilon, rdp_epsilon
+
+        plan = [
+            (schedule.update_multiplier, schedule.networks * schedule.updates),
+            (schedule.hazard_multiplier, schedule.networks),
+        ]
+        delta = schedule.dp.delta
+        data["opacus"] = {"Opacus PRV": f"{prv_epsilon(plan, delta):.2f}", "Opacus RDP": f"{rdp_epsilon(plan, delta):.2f}"}
+    return data

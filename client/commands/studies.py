@@ -70,13 +70,19 @@ def _known(state: Path, study: str) -> StudyLock:
 
 
 def _conflicts(site: SiteConfig, lock: StudyLock) -> list[Any]:
+    from client.program.benches import live_table
+    from client.release.epsilon import EpsilonLedger, budget_faults
     from client.release.peers import effective, holder_faults
     from client.release.policy import refusals
+    from site_config import journal
     from site_config.problems import identity as problems
     from site_config.study.code_digest import code_digest
 
     policy = effective(site)
     found = [*refusals(policy, lock, site.site), *holder_faults(policy, lock, site.site)]
+    if policy.epsilon_budget is not None:
+        ledger = EpsilonLedger.of(journal.read(site.state / "journal.jsonl"))
+        found += budget_faults(policy, lock, ledger, live_table(site).rows)
     if lock.code_digest != code_digest():
         found.append(problems.CODE_DIFFERS.problem("The lock names other code than this installation"))
     return found
@@ -129,6 +135,7 @@ def approve(
     """Show who is in a study, what changed, and what conflicts with this hospital's policy; then approve it."""
     from client import enrolment as enrol
     from shared_model.analyses.trust import opened_lines
+    from shared_model.privacy.price import price_lines
     from site_config.problems.base import together
     from site_config.study.code_digest import code_digest
 
@@ -150,6 +157,7 @@ def approve(
         "rekeyed": change.rekeyed,
         "holders": list(lock.holders),
         "opened_on_shares": opened_lines(lock),
+        "noise": price_lines(lock.study, len(lock.blocks.get("development", ()))),
         "code_digest": lock.code_digest,
         "code_here": code_digest(),
         "conflicts": conflicts,
@@ -199,6 +207,7 @@ def _draw(
     hidden: frozenset[str] = frozenset(),
 ) -> None:
     from shared_model.analyses.trust import trust_text
+    from shared_model.privacy.price import price_lines
     from site_config.identity import spoken_half
 
     def mark(name: str) -> str:
@@ -210,7 +219,10 @@ def _draw(
     rows = [(entry.name, entry.role, digits(entry), mark(entry.name)) for entry in change.entries]
     columns = ("hospital", "role", HALF, "change")
     console.print(table(f"{lock.study.title}: hospitals", columns, rows, whole=(HALF,)))
-    if MODELS.read_scans(lock.study.models):
+    price = price_lines(lock.study, len(lock.blocks.get("development", ())))
+    if price:
+        console.print("\n".join(price), soft_wrap=True)
+    elif MODELS.read_scans(lock.study.models):
         console.print(UPDATES_TELL)
     if change.removed:
         console.print(f"no longer in the roster: {', '.join(change.removed)}")

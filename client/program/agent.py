@@ -22,11 +22,12 @@ from pydantic import BaseModel, ValidationError
 import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
 from client import enrolment as enrol
 from client.holder.holder import Holder
-from client.program.benches import COUNTED, Benches
+from client.program.benches import COUNTED, Benches, live_table
 from client.program.declared import machine
 from client.program.rehearsed import declared_seconds
 from client.release.contributed import keep
 from client.release.door import Door, outward_code
+from client.release.epsilon import budget_faults
 from client.release.peers import effective, heard, holder_faults
 from client.release.policy import refusals
 from client.release.site_journal import check_seen, last_hash, open_journal, print_of
@@ -81,7 +82,7 @@ class Agent:
         self.identity = SiteIdentity.load(site.state, site.site)
         self.journal = open_journal(site.state, durable=not site.policy.simulated_patients)
         policy = effective(site)
-        self.door = Door(site.site, self.identity.signing_key, policy, self.journal, clock=now, entropy=entropy)
+        self.door = Door(site.site, self.identity.signing_key, policy, self.journal, clock=now, entropy=entropy, kept=site.state)
         self.holder = Holder(site.site, self.identity.signing_key, policy, self.journal, site.state)
         self._entropy = entropy
         self._locks: dict[str, StudyLock] = {}
@@ -164,6 +165,8 @@ class Agent:
         policy = effective(self.site)
         self._take_policy(policy)
         found = [*refusals(policy, lock, self.site.site), *holder_faults(policy, lock, self.site.site)]
+        if policy.epsilon_budget is not None:
+            found += budget_faults(policy, lock, self.door.charges, live_table(self.site).rows)
         try:
             self._require_consent(lock)
         except Problem as undecided:
@@ -197,6 +200,8 @@ class Agent:
         """This hospital's own numbers, sealed to every other one; the others' are kept where they came along."""
         request = _read(StatementsRequest, message)
         lock, key = self._lock(request.study), self.identity.signing_key
+        if lock.study.privacy.dp is not None:
+            raise privacy.ONLY_WITH_NOISE.problem("numbers of patients")
         if request.opened and lock.compares:
             few = believe(lock, request.opened)["admission"]["change.few"]
             self.door.agree(lock, change_model(lock).opens(few.astype(bool)))

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from client.release.epsilon import EpsilonLedger
 from client.release.ledger import Ledger, OpenedValue, cohort_hash, question_of
+from client.release.noised import NoisedReleases, words_of
 from client.release.policy import (
     Ask,
     CohortFacts,
@@ -52,7 +55,6 @@ from client.release.records import (
 from client.release.sharing import RowsOf, compared_patients, share, shared_record
 from shared_model.analyses.phases.admission import BASE, LIVE, SETS_OF, change_model
 from shared_model.analyses.plan import SharedPlan
-from shared_model.privacy.noise import Noise
 from shared_model.secure_sum import masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
 from shared_model.secure_sum.protocol import (
@@ -108,7 +110,7 @@ def _session_key(context: Context) -> tuple[str, str, int, str, str]:
 
 
 class Door:
-    """One site's door. `entropy(n)` gives n random bytes; `registry` is the list of statistics."""
+    """One site's door. `entropy(n)` gives n random bytes; `registry` is the list of statistics; noised vectors are kept below `kept`."""
 
     def __init__(
         self,
@@ -120,10 +122,11 @@ class Door:
         clock: Clock = local_time,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
         registry: Registry = REGISTRY,
-        noise: Noise | None = None,
+        kept: Path | None = None,
     ) -> None:
         self._site, self._key, self._policy, self._journal = site_name, signing_key, policy, journal
-        self._clock, self._entropy, self._registry, self._noise = clock, entropy, registry, noise
+        self._clock, self._entropy, self._registry = clock, entropy, registry
+        self._noised = NoisedReleases(journal, kept, entropy)
         self._ledger = Ledger.of(journal)
         self._sessions: OrderedDict[tuple[str, str, int, str, str], _Session] = OrderedDict()
 
@@ -164,10 +167,13 @@ class Door:
             rule = check_release(self._policy, lock, self._site, ask, self._ledger, self._clock())
             peers = {} if session is None else self._pair_keys(request, session, lock)
             segments = statistic.segments(ask.parameters)
-            vectors = masks.encode(segments, compute(statistic, ask.parameters, arrays), len(sites))
-            if self._noise is not None:
-                for segment in segments:
-                    self._noise.add(segment, vectors[segment.name], len(sites))
+            vectors = self._noised.leaving(
+                self._policy,
+                lock,
+                ask,
+                lambda: masks.encode(segments, compute(statistic, ask.parameters, arrays), len(sites)),
+                self._remember_cohorts,
+            )
             if session is not None:
                 masks.add_pair_masks(vectors, self._site, peers)
                 masks.seed_mask(vectors, session.seed, context.digest(), self._site)
@@ -228,6 +234,11 @@ class Door:
             self._write(SHARED, record.model_copy(update={"sets": value.hashes(), "generation": cohort.generation}))
             slots = len(next(iter(boxes.values())))
             return sign_rows(self._key, lock.study_id, plan.phase, slots, digest), boxes
+
+    @property
+    def charges(self) -> EpsilonLedger:
+        """What differential privacy has cost this hospital's patients."""
+        return self._noised.ledger
 
     def compare(
         self, request: RowsRequest, lock: StudyLock, plan: SharedPlan, slots_of: Callable[[int], int], choices: Mapping[str, frozenset[str]]
@@ -346,7 +357,7 @@ class Door:
             shape={segment.name: segment.shape for segment in ask.statistic.segments(ask.parameters)},
             bytes=sum(vector.nbytes for vector in vectors.values()),
             masked=masked,
-            noise="none" if self._noise is None else self._noise.describe(),
+            noise=words_of(ask.parameters),
             counts=request.counts,
             rule=rule if masked else f"IN THE CLEAR: simulated patients; {rule}",
             hash=digest,
@@ -364,6 +375,7 @@ class Door:
     def _write(self, kind: str, record: DoorRecord) -> int:
         entry = self._journal.append(kind, record.model_dump(mode="json"))
         self._ledger.feed(entry)
+        self._noised.ledger.feed(entry)
         return entry.number
 
     @contextmanager

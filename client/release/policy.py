@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from client.release.contributed import Contributed, behind, held
+from client.release.epsilon import check_noise, trains_bare
 from client.release.held import check_numbers, study_floor_faults
 from client.release.ledger import Ledger, Minima, OpenedValue
 from shared_model.analyses.plan import SharedPlan
+from shared_model.privacy.noised import noise_of
 from shared_model.secure_sum.protocol import Context, OpenedCounts
 from shared_model.statistics.base import REGISTRY, Parameters, Statistic
 from shared_model.statistics.catalogue import SMALL_CELL_DAYS, has_short_cells
@@ -26,6 +28,7 @@ from site_config.site import OpenHours, Policy
 from site_config.study.minima import minima_clashes
 from site_config.study.model import Role, Study, StudyLock
 
+TRAINING = "training."
 SMALL_SET = 100
 """Fewest patients of a table with short time cells (`Evaluation.small_set` of a study may ask for more)."""
 
@@ -248,7 +251,12 @@ def check_release(policy: Policy, lock: StudyLock, site: str, ask: Ask, ledger: 
     if not inside_hours(policy.schedule, now):
         raise privacy.OUTSIDE_SCHEDULE.problem(f"the site computes from {policy.schedule.from_hour} to {policy.schedule.to_hour} o'clock")
     least = floor(policy, lock.study)
+    check_noise(lock, ask.parameters)
+    if policy.epsilon_budget is not None and name.startswith(TRAINING) and trains_bare(lock.study):
+        raise privacy.EPSILON_SPENT.problem("the study trains a network without noise, which no budget bounds")
     check_numbers(policy, lock, lock.entry(site).role, name, ask.parameters, ledger, lifted=least.lifted)
+    if noise_of(ask.parameters) is not None:  # holds for a single patient, so no minimum speaks of the patients behind it
+        return f"noise of the lock, {plural(len(ask.roster), 'site')} (at least {least.sites})"
     check_patients(policy, site, least, ask)
     check_ledger(policy, lock, ask, ledger)
     words = [f"resolution {level}", f"{plural(len(ask.roster), 'site')} (at least {least.sites})"]
@@ -263,7 +271,12 @@ def check_release(policy: Policy, lock: StudyLock, site: str, ask: Ask, ledger: 
 
 
 def check_ledger(policy: Policy, lock: StudyLock, ask: Ask, ledger: Ledger) -> None:
-    """The release ledger's rules for one request; asked before a release and again before the mask is opened."""
+    """The release ledger's rules for one request; asked before a release and again before the mask is opened.
+
+    What leaves with noise may be subtracted from anything: its own ledger counts what it costs.
+    """
+    if noise_of(ask.parameters) is not None:
+        return
     budget = policy.query_budget.get(ask.statistic.name)
     ledger.check(ask.value(), floor(policy, lock.study).difference, budget)
 
@@ -285,6 +298,8 @@ def check_holding(policy: Policy, lock: StudyLock, site: str) -> None:
 
 def check_sharing(policy: Policy, lock: StudyLock, site: str, plan: SharedPlan, roster: tuple[str, ...], now: datetime) -> str:
     """The rule that allows sharing rows for a plan, in words for the journal; raises the problem of the first rule that forbids it."""
+    if lock.study.privacy.dp is not None:
+        raise privacy.ONLY_WITH_NOISE.problem("shares of rows")
     if lock.study.resolution != "shares" or "shares" not in policy.resolutions:
         raise privacy.RESOLUTION_REFUSED.problem("rows are not shared in this study, or this hospital does not share rows")
     for problem in _refused_holders(policy, lock, site):

@@ -13,6 +13,7 @@ import numpy as np
 
 from client.cohort.patients import Patients
 from client.statistics import evaluation as compute_evaluation
+from client.statistics import private as compute_private
 from client.statistics import survival as compute_survival
 from client.statistics.bench import Arrays, Bench, Floats, Values, columns
 from shared_model.statistics import parameters as asked
@@ -130,5 +131,5 @@ FUNCTIONS: dict[str, Function] = {
 
 def compute(name: str, bench: Bench, parameters: Parameters, arrays: Arrays) -> Values:
     """The named statistic of one site's patients, segment by segment."""
-    functions = FUNCTIONS | compute_survival.FUNCTIONS | compute_evaluation.FUNCTIONS
+    functions = FUNCTIONS | compute_survival.FUNCTIONS | compute_evaluation.FUNCTIONS | compute_private.FUNCTIONS
     return functions[name](bench, parameters, arrays)

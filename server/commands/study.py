@@ -90,7 +90,7 @@ def check(
     from site_config.documents.load import load_study
     from site_config.problems.base import together
     from site_config.site import Policy
-    from site_config.study.locking import planned_blocks, refused_blocks
+    from site_config.study.locking import honest_faults, planned_blocks, refused_blocks
     from site_config.study.minima import minima_clashes
 
     plan = load_study(study)
@@ -99,7 +99,8 @@ def check(
         if missing:
             raise together(missing)
     expected = expect(plan, patients_per_site, event_share)
-    findings = [*refused_blocks(plan, planned_blocks(plan)), *minima_clashes(Policy(), plan), *expected.findings()]
+    blocks = planned_blocks(plan)
+    findings = [*honest_faults(plan, blocks), *refused_blocks(plan, blocks), *minima_clashes(Policy(), plan), *expected.findings()]
     days = plan_days(plan, step_seconds or (slowest_step(home, plan) if home is not None else 0.0), hours_a_day)
     data = _check_data(plan, expected, findings) | {"plan": {"rounds": days.rounds, "hours": days.hours, "days": days.days}}
     show(data, lambda console: _draw_check(console, plan, expected, findings))
@@ -151,8 +152,36 @@ def _check_data(plan: Study, expected: Expectation, findings: list[Problem]) -> 
         "variables": expected.variables,
         "events_per_variable": expected.events_a_variable,
         "paper": warning(plan),
+        "noise": _price(plan),
         "findings": findings,
     }
+
+
+def _price(plan: Study) -> list[str]:
+    """What differential privacy promises and costs, with Opacus' accountants and the signal left over; nothing where there is none."""
+    if plan.privacy.dp is None:
+        return []
+    from shared_model.networks.rad import build
+    from shared_model.networks.trainable import trained_places
+    from shared_model.networks.weights import Schema
+    from shared_model.privacy.opacus_accounts import planned_multiplier, prv_epsilon, rdp_epsilon
+    from shared_model.privacy.price import price_lines, signal_line
+    from shared_model.privacy.schedule import NoiseSchedule
+    from site_config.study.locking import planned_blocks
+    from site_config.study.prognostic_models import MODELS
+
+    blocks, dp = len(planned_blocks(plan).get("development", ())), plan.privacy.dp
+    schedule = NoiseSchedule.of(plan, blocks)
+    releases = schedule.networks * schedule.updates
+    history = [(schedule.update_multiplier, releases), (schedule.hazard_multiplier, schedule.networks)]
+    sizes = [int(trained_places(Schema.of(build(plan, name)), dp.trainable).sum()) for name in MODELS.networks(plan.models)]
+    return [
+        *price_lines(plan, blocks),
+        f"Opacus: ε = {prv_epsilon(history, dp.delta):.2f} (PRV), {rdp_epsilon(history, dp.delta):.2f} (RDP, a looser bound);"
+        f" noise multiplier {schedule.update_multiplier:.2f} here, {planned_multiplier(dp.epsilon, dp.delta, releases):.2f} by its"
+        " `get_noise_multiplier` without the hazard.",
+        *(signal_line(plan, blocks, size) for size in sizes),
+    ]
 
 
 def _draw_check(console: Console, plan: Study, expected: Expectation, findings: list[Problem]) -> None:
@@ -171,6 +200,8 @@ def _draw_check(console: Console, plan: Study, expected: Expectation, findings: 
     holders = planned_holders(plan)
     if holders:
         console.print("\n".join(trust_lines(holders)), soft_wrap=True)
+    if price := _price(plan):
+        console.print("\n".join(price), soft_wrap=True)
     if expected.variables:
         console.print(
             f"{expected.events_a_variable:.1f} events a clinical variable ({expected.variables} variables; ten or more are wanted)"
@@ -254,12 +285,14 @@ def show_lock(
 
 def _lock_data(locked: StudyLock) -> dict[str, Any]:
     from shared_model.analyses.trust import opened_lines
+    from shared_model.privacy.price import price_lines
 
     roster = [{"name": entry.name, "role": entry.role, "fingerprint": entry.fingerprint} for entry in locked.roster]
     return {
         "study_id": locked.study_id,
         "holders": list(locked.holders),
         "opened_on_shares": opened_lines(locked),
+        "noise": price_lines(locked.study, len(locked.blocks.get("development", ()))),
         "title": locked.study.title,
         "roster": roster,
         "blocks": {role: [list(block) for block in blocks] for role, blocks in locked.blocks.items()},
@@ -269,11 +302,14 @@ def _lock_data(locked: StudyLock) -> dict[str, Any]:
 
 def _draw_lock(console: Console, locked: StudyLock) -> None:
     from shared_model.analyses.trust import trust_text
+    from shared_model.privacy.price import price_lines
 
     place = {name: number for blocks in locked.blocks.values() for number, block in enumerate(blocks, 1) for name in block}
     rows = [(entry.name, entry.role, place.get(entry.name), entry.fingerprint[:16]) for entry in locked.roster]
     console.print(table(locked.study.title, ("site", "role", "block", "key"), rows, f"study id {locked.study_id}"))
     console.print(trust_text(locked), soft_wrap=True, end="\n" if locked.holders else "")
+    for line in price_lines(locked.study, len(locked.blocks.get("development", ()))):
+        console.print(line, soft_wrap=True)
 
 
 @study_app.command()

@@ -132,12 +132,6 @@ class Trainer:
         best = self.training.keep == "best" and np.isfinite(self.state.best_validation)
         return self.state.best_weights if best else self.state.weights
 
-    def _block(self, round: int) -> int:
-        """Blocks in a seeded order, each once in a cycle."""
-        cycle, turn = divmod(round, self.n_blocks)
-        order = np.random.Generator(np.random.PCG64([self.training.seed, cycle])).permutation(self.n_blocks)
-        return int(order[turn])
-
     def _question(self, name: str, parameters: Parameters, block: int, round: int, state: dict[str, NDArray[np.generic]]) -> Question:
         return self.running.asker.question(name, parameters, phase="training", role="development", block=block, round=round, state=state)
 
@@ -175,7 +169,7 @@ class Trainer:
         return piecewise_hazard(mass, deaths, self.cuts, centre), centre
 
     def _round(self, round: int) -> None:
-        block = self._block(round)
+        block = block_of(round, self.n_blocks, self.training.seed)
         asker = self.running.asker
         try:
             hazard, centre = self._hazard(round)
@@ -268,6 +262,13 @@ class Trainer:
         if value < self.state.best_validation:
             self.state.best_validation = value
             self.state.best_weights = self.state.weights.copy()
+
+
+def block_of(round: int, n_blocks: int, seed: int) -> int:
+    """The block of a round: in a seeded order, each once in a cycle."""
+    cycle, turn = divmod(round, n_blocks)
+    order = np.random.Generator(np.random.PCG64([seed, cycle])).permutation(n_blocks)
+    return int(order[turn])
 
 
 def round_of(values: Values, name: str) -> int:

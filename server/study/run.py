@@ -1,7 +1,8 @@
 """A locked study from admission to report; resumable at any point.
 
 Phases: admission (who takes part, counts) → clinical (CLN) → training (Rad-S, Rad-D) → fusion (RadCLN, cut-offs) →
-evaluation (tables) → report. A validation study takes the models of its bundle (`home/studies/ID/bundle`) in place of the
+evaluation (tables) → report. Under differential privacy only networks are trained: no count,
+table or other model is opened. A validation study takes the models of its bundle (`home/studies/ID/bundle`) in place of the
 middle three. All but training are replayed from stored answers when a study resumes; training goes on
 from its stored round. A missing block stalls the study, loudly; nothing is ever finished without it.
 """
@@ -23,6 +24,7 @@ from server.phases.context import Event, Running
 from server.phases.cox import clinical, fuse
 from server.phases.evaluation import evaluate
 from server.phases.first_weights import start
+from server.phases.private_training import train_privately
 from server.phases.training import train
 from server.study.bundle import adopt, bundle_result
 from server.study.code import check_code
@@ -72,17 +74,21 @@ def _phases(running: Running, signed: SignedLock, transport: Transport, bundle: 
     lock, effects, canary = running.lock, running.asker.effects, running.canary
     started = effects.monotonic()
     admit(running, signed, transport)
-    compare(running)
-    exchange_statements(running)
-    count(running)
-    if lock.study.kind == "validate":
+    private = lock.study.privacy.dp is not None
+    if not private:
+        compare(running)
+        exchange_statements(running)
+        count(running)
+    if private:
+        _timed(running, "training", started, lambda: _train(running))
+    elif lock.study.kind == "validate":
         adopt(running, bundle)
     else:
         _timed(running, "clinical", started, lambda: _clinical(running))
         _timed(running, "training", effects.monotonic(), lambda: _train(running))
         if not canary:
             _timed(running, "fusion", effects.monotonic(), lambda: fuse(running))
-    if not canary:
+    if not canary and not private:
         _timed(running, "evaluation", effects.monotonic(), lambda: evaluate(running))
     result = _finish(running, transport)
     if not canary and lock.study.kind == "develop":
@@ -112,7 +118,7 @@ def _train(running: Running) -> None:
     for model in MODELS.networks(running.study.models):
         running.result.first_seeds[model] = _first_seed(running, model)
         try:
-            train(running, model)
+            (train if running.study.privacy.dp is None else train_privately)(running, model)
         except Problem as problem:
             if problem.kind != federation.NOT_ESTIMABLE:
                 raise

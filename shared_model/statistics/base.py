@@ -101,4 +101,9 @@ class Registry:
         return iter(self._known)
 
 
+def no_covariates(_parameters: Any) -> int:
+    """Of a statistic that serves no Cox model."""
+    return 0
+
+
 REGISTRY = Registry()

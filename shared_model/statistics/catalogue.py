@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from shared_model.statistics.base import REGISTRY, Resolution, Split, Statistic
+from shared_model.statistics import private as private
+from shared_model.statistics.base import REGISTRY, Resolution, Split, Statistic, no_covariates
 from shared_model.statistics.parameters import (
     Contributions,
     CoxEnd,
@@ -78,10 +79,6 @@ def _covariates(p: Any) -> int:
     return size
 
 
-def _none(_p: Any) -> int:
-    return 0
-
-
 def _always(_study: Study) -> bool:
     return True
 
@@ -110,7 +107,7 @@ REGISTRY.add(
         resolution=_fixed("counts"),
         split=_own_split,
         sensitivity=_one(sites=1, patients=1, events=1, nonzero=8, nonzero_sites=8, pair_nonzero=64, pair_nonzero_sites=64, flow=2),
-        covariates=_none,
+        covariates=no_covariates,
         roles=ALL_ROLES,
         phases=frozenset(_ANY),
         asked_in=_always,
@@ -141,7 +138,7 @@ REGISTRY.add(
             response=1,
             flags=2,
         ),
-        covariates=_none,
+        covariates=no_covariates,
         roles=ALL_ROLES,
         phases=frozenset(("evaluation",)),
         asked_in=_always,
@@ -157,7 +154,7 @@ REGISTRY.add(
         resolution=_fixed("totals"),
         split=_own_split,
         sensitivity=UNBOUNDED,
-        covariates=_none,
+        covariates=no_covariates,
         roles=ALL_ROLES,
         phases=frozenset((*_COX, "evaluation")),
         asked_in=_always,
@@ -248,7 +245,7 @@ REGISTRY.add(
         resolution=_fixed("totals"),
         split=_fixed("train"),
         sensitivity=UNBOUNDED,
-        covariates=_none,
+        covariates=no_covariates,
         roles=DEVELOPMENT,
         phases=frozenset(("training",)),
         asked_in=_always,
@@ -264,7 +261,7 @@ REGISTRY.add(
         resolution=lambda p: "exact" if p.n_days else "totals",
         split=_fixed("train"),
         sensitivity=UNBOUNDED,
-        covariates=_none,
+        covariates=no_covariates,
         roles=DEVELOPMENT,
         phases=frozenset(("training",)),
         asked_in=_always,
@@ -280,7 +277,7 @@ REGISTRY.add(
         resolution=_fixed("update"),
         split=_fixed("train"),
         sensitivity=UNBOUNDED,
-        covariates=_none,
+        covariates=no_covariates,
         roles=DEVELOPMENT,
         phases=frozenset(("training",)),
         asked_in=_always,
@@ -296,7 +293,7 @@ REGISTRY.add(
         resolution=_fixed("totals"),
         split=_fixed("validation"),
         sensitivity=UNBOUNDED,
-        covariates=_none,
+        covariates=no_covariates,
         roles=DEVELOPMENT,
         phases=frozenset(("training",)),
         asked_in=_always,
@@ -312,7 +309,7 @@ REGISTRY.add(
         resolution=_fixed("counts"),
         split=_own_split,
         sensitivity=UNBOUNDED,
-        covariates=_none,
+        covariates=no_covariates,
         roles=ALL_ROLES,
         phases=frozenset(("fusion", "evaluation")),
         asked_in=_always,
@@ -328,7 +325,7 @@ REGISTRY.add(
         resolution=_fixed("exact"),
         split=_own_split,
         sensitivity=UNBOUNDED,
-        covariates=_none,
+        covariates=no_covariates,
         roles=ALL_ROLES,
         phases=frozenset(("evaluation",)),
         asked_in=lambda study: study.evaluation.resolution == "exact",
@@ -344,7 +341,7 @@ REGISTRY.add(
         resolution=_evaluation_level,
         split=_own_split,
         sensitivity=_one(events=1, censored=1),
-        covariates=_none,
+        covariates=no_covariates,
         roles=ALL_ROLES,
         phases=frozenset(("evaluation",)),
         asked_in=_always,
@@ -365,7 +362,7 @@ REGISTRY.add(
         resolution=lambda p: "exact" if p.score.clinical_only else "coarse",
         split=_own_split,
         sensitivity=UNBOUNDED,
-        covariates=_none,
+        covariates=no_covariates,
         roles=ALL_ROLES,
         phases=frozenset(("evaluation",)),
         asked_in=_always,
@@ -386,7 +383,7 @@ REGISTRY.add(
         resolution=_fixed("coarse"),
         split=_own_split,
         sensitivity=UNBOUNDED,
-        covariates=_none,
+        covariates=no_covariates,
         roles=ALL_ROLES,
         phases=frozenset(("evaluation",)),
         asked_in=_always,

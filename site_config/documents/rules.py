@@ -37,6 +37,7 @@ def study_faults(study: Study) -> list[Fault]:
         _organs,
         _settings,
         _privacy,
+        _noise,
         _shares,
     )
     return list(chain.from_iterable(check(study) for check in checks))
@@ -218,6 +219,31 @@ def _privacy(study: Study) -> Iterable[Fault]:
         yield Fault(kinds.DEMONSTRATION, ("privacy", "masks"), "false, but the study is not declared simulated")
 
 
+def _noise(study: Study) -> Iterable[Fault]:
+    """Under differential privacy nothing leaves but noised updates and one noised hazard, so nothing else can be asked."""
+    dp = study.privacy.dp
+    if dp is None:
+        return
+    place = ("privacy", "dp")
+    if study.kind != "develop" or not MODELS.networks(study.models):
+        yield Fault(kinds.NOT_ENFORCED, place, "noise is added where networks are trained, and this study trains none")
+    for index, name in enumerate(study.models):
+        if not MODELS[name].is_network:
+            yield Fault(kinds.NOT_ENFORCED, ("models", index), f"`{name}` is not fitted under differential privacy", "Name networks only.")
+    if any(site.role == "evaluation" for site in study.sites) or study.draw is not None:
+        what = "no result is opened under differential privacy, so no site evaluates"
+        yield Fault(kinds.NOT_ENFORCED, place, what, "Evaluate the bundle in a study of `kind: validate` at other hospitals.")
+    training = study.training
+    if training.local_steps != 1 or training.proximal or training.site.name != "sgd" or training.gradient_norm or training.keep != "last":
+        what = "the noise is sized for one clipped gradient a round and patient, and no validation loss is opened"
+        fix = "Leave `local_steps`, `proximal`, `site`, `gradient_norm` and `keep` at their defaults."
+        yield Fault(kinds.CONTRADICTION, ("training",), what, fix)
+    if dp.delta * dp.patients > 1:
+        yield Fault(kinds.CONTRADICTION, (*place, "delta"), f"{dp.delta:g} is above one over {dp.patients} patients", "Write 1e-5.")
+    if dp.placement == "distributed" and not study.privacy.masks:
+        yield Fault(kinds.CONTRADICTION, (*place, "placement"), "shares of noise need the secure sum", "Write `placement: local`.")
+
+
 def _shares(study: Study) -> Iterable[Fault]:
     if study.resolution != "shares":
         return
@@ -290,8 +316,6 @@ def _model_files(site: SiteConfig) -> Iterable[Fault]:
 
 def _policy(site: SiteConfig) -> Iterable[Fault]:
     policy = site.policy
-    if policy.epsilon_budget is not None:
-        yield Fault(kinds.NOT_ENFORCED, ("policy", "epsilon_budget"), "no ε is spent or counted in this version")
     if policy.schedule.from_hour == policy.schedule.to_hour:
         yield Fault(
             kinds.CONTRADICTION,

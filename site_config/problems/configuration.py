@@ -253,6 +253,6 @@ NOT_ENFORCED = Kind(
     131,
     "not-enforced",
     "A field asks for something this version does not do",
-    why="What a hospital permits is enforced or refused; a setting that did nothing would be believed.",
-    fix="Leave the field out. There is no differential privacy yet, so there is no ε to hold a budget against.",
+    why="What is declared is done or refused; a setting that did nothing would be believed.",
+    fix="Leave the field out, or what it stands beside.",
 )

@@ -265,6 +265,27 @@ OUTSIDE_LOCK = Kind(
     exit=Exit.REFUSED,
     leaves=True,
 )
+ONLY_WITH_NOISE = Kind(
+    540,
+    "only-with-noise",
+    "Nothing leaves this study without noise",
+    why="The study declares differential privacy: updates of networks and one hazard leave with noise, and every other number is refused "
+    "rather than approximated. A noised statistic in a study that declares none is refused as well.",
+    fix="At the coordinator: run the study with the software its lock names. Results on held-out hospitals come from a study of "
+    "`kind: validate` that names the bundle.",
+    exit=Exit.REFUSED,
+    leaves=True,
+)
+EPSILON_SPENT = Kind(
+    541,
+    "epsilon-spent",
+    "A patient's privacy budget would be exceeded",
+    why="`policy.epsilon_budget` bounds what trained networks may cost a patient of this hospital, over all studies. A new study, a new "
+    "container or another export of the same patients does not reset it.",
+    fix="At the hospital: `fedhcc-site privacy` shows what was spent and what the study would spend. The coordinator can lower "
+    "`privacy.dp.epsilon`; the hospital can raise its budget.",
+    exit=Exit.REFUSED,
+)
 PEER_DIGITS = Kind(
     533,
     "peer-digits",

@@ -112,6 +112,16 @@ def _remedy(blocks: Sequence[Sequence[str]], least: int, role: Role) -> str:
     return f"{enrol}, {least} at least{'' if role == 'development' else ', or none'}."
 
 
+def honest_faults(study: Study, blocks: Mapping[Role, Sequence[Sequence[str]]]) -> list[Problem]:
+    """FH-131 where the noise would be sized for more honest hospitals than a training block has."""
+    dp = study.privacy.dp
+    size = min((len(block) for block in blocks.get("development", ())), default=0)
+    if dp is None or dp.honest <= size:
+        return []
+    what = f"`honest: {dp.honest}`, and a block has {plural(size, 'hospital')}"
+    return [kinds.NOT_ENFORCED.problem(what, fix=f"Write {max(size, 1)} or fewer.", where="study.yaml: privacy.dp.honest")]
+
+
 def unknown_sites(study: Study, enrolled: Iterable[str]) -> list[Problem]:
     """A problem for every site of the study that is not enrolled, with the nearest name that is."""
     known = list(enrolled)
@@ -142,13 +152,16 @@ def lock_study(
     missing = unknown_sites(study, (entry.name for entry in entries))
     if missing:
         raise together(missing)
+    blocks = planned_blocks(study)
+    if faults := honest_faults(study, blocks):
+        raise together(faults)
     roles = resolve_roles(study)
     by_name = {entry.name: entry for entry in entries}
     roster = tuple(by_name[name].model_copy(update={"role": role}) for name, role in sorted(roles.items()))
     lock = StudyLock(
         study=study,
         roster=roster,
-        blocks=planned_blocks(study),
+        blocks=blocks,
         code_digest=code_digest,
         office_digest=office_digest,
         coordinator_key=coordinator_key,
@@ -172,6 +185,7 @@ def earlier_studies(lock: StudyLock, published: Sequence[StudyLock]) -> tuple[Ea
 def lock_faults(lock: StudyLock) -> list[Problem]:
     """What contradicts itself in a lock received from elsewhere: the study's own rules, and sites, roles and blocks must agree."""
     found = [fault.kind.problem(fault.what, fix=fault.fix, where="the lock") for fault in study_faults(lock.study)]
+    found += honest_faults(lock.study, lock.blocks)
     names = [entry.name for entry in lock.roster]
     if len(set(names)) != len(names) or len({entry.signing_key for entry in lock.roster}) != len(names):
         found.append(kinds.LOCK_DAMAGED.problem("a name or a key stands twice in the roster"))

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from site_config.study.differential_privacy import DifferentialPrivacy as DifferentialPrivacy
 from site_config.study.prognostic_models import MODELS, PAPER_MODELS, ModelName, NetworkName, own_dropout
 from site_config.study.variables import ClinicalVariable as ClinicalVariable
 from site_config.study.variables import DesignColumn, design_columns
@@ -158,6 +159,7 @@ class Privacy(Strict):
     minimum_clinical_score_patients: int = Field(default=1000, ge=1)
     minimum_events_per_variable: int = Field(default=10, ge=1)
     demonstration: bool = False
+    dp: DifferentialPrivacy | None = None
 
 
 class Shares(Strict):

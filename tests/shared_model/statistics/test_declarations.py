@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from client.statistics import counts, evaluation, survival
+from client.statistics import counts, evaluation, private, survival
 from shared_model import asked_page
 from shared_model.statistics import catalogue
 from shared_model.statistics.base import REGISTRY, Statistic
@@ -44,7 +44,7 @@ def test_nothing_is_given_by_position() -> None:
 
 
 def test_every_statistic_is_computed_and_nothing_else_is() -> None:
-    assert set(counts.FUNCTIONS | survival.FUNCTIONS | evaluation.FUNCTIONS) == set(REGISTRY)
+    assert set(counts.FUNCTIONS | survival.FUNCTIONS | evaluation.FUNCTIONS | private.FUNCTIONS) == set(REGISTRY)
 
 
 def test_a_name_decides_nothing() -> None:
