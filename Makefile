@@ -78,7 +78,8 @@ check: .venv/ready .tools/containers/ready ## style, types, layers, dependencies
 	@touch $@
 
 docs: .tools/docs/ready ## the documentation as a site in site/, every link between its pages checked
-	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true .tools/docs/bin/python -m mkdocs build --quiet --strict
+	@# --quiet would hide the warnings that --strict counts.
+	@NO_MKDOCS_2_WARNING=1 .tools/docs/bin/python -m mkdocs build --strict
 
 evidence: .venv/ready ## the long comparisons, faults, attacks and benchmarks (hours); writes docs/evidence
 	@$(BIN)/python -m evidence.everything
