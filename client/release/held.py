@@ -32,6 +32,8 @@ LARGEST_SPREAD = 100.0
 LARGEST_RATE = 10.0
 LARGEST_CENTRE = 200.0
 MOST_NUMBERS = 20_000
+LIFTED = 1e4
+"""How many times the bounds of coefficients, means and spreads are wider in a demonstration with made-up patients."""
 
 
 def check_numbers(policy: Policy, lock: StudyLock, role: Role, name: str, parameters: Parameters, ledger: Ledger, *, lifted: bool) -> None:
@@ -40,9 +42,9 @@ def check_numbers(policy: Policy, lock: StudyLock, role: Role, name: str, parame
     _check_split(role, parameters)
     _check_columns(study, parameters)
     _check_cuts(study, parameters)
-    if not lifted:  # made-up patients: tiny cohorts fit to any coefficient
-        _check_model(study, parameters)
-        _check_scores(study, parameters)
+    slack = LIFTED if lifted else 1.0  # made-up patients: tiny cohorts fit to large coefficients, but not to any
+    _check_model(study, parameters, slack)
+    _check_scores(study, parameters, slack)
     _check_tables(study, parameters)
     if not lifted:
         _refuse_any(study_floor_faults(policy, study))
@@ -112,29 +114,29 @@ def _within(values: Iterable[float], low: float, high: float, what: str) -> None
         raise _refuse(f"{what} beyond its bound")
 
 
-def _check_model(study: Study, parameters: Parameters) -> None:
+def _check_model(study: Study, parameters: Parameters, slack: float) -> None:
     """What a fit broadcasts: means, standard deviations, coefficients, rates and centres, one a covariate or interval."""
     if isinstance(parameters, asked.Moments):
         _lengths(parameters.covariates.size, parameters.origin)
-        _within(parameters.origin, -LARGEST_MEAN, LARGEST_MEAN, "an origin")
+        _within(parameters.origin, -LARGEST_MEAN * slack, LARGEST_MEAN * slack, "an origin")
     if isinstance(parameters, asked.CoxStart | asked.CoxExact):
         size = parameters.covariates.size
         _lengths(size, parameters.mean, parameters.sd)
-        _within(parameters.mean, -LARGEST_MEAN, LARGEST_MEAN, "a mean")
-        _within(parameters.sd, SMALLEST_SD, LARGEST_SD, "a standard deviation")
+        _within(parameters.mean, -LARGEST_MEAN * slack, LARGEST_MEAN * slack, "a mean")
+        _within(parameters.sd, SMALLEST_SD if slack == 1.0 else 0.0, LARGEST_SD * slack, "a standard deviation")
     if isinstance(parameters, asked.CoxRound | asked.CoxExact):
         _lengths(size, parameters.beta)
-        _within(parameters.beta, -LARGEST_BETA, LARGEST_BETA, "a coefficient")
+        _within(parameters.beta, -LARGEST_BETA * slack, LARGEST_BETA * slack, "a coefficient")
     if isinstance(parameters, asked.CoxRound):
         _lengths(len(parameters.cut_days) + 1, parameters.rates)
-        _within(parameters.rates, 0.0, LARGEST_RATE, "a rate")
+        _within(parameters.rates, 0.0, LARGEST_RATE * slack, "a rate")
     if isinstance(parameters, asked.CoxEnd):
         _lengths(len(parameters.cut_days) + 1, parameters.centres)
         for centre in parameters.centres:
             _lengths(size, centre)
-            _within(centre, -LARGEST_MEAN, LARGEST_MEAN, "a centre")
+            _within(centre, -LARGEST_MEAN * slack, LARGEST_MEAN * slack, "a centre")
     if isinstance(parameters, asked.TrainingUpdate | asked.TrainingHazard | asked.ValidationLoss):
-        _within((parameters.centre,), -LARGEST_CENTRE, LARGEST_CENTRE, "the centre of scores")
+        _within((parameters.centre,), -LARGEST_CENTRE * slack, LARGEST_CENTRE * slack, "the centre of scores")
     if isinstance(parameters, asked.TrainingUpdate) and parameters.round >= study.training.rounds:
         raise _refuse("a round beyond the lock's")
     hazard = getattr(parameters, "hazard", None)
@@ -166,11 +168,11 @@ def scores_in(parameters: Parameters) -> tuple[ScoreSpec, ...]:
     return tuple(score for score in found if isinstance(score, ScoreSpec))
 
 
-def _check_scores(study: Study, parameters: Parameters) -> None:
+def _check_scores(study: Study, parameters: Parameters, slack: float) -> None:
     for score in scores_in(parameters):
-        _within(score.coefficients, -LARGEST_COEFFICIENT, LARGEST_COEFFICIENT, "a coefficient")
-        _within(score.mix or (), -LARGEST_MIX, LARGEST_MIX, "a coefficient")
-        _within(score.spread or (), 0.0, LARGEST_SPREAD, "the spread of a score")
+        _within(score.coefficients, -LARGEST_COEFFICIENT * slack, LARGEST_COEFFICIENT * slack, "a coefficient")
+        _within(score.mix or (), -LARGEST_MIX * slack, LARGEST_MIX * slack, "a coefficient")
+        _within(score.spread or (), 0.0, LARGEST_SPREAD * slack, "the spread of a score")
 
 
 def _check_tables(study: Study, parameters: Parameters) -> None:
