@@ -42,7 +42,7 @@ STEPS: Final = (
     ("shared_model.secure_sum.masks", "seed_mask", "masks"),
     ("shared_model.secure_sum.masks", "pair_key", "key agreement"),
     ("shared_model.secure_sum.signatures", "check_keys", "signatures of keys"),
-    ("client.statistics.counts", "compute", "network"),
+    ("client.program.agent", "compute", "network"),
 )
 """Module, function, and what its time is called; everything else is `other`."""
 
