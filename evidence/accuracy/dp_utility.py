@@ -34,7 +34,7 @@ ROUNDS, RATE, MEDIAN_DAYS, HONEST = 30, 2.0, 500.0, 26
 
 
 @dataclass(frozen=True)
-class Patients:
+class LinearCohort:
     """x (n, 8) with a column of ones, day and event (n,), hospital (n,)."""
 
     x: Floats
@@ -43,16 +43,16 @@ class Patients:
     site: NDArray[np.int64]
 
 
-def made(seed: int) -> Patients:
+def made(seed: int) -> LinearCohort:
     """207 simulated patients in 52 hospitals with the seven variables."""
     population = simulate(PRESETS["clinical-only"].survival, seed)
     rows = [(i, p) for i, patients in enumerate(population.sites.values()) for p in patients]
     columns = [[2.0 * p.clinical[v.name] / max(max(v.values), 1) - 1.0 for v in seven_variables()] + [1.0] for _, p in rows]
     day, event = np.array([p.event_day for _, p in rows], dtype=float), np.array([p.event for _, p in rows], dtype=bool)
-    return Patients(np.array(columns), day, event, np.array([i for i, _ in rows]))
+    return LinearCohort(np.array(columns), day, event, np.array([i for i, _ in rows]))
 
 
-def trained(people: Patients, share: NoiseShare | None) -> Floats:
+def trained(people: LinearCohort, share: NoiseShare | None) -> Floats:
     """Coefficients (8,) after all rounds; without noise where `share` is None (clipped all the same)."""
     exact = share or NoiseShare.of(1.0, 1.0)
     n, size = len(people.day), people.x.shape[1]
@@ -67,7 +67,7 @@ def trained(people: Patients, share: NoiseShare | None) -> Floats:
     return beta
 
 
-def c_index(people: Patients, beta: Floats) -> float:
+def c_index(people: LinearCohort, beta: Floats) -> float:
     """C of the linear score."""
     found = concordance(patient_cells(people.x @ beta, people.day, people.event))
     return float("nan") if found is None else float(found.c)
@@ -83,7 +83,7 @@ def share_of(epsilon: float, placement: str) -> NoiseShare:
 def figures(seeds: tuple[int, ...]) -> dict[str, Any]:
     """Mean C and its standard error over cohorts, by placement and ε."""
     parts = [made(seed) for seed in OTHERS]
-    others = Patients(*(np.concatenate([getattr(one, name) for one in parts]) for name in ("x", "day", "event", "site")))
+    others = LinearCohort(*(np.concatenate([getattr(one, name) for one in parts]) for name in ("x", "day", "event", "site")))
     cohorts = [made(seed) for seed in seeds]
     table: dict[str, Any] = {"no noise": _row([c_index(others, trained(one, None)) for one in cohorts])}
     for placement in PLACEMENTS:
