@@ -46,7 +46,7 @@ def signal_line(study: Study, n_blocks: int, trained: int) -> str:
         return ""
     schedule = NoiseSchedule.of(study, n_blocks)
     ratio = schedule.signal_to_noise(trained, schedule.dp.patients)
-    words = "noise drowns the update" if ratio < 0.5 else "usable only with many rounds" if ratio < 2 else "the update stands out"
+    words = "noise drowns the update" if ratio < 0.5 else "barely above the noise" if ratio < 2 else "the update stands out"
     return (
         f"Trained: {trained:,} numbers ({schedule.dp.trainable}). Signal over noise of one update at most {ratio:.2g} with"
         f" {plural(schedule.dp.patients, 'patient')}: {words}."
