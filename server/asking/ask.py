@@ -193,7 +193,7 @@ class Asker:
             if stood := pauses.wait(failures, partial(self._write, question, "paused", tries, missing, attempt.bytes_received)):
                 end += stood
                 continue
-            refused = any(_number(code) in FINAL_CODES for code in missing.values()) and tries >= REFUSALS
+            refused = are_final(missing.values(), tries)
             late = self.effects.monotonic() + RETRY_PAUSE_S >= end
             self._write(question, "refused" if refused else "missed" if late else "retried", tries, missing, attempt.bytes_received)
             if refused or late:
@@ -377,6 +377,11 @@ class _Attempt:
                 continue
             seeds[site] = seed
         return seeds, failures
+
+
+def are_final(codes: Iterable[str], tries: int) -> bool:
+    """Whether a hospital has said no so often that asking again is no use: consent, its policy, its rows."""
+    return tries >= REFUSALS and any(_number(code) in FINAL_CODES for code in codes)
 
 
 def _refused(reply: Message) -> Failure:

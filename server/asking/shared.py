@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
-from server.asking.ask import RETRY_PAUSE_S, WHOLE, Asker, Missed
+from server.asking.ask import RETRY_PAUSE_S, WHOLE, Asker, Missed, are_final
 from server.asking.pauses import Pauses
 from server.link.transport import Failure
 from server.study.state import StudyFolder, load_arrays, save_arrays
@@ -50,6 +50,8 @@ Found = TypeVar("Found")
 Form = TypeVar("Form", bound=BaseModel)
 STATISTIC = "shares"
 """What the participation ledger calls the computation of a phase."""
+ROWS = "rows"
+"""What it calls the part in which hospitals upload theirs."""
 
 
 FRAME_ROOM = 1 << 28
@@ -91,7 +93,7 @@ class SharedComputation:
         keys = self._until(end, "keys", self._lock.holders, self._keys)
         check_holder_keys(self._lock, self._what.plan.phase, keys)
         self._forget_foreign_boxes(keys)
-        self._until(end, "rows", self._what.sites, partial(self._rows, keys))
+        self._until(end, ROWS, self._what.sites, partial(self._rows, keys))
         found = self._until(end, "steps", self._lock.holders, partial(self._attempt, keys))
         believe(self._lock, (found,))
         write_json(path, found.model_dump(mode="json"))
@@ -117,9 +119,10 @@ class SharedComputation:
                 end += stood
                 continue
             spent = problems.SHARE_ATTEMPTS_SPENT.label in missing.values() and tries > RESTARTS
+            refused = part == ROWS and are_final(missing.values(), tries)  # holders' steps begin anew instead
             late = effects.monotonic() + RETRY_PAUSE_S >= end
-            self._write(part, roster, "missed" if late or spent else "retried", tries, missing)
-            if late or spent:
+            self._write(part, roster, "refused" if refused else "missed" if late or spent else "retried", tries, missing)
+            if late or spent or refused:
                 raise self._asker.stalled(Missed(WHOLE, missing), self._what.plan.phase)
             effects.sleep(RETRY_PAUSE_S)
 
