@@ -9,10 +9,13 @@ from shared_model.shares.arithmetic import Arithmetic, Value, concatenate
 from shared_model.shares.declaration import Result
 from shared_model.shares.value import public
 
+MINIMUM_TEST = "none: it is the test of the minimum"
+"""What stands before a bit that only tells whether a minimum is reached."""
+
 
 def minimum_result(name: str, n: int) -> Result:
     """The declared bits of n counts."""
-    return Result(name, (n,), 0, 1.0, "none: it is the test of the minimum", bit=True)
+    return Result(name, (n,), 0, 1.0, MINIMUM_TEST, bit=True)
 
 
 async def reaches(a: Arithmetic, name: str, counts: Value, minimum: int) -> NDArray[np.bool_]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import prod
 
+from shared_model.analyses.minimum import MINIMUM_TEST
 from shared_model.analyses.phases.base import group_minimum, minima
 from shared_model.analyses.plan import BUILDERS, results_at_most
 from shared_model.shares.declaration import Result
 from site_config.names import plural
 from site_config.study.model import Phase, StudyLock
+from site_config.study.prognostic_models import MODELS
 
 PHASES: tuple[Phase, ...] = ("admission", "clinical", "training", "fusion", "evaluation")
+MOST_WORDS = 8
 
 
 def trust_lines(holders: Sequence[str]) -> list[str]:
@@ -35,19 +39,40 @@ def opened_results(lock: StudyLock) -> dict[Phase, tuple[Result, ...]]:
 
 
 def opened_lines(lock: StudyLock) -> list[str]:
-    """One line an analysis and guard: which results, how many numbers, how fine, and what stands before them."""
+    """One line a kind of analysis, over all its scores: which results, how many numbers, how fine, and what stands before them."""
     lines = []
     for phase, results in opened_results(lock).items():
-        groups: dict[tuple[str, str], list[Result]] = {}
+        kinds: dict[str, list[Result]] = {}
         for result in results:
-            groups.setdefault((result.name.split(".")[0], result.guard), []).append(result)
-        for (name, guard), members in groups.items():
-            kinds = dict.fromkeys(result.name.split(".")[1] for result in members)
-            numbers = sum(prod(result.shape) for result in members)
-            fine = max(result.bits for result in members)
-            what = f"{', '.join(kinds)}: at most {plural(numbers, 'number')} on grids no finer than 2^-{fine}"
-            lines.append(f"{phase}, {name}: {what}; before it: {guard}")
+            kinds.setdefault(_kind(result.name.split(".")[0]), []).append(result)
+        for kind, members in kinds.items():
+            shown = [result for result in members if result.guard != MINIMUM_TEST]
+            tests = len(shown) < len(members)
+            if not shown:
+                lines.append(f"{phase}, {kind}: bits that test a minimum")
+                continue
+            analyses = plural(len({result.name.split(".")[0] for result in members}), "analysis", "analyses")
+            numbers = sum(prod(result.shape) for result in shown)
+            guards = "; ".join(dict.fromkeys(result.guard for result in shown))
+            what = (
+                f"{_names(shown)}: at most {plural(numbers, 'number')} in {analyses}, grids no finer than 2^-{max(r.bits for r in shown)}"
+            )
+            lines.append(f"{phase}, {kind}: {what}; before it: {guards}" + ("; and bits that test these minima" if tests else ""))
     return lines
+
+
+def _kind(analysis: str) -> str:
+    """An analysis' name without the model it is of and without its number."""
+    of = next((f"{model.name}-" for model in MODELS if analysis.startswith(f"{model.name}-")), "")
+    return re.sub(r"(-\d+)+$", "", analysis.removeprefix(of))
+
+
+def _names(results: Sequence[Result]) -> str:
+    """The kinds of numbers among results; scores and pairs of scores are not listed one by one."""
+    words = dict.fromkeys(result.name.split(".")[1] for result in results)
+    if len(words) > MOST_WORDS or any(word in {model.name for model in MODELS} for word in words):
+        return "values with their errors for every score and pair of scores"
+    return ", ".join(word.replace("_", " ") for word in words)
 
 
 def closed_lines(lock: StudyLock) -> list[str]:

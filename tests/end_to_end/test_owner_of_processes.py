@@ -32,6 +32,11 @@ def until(happened: Callable[[], bool], limit_s: float = LIMIT_S) -> bool:
     return True
 
 
+def _hears_hangups() -> None:
+    """As in a terminal: whoever runs these tests under `nohup` hands a deaf ear on."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Office:
     """An office and its `serve`."""
 
@@ -52,6 +57,7 @@ class Office:
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)},
                 start_new_session=True,
+                preexec_fn=_hears_hangups,
             )
 
     def serve(self) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from math import prod
+
+from shared_model.analyses.minimum import MINIMUM_TEST
 from shared_model.analyses.plan import plan_of
 from shared_model.analyses.trust import opened_lines, opened_results, trust_text
 from site_config.study.locking import lock_study
@@ -35,7 +39,15 @@ def test_five_holders() -> None:
 def test_every_result_stands_in_a_line_with_what_guards_it() -> None:
     lines = opened_lines(locked(8))
     assert any("variance" in line and "100 patients and 10 deaths a column" in line for line in lines)
-    assert all("2^-" in line and "before it:" in line for line in lines)
+    assert all(("2^-" in line and "before it:" in line) or line.endswith("bits that test a minimum") for line in lines)
+
+
+def test_what_somebody_must_read_stays_short_for_five_models() -> None:
+    lines = opened_lines(paper_lock())
+    assert len(lines) <= 25 and len(set(lines)) == len(lines)
+    whole = sum(prod(one.shape) for results in opened_results(paper_lock()).values() for one in results if one.guard != MINIMUM_TEST)
+    told = sum(int(re.search(r"at most ([\d,]+) number", line)[1].replace(",", "")) for line in lines if "at most" in line)  # type: ignore[index]
+    assert told == whole, "every number is counted in one of the lines"
 
 
 def test_nothing_is_said_where_nothing_is_shared() -> None:

@@ -53,4 +53,4 @@ def test_loopback_opens_what_local_opens(study: tuple[Homes, StudyLock]) -> None
     for name in ("coef", "se"):
         np.testing.assert_allclose(loopback.clinical[name], local.clinical[name], atol=TWO_UNITS * 50)
     steps = [entry for entry in loopback.ledger if entry.statistic == "shares.steps"]
-    assert [entry.outcome for entry in steps] == ["opened"]
+    assert [(entry.phase, entry.outcome) for entry in steps] == [(phase, "opened") for phase in ("clinical", "fusion", "evaluation")]
