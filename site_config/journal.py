@@ -12,13 +12,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from site_config.files import access_problem, make_folder, sync, write_problem
 from site_config.lock import take
@@ -117,6 +118,22 @@ def read(path: Path) -> tuple[Entry, ...]:
     entries, _ = parse(_read_or_none(path) or b"")
     _check_head(head, entries)
     return tuple(entries)
+
+
+class Fold(ABC):
+    """What is known from a journal: feed it every entry in order. A subclass starts empty."""
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> Self:
+        """The fold of a journal's entries."""
+        found = cls()
+        for entry in entries:
+            found.feed(entry)
+        return found
+
+    @abstractmethod
+    def feed(self, entry: Entry) -> None:
+        """Take in one entry; kinds that do not concern the fold pass by."""
 
 
 class Journal:

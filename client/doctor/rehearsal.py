@@ -28,8 +28,8 @@ from shared_model.secure_sum import masks
 from shared_model.secure_sum.protocol import Context
 from shared_model.statistics.base import Segment
 from shared_model.survival.hazard import PiecewiseHazard, piecewise_hazard
-from site_config.files import read_limited, write_atomic
 from site_config.health.finding import DoctorFinding
+from site_config.health.machine import written_and_read
 from site_config.problems import host, privacy
 from site_config.site import SiteConfig
 from site_config.study.model import Study
@@ -40,7 +40,6 @@ PEERS = ("this hospital", "made-up peer one", "made-up peer two")
 MOST_PATIENTS = 4
 NUMBERS = 100_000
 CUTS = (180.0, 365.0)
-CHECKPOINT = ".rehearsal.bin"
 
 
 @dataclass(frozen=True)
@@ -138,15 +137,7 @@ def share(n: int = NUMBERS) -> str:
 
 def checkpoint(state: Path, size: int) -> str:
     """As many bytes as the network's weights written and read back from the state folder."""
-    data = np.random.default_rng(7).bytes(size)
-    began = time.perf_counter()
-    write_atomic(state / CHECKPOINT, data)
-    try:
-        if read_limited(state / CHECKPOINT, size) != data:
-            raise host.STATE_DAMAGED.problem("what was written to the state folder reads as something else")
-    finally:
-        (state / CHECKPOINT).unlink(missing_ok=True)
-    return f"{size / 2**20:.0f} MiB written and read back in {time.perf_counter() - began:.2f} s"
+    return written_and_read(state, size, "the state folder")
 
 
 def one_patient(site: SiteConfig, study: Study, cohort: Cohort, scans: tuple[Scan, ...]) -> DoctorFinding:

@@ -47,8 +47,8 @@ VARYING = (
 )
 MOST_KNOWN = 4096
 _CODES = {tag: struct.pack("<HH", number >> 16, number & 0xFFFF) for tag in TAGS if (number := tag_for_keyword(tag)) is not None}
-MALFORMED = (EOFError, ValueError, KeyError, AttributeError, TypeError, struct.error, NotImplementedError, OverflowError, RecursionError)
-"""What pydicom raises over bytes that are no sound DICOM (`NotImplementedError`: a coding it lacks); the file becomes a finding."""
+MALFORMED = (EOFError, ValueError, KeyError, AttributeError, TypeError, struct.error, RuntimeError, OverflowError)
+"""What pydicom raises over bytes that are no sound DICOM (RuntimeError: a coding it lacks, or nesting without end); a finding."""
 
 
 @dataclass(frozen=True)

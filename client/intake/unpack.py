@@ -57,7 +57,7 @@ def _unpack(path: Path, folder: Path, role: str) -> None:
             left = MOST_BYTES
             for number, member in enumerate(members):
                 left = _take(archive, member, folder, number, left, role)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError):
         raise refused(role, "it is damaged, encrypted or packed in a way that is not read here") from None
     except OSError as error:
         raise access_problem(error, role) from None

@@ -20,7 +20,7 @@ from shared_model.privacy.noised import PrivateHazard, PrivateUpdate, noise_of
 from shared_model.privacy.schedule import NoiseSchedule
 from shared_model.statistics.base import Parameters
 from shared_model.statistics.grids import training_cuts
-from site_config.journal import Entry
+from site_config.journal import Entry, Fold
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site import Policy
@@ -69,21 +69,13 @@ class Cost:
 
 
 @dataclass
-class EpsilonLedger:
+class EpsilonLedger(Fold):
     """The fold: feed it every entry of the journal in order."""
 
     _cohorts: dict[str, frozenset[str]] = field(default_factory=dict)
     _spent: dict[str, Cost] = field(default_factory=dict)
     _sent: dict[str, str] = field(default_factory=dict)
     _by_study: dict[str, dict[str, Cost]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, entries: Iterable[Entry]) -> EpsilonLedger:
-        """The charges of a journal."""
-        ledger = cls()
-        for entry in entries:
-            ledger.feed(entry)
-        return ledger
 
     def feed(self, entry: Entry) -> None:
         """Take in one entry; kinds that charge nothing pass by."""

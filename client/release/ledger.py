@@ -37,7 +37,7 @@ from client.release.records import (
     SharedRows,
 )
 from shared_model.secure_sum.protocol import Context
-from site_config.journal import Entry
+from site_config.journal import Entry, Fold
 from site_config.names import plural
 from site_config.problems import privacy
 from site_config.study.model import canonical
@@ -150,7 +150,7 @@ def differing(before: frozenset[str], now: frozenset[str]) -> int:
 
 
 @dataclass
-class Ledger:
+class Ledger(Fold):
     """The fold. Feed it every entry in order; ask it before a release and again before an opening."""
 
     _cohorts: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -161,14 +161,6 @@ class Ledger:
     _by_statistic: dict[str, dict[str, set[tuple[str, ...]]]] = field(default_factory=dict)
     _consents: set[str] = field(default_factory=set)
     _agreements: dict[str, Agreement] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, entries: Iterable[Entry]) -> Ledger:
-        """The ledger of a journal."""
-        ledger = cls()
-        for entry in entries:
-            ledger.feed(entry)
-        return ledger
 
     def feed(self, entry: Entry) -> None:
         """Take in one entry; kinds that do not concern the ledger pass by."""

@@ -141,7 +141,7 @@ def add_pack(pack: ModelPack, archive: Path, folder: Path, simulated: bool = Fal
                 sha256[name] = hashlib.sha256(data).hexdigest()
     except OSError as error:
         raise access_problem(error, "the model's archive") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):
         raise _no_model(pack, "the file is no readable zip archive") from None
     folds = tuple(name.split("/")[0].removeprefix("fold_") for name in files if name.startswith("fold_"))
     fold: tuple[int | Literal["all"], ...] = tuple("all" if one == "all" else int(one) for one in folds)

@@ -8,25 +8,22 @@ with E_m expected events on the public baseline λ₀ and D_m observed ones, bot
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 from numpy.typing import NDArray
 
-from server.asking.ask import Missed, Question
-from server.phases.context import WEIGHTS, Event, Running
+from server.asking.ask import Missed
+from server.phases.context import Event, Running
 from server.phases.first_weights import initial_weights
-from server.phases.training import MISSED_SHARE, block_of
+from server.phases.network_rounds import NetworkRounds
 from server.phases.update_scale import ScaleState
 from server.study.results import RoundPoint
-from server.study.state import TrainingState, arrays_bytes
-from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
+from server.study.state import TrainingState
+from shared_model.networks.optimiser import pseudo_gradient
 from shared_model.networks.rad import build
 from shared_model.networks.trainable import trained_places
 from shared_model.networks.weights import Schema
-from shared_model.privacy.noised import Noised, PrivateHazard, PrivateUpdate
+from shared_model.privacy.noised import PrivateHazard, PrivateUpdate
 from shared_model.privacy.schedule import NoiseSchedule, baseline_rate
-from shared_model.statistics.grids import training_cuts
 from site_config.problems import federation
 
 Floats = NDArray[np.float64]
@@ -39,34 +36,24 @@ def train_privately(running: Running, model: str) -> None:
     """Train to the last round, resuming where the stored state stands; leaves weights and noised baseline in `running`."""
     trainer = PrivateTrainer(running, model)
     trainer.run()
-    final = trainer.state.weights
-    running.weights[model] = final
-    running.result.weights[model] = hashlib.sha256(np.ascontiguousarray(final).tobytes()).hexdigest()
-    running.result.rounds += trainer.state.points
-    kept = arrays_bytes({"weights": final}, {"model": model, "study": running.lock.study_id})
-    running.asker.kept.save(running.folder.weights_file(model), kept)
+    trainer.finish()
     if not running.canary:
         running.result.baseline[model] = trainer.baseline()
 
 
-class PrivateTrainer:
-    """The rounds of one network."""
+class PrivateTrainer(NetworkRounds):
+    """The rounds of one network under noise."""
+
+    update = "private.update"
 
     def __init__(self, running: Running, model: str) -> None:
         study = running.study
         if study.privacy.dp is None:
             raise ValueError("the study declares no differential privacy")
-        self.running, self.model, self.dp, self.training = running, model, study.privacy.dp, study.training
-        self.n_blocks = len(running.lock.blocks["development"])
+        super().__init__(running, model)
+        self.dp = study.privacy.dp
         self.schedule = NoiseSchedule.of(study, self.n_blocks)
-        self.rounds = 1 if running.canary else self.training.rounds
-        self.cuts = training_cuts(self.training)
         self.places = trained_places(Schema.of(build(study, model)), self.dp.trainable)
-        path = running.folder.training_file(model)
-        self.state = self._start() if running.asker.kept.load(path) is None else TrainingState.load(path)
-        self.optimiser = VectorOptimiser(self.training, len(self.state.weights))
-        if self.state.optimiser:
-            self.optimiser.restore(self.state.optimiser)
 
     def _start(self) -> TrainingState:
         """First weights, and nothing asked: what other training keeps between rounds stays empty."""
@@ -85,26 +72,16 @@ class PrivateTrainer:
             best_weights=weights.copy(),
         )
 
-    def run(self) -> None:
-        """All rounds that are left."""
-        path, kept = self.running.folder.training_file(self.model), self.running.asker.kept
-        while self.state.next_round < self.rounds:
-            self._round(self.state.next_round)
-            self.state.next_round += 1
-            self.state.optimiser = self.optimiser.state()
-            kept.save_behind(path, self.state.as_bytes())
-        kept.settle()
-
-    def _question(self, name: str, parameters: Noised, block: int, round: int) -> Question:
-        state = {f"{WEIGHTS}{self.model}": self.state.weights}
-        return self.running.asker.question(name, parameters, phase="training", role="development", block=block, round=round, state=state)
+    def final(self) -> NDArray[np.float32]:
+        """The last weights: no loss is opened that could tell better ones."""
+        return self.state.weights
 
     def _round(self, round: int) -> None:
-        block = block_of(round, self.n_blocks, self.training.seed)
+        block = self._block(round)
         noise = self.schedule.update
         asked = PrivateUpdate(model=self.model, noise=noise, dimension=int(self.places.sum()), round=round)
         try:
-            opened = self.running.asker.once(self._question("private.update", asked, block, round))
+            opened = self.running.asker.once(self._question(self.update, asked, block, round, self._broadcast()))
         except Missed as missed:
             self._missed(missed, round)
             return
@@ -117,14 +94,6 @@ class PrivateTrainer:
         words = f"block {block + 1} of {self.n_blocks}"
         self.running.tell(Event(f"training {self.model}", round + 1, self.rounds, words, numbers))
 
-    def _missed(self, missed: Missed, round: int) -> None:
-        """As without noise: a block that is not complete costs its turn, too many turns stall the study."""
-        turns = max(self.rounds // self.n_blocks, 1)
-        share = self.running.asker.ledger.missed_share("training", "private.update", turns).get(missed.block, 1 / turns)
-        if self.n_blocks == 1 or share > MISSED_SHARE:
-            raise self.running.asker.stalled(missed, f"training {self.model}, round {round + 1}")
-        self.state.points.append(RoundPoint(model=self.model, round=round, block=missed.block, patients=0, accepted=False))
-
     def baseline(self) -> dict[str, list[float]]:
         """Cumulative hazard at score 0 by day, from every block's noised events; asked once and remembered."""
         noise, m = self.schedule.hazard, len(self.cuts) + 1
@@ -132,7 +101,9 @@ class PrivateTrainer:
         total = np.zeros(2 * m)
         for block in range(self.n_blocks):
             try:
-                total += self.running.asker.remembered(self._question("private.hazard", asked, block, self.rounds))["events"]
+                total += self.running.asker.remembered(self._question("private.hazard", asked, block, self.rounds, self._broadcast()))[
+                    "events"
+                ]
             except Missed as missed:
                 raise self.running.asker.stalled(missed, f"training {self.model}, the hazard") from None
         sites = sum(len(block) for block in self.running.lock.blocks["development"])

@@ -12,20 +12,17 @@ the last accepted one by more than a tolerance, the step is undone and the rate 
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 from numpy.typing import NDArray
 
-from server.asking.ask import WHOLE, Missed, Question, Values
+from server.asking.ask import WHOLE, Missed, Values
 from server.phases.context import WEIGHTS, Event, Running, scalar
 from server.phases.first_weights import initial_weights, tensor_lengths
+from server.phases.network_rounds import NetworkRounds
 from server.phases.update_scale import ScaleState
 from server.study.results import RoundPoint
-from server.study.state import BlockSums, TrainingState, arrays_bytes
-from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
-from shared_model.statistics.base import Parameters
-from shared_model.statistics.grids import training_cuts
+from server.study.state import BlockSums, TrainingState
+from shared_model.networks.optimiser import pseudo_gradient
 from shared_model.statistics.parameters import TrainingHazard, TrainingStart, TrainingUpdate, ValidationLoss
 from shared_model.survival.hazard import (
     DaySums,
@@ -40,7 +37,6 @@ from shared_model.survival.hazard import (
 from site_config.problems import federation
 
 Floats = NDArray[np.float64]
-MISSED_SHARE = 0.2
 RISE_PER_EVENT = 0.05
 LONGEST_DAYS = 8_000
 
@@ -49,29 +45,13 @@ def train(running: Running, model: str) -> None:
     """Train to the last round, resuming where the stored state stands, and leave the final weights in `running.weights`."""
     trainer = Trainer(running, model)
     trainer.run()
-    final = trainer.final()
-    running.weights[model] = final
-    running.result.weights[model] = hashlib.sha256(np.ascontiguousarray(final).tobytes()).hexdigest()
-    running.result.rounds += trainer.state.points
-    kept = arrays_bytes({"weights": final}, {"model": model, "study": running.lock.study_id})
-    running.asker.kept.save(running.folder.weights_file(model), kept)
+    trainer.finish()
 
 
-class Trainer:
-    """The rounds of one network."""
+class Trainer(NetworkRounds):
+    """The rounds of one network by broadcast hazard."""
 
-    def __init__(self, running: Running, model: str) -> None:
-        self.running = running
-        self.model = model
-        self.training = running.study.training
-        self.cuts = training_cuts(self.training)
-        self.n_blocks = len(running.lock.blocks["development"])
-        self.rounds = 1 if running.canary else self.training.rounds
-        path = running.folder.training_file(model)
-        self.state = self._start() if running.asker.kept.load(path) is None else TrainingState.load(path)
-        self.optimiser = VectorOptimiser(self.training, len(self.state.weights))
-        if self.state.optimiser:
-            self.optimiser.restore(self.state.optimiser)
+    update = "training.update"
 
     def _start(self) -> TrainingState:
         weights = initial_weights(self.running.study, self.model, self.running.folder.root)
@@ -117,26 +97,10 @@ class Trainer:
             raise self.running.asker.stalled(missed, "training") from None
         return BlockSums(opened["mass"], scalar(opened, "event_score"), counted.patients, counted.events, 0.0)
 
-    def run(self) -> None:
-        """All rounds that are left."""
-        path = self.running.folder.training_file(self.model)
-        while self.state.next_round < self.rounds:
-            self._round(self.state.next_round)
-            self.state.next_round += 1
-            self.state.optimiser = self.optimiser.state()
-            self.running.asker.kept.save_behind(path, self.state.as_bytes())  # written while the next round is asked
-        self.running.asker.kept.settle()
-
     def final(self) -> NDArray[np.float32]:
         """The kept weights: of the last round, or of the best validation loss."""
         best = self.training.keep == "best" and np.isfinite(self.state.best_validation)
         return self.state.best_weights if best else self.state.weights
-
-    def _question(self, name: str, parameters: Parameters, block: int, round: int, state: dict[str, NDArray[np.generic]]) -> Question:
-        return self.running.asker.question(name, parameters, phase="training", role="development", block=block, round=round, state=state)
-
-    def _broadcast(self) -> dict[str, NDArray[np.generic]]:
-        return {f"{WEIGHTS}{self.model}": self.state.weights}
 
     def _sums(self) -> tuple[PiecewiseSums, float]:
         """All blocks' last sums moved to one centre, and that centre."""
@@ -169,7 +133,7 @@ class Trainer:
         return piecewise_hazard(mass, deaths, self.cuts, centre), centre
 
     def _round(self, round: int) -> None:
-        block = block_of(round, self.n_blocks, self.training.seed)
+        block = self._block(round)
         asker = self.running.asker
         try:
             hazard, centre = self._hazard(round)
@@ -183,7 +147,7 @@ class Trainer:
                 cut_days=self.cuts,
                 round=round,
             )
-            opened = asker.once(self._question("training.update", parameters, block, round, self._broadcast()))
+            opened = asker.once(self._question(self.update, parameters, block, round, self._broadcast()))
             opened["update"] = parameters.scale.multiply(opened["update"])
             opened["largest"] = opened["largest"] * parameters.scale.units()
         except Missed as missed:
@@ -195,14 +159,6 @@ class Trainer:
         point = self.state.points[-1]
         numbers = {"loss": point.loss or np.nan, "validation loss": point.validation_loss or np.nan, "rate": point.rate}
         self.running.tell(Event(f"training {self.model}", round + 1, self.rounds, f"block {block + 1} of {self.n_blocks}", numbers))
-
-    def _missed(self, missed: Missed, round: int) -> None:
-        """A block that was not complete costs its turn; too many turns, or the only block, stall the study."""
-        turns = max(self.rounds // self.n_blocks, 1)
-        share = self.running.asker.ledger.missed_share("training", "training.update", turns).get(missed.block, 1 / turns)
-        if self.n_blocks == 1 or share > MISSED_SHARE:
-            raise self.running.asker.stalled(missed, f"training {self.model}, round {round + 1}")
-        self.state.points.append(RoundPoint(model=self.model, round=round, block=missed.block, patients=0, accepted=False))
 
     def _learn(self, round: int, block: int, opened: Values, centre: float) -> None:
         patients, events = round_of(opened, "patients"), round_of(opened, "events")
@@ -262,13 +218,6 @@ class Trainer:
         if value < self.state.best_validation:
             self.state.best_validation = value
             self.state.best_weights = self.state.weights.copy()
-
-
-def block_of(round: int, n_blocks: int, seed: int) -> int:
-    """The block of a round: in a seeded order, each once in a cycle."""
-    cycle, turn = divmod(round, n_blocks)
-    order = np.random.Generator(np.random.PCG64([seed, cycle])).permutation(n_blocks)
-    return int(order[turn])
 
 
 def round_of(values: Values, name: str) -> int:

@@ -6,9 +6,7 @@ Before `init` there is no office: then the machine is looked at, and whether ngi
 from __future__ import annotations
 
 import datetime as dt
-import os
 import socket
-import time
 from pathlib import Path
 
 from server import enrolment as enrol
@@ -21,18 +19,17 @@ from server.link.supervisor import link_answers
 from server.study.state import StudyFolder
 from server.watch.standing import folder_of
 from shared_model.flower.pin import check_version
-from site_config.files import read_limited, write_atomic
+from site_config.files import read_limited
 from site_config.health.finding import Answer, Checkup, DoctorFinding
 from site_config.health.gateway import look_at_gateway
-from site_config.health.machine import look_at_machine
+from site_config.health.machine import look_at_machine, written_and_read
 from site_config.identity import CoordinatorIdentity, signed_by, verify_lock
 from site_config.names import plural
-from site_config.problems import federation, host, identity
+from site_config.problems import federation, identity
 from site_config.study.code_digest import code_digest, office_digest, software
 
 WEIGHTS_BYTES = 32 << 20
 NAMES = (("gateway", "gateway's certificate"), ("superlink", "SuperLink's certificate"), ("ca", "authority"))
-PROBE = ".rehearsal.bin"
 
 
 def examine(home: Path, *, rehearse: bool = True) -> Checkup:
@@ -157,12 +154,4 @@ def _study(home: Path, study: str, key: str) -> DoctorFinding:
 
 def _checkpoint(home: Path) -> str:
     """As much as a round keeps written, flushed and read back."""
-    data = os.urandom(WEIGHTS_BYTES)
-    began = time.perf_counter()
-    write_atomic(home / PROBE, data)
-    try:
-        if read_limited(home / PROBE, WEIGHTS_BYTES) != data:
-            raise host.STATE_DAMAGED.problem("what was written to the office's folder reads as something else")
-    finally:
-        (home / PROBE).unlink(missing_ok=True)
-    return f"{WEIGHTS_BYTES >> 20} MiB written and read back in {time.perf_counter() - began:.2f} s"
+    return written_and_read(home, WEIGHTS_BYTES, "the office's folder")

@@ -6,12 +6,12 @@ Every count is of patients of one *analysis set*: the patients of a split who ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
 from shared_model.statistics import private as private
-from shared_model.statistics.base import REGISTRY, Resolution, Split, Statistic, no_covariates
+from shared_model.statistics.base import REGISTRY, Parameters, Resolution, Segment, Split, Statistic, no_covariates
 from shared_model.statistics.parameters import (
     Contributions,
     CoxEnd,
@@ -97,6 +97,36 @@ def _evaluation_level(p: Table) -> Resolution:
 _ANY = ("admission", "clinical", "training", "fusion", "evaluation")
 _COX = ("clinical", "fusion")
 
+
+def _add_cox_sums(
+    *,
+    name: str,
+    title: str,
+    reads: str,
+    parameters: type[Parameters],
+    segments: Callable[[Any], tuple[Segment, ...]],
+    level: Resolution,
+    asked_in: Callable[[Study], bool],
+) -> None:
+    """Register sums of a Cox model: of the development hospitals' training patients, in the phases that fit one."""
+    REGISTRY.add(
+        Statistic(
+            name=name,
+            title=title,
+            reads=reads,
+            parameters=parameters,
+            segments=segments,
+            resolution=_fixed(level),
+            split=_fixed("train"),
+            sensitivity=UNBOUNDED,
+            covariates=_covariates,
+            roles=DEVELOPMENT,
+            phases=frozenset(_COX),
+            asked_in=asked_in,
+        )
+    )
+
+
 REGISTRY.add(
     Statistic(
         name="precounts",
@@ -160,75 +190,47 @@ REGISTRY.add(
         asked_in=_always,
     )
 )
-REGISTRY.add(
-    Statistic(
-        name="cox.start",
-        title="Deaths per interval and covariate sum of the deaths",
-        reads="clinical columns or scores, days, events",
-        parameters=CoxStart,
-        segments=of_cox_start,
-        resolution=_fixed("totals"),
-        split=_fixed("train"),
-        sensitivity=UNBOUNDED,
-        covariates=_covariates,
-        roles=DEVELOPMENT,
-        phases=frozenset(_COX),
-        asked_in=_always,
-    )
+_add_cox_sums(
+    name="cox.start",
+    title="Deaths per interval and covariate sum of the deaths",
+    reads="clinical columns or scores, days, events",
+    parameters=CoxStart,
+    segments=of_cox_start,
+    level="totals",
+    asked_in=_always,
 )
-REGISTRY.add(
-    Statistic(
-        name="cox.round",
-        title="Weighted exposure per interval and weighted covariate sum",
-        reads="clinical columns or scores, days",
-        parameters=CoxRound,
-        segments=lambda p: (
-            amount("mass", len(p.cut_days) + 1, bound=LARGE, resolution=DAY_GRID),
-            amount("gradient", p.covariates.size, bound=LARGE),
-        ),
-        resolution=_fixed("totals"),
-        split=_fixed("train"),
-        sensitivity=UNBOUNDED,
-        covariates=_covariates,
-        roles=DEVELOPMENT,
-        phases=frozenset(_COX),
-        asked_in=_always,
-    )
+_add_cox_sums(
+    name="cox.round",
+    title="Weighted exposure per interval and weighted covariate sum",
+    reads="clinical columns or scores, days",
+    parameters=CoxRound,
+    segments=lambda p: (
+        amount("mass", len(p.cut_days) + 1, bound=LARGE, resolution=DAY_GRID),
+        amount("gradient", p.covariates.size, bound=LARGE),
+    ),
+    level="totals",
+    asked_in=_always,
 )
-REGISTRY.add(
-    Statistic(
-        name="cox.end",
-        title="Second moments for the standard errors",
-        reads="clinical columns or scores, days",
-        parameters=CoxEnd,
-        segments=lambda p: (
-            amount("square", p.covariates.size, p.covariates.size, bound=LARGE, resolution=SQUARE_GRID),
-            amount("gradient", p.covariates.size, bound=LARGE),
-        ),
-        resolution=_fixed("totals"),
-        split=_fixed("train"),
-        sensitivity=UNBOUNDED,
-        covariates=_covariates,
-        roles=DEVELOPMENT,
-        phases=frozenset(_COX),
-        asked_in=_always,
-    )
+_add_cox_sums(
+    name="cox.end",
+    title="Second moments for the standard errors",
+    reads="clinical columns or scores, days",
+    parameters=CoxEnd,
+    segments=lambda p: (
+        amount("square", p.covariates.size, p.covariates.size, bound=LARGE, resolution=SQUARE_GRID),
+        amount("gradient", p.covariates.size, bound=LARGE),
+    ),
+    level="totals",
+    asked_in=_always,
 )
-REGISTRY.add(
-    Statistic(
-        name="cox.exact",
-        title="Risk-set sums on day cells",
-        reads="clinical columns or scores, days, events",
-        parameters=CoxExact,
-        segments=of_exact,
-        resolution=_fixed("exact"),
-        split=_fixed("train"),
-        sensitivity=UNBOUNDED,
-        covariates=_covariates,
-        roles=DEVELOPMENT,
-        phases=frozenset(_COX),
-        asked_in=lambda study: study.resolution == "exact",
-    )
+_add_cox_sums(
+    name="cox.exact",
+    title="Risk-set sums on day cells",
+    reads="clinical columns or scores, days, events",
+    parameters=CoxExact,
+    segments=of_exact,
+    level="exact",
+    asked_in=lambda study: study.resolution == "exact",
 )
 REGISTRY.add(
     Statistic(

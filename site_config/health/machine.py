@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from site_config.files import CONTAINER, write_atomic
+from site_config.files import CONTAINER, read_limited, write_atomic
 from site_config.health.finding import Checkup, DoctorFinding
 from site_config.names import plural
+from site_config.problems import host as host_problems
 
 GIB = 1 << 30
 LITTLE_DISK, NO_DISK = 5 * GIB, GIB // 4
@@ -20,6 +21,7 @@ LITTLE_MEMORY, LITTLE_SHARED = 4 * GIB, GIB // 16
 SKEW_S, NOTABLE_S = 240.0, 10.0
 """Seconds from which the office refuses a clock, and from which it is worth a look."""
 PROBE_BYTES = 1 << 20
+CHECKPOINT = ".rehearsal.bin"
 
 
 def host() -> str:
@@ -86,3 +88,16 @@ def look_at_machine(checkup: Checkup, folder: Path) -> None:
     checkup.ask("memory", memory)
     checkup.ask("shared memory", shared_memory)
     checkup.ask("disk", lambda: disk(folder))
+
+
+def written_and_read(folder: Path, size: int, whose: str) -> str:
+    """`size` random bytes written as a checkpoint is, flushed and read back; STATE_DAMAGED where they read as something else."""
+    probe, data = folder / CHECKPOINT, os.urandom(size)
+    began = time.perf_counter()
+    write_atomic(probe, data)
+    try:
+        if read_limited(probe, size) != data:
+            raise host_problems.STATE_DAMAGED.problem(f"what was written to {whose} reads as something else")
+    finally:
+        probe.unlink(missing_ok=True)
+    return f"{size / 2**20:.0f} MiB written and read back in {time.perf_counter() - began:.2f} s"
