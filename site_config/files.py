@@ -146,7 +146,7 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
+def write_atomic(path: Path, data: bytes | memoryview, mode: int = 0o600) -> None:
     """Write a file whole or not at all: temporary name, flush, fsync, rename, fsync of the folder."""
     with atomic_path(path, mode) as temporary:
         try:

@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from server.study.parts import Parts, parts_fault, write_with_parts
 from server.study.results import LedgerEntry
-from site_config.files import write_atomic
 from site_config.journal import Entry, Journal
 from site_config.journal import read as read_journal
 from site_config.names import plural
@@ -98,6 +99,14 @@ class StudyLedger:
         self._journal.close()
 
 
+@dataclass(frozen=True)
+class Version:
+    """A kept file as it was written once: its digest, and those of the parts it names."""
+
+    sha256: str
+    parts: tuple[str, ...] = ()
+
+
 class KeptDigests:
     """The digests of a study's kept files: a fold over the ledger.
 
@@ -105,7 +114,7 @@ class KeptDigests:
     """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
-        self._known: dict[str, list[str]] = {}
+        self._known: dict[str, list[Version]] = {}
         self._last = ""
         for entry in entries:
             self.feed(entry)
@@ -114,7 +123,8 @@ class KeptDigests:
         """Take in one entry; kinds that do not concern files pass by."""
         name = str(entry.data.get("name", ""))
         if entry.kind == FILE:
-            self._known[name] = [*self._known.get(name, [])[-1:], str(entry.data["sha256"])]
+            version = Version(str(entry.data["sha256"]), tuple(str(part) for part in entry.data.get("parts", ())))
+            self._known[name] = [*self._known.get(name, [])[-1:], version]
             self._last = name
         elif entry.kind == DROPPED:
             self._known.pop(name, None)
@@ -127,8 +137,18 @@ class KeptDigests:
             return None if known is None or (name == self._last and len(known) == 1) else "is gone"
         if known is None:
             return "stands in no entry of the ledger"
-        found = hashlib.sha256((root / name).read_bytes()).hexdigest()
-        return None if found in (known if name == self._last else known[-1:]) else "is not the one that was written"
+        version = self._there(name, (root / name).read_bytes())
+        return "is not the one that was written" if version is None else parts_fault(root / name, version.parts)
+
+    def _there(self, name: str, data: bytes) -> Version | None:
+        """Which version a file's bytes are; None for none that it may be."""
+        known, found = self._known.get(name, []), hashlib.sha256(data).hexdigest()
+        return next((one for one in (known if name == self._last else known[-1:]) if one.sha256 == found), None)
+
+    def cut_short(self, name: str, data: bytes) -> Version | None:
+        """The version a file still is where a newer one was announced and never written; None where it is the newest."""
+        version = self._there(name, data)
+        return None if version is None or version == self._known[name][-1] else version
 
     def faults(self, root: Path) -> dict[str, str]:
         """Every kept file that is not believed, and every file beside them, with the reason."""
@@ -158,14 +178,15 @@ class Kept:
         self.save_behind(path, data)
         self.settle()
 
-    def save_behind(self, path: Path, data: bytes) -> None:
+    def save_behind(self, path: Path, data: bytes, parts: Parts | None = None) -> None:
         """As `save`, but the file is written while the caller goes on; what fails is raised by whatever is kept or read next.
 
         One file at a time: the ledger's last digest may be that of a file that is not there yet, an earlier one's may not.
         """
         self.settle()
-        self._ledger.note(FILE, name=path.relative_to(self._root).as_posix(), sha256=hashlib.sha256(data).hexdigest())
-        self._writing = self._writer.submit(write_atomic, path, data)
+        version = Version(hashlib.sha256(data).hexdigest(), tuple(sorted(parts or ())))
+        self._note(path.relative_to(self._root).as_posix(), version)
+        self._writing = self._writer.submit(write_with_parts, path, data, parts or {})
 
     def settle(self) -> None:
         """Wait until everything is on the disk; raises why something is not."""
@@ -180,7 +201,15 @@ class Kept:
     def load(self, path: Path) -> bytes | None:
         """The file's bytes, None where none was written; STATE_DIFFERS where it is gone or another than was written."""
         self.settle()
-        return self._ledger.files.believed(self._root, path)
+        data, name = self._ledger.files.believed(self._root, path), path.relative_to(self._root).as_posix()
+        still = None if data is None else self._ledger.files.cut_short(name, data)
+        if still is not None:  # said again, so that being cut short a second time leaves this version among the two known
+            self._note(name, still)
+        return data
+
+    def _note(self, name: str, version: Version) -> None:
+        named = {"parts": list(version.parts)} if version.parts else {}
+        self._ledger.note(FILE, name=name, sha256=version.sha256, **named)
 
 
 def check_files(root: Path, files: KeptDigests) -> None:

@@ -57,7 +57,7 @@ class NetworkRounds(ABC):
             self._round(self.state.next_round)
             self.state.next_round += 1
             self.state.optimiser = self.optimiser.state()
-            kept.save_behind(path, self.state.as_bytes())  # written while the next round is asked
+            kept.save_behind(path, *self.state.as_file())  # written while the next round is asked
         kept.settle()
 
     def finish(self) -> None:

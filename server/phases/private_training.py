@@ -61,7 +61,7 @@ class PrivateTrainer(NetworkRounds):
         return TrainingState(
             next_round=0,
             weights=weights,
-            accepted=weights.copy(),
+            accepted=weights,
             optimiser={},
             rate_factor=1.0,
             scale=ScaleState.start((len(weights),)),
@@ -69,7 +69,7 @@ class PrivateTrainer(NetworkRounds):
             blocks={},
             best_loss=np.inf,
             best_validation=np.inf,
-            best_weights=weights.copy(),
+            best_weights=weights,
         )
 
     def final(self) -> NDArray[np.float32]:

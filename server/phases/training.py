@@ -72,7 +72,7 @@ class Trainer(NetworkRounds):
         return TrainingState(
             next_round=0,
             weights=weights,
-            accepted=weights.copy(),
+            accepted=weights,
             optimiser={},
             rate_factor=1.0,
             scale=ScaleState.start(tensor_lengths(self.running.study, self.model)),
@@ -80,7 +80,7 @@ class Trainer(NetworkRounds):
             blocks=blocks,
             best_loss=np.inf,
             best_validation=np.inf,
-            best_weights=weights.copy(),
+            best_weights=weights,
         )
 
     def _first_sums(self, block: int, counted: BlockSums, weights: NDArray[np.float32]) -> BlockSums:
@@ -174,13 +174,13 @@ class Trainer(NetworkRounds):
         risen = not np.isfinite(loss) or loss > self.state.best_loss + RISE_PER_EVENT * events_all
         if risen and round > 0:
             self.state.blocks[block] = before
-            self.state.weights = self.state.accepted.copy()
+            self.state.weights = self.state.accepted
             self.state.rate_factor *= 0.5
             self.optimiser.set_rate(self.training.server.rate * self.state.rate_factor)
             point.accepted = False
         else:
             self.state.best_loss = min(self.state.best_loss, loss) if round >= self.n_blocks else loss
-            self.state.accepted = self.state.weights.copy()
+            self.state.accepted = self.state.weights
             self.state.scale = self.state.scale.learned(opened["largest"], self.n_blocks)
             gradient = pseudo_gradient(opened["update"], patients, self.training)
             self.state.weights = self.optimiser.step(self.state.weights, gradient)
@@ -217,7 +217,7 @@ class Trainer(NetworkRounds):
         self.state.points[-1].validation_loss = value
         if value < self.state.best_validation:
             self.state.best_validation = value
-            self.state.best_weights = self.state.weights.copy()
+            self.state.best_weights = self.state.weights
 
 
 def round_of(values: Values, name: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from server.asking.participation import DROPPED, REMARK, StudyLedger, history
+from server.study.parts import part_folder
 from site_config.files import read_limited, write_atomic
 from site_config.journal import FIRST, Entry, parse
 from site_config.names import plural
@@ -33,8 +34,9 @@ def repair(root: Path) -> list[str]:
     try:
         for name, why in sorted(ledger.files.faults(root).items()):
             file = root / name
-            if file.exists():
-                file.rename(_aside(file))
+            for damaged in (file, part_folder(file)):
+                if damaged != root and damaged.exists():
+                    damaged.rename(_aside(damaged))
             ledger.note(DROPPED, name=name)
             done.append(f"the kept file {name[-30:]} {why}; it was set aside and is asked for again")
         for words in done:

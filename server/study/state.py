@@ -2,7 +2,7 @@
 
 Clinical, fusion and evaluation phases are deterministic functions of opened sums, so they resume by replay: every opened
 value is stored under the hash of what was asked, and a replayed ask is answered from there and not opened again.
-Training keeps its state explicitly, one file a model, replaced after every round.
+Training keeps its state explicitly, one file a model, replaced after every round, with a folder of its long arrays beside it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from server.phases.update_scale import ScaleState
+from server.study.parts import Parts, part_file
 from server.study.results import RoundPoint
 from site_config.files import read_json, write_atomic, write_json
 from site_config.problems import federation
@@ -163,13 +164,21 @@ class TrainingState:
     best_weights: Array
     points: list[RoundPoint] = field(default_factory=list)
     accepted_blocks: dict[int, float] = field(default_factory=dict)
+    _known: list[tuple[Array, str]] = field(default_factory=list, repr=False, compare=False)
 
-    def as_bytes(self) -> bytes:
-        """The state as a file."""
-        arrays = {"weights": self.weights, "accepted": self.accepted, "best_weights": self.best_weights, "deaths": self.deaths}
-        arrays |= {"largest": self.scale.largest}
-        arrays |= {f"optimiser.{name}": value for name, value in self.optimiser.items()}
-        arrays |= {f"mass.{block}": sums.mass for block, sums in self.blocks.items()}
+    def as_file(self) -> tuple[bytes, Parts]:
+        """The state as a small file, and the arrays as long as the weights, which it names by their digests.
+
+        Few of them are new in a round: the weights before a step and the best ones were broadcast before, so they lie on the
+        disk already. None may be changed in place afterwards.
+        """
+        small = {"deaths": self.deaths, "largest": self.scale.largest} | {f"mass.{block}": s.mass for block, s in self.blocks.items()}
+        long = {"weights": self.weights, "accepted": self.accepted, "best_weights": self.best_weights}
+        for name, value in self.optimiser.items():
+            (long if value.shape == self.weights.shape else small)[f"optimiser.{name}"] = value
+        long = {name: np.ascontiguousarray(array) for name, array in long.items()}
+        digests = {name: self._digest(array) for name, array in long.items()}
+        self._known = [(array, digests[name]) for name, array in long.items()]
         plain = {
             "next_round": self.next_round,
             "rate_factor": self.rate_factor,
@@ -179,14 +188,24 @@ class TrainingState:
             "blocks": {str(b): [s.event_score, s.patients, s.events, s.centre] for b, s in self.blocks.items()},
             "accepted_blocks": {str(b): value for b, value in self.accepted_blocks.items()},
             "points": [point.model_dump() for point in self.points],
+            "parts": {name: [digests[name], array.dtype.name] for name, array in long.items()},
         }
-        return arrays_bytes(arrays, {"state": json.dumps(plain)})
+        return arrays_bytes(small, {"state": json.dumps(plain)}), {
+            digests[name]: np.ascontiguousarray(array).data for name, array in long.items()
+        }
+
+    def _digest(self, array: Array) -> str:
+        """SHA-256, hex, of an array's bytes; of one that the state held before, what was found then."""
+        known = next((digest for one, digest in self._known if one is array), None)
+        return known or hashlib.sha256(array.data).hexdigest()
 
     @classmethod
     def load(cls, path: Path) -> TrainingState:
-        """The stored state."""
+        """The stored state; STATE_UNREADABLE where it or an array it names is not what was written."""
         arrays, meta = load_arrays(path)
         plain = json.loads(meta["state"])
+        # an office of an earlier version kept all arrays in the one file
+        arrays |= {name: _part(path, digest, dtype) for name, (digest, dtype) in plain.get("parts", {}).items()}
         blocks = {
             int(b): BlockSums(arrays[f"mass.{b}"], float(v[0]), int(v[1]), int(v[2]), float(v[3])) for b, v in plain["blocks"].items()
         }
@@ -205,3 +224,14 @@ class TrainingState:
             points=[RoundPoint.model_validate(point) for point in plain["points"]],
             accepted_blocks={int(b): float(v) for b, v in plain["accepted_blocks"].items()},
         )
+
+
+def _part(path: Path, digest: str, dtype: str) -> Array:
+    """An array of a stored state, held against its digest."""
+    try:
+        data = part_file(path, digest).read_bytes()
+    except OSError:
+        data = b""
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise federation.STATE_UNREADABLE.problem(f"an array of {path.name} is gone or is another", where=path.name)
+    return np.frombuffer(data, dtype).copy()

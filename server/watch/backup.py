@@ -15,6 +15,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -58,20 +59,26 @@ def _wanted(home: Path) -> Iterator[Path]:
         if (home / name).is_file():
             yield home / name
     for folder in FOLDERS:
-        for path in sorted((home / folder).rglob("*")):
-            if path.is_file() and not path.is_symlink() and path.name not in LEFT_OUT and not path.name.startswith("."):
-                yield path
+        yield from _files(home / folder)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink() and path.name not in LEFT_OUT and not path.name.startswith("."):
+            yield path
+
+
+def _copy_file(path: Path, to: Path) -> None:
+    """Copy one file; one that is gone meanwhile was replaced, and the digests decide whether what was copied goes together."""
+    to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with suppress(FileNotFoundError):
+        shutil.copyfile(path, to)
 
 
 def _copy(home: Path, target: Path) -> None:
     """Copy an office; a study that runs is copied until its files fit its ledger. FH-763 where they never do."""
     for path in _wanted(home):
-        to = target / path.relative_to(home)
-        to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            shutil.copyfile(path, to)
-        except FileNotFoundError:
-            continue  # written under another name meanwhile; the digests below decide
+        _copy_file(path, target / path.relative_to(home))
     for ledger in sorted((target / "studies").glob("*/run/ledger.jsonl")):
         study = ledger.parent.parent.name
         for _ in range(TRIES):
@@ -79,7 +86,9 @@ def _copy(home: Path, target: Path) -> None:
             if not faults:
                 break
             shutil.rmtree(ledger.parent)
-            shutil.copytree(folder_of(home, study), ledger.parent, ignore=shutil.ignore_patterns(*LEFT_OUT, ".*"))
+            running = folder_of(home, study)
+            for path in _files(running):
+                _copy_file(path, ledger.parent / path.relative_to(running))
         else:
             raise federation.STATE_DIFFERS.problem(f"study {study[:12]} has files that its ledger does not name", where=next(iter(faults)))
 
