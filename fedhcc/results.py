@@ -17,10 +17,13 @@ from fedhcc.frames import Frame, index_of, table_of
 from shared_model.survival.cox.result import CoxFit
 from simulations.tabular.alone import each_alone
 from simulations.tabular.apply import Applied, apply_to
-from simulations.tabular.metrics import TabularMetrics
+from simulations.tabular.measured import TabularMetrics
 from simulations.tabular.rows import FitRows, Named
 
 COX_COLUMNS = ("coef", "exp(coef)", "se(coef)", "exp(coef) lower 95%", "exp(coef) upper 95%", "z", "p")
+
+
+CURVE_COLUMNS = ("time", "survival", "low", "high", "at_risk", "events")
 
 
 def page(title: str, frame: Frame, findings: list[str]) -> str:
@@ -130,10 +133,12 @@ class MetricsResult:
     def summary(self) -> Frame:
         """Value, standard error and 95 % interval of each metric; NaN where it cannot be estimated."""
         shown = self._shown
-        lines: list[tuple[str, Any, Any, Any, Any]] = [
-            ("C-index", shown["c_index"], shown["c_index_se"], *(shown["c_index_ci"] or (None, None))),
-        ]
-        lines += [(f"AUC at {day}", one["auc"], one["se"], None, None) for day, one in shown["auc"].items()]
+        lines: list[tuple[str, Any, Any, Any, Any]] = []
+        for name, one in shown["scores"].items():
+            of = f" of {name}" if len(shown["scores"]) > 1 else ""
+            lines.append((f"C-index{of}", one["c_index"], one["c_index_se"], *(one["c_index_ci"] or (None, None))))
+            lines += [(f"AUC{of} at {day}", area["auc"], area["se"], None, None) for day, area in one["auc"].items()]
+        lines += [(f"C-index, {name}", one["difference"], one["se"], None, None) for name, one in shown["differences"].items()]
         lines.append(("median survival", shown["median_survival"], None, None, None))
         lines += [(f"median survival, {name}", value, None, None, None) for name, value in shown["median_survival_groups"].items()]
         if shown["hr"] is not None:
@@ -153,9 +158,11 @@ class MetricsResult:
         return {**self._shown, "read": dict(self.rows.read)}
 
     def curves(self) -> Frame:
-        """Kaplan–Meier estimates in long form: group, time, survival, at_risk, events."""
-        curves = {"all": self.found.overall} | dict(self.found.groups)
-        return pd.concat([pd.DataFrame(curve.as_dict()).assign(group=name) for name, curve in curves.items()], ignore_index=True)
+        """Kaplan–Meier estimates in long form: group, time, survival, at_risk, and events; on shares the interval instead of events."""
+        curves = {name: curve.as_dict() for name, curve in ({"all": self.found.overall} | dict(self.found.groups)).items()}
+        columns = [name for name in CURVE_COLUMNS if name in curves["all"]]
+        frames = [pd.DataFrame({column: curve[column] for column in columns}).assign(group=name) for name, curve in curves.items()]
+        return pd.concat(frames, ignore_index=True)
 
     def plot(self, ax: Any = None) -> Any:
         """Kaplan–Meier curves with 95 % intervals, one a group; returns the axis."""

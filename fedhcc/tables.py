@@ -12,14 +12,16 @@ from simulations.tabular.as_study import Settings, settings_of
 from simulations.tabular.fit import fit_cox
 from simulations.tabular.marks import DecimalMark
 from simulations.tabular.metrics import fit_metrics
-from simulations.tabular.on_shares import fit_cox_on_shares
 from simulations.tabular.read import Reading
 from simulations.tabular.rows import DAYS, Named, TimeUnit, rows_of
+from simulations.tabular.shares.cox import fit_cox_on_shares
+from simulations.tabular.shares.metrics import fit_metrics_on_shares
 from site_config.documents.load import load_study
 from site_config.names import choice
-from site_config.problems import host
+from site_config.problems import host, survival
 
 Study = str | Path | None
+RESOLUTIONS = ("exact", "shares")
 
 
 def cox(
@@ -31,10 +33,9 @@ def cox(
     covariates: str | Sequence[str],
     strata: str | None = None,
     ties: Literal["efron", "breslow"] = "efron",
-    resolution: Literal["exact", "shares", "totals"] = "exact",
+    resolution: Literal["exact", "shares"] = "exact",
     holders: Literal[0, 3, 5] = 3,
     study: Study = None,
-    cut_points: Sequence[float] | None = None,
     missing: Sequence[str] = (),
     decimal: DecimalMark | None = None,
     time_unit: TimeUnit | None = None,
@@ -49,10 +50,9 @@ def cox(
         strata: a column of strata, each with its own baseline hazard.
         ties: Efron's or Breslow's partial likelihood.
         resolution: what is opened. `exact`: daily sums over the hospitals (equals R's `coxph`). `shares`: only the fit itself,
-            computed on secret shares. `totals`: the few totals of a study.
+            computed on secret shares, as a study does.
         holders: of shares: three or five; 0 computes plain numbers at the same fixed point, for speed.
-        study: path of a study.yaml whose cut points and minima hold.
-        cut_points: days that cut the hazard of `totals`.
+        study: path of a study.yaml whose minima and horizons hold on shares.
         missing, decimal, time_unit, event_values: how cells are written where the table leaves it open.
 
     Returns:
@@ -72,7 +72,7 @@ def cox(
     sex      0.599  0.002
     """
     one_of(ties, ("efron", "breslow"), "ties")
-    one_of(resolution, ("exact", "shares", "totals"), "resolution")
+    one_of(resolution, RESOLUTIONS, "resolution")
     one_of(str(holders), ("0", "3", "5"), "holders")
     names = (covariates,) if isinstance(covariates, str) else tuple(covariates)
     named = named_columns(
@@ -88,10 +88,8 @@ def cox(
     )
     rows = rows_of(table_of(data, (site, time, event, strata, *names), named.reading), named)
     settings = settings_from(study)
-    if resolution == "shares":
-        fit = fit_cox_on_shares(rows, ties=ties, settings=settings, holders=holders)
-    else:
-        fit = fit_cox(rows, ties=ties, resolution=resolution, cut_points=cut_points, settings=settings)
+    shared = resolution == "shares"
+    fit = fit_cox_on_shares(rows, ties=ties, settings=settings, holders=holders) if shared else fit_cox(rows, ties=ties)
     return CoxResult(fit, rows, named)
 
 
@@ -101,26 +99,32 @@ def metrics(
     site: str,
     time: str,
     event: str,
-    score: str,
+    score: str | Sequence[str],
     group: str | None = None,
     horizons: Sequence[float] | None = None,
+    points: Sequence[float] = (),
     auc: Literal["timeroc", "sksurv"] = "timeroc",
-    resolution: Literal["exact", "coarse"] = "exact",
+    resolution: Literal["exact", "shares"] = "exact",
+    holders: Literal[0, 3, 5] = 3,
     study: Study = None,
     missing: Sequence[str] = (),
     decimal: DecimalMark | None = None,
     time_unit: TimeUnit | None = None,
     event_values: Sequence[str] = (),
 ) -> MetricsResult:
-    """How well a risk score orders patients, from tables summed over the hospitals: C-index, AUC, Kaplan–Meier curves.
+    """How well risk scores order patients: C-index, AUC, Kaplan–Meier curves, log-rank test, hazard ratio, calibration.
 
     Args:
         data, site, time, event: as for `cox`.
-        score: column of the risk score; higher means earlier death.
+        score: column of the risk score; higher means earlier death. Of several columns differences are tested, and the first one
+            is calibrated (on shares).
         group: column of groups for curves, the log-rank test and, of two groups, the hazard ratio.
         horizons: days of the time-dependent AUC; a study's, 365 and 730, where left out.
+        points: days at which curves are opened on shares; left out, every month (every half year below 100 patients).
         auc: R's timeROC convention, or scikit-survival's.
-        resolution: `exact`, or `coarse` for what a study opens.
+        resolution: what is opened. `exact`: ranks and days. `shares`: only the metrics themselves, computed on secret shares, as a study
+            does.
+        holders: of shares, as for `cox`.
         study, missing, decimal, time_unit, event_values: as for `cox`.
 
     Returns:
@@ -136,20 +140,27 @@ def metrics(
     <MetricsResult: 226 patients, 163 events, 18 sites; C = 0.606 (0.558 to 0.653); exact>
     """
     one_of(auc, ("timeroc", "sksurv"), "auc")
-    one_of(resolution, ("exact", "coarse"), "resolution")
+    one_of(resolution, RESOLUTIONS, "resolution")
+    one_of(str(holders), ("0", "3", "5"), "holders")
+    if resolution == "shares" and auc == "sksurv":
+        raise survival.NOT_ON_SHARES.problem("scikit-survival's AUC is not computed on secret shares, R's timeROC convention is")
+    names = (score,) if isinstance(score, str) else tuple(score)
     named = named_columns(
         site,
         time,
         event,
-        (score,),
+        names,
         group=group,
         missing=missing,
         decimal=decimal,
         time_unit=time_unit,
         event_values=event_values,
     )
-    rows = rows_of(table_of(data, (site, time, event, score, group), named.reading), named)
-    return MetricsResult(fit_metrics(rows, horizons, auc, resolution, settings_from(study)), rows)
+    rows = rows_of(table_of(data, (site, time, event, *names, group), named.reading), named)
+    settings = settings_from(study)
+    if resolution == "shares":
+        return MetricsResult(fit_metrics_on_shares(rows, horizons, points, settings, holders), rows)
+    return MetricsResult(fit_metrics(rows, horizons, auc, settings), rows)
 
 
 def named_columns(

@@ -20,7 +20,7 @@ import numpy as np
 
 from shared_model.analyses.groups.partition import Partition, admitted
 from shared_model.analyses.minimum import minimum_result, reaches
-from shared_model.analyses.pairs import Pairs, compared, day_parts, level_parts, mirrored
+from shared_model.analyses.pairs import Pairs, compared, day_parts, level_parts, mirrored, same_group
 from shared_model.analyses.rows import Floats, OneHot, Part, Rows
 from shared_model.disclosure.results import CONCORDANCE_BITS, CONCORDANCE_VARIANCE_BITS, GROUP_PATIENTS
 from shared_model.shares.arithmetic import Arithmetic, Value, stack, together
@@ -140,11 +140,7 @@ async def _counts(
 
 async def _within(a: Arithmetic, comparable: Value, groups: Value) -> Value:
     """Comparable pairs of the same group."""
-    n = len(groups)
-    rows, columns = np.triu_indices(n)
-    same = a.dot(groups, groups.T).reshape(n * n)[rows * n + columns].assume(1.0, "one group a patient")
-    (same,) = await a.reduce(same)
-    (found,) = await a.reduce(a.times(comparable, mirrored(same, n)))
+    (found,) = await a.reduce(a.times(comparable, await same_group(a, groups)))
     return found
 
 

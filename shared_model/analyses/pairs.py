@@ -108,6 +108,22 @@ async def make_pairs(a: Arithmetic, rows: Rows) -> Pairs:
     return Pairs(at_risk, mirrored(half, n), died_high.sum(1).assume(1.0, "one day"), high.sum(1).assume(1.0, "one day"))
 
 
+async def same_group(a: Arithmetic, groups: Value) -> Value:
+    """[i and j are of one group] (N, N) for one-hot groups (N, G): one opening."""
+    n = len(groups)
+    rows, columns = np.triu_indices(n)
+    same = a.dot(groups, groups.T).reshape(n * n)[rows * n + columns].assume(1.0, "one group a patient")
+    (same,) = await a.reduce(same)
+    return mirrored(same, n)
+
+
+async def within(a: Arithmetic, pairs: Pairs, groups: Value) -> Pairs:
+    """The pairs of one group alone: nobody is at risk beside, or tied with, a patient of another (strata). Two openings."""
+    same = await same_group(a, groups)
+    at_risk, tied = await a.reduce(a.times(pairs.at_risk, same), a.times(pairs.tied, same))
+    return Pairs(at_risk, tied, pairs.died, pairs.present)
+
+
 async def compared(a: Arithmetic, digits: Sequence[Value]) -> Value:
     """2 where x_i > x_j, 1 where they are equal, 0 where less, for slots i ≤ j (the upper triangle by rows); 0 with an empty slot.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from shared_model.survival.cox.result import CoxFit
     from simulations.tabular.apply import Applied
     from simulations.tabular.lung import Lung
-    from simulations.tabular.metrics import TabularMetrics
+    from simulations.tabular.measured import ScoreFigures, TabularMetrics
     from simulations.tabular.rows import FitRows
 
 
@@ -83,17 +83,12 @@ def show_metrics(console: Console, found: TabularMetrics, used: FitRows) -> None
     """The metrics' table and its groups, and what was read."""
     shown = found.as_dict()
     rows: list[tuple[str, str, str]] = []
-    if found.c:
-        low, high = found.c.plain_ci
-        rows.append(("Harrell's C", f"{found.c.c:.4f}", f"se {found.c.se:.4f}, 95 % CI {low:.3f}–{high:.3f}"))
-        low, high = found.c.logit_ci
-        rows.append(("", "", f"logit CI {low:.3f}–{high:.3f}"))
-        if found.clustered_se is not None:
+    for name, score in found.scores.items():
+        rows += _score_rows(f" of {name}" if len(found.scores) > 1 else "", score)
+        if score is found.first and found.clustered_se is not None:
             rows.append(("", "", f"se clustered by site {found.clustered_se:.4f}"))
-        if found.c_bound:
-            rows.append(("", "", f"exact C lies within {found.c_bound[0]:.3f}–{found.c_bound[1]:.3f}"))
-    for horizon, one in found.auc.items():
-        rows.append((f"AUC at {horizon}", f"{one.auc:.4f}" if one else "not estimable", f"se {one.se:.4f}" if one else ""))
+    for name, gap in found.differences.items():
+        rows.append((f"C, {name}", f"{gap.difference:+.4f}", f"se {gap.se:.4f}, p {_p(gap.p_two_sided)}"))
     rows.append(("median survival", _digits(shown["median_survival"]) or "not reached", ""))
     if found.logrank:
         rows.append(("log-rank", f"{found.logrank.chi2:.3f}", f"{found.logrank.df} df, p {_p(found.logrank.p)}"))
@@ -104,14 +99,45 @@ def show_metrics(console: Console, found: TabularMetrics, used: FitRows) -> None
         rows.append((f"HR {names[1]} / {names[0]}", _ratio(ratio["hr"]), f"95 % CI {_ratio(low)}–{_ratio(high)}, p {_p(ratio['p'])}"))
     title = f"n = {found.n}, events = {found.events}, sites = {found.sites}, {found.resolution}"
     console.print(table(title, ("metric", "value", ""), rows))
-    groups = [
-        (name, round(float(curve.at_risk[0])), round(float(curve.events.sum())), _digits(curve.median) or "not reached")
-        for name, curve in found.groups.items()
-    ]
+    groups = [(name, *_sizes(curve.as_dict()), _digits(curve.median) or "not reached") for name, curve in found.groups.items()]
     if groups:
         console.print(table("Groups", ("group", "n", "events", "median"), groups))
+    if found.calibration:
+        _show_calibration(console, shown["calibration"])
     _say_read(console, used.read)
     _warn(console, shown["warnings"])
+
+
+def _score_rows(of: str, score: ScoreFigures) -> list[tuple[str, str, str]]:
+    """C-index and areas of one score."""
+    rows: list[tuple[str, str, str]] = []
+    if score.c:
+        low, high = score.c.plain_ci
+        rows.append((f"Harrell's C{of}", f"{score.c.c:.4f}", f"se {score.c.se:.4f}, 95 % CI {low:.3f}–{high:.3f}"))
+        low, high = score.c.logit_ci
+        rows.append(("", "", f"logit CI {low:.3f}–{high:.3f}"))
+    for horizon, one in score.auc.items():
+        rows.append((f"AUC{of} at {horizon}", f"{one.auc:.4f}" if one else "not estimable", f"se {one.se:.4f}" if one else ""))
+    return rows
+
+
+def _sizes(curve: Mapping[str, Any]) -> tuple[str, str]:
+    """Patients and deaths of a curve as JSON has it; blank where they are closed."""
+    if "n" in curve:
+        return tuple("closed" if value is None else str(value) for value in (curve["n"], curve["deaths"]))  # type: ignore[return-value]
+    return str(curve["at_risk"][0]), str(sum(curve["events"]))
+
+
+def _show_calibration(console: Console, found: Mapping[str, Any]) -> None:
+    """Predicted against observed survival of groups of rising score."""
+    console.print(f"Calibration: slope of the score {found['slope']:.4f} (se {found['slope_se']:.4f})")
+    for day, lines in found["groups"].items():
+        rows = []
+        for one in lines:
+            known = one["observed"] is not None
+            seen = (f"{one['observed']:.3f}", f"{one['low']:.3f}–{one['high']:.3f}") if known else ("closed", "")
+            rows.append((str(one["group"]), str(one["n"]), f"{one['predicted']:.3f}" if one["predicted"] is not None else "closed", *seen))
+        console.print(table(f"Survival at day {day} by rising score", ("group", "n", "predicted", "observed", "95 % CI"), rows))
 
 
 def show_lung(console: Console, found: Lung) -> None:
@@ -121,16 +147,16 @@ def show_lung(console: Console, found: Lung) -> None:
     rows = []
     for i, name in enumerate(found.exact.covariates):
         cells = []
-        for coef, se in ((found.exact.coef, found.exact.se), (found.totals.coef, found.totals.se), (found.pooled_coef, found.pooled_se)):
+        for coef, se in ((found.exact.coef, found.exact.se), (found.shares.coef, found.shares.se), (found.pooled_coef, found.pooled_se)):
             low, high = np.exp(coef[i] - 1.96 * se[i]), np.exp(coef[i] + 1.96 * se[i])
             cells.append(f"{np.exp(coef[i]):.3f} ({low:.3f}–{high:.3f})")
         rows.append((name, *cells))
-    c_exact, c_totals = (fit.concordance.c if fit.concordance else float("nan") for fit in (found.exact, found.totals))
-    rows.append(("C-index", f"{c_exact:.3f}", f"{c_totals:.3f}", f"{found.pooled_c:.3f}"))
+    c_exact, c_shares = (fit.concordance.c if fit.concordance else float("nan") for fit in (found.exact, found.shares))
+    rows.append(("C-index", f"{c_exact:.3f}", f"{c_shares:.3f}", f"{found.pooled_c:.3f}"))
     fit = found.exact
     console.print(f"NCCTG lung cancer: {fit.n} complete patients, {fit.events} deaths, {fit.sites} of 18 institutions.")
     title = "Hazard ratios (95 % CI)"
-    columns = ("covariate", "federated, exact", f"federated, totals ({found.totals.iterations} rounds)", "pooled rows (lifelines)")
+    columns = ("covariate", "federated, exact", "federated, on secret shares", "pooled rows (lifelines)")
     console.print(table(title, columns, rows))
     console.print(f"Federated exact and pooled differ by at most {found.largest_difference:.1e}; no row left its institution.")
     alone = [

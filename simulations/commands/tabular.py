@@ -29,10 +29,9 @@ def cox(
     covariates: options.Covariates,
     strata: Annotated[str | None, typer.Option(help="Column of strata, each with its own baseline hazard.")] = None,
     ties: Annotated[str, typer.Option(help="efron or breslow.")] = "efron",
-    resolution: Annotated[str, typer.Option(help="exact (equals R's coxph), shares (holders open the fit alone) or totals.")] = "exact",
+    resolution: Annotated[str, typer.Option(help="exact (equals R's coxph), or shares (holders open the fit alone).")] = "exact",
     holders: options.Holders = 3,
     study: options.StudyFile = None,
-    cut_points: Annotated[str | None, typer.Option(help="Days that cut the hazard of totals; default: the study's.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="Write every row's linear predictor to this CSV file.")] = None,
     apply: Annotated[Path | None, typer.Option(help="A second table to score: linear predictors, and C where it has events.")] = None,
     missing: options.Missing = None,
@@ -43,7 +42,6 @@ def cox(
 ) -> None:
     """Fit a Cox model site by site; only sums over the sites are pooled."""
     names = options.names(covariates)
-    cuts = options.numbers(cut_points, "--cut-points") if cut_points else None
     import fedhcc
 
     found = fedhcc.cox(
@@ -57,7 +55,6 @@ def cox(
         resolution=resolution,  # type: ignore[arg-type]
         holders=holders,  # type: ignore[arg-type]
         study=study,
-        cut_points=cuts,
         **options.written(missing, decimal, time_unit, event_value),
     )
     second = found.apply(apply) if apply is not None else None
@@ -76,11 +73,13 @@ def metrics(
     site: options.Site,
     time: options.Time,
     event: options.Event,
-    score: Annotated[str, typer.Option(help="Column of the risk score: higher means earlier death.")],
+    score: Annotated[list[str], typer.Option(help="Column of the risk score: higher means earlier death; several, as for --covariates.")],
     group: Annotated[str | None, typer.Option(help="Column of groups for curves, log-rank test and hazard ratio.")] = None,
     horizons: Annotated[str | None, typer.Option(help="Days for the AUC, separated by commas; left out, the study's: 365,730.")] = None,
-    auc: Annotated[str, typer.Option(help="timeroc (R) or sksurv (scikit-survival).")] = "timeroc",
-    resolution: Annotated[str, typer.Option(help="exact, or coarse (what a study opens).")] = "exact",
+    points: Annotated[str | None, typer.Option(help="Days of the curves on shares, separated by commas; left out, every month.")] = None,
+    auc: Annotated[str, typer.Option(help="timeroc (R) or sksurv (scikit-survival, exact only).")] = "timeroc",
+    resolution: Annotated[str, typer.Option(help="exact, or shares (holders open the metrics alone).")] = "exact",
+    holders: options.Holders = 3,
     study: options.StudyFile = None,
     missing: options.Missing = None,
     decimal: options.Decimal = None,
@@ -88,7 +87,8 @@ def metrics(
     event_value: options.EventValue = None,
     as_json: Json = False,
 ) -> None:
-    """Discrimination and survival curves of a risk score, from tables summed over the sites."""
+    """Discrimination, survival curves and calibration of risk scores, computed site by site."""
+    names = options.names(score, "--score")
     days = options.numbers(horizons, "--horizons") if horizons else None
     import fedhcc
 
@@ -97,11 +97,13 @@ def metrics(
         site=site,
         time=time,
         event=event,
-        score=score,
+        score=names,
         group=group,
         horizons=days,
+        points=options.numbers(points, "--points") if points else (),
         auc=auc,  # type: ignore[arg-type]
         resolution=resolution,  # type: ignore[arg-type]
+        holders=holders,  # type: ignore[arg-type]
         study=study,
         **options.written(missing, decimal, time_unit, event_value),
     )
@@ -114,9 +116,9 @@ def compare() -> None:
 
 
 @compare_app.command("lung")
-def lung(as_json: Json = False) -> None:
-    """A Cox model of 18 real institutions: by sums only, on pooled rows, and in each institution alone."""
+def lung(holders: options.Holders = 0, as_json: Json = False) -> None:
+    """A Cox model of 18 real institutions: by sums, on secret shares, on pooled rows, and in each institution alone."""
     from simulations.tabular.lung import compare_lung
 
-    found = compare_lung()
+    found = compare_lung(holders)
     show(found.as_dict(), lambda console: show_lung(console, found))

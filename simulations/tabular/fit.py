@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import add
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +20,12 @@ from shared_model.survival.cox.exact_sums import cell_sums
 from shared_model.survival.cox.moments import standardise
 from shared_model.survival.hazard import Ties
 from shared_model.survival.table import patient_cells
-from simulations.tabular.as_study import Settings, default_settings, permitted
 from simulations.tabular.rows import FitRows, SiteRows, load_rows
 from simulations.tabular.small import small_parts
 
 __all__ = ["FitRows", "SiteRows", "TableOpener", "default_cuts", "fit_cox", "load_rows"]
 
 Floats = NDArray[np.float64]
-Resolution = Literal["exact", "totals"]
 CellNumbers = NDArray[np.int64]
 Sum = TypeVar("Sum")
 
@@ -79,37 +77,11 @@ class TableOpener:
         )
 
 
-def fit_cox(
-    rows: FitRows,
-    *,
-    ties: Ties | None = None,
-    resolution: Resolution = "exact",
-    cut_points: Sequence[float] | None = None,
-    settings: Settings | None = None,
-) -> cox.CoxFit:
-    """The federated Cox model of a table, with the C-index of its linear predictor.
-
-    `totals` does what a study with these settings does: its cut points, its minima (FH-803), its rule of which columns stay.
-    """
-    chosen = settings or default_settings()
-    if resolution == "exact":
-        opener = TableOpener(rows)
-        fit = cox.fit_exact(opener, rows.names, opener.grid, ties=ties or "efron", sites=len(rows.sites), dropped_rows=rows.dropped)
-        fit = replace(fit, findings=(*rows.findings, *small_parts(rows), *fit.findings))
-    else:
-        rows, left_out = permitted(rows, chosen)
-        cuts = tuple(cut_points) if cut_points else chosen.cut_days
-        fit = cox.fit_totals(
-            TableOpener(rows, cuts),
-            rows.names,
-            cuts,
-            minimum_patients=chosen.minimum_cox_patients,
-            minimum_events_per_variable=chosen.minimum_events_per_variable,
-            sites=len(rows.sites),
-            dropped_rows=rows.dropped,
-            strata=rows.strata,
-        )
-        fit = replace(fit, findings=(*rows.findings, *left_out, *fit.findings))
+def fit_cox(rows: FitRows, *, ties: Ties | None = None) -> cox.CoxFit:
+    """The federated Cox model of a table from its day sums, with the C-index of its linear predictor."""
+    opener = TableOpener(rows)
+    fit = cox.fit_exact(opener, rows.names, opener.grid, ties=ties or "efron", sites=len(rows.sites), dropped_rows=rows.dropped)
+    fit = replace(fit, findings=(*rows.findings, *small_parts(rows), *fit.findings))
     if not fit.events or not fit.kept.any():
         return fit
     return fit.with_concordance(concordance(patient_cells(fit.linear_predictor(rows.x), rows.time, rows.event, rows.stratum)))

@@ -12,21 +12,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.survival.cox.api import CLINICAL_CUTS, CoxFit
+from shared_model.survival.cox.api import CoxFit
 from simulations.tabular.alone import Alone, each_alone
 from simulations.tabular.columns import merge_near_times
 from simulations.tabular.fit import FitRows, SiteRows, fit_cox
+from simulations.tabular.shares.cox import fit_cox_on_shares
 
 COVARIATES = ("age", "sex", "ph.ecog", "ph.karno", "pat.karno", "meal.cal", "wt.loss")
 
 
 @dataclass(frozen=True)
 class Lung:
-    """The three ways side by side; `pooled_*` are lifelines'."""
+    """The three ways side by side: by day sums, on secret shares, and lifelines on pooled rows (`pooled_*`)."""
 
     rows: FitRows
     exact: CoxFit
-    totals: CoxFit
+    shares: CoxFit
     pooled_coef: NDArray[np.float64]
     pooled_se: NDArray[np.float64]
     pooled_loglik: float
@@ -47,7 +48,7 @@ class Lung:
             "sites": self.exact.sites,
             "covariates": list(self.exact.covariates),
             "federated_exact": self.exact.as_dict(),
-            "federated_totals": self.totals.as_dict(),
+            "federated_shares": self.shares.as_dict(),
             "pooled": {
                 "coef": self.pooled_coef.tolist(),
                 "se": self.pooled_se.tolist(),
@@ -77,12 +78,11 @@ def lung_rows() -> FitRows:
     return FitRows(tuple(sites), COVARIATES, ("",), (), len(frame) - len(used))
 
 
-def compare_lung() -> Lung:
-    """Fit all of it; a few seconds, most of them importing lifelines."""
+def compare_lung(holders: int = 0) -> Lung:
+    """Fit all of it; a few seconds, most of them importing lifelines, longer with three or five `holders` of shares."""
     rows = lung_rows()
-    exact, totals = fit_cox(rows), fit_cox(rows, resolution="totals", cut_points=CLINICAL_CUTS)
     coef, se, loglik, c = _pooled(rows)
-    return Lung(rows, exact, totals, coef, se, loglik, c, each_alone(rows))
+    return Lung(rows, fit_cox(rows), fit_cox_on_shares(rows, holders=holders), coef, se, loglik, c, each_alone(rows))
 
 
 def _pooled(rows: FitRows) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]:

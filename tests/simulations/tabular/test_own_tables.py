@@ -250,26 +250,22 @@ def test_compare_takes_the_tables_own_split(run):
         assert refused.data["problem"]["code"] == "FH-827"
 
 
-def test_totals_do_what_a_study_does_with_the_studys_own_settings(run, tmp_path):
-    from shared_model.survival.cox.api import CLINICAL_CUTS
-
+def test_shares_keep_the_minima_of_the_studys_own_settings(run, tmp_path):
     table = frame(n=300)
-    default = run("cox", table, "--covariates", "x", "--resolution", "totals").data
-    assert default["baseline"]["time"][:-1] == list(CLINICAL_CUTS)
+    shares = ("--resolution", "shares", "--holders", 0)
     study = tmp_path / "study.yaml"
     sites = "".join(f"  - {{name: h{i}, role: development}}\n" for i in range(6))
     study.write_text(
-        f"title: own\nmodels: [CLN]\nsites:\n{sites}training: {{intervals: 3, cut_days: [200, 500]}}\n"
-        "privacy: {minimum_cox_patients: 301}\nevaluation: {horizons: [400], cell_days: 200, score_bins: 4}\n",
+        f"title: own\nmodels: [CLN]\nsites:\n{sites}privacy: {{minimum_cox_patients: 301}}\nevaluation: {{horizons: [400]}}\n",
         encoding="utf-8",
     )
-    refused = run("cox", table, "--covariates", "x", "--resolution", "totals", "--study", study)
-    assert refused.data["problem"]["code"] == "FH-803"
+    refused = run("cox", table, "--covariates", "x", *shares, "--study", study)
+    assert "FH-804" in codes(refused) and refused.data["coef"] == [None]
     study.write_text(study.read_text().replace("301", "300"), encoding="utf-8")
-    own = run("cox", table, "--covariates", "x", "--resolution", "totals", "--study", study).data
-    assert own["baseline"]["time"][:-1] == [200, 500]
-    rare = table.assign(r=[int(i < 2) for i in range(300)])
-    left = run("cox", rare, "--covariates", "x,r", "--resolution", "totals")
-    assert left.data["covariates"] == ["x"] and "r was left out" in left.data["warnings"][-1]["what"]
-    coarse = run("metrics", table, "--score", "x", "--resolution", "coarse", "--study", study).data
-    assert list(coarse["auc"]) == ["400"]
+    own = run("cox", table, "--covariates", "x", *shares, "--study", study).data
+    assert own["baseline"]["time"] == [400]
+    small = table.assign(g=["few" if i < 19 else "many" for i in range(300)])
+    found = run("metrics", small, "--score", "x", "--group", "g", *shares, "--study", study)
+    assert list(found.data["auc"]) == ["400"]
+    assert found.data["logrank"] is None and found.data["km"]["groups"]["few"]["n"] is None
+    assert any("group 1, 2: too few patients" in one["what"] for one in found.data["warnings"])

@@ -9,10 +9,8 @@ import pytest
 from lifelines import datasets
 
 from simulations.tabular.fit import fit_cox, load_rows
-from simulations.tabular.on_shares import fit_cox_on_shares
 from simulations.tabular.rows import FitRows, Named
-from site_config.problems import survival
-from site_config.problems.base import Problem
+from simulations.tabular.shares.cox import fit_cox_on_shares
 
 SETS = {
     "lung": (datasets.load_lung, "time", "status", ("age", "sex", "ph.ecog")),
@@ -57,12 +55,23 @@ def test_holders_in_this_process_open_the_same(tmp_path: Path) -> None:
     assert shown["score_test"]["chi2"] == pytest.approx(exact.score_test.chi2, abs=1e-3)
 
 
-def test_strata_are_refused_by_number(tmp_path: Path) -> None:
+def test_strata_equal_the_pooled_stratified_fit(tmp_path: Path) -> None:
     load, time, event, _ = SETS["lung"]
-    frame = load()
-    frame["hospital"] = 1
+    frame = load().assign(hospital=lambda t: [f"h{i % 5}" for i in range(len(t))])
     frame.to_csv(tmp_path / "t.csv", index=False)
-    rows = load_rows(tmp_path / "t.csv", Named("hospital", time, event, ("age",), strata="sex"))
-    with pytest.raises(Problem) as caught:
-        fit_cox_on_shares(rows)
-    assert caught.value.kind == survival.NOT_ON_SHARES
+    rows = load_rows(tmp_path / "t.csv", Named("hospital", time, event, ("age", "ph.ecog"), strata="sex"))
+    exact, found = fit_cox(rows), fit_cox_on_shares(rows, holders=0)
+    np.testing.assert_allclose(found.coef, exact.coef, atol=1e-5)
+    np.testing.assert_allclose(found.se, exact.se, atol=1e-4)
+    assert found.concordance is not None
+    assert exact.concordance is not None
+    assert found.concordance.c == pytest.approx(exact.concordance.c, abs=1e-6)
+    assert len(found.baseline.time) == 0
+
+
+def test_the_baseline_is_opened_at_the_horizons(tmp_path: Path) -> None:
+    rows = table(tmp_path, "lung")
+    exact, found = fit_cox(rows), fit_cox_on_shares(rows, holders=0)
+    known = [exact.baseline.cumulative_hazard[exact.baseline.time <= day][-1] for day in (365, 730)]
+    assert found.baseline.time.tolist() == [365, 730]
+    np.testing.assert_allclose(found.baseline.cumulative_hazard, known, rtol=1e-4)
