@@ -34,7 +34,7 @@ def _site(home: Path) -> SiteConfig:
 
 
 def _study(path: Path | None) -> Study:
-    from client.commands.study_file import read_study
+    from client.study_file import read_study
 
     return read_study(path)
 
@@ -242,7 +242,8 @@ def _region(name: str) -> Literal["abdomen", "chest", "whole"]:
 
 def register(app: typer.Typer) -> None:
     """Add `data` to the hospital's command line."""
-    from client.commands import data_review
+    from client.commands import data_archive, data_review
 
     data_review.register(data)
+    data_archive.register(data)
     app.add_typer(data)

@@ -23,10 +23,10 @@ def scan(home: Home = Path(), study: StudyFile = None, json: Json = False) -> No
 
     Nothing is changed. The suggestion is written to state/review/scans.csv; `data review` shows what needs a choice.
     """
-    from client.commands.study_file import read_study
     from client.intake.survey.found import as_csv
     from client.intake.survey.page import write_review
     from client.intake.survey.run import survey
+    from client.study_file import read_study
     from site_config.documents.load import load_site
     from site_config.files import make_folder, write_atomic, write_json
     from site_config.tables.cohort import load_cohort

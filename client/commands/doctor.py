@@ -28,8 +28,8 @@ def doctor(
 
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
-    from client.commands.study_file import read_study
     from client.doctor.doctor import Wish, examine
+    from client.study_file import read_study
     from site_config.files import write_atomic
 
     when = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")

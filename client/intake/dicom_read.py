@@ -141,6 +141,12 @@ def read_folder(scan: Scan, role: str, folder: Path | None = None, root: Path | 
 
     Raises problems 3xx (content) or 9xx (access).
     """
+    chosen, findings = choose_volume(scan, role, folder, root)
+    return decode(chosen, role, findings), findings
+
+
+def choose_volume(scan: Scan, role: str, folder: Path | None = None, root: Path | None = None) -> tuple[Candidate, list[Problem]]:
+    """The candidate that `read_folder` decodes, and remarks on the rest of its folder; no pixel is read."""
     offered = offer(folder or scan.path, role, scan.series_uid, root)
     _no_dead_links(offered.contents, role)
     who = offered.contents.who
@@ -159,7 +165,7 @@ def read_folder(scan: Scan, role: str, folder: Path | None = None, root: Path | 
         findings.append(scan_problems.NOT_AXIAL_CT.problem(f"files of {role} were left out: {listed}", where=role))
     if chosen.series.about.derived is not None:
         findings.append(which_scan.DERIVED_USED.problem(f"{role} is a derived image ({chosen.series.about.derived})", where=role))
-    return decode(chosen, role, findings), findings
+    return chosen, findings
 
 
 def _no_dead_links(contents: Contents, role: str) -> None:
@@ -304,6 +310,17 @@ def _to_lps(
         hu, down = hu[:, ::-1], -down
     axes = np.stack([right, down, normal], axis=1)
     return np.ascontiguousarray(hu), axes, origin, (spacing_y, spacing_x)
+
+
+def as_stored(mask: NDArray[np.bool_], first: SliceHeader) -> NDArray[np.bool_]:
+    """A mask (z, y, x) of the volume with its columns and rows in the order of the series' own files: `_to_lps` undone."""
+    right, down = first.row_axis, first.column_axis
+    turned = abs(right[0]) < abs(right[1])
+    if turned:
+        right, down = down, right
+    mask = mask[:, ::-1] if down[1] < 0 else mask
+    mask = mask[:, :, ::-1] if right[0] < 0 else mask
+    return mask.transpose(0, 2, 1) if turned else mask
 
 
 @dataclass(frozen=True)

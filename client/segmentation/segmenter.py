@@ -81,10 +81,10 @@ class Segmenter:
             flags = frozenset() if tumour is not None else frozenset({f"{organ.targets[1]}_mask_blank"})
             tumour = np.zeros_like(body) if tumour is None else tumour
             careful = self.study.imaging.rule == "careful"
-            if careful and self._modelled(organ.targets[0], scan):
+            if careful and self.modelled(organ.targets[0], scan):
                 body = body & without_strays(body | tumour)
             spacing = (self.study.imaging.spacing_mm, *volume.spacing_mm)
-            if careful and self._modelled(organ.targets[1], scan):
+            if careful and self.modelled(organ.targets[1], scan):
                 organ_mask, tumour_mask = clean(body, tumour, spacing, self._one_model(organ, scan))
             else:
                 if careful:
@@ -95,7 +95,7 @@ class Segmenter:
             found[organ.name] = Segmented(organ_mask, tumour_mask, flags, float(removed))
         return found
 
-    def _modelled(self, target: str, scan: Scan) -> bool:
+    def modelled(self, target: str, scan: Scan) -> bool:
         """Whether a target's mask of a scan is a model's."""
         return self.source(target).model is not None and not self._supplied(target, scan)
 

@@ -76,3 +76,11 @@ PACK_UNKNOWN = Kind(
     fix="Run `fedhcc-site models list`; a model of your own is entered under `segmentation.models` of site.yaml by hand.",
     exit=Exit.CONFIGURATION,
 )
+SEG_NOT_WRITTEN = Kind(
+    349,
+    "segmentation-not-exported",
+    "A segmentation was not written as DICOM SEG",
+    why="A DICOM SEG belongs to the series it was made on and takes patient, study, series and frame of reference from its files. This scan is no DICOM series, or its files do not state one of these; or the scan shows nothing of what was looked for; or the file read back was not what was written.",
+    fix="Name the DICOM series of this scan in scans.csv, prepare it with `fedhcc-site data prepare`, and export again.",
+    exit=Exit.FINDINGS,
+)
