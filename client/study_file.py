@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from site_config.study.model import Study
+from site_config.documents.load import load_study
+from site_config.files import read_limited
+from site_config.identity import read_lock
+from site_config.problems import configuration as kinds
+from site_config.study.model import Study, StudySite
 
 
 def read_study(path: Path | None) -> Study:
     """The study of a file; left out, one with every default, which only imaging commands may assume."""
-    from site_config.documents.load import load_study
-    from site_config.files import read_limited
-    from site_config.identity import read_lock
-    from site_config.problems import configuration as kinds
-    from site_config.study.model import Study, StudySite
-
     if path is None:
         return Study(title="defaults", sites=(StudySite(name="site"),))
     if path.suffix != ".json":
