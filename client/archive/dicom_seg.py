@@ -40,7 +40,7 @@ class Maker:
 
 
 @dataclass(frozen=True)
-class Segment:
+class MarkedSegment:
     """A mask (z, y, x) in the order of the series' files, what it shows, and what made it; None: a person drew it."""
 
     mask: Mask
@@ -72,7 +72,7 @@ def read_sources(slices: Sequence[SliceHeader], role: str) -> list[Any]:
     return found
 
 
-def encoded(sources: Sequence[Any], segments: Sequence[Segment], series_number: int, version: str) -> bytes:
+def encoded(sources: Sequence[Any], segments: Sequence[MarkedSegment], series_number: int, version: str) -> bytes:
     """The file of one SEG over the slices on which any segment shows something. At least one voxel must be set."""
     from highdicom.seg import Segmentation
     from pydicom.uid import generate_uid
@@ -103,7 +103,7 @@ def encoded(sources: Sequence[Any], segments: Sequence[Segment], series_number: 
     return out.getvalue()
 
 
-def _description(number: int, segment: Segment) -> Any:
+def _description(number: int, segment: MarkedSegment) -> Any:
     from highdicom import AlgorithmIdentificationSequence
     from highdicom.seg import SegmentDescription
     from pydicom.sr.codedict import codes
@@ -131,7 +131,7 @@ def _code(code: Code) -> Any:
     return CodedConcept(*code)
 
 
-def check_written(path: Path, sources: Sequence[Any], segments: Sequence[Segment], role: str) -> None:
+def check_written(path: Path, sources: Sequence[Any], segments: Sequence[MarkedSegment], role: str) -> None:
     """Read a SEG back with highdicom, slice by slice by the ids of the source. Raises FH-349 where a voxel differs."""
     from highdicom.seg import segread
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.archive.codes import organ_meaning, tumour_meaning
-from client.archive.dicom_seg import Maker, Segment, check_written, encoded, read_sources
+from client.archive.dicom_seg import Maker, MarkedSegment, check_written, encoded, read_sources
 from client.cohort.jobs import prepared_folder
 from client.cohort.pseudonyms import site_secret
 from client.cohort.views import role_of
@@ -127,7 +127,7 @@ class _Job:
                 check_written(path, sources, segments, role)
                 yield _written(path, role, segments, volume)
 
-    def _segments(self, organ: Organ, masks: Segmented, volume: Volume, grid: Grid, candidate: Candidate) -> list[Segment]:
+    def _segments(self, organ: Organ, masks: Segmented, volume: Volume, grid: Grid, candidate: Candidate) -> list[MarkedSegment]:
         """The organ (its tumours included) and its tumour, each where a model made it or all are wanted."""
         meanings = (organ_meaning(organ.targets[0]), tumour_meaning(organ.targets[1], organ.targets[0]))
         found = []
@@ -138,7 +138,7 @@ class _Job:
             model = self.segmenter.source(target).model
             maker = Maker(model, self.segmenter.models.digest(model)) if modelled and model is not None else None
             on_slices = mask[nearest_grid(grid, volume)]
-            found.append(Segment(as_stored(on_slices, candidate.stacking.slices[0]), meaning, maker))
+            found.append(MarkedSegment(as_stored(on_slices, candidate.stacking.slices[0]), meaning, maker))
         return found
 
 
@@ -159,7 +159,7 @@ def nearest_grid(grid: Grid, volume: Volume) -> NDArray[np.intp]:
     return found
 
 
-def _written(path: Path, role: str, segments: list[Segment], volume: Volume) -> WrittenSeg:
+def _written(path: Path, role: str, segments: list[MarkedSegment], volume: Volume) -> WrittenSeg:
     voxel = volume.spacing_mm[0] * volume.spacing_mm[1] * volume.slice_mm / 1000
     volumes = {one.meaning.label: round(float(np.count_nonzero(one.mask)) * voxel, 2) for one in segments}
     makers = {one.meaning.label: "drawn" if one.maker is None else one.maker.name for one in segments}
