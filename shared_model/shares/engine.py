@@ -7,9 +7,9 @@ opened vectors. Nothing here knows how vectors travel (`session`), and nothing i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, prod
-from typing import Any, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,17 +28,50 @@ from site_config.problems import shares as problems
 ZERO_TEST_PRIMES = 3
 
 
+class _Way(NamedTuple):
+    """How a vector is masked; vectors of one way are masked together, which costs a fraction of one at a time."""
+
+    kind: Literal["plain", "exact", "rounded", "lifted"]
+    k: int
+    bits: int = 0
+    drop: int = 0
+
+
+@dataclass
+class _Group:
+    """The vectors of one way: what they are together, and from `start` on where they lie in the vector of their number of primes."""
+
+    values: list[Value] = field(default_factory=list)
+    size: int = 0
+    start: int = 0
+    masked: Masked | None = None
+
+    def add(self, value: Value) -> _Part:
+        """One vector more, at the end."""
+        part = _Part(self, value.shape, self.size)
+        self.values.append(value)
+        self.size += value.size
+        return part
+
+    def finished(self, opened: Mapping[int, Residues]) -> Residues:
+        """This holder's shares of all vectors, from what was opened."""
+        if self.masked is None:
+            raise ValueError("the opening was not asked for")
+        return self.masked.finish(opened[self.masked.ring.k][:, self.start : self.start + self.size])
+
+
 @dataclass(frozen=True)
 class _Part:
-    """One vector of a request, and where it lies in the vector of its number of primes."""
+    """One vector of a request, and where it begins in its group."""
 
-    masked: Masked
+    group: _Group
     shape: tuple[int, ...]
-    start: int
+    begin: int
 
     @property
-    def size(self) -> int:
-        return prod(self.shape)
+    def place(self) -> slice:
+        """Where it lies in its group."""
+        return slice(self.begin, self.begin + prod(self.shape))
 
 
 @dataclass(frozen=True)
@@ -48,14 +81,14 @@ class Opening:
     vectors: Mapping[int, Residues]
     requests: tuple[Request, ...]
     parts: tuple[tuple[_Part, ...], ...]
+    groups: Mapping[_Way, _Group]
 
     def results(self, vectors: Mapping[int, Residues]) -> dict[int, Residues]:
         """Of `vectors` (this opening's, or what came back) what belongs to revealed results, by number of primes."""
+        of_results = {way: group for way, group in self.groups.items() if way.kind == "plain"}
         places: dict[int, list[slice]] = {}
-        for request, parts in zip(self.requests, self.parts, strict=True):
-            if isinstance(request, Reveal | RevealZero):
-                for part in parts:
-                    places.setdefault(part.masked.ring.k, []).append(slice(part.start, part.start + part.size))
+        for way, group in of_results.items():
+            places.setdefault(way.k, []).append(slice(group.start, group.start + group.size))
         return {k: np.concatenate([vectors[k][:, place] for place in places[k]], axis=1) for k in sorted(places)}
 
 
@@ -119,30 +152,27 @@ class ShareArithmetic(Arithmetic):
         """The masked vectors that answer all requests of a step at once."""
         self.openings += 1
         draws = self._draws("opening", self.openings)
+        groups: dict[_Way, _Group] = {}
+        parts = tuple(tuple(groups.setdefault(way, _Group()).add(value) for value, way in self._ways(request)) for request in requests)
+        sent: dict[int, list[Residues]] = {}
         sizes: dict[int, int] = {}
-        parts: list[tuple[_Part, ...]] = []
-        for request in requests:
-            found = []
-            for value, masked in self._masked(request, draws):
-                k = masked.ring.k
-                found.append(_Part(masked, value.shape, sizes.get(k, 0)))
-                self.distance += value.size * masked.distance
-                sizes[k] = sizes.get(k, 0) + value.size
-            parts.append(tuple(found))
-        vectors = {
-            k: np.concatenate([part.masked.sent for one in parts for part in one if part.masked.ring.k == k], axis=1) for k in sorted(sizes)
-        }
-        return Opening(vectors, tuple(requests), tuple(parts))
+        for way, group in groups.items():
+            group.masked = self._masked(way, group, draws)
+            self.distance += group.size * group.masked.distance
+            k = group.masked.ring.k
+            group.start = sizes.get(k, 0)
+            sizes[k] = group.start + group.size
+            sent.setdefault(k, []).append(group.masked.sent)
+        vectors = {k: np.concatenate(sent[k], axis=1) for k in sorted(sent)}
+        return Opening(vectors, tuple(requests), parts, groups)
 
     def answer(self, opening: Opening, opened: Mapping[int, Residues]) -> list[Any]:
         """The answers to the requests, from the opened vectors."""
+        finished = {id(group): group.finished(opened) for group in opening.groups.values()}
         answers = []
         for request, parts in zip(opening.requests, opening.parts, strict=True):
-            results = []
-            for part in parts:
-                k = part.masked.ring.k
-                found = part.masked.finish(opened[k][:, part.start : part.start + part.size])
-                results.append(found.reshape(found.shape[0], *part.shape))
+            found = [finished[id(part.group)][:, part.place] for part in parts]
+            results = [data.reshape(len(data), *part.shape) for data, part in zip(found, parts, strict=True)]
             answers.append(self._answer(request, results))
         return answers
 
@@ -150,21 +180,32 @@ class ShareArithmetic(Arithmetic):
         """Whether a step opens a result, so that everything before it has to be checked first."""
         return any(isinstance(request, Reveal | RevealZero) for request in requests)
 
-    def _masked(self, request: Request, draws: Draws) -> list[tuple[Value, Masked]]:
+    def _ways(self, request: Request) -> list[tuple[Value, _Way]]:
+        """A request's vectors, each with the way it is masked."""
         match request:
             case Reduce(parts, fractions):
-                return [(x, self._reducing(x, bits, draws)) for x, bits in zip(parts, fractions, strict=True)]
+                return [(x, self._reducing(x, bits)) for x, bits in zip(parts, fractions, strict=True)]
             case Lift(x):
-                ring = self.rings[Field.COUNT]
-                return [(x, self.masker.lifted(_flat(x), x.bound, ring, draws))]
+                return [(x, _Way("lifted", self.rings[Field.COUNT].k, bits_of(x.bound)))]
             case Reveal(name, x, _):
                 self._first(name)
-                ring = _smallest(self.rings[Field.MAIN], bits_of(x.bound * 2.0**x.fraction) + 2)
-                return [(x, self.masker.plain(_flat(x)[: ring.k], ring, draws))]
+                return [(x, _Way("plain", _smallest(self.rings[Field.MAIN], bits_of(x.bound * 2.0**x.fraction) + 2).k))]
             case RevealZero(name, x):
                 self._first(name)
-                ring = self.rings[Field.MAIN].first(min(ZERO_TEST_PRIMES, self.rings[Field.MAIN].k))
-                return [(x, self.masker.plain(_flat(x)[: ring.k], ring, draws))]
+                return [(x, _Way("plain", min(ZERO_TEST_PRIMES, self.rings[Field.MAIN].k)))]
+
+    def _masked(self, way: _Way, group: _Group, draws: Draws) -> Masked:
+        """All vectors of a way, masked as one."""
+        flat = np.concatenate([_flat(x) for x in group.values], axis=1) if len(group.values) > 1 else _flat(group.values[0])
+        match way.kind:
+            case "plain":
+                return self.masker.plain(flat[: way.k], self.rings[Field.MAIN].first(way.k), draws)
+            case "lifted":
+                return self.masker.lifted(flat, max(x.bound for x in group.values), self.rings[Field.COUNT], draws)
+            case "rounded":
+                return self.masker.rounded(flat, max(x.bound * 2.0**x.fraction for x in group.values), way.drop, draws)
+            case "exact":
+                return self.masker.exact(flat, self.rings[group.values[0].field], draws)
 
     def _first(self, name: str) -> None:
         """A name is opened once, whatever a circuit asks; it must be declared however the request was made."""
@@ -172,15 +213,16 @@ class ShareArithmetic(Arithmetic):
             raise Undeclared(f"{name} is not a declared result")
         self.once(name)
 
-    def _reducing(self, x: Value, fraction: int, draws: Draws) -> Masked:
+    def _reducing(self, x: Value, fraction: int) -> _Way:
         ring = self.rings[x.field]
+        units = x.bound * 2.0**x.fraction
         if fraction < x.fraction:
-            return self.masker.rounded(_flat(x), x.bound * 2.0**x.fraction, x.fraction - fraction, draws)
+            return _Way("rounded", ring.k, bits_of(units), x.fraction - fraction)
         if x.field is Field.MAIN and x.bound < inf:
-            k = self.masker.fits(x.bound * 2.0**x.fraction)
+            k = self.masker.fits(units)
             if k is not None and k < ring.k:
-                return self.masker.rounded(_flat(x), x.bound * 2.0**x.fraction, 0, draws)
-        return self.masker.exact(_flat(x), ring, draws)
+                return _Way("rounded", k, bits_of(units))
+        return _Way("exact", ring.k)
 
     def _answer(self, request: Request, results: list[Residues]) -> Any:
         match request:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import frexp
+from math import frexp, prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,23 +56,18 @@ class Masker:
 
     def plain(self, value: Residues, ring: Ring, draws: Draws) -> Masked:
         """A value that is meant to be known: only re-randomised."""
-        return Masked(ring, ring.add(value, self._zero(ring, value.shape[1], draws)), lambda opened: opened)
+        return Masked(ring, ring.combined([(value, 1), *self._zero(ring, value.shape[1], draws)]), lambda opened: opened)
 
     def exact(self, value: Residues, ring: Ring, draws: Draws) -> Masked:
         """A product whose sharing is made fresh, hidden perfectly."""
         n = value.shape[1]
-        mask = ring.zeros((n,))
-        for members in self._sets:
-            mask = ring.add(mask, _scaled(draws.residues(members, ring, n), self._coefficient(ring, members), ring))
-        sent = ring.add(ring.add(value, mask), self._zero(ring, n, draws))
+        mask = self.random(ring, n, draws)
+        sent = ring.combined([(value, 1), (mask, 1), *self._zero(ring, n, draws)])
         return Masked(ring, sent, lambda opened: ring.subtract(opened, mask))
 
     def random(self, ring: Ring, n: int, draws: Draws) -> Residues:
         """This holder's shares of n uniform numbers that nobody knows."""
-        out = ring.zeros((n,))
-        for members in self._sets:
-            out = ring.add(out, _scaled(draws.residues(members, ring, n), self._coefficient(ring, members), ring))
-        return out
+        return ring.combined([(draws.residues(members, ring, n), self._whole(members)) for members in self._sets])
 
     def rounded(self, value: Residues, bound: float, drop: int, draws: Draws) -> Masked:
         """A product |z| <= bound (in units) of the main ring, without its last `drop` bits (0: exact, but hidden statistically)."""
@@ -112,15 +107,20 @@ class Masker:
                 return self.main.first(k)
         raise problems.RANGE_REFUSED.problem(f"a mask of {width} bits does not fit {self.main.room}")
 
-    def _zero(self, ring: Ring, n: int, draws: Draws) -> Residues:
-        """A share of zero of degree 2t, uniform among those."""
-        total = ring.zeros((n,))
-        for members in self._sets:
-            coefficient = self._coefficient(ring, members)
-            for power in range(1, self.sharing.t + 1):
-                factor = mod_rows(coefficient * ring.constant(self.holder**power), ring)
-                total = ring.add(total, _scaled(draws.residues(members, ring, n), factor, ring))
-        return total
+    def _whole(self, members: HolderSet) -> int:
+        """`coefficient` times a public number that is the same for all holders, which makes it a small integer.
+
+        A uniform draw times a number prime to the ring's primes is uniform, so of such draws the multiple serves as well.
+        """
+        return prod(other - self.holder for other in range(1, self.sharing.m + 1) if other not in members)
+
+    def _zero(self, ring: Ring, n: int, draws: Draws) -> list[tuple[Residues, int]]:
+        """The terms of a share of zero of degree 2t, uniform among those."""
+        return [
+            (draws.residues(members, ring, n), self._whole(members) * self.holder**power)
+            for members in self._sets
+            for power in range(1, self.sharing.t + 1)
+        ]
 
     def _bounded(self, value: Residues, ring: Ring, top: int, width: int, drop: int, draws: Draws) -> Masked:
         n = value.shape[1]
@@ -133,10 +133,9 @@ class Masker:
         # the low parts carry (sets - 1)/2 · (1 - 2^-drop) units on average; this makes it whole
         odd, carried = self.sharing.n_sets % 2, self.sharing.n_sets // 2 if drop else 0
         evened = (self.sharing.n_sets - 1) // 2 + (0 if odd else 1 << drop - 1) if drop else 0
-        sent = ring.add(_shifted(high[: ring.k], drop, ring), self._zero(ring, n, draws))
-        sent = ring.add(ring.add(sent, value), _constant(ring, (1 << top) + evened))
-        if drop:
-            sent = ring.add(sent, low)
+        terms = [(_shifted(high[: ring.k], drop, ring), 1), (value, 1), *([(low, 1)] if drop else [])]
+        sent = ring.combined([*terms, *self._zero(ring, n, draws)])
+        sent = ring.add(sent, _constant(ring, (1 << top) + evened))
         offset = (1 << top - drop) + carried
         limit = (1 << top + 2) + (self.sharing.n_sets << width)
 

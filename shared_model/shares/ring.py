@@ -12,7 +12,7 @@ in 16-bit limbs and is exact. All primes are 2^32 - c with c < 2^8. `MAIN` (six 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -30,6 +30,7 @@ BLOCK = 1 << 14
 LONGEST_INNER = 1 << 19
 """Longest inner dimension of one exact matrix product: its middle limbs sum to less than 2^53."""
 _FEW = 256
+_STRIP = 1 << 12
 _HALF = np.uint64(16)
 
 
@@ -157,11 +158,35 @@ class Ring:
         """x · y elementwise with broadcasting of equal numbers of axes."""
         return self._blockwise(x, y, _multiply)
 
-    def _blockwise(self, x: Residues, y: Residues, operation: Callable[[Residues, Residues, np.uint64], Words]) -> Residues:
-        shape = np.broadcast_shapes(x.shape, y.shape)
+    def combined(self, terms: Sequence[tuple[Residues, int]]) -> Residues:
+        """The sum of small public integers times arrays of one shape (k, n): one reduction for all of them.
+
+        The integers' magnitudes sum to less than 2^31, so a sum of their products with residues fits 64-bit words.
+        """
+        out = np.empty_like(terms[0][0])
+        below = sum(-number for _, number in terms if number < 0)
+        if sum(abs(number) for _, number in terms) >= 1 << 31:
+            raise ValueError("the integers of a combination are too large for one reduction")
+        for part in _columns(out.shape[1]):
+            words = np.zeros((self.k, out[0, part].size), np.uint64)
+            for x, number in terms:
+                words += x[:, part] if number == 1 else np.multiply(x[:, part], np.uint64(number % (1 << 64)), dtype=np.uint64)
+            words += self.column * np.uint64(below)
+            out[:, part] = mod_rows(words, self)
+        return out
+
+    def _blockwise(self, x: Residues, y: Residues, operation: Callable[[Residues, Residues, Any], Words]) -> Residues:
+        shape = x.shape if x.shape == y.shape else np.broadcast_shapes(x.shape, y.shape)
         if len(shape) == 1:  # NumPy warns of scalars that wrap around, and arrays do so silently
             return self._blockwise(x[:, None], y[:, None], operation)[:, 0]
+        size = prod(shape[1:])
+        if size <= _FEW:  # one call for all planes costs less than a loop over them
+            return operation(x, y, self.column.reshape(self.k, *[1] * (len(shape) - 1))).astype(np.uint32)
         out = np.empty(shape, np.uint32)
+        if size <= BLOCK:
+            for i, p in enumerate(self.primes):
+                out[i] = operation(x[i], y[i], np.uint64(p))
+            return out
         x, y = np.broadcast_to(x, shape), np.broadcast_to(y, shape)
         for block in blocks(shape[1:], BLOCK):
             for i, p in enumerate(self.primes):
@@ -231,6 +256,11 @@ def blocks(shape: tuple[int, ...], size: int) -> Iterator[tuple[slice | int, ...
             yield (i, *rest)
 
 
+def _columns(n: int) -> Iterator[slice]:
+    for start in range(0, max(n, 1), _STRIP):
+        yield slice(start, start + _STRIP)
+
+
 def mod_rows(words: Words, ring: Ring) -> Words:
     """Each row of a (k, n) array of words modulo its prime, in place."""
     if words.shape[1] <= _FEW:
@@ -247,20 +277,23 @@ def _mod(words: Words, p: np.uint64) -> None:
     words -= quotient
 
 
-def _add(x: Residues, y: Residues, p: np.uint64) -> Words:
+def _add(x: Residues, y: Residues, p: Any) -> Words:
     words: Words = np.asarray(np.add(x, y, dtype=np.uint64))
     smaller: Words = np.minimum(words, words - p)  # below p the difference wraps around to something larger
     return smaller
 
 
-def _subtract(x: Residues, y: Residues, p: np.uint64) -> Words:
+def _subtract(x: Residues, y: Residues, p: Any) -> Words:
     words: Words = np.asarray(np.subtract(x, y, dtype=np.uint64))
     smaller: Words = np.minimum(words, words + p)
     return smaller
 
 
-def _multiply(x: Residues, y: Residues, p: np.uint64) -> Words:
+def _multiply(x: Residues, y: Residues, p: Any) -> Words:
     words: Words = np.asarray(np.multiply(x, y, dtype=np.uint64))
+    if not isinstance(p, np.uint64):
+        words %= p
+        return words
     quotient = words // p
     quotient *= p
     return words - quotient
