@@ -217,7 +217,7 @@ class Study(Strict):
     models: tuple[ModelName, ...] = PAPER_MODELS
     network: Network = Network()
     training: Training = Training()
-    resolution: Literal["shares", "exact", "totals"] = "shares"
+    resolution: Literal["totals", "exact", "shares"] = "totals"
     shares: Shares = Shares()
     evaluation: Evaluation = Evaluation()
     validation_fraction: float = Field(default=0.2, ge=0, lt=1)
