@@ -219,7 +219,7 @@ class Agent:
     def _release(self, message: Message) -> Message:
         request = _read(ReleaseRequest, message)
         lock = self._lock(request.context.study)
-        self.studies[lock.study_id] = request.context.phase
+        self.phase = self.studies[lock.study_id] = request.context.phase
         arrays = self._broadcast(request.context.state, message.arrays)
         bench = self._benches.of(lock)
         facts = self._benches.facts(lock, (_split(request),))

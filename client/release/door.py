@@ -1,23 +1,21 @@
 """The door: the one module through which a hospital's numbers leave.
 
 A release passes policy → compute → clip → noise → mask → journal, in this order; nothing else builds a vector. One attempt
-at a statistic is three exchanges (`keys`, `release`, `open`), each bound to one context; ephemeral keys and the seed b_i
-live in this object only and die with the process. Every refusal is journalled with its reason; what leaves is a code.
+at a statistic is three exchanges (`keys`, `release`, `open`), each bound to one context; a key of the next turn may be given
+with the opening of this one. Ephemeral keys and the seed b_i live in this object only and die with the process
+(`shared_model.secure_sum.attempts`). Every refusal is journalled with its reason; what leaves is a code.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -57,6 +55,7 @@ from shared_model.analyses.phases.admission import BASE, LIVE, SETS_OF, change_m
 from shared_model.analyses.plan import SharedPlan
 from shared_model.secure_sum import masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
+from shared_model.secure_sum.attempts import SiteAttempt, SiteAttempts
 from shared_model.secure_sum.protocol import (
     Arrays,
     Context,
@@ -82,31 +81,11 @@ from site_config.study.model import StudyLock
 __all__ = ["CohortFacts", "Compute", "Door", "outward_code"]
 
 Compute = Callable[[Statistic, Parameters, Arrays], Mapping[str, NDArray[Any]]]
-SESSIONS = 64
 
 
 def outward_code(problem: Problem) -> str:
     """The code the coordinator sees: its own where it depends on what the coordinator knows already, FH-501 for the rest."""
     return problem.code if problem.kind.leaves else privacy.SITE_CANNOT_RELEASE.label
-
-
-@dataclass
-class _Session:
-    """The secrets and the progress of the newest attempt at one value."""
-
-    context: Context
-    sites: tuple[str, ...]
-    private: X25519PrivateKey
-    seed: bytes
-    reply: KeysReply
-    ask: Ask | None = None
-    hash: str | None = None
-    entry: int = 0
-    opened_with: Mapping[str, str] | None = None
-
-
-def _session_key(context: Context) -> tuple[str, str, int, str, str]:
-    return (context.study, context.phase, context.round, context.statistic, context.parameters)
 
 
 class Door:
@@ -128,26 +107,14 @@ class Door:
         self._clock, self._entropy, self._registry = clock, entropy, registry
         self._noised = NoisedReleases(journal, kept, entropy)
         self._ledger = Ledger.of(journal)
-        self._sessions: OrderedDict[tuple[str, str, int, str, str], _Session] = OrderedDict()
+        self._attempts: SiteAttempts[Ask] = SiteAttempts(signing_key, entropy)
 
     def keys(self, request: KeysRequest, lock: StudyLock) -> KeysReply:
         """A fresh ephemeral key for one attempt, signed over its context; the same answer while the attempt is unused."""
         context = request.context
         with self._refusals("keys", context):
             self._check_context(context, request.sites, lock)
-            session = self._sessions.get(_session_key(context))
-            if session is not None and context.attempt <= session.context.attempt:
-                if session.context != context:
-                    raise privacy.ATTEMPT_SPENT.problem(
-                        f"attempt {context.attempt} came after {session.context.attempt}, or with another content"
-                    )
-                if session.hash is not None:
-                    raise privacy.ATTEMPT_SPENT.problem(f"the keys of attempt {context.attempt} were used")
-                return session.reply
-            private = X25519PrivateKey.from_private_bytes(self._entropy(32))
-            reply = secure_sum_signatures.sign_key(context, private.public_key().public_bytes_raw(), self._key)
-            self._remember(_Session(context, tuple(sorted(request.sites)), private, self._entropy(32), reply))
-            return reply
+            return self._attempts.key_for(context, request.sites)
 
     def release(
         self, request: ReleaseRequest, lock: StudyLock, arrays: Arrays, compute: Compute, cohort: CohortFacts
@@ -156,7 +123,7 @@ class Door:
         context = request.context
         with self._refusals("release", context):
             clear = not lock.study.privacy.masks
-            session = None if clear else self._session(context)
+            session = None if clear else self._attempts.to_release(context)
             sites = tuple(sorted(request.sites)) if session is None else session.sites
             if clear and not clear_allowed(self._policy, lock.study):
                 raise privacy.MASKS_REQUIRED.problem("the study asks for values in the clear")
@@ -188,20 +155,23 @@ class Door:
         """The seed of the site's own mask, once the coordinator's signed list holds the whole roster and the site's own hash."""
         context = request.context
         with self._refusals("open", context):
-            session = self._session(context)
+            session = self._attempts.of(context)
             if session.hash is None or session.ask is None:
                 raise privacy.ATTEMPT_SPENT.problem("nothing was released in this attempt")
+            given: KeysReply | None = None
             self._check_context(context, session.sites, lock)
             secure_sum_signatures.check_list(context, request.hashes, request.signature, session.sites, lock.coordinator_key)
             if request.hashes[self._site] != session.hash:
                 raise privacy.LIST_INCOMPLETE.problem("the list holds another vector of this site")
             if session.opened_with is None:
                 check_ledger(self._policy, lock, session.ask, self._ledger)
-                self._write(OPEN, OpenedMask(context=context, release=session.entry))
+                given = self._ahead(request, session, lock)
+                turn = request.ahead.attempt if given and request.ahead else 0
+                self._write(OPEN, OpenedMask(context=context, release=session.entry, ahead=turn))
                 session.opened_with = dict(request.hashes)
             elif session.opened_with != request.hashes:
                 raise privacy.ATTEMPT_SPENT.problem("the attempt was opened with another list")
-            return OpenReply(seed=session.seed.hex())
+            return OpenReply(seed=session.seed.hex(), ahead=given)
 
     def share(
         self,
@@ -286,8 +256,7 @@ class Door:
 
     def forget(self, study: str) -> None:
         """Drop the keys and seeds of a study; what was not opened stays closed for ever."""
-        for key in [key for key in self._sessions if key[0] == study]:
-            del self._sessions[key]
+        self._attempts.forget(study)
 
     def _check_context(self, context: Context, sites: tuple[str, ...], lock: StudyLock) -> Statistic:
         if context.study != lock.study_id:
@@ -321,27 +290,29 @@ class Door:
             raise ValueError("cohort.n is the number of its keys")
         return Ask(context, statistic, parameters, question_of(statistic.name, canonical), sites, cohort, request.counts)
 
-    def _pair_keys(self, request: ReleaseRequest, session: _Session, lock: StudyLock) -> dict[str, bytes]:
+    def _ahead(self, request: OpenRequest, session: SiteAttempt[Ask], lock: StudyLock) -> KeysReply | None:
+        """The key of this roster's next turn, None where none is asked for or given: no reason to keep the sum closed."""
+        ahead, now = request.ahead, session.context
+        if ahead is None:
+            return None
+        try:
+            with self._refusals("keys", ahead):
+                turn = {"round": ahead.round, "attempt": ahead.attempt, "parameters": "", "state": ""}
+                if ahead.round <= now.round or ahead.attempt <= now.attempt or ahead != now.model_copy(update=turn):
+                    raise privacy.CONTEXT_MISMATCH.problem("a key is asked ahead for another question than this roster's next turn")
+                self._check_context(ahead, session.sites, lock)
+                return self._attempts.key_ahead(ahead, session.sites)
+        except Problem:
+            return None
+
+    def _pair_keys(self, request: ReleaseRequest, session: SiteAttempt[Ask], lock: StudyLock) -> dict[str, bytes]:
         signing = {entry.name: entry.signing_key for entry in lock.roster}
-        public = secure_sum_signatures.check_keys(request.context, request.keys, session.sites, signing)
+        public = secure_sum_signatures.check_keys(request.context, request.keys, session.sites, signing, ahead=session.ahead)
         if request.keys[self._site] != session.reply:
             raise privacy.CONTEXT_MISMATCH.problem("this site's own key came back changed")
         digest = request.context.digest()
         peers = (peer for peer in session.sites if peer != self._site)
         return {peer: masks.pair_key(session.private, public[peer], digest, (self._site, peer)) for peer in peers}
-
-    def _session(self, context: Context) -> _Session:
-        session = self._sessions.get(_session_key(context))
-        if session is None or session.context != context:
-            raise privacy.ATTEMPT_SPENT.problem("no keys were given for this context, or they are gone")
-        return session
-
-    def _remember(self, session: _Session) -> None:
-        key = _session_key(session.context)
-        self._sessions[key] = session
-        self._sessions.move_to_end(key)
-        while len(self._sessions) > SESSIONS:
-            self._sessions.popitem(last=False)
 
     def _journal_release(
         self, request: ReleaseRequest, ask: Ask, vectors: Mapping[str, NDArray[np.generic]], digest: str, rule: str, *, masked: bool

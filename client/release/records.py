@@ -38,10 +38,14 @@ class Released(DoorRecord):
 
 
 class OpenedMask(DoorRecord):
-    """The site gave its own mask away; `release` is the number of the journal's entry it opens."""
+    """The site gave its own mask away; `release` is the number of the journal's entry it opens.
+
+    ahead: the attempt for which it gave a key with it, 0 for none.
+    """
 
     context: Context
     release: int
+    ahead: int = 0
 
 
 class SharedRows(DoorRecord):

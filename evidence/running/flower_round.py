@@ -273,15 +273,17 @@ def read_spans(home: Path) -> list[dict[str, Any]]:
 
 def where_time_goes(asked: list[AskedRound], spans: list[dict[str, Any]]) -> dict[str, Any]:
     """Medians over the rounds between the first and the last: wall seconds by step, CPU seconds by program and by step."""
-    starts = [one for one in asked if one.statistic == UPDATE and one.kind == "keys"]
+    updates = [one for one in asked if one.statistic == UPDATE]
+    starts = [next(one for one in updates if one.round == number) for number in sorted({one.round for one in updates})]
     rounds = [_round(asked, spans, begin, end) for begin, end in pairwise(starts[1:])]
     return {"rounds": len(rounds), "all_rounds_s": [one["wall_s"]["round"] for one in rounds], **_median(rounds)}
 
 
 def _round(asked: list[AskedRound], spans: list[dict[str, Any]], begin: AskedRound, end: AskedRound) -> dict[str, dict[str, float]]:
-    """One round, from one request for keys to the next."""
+    """One round, from its first request to the next one's; its keys may have come with the opening before it."""
     mine = {one.kind: one for one in asked if one.statistic == UPDATE and begin.began <= one.began < end.began}
-    keys, release, opening = mine["keys"], mine["release"], mine["open"]
+    release, opening = mine["release"], mine["open"]
+    keys = mine.get("keys", replace(release, ended=release.began))
     inside = [span for span in spans if release.began <= span["began"] <= release.ended]
     whole = [span for span in inside if span["name"] == "inside"]
     steps = sorted({span["name"] for span in inside} - {"inside"})

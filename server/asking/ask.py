@@ -1,53 +1,41 @@
 """Ask a statistic of a block of hospitals and open the sum: the one way numbers come in.
 
 One attempt is three exchanges over a fixed roster (DESIGN section 5): ephemeral keys, masked vectors, and the seeds of the
-own masks, which sites send only against the signed list of all vectors' hashes. What is not complete is not opened.
+own masks, which sites send only against the signed list of all vectors' hashes. What is not complete is not opened. A round
+of training takes its keys from the opening of its block's turn before, and is two exchanges.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
+from server.asking.attempt import Arrays, Attempt, KeysAhead, Question, Turn, Values
 from server.asking.effects import Effects
 from server.asking.participation import Kept, StudyLedger
 from server.asking.pauses import Pauses
 from server.link.transport import Exchange, Failure, Transport
 from server.study.results import LedgerEntry
 from server.study.state import StudyFolder, arrays_bytes, ask_key, load_arrays
-from shared_model.secure_sum import masks
-from shared_model.secure_sum import signatures as secure_sum_signatures
 from shared_model.secure_sum.protocol import (
-    Context,
-    KeysReply,
-    KeysRequest,
     Message,
     OpenedCounts,
-    OpenReply,
-    OpenRequest,
     Refusal,
-    ReleaseReply,
-    ReleaseRequest,
-    parameters_hash,
-    roster_hash,
     state_hash,
 )
-from shared_model.statistics.base import REGISTRY, Parameters, Statistic
+from shared_model.statistics.base import REGISTRY, Parameters
 from site_config.identity import CoordinatorIdentity
 from site_config.problems import federation
 from site_config.problems.base import Problem
 from site_config.study.model import Phase, Role, StudyLock
 
-Arrays = Mapping[str, NDArray[Any]]
-Values = dict[str, NDArray[np.float64]]
+__all__ = ["Asker", "Missed", "Question", "Values"]
+
 Outcome = Literal["opened", "retried", "paused", "missed", "refused", "excluded"]
 FINAL_CODES = range(400, 600)
 RETRY_PAUSE_S = 2.0
@@ -63,21 +51,6 @@ class Missed(Exception):
         super().__init__(f"block {block}")
         self.block = block
         self.missing = dict(missing)
-
-
-@dataclass(frozen=True)
-class Question:
-    """One ask: a statistic with its parameters, for one block, in one phase and round, at one broadcast state."""
-
-    statistic: Statistic
-    parameters: Parameters
-    phase: Phase
-    round: int
-    role: Role
-    block: int
-    state: Arrays = field(default_factory=dict)
-    deadline_s: float = 3600.0
-    counts: OpenedCounts | None = None
 
 
 class Asker:
@@ -102,6 +75,7 @@ class Asker:
         self._attempt = folder.next_epoch() << 24
         self._told: dict[str, set[str]] = {}
         self._silent: dict[str, str] = {}
+        self._ahead: dict[Turn, KeysAhead] = {}
         self.counts: dict[tuple[str, int, str], OpenedCounts] = {}
 
     def total(self, name: str, parameters: Parameters, *, phase: Phase, role: Role, round: int = 0, state: Arrays | None = None) -> Values:
@@ -136,12 +110,22 @@ class Asker:
         return OpenedCounts(sites=sum(c.sites for c in known), patients=sum(c.patients for c in known), events=sum(c.events for c in known))
 
     def question(
-        self, name: str, parameters: Parameters, *, phase: Phase, role: Role, block: int, round: int = 0, state: Arrays | None = None
+        self,
+        name: str,
+        parameters: Parameters,
+        *,
+        phase: Phase,
+        role: Role,
+        block: int,
+        round: int = 0,
+        state: Arrays | None = None,
+        next_round: int | None = None,
     ) -> Question:
         """A question with the phase's deadline and the pre-counts the sites hold it against."""
         split = REGISTRY[name].split(parameters)
         deadline = float(getattr(self.lock.study.deadlines, phase))
-        return Question(REGISTRY[name], parameters, phase, round, role, block, state or {}, deadline, self.counts_of(role, block, split))
+        counts = self.counts_of(role, block, split)
+        return Question(REGISTRY[name], parameters, phase, round, role, block, state or {}, deadline, counts, next_round)
 
     def remembered(self, question: Question) -> Values:
         """The stored answer of this question, or a fresh one, stored before it is used."""
@@ -183,9 +167,11 @@ class Asker:
             tries += 1
             self.check_stop()
             left = max(end - self.effects.monotonic(), 1.0)
-            attempt = _Attempt(self, question, left)
+            attempt = Attempt(self, question, left, self._ahead.pop(question.turn, None))
             failures = attempt.run()
             if attempt.values is not None:
+                if attempt.ahead is not None and question.next_round is not None:
+                    self._ahead[replace(question, round=question.next_round).turn] = attempt.ahead
                 self._write(question, "opened", tries, {}, attempt.bytes_received)
                 return attempt.values
             cut = bool(missing) and left < TELLING_S and {f.code for f in failures.values()} == {federation.SITE_SILENT.label}
@@ -198,7 +184,8 @@ class Asker:
             self._write(question, "refused" if refused else "missed" if late else "retried", tries, missing, attempt.bytes_received)
             if refused or late:
                 raise Missed(question.block, missing)
-            self.effects.sleep(RETRY_PAUSE_S)
+            if attempt.given is None:  # keys that came ahead may be gone; they are asked for anew at once
+                self.effects.sleep(RETRY_PAUSE_S)
 
     def check_stop(self) -> None:
         """Raise FH-720 when somebody asked the study to stop."""
@@ -267,116 +254,6 @@ class Asker:
     def forgot(self, site: str) -> None:
         """A site says it does not hold the state: send it again."""
         self._told.pop(site, None)
-
-
-class _Attempt:
-    """One attempt: keys, vectors, seeds. `values` is set when the sum was opened."""
-
-    def __init__(self, asker: Asker, question: Question, deadline_s: float) -> None:
-        self.asker = asker
-        self.q = question
-        self.deadline_s = deadline_s
-        self.sites = asker.sites(question.role, question.block)
-        self.keys_of = asker.signing_keys(self.sites)
-        self.parameters = question.parameters.model_dump(mode="json")
-        self.context = Context(
-            study=asker.lock.study_id,
-            phase=question.phase,
-            round=question.round,
-            attempt=asker.next_attempt(),
-            statistic=question.statistic.name,
-            parameters=parameters_hash(self.parameters),
-            state=state_hash(question.state),
-            roster=roster_hash(self.sites, self.keys_of),
-        )
-        self.values: Values | None = None
-        self.commitments: dict[str, str] = {}
-        self.bytes_received = 0
-
-    def run(self) -> dict[str, Failure]:
-        """The failures that kept the sum closed; empty when it was opened."""
-        masked = self.asker.lock.study.privacy.masks
-        keys, failures = self._keys() if masked else ({}, {})
-        if failures:
-            return failures
-        vectors, hashes, failures = self._vectors(keys)
-        if failures:
-            return failures
-        seeds, failures = self._seeds(hashes) if masked else ({}, {})
-        if failures:
-            return failures
-        segments = self.q.statistic.segments(self.q.parameters)
-        self.values = masks.open_sum(segments, vectors, seeds, self.context, len(self.sites))
-        return {}
-
-    def _ask(self, messages: dict[str, Message]) -> tuple[dict[str, Message], dict[str, Failure]]:
-        done = self.asker.exchange(messages, self.deadline_s)
-        return done.replies, done.failures
-
-    def _keys(self) -> tuple[dict[str, KeysReply], dict[str, Failure]]:
-        body = KeysRequest(context=self.context, sites=self.sites).model_dump(mode="json")
-        replies, failures = self._ask({site: Message("keys", body) for site in self.sites})
-        keys: dict[str, KeysReply] = {}
-        for site, reply in replies.items():
-            try:
-                keys[site] = KeysReply.model_validate(reply.body)
-                secure_sum_signatures.check_keys(self.context, {site: keys[site]}, (site,), self.keys_of)
-            except (ValidationError, Problem):
-                failures[site] = Failure(federation.REPLY_MALFORMED.label, "key")
-        shown = Counter(reply.public_key for reply in keys.values())
-        for site in [site for site, reply in keys.items() if shown[reply.public_key] > 1]:
-            failures[site] = Failure(federation.REPLY_MALFORMED.label, "the key of another site")
-        return keys, failures
-
-    def _vectors(self, keys: dict[str, KeysReply]) -> tuple[dict[str, Arrays], dict[str, str], dict[str, Failure]]:
-        request = ReleaseRequest(context=self.context, parameters=self.parameters, keys=keys, counts=self.q.counts, sites=self.sites)
-        body = request.model_dump(mode="json")
-        state = dict(self.q.state)
-        send = {site: state if self.asker.needs_state(site, self.context.state) else {} for site in self.sites}
-        room = sum(masks.dtype(segment).itemsize * segment.size for segment in self.q.statistic.segments(self.q.parameters))
-        replies, failures = self._ask({site: Message("release", body, send[site], room) for site in self.sites})
-        vectors: dict[str, Arrays] = {}
-        hashes: dict[str, str] = {}
-        for site, reply in replies.items():
-            try:
-                release = self._checked(site, reply)
-            except (ValidationError, Problem):
-                failures[site] = Failure(federation.REPLY_MALFORMED.label, "vector")
-                continue
-            if state:
-                self.asker.told(site, self.context.state)
-            vectors[site], hashes[site], self.commitments[site] = reply.arrays, release.hash, release.seed_hash
-            self.bytes_received += sum(array.nbytes for array in reply.arrays.values())
-        for site, failure in failures.items():
-            if failure.code == federation.BROADCAST_MISSING.label:
-                self.asker.forgot(site)
-        return vectors, hashes, failures
-
-    def _checked(self, site: str, reply: Message) -> ReleaseReply:
-        release = ReleaseReply.model_validate(reply.body)
-        masks.check_vectors(self.q.statistic.segments(self.q.parameters), reply.arrays)
-        found = masks.vectors_hash(reply.arrays)
-        secure_sum_signatures.check_vectors_signature(self.context, release, found, site, self.keys_of[site])
-        if release.masked != self.asker.lock.study.privacy.masks:
-            raise federation.REPLY_MALFORMED.problem("a vector is masked where the study is clear, or the other way round")
-        return release
-
-    def _seeds(self, hashes: dict[str, str]) -> tuple[dict[str, bytes], dict[str, Failure]]:
-        signature = self.asker.sign(secure_sum_signatures.list_bytes(self.context, hashes))
-        body = OpenRequest(context=self.context, hashes=hashes, signature=signature).model_dump(mode="json")
-        replies, failures = self._ask({site: Message("open", body) for site in self.sites})
-        seeds: dict[str, bytes] = {}
-        for site, reply in replies.items():
-            try:
-                seed = bytes.fromhex(OpenReply.model_validate(reply.body).seed)
-            except ValueError:
-                failures[site] = Failure(federation.REPLY_MALFORMED.label, "seed")
-                continue
-            if secure_sum_signatures.seed_commitment(self.context, seed) != self.commitments[site]:
-                failures[site] = Failure(federation.REPLY_MALFORMED.label, "another seed")
-                continue
-            seeds[site] = seed
-        return seeds, failures
 
 
 def are_final(codes: Iterable[str], tries: int) -> bool:

@@ -77,7 +77,15 @@ class NetworkRounds(ABC):
         return {f"{WEIGHTS}{self.model}": self.state.weights}
 
     def _question(self, name: str, parameters: Parameters, block: int, round: int, state: dict[str, NDArray[Any]]) -> Question:
-        return self.running.asker.question(name, parameters, phase="training", role="development", block=block, round=round, state=state)
+        ahead = self._next_turn(round) if name == self.update else None
+        return self.running.asker.question(
+            name, parameters, phase="training", role="development", block=block, round=round, state=state, next_round=ahead
+        )
+
+    def _next_turn(self, round: int) -> int | None:
+        """The round in which a round's block is asked again; None after its last."""
+        block = self._block(round)
+        return next((later for later in range(round + 1, self.rounds) if self._block(later) == block), None)
 
     def _missed(self, missed: Missed, round: int) -> None:
         """A block that was not complete costs its turn; too many turns, or the only block, stall the study."""

@@ -2,7 +2,7 @@
 
 A message is a `kind`, a JSON body and named one-dimensional arrays. Requests go from the coordinator to a site; a reply
 is either a body of the matching model or a problem code. One ask of a statistic is three exchanges over one roster:
-`keys`, `release`, `open` (DESIGN section 5).
+`keys`, `release`, `open` (DESIGN section 5). A round of training is the last two: its keys came with the opening before it.
 """
 
 from __future__ import annotations
@@ -130,17 +130,22 @@ class ReleaseReply(Body):
 
 
 class OpenRequest(Body):
-    """The coordinator's signed list of the hashes it received, one for every site of the roster."""
+    """The coordinator's signed list of the hashes it received, one for every site of the roster.
+
+    `ahead` asks for the key of this roster's next turn at the same statistic as well: a context without parameters and state.
+    """
 
     context: Context
     hashes: Annotated[dict[Name, Hex], Field(max_length=MOST_SITES)]
     signature: Hex
+    ahead: Context | None = None
 
 
 class OpenReply(Body):
-    """The 32-byte seed of the site's own mask (hex)."""
+    """The 32-byte seed of the site's own mask (hex), and its key of the next turn where it was asked for and is given."""
 
     seed: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    ahead: KeysReply | None = None
 
 
 class StatusReply(Body):

@@ -19,6 +19,7 @@ from site_config.problems import privacy
 from site_config.study.model import canonical
 
 _KEY = b"fedhcc secure sum: ephemeral key\x00"
+_AHEAD = b"fedhcc secure sum: ephemeral key ahead\x00"
 _VECTORS = b"fedhcc secure sum: vectors\x00"
 _CLEAR = b"fedhcc secure sum: vectors in the clear\x00"
 _LIST = b"fedhcc secure sum: list of hashes\x00"
@@ -51,22 +52,35 @@ def _usable(public: bytes, what: str) -> None:
         raise privacy.SIGNATURE_INVALID.problem(f"{what} is not a usable X25519 key") from None
 
 
-def sign_key(context: Context, public_key: bytes, signing_key: Ed25519PrivateKey) -> KeysReply:
-    """A site's ephemeral X25519 public key with its signature."""
-    return KeysReply(public_key=public_key.hex(), signature=signing_key.sign(_KEY + context.digest() + public_key).hex())
+def ahead_of(context: Context) -> Context:
+    """What of a context is known a round earlier: everything but the parameters and the broadcast state."""
+    return context.model_copy(update={"parameters": "", "state": ""})
+
+
+def _of_key(context: Context, *, ahead: bool) -> bytes:
+    return _AHEAD + ahead_of(context).digest() if ahead else _KEY + context.digest()
+
+
+def sign_key(context: Context, public_key: bytes, signing_key: Ed25519PrivateKey, *, ahead: bool = False) -> KeysReply:
+    """A site's ephemeral X25519 public key with its signature, over the whole context or over what is known of it `ahead`."""
+    signature = signing_key.sign(_of_key(context, ahead=ahead) + public_key).hex()
+    return KeysReply(public_key=public_key.hex(), signature=signature)
 
 
 def check_keys(
-    context: Context, replies: Mapping[str, KeysReply], sites: tuple[str, ...], signing_keys: Mapping[str, str]
+    context: Context, replies: Mapping[str, KeysReply], sites: tuple[str, ...], signing_keys: Mapping[str, str], *, ahead: bool = False
 ) -> dict[str, bytes]:
-    """Site → ephemeral public key of exactly the roster, every one signed by the key in the lock; no two alike (FH-516)."""
+    """Site → ephemeral public key of exactly the roster, every one signed by the key in the lock; no two alike (FH-516).
+
+    All were given `ahead`, or none: a key of the one kind does not pass for one of the other.
+    """
     if set(replies) != set(sites):
         raise privacy.CONTEXT_MISMATCH.problem(f"{len(replies)} ephemeral keys for a roster of {len(sites)}")
     found: dict[str, bytes] = {}
-    digest = context.digest()
+    said = _of_key(context, ahead=ahead)
     for site in sites:
         public = _bytes32(replies[site].public_key, f"the ephemeral key of {site}")
-        _verify(signing_keys[site], replies[site].signature, _KEY + digest + public, f"the ephemeral key of {site}")
+        _verify(signing_keys[site], replies[site].signature, said + public, f"the ephemeral key of {site}")
         _usable(public, f"the ephemeral key of {site}")
         found[site] = public
     if len(set(found.values())) != len(found):

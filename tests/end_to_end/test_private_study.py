@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 
 from client.release.epsilon import CHARGE, EpsilonLedger
 from client.release.ledger import RELEASE
+from client.release.records import OPEN
 from server.phases.first_weights import initial_weights
 from shared_model.networks.rad import build
 from shared_model.networks.trainable import trained_places
@@ -57,6 +58,14 @@ def test_every_hospital_released_those_two_with_noise_and_nothing_else(private: 
         released = [one.data for one in entries(private, entry.name) if one.kind == RELEASE]
         assert {one["context"]["statistic"] for one in released} == {"private.update", "private.hazard"}
         assert all(one["noise"].startswith("discrete Gaussian") and one["counts"] is None for one in released)
+
+
+def test_a_round_masks_with_the_key_that_came_with_the_opening_before(private: FinishedRun) -> None:
+    for entry in private.lock.roster:
+        found = [one for one in entries(private, entry.name) if one.data.get("context", {}).get("statistic") == "private.update"]
+        ahead = [one.data["ahead"] for one in found if one.kind == OPEN]
+        used = [one.data["context"]["attempt"] for one in found if one.kind == RELEASE]
+        assert len(ahead) == ROUNDS and ahead[:-1] == used[1:] and ahead[-1] == 0
 
 
 def test_only_the_head_moved(private: FinishedRun) -> None:

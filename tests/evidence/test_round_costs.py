@@ -19,6 +19,13 @@ def asked_rounds(count: int) -> list[AskedRound]:
     return found
 
 
+def test_a_round_whose_keys_came_before_it_has_no_seconds_for_them() -> None:
+    two = [one for one in asked_rounds(5) if one.kind != "keys" or one.round == 0]
+    found = where_time_goes(two, spans(5))
+    assert found["rounds"] == 3 and found["all_rounds_s"] == pytest.approx([20.0] * 3)
+    assert found["wall_s"]["keys"] == 0.0 and found["wall_s"]["coordinator: sum, step, state"] == pytest.approx(6.0)
+
+
 def spans(count: int) -> list[dict[str, object]]:
     """Two sites in every round: reached after 3 and 4 s, 5 and 6 s inside, of which a CPU second of masks each."""
     found: list[dict[str, object]] = []

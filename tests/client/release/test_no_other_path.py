@@ -42,7 +42,7 @@ FIELDS = {
     "statements": {"boxes"},
     "keys": {"public_key", "signature"},
     "release": {"hash", "signature", "seed_hash", "masked"},
-    "open": {"seed"},
+    "open": {"seed", "ahead"},
     "status": {"phase"},
     "finish": {"study"},
     "refusal": {"code", "until"},
