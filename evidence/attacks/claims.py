@@ -43,6 +43,8 @@ class Score:
     hit: int
     unique_hit: int
     control_unique_hit: float
+    control_hits: tuple[int, ...] = ()
+    """The same of every control cohort."""
 
     @property
     def precision(self) -> float:
@@ -70,6 +72,7 @@ def unique_hits(claims: Claims, cohort: AttackedCohort) -> int:
 def score(claims: Claims, cohort: AttackedCohort, others: Sequence[AttackedCohort]) -> Score:
     """Hold claims against the cohort they are about and against control cohorts."""
     matches = _matches(claims, cohort)
+    hits = tuple(unique_hits(claims, other) for other in others)
     return Score(
         patients=cohort.n,
         unique=int(cohort.unique.sum()),
@@ -77,12 +80,26 @@ def score(claims: Claims, cohort: AttackedCohort, others: Sequence[AttackedCohor
         correct_claims=int(matches.any(axis=1).sum()),
         hit=int(matches.any(axis=0).sum()),
         unique_hit=unique_hits(claims, cohort),
-        control_unique_hit=float(np.mean([unique_hits(claims, other) for other in others])) if others else 0.0,
+        control_unique_hit=float(np.mean(hits)) if hits else 0.0,
+        control_hits=hits,
     )
 
 
+def chance_probability(scores: Sequence[Score]) -> float:
+    """How likely the sum of hits is at least what it is, were the cohort attacked any one of itself and its controls.
+
+    If a claim knows nothing of its cohort, hits on it and on independent cohorts are exchangeable: the sum over cohorts is then a
+    sum of independent draws, each from one cohort's hits and its controls' alike, whose distribution is exact.
+    """
+    chance = np.ones(1)
+    for one in scores:
+        hits = np.array([one.unique_hit, *one.control_hits])
+        chance = np.convolve(chance, np.bincount(hits) / len(hits))
+    return float(min(chance[sum(one.unique_hit for one in scores) :].sum(), 1.0))
+
+
 def summary(scores: Sequence[Score]) -> dict[str, float]:
-    """Means over cohorts, the excess over control with its standard error, and whether it is beyond two of them."""
+    """Means over cohorts, the excess over control with its standard error, and how likely chance does as well."""
     excess = np.array([one.excess for one in scores])
     se = float(excess.std(ddof=1) / np.sqrt(len(excess))) if len(excess) > 1 else float("nan")
     mean = float(excess.mean())
@@ -99,5 +116,5 @@ def summary(scores: Sequence[Score]) -> dict[str, float]:
         "unique_hit_share": sum(one.unique_hit for one in scores) / unique if unique else 0.0,
         "excess": mean,
         "excess_se": se,
-        "beyond_two_se": float(mean > 2 * se) if np.isfinite(se) else float("nan"),
+        "p": chance_probability(scores),
     }

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from evidence.attacks import pairs, protocol, sums, updates
+from evidence.attacks import protocol, updates
 from evidence.attacks.claims import NOT_PROOF
-from evidence.attacks.result import AttackResult
+from evidence.attacks.result import AttackResult, judged
+from evidence.attacks.shares import families
 from site_config.problems import host
 
 SIZES = (207, 60, 30)
 FIRST_SEED = 1
-EVIDENCE_SEED = 3001
-"""First seed of the recorded run: defaults were chosen on seeds 1 to 40, after what 1001 to 1020 and 2001 to 2020 had shown."""
+EVIDENCE_SEED = 5001
+"""First seed of the recorded run: attacks were written and results chosen on seeds 1 to 40."""
 
 
 @dataclass(frozen=True)
@@ -28,26 +29,35 @@ class Attack:
 
 
 ATTACKS = (
-    Attack("a", "Differencing adjacent cells", sums.attack_a),
-    Attack("b", "S0 at several coefficients", sums.attack_b),
+    Attack("b", "Sums that are not opened", families.attack_b),
     Attack("c", "Two rosters, late replies, partial chunks", once=protocol.attack_c),
     Attack("d", "Two studies after a join", once=protocol.attack_d),
     Attack("e", "Inversion of a one-patient update", updates.attack_e),
     Attack("f", "Forged and replayed messages", once=protocol.attack_f),
-    Attack("g", "Linear reconstruction over everything opened", sums.attack_g),
-    Attack("h", "Score to pattern", sums.attack_h),
+    Attack("g", "Everything opened together", families.attack_g),
+    Attack("h", "Score to pattern", families.attack_h),
     Attack("i", "Least squares over 200 rounds", updates.attack_i, sized=False),
     Attack("j", "One site absent", once=protocol.attack_j),
-    Attack("k", "Pairs held by one patient", pairs.attack_k),
+    Attack("l", "Whole numbers from curves and Table 1", families.attack_l),
+    Attack("m", "Groupings against each other", families.attack_m),
+    Attack("n", "Mean predictions", families.attack_n),
+    Attack("o", "Two generations", families.attack_o),
+    Attack("p", "Steps and variances of the Cox model", families.attack_p),
+    Attack("t", "The day of a known patient", families.attack_t),
 )
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a run found, and the sentence that goes with it."""
+    """What a run found, and the sentence that goes with it; defaults are judged together (`result.judged`)."""
 
-    results: tuple[AttackResult, ...]
+    found: tuple[AttackResult, ...]
     note: str = NOT_PROOF
+
+    @property
+    def results(self) -> tuple[AttackResult, ...]:
+        """Every result with its verdict in the family of all that were run."""
+        return judged(self.found)
 
     @property
     def failing(self) -> tuple[AttackResult, ...]:

@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 
 from client.release.door import Compute
-from evidence.attacks.cohorts import COLUMNS, AttackedCohort, draw
+from evidence.attacks.cohorts import AttackedCohort, draw
 from evidence.attacks.federation import CUTS, AttackedFederation
 from evidence.attacks.result import AttackResult, control, refused
 from shared_model.secure_sum import masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
 from shared_model.secure_sum.protocol import KeysReply, KeysRequest
 from shared_model.statistics.base import Parameters, Statistic
-from shared_model.statistics.parameters import Covariates, CoxRound, TrainingHazard
-from shared_model.survival.cox import api as cox
+from shared_model.statistics.parameters import TrainingHazard
 from shared_model.survival.hazard import piecewise_sums
 from site_config.problems.base import Problem
 from site_config.site import Policy
@@ -24,6 +23,7 @@ from site_config.site import Policy
 LONE_DAY = 400.0
 SITES = ("site-a", "site-b", "site-c", "site-d", "site-e")
 LONE = "site-f"
+QUESTION = "training.hazard"
 
 
 def refusal(action: Callable[[], object]) -> str:
@@ -64,9 +64,6 @@ class Scene:
 
 def _computing(cohort: AttackedCohort) -> Compute:
     def compute(statistic: Statistic, p: Any, _arrays: Mapping[str, Any]) -> dict[str, Any]:
-        if statistic.name == "cox.round":
-            found = cox.totals_round(cohort.x, cohort.day, p.cut_days, p.beta, p.rates, p.mean, p.sd)
-            return {"mass": found.mass, "gradient": found.weighted}
         sums = piecewise_sums(np.zeros(cohort.n), cohort.day, cohort.event, p.cut_days, 0.0)
         counts = {"patients": np.array([float(cohort.n)]), "event_score": np.zeros(1), "deaths": sums.deaths}
         return {segment.name: np.zeros(segment.shape) for segment in statistic.segments(p)} | {"mass": sums.mass} | counts
@@ -74,16 +71,9 @@ def _computing(cohort: AttackedCohort) -> Compute:
     return compute
 
 
-def at_zero() -> CoxRound:
-    """A Cox round at β = 0: S0 is the plain exposure."""
-    zero = (0.0,) * 7
-    rates = (0.0,) * (len(CUTS) + 1)
-    return CoxRound(covariates=Covariates(columns=COLUMNS), cut_days=CUTS, mean=zero, sd=(1.0,) * 7, beta=zero, rates=rates)
-
-
-def hazard() -> TrainingHazard:
-    """Hazard sums at equal scores."""
-    return TrainingHazard(model="Rad-D", centre=0.0, cut_days=CUTS)
+def hazard(centre: float = 0.0) -> TrainingHazard:
+    """Hazard sums at equal scores: days at risk by interval."""
+    return TrainingHazard(model="Rad-D", centre=centre, cut_days=CUTS)
 
 
 def _day_error(more: Mapping[str, Any], less: Mapping[str, Any]) -> float:
@@ -93,19 +83,19 @@ def _day_error(more: Mapping[str, Any], less: Mapping[str, Any]) -> float:
 def attack_c() -> list[AttackResult]:
     """An attempt is cut short, its last vector comes late, and a smaller roster is asked: two sums one hospital apart."""
     title = "Two rosters one site apart, late replies, partial chunks"
-    scene, parameters = Scene(sites=(*SITES, LONE)), at_zero()
-    error = _day_error(scene.plain("cox.round", parameters, scene.sites), scene.plain("cox.round", parameters, SITES))
+    scene, parameters = Scene(sites=(*SITES, LONE)), hazard()
+    error = _day_error(scene.plain(QUESTION, parameters, scene.sites), scene.plain(QUESTION, parameters, SITES))
     results = [control("c", f"{title}: sums without an open step", {"day_error": error}, error < 1)]
     fed = scene.federation
-    first = fed.context("cox.round", parameters)
+    first = fed.context(QUESTION, parameters, phase="training")
     keys = fed.keys(first, scene.sites)
     late = {name: fed.release(name, first, parameters, keys, scene.computes()[name]) for name in scene.sites}
     hashes = {name: reply.hash for name, (reply, _) in late.items()}
     codes = {
-        "smaller roster": refusal(lambda: fed.keys(fed.context("cox.round", parameters, sites=SITES, attempt=2), SITES)),
+        "smaller roster": refusal(lambda: fed.keys(fed.context(QUESTION, parameters, phase="training", sites=SITES, attempt=2), SITES)),
         "partial list": refusal(lambda: _open(fed, first, {name: hashes[name] for name in SITES}, SITES[0])),
     }
-    second = fed.context("cox.round", parameters, attempt=2)
+    second = fed.context(QUESTION, parameters, phase="training", attempt=2)
     fed.keys(second, scene.sites)
     codes["late list"] = refusal(lambda: _open(fed, first, hashes, SITES[0]))
     missing = [vectors for name, (_, vectors) in late.items() if name != LONE]
@@ -124,15 +114,14 @@ def _open(fed: AttackedFederation, context: Any, hashes: Mapping[str, str], site
 
 
 def attack_d() -> list[AttackResult]:
-    """Two studies ask the same sum at β = 0, before and after a hospital with one patient joined."""
-    title = "Two studies at β = 0 after a join"
-    scene, parameters = Scene(), at_zero()
-    error = _day_error(scene.plain("cox.round", parameters, (*SITES, LONE)), scene.plain("cox.round", parameters, SITES))
-    scene.federation.ask("cox.round", parameters, scene.computes())
+    """Two studies ask the same sum at equal scores, before and after a hospital with one patient joined."""
+    title = "Two studies at equal scores after a join"
+    scene, parameters = Scene(), hazard()
+    error = _day_error(scene.plain(QUESTION, parameters, (*SITES, LONE)), scene.plain(QUESTION, parameters, SITES))
+    scene.federation.ask(QUESTION, parameters, scene.computes(), phase="training")
     scene.federation.new_study(None, (*SITES, LONE))
-    code = refusal(lambda: scene.federation.ask("cox.round", parameters, scene.computes()))
-    nudged = parameters.model_copy(update={"beta": (1e-9,) * 7})
-    again = refusal(lambda: scene.federation.ask("cox.round", nudged, scene.computes()))
+    code = refusal(lambda: scene.federation.ask(QUESTION, parameters, scene.computes(), phase="training"))
+    again = refusal(lambda: scene.federation.ask(QUESTION, hazard(1e-9), scene.computes(), phase="training"))
     held = bool(code and again)
     shown = refused("d", title, code) if held else AttackResult("d", title, "default", "succeeds", False, {})
     return [control("d", f"{title}: no ledger", {"day_error": error}, error < 1), shown]
@@ -142,10 +131,10 @@ def attack_j() -> list[AttackResult]:
     """A hospital with one patient is absent for a round: the difference of two rounds is that patient's exposure."""
     title = "One site absent for a round"
     scene, parameters = Scene(sites=(*SITES, LONE)), hazard()
-    error = _day_error(scene.plain("training.hazard", parameters, scene.sites), scene.plain("training.hazard", parameters, SITES))
+    error = _day_error(scene.plain(QUESTION, parameters, scene.sites), scene.plain(QUESTION, parameters, SITES))
     fed, computes = scene.federation, scene.computes()
-    fed.ask("training.hazard", parameters, computes, phase="training", round=1)
-    code = refusal(lambda: fed.ask("training.hazard", parameters, computes, sites=SITES, phase="training", round=2))
+    fed.ask(QUESTION, parameters, computes, phase="training", round=1)
+    code = refusal(lambda: fed.ask(QUESTION, parameters, computes, sites=SITES, phase="training", round=2))
     shown = refused("j", title, code) if code else AttackResult("j", title, "default", "succeeds", False, {})
     return [control("j", f"{title}: whoever is there is summed", {"day_error": error}, error < 1), shown]
 
@@ -162,9 +151,9 @@ def attack_f() -> list[AttackResult]:
 
 def forgeries() -> dict[str, str]:
     """Each forged message and the code it is refused with."""
-    scene, parameters = Scene(), at_zero()
+    scene, parameters = Scene(), hazard()
     fed, computes = scene.federation, scene.computes()
-    context = fed.context("cox.round", parameters)
+    context = fed.context(QUESTION, parameters, phase="training")
     keys = fed.keys(context, SITES)
     site, peer = SITES[0], SITES[1]
 
@@ -176,13 +165,13 @@ def forgeries() -> dict[str, str]:
     codes = {
         "substituted key": refusal(lambda: release({**keys, peer: KeysReply(public_key="42" * 32, signature=own.signature)})),
         "key of another attempt": refusal(
-            lambda: release({**keys, peer: fed.keys(fed.context("cox.round", parameters, round=7), SITES)[peer]})
+            lambda: release({**keys, peer: fed.keys(fed.context(QUESTION, parameters, phase="training", round=7), SITES)[peer]})
         ),
         "key missing": refusal(lambda: release({name: key for name, key in keys.items() if name != peer})),
         "ghost site": refusal(lambda: fed.hospitals[site].door.keys(KeysRequest(context=context, sites=ghost), fed.lock)),
         "lying roster": refusal(lambda: fed.hospitals[site].door.keys(KeysRequest(context=context, sites=SITES[:4]), fed.lock)),
         "another model than told": refusal(lambda: release(keys, state={"weights": np.ones(3)})),
-        "other parameters than told": refusal(lambda: release(keys, fed.context("cox.round", hazard()))),
+        "other parameters than told": refusal(lambda: release(keys, fed.context(QUESTION, hazard(0.5), phase="training"))),
         "another study": refusal(lambda: release(keys, context.model_copy(update={"study": "00" * 32}))),
     }
     reply, vectors = fed.release(site, context, parameters, keys, computes[site])
@@ -216,10 +205,10 @@ def forgeries() -> dict[str, str]:
 
 def two_models() -> str:
     """One site is told and shown another model; its mask then does not cancel. The code with which the sum fails to open."""
-    scene, parameters = Scene(), at_zero()
+    scene, parameters = Scene(), hazard()
     fed, computes = scene.federation, scene.computes()
     states = {name: {"weights": np.full(3, float(name == SITES[0]))} for name in SITES}
-    contexts = {name: fed.context("cox.round", parameters, state=states[name]) for name in SITES}
+    contexts = {name: fed.context(QUESTION, parameters, phase="training", state=states[name]) for name in SITES}
     keys = {}
     for shown in (SITES[0], SITES[1]):  # the coordinator asks everybody for keys under both states
         context = contexts[shown].model_copy(update={"attempt": 1 if shown == SITES[0] else 2})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from client.release.policy import Ask, CohortFacts, check_patients, floor
@@ -12,6 +13,8 @@ from site_config.problems.base import Problem
 from site_config.site import Policy
 from site_config.study.model import Study, StudySite
 
+SUCCEEDS, CHANCE, NOTHING = "succeeds", "no better than chance", "nothing it needs is opened"
+FAMILY_ERROR = 0.05
 Setting = Literal["default", "positive control", "if it were permitted"]
 
 
@@ -35,10 +38,26 @@ class AttackResult:
 
 
 def statistical(attack: str, title: str, n: int, figures: dict[str, float], setting: Setting = "default") -> AttackResult:
-    """A default judged by its excess over control cohorts: more than two standard errors is a success of the attack."""
-    beyond = bool(figures["beyond_two_se"] == 1.0)
-    verdict = "succeeds" if beyond else "no better than chance"
+    """A default judged by how likely chance does as well: alone here, together with all the others by `judged`.
+
+    Where nothing was claimed on any cohort, what the attack needs was not opened, and there is nothing to judge.
+    """
+    if not figures["claims"]:
+        figures = {name: value for name, value in figures.items() if name != "p"}
+        return AttackResult(attack, title, setting, NOTHING, None if setting != "default" else True, figures, n)
+    beyond = figures["p"] <= FAMILY_ERROR
+    verdict = SUCCEEDS if beyond else CHANCE
     return AttackResult(attack, title, setting, verdict, None if setting != "default" else not beyond, figures, n)
+
+
+def judged(results: Sequence[AttackResult]) -> tuple[AttackResult, ...]:
+    """The same results with all defaults that rest on a probability judged together: Holm's procedure, error 5 % of the family."""
+    tested = [at for at, one in enumerate(results) if one.setting == "default" and "p" in one.figures]
+    found, beaten = list(results), True
+    for rank, at in enumerate(sorted(tested, key=lambda at: results[at].figures["p"])):
+        beaten = beaten and results[at].figures["p"] <= FAMILY_ERROR / (len(tested) - rank)
+        found[at] = replace(results[at], verdict=SUCCEEDS if beaten else CHANCE, holds=not beaten)
+    return tuple(found)
 
 
 def control(attack: str, title: str, figures: dict[str, float], worked: bool, n: int = 0) -> AttackResult:

@@ -43,9 +43,9 @@ def attack(
         found.append(result)
         note(f"{result.attack} {result.setting}: {result.verdict}")
     report = Report(tuple(found))
-    rows = [(r.attack, r.title, r.setting, r.n or "", f"{r.verdict} {r.code}".strip(), _figures(r)) for r in found]
+    rows = [(r.attack, r.title, r.setting, r.n or "", f"{r.verdict} {r.code}".strip(), _figures(r)) for r in report.results]
     columns = ("", "attack", "setting", "n", "verdict", "figures")
-    data = {"results": found, "failing": [f"{r.attack} {r.setting}: {r.title}" for r in report.failing], "note": report.note}
+    data = {"results": report.results, "failing": [f"{r.attack} {r.setting}: {r.title}" for r in report.failing], "note": report.note}
     show(data, table("Attacks", columns, rows, report.note))
     if report.failing:
         raise typer.Exit(1)

@@ -84,7 +84,7 @@ def compute_locally(
         async def program() -> Any:
             return await circuit(plain, rows)
 
-        return Computed(plain.run(program()), plain.openings)
+        return Computed(plain.run(program()), plain.openings, opened=plain.opened)
     keys = {number: X25519PrivateKey.generate() for number in range(1, holders + 1)}
     publics = {number: key.public_key().public_bytes_raw() for number, key in keys.items()}
     recipients = {number: Recipient(public, admission_of(keys[number])) for number, public in publics.items()}

@@ -80,12 +80,14 @@ class PlainArithmetic(Arithmetic):
     """Runs circuits on plain numbers.
 
     openings: how many openings the same circuits need on shares. numbers: how many numbers travel in them, by field.
+    opened: what was revealed, by name.
     `noise` (units of the last bit) adds an error to every rounding, as rounding on shares has it.
     """
 
     def __init__(self, declaration: Declaration, *, noise: int = 0, seed: int = 0) -> None:
         super().__init__(PlainBackend(), declaration)
         self.openings = 0
+        self.opened: dict[str, NDArray[Any]] = {}
         self.numbers = {Field.COUNT: 0, Field.MAIN: 0}
         self.units = 1 + noise
         self._noise, self._random = noise, np.random.default_rng(seed)
@@ -121,11 +123,13 @@ class PlainArithmetic(Arithmetic):
                 self.once(name)
                 self.numbers[Field.MAIN] += value.size
                 self.watch(value)
-                return np.array(value.data, dtype=np.float64)
+                self.opened[name] = np.array(value.data, dtype=np.float64)
+                return self.opened[name].copy()
             case RevealZero(name, value):
                 self.once(name)
                 self.numbers[Field.MAIN] += value.size
-                return np.asarray(value.data) == 0
+                self.opened[name] = np.asarray(value.data) == 0
+                return self.opened[name].copy()
 
     def _reduced(self, x: Value, fraction: int) -> Value:
         self.numbers[x.field] += x.size

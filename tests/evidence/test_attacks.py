@@ -5,69 +5,72 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evidence.attacks import claims, harness
-from evidence.attacks.claims import Claims, score, summary
-from evidence.attacks.cohorts import COLUMNS, AttackedCohort, controls, draw, encode, patterns
-from evidence.attacks.harness import chosen, run
-from evidence.attacks.opened import RELEASED
-from evidence.attacks.result import AttackResult
-from evidence.attacks.sums import AttackedCase
+from evidence.attacks import harness
+from evidence.attacks.claims import Claims, Score, chance_probability, score, summary
+from evidence.attacks.cohorts import AttackedCohort, controls, draw, encode, patterns
+from evidence.attacks.harness import ATTACKS, chosen, run
+from evidence.attacks.result import AttackResult, judged, statistical
+from evidence.attacks.shares.curves import falls
+from evidence.attacks.shares.differences import generation_score
+from evidence.attacks.shares.equations import SeenStudy
+from evidence.attacks.shares.iterates import from_all_others, iterates
+from evidence.attacks.shares.study import shares_case
 from evidence.commands import attack as command
-from shared_model.statistics.base import REGISTRY
-from shared_model.statistics.parameters import Covariates, CoxEnd
+from shared_model.survival.kaplan_meier import kaplan_meier
+from shared_model.survival.table import patient_cells
 from site_config.problems.base import Problem
 from tests.support import app_of, run_cli
 
+CONTROLS_ONLY = "b"
+NO_CONTROL = "f"
 
-@pytest.mark.parametrize("letter", list("abcdefhijk"))
+
+@pytest.mark.parametrize("letter", [attack.letter for attack in ATTACKS])
 def test_small_run_holds(letter):
-    results = list(run(chosen(letter), (60,), 3))
-    assert results
+    results = judged(list(run(chosen(letter), (60,), 2)))
     failing = [result for result in results if result.holds is False]
+    assert results
     assert not failing, failing
-    assert any(result.setting == "default" for result in results)
-    if letter != "f":
+    if letter != CONTROLS_ONLY:
+        assert any(result.setting == "default" for result in results)
+    if letter not in (NO_CONTROL, "o", "p"):
         assert any(result.setting == "positive control" and result.verdict == "works" for result in results)
 
 
-def test_everything_opened_of_a_small_cohort_is_refused_and_its_control_works():
-    results = list(run(chosen("g"), (30,), 2))
-    by_title = {(result.setting, result.title.rpartition(": ")[2]): result for result in results}
-    assert by_title["positive control", "S0, S1, S2 at 2^-24"].figures["unique_hit_share"] >= 0.6
-    assert by_title["default", "counts, totals, fused tables"].code == "FH-511"
-    assert by_title["default", "of a held-out cohort"].verdict == "no better than chance"
+def test_one_patient_apart_is_given_away():
+    """Positive controls that need a monthly curve or a Cox model: two studies one patient apart, and everybody else's rows."""
+    case = shares_case(207, 3)
+    assert generation_score(case, new=1).unique_hit == 1
+    claims, asked = from_all_others(case)
+    assert (claims.pattern == asked.pattern).mean() >= 0.9
+    assert score(claims, asked, []).unique_hit >= 6
 
 
-def test_what_the_attack_solves_is_what_a_study_opens():
-    case = AttackedCase(207, 3)
-    transcript, _ = case.clinical
-    at = CoxEnd(
-        covariates=Covariates(columns=COLUMNS[: len(case.columns)]),
-        cut_days=transcript.cut_days,
-        mean=tuple(transcript.scale[0]),
-        sd=tuple(transcript.scale[1]),
-        beta=tuple(transcript.end_at[0]),
-        rates=tuple(transcript.end_at[1]),
-        centres=tuple(map(tuple, transcript.end_at[2])),
-    )
-    last, end, start = transcript.rounds[-1], transcript.end, transcript.start
-    solved = {
-        "cox.round": {"mass": (last.mass, RELEASED.days), "gradient": (last.gradient, RELEASED.covariates)},
-        "cox.end": {
-            "square": (end.second, RELEASED.squares),
-            "gradient": (end.weighted, RELEASED.covariates),
-        },
-        "cox.start": {
-            "deaths": (start.deaths, 1.0),
-            "exposure": (start.exposure, RELEASED.days),
-            "death_covariates": (start.event_covariates, RELEASED.covariates),
-        },
-    }
-    for name, segments in solved.items():
-        declared = {segment.name: (segment.shape, segment.resolution) for segment in REGISTRY[name].segments(at)}
-        assert declared == {key: (values.shape, grid) for key, (values, grid) in segments.items()}
-        for values, grid in segments.values():
-            np.testing.assert_allclose(values, np.rint(values / grid) * grid, atol=1e-9)
+def test_a_curve_gives_whole_numbers():
+    day = np.arange(1.0, 11.0)
+    event = np.array([1, 1, 0, 1, 1, 1, 0, 0, 1, 0], dtype=bool)
+    curve = kaplan_meier(patient_cells(np.zeros(10), day, event))
+    at = np.array([2, 5, 6])
+    survival = np.array([curve.survival[curve.time <= end][-1] for end in at])
+    deaths = np.array([(event & (day <= end)).sum() for end in at])
+    greenwood = np.array([sum(1 / (m * (m - 1)) for m in (10 - np.flatnonzero(event & (day <= end)))) for end in at])
+    found, at_risk = falls(-np.log(survival), greenwood)
+    np.testing.assert_array_equal(np.cumsum(np.rint(found)), deaths)
+    np.testing.assert_allclose(at_risk, [10, 7, 5], atol=0.6)
+
+
+def test_the_steps_an_attack_solves_are_those_of_the_fit():
+    seen = SeenStudy(shares_case(207, 3).opened)
+    steps = list(iterates(seen))
+    assert np.abs(steps[0].b).max() == 0
+    np.testing.assert_allclose(steps[-1].b + steps[-1].step, seen.clinical.fit.coefficient, atol=1e-9)
+
+
+def test_what_a_study_opens_depends_on_its_size():
+    assert np.isfinite(SeenStudy(shares_case(207, 3).opened).evaluation.survival.survival).all(axis=0).any()
+    assert SeenStudy(shares_case(60, 3).opened).clinical.fit.coefficient is None
+    assert not np.isfinite(SeenStudy(shares_case(30, 3).opened).evaluation.survival.patients).any()
+    assert np.isfinite(SeenStudy(shares_case(30, 3, lifted=True).opened).evaluation.survival.patients).all()
 
 
 def test_cohorts_have_the_papers_marginals_and_repeat():
@@ -78,6 +81,7 @@ def test_cohorts_have_the_papers_marginals_and_repeat():
     assert 0.6 < one.event.mean() < 0.75
     np.testing.assert_allclose((one.x[:, 1:] > 0).mean(axis=0), np.array([35, 36, 109, 10, 121, 58]) / 207, atol=0.02)
     assert not np.array_equal(controls(207, 4, 1)[0].day, one.day)
+    assert np.bincount(shares_case(207, 4).cohort.set).tolist() == [128, 33, 46]
 
 
 def test_patterns_are_numbered_in_order():
@@ -94,12 +98,25 @@ def test_claims_are_judged_by_pattern_and_day():
     assert score(Claims.none(), cohort, []).precision == 0.0
 
 
-def test_excess_needs_two_standard_errors():
-    def outcome(excess):
-        return claims.Score(10, 5, 5, 1, 1, excess, 1.0)
+def hits(own: int, *others: int) -> Score:
+    return Score(10, 5, 5, own, own, own, float(np.mean(others)), others)
 
-    assert summary([outcome(3), outcome(4), outcome(3)])["beyond_two_se"] == 1.0
-    assert summary([outcome(1), outcome(2), outcome(0)])["beyond_two_se"] == 0.0
+
+def test_chance_is_exact():
+    assert chance_probability([hits(1, 0, 0, 0)]) == pytest.approx(1 / 4)
+    assert chance_probability([hits(1, 0, 0, 0), hits(1, 0, 0, 0)]) == pytest.approx(1 / 16)
+    assert chance_probability([hits(0, 1, 2, 0)]) == 1.0
+    assert summary([hits(3, 1, 0, 0)] * 4)["p"] == pytest.approx(4.0**-4)
+
+
+def test_defaults_are_judged_together():
+    figures = dict.fromkeys(("claims", "p"), 1.0)
+    tested = [statistical("x", str(p), 60, {**figures, "p": p}) for p in (0.01, 0.04, 0.02, 0.2)]
+    assert [one.verdict == "succeeds" for one in tested] == [True, True, True, False]
+    assert [one.holds for one in judged(tested)] == [False, True, True, True]
+    nothing = statistical("x", "", 60, {"claims": 0.0, "p": 1.0})
+    assert nothing.holds
+    assert judged([nothing]) == (nothing,)
 
 
 def test_command_shows_json_and_exits_by_what_holds(monkeypatch):

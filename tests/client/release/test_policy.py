@@ -10,12 +10,11 @@ from client.release.ledger import question_of
 from client.release.policy import check_whole_blocks, clear_allowed, expected_statistics, floor, inside_hours, known, refusals
 from evidence.attacks.federation import AttackedFederation
 from evidence.attacks.result import gate
-from evidence.attacks.sums import AttackedCase, cox_code, table_code
-from shared_model.statistics.parameters import ScoreCounts, ScoreSpec, Table
+from shared_model.statistics.parameters import Covariates, CoxRound, ScoreCounts, ScoreSpec, Table
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site import KnownPeers, OpenHours, Policy
-from site_config.study.model import Evaluation, Privacy, Study, StudySite
+from site_config.study.model import Evaluation, Privacy, Study, StudySite, seven_variables
 
 SITES = tuple(f"site-{k:02d}" for k in range(12))
 BLOCKS = (SITES[:6], SITES[6:])
@@ -115,9 +114,13 @@ def test_schedule(hours, at, inside):
     assert inside_hours(OpenHours(from_hour=hours[0], to_hour=hours[1]), datetime(2026, 1, 1, at, tzinfo=UTC)) is bool(inside)
 
 
-def test_small_cohorts_open_no_cox_sums():
-    assert cox_code(AttackedCase(60, 1)) == "FH-511"
-    assert cox_code(AttackedCase(207, 1)) == ""
+@pytest.mark.parametrize(("patients", "events", "code"), [(60, 40, "FH-511"), (207, 138, "")])
+def test_small_cohorts_open_no_cox_sums(patients, events, code):
+    columns = seven_variables()
+    covariates = Covariates(columns=tuple(one.name for one in columns))
+    zero = (0.0,) * len(columns)
+    asked = CoxRound(covariates=covariates, cut_days=(100.0,), mean=zero, sd=(1.0,) * len(zero), beta=zero, rates=(0.0, 0.0))
+    assert gate("cox.round", asked, sites=52, patients=patients, events=events) == code
 
 
 @pytest.mark.parametrize("patients", [60, 207, 999])
@@ -153,7 +156,9 @@ def test_whoever_permits_exact_tables_permits_a_coarse_clinical_score():
 
 
 def test_exact_tables_are_opt_in():
-    assert table_code(AttackedCase(207, 1), exact=True) == "FH-504"
+    score = ScoreSpec(model="CLN", columns=("pvtt",), coefficients=(0.7,))
+    table = Table(split="train", score=score, score_cuts=(0.0,), time_edges=(0.0, 90.0), exact=True)
+    assert gate("evaluation.table", table, sites=52, patients=207, events=138) == "FH-504"
 
 
 def test_numbers_do_not_make_another_question():
