@@ -2,7 +2,7 @@
 
 A claim names all seven covariates and a day. It is correct when a patient has this pattern and died or was last seen
 within 15 days of it. Correct claims about patients whose pattern is unique in the cohort are held against the same claims
-on independent cohorts: what is right there is right by chance.
+on control cohorts: what is right there is right by chance.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class Score:
     control_unique_hit: float
     control_hits: tuple[int, ...] = ()
     """The same of every control cohort."""
+    independent_hit: float = float("nan")
+    """The same on average of cohorts that share nothing with this one, where the controls do."""
 
     @property
     def precision(self) -> float:
@@ -104,7 +106,7 @@ def summary(scores: Sequence[Score]) -> dict[str, float]:
     se = float(excess.std(ddof=1) / np.sqrt(len(excess))) if len(excess) > 1 else float("nan")
     mean = float(excess.mean())
     unique = sum(one.unique for one in scores)
-    return {
+    figures = {
         "cohorts": len(scores),
         "patients": float(np.mean([one.patients for one in scores])),
         "unique_patients": unique / len(scores),
@@ -118,3 +120,5 @@ def summary(scores: Sequence[Score]) -> dict[str, float]:
         "excess_se": se,
         "p": chance_probability(scores),
     }
+    independent = float(np.mean([one.independent_hit for one in scores]))
+    return figures | ({"independent_unique_hit": independent} if np.isfinite(independent) else {})

@@ -20,7 +20,7 @@ LEAST_FALL = 1e-4
 
 
 @dataclass(frozen=True)
-class Cells:
+class CurveCells:
     """Intervals (start, end] of one group, with the deaths and the losses in each that an opened curve tells (all shape (k,))."""
 
     start: Floats
@@ -29,7 +29,7 @@ class Cells:
     lost: Ints
 
     @classmethod
-    def none(cls) -> Cells:
+    def none(cls) -> CurveCells:
         """A curve that is closed."""
         return cls(np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
@@ -48,7 +48,7 @@ def falls(hazard: Floats, greenwood: Floats) -> tuple[Floats, Floats]:
     return np.where(some, at_risk * -np.expm1(-fall), 0.0), at_risk
 
 
-def cells(opened: OpenedStudy, model: KaplanMeierModel, group: int) -> Cells:
+def cells(opened: OpenedStudy, model: KaplanMeierModel, group: int) -> CurveCells:
     """What one group's curve tells; no cells where it is closed."""
     found = opened.opened["evaluation"]
     name = model.name
@@ -56,7 +56,7 @@ def cells(opened: OpenedStudy, model: KaplanMeierModel, group: int) -> Cells:
     hazard, greenwood = found[f"{name}.hazard"][:, group], found[f"{name}.greenwood"][:, group]
     shown = np.flatnonzero(_shown(opened, model, group))
     if not patients or not shown.size:
-        return Cells.none()
+        return CurveCells.none()
     days = np.array(model.days, dtype=np.float64)[shown]
     raw, at_risk = falls(hazard[shown], greenwood[shown] / patients)
     deaths = np.rint(raw)
@@ -65,7 +65,7 @@ def cells(opened: OpenedStudy, model: KaplanMeierModel, group: int) -> Cells:
     before = np.concatenate([[patients], after[:-1]])
     lost = np.maximum(before - after - deaths, 0)
     rest = max(total - float(deaths.sum()), 0.0)
-    return Cells(
+    return CurveCells(
         start=np.concatenate([[0.0], days]),
         end=np.append(days, LAST_DAY),
         deaths=np.append(deaths, rest).astype(np.int64),
@@ -103,7 +103,7 @@ def _after(
     return np.asarray(np.minimum.accumulate(np.rint(filled)))
 
 
-def months_right(cohort: AttackedCohort, found: Cells) -> float:
+def months_right(cohort: AttackedCohort, found: CurveCells) -> float:
     """Share of a group's deaths whose interval is told right."""
     died = cohort.day[cohort.event]
     true = np.array([((died > start) & (died <= end)).sum() for start, end in zip(found.start, found.end, strict=True)])

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from evidence.attacks.claims import NEAR_DAYS, Claims, Score, score
-from evidence.attacks.cohorts import COLUMNS, CONTROL_SEED, LEVELS, Floats, Ints, encode, patterns
+from evidence.attacks.cohorts import COLUMNS, LEVELS, Floats, Ints, encode, patterns
 from evidence.attacks.shares import curves
-from evidence.attacks.shares.curves import Cells
+from evidence.attacks.shares.curves import CurveCells
 from evidence.attacks.shares.equations import NEAR, PRESENT, SeenStudy
 from evidence.attacks.shares.reconstruct import WITHOUT_STEPS, masses
-from evidence.attacks.shares.study import SharesCase, StudyCohort, draw_study, locked, opened_study
+from evidence.attacks.shares.study import SharesCase, StudyCohort, locked, opened_study
 from evidence.attacks.system import System
 from shared_model.disclosure.results import GROUP_PATIENTS
 from shared_model.survival.calibration import predicted_survival
 
-TARGET_CONTROLS = 3
 GENERATION = GROUP_PATIENTS.value
 HAZARDS = (0.4, 0.9)
 """Cumulative baseline hazards of the control's two horizons."""
@@ -30,19 +27,19 @@ def without_new(cohort: StudyCohort, seed: int, new: int) -> tuple[StudyCohort, 
     return cohort.chosen(~joined), cohort.chosen(joined)
 
 
-def _counted(seen: SeenStudy) -> Cells:
+def _counted(seen: SeenStudy) -> CurveCells:
     return curves.cells(seen.opened, seen.model.survival, 0)
 
 
-def _difference(before: Cells, after: Cells) -> Cells:
+def _difference(before: CurveCells, after: CurveCells) -> CurveCells:
     """Deaths and losses by interval of those who joined, on the intervals of the later curve."""
 
-    def total(cells: Cells, counts: np.ndarray, end: float) -> int:
+    def total(cells: CurveCells, counts: np.ndarray, end: float) -> int:
         return int(counts[cells.end <= end].sum())
 
     deaths = np.diff([total(after, after.deaths, end) - total(before, before.deaths, end) for end in after.end], prepend=0)
     lost = np.diff([total(after, after.lost, end) - total(before, before.lost, end) for end in after.end], prepend=0)
-    return Cells(after.start, after.end, np.maximum(deaths, 0).astype(np.int64), np.maximum(lost, 0).astype(np.int64))
+    return CurveCells(after.start, after.end, np.maximum(deaths, 0).astype(np.int64), np.maximum(lost, 0).astype(np.int64))
 
 
 def from_generations(case: SharesCase, new: int) -> tuple[Claims, StudyCohort]:
@@ -77,7 +74,7 @@ def _one_row(before: SeenStudy, now: SeenStudy) -> Floats:
     return np.array([row], dtype=np.float64)
 
 
-def _joined(before: SeenStudy, now: SeenStudy, found: Cells, cells: Ints, new: int) -> System:
+def _joined(before: SeenStudy, now: SeenStudy, found: CurveCells, cells: Ints, new: int) -> System:
     """Patterns × intervals with a death, of those who joined."""
     rows, system = patterns(), System()
     deaths = float(found.deaths.sum())
@@ -97,14 +94,8 @@ def _joined(before: SeenStudy, now: SeenStudy, found: Cells, cells: Ints, new: i
 def generation_score(case: SharesCase, new: int) -> Score:
     """Those who joined against as many of control cohorts."""
     claims, joined = from_generations(case, new)
-    others = [without_new(other, case.seed + k, new)[1] for k, other in enumerate(case.others)]
+    others = [without_new(other, case.seed + k, new)[1] for k, other in enumerate(case.strangers)]
     return score(claims, joined, others)
-
-
-@lru_cache(maxsize=64)
-def _control_study(n: int, seed: int, k: int, lifted: bool) -> SeenStudy:
-    cohort = draw_study(n, CONTROL_SEED + 1_000 * seed + k)
-    return SeenStudy(opened_study(cohort, locked(cohort, lifted=lifted)))
 
 
 def _days_of(seen: SeenStudy, wanted: np.ndarray) -> Floats:
@@ -125,19 +116,20 @@ def _days_of(seen: SeenStudy, wanted: np.ndarray) -> Floats:
 def target_score(case: SharesCase) -> Score:
     """Family t: somebody knows that a patient with these covariates trains, and asks for the day.
 
-    The control asks the same of studies in which the patient is not.
+    The controls' patients with these covariates have the day of another patient of the same stratum.
     """
-    train = case.cohort.chosen(case.cohort.set == 0)
-    targets = np.flatnonzero(train.unique)
-    wanted, true = train.pattern[targets], train.day[targets]
-    own = _days_of(SeenStudy(case.opened), wanted)
-    hits = [
-        int((np.abs(_days_of(_control_study(case.n, case.seed, k, case.lifted), wanted) - true) <= NEAR_DAYS).sum())
-        for k in range(TARGET_CONTROLS)
-    ]
-    right = int((np.abs(own - true) <= NEAR_DAYS).sum())
-    claims = int(np.isfinite(own).sum())
-    return Score(train.n, len(targets), claims, right, right, right, float(np.mean(hits)), tuple(hits))
+    train = case.cohort.set == 0
+    own = case.cohort.chosen(train)
+    targets = np.flatnonzero(own.unique)
+    days = _days_of(SeenStudy(case.opened), own.pattern[targets])
+    right, *hits = (_near(days, one.chosen(train), own.pattern[targets]) for one in (case.cohort, *case.others))
+    return Score(own.n, len(targets), int(np.isfinite(days).sum()), right, right, right, float(np.mean(hits)), tuple(hits))
+
+
+def _near(days: Floats, cohort: StudyCohort, wanted: Ints) -> int:
+    """Claimed days within the tolerance of the patient of each pattern."""
+    true = np.array([cohort.day[np.flatnonzero(cohort.pattern == pattern)[0]] for pattern in wanted])
+    return int((np.abs(days - true) <= NEAR_DAYS).sum())
 
 
 def one_apart(case: SharesCase) -> Claims:

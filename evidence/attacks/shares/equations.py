@@ -18,7 +18,7 @@ from scipy.special import ndtr
 from evidence.attacks.claims import Claims
 from evidence.attacks.cohorts import COLUMNS, LEVELS, Floats, Ints, encode, patterns
 from evidence.attacks.shares import curves
-from evidence.attacks.shares.curves import Cells
+from evidence.attacks.shares.curves import CurveCells
 from evidence.attacks.shares.study import IMAGE_SD, OpenedStudy, on_grid
 from evidence.attacks.system import System
 from shared_model.analyses.groups.kaplan_meier import KaplanMeierModel
@@ -82,7 +82,7 @@ class Unknowns:
 
     x: Floats
     pattern: Ints
-    found: Cells
+    found: CurveCells
     interval: Ints
     dies: NDArray[np.bool_]
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from evidence.attacks import opened_sums
-from evidence.attacks.claims import Claims, Score, score, summary
+from evidence.attacks.claims import Claims, Score, score, summary, unique_hits
 from evidence.attacks.result import AttackResult, control, statistical
 from evidence.attacks.shares.differences import GENERATION, generation_score, one_apart, target_score
 from evidence.attacks.shares.iterates import from_all_others
@@ -29,12 +32,14 @@ Scoring = Callable[[SharesCase], Score]
 
 
 def _judge(claim: Callable[[SharesCase], Claims], case: SharesCase) -> Score:
-    return score(claim(case), case.cohort, case.others)
+    claims = claim(case)
+    elsewhere = float(np.mean([unique_hits(claims, other) for other in case.strangers]))
+    return replace(score(claims, case.cohort, case.others), independent_hit=elsewhere)
 
 
 def _insider(case: SharesCase) -> Score:
     claims, asked = from_all_others(case)
-    return score(claims, asked, case.others)
+    return score(claims, asked, case.strangers)
 
 
 def _over(letter: str, title: str, scoring: Scoring, n: int, seeds: Sequence[int]) -> list[AttackResult]:

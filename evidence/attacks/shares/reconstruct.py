@@ -120,7 +120,7 @@ def from_swapped(case: SharesCase) -> Claims:
     for at in range(SETS):
         by_model = {name: curves.cells(seen.opened, seen.model.risk(name), 2 * at) for name in names}
         chance = prior(seen, at, rows)
-        unknowns = Unknowns(rows, encode(rows), curves.Cells.none(), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_))
+        unknowns = Unknowns(rows, encode(rows), curves.CurveCells.none(), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_))
         for a, one in enumerate(names):
             for other in names[a + 1 :]:
                 first, second = by_model[one], by_model[other]

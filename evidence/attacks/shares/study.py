@@ -20,7 +20,7 @@ from shared_model.analyses.plan import plan_of
 from shared_model.analyses.rows import PaddedPatients
 from shared_model.analyses.scores.levels import LOW, STEP, level_of
 from shared_model.statistics.parameters import FLAGS, RESPONSES, ScoreSpec
-from simulations.cohort.survival import MANUFACTURERS, SurvivalOptions, simulate
+from simulations.cohort.survival import COEFFICIENTS, MANUFACTURERS, SurvivalOptions, simulate
 from site_config.study.locking import lock_study
 from site_config.study.model import Phase, RosterEntry, Study, StudyLock
 
@@ -29,6 +29,7 @@ PATIENTS_A_HOSPITAL = 4
 SPLITS = {"train": 0, "validation": 1, "test": 2}
 PHASES: tuple[Phase, ...] = ("clinical", "fusion", "evaluation")
 IMAGE_SD = 0.8
+STRATA, SMALL_SET = 4, 40
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,32 @@ def draw_study(n: int, seed: int) -> StudyCohort:
 def study_controls(n: int, seed: int, count: int = 8) -> tuple[StudyCohort, ...]:
     """Independent cohorts of the same kind: what a claim hits by chance."""
     return tuple(draw_study(n, CONTROL_SEED + 1_000 * seed + k) for k in range(count))
+
+
+def reshuffled(cohort: StudyCohort, seed: int, count: int = 8) -> tuple[StudyCohort, ...]:
+    """The same days and the same rows, dealt to each other anew within a set and a stratum of the true clinical predictor.
+
+    They share with the cohort what a paper prints: Table 1, the curves of the sets, and that patients at risk die earlier. A claim
+    that fits them as often tells nothing of who is who. Strata are quarters, halves in sets of fewer than 40.
+    """
+    predictor = cohort.x @ np.array([COEFFICIENTS[name] for name in COLUMNS])
+    stratum = np.zeros(cohort.n, dtype=np.int64)
+    for at in range(len(SPLITS)):
+        mine = np.flatnonzero(cohort.set == at)
+        parts = STRATA if len(mine) >= SMALL_SET else STRATA // 2
+        order = mine[np.argsort(predictor[mine], kind="stable")]
+        for k, part in enumerate(np.array_split(order, parts)):
+            stratum[part] = STRATA * at + k
+    return tuple(replace(cohort, x=cohort.x[_within(stratum, np.random.default_rng([seed, 41, k]))]) for k in range(count))
+
+
+def _within(stratum: Ints, rng: np.random.Generator) -> Ints:
+    """A permutation (n,) that leaves everybody in their stratum."""
+    found = np.arange(len(stratum))
+    for one in np.unique(stratum):
+        mine = np.flatnonzero(stratum == one)
+        found[mine] = rng.permutation(mine)
+    return found
 
 
 def locked(cohort: StudyCohort, *, lifted: bool = False) -> StudyLock:
@@ -172,7 +199,12 @@ class SharesCase:
 
     @cached_property
     def others(self) -> tuple[StudyCohort, ...]:
-        """Control cohorts."""
+        """Controls that print the same curves and the same Table 1."""
+        return reshuffled(self.cohort, self.seed)
+
+    @cached_property
+    def strangers(self) -> tuple[StudyCohort, ...]:
+        """Independent cohorts."""
         return study_controls(self.n, self.seed)
 
     @cached_property
