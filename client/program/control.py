@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from client.program.sleeping_socket import SleepingSocket, Stop, private_sockets
 from site_config.identity import private_folder
 from site_config.problems import federation
 
@@ -106,19 +107,35 @@ def _decode(data: bytes) -> Any:
 
 
 class ControlServer:
-    """Serves a `Board` on the socket of a state folder."""
+    """Serves a `Board` on the socket of a state folder; gRPC runs only while somebody is connected."""
 
     def __init__(self, state: Path, board: Board) -> None:
-        import grpc
-        from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-
-        self._board = board
+        self.board = board
         self._path = socket_path(state)
-        self._states = health_pb2.HealthCheckResponse
-        self._health = health.HealthServicer()
         self._over = threading.Event()
-        self._server = grpc.server(futures.ThreadPoolExecutor(max_workers=8))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._socket = SleepingSocket(self._path, self._path.with_suffix(".grpc"), self._serve)
+
+    @property
+    def awake(self) -> bool:
+        """Whether somebody is connected."""
+        return self._socket.awake
+
+    def start(self) -> None:
+        """Bind the socket, readable by this account only."""
+        self._socket.start()
+
+    def stop(self) -> None:
+        """Stop serving and remove the socket."""
+        self._over.set()
+        self._socket.stop()
+
+    def _serve(self, path: Path) -> Stop:
+        """A gRPC server on a socket of its own, and what ends it."""
+        import grpc
+        from grpc_health.v1 import health, health_pb2_grpc
+
+        server, states = grpc.server(futures.ThreadPoolExecutor(max_workers=8)), health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(states, server)
         unary, stream = grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler
         methods = {
             "Status": unary(self._status, request_deserializer=_decode, response_serializer=_encode),
@@ -126,53 +143,55 @@ class ControlServer:
             "Resume": unary(self._resume, request_deserializer=_decode, response_serializer=_encode),
             "Watch": stream(self._watch, request_deserializer=_decode, response_serializer=_encode),
         }
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods),))
-        self._follower = threading.Thread(target=self._follow, daemon=True, name="health")
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods),))
+        path.unlink(missing_ok=True)
+        with private_sockets():
+            server.add_insecure_port(f"unix:{path}")
+        ended = threading.Event()
+        self._say_health(states)
+        follower = threading.Thread(target=self._follow, args=(states, ended), daemon=True, name="health")
+        server.start()
+        follower.start()
 
-    def start(self) -> None:
-        """Bind the socket, readable by this account only, and serve."""
-        self._path.unlink(missing_ok=True)
-        before = os.umask(0o177)
-        try:
-            self._server.add_insecure_port(f"unix:{self._path}")
-        finally:
-            os.umask(before)
-        self._server.start()
-        self._follower.start()
+        def stop() -> None:
+            ended.set()
+            server.stop(grace=0.5 if self._over.is_set() else None).wait()
+            follower.join(timeout=5)
 
-    def stop(self) -> None:
-        """Stop serving and remove the socket."""
-        self._over.set()
-        self._server.stop(grace=0.5).wait()
-        self._path.unlink(missing_ok=True)
+        return stop
 
-    def _follow(self) -> None:
-        while not self._over.is_set():
-            healthy = self._board.status.connection == "registered"
-            state = self._states.SERVING if healthy else self._states.NOT_SERVING
-            for service in ("", SERVICE):
-                self._health.set(service, state)
-            self._board.wait(WATCH_S)
+    def _follow(self, states: Any, ended: threading.Event) -> None:
+        while not ended.is_set():
+            self._say_health(states)
+            self.board.wait(WATCH_S)
+
+    def _say_health(self, states: Any) -> None:
+        from grpc_health.v1 import health_pb2
+
+        known = health_pb2.HealthCheckResponse
+        healthy = self.board.status.connection == "registered"
+        for service in ("", SERVICE):
+            states.set(service, known.SERVING if healthy else known.NOT_SERVING)
 
     def _status(self, _request: Any, _context: Any) -> dict[str, Any]:
-        return asdict(self._board.status)
+        return asdict(self.board.status)
 
     def _pause(self, request: Any, _context: Any) -> dict[str, Any]:
-        self._board.tell(paused_until=float(request.get("until", UNPLANNED)))
-        return asdict(self._board.status)
+        self.board.tell(paused_until=float(request.get("until", UNPLANNED)))
+        return asdict(self.board.status)
 
     def _resume(self, _request: Any, _context: Any) -> dict[str, Any]:
-        self._board.tell(paused_until=None)
-        return asdict(self._board.status)
+        self.board.tell(paused_until=None)
+        return asdict(self.board.status)
 
     def _watch(self, _request: Any, context: Any) -> Iterator[dict[str, Any]]:
         last = None
         while context.is_active() and not self._over.is_set():
-            now = self._board.status
+            now = self.board.status
             if now != last:
                 yield asdict(now)
                 last = now
-            self._board.wait(WATCH_S)
+            self.board.wait(WATCH_S)
 
 
 class ControlClient:

@@ -48,7 +48,8 @@ from site_config.identity import Kit, SiteIdentity
 from site_config.problems import federation
 from site_config.problems.base import Kind, Problem
 
-HEARTBEAT_S, LOOK_S = 10.0, 1.0
+HEARTBEAT_S, IDLE_HEARTBEAT_S, LOOK_S = 10.0, 25.0, 1.0
+"""Flower counts a node as gone after twice the interval it told. Between studies that is 50 s, and somebody is told within a minute."""
 LONGEST_HOLD_S, SHORTEST_HOLD_S = 20.0, 2.0
 """Seconds for which the SuperLink may keep a question open; fewer where a line does not stand that long in silence."""
 TRANSIENT = frozenset({502, 503, 504})
@@ -151,9 +152,12 @@ class FleetNode:
         """Close the connections."""
         self._connection.close()
 
-    def beat(self, *, lives: bool = True) -> None:
-        """One heartbeat, which says too where the working process shows no sign of life; of nothing else it does."""
-        request = SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=HEARTBEAT_S).SerializeToString()
+    def beat(self, *, lives: bool = True, interval_s: float = HEARTBEAT_S) -> None:
+        """One heartbeat, which says too where the working process shows no sign of life; of nothing else it does.
+
+        `interval_s`: in how many seconds the next one comes at the latest.
+        """
+        request = SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=interval_s).SerializeToString()
         (answer,) = self._ask([("send-node-heartbeat" if lives else STANDS_STILL, request)])
         if not SendNodeHeartbeatResponse.FromString(answer).success:
             raise Interrupted(federation.LINK_LOST, "the coordinator forgot this node")
@@ -289,13 +293,21 @@ def _activation_problem(error: httpx.HTTPStatusError) -> Exception:
 class Pulse:
     """Heartbeats in a thread of their own, so that a long computation does not look like a dead site.
 
-    `lives` is asked every second whether the working process does; a change is told at once.
+    `lives` is asked every second whether the working process does; a change is told at once. While `idle` says so, beats are
+    further apart; when it no longer does, the next one comes at once.
     """
 
-    def __init__(self, node: FleetNode, told: Callable[[Exception | None], None], lives: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        node: FleetNode,
+        told: Callable[[Exception | None], None],
+        lives: Callable[[], bool] = lambda: True,
+        idle: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._node = node
         self._told = told
         self._lives = lives
+        self._idle = idle
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="heartbeat")
 
@@ -309,15 +321,16 @@ class Pulse:
         self._thread.join(timeout=15)
 
     def _run(self) -> None:
-        pause, lived = 0.0, True
+        pause, lived, idled = 0.0, True, False
         while not self._over.wait(min(pause, LOOK_S)):
-            pause, lives = pause - LOOK_S, self._lives()
-            if pause > 0 and lives == lived:
+            pause, lives, idle = pause - LOOK_S, self._lives(), self._idle()
+            if pause > 0 and lives == lived and idle >= idled:
                 continue
+            interval = IDLE_HEARTBEAT_S if idle else HEARTBEAT_S
             try:
-                self._node.beat(lives=lives)
+                self._node.beat(lives=lives, interval_s=interval)
                 self._told(None)
-                pause, lived = HEARTBEAT_S * 0.8, lives
+                pause, lived, idled = interval * 0.8, lives, idle
             except (Interrupted, Problem) as error:
                 self._told(error)
                 pause = 2.0

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("fedhcc.site")
 FIRST_POLL_S, LAST_POLL_S, IDLE_POLL_S = 0.05, 0.4, 2.0
 IDLE_S = 30.0
+IDLE_BEATS_S = 120.0
+"""Seconds without a question after which heartbeats are further apart."""
 HELD_S = 1.5
 PATIENCE_ACTIVE_S = 90.0
 REPLY_PATIENCE_S = 180.0
@@ -124,6 +126,7 @@ class SiteProgram:
         self._gpu_lost: Problem | None = None
         self._steps = StepTimes(rehearsed(site.state))
         self._node: FleetNode | None = None
+        self._asked = self._waiting.clock()
 
     def stop(self) -> None:
         """Ask the program to end: after the present message, or without it where that takes more than a few seconds.
@@ -157,7 +160,7 @@ class SiteProgram:
             control = ControlServer(self.site.state, self.board)
             control.start()
             node = self._node = FleetNode(self.kit, self.identity, bundle_hash())
-            pulse = Pulse(node, self._heard, self._lives)
+            pulse = Pulse(node, self._heard, self._lives, self._idle)
             try:
                 self._worker.start()
                 self._connect(node)
@@ -187,6 +190,10 @@ class SiteProgram:
             return True
         self._tell_trouble(f"{federation.SITE_FROZEN.label} {federation.SITE_FROZEN.title} (no sign of life for {silent:.0f} s)")
         return False
+
+    def _idle(self) -> bool:
+        """Whether nothing was asked for a while: no round of a study is that far from the next."""
+        return not self.board.status.working and self._waiting.clock() - self._asked > IDLE_BEATS_S
 
     def _heard(self, error: Exception | None) -> None:
         if error is None:
@@ -243,7 +250,7 @@ class SiteProgram:
         self._over.wait(PATIENT_S[min(failures, len(PATIENT_S) - 1)])
 
     def _serve(self, node: FleetNode) -> None:
-        pause, failures, last = FIRST_POLL_S, 0, self._waiting.clock()
+        pause, failures = FIRST_POLL_S, 0
         while not self._over.is_set():
             until = self._resting_until()
             if until is None and self.board.paused():
@@ -267,13 +274,13 @@ class SiteProgram:
                 if self._waiting.clock() - asked > HELD_S:
                     continue  # the coordinator has waited for us
                 self._over.wait(pause)
-                idle = self._waiting.clock() - last > IDLE_S
+                idle = self._waiting.clock() - self._asked > IDLE_S
                 pause = min(pause * 1.25, IDLE_POLL_S if idle else LAST_POLL_S)
                 continue
             while self._resting_until() is None and self.board.paused() and not self._over.is_set():
                 self.board.wait(1.0)
             self._answer(node, delivery, self._resting_until())
-            pause, last = FIRST_POLL_S, self._waiting.clock()
+            pause, self._asked = FIRST_POLL_S, self._waiting.clock()
 
     def _resting_until(self) -> float | None:
         """When the present planned pause ends: one somebody asked for, or the hours outside the policy's schedule."""

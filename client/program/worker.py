@@ -66,7 +66,9 @@ def serve(pipe: Connection, home: Path, factory: Factory, life: Any) -> None:
     """
     keep_heap()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_beat, args=(life,), daemon=True, name="life").start()
+    busy = threading.Event()
+    busy.set()
+    threading.Thread(target=_beat, args=(life, busy), daemon=True, name="life").start()
     try:
         handle = factory(home)
     except Problem as problem:
@@ -78,10 +80,12 @@ def serve(pipe: Connection, home: Path, factory: Factory, life: Any) -> None:
         return
     give(pipe, "ready")
     while True:
+        busy.clear()
         try:
             request = take(pipe)
         except ENDED:
             return
+        busy.set()
         try:
             reply = handle(request)
         except Problem:  # the one an agent raises: its GPU is gone
@@ -90,8 +94,9 @@ def serve(pipe: Connection, home: Path, factory: Factory, life: Any) -> None:
         give(pipe, (reply, getattr(agent, "trouble", ""), dict(getattr(agent, "studies", {}))))
 
 
-def _beat(life: Any) -> None:
-    while True:
+def _beat(life: Any, busy: threading.Event) -> None:
+    """Signs of life while there is something to do: whoever waits for nothing looks for none."""
+    while busy.wait():
         life.value += 1
         time.sleep(PULSE_S)
 

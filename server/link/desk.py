@@ -30,8 +30,8 @@ from shared_model.flower.calls import STANDS_STILL, Call, join_calls, together
 
 LOOK_S = 1.0
 """How often somebody who waits looks by himself: for a deadline, or for a site that stopped its heartbeats."""
-PATIENCE_S = 20.0
-"""How long a site counts as there after its last heartbeat."""
+PATIENCE_S = 50.0
+"""How long a site counts as there after its last heartbeat, at the most (it says itself in how many seconds the next one comes)."""
 Answer = Callable[[Any], Any]
 Answered = Any
 """Flower's reply to a call, a protobuf message; its library has no types."""

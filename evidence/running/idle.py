@@ -1,0 +1,89 @@
+"""Evidence: what a federation costs between studies, when nothing is asked.
+
+`python -m evidence.running.idle [SECONDS]` starts five loopback sites with gateway and SuperLink, waits until every site beats as
+an idle one, and counts the CPU seconds of every program over SECONDS (240). Nobody is connected to a site's control service.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from client.program.runner import IDLE_BEATS_S
+from evidence.record import record
+from evidence.running.flower_round import children, cpu_seconds, programs
+from simulations.cohort.cohort import make_cohort
+from simulations.cohort.presets import PRESETS
+from simulations.engines.loopback import Loopback
+from simulations.study.homes import Homes, enrol
+
+SITES, SECONDS, HOUR_S = 5, 240.0, 3600.0
+SITE_MOST, SUPERLINK_MOST = 3.0, 5.0
+START_S = 120.0
+
+
+def federation_of(folder: Path) -> Loopback:
+    """Five enrolled hospitals with tables alone: what they hold makes no difference."""
+    base = PRESETS["clinical-only"]
+    homes = Homes(folder)
+    make_cohort(replace(base, survival=replace(base.survival, sites=(SITES, 0), patients=(4 * SITES, 0))), homes.cohort, seed=7)
+    enrol(homes, 7)
+    return Loopback(homes.coordinator, homes.sites())
+
+
+def measure(seconds: float, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
+    """CPU seconds an hour, of a site (the dearest one too) and of the SuperLink for each."""
+    with TemporaryDirectory(prefix="fedhcc-idle-") as folder, federation_of(Path(folder) / "run") as federation:
+        transport, end = federation.transport(), time.monotonic() + START_S
+        while not all(transport.sites().values()):
+            if time.monotonic() > end:
+                raise SystemExit("the sites did not register")
+            sleep(0.5)
+        sleep(IDLE_BEATS_S + 30.0)
+        before, each = programs(federation), site_seconds(federation)
+        sleep(seconds)
+        after, each_after = programs(federation), site_seconds(federation)
+        online = all(transport.sites().values())
+    hourly = {name: (after[name] - before[name]) * HOUR_S / seconds for name in before}
+    site = (hourly["site programs"] + hourly["site workers"]) / SITES
+    dearest = max(each_after[name] - each[name] for name in each) * HOUR_S / seconds
+    return {
+        "seconds": seconds,
+        "sites": SITES,
+        "all_online_at_the_end": online,
+        "cpu_s_an_hour_a_site": round(site, 2),
+        "of_it_working_process": round(hourly["site workers"] / SITES, 2),
+        "dearest_site": round(dearest, 2),
+        "superlink_cpu_s_an_hour_a_site": round(hourly["SuperLink"] / SITES, 2),
+        "gateway_cpu_s_an_hour_a_site": round(hourly["gateway"] / SITES, 2),
+        "bars": {
+            "a site idles at 3 CPU-s an hour at most": site <= SITE_MOST,
+            "and costs the SuperLink 5 at most": hourly["SuperLink"] / SITES <= SUPERLINK_MOST,
+        },
+    }
+
+
+def site_seconds(federation: Loopback) -> dict[str, float]:
+    """CPU seconds so far of each site's program and its working process."""
+    found = {}
+    for name, site in federation.sites.items():
+        pid = site.process.pid if site.process is not None else 0
+        found[name] = sum(cpu_seconds(one) for one in (pid, *children(pid)))
+    return found
+
+
+def main() -> None:
+    """Measure and record."""
+    figures = measure(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)
+    print(figures, flush=True)
+    covers = ["client/program/node.py", "client/program/control.py", "client/program/sleeping_socket.py", "client/program/worker.py"]
+    record("idle", covers=[*covers, "client/program/runner.py", "server/link/desk.py"], figures=figures, seeds=[7])
+
+
+if __name__ == "__main__":
+    main()
