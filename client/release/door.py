@@ -264,7 +264,7 @@ class Door:
         if context.statistic not in self._registry:
             raise privacy.STATISTIC_UNKNOWN.problem("the statistic is unknown")
         statistic = self._registry[context.statistic]
-        known = {entry.name: entry.signing_key for entry in lock.roster}
+        known = lock.signing_keys
         if not set(sites) <= set(known) or self._site not in sites:
             raise privacy.ROSTER_NOT_WHOLE.problem("the roster names sites outside the lock, or leaves this one out")
         if context.roster != roster_hash(sites, known):
@@ -306,7 +306,7 @@ class Door:
             return None
 
     def _pair_keys(self, request: ReleaseRequest, session: SiteAttempt[Ask], lock: StudyLock) -> dict[str, bytes]:
-        signing = {entry.name: entry.signing_key for entry in lock.roster}
+        signing = lock.signing_keys
         public = secure_sum_signatures.check_keys(request.context, request.keys, session.sites, signing, ahead=session.ahead)
         if request.keys[self._site] != session.reply:
             raise privacy.CONTEXT_MISMATCH.problem("this site's own key came back changed")

@@ -1,9 +1,12 @@
-"""Cost of a masked training round by number of hospitals, in one block and in blocks of thirteen."""
+"""Cost of a masked training round by number of hospitals, in one block and in blocks of thirteen.
+
+A block's round and a whole pass, in which every hospital's block has its turn once.
+"""
 
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,15 +14,20 @@ from tempfile import TemporaryDirectory
 from evidence.record import record
 from simulations.study.scale import RoundCost, exponent, round_cost
 
-SITES = (13, 26, 52, 104, 208)
-BLOCK = 13
+SITES = (13, 26, 52, 104, 208, 1000)
+BLOCK, ONE_BLOCK_MOST = 13, 208
+EXPONENT_MOST = 1.1
 
 
 def measure(sites: int) -> tuple[RoundCost, RoundCost]:
-    """One size in one block and in blocks, each in a process of its own (peak memory is a process's), on one cohort."""
+    """One size in one block (where that is not too dear) and in blocks, each in a process of its own, on one cohort.
+
+    Peak memory is a process's.
+    """
     found = []
+    ways = [None] if sites <= BLOCK else [None, BLOCK] if sites <= ONE_BLOCK_MOST else [BLOCK]
     with TemporaryDirectory(prefix="fedhcc-scale-") as folder:
-        for block in (None, BLOCK)[: 1 if sites <= BLOCK else 2]:
+        for block in ways:
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
                 found.append(pool.submit(round_cost, sites, Path(folder) / "run", blocks_of=block).result())
             print(found[-1], flush=True)
@@ -29,12 +37,16 @@ def measure(sites: int) -> tuple[RoundCost, RoundCost]:
 def main() -> None:
     """Measure and record."""
     costs = [measure(sites) for sites in SITES]
-    whole, blocks = [one for one, _ in costs], [one for _, one in costs]
+    whole, blocks = [one for one, _ in costs if one.sites <= ONE_BLOCK_MOST], [one for _, one in costs]
+    passes = [replace(one, cpu_seconds=one.cpu_seconds_a_site * one.sites) for one in blocks]
     figures = {
         "one_block": [asdict(cost) for cost in whole],
         "one_block_exponent": exponent(whole),
         "blocks_of_13": [asdict(cost) for cost in blocks],
         "blocks_of_13_exponent": exponent(blocks),
+        "whole_pass": {cost.sites: round(cost.cpu_seconds, 2) for cost in passes},
+        "whole_pass_exponent": exponent(passes),
+        "bars": {"a pass over all blocks grows with hospitals to the power of 1.1 at most": exponent(passes) <= EXPONENT_MOST},
     }
     covers = [
         "simulations/study/scale.py",

@@ -6,6 +6,7 @@ So it is told at its next admission what it showed last, and decides. The hash s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from site_config.journal import Journal, read
@@ -35,16 +36,18 @@ class Journals:
         """What a hospital showed last; '' for nothing."""
         return self._last.get(site, "")
 
-    def keep(self, site: str, shown: str) -> None:
-        """Keep what it shows now; a hospital that shows nothing leaves what it showed before."""
-        if not shown or shown == self.last(site):
+    def keep(self, shown: Mapping[str, str]) -> None:
+        """Keep what hospitals show now, by name; one that shows nothing leaves what it showed before."""
+        new = {site: last for site, last in shown.items() if last and last != self.last(site)}
+        if not new:
             return
         try:
             with Journal(self._path) as book:
-                book.append(JOURNAL, {"site": site, "hash": shown})
+                for site, last in new.items():
+                    book.append(JOURNAL, {"site": site, "hash": last})
         except Problem as problem:
             raise _damaged(problem) from None
-        self._last[site] = shown
+        self._last |= new
 
 
 def _damaged(problem: Problem) -> Problem:

@@ -33,9 +33,8 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
     """Every site of the roster accepts, or the study does not start. Raises FH-753 on a refusal, FH-716 on silence."""
     sites = [entry.name for entry in running.lock.roster]
     seen = Journals(running.folder.home)
-    offers = {
-        site: AdmissionRequest(signed=signed, canary=running.canary, journal=seen.last(site)).model_dump(mode="json") for site in sites
-    }
+    offer = AdmissionRequest(signed=signed, canary=running.canary).model_dump(mode="json")
+    offers = {site: {**offer, "journal": seen.last(site)} for site in sites}
     end = running.asker.effects.monotonic() + running.study.deadlines.admission
     pauses = Pauses(running.asker.exchange, running.asker.effects, running.study.deadlines.pause)
     waiting, failures = set(sites), dict[str, Failure]()
@@ -54,10 +53,10 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
                 continue
             waiting.discard(site)
             told[site] = answer
-            seen.keep(site, answer.journal)
             other = answer.code_digest != (running.lock.code_digest or answer.code_digest)
             if not answer.accepted or other:
                 refused[site] = answer.refusals or (identity.CODE_DIFFERS.label,)
+        seen.keep({site: answer.journal for site, answer in told.items()})
         board.keep(running.folder.home, running.lock.study_id, told)
         silent = f"; waiting for {', '.join(sorted(waiting))}" if waiting else ""
         tell = partial(_tell, running, len(sites) - len(waiting), f"hospitals answered{silent}")

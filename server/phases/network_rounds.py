@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -99,5 +100,9 @@ class NetworkRounds(ABC):
 def block_of(round: int, n_blocks: int, seed: int) -> int:
     """The block of a round: in a seeded order, each once in a cycle."""
     cycle, turn = divmod(round, n_blocks)
-    order = np.random.Generator(np.random.PCG64([seed, cycle])).permutation(n_blocks)
-    return int(order[turn])
+    return _order(cycle, n_blocks, seed)[turn]
+
+
+@lru_cache(maxsize=8)
+def _order(cycle: int, n_blocks: int, seed: int) -> tuple[int, ...]:
+    return tuple(int(block) for block in np.random.Generator(np.random.PCG64([seed, cycle])).permutation(n_blocks))

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -283,17 +285,31 @@ class StudyLock(Strict):
         """How many holders, with the coordinator's help, still learn nothing but the results."""
         return (len(self.holders) - 1) // 2
 
-    @property
+    @cached_property
     def study_id(self) -> str:
-        """SHA-256, hex, of `canonical`."""
+        """SHA-256, hex, of `canonical`; every message names it, so it is computed once."""
         return hashlib.sha256(canonical(self.model_dump(mode="json"))).hexdigest()
+
+    @cached_property
+    def entries(self) -> dict[str, RosterEntry]:
+        """The roster by name."""
+        return {entry.name: entry for entry in self.roster}
+
+    @cached_property
+    def signing_keys(self) -> dict[str, str]:
+        """Every site's public signing key, hex."""
+        return {entry.name: entry.signing_key for entry in self.roster}
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, for which everything that follows from its fields is found anew."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("study_id", "entries", "signing_keys"):
+            copied.__dict__.pop(name, None)
+        return copied
 
     def entry(self, site: str) -> RosterEntry:
         """The roster's entry of one site; `KeyError` when it is not in the study."""
-        for entry in self.roster:
-            if entry.name == site:
-                return entry
-        raise KeyError(site)
+        return self.entries[site]
 
     def names(self, role: Role) -> tuple[str, ...]:
         """Sites of a role in roster order."""

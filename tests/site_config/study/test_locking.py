@@ -142,3 +142,19 @@ def test_presets_are_what_they_say() -> None:
     assert (cut.training.rounds, cut.sites, cut.training.server) == (1, paper.sites, paper.training.server)
     with pytest.raises(Problem, match="FH-126"):
         presets.preset("papr")
+
+
+def test_a_changed_copy_of_a_lock_has_an_id_and_a_roster_of_its_own() -> None:
+    from site_config.study.model import RosterEntry, StudyLock
+
+    entries = tuple(RosterEntry(name=name, role="development", signing_key=key * 64, node_fingerprint="0") for name, key in ("aa", "bb"))
+    study = Study(title="t", sites=tuple(StudySite(name=entry.name) for entry in entries))
+    lock = StudyLock(study=study, roster=entries, blocks={"development": (("a", "b"),)}, code_digest="", coordinator_key="c" * 64)
+    first = lock.study_id
+    assert lock.signing_keys == {"a": "a" * 64, "b": "b" * 64} and lock.entry("b") == entries[1]
+    other = lock.model_copy(update={"roster": entries[:1], "code_digest": "ff"})
+    assert other.study_id == StudyLock.model_validate(other.model_dump()).study_id != first == lock.study_id
+    assert set(other.signing_keys) == {"a"} and "study_id" not in other.model_dump()
+    assert StudyLock.model_validate_json(lock.model_dump_json()) == lock and lock.model_copy() == lock
+    with pytest.raises(KeyError):
+        other.entry("b")
