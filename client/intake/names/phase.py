@@ -67,6 +67,8 @@ def read_phase(text: str) -> PhaseReading:
     if known.DELAYED in named and len(named) == 1 and at:
         named = set()  # "delay 70s" is a time, not a phase
     timed = {by_seconds(value) for value in at}
+    if named == {known.PORTAL} and timed == {known.DELAYED} and _late(known.WITHOUT.sub(" ", folded)):
+        named = {known.DELAYED}  # "late venous 3 min"
     if not named:
         return PhaseReading(timed.pop() if len(timed) == 1 else None, bool(at))
     if len(named) > 1 or (at and not timed <= {*named, None}):
@@ -120,12 +122,17 @@ def _named(folded: str) -> set[str]:
             found.add(phase)
     if known.VEIN.search(rest):
         found.add(known.PORTAL)
-    late = any(word in known.LATE_WORDS or word.startswith(known.LATE_STEMS) for word in words) or any(
-        part in rest for part in known.LATE_INSIDE
-    )
-    if late and not found & {known.ARTERIAL, known.PORTAL}:
+    if _late(rest) and not found & {known.ARTERIAL, known.PORTAL}:
         found.add(known.DELAYED)
     return found
+
+
+def _late(rest: str) -> bool:
+    """Whether a folded text says `late`."""
+    words = words_of(rest)
+    return any(word in known.LATE_WORDS or word.startswith(known.LATE_STEMS) for word in words) or any(
+        part in rest for part in known.LATE_INSIDE
+    )
 
 
 def _seconds_in(folded: str) -> list[float]:

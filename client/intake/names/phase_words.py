@@ -13,16 +13,18 @@ PORTAL, ARTERIAL, DELAYED, NATIVE = "portal", "arterial", "delayed", "native"
 
 WORDS: dict[str, tuple[str, ...]] = {
     PORTAL: ("pv", "pvp", "ven", "port", "porte", "veine", "pvs", "portaal", "vp", "wrot", "zyl", "menmai", "monmyaku"),
-    ARTERIAL: ("art", "hap", "arterie", "tetn", "cta", "eap", "angio", "dongmai", "doumyaku", "domyaku"),
+    ARTERIAL: ("art", "hap", "arterie", "tetn", "tet", "cta", "eap", "angio", "dongmai", "doumyaku", "domyaku"),
     DELAYED: ("gec", "laat", "yanchi", "dly", "heikou"),
     NATIVE: (
         *("plain", "nect", "ncct", "noncon", "basal", "basale", "spc", "simple", "blanco", "natief", "nc", "pingsao", "tanjun", "czysta"),
+        *("smdc", "smc", "sciv", "okm"),  # `senza`, `sin`, `ohne` by their first letter
     ),
 }
 STEMS: dict[str, tuple[str, ...]] = {
     PORTAL: (
         *("portal", "porto", "portv", "pven", "hepatoven", "venous", "venos", "venoes", "veineu", "veneus", "wrotn"),
         *("zyln", "venozn", "venoz"),
+        *("lebervenen", "sushepat", "sovraepat", "suprahepat"),
         *("portalni", "venas", "портал", "венозн", "воротн", "πυλαι", "φλεβ", "porttilaskimo", "laskimo", "venfas", "portafas"),
     ),
     ARTERIAL: ("arter", "tetnic", "артери", "αρτηρι", "valtimo", "artarfas", "angiotc", "angioct", "angioscanner", "angiotac"),
@@ -32,14 +34,14 @@ STEMS: dict[str, tuple[str, ...]] = {
         *("ausscheid", "vertraag", "отсроч", "равновес", "odlozen", "evenwicht"),
     ),
     NATIVE: (
-        *("nativ", "natyw", "unenhanced", "nonenhanced", "noncontrast", "precontrast", "dirett", "kontrastsiz", "нативн", "бесконтраст"),
+        *("nativ", "natyw", "natif", "unenhanced", "nonenhanced", "noncontrast", "precontrast", "dirett", "kontrastsiz", "нативн", "бесконтраст"),
         *("unenhance", "ongecontrast"),
     ),
 }
 INSIDE: dict[str, tuple[str, ...]] = {
     PORTAL: (
         *("portalven", "portoven", "pfortader", "wrotn", "zylno", "静脉期", "門静脈", "门静脉", "门脉", "門脈", "門靜脈", "靜脈期"),
-        *("静脈相", "静脈優位", "문맥", "정맥기"),
+        *("静脈相", "静脈優位", "문맥", "정맥기", "肝实质期", "肝實質期", "肝実質相"),
     ),
     ARTERIAL: ("arteriel", "arterios", "arterial", "动脉", "動脈", "动脈", "동맥", "早期相"),
     DELAYED: ("延迟", "延遲", "延时", "延時", "遅延", "平衡", "ディレイ", "지연", "평형"),
@@ -47,6 +49,7 @@ INSIDE: dict[str, tuple[str, ...]] = {
         *("平扫", "平掃", "単純", "单纯", "單純"),
         *("非增强", "非增強", "非造影", "未增强", "未增強", "未造影", "造影前", "增强前", "增強前"),
         *("プレーン", "造影なし", "造影無", "조영전", "조영 전", "비조영", "무조영"),
+        *("注药前", "注藥前", "注射前", "给药前", "給藥前", "投与前", "注入前", "주입전", "주입 전"),
     ),
 }
 LETTERS: dict[str, str] = {PORTAL: r"(?<![a-z])p?v\s*[期相]", ARTERIAL: r"(?<![a-z])a\s*[期相]", DELAYED: r"(?<![a-z])d\s*[期相]"}
@@ -71,7 +74,7 @@ NO += "|before|без|до"
 WITHOUT = re.compile(
     rf"\b(?:{NO}|[so]\s?/|o(?=\.)|s(?=\.))[\s.\-'/]*(?:{SMALL}[\s.\-']*)*{CONTRAST}(?:[\s.\-']+{CONTRAST})*\b|\bnon?[\s\-]*con\b"
     r"|(?<![\w])(?:c|iv|km|ce|mdc)\s?-(?=\s|$|[,;)])|\bw\s?/\s?o\b|\bs\s?/\s?c\b|\bsin c\b|\bs\.\s?c\.|\bbez k\b|без контраст\w*"
-    r"|\b(?:without|wo|ohne|sans|senza|sin|bez)\s*(?=$|\d)|\bpre\s*(?=$|\d+(?:[.,]\d+)?\s*(?:mm)?\s*$)"
+    r"|\b(?:without|wo|ohne|sans|senza|sin|bez)\s*(?=$|\d)|\bpre\s*(?=$|\d+(?:[.,]\d+)?\s*(?:mm)?\s*$)|\bpre\s+(?=(?:liver|leber|foie|fegato|higado|watrob\w*|abd\w*|ax\w*)\b)"
 )
 ENHANCED = re.compile(rf"\b{CONTRAST}\b|\bc\s?/\s?c\b|(?<!\w)(?:c|iv|km|ce|mdc)\s?\+|增强|增強|造影|조영")
 BY_MOUTH = re.compile(rf"\b(?:oral\w*|per ?os|rectal\w*)\b(?:\s*(?:and|&|/|und|et|e|y)\s*|\s*{CONTRAST}\b)?")
