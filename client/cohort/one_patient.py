@@ -103,7 +103,7 @@ def whose(persons: list[tuple[Identity, bool]], declared: Declared | None) -> Pr
 
 def _keep(prints: dict[str, tuple[str, ...]], persons: list[tuple[Identity, bool]], name: str, scan: Scan) -> Callable[[Volume], None]:
     def keep(volume: Volume) -> None:
-        prints[name] = slice_prints(volume.hu)
+        prints[name] = slice_prints(volume.thin)
         persons.append((Identity(*volume.source.person), scan.same_person))
 
     return keep

@@ -129,7 +129,7 @@ def _view(organ: Organ, scan: Scan, volume: Volume, grid: slices.Grid, masks: Se
 def _unfit(organ: Organ, volume: Volume, grid: slices.Grid, masks: Segmented, choice: slices.Choice, role: str) -> Problem | None:
     """FH-369 where the organ, without its tumours, does not have an organ's values in the chosen slices."""
     where = sorted(set(choice.slices))
-    shown = np.stack([slices.slice_at(volume.hu, grid, k) for k in where])
+    shown = np.stack([slices.slice_at(volume.values, grid, k) for k in where])
     healthy = np.stack([masks.organ[k] & ~masks.tumour[k] for k in where])
     value = organ_value(shown, healthy, organ.name)
     if value is None:

@@ -19,6 +19,7 @@ from client.cohort.record import Finding, Record
 from client.segmentation.cache import LabelCache
 from client.segmentation.models import SiteModels, check_targets
 from client.segmentation.segmenter import Segmenter
+from site_config.heap import keep_heap
 from site_config.problems import segmentation as problems
 from site_config.site import SiteConfig
 from site_config.study.model import Study, canonical
@@ -49,6 +50,7 @@ def work(site: SiteConfig, study: Study, jobs: list[Job], scans: tuple[Scan, ...
     """
     if not jobs:
         return
+    keep_heap()
     check_targets(site, study, scans)
     if min(site.compute.workers, len(jobs)) == 1:
         for job in jobs:
@@ -77,6 +79,7 @@ def _start() -> None:
     """A worker uses one thread, leaves Ctrl-C to its parent, and ends when its parent does, however that ends."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
+    keep_heap()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 

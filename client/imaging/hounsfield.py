@@ -53,8 +53,17 @@ def hounsfield(values: NDArray[Any], role: str) -> NDArray[np.int16]:
 
 def check_hounsfield(hu: NDArray[np.int16], role: str) -> None:
     """Refuse a volume (z, y, x) whose values are windowed, normalised, shifted or another quantity. Raises FH-327."""
-    step = max(1, min(hu.shape[1:]) // SAMPLES)
-    thin = np.ascontiguousarray(hu[:, ::step, ::step])
+    step = sample_step(hu.shape[1:])
+    check_samples(np.ascontiguousarray(hu[:, ::step, ::step]), role)
+
+
+def sample_step(shape: tuple[int, ...]) -> int:
+    """Every how manieth pixel of a slice (y, x) is looked at."""
+    return max(1, min(shape) // SAMPLES)
+
+
+def check_samples(thin: NDArray[np.int16], role: str) -> None:
+    """The same, of the pixels that are looked at."""
     real = thin > HU_LOWEST
     values = thin[real]
     spread = float(thin.std())

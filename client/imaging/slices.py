@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from client.imaging.planes import Planes
 from client.imaging.volume import HU_LOWEST, Volume
 from shared_model.networks.slice_values import averaging, normalised
 from site_config.study.model import Imaging, Window
@@ -69,7 +70,7 @@ def grid_of(z_mm: NDArray[np.float64], spacing_mm: float) -> Grid:
     return Grid(positions, lower, weight)
 
 
-def slice_at(hu: NDArray[np.int16], grid: Grid, index: int) -> NDArray[np.int16]:
+def slice_at(hu: Planes, grid: Grid, index: int) -> NDArray[np.int16]:
     """One grid slice, linear between its two neighbours, rounded to whole HU (SimpleITK cuts off towards 0: at most 1 HU apart)."""
     low, weight = int(grid.lower[index]), float(grid.upper_weight[index])
     below: NDArray[np.int16] = hu[low]
@@ -84,12 +85,9 @@ def slice_at(hu: NDArray[np.int16], grid: Grid, index: int) -> NDArray[np.int16]
     return rounded
 
 
-def stack(hu: NDArray[np.int16], grid: Grid) -> NDArray[np.int16]:
+def stack(hu: Planes, grid: Grid) -> NDArray[np.int16]:
     """The whole volume on the grid, (k, y, x); only segmentation needs it."""
-    out = np.empty((len(grid), *hu.shape[1:]), dtype=np.int16)
-    for index in range(len(grid)):
-        out[index] = slice_at(hu, grid, index)
-    return out
+    return np.stack([slice_at(hu, grid, index) for index in range(len(grid))])
 
 
 def nearest_planes(grid: Grid) -> NDArray[np.intp]:
@@ -198,7 +196,7 @@ def picture(
     out = np.zeros((len(choice.slices), 2, imaging.size, imaging.size), dtype=np.uint8)
     rows, columns = (nearest(length, imaging.size) for length in (field[1] - field[0], field[3] - field[2]))
     for place, k in enumerate(choice.slices):
-        grey = np.clip((cut(slice_at(volume.hu, grid, k), field, HU_LOWEST).astype(np.float64) - low) / window.width, 0.0, 1.0)
+        grey = np.clip((cut(slice_at(volume.values, grid, k), field, HU_LOWEST).astype(np.float64) - low) / window.width, 0.0, 1.0)
         out[place, 0] = np.rint(255 * (averaging(grey.shape[0], imaging.size) @ grey @ averaging(grey.shape[1], imaging.size).T))
         for number, mask in enumerate(masks, start=1):
             labels = cut(mask[k], field, False)[np.ix_(rows, columns)]
@@ -214,5 +212,5 @@ def nearest(source: int, target: int) -> NDArray[np.intp]:
 def render(volume: Volume, grid: Grid, choice: Choice, measured: Measured, window: Window, imaging: Imaging) -> NDArray[np.float32]:
     """The chosen slices as the network sees them, (S, H, W) float32."""
     field = field_of(measured, volume, imaging.field)
-    planes = {k: normalised(cut(slice_at(volume.hu, grid, k), field, HU_LOWEST), window, imaging.size) for k in set(choice.slices)}
+    planes = {k: normalised(cut(slice_at(volume.values, grid, k), field, HU_LOWEST), window, imaging.size) for k in set(choice.slices)}
     return np.stack([planes[k] for k in choice.slices])

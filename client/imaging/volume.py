@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from client.imaging.planes import THIN, PlanesOnDisk
 from site_config.problems import scans
 
 HU_LOWEST = -1024
@@ -39,14 +41,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Volume:
-    """One CT scan: `hu` (z, y, x) int16 in Hounsfield units within [−1024, 3071].
+    """One CT scan: `values` (z, y, x) int16 in Hounsfield units within [−1024, 3071], in memory or slice by slice on disk.
 
     Indices grow towards the head (z), the back (y) and the patient's left (x). `z_mm` are the slices' true positions along
     the slice normal, from the first one; they are uniform unless a missing slice was left out. `spacing_mm` is (y, x);
     `origin_mm` is the LPS position of voxel (0, 0, 0) and `axes` has the unit LPS directions of (x, y, z) as columns.
     """
 
-    hu: NDArray[np.int16]
+    values: NDArray[np.int16] | PlanesOnDisk
     z_mm: NDArray[np.float64]
     spacing_mm: tuple[float, float]
     origin_mm: NDArray[np.float64]
@@ -64,8 +66,18 @@ class Volume:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Voxels along z, y and x."""
-        z, y, x = self.hu.shape
+        z, y, x = self.values.shape
         return z, y, x
+
+    @cached_property
+    def hu(self) -> NDArray[np.int16]:
+        """All values in memory, (z, y, x); what needs some slices asks `values` for them."""
+        return self.values.whole() if isinstance(self.values, PlanesOnDisk) else self.values
+
+    @property
+    def thin(self) -> NDArray[np.int16]:
+        """Every fourth pixel of every fourth row of each slice, (z, y/4, x/4)."""
+        return self.values.thin if isinstance(self.values, PlanesOnDisk) else self.values[:, ::THIN, ::THIN]
 
 
 def check_size(shape: tuple[int, int, int], role: str) -> None:

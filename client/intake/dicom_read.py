@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.imaging.hounsfield import check_hounsfield
+from client.imaging.hounsfield import check_hounsfield, check_samples, sample_step
+from client.imaging.planes import THIN, on_disk
 from client.imaging.volume import HU_HIGHEST, HU_LOWEST, Source, Volume
 from client.intake.dicom_header import SliceHeader
 from client.intake.dicom_index import Contents, Series, index
 from client.intake.geometry import Stacking, stackings
 from client.intake.order import OrderFacts, decide
 from client.intake.units import clear_padding, padding_hu, rescaled, within
-from client.intake.volumes import interleaved
+from client.intake.volumes import BlockMeans, alternating, interleaved
 from site_config.files import access_problem
 from site_config.problems import scans as scan_problems
 from site_config.problems import which_scan
@@ -211,26 +212,49 @@ def nothing_in(offered: FolderOffer, role: str) -> Problem:
 
 
 def decode(candidate: Candidate, role: str, findings: list[Problem]) -> Volume:
-    """Read the pixels into Hounsfield units, slice by slice at their own positions. Raises FH-315, FH-310, FH-327, FH-360."""
+    """Look at every slice in Hounsfield units, at its own position; the volume reads again what is chosen.
+
+    Raises FH-315, FH-310, FH-327, FH-360.
+    """
     stacking, about = candidate.stacking, candidate.series.about
     first = stacking.slices[0]
-    hu = np.empty((len(stacking.slices), *first.shape), dtype=np.int16)
+    turn, axes, origin, spacing = _to_lps(first, stacking.normal)
+    room = np.empty(first.shape, dtype=np.int16)
+    looked = LookedAt(len(stacking.slices), turn(room).shape)
     for k, header in enumerate(stacking.slices):
-        pixels(header, role, hu[k])
+        looked.see(k, turn(pixels(header, role, room)))
     _compare_copies(stacking, role, findings)
-    hu, axes, origin, spacing = _to_lps(hu, first, stacking.normal)
     try:
-        check_hounsfield(hu, role)
+        check_samples(looked.samples, role)
     except Problem as problem:  # what the geometry showed is worth saying all the same
         raise Problem(problem.kind, problem.what, problem.why, problem.fix, problem.where, tuple(findings)) from None
-    if interleaved(hu):
+    if alternating(looked.blocks):
         text = f"two volumes alternate slice by slice in {role}, and no header tells them apart"
         raise which_scan.VOLUMES_MIXED.problem(text, where=role)
     flags = frozenset({"slice_interpolated"}) if stacking.interpolated else frozenset()
     who = candidate.series.who
     person = (who.id, who.birth, who.sex) if not isinstance(who, tuple) else ("", "", "")
     source = Source(about.uid, about.study, about.frame, candidate.taken, person)
-    return Volume(hu, stacking.z_mm, spacing, origin, axes, candidate.series.manufacturer, candidate.phase, flags, source)
+    headers = stacking.slices
+    values = on_disk((len(headers), *looked.shape), lambda k: turn(pixels(headers[k], role)), looked.thin)
+    return Volume(values, stacking.z_mm, spacing, origin, axes, candidate.series.manufacturer, candidate.phase, flags, source)
+
+
+class LookedAt:
+    """What is kept of slices (y, x) while a volume is looked at: samples for its unit, blocks against a second volume, prints."""
+
+    def __init__(self, count: int, shape: tuple[int, ...]) -> None:
+        self.shape = (shape[0], shape[1])
+        self.step = sample_step(shape)
+        self.means = BlockMeans.of_slices(shape)
+        self.thin = np.empty((count, *(-(-length // THIN) for length in shape)), dtype=np.int16)
+        self.samples = np.empty((count, *(-(-length // self.step) for length in shape)), dtype=np.int16)
+        self.blocks = np.empty((count, self.means.count), dtype=np.float64)
+
+    def see(self, k: int, plane: NDArray[np.int16]) -> None:
+        """Slice k."""
+        self.thin[k], self.samples[k] = plane[::THIN, ::THIN], plane[:: self.step, :: self.step]
+        self.blocks[k] = self.means(plane)
 
 
 def pixels(header: SliceHeader, role: str, out: NDArray[np.int16] | None = None) -> NDArray[np.int16]:
@@ -293,23 +317,34 @@ def _compare_copies(stacking: Stacking, role: str, findings: list[Problem]) -> N
         findings.append(scan_problems.DUPLICATE_FILES.problem(f"{extra} files of {role} are copies of others", where=role))
 
 
-def _to_lps(
-    hu: NDArray[np.int16], first: SliceHeader, normal: NDArray[np.float64]
-) -> tuple[NDArray[np.int16], NDArray[np.float64], NDArray[np.float64], tuple[float, float]]:
-    """Reorder columns and rows so that indices grow to the left and to the back; z already grows to the head."""
+@dataclass(frozen=True)
+class Turn:
+    """How a slice as stored is laid out anew: rows for columns first, then either axis the other way round."""
+
+    across: bool
+    rows: bool
+    columns: bool
+
+    def __call__(self, plane: NDArray[np.int16]) -> NDArray[np.int16]:
+        """A view of a slice (y, x)."""
+        plane = plane.T if self.across else plane
+        return plane[:: -1 if self.rows else 1, :: -1 if self.columns else 1]
+
+
+def _to_lps(first: SliceHeader, normal: NDArray[np.float64]) -> tuple[Turn, NDArray[np.float64], NDArray[np.float64], tuple[float, float]]:
+    """How to lay slices out so that indices grow to the left and to the back; z already grows to the head."""
     right, down = first.row_axis, first.column_axis
-    spacing_y, spacing_x = first.spacing
+    (spacing_y, spacing_x), (rows, columns) = first.spacing, first.shape
     origin = first.position.copy()
-    if abs(right[0]) < abs(right[1]):
-        hu, right, down, spacing_x, spacing_y = hu.transpose(0, 2, 1), down, right, spacing_y, spacing_x
-    if right[0] < 0:
-        origin = origin + right * spacing_x * (hu.shape[2] - 1)
-        hu, right = hu[:, :, ::-1], -right
-    if down[1] < 0:
-        origin = origin + down * spacing_y * (hu.shape[1] - 1)
-        hu, down = hu[:, ::-1], -down
-    axes = np.stack([right, down, normal], axis=1)
-    return np.ascontiguousarray(hu), axes, origin, (spacing_y, spacing_x)
+    across = bool(abs(right[0]) < abs(right[1]))
+    if across:
+        right, down, spacing_x, spacing_y, rows, columns = down, right, spacing_y, spacing_x, columns, rows
+    turn = Turn(across, bool(down[1] < 0), bool(right[0] < 0))
+    if turn.columns:
+        origin, right = origin + right * spacing_x * (columns - 1), -right
+    if turn.rows:
+        origin, down = origin + down * spacing_y * (rows - 1), -down
+    return turn, np.stack([right, down, normal], axis=1), origin, (spacing_y, spacing_x)
 
 
 def as_stored(mask: NDArray[np.bool_], first: SliceHeader) -> NDArray[np.bool_]:

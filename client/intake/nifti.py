@@ -163,7 +163,7 @@ def read_ct(path: Path, role: str = "a scan") -> Volume:
     hu = hounsfield(_data(image, grid, role), role)
     step = grid.spacing[0]
     return Volume(
-        hu=hu,
+        values=hu,
         z_mm=np.arange(hu.shape[0], dtype=np.float64) * step,
         spacing_mm=(grid.spacing[1], grid.spacing[2]),
         origin_mm=grid.origin,

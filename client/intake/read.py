@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from client.imaging.volume import Volume
@@ -30,5 +31,6 @@ def read_scan(scan: Scan, role: str, root: Path | None = None) -> tuple[Volume, 
         return read_ct(scan.path, role), []
     if is_zip(scan.path):
         with unpacked(scan.path, role) as folder:
-            return read_folder(scan, role, folder)
+            volume, findings = read_folder(scan, role, folder)
+            return replace(volume, values=volume.hu), findings  # the folder goes away
     raise scan_problems.NOT_AN_IMAGE.problem(f"{role} is neither a NIfTI file nor a folder or zip archive of DICOM files", where=role)

@@ -8,6 +8,7 @@ one volume (an examination in two tables' lengths); groups that share a range ar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -139,12 +140,18 @@ def interleaved(hu: NDArray[np.int16]) -> bool:
     most F(1, 2k) with k frequencies compared, and exceeds its 1-in-1,000 point in one block of a thousand. Two phases or two
     breaths exceed it wherever they differ. Fewer than 16 slices leave so few frequencies that little can be told.
     """
+    means = BlockMeans.of_slices(hu.shape[1:])
+    return alternating(np.stack([means(plane) for plane in hu]))
+
+
+def alternating(blocks: NDArray[np.float64]) -> bool:
+    """The same, of the means (z, block) that `BlockMeans` gives."""
     from scipy.special import fdtri
 
-    count = len(hu) - len(hu) % 2
+    count = len(blocks) - len(blocks) % 2
     if count < FEWEST_TO_TELL:
         return False
-    blocks = _block_means(hu[:count])
+    blocks = blocks[:count]
     inside = blocks.mean(axis=0) > BODY_HU
     if not inside.any():
         return False
@@ -153,15 +160,37 @@ def interleaved(hu: NDArray[np.int16]) -> bool:
     power = np.abs(np.fft.rfft((along - along.mean(axis=0)) * taper[:, None], axis=0)) ** 2
     others = power[count // 4 : count // 2 - 2 : 2]  # every second: neighbours share power through the taper
     limit = float(fdtri(1, 2 * len(others), 1 - CHANCE))
-    alternating = np.sqrt(power[-1]) / taper.sum() > LEAST_ALTERNATING_HU
-    return float(np.mean(alternating & (power[-1] > limit * others.mean(axis=0)))) > MOST_BY_CHANCE
+    marked = np.sqrt(power[-1]) / taper.sum() > LEAST_ALTERNATING_HU
+    return float(np.mean(marked & (power[-1] > limit * others.mean(axis=0)))) > MOST_BY_CHANCE
 
 
-def _block_means(hu: NDArray[np.int16]) -> NDArray[np.float64]:
-    """Means (z, block) of blocks of a slice; of large slices every fourth row or so is looked at."""
-    thin = hu[:, :: max(1, hu.shape[1] // ROWS_LOOKED_AT)]
-    high, wide = (max(1, length // BLOCKS) for length in thin.shape[1:])
-    rows, columns = high * (thin.shape[1] // high), wide * (thin.shape[2] // wide)
-    across = np.kron(np.eye(columns // wide, dtype=np.float32), np.full((wide, 1), 1 / wide, dtype=np.float32))
-    means = [(plane[:rows, :columns].astype(np.float32) @ across).reshape(rows // high, high, -1).mean(axis=1) for plane in thin]
-    return np.stack(means).reshape(len(hu), -1).astype(np.float64)
+@dataclass(frozen=True)
+class BlockMeans:
+    """Means of the blocks of a slice; of large slices every fourth row or so is looked at."""
+
+    step: int
+    rows: int
+    high: int
+    across: NDArray[np.float32]
+
+    @classmethod
+    def of_slices(cls, shape: tuple[int, ...]) -> BlockMeans:
+        """For slices of `shape` (y, x)."""
+        step = max(1, shape[0] // ROWS_LOOKED_AT)
+        looked_at = -(-shape[0] // step)
+        high, wide = (max(1, length // BLOCKS) for length in (looked_at, shape[1]))
+        rows, columns = high * (looked_at // high), wide * (shape[1] // wide)
+        means = np.full((wide, 1), 1 / wide, dtype=np.float32)
+        across: NDArray[np.float32] = np.asarray(np.kron(np.eye(columns // wide, dtype=np.float32), means), dtype=np.float32)
+        return cls(step, rows, high, across)
+
+    @property
+    def count(self) -> int:
+        """Blocks of a slice."""
+        return self.rows // self.high * int(self.across.shape[1])
+
+    def __call__(self, plane: NDArray[np.int16]) -> NDArray[np.float64]:
+        """Means (block,) of a slice (y, x)."""
+        seen = plane[:: self.step][: self.rows, : len(self.across)].astype(np.float32) @ self.across
+        means: NDArray[np.float64] = seen.reshape(self.rows // self.high, self.high, -1).mean(axis=1).astype(np.float64).ravel()
+        return means

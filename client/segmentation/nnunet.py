@@ -69,7 +69,7 @@ class NnUNetModel:
     def label_map(self, volume: Volume, grid: Grid) -> LabelMap:
         """Labels (k, y, x) on the grid. Raises FH-346 when the device fails or memory runs out."""
         spacing_z = float(grid.z_mm[1] - grid.z_mm[0]) if self.flat and len(grid) > 1 else volume.slice_mm
-        image = stack(volume.hu, grid) if self.flat else volume.hu
+        image = stack(volume.values, grid) if self.flat else volume.hu
         if self.reverse_in_plane:
             image = image[:, ::-1, ::-1]
         try:

@@ -52,9 +52,9 @@ class MadeScans:
     labels: NDArray[np.uint8]
 
 
-def make() -> MadeScans:
-    """A body with liver, lungs and tumours; labels 1 liver, 2 its tumour, 3 lung, 4 its tumour."""
-    rng = np.random.default_rng(7)
+def make(seed: int = 7) -> MadeScans:
+    """A body with liver, lungs and tumours; labels 1 liver, 2 its tumour, 3 lung, 4 its tumour. Noise does not repeat along z."""
+    rng = np.random.default_rng(seed)
     z, y, x = (np.linspace(-1, 1, n) for n in (120, *SHAPE[1:]))
     labels = np.zeros((120, *SHAPE[1:]), dtype=np.uint8)
     for k, height in enumerate(z):
@@ -73,7 +73,7 @@ def make() -> MadeScans:
     body = (y[:, None] / 0.8) ** 2 + (x / 0.95) ** 2 < 1
     noise = rng.normal(0, 12, (8, *SHAPE[1:])).astype(np.int16)
     for k in range(SHAPE[0]):
-        hu[k] = np.where(body, values[labels[k // 5]], -1000) + noise[k % 8]
+        hu[k] = np.where(body, values[labels[k // 5]], -1000) + np.roll(noise[k % 8], tuple(rng.integers(0, 512, 2)), (0, 1))
     return MadeScans(np.ascontiguousarray(hu[:, ::-1, ::-1]).transpose(2, 1, 0), labels)
 
 

@@ -34,7 +34,19 @@ STEMS: dict[str, tuple[str, ...]] = {
         *("ausscheid", "vertraag", "отсроч", "равновес", "odlozen", "evenwicht"),
     ),
     NATIVE: (
-        *("nativ", "natyw", "natif", "unenhanced", "nonenhanced", "noncontrast", "precontrast", "dirett", "kontrastsiz", "нативн", "бесконтраст"),
+        *(
+            "nativ",
+            "natyw",
+            "natif",
+            "unenhanced",
+            "nonenhanced",
+            "noncontrast",
+            "precontrast",
+            "dirett",
+            "kontrastsiz",
+            "нативн",
+            "бесконтраст",
+        ),
         *("unenhance", "ongecontrast"),
     ),
 }

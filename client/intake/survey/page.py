@@ -66,7 +66,7 @@ def _middle(seen: SeenVolume) -> NDArray[np.int16] | None:
         return pixels(slices[len(slices) // 2], "a scan")
     if is_nifti(seen.path):
         volume = read_ct(seen.path, "a scan")
-        return np.asarray(volume.hu[volume.shape[0] // 2])
+        return np.asarray(volume.values[volume.shape[0] // 2])
     return None
 
 
