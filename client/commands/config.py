@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from site_config.console import Json, next_command, problem_lines, show, table
+from site_config.console import Json, json_wanted, next_command, note, problem_lines, show, table
 from site_config.problems.base import Exit, Problem, together
 
 if TYPE_CHECKING:
@@ -21,13 +21,17 @@ StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a
 
 
 def check(home: Home = Path(), study: StudyFile = None, json: Json = False) -> None:
-    """Check site.yaml, cohort.csv and scans.csv; nothing leaves the machine.
+    """Check site.yaml, cohort.csv, scans.csv and the middle of every scan; nothing leaves the machine.
 
     Exit status 0: nothing to say; 1: findings to read; 10: configuration, 11: content, 12: access.
     """
     from client.doctor.documents import examine
 
-    found = examine(home, _study(study) if study else None)
+    def progress(done: int, everything: int) -> None:
+        if not json_wanted() and done % 20 == 0:
+            note(f"  {done} of {everything} scans looked at")
+
+    found = examine(home, _study(study) if study else None, progress)
     beside = ("--study", study) if study else ()
     following = ("data", "prepare", *beside) if found.reads_scans else ("run",)
     show(_data(found), lambda console: _draw(console, found, next_command("fedhcc-site", *following)))

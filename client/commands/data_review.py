@@ -95,6 +95,15 @@ def review(
             )
         write_atomic(target, read_limited(folder / "scans.csv", 64 * 2**20))
         note(f"scans.csv written; add masks and choices where needed. Next: {next_command('fedhcc-site', 'check')}")
+    rows = to_decide(content)
+    caption = f"pictures: {folder / 'index.html'}; answer with: fedhcc-site data choose 1a …" if rows else "nothing is open"
+    show(content, table("To decide", ("no.", "patient", "visit", "why", "candidate or next step"), rows, caption))
+    if rows:
+        raise typer.Exit(int(Exit.FINDINGS))
+
+
+def to_decide(content: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
+    """Everything that is open, as rows: number, patient, visit, why, and candidate or next step."""
     rows = [
         (
             f"{number}{letter(place)}",
@@ -111,10 +120,7 @@ def review(
         ("", problem["patient"] or problem["folder"], problem["visit"] or "", f"{problem['code']} {problem['what']}", problem["fix"])
         for problem in content["problems"]
     ]
-    caption = f"pictures: {folder / 'index.html'}; answer with: fedhcc-site data choose 1a …" if rows else "nothing is open"
-    show(content, table("To decide", ("no.", "patient", "visit", "why", "candidate or next step"), rows, caption))
-    if rows:
-        raise typer.Exit(int(Exit.FINDINGS))
+    return rows
 
 
 def choose(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from client.cohort.peek import peek
+from client.cohort.peek import Progress, peek
 from client.segmentation.packs import PACKS
 from site_config.documents.load import load_site
 from site_config.documents.rules import site_in_study
@@ -34,8 +34,11 @@ class Checked:
         problem.others = ()
 
 
-def examine(home: Path, study: Study | None = None) -> Checked:
-    """Read the three files as far as they can be read; a fault in one does not hide those of another."""
+def examine(home: Path, study: Study | None = None, progress: Progress | None = None) -> Checked:
+    """Read the three files as far as they can be read; a fault in one does not hide those of another.
+
+    Every listed scan is looked at; `progress(done, all)` is called after each.
+    """
     found = Checked()
     try:
         found.site = load_site(home / "site.yaml")
@@ -62,7 +65,9 @@ def examine(home: Path, study: Study | None = None) -> Checked:
         faults, findings = check_together(found.cohort.patients, found.scans)
         found.faults.extend(faults)
         found.findings.extend(findings)
-        found.findings.extend(peek(found.cohort.patients, found.scans))
+        organs = None if study is None else study.organs
+        root = found.site.path(paths.images)
+        found.findings.extend(peek(found.cohort.patients, found.scans, organs, root if root.is_dir() else None, progress))
     if study is not None and found.scans:
         found.findings.extend(_without_masks(found.site, study, found.scans))
     return found

@@ -39,16 +39,23 @@ def hounsfield(values: NDArray[Any], role: str) -> NDArray[np.int16]:
     """
     hu = np.empty(values.shape, dtype=np.int16)
     for plane, out in zip(values, hu, strict=True):
-        if plane.dtype == np.int16:
-            np.clip(plane, HU_LOWEST, HU_HIGHEST, out=out)
-        elif plane.dtype.kind == "f":
-            if not np.isfinite(plane).all():
-                raise scans.NOT_FINITE.problem(f"{role} holds values that are no numbers", where=role)
-            out[:] = np.rint(np.clip(plane, HU_LOWEST, HU_HIGHEST))
-        else:
-            out[:] = np.clip(plane.astype(np.int64), HU_LOWEST, HU_HIGHEST)
+        in_units(plane, role, out)
     check_hounsfield(hu, role)
     return hu
+
+
+def in_units(plane: NDArray[Any], role: str, out: NDArray[np.int16] | None = None) -> NDArray[np.int16]:
+    """One slice rounded and clamped, into `out` where given. Raises FH-306 for values that are no numbers."""
+    out = np.empty(plane.shape, dtype=np.int16) if out is None else out
+    if plane.dtype == np.int16:
+        np.clip(plane, HU_LOWEST, HU_HIGHEST, out=out)
+    elif plane.dtype.kind == "f":
+        if not np.isfinite(plane).all():
+            raise scans.NOT_FINITE.problem(f"{role} holds values that are no numbers", where=role)
+        out[:] = np.rint(np.clip(plane, HU_LOWEST, HU_HIGHEST))
+    else:
+        out[:] = np.clip(plane.astype(np.int64), HU_LOWEST, HU_HIGHEST)
+    return out
 
 
 def check_hounsfield(hu: NDArray[np.int16], role: str) -> None:

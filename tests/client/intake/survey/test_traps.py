@@ -1,22 +1,43 @@
-"""Seventy kinds of trap: right, a finding, or refused; nothing silent."""
+"""Seventy kinds of trap: right, a finding, or refused; nothing silent, and `check`, `scan`, `review`, `prepare` say the same."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from client.intake.survey.found import as_csv
+from client.cohort.one_patient import prepare_patient
+from client.cohort.peek import peek
+from client.commands.data_review import survey_data, to_decide
+from client.intake.survey.found import Survey, as_csv
 from client.intake.survey.run import survey
+from site_config.problems import scans as problems
+from site_config.problems import tables as kinds
+from site_config.problems import which_scan
 from site_config.study.model import two_organs
-from site_config.tables.scans import ImagesFolder, parse_scans
-from site_config.tables.types import Patient
+from site_config.tables.moments import Declared
+from site_config.tables.scans import ImagesFolder, check_together, parse_scans
+from site_config.tables.types import Patient, Scan
 from tests.client.intake.survey import more_traps
 from tests.client.intake.survey.traps import TRAPS, Trap
+from tests.client.made_scans import a_study
 
+LATER_ONLY = {"FH-331", "FH-332", "FH-330"}  # what is said once no organ was found
+EARLIER_ONLY = {
+    kinds.NO_SCANS.label,
+    which_scan.VISIT_UNSUPPLIED.label,
+    which_scan.PHASE_UNKNOWN.label,
+    problems.NOT_VENOUS.label,
+}  # `prepare` says it of organs
+OF_ROWS = {kind.label for kind in (which_scan.DAY_CONTRADICTS, which_scan.PHASE_UNKNOWN, which_scan.VISIT_UNSUPPLIED, problems.NOT_VENOUS)}
+OF_ROWS |= {problems.NOT_HOUNSFIELD.label, kinds.MOMENT_DIFFERS.label}
+DAYS = {"baseline": "2024-03-01", "followup": "2024-05-03"}
 ZERO = date(2024, 3, 4)
 
 
@@ -24,12 +45,34 @@ def patient(key: str) -> Patient:
     return Patient(key, 60.0, True, True, 300.0, {}, None, 60.0, -3.0, 2, ZERO, None, 0.0)
 
 
-def outcome(trap: Trap, root: Path) -> tuple[str, str]:
-    """The verdict (`right`, `finding`, `silent`) and what was said."""
-    key = "Patient7"
+KEY = "Patient7"
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A trap's folder and what `scan` found in it."""
+
+    root: Path
+    found: Survey
+
+
+def lay(trap: Trap, root: Path) -> Laid:
+    """Make a trap's folder and look at it."""
     root.mkdir(parents=True)
-    trap.make(root / key, key)
-    found = survey(root, (patient(key),))
+    trap.make(root / KEY, KEY)
+    return Laid(root, survey(root, (patient(KEY),)))
+
+
+@pytest.fixture(scope="module")
+def laid(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Trap], Laid]:
+    """Every trap laid once for all tests of this module."""
+    base = tmp_path_factory.mktemp("traps")
+    return cache(lambda trap: lay(trap, base / trap.name))
+
+
+def outcome(trap: Trap, found: Survey) -> tuple[str, str]:
+    """The verdict (`right`, `finding`, `silent`) and what was said."""
+    key = KEY
     chosen = {row["visit"]: row["path"].removeprefix(f"{key}/") for row in found.rows if row["region"] in ("abdomen", "whole")}
     said = " | ".join([*(question.reason for question in found.questions), *(one.problem.what for one in found.problems)])
     if trap.verdict == "right":
@@ -45,17 +88,60 @@ def test_there_are_seventy() -> None:
 
 
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
-def test_nothing_is_chosen_in_silence(trap: Trap, tmp_path: Path) -> None:
-    verdict, said = outcome(trap, tmp_path / "images")
+def test_nothing_is_chosen_in_silence(trap: Trap, laid: Callable[[Trap], Laid]) -> None:
+    verdict, said = outcome(trap, laid(trap).found)
     assert verdict == trap.verdict, said
 
 
+def listed(one: Laid) -> tuple[Scan, ...]:
+    """The suggested table read back; where a visit has no row, one that names what a person in a hurry would: its only folder."""
+    rows = [*one.found.rows]
+    for visit, name in (("baseline", "b"), ("followup", "f")):
+        if not any(row["visit"] == visit for row in rows) and (one.root / KEY / name).is_dir():
+            day = DAYS[visit]
+            rows.append({"patient": KEY, "visit": visit, "date": day, "region": "abdomen", "path": f"{KEY}/{name}"})
+    if not rows:
+        return ()
+    return parse_scans(as_csv(tuple(rows)), ImagesFolder(one.root, one.root.resolve()), two_organs(), date(2026, 1, 1))
+
+
+class NoMasks:
+    """A segmenter that finds no organ: what was said of the scan itself is all there is."""
+
+    def organs(self, *_: Any) -> dict[str, Any]:
+        return {}
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
+def test_check_and_prepare_say_what_scan_said(trap: Trap, laid: Callable[[Trap], Laid]) -> None:
+    """Of every row that is listed `check` says what `prepare` will say; both say what `scan` said of the rows it suggested."""
+    one = laid(trap)
+    scans = listed(one)
+    faults, remarks = check_together((patient(KEY),), scans)
+    checked = {problem.code for problem in (*faults, *remarks, *peek((patient(KEY),), scans, None, one.root))}
+    made = prepare_patient(scans, a_study(), NoMasks(), Declared.of(patient(KEY)), one.root)  # type: ignore[arg-type]
+    prepared = {problem.code for problem in made.findings} - LATER_ONLY
+    assert checked - EARLIER_ONLY == prepared
+    suggested = {row["visit"] for row in one.found.rows}
+    said = {remark.problem.code for remark in one.found.problems if remark.visit in suggested}
+    assert said & OF_ROWS <= checked
+
+
+def test_review_lists_everything_scan_said(tmp_path: Path) -> None:
+    """Each question with its candidates, each remark with its number."""
+    one = lay(next(trap for trap in TRAPS if trap.name == "two_phases_by_time_only"), tmp_path / "images")
+    content = survey_data(one.found)
+    rows = to_decide(content)
+    for question in one.found.questions:
+        assert sum(question.reason in row for row in rows) >= 1
+    for remark in one.found.problems:
+        assert any(remark.problem.code in cell and remark.problem.what in cell for row in rows for cell in row)
+    assert len(rows) == sum(len(question.candidates) for question in one.found.questions) + len(one.found.problems)
+
+
 @pytest.mark.parametrize("trap", [trap for trap in TRAPS if trap.verdict == "right"], ids=lambda trap: trap.name)
-def test_the_suggested_table_can_be_read_back(trap: Trap, tmp_path: Path) -> None:
-    root = tmp_path / "images"
-    root.mkdir()
-    trap.make(root / "Patient7", "Patient7")
-    found = survey(root, (patient("Patient7"),))
+def test_the_suggested_table_can_be_read_back(trap: Trap, laid: Callable[[Trap], Laid]) -> None:
+    root, found = laid(trap).root, laid(trap).found
     scans = parse_scans(as_csv(found.rows), ImagesFolder(root, root.resolve()), two_organs(), date(2026, 1, 1))
     assert len(scans) == len(found.rows) and all(scan.path.exists() for scan in scans)
 
@@ -73,7 +159,7 @@ def table() -> dict[str, Any]:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        return {trap.name: outcome(trap, Path(folder) / trap.name)[0] for trap in TRAPS}
+        return {trap.name: outcome(trap, lay(trap, Path(folder) / trap.name).found)[0] for trap in TRAPS}
 
 
 if __name__ == "__main__":
