@@ -52,6 +52,13 @@ def write_nifti(
     return path
 
 
+def write_body(folder: Path) -> None:
+    """The files that the table `SCANS` of `tests.site_config.broken` names: a scan of each visit, and a mask."""
+    hu, masks = body()
+    for name, values in (("base", hu), ("follow", hu), ("liver", masks["liver"])):
+        write_nifti(folder / f"{name}.nii.gz", values)
+
+
 def write_series(
     folder: Path,
     hu: NDArray[np.int16],

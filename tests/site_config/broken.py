@@ -31,8 +31,8 @@ ALSO = "B2,71,F,2021-02-10,2021-02-01,2021-04-04,2022-06-01,2022-07-01,0,1,1,0,0
 COHORT = f"{HEAD}\n{GOOD}\n{ALSO}\n"
 SCANS = """\
 patient,visit,date,region,phase,path,mask_liver,series_uid,manufacturer
-A1,baseline,2021-01-01,abdomen,portal,a/base.nii.gz,a/liver.nii.gz,,Siemens
-A1,followup,2021-03-04,abdomen,portal,a/follow.nii.gz,,,Siemens
+A1,baseline,2021-01-01,whole,portal,a/base.nii.gz,a/liver.nii.gz,,Siemens
+A1,followup,2021-03-04,whole,portal,a/follow.nii.gz,,,Siemens
 """
 
 

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from client.commands import config
 from site_config.documents.load import dump_yaml
 from site_config.identity import SiteIdentity
 from site_config.problems.base import Exit
 from site_config.study import presets
+from tests.client.made_scans import body, write_body, write_nifti
 from tests.site_config.broken import COHORT, GOOD, HEAD, SCANS, SITE
 from tests.support import app_of, run_cli
 
@@ -16,9 +19,7 @@ APP = app_of(config.register)
 def lay(folder: Path) -> Path:
     for name, content in (("site.yaml", SITE), ("cohort.csv", f"{HEAD}\n{GOOD}\n"), ("scans.csv", SCANS)):
         (folder / name).write_text(content)
-    (folder / "images" / "a").mkdir(parents=True)
-    for name in ("base", "follow", "liver"):
-        (folder / "images" / "a" / f"{name}.nii.gz").write_bytes(b"")
+    write_body(folder / "images" / "a")
     return folder
 
 
@@ -108,3 +109,13 @@ def test_a_hospital_reads_its_fingerprint_out(tmp_path: Path) -> None:
         "coordinator": None,
     }
     assert "hospital bern" in run_cli(APP, "identity", "--home", tmp_path).out
+
+
+def test_values_that_are_no_hounsfield_units_and_a_missing_chest_are_named_on_day_one(tmp_path: Path) -> None:
+    lay(tmp_path)
+    hu, _ = body()
+    write_nifti(tmp_path / "images" / "a" / "follow.nii.gz", np.clip(hu, -150, 250))
+    (tmp_path / "scans.csv").write_text(SCANS.replace("A1,followup,2021-03-04,whole", "A1,followup,2021-03-04,abdomen"))
+    ran = run_cli(APP, "check", "--home", tmp_path)
+    assert ran.status == Exit.FINDINGS and "FH-327 the scan of row 3 is cut off" in ran.out
+    assert "FH-362 row 2: no chest scan in scans.csv for followup" in ran.out

@@ -13,6 +13,7 @@ import pytest
 from client.commands import config
 from server.commands import study
 from site_config.problems.base import Exit
+from tests.client.made_scans import write_body
 from tests.site_config.broken import BROKEN, COHORT, SCANS, SITE, STUDY, Broken
 from tests.support import ROOT, Ran, app_of, run_cli
 
@@ -27,8 +28,7 @@ def lay(folder: Path) -> Path:
         (folder / name).write_text(content, encoding="utf-8")
     images = folder / "images" / "a"
     images.mkdir(parents=True)
-    for name in ("base", "follow", "liver"):
-        (images / f"{name}.nii.gz").write_bytes(b"x")
+    write_body(images)
     (folder / "outside.nii.gz").write_bytes(b"x")
     (images / "outside.nii.gz").symlink_to(folder / "outside.nii.gz")
     return folder
