@@ -111,7 +111,7 @@ def _regions(patients: Sequence[Patient], scans: Sequence[Scan], organs: Sequenc
             here = listed.get((patient.key, visit))
             if here is None or "whole" in here:
                 continue
-            for region in dict.fromkeys(organ.region for organ in organs if organ.region not in here):
+            for region in dict.fromkeys(str(organ.region) for organ in organs if organ.region not in here):
                 lacking.setdefault(region, []).append(visit)
         for region, visits in lacking.items():
             text = f"row {patient.row}: no {region} scan in scans.csv for {' and '.join(visits)}"

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from site_config.console import Json, show, table
+from site_config.console import Json, json_wanted, note, show, table
 
 Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder that holds site.yaml.", file_okay=False)]
 
-CHECKSUMS = "The checksums are those of your file: its makers publish none."
+CHECKSUMS = "Its makers publish no checksum: compare this one with the other hospitals' (`--sha256` asks for it)."
 
-models = typer.Typer(name="models", help="Segmentation models that exist: list them, add one from a file.", no_args_is_help=True)
+models = typer.Typer(name="models", help="Segmentation models that exist: list them, fetch one, add one from a file.", no_args_is_help=True)
 
 
 @models.command("list")
@@ -29,30 +29,63 @@ def list_command(json: Json = False) -> None:
 @models.command()
 def add(
     pack: Annotated[str, typer.Argument(help="A pack's name, or a target such as liver or lung_tumour.")],
-    file: Annotated[Path | None, typer.Option("--from", help="The fetched zip archive.", dir_okay=False)] = None,
+    file: Annotated[Path | None, typer.Option("--from", help="The zip archive, fetched elsewhere.", dir_okay=False)] = None,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Fetch the archive now, from its makers or --url; a broken fetch goes on.")
+    ] = False,
+    url: Annotated[str | None, typer.Option("--url", help="Another place of the same archive, such as the hospital's own mirror.")] = None,
+    sha256: Annotated[str | None, typer.Option("--sha256", help="The archive's SHA-256 (hex) that others of the study have.")] = None,
     home: Home = Path(),
     json: Json = False,
 ) -> None:
-    """Verify a fetched model, unpack it below models/, and print the lines for site.yaml with the SHA-256 of each file.
+    """Verify a published model, unpack it below models/, and print the lines for site.yaml with the SHA-256 of each file.
 
-    Without --from the command says what to fetch: this program opens no connection but the study's own.
+    With --fetch it is fetched first; else no connection is opened, and the command says where the archive is.
     """
     from client.segmentation.packs import add_pack, pack_of
     from site_config.documents.load import load_site
     from site_config.problems import segmentation as problems
 
     chosen = pack_of(pack)
-    if file is None:
+    if file is None and not fetch:
         raise problems.PACK_NOT_FETCHED.problem(
             f"the pack {chosen.name} is not here yet",
-            fix=f"Fetch it where you may: `curl -LO {chosen.url}`, then `fedhcc-site models add {chosen.name} --from {chosen.file}`.",
+            fix=f"With a network: `fedhcc-site models add {chosen.name} --fetch`. Without: fetch {chosen.url} elsewhere, then"
+            f" `fedhcc-site models add {chosen.name} --from {chosen.file}`.",
         )
     site = load_site(home / "site.yaml")
-    added = add_pack(chosen, file, home / "models" / chosen.name, site.policy.simulated_patients)
+    archive, digest = _archive(file, url or chosen.url, home, sha256)
+    added = add_pack(chosen, archive, home / "models" / chosen.name, site.policy.simulated_patients)
+    if file is None:
+        archive.unlink(missing_ok=True)
     lines = added.as_yaml(home)
-    data = {"pack": chosen.name, "folder": str(added.folder), "sha256": added.model.sha256, "targets": added.targets, "yaml": lines}
-    told = f"{chosen.licence}\nTrained on: {chosen.trained_on}. {chosen.note}\n{CHECKSUMS}"
+    data = {
+        "pack": chosen.name,
+        "folder": str(added.folder),
+        "archive_sha256": digest,
+        "sha256": added.model.sha256,
+        "targets": added.targets,
+        "yaml": lines,
+    }
+    told = f"{chosen.licence}\nTrained on: {chosen.trained_on}. {chosen.note}\nSHA-256 of the archive: {digest}. {CHECKSUMS}"
     show(data, f"{told}\nPut this into site.yaml, then: fedhcc-site check\n\n{lines}")
+
+
+def _archive(file: Path | None, url: str, home: Path, sha256: str | None) -> tuple[Path, str]:
+    """The archive and its SHA-256: the file as given, or fetched into models/fetched."""
+    import time
+
+    from client.segmentation.fetch import checked, fetch
+
+    if file is not None:
+        return file, checked(file, sha256)
+
+    def progress(have: int, everything: int | None) -> None:
+        if not json_wanted() and have % (32 * 2**20) < 2**20:
+            note(f"  {have / 2**20:.0f} MiB" + (f" of {everything / 2**20:.0f}" if everything else ""))
+
+    got = fetch(url, home / "models" / "fetched", time.sleep, sha256, progress)
+    return got.path, got.sha256
 
 
 def register(app: typer.Typer) -> None:

@@ -2,8 +2,8 @@
 
 A recipe names source, version, licence in plain words, what the model was trained on, and which of its labels are which
 target. Checksums of the files are not published by their makers; they are computed when a pack is added, written into the
-entry, and every later change of a file is refused (FH-340). Nothing is fetched by this program: the hospital downloads the
-file where it may, and hands it over.
+entry, and every later change of a file is refused (FH-340). The archive is fetched where a person asks for it (`fetch`), or
+handed over as a file.
 """
 
 from __future__ import annotations

@@ -64,8 +64,8 @@ PACK_NOT_FETCHED = Kind(
     347,
     "pack-not-fetched",
     "A model pack has not been fetched yet",
-    why="Model files are published by their makers, hundreds of megabytes each; this program opens no connection but the study's own.",
-    fix="Fetch the file that `fedhcc-site models list` names, and add it with `fedhcc-site models add PACK --from FILE`.",
+    why="Model files are published by their makers, hundreds of megabytes each; this program opens no connection but the study's own unless a person asks for it.",
+    fix="With a network: `fedhcc-site models add PACK --fetch`. Without: fetch the file that `fedhcc-site models list` names elsewhere, and add it with `fedhcc-site models add PACK --from FILE`.",
     exit=Exit.CONFIGURATION,
 )
 PACK_UNKNOWN = Kind(
@@ -83,4 +83,20 @@ SEG_NOT_WRITTEN = Kind(
     why="A DICOM SEG belongs to the series it was made on and takes patient, study, series and frame of reference from its files. This scan is no DICOM series, or its files do not state one of these; or the scan shows nothing of what was looked for; or the file read back was not what was written.",
     fix="Name the DICOM series of this scan in scans.csv, prepare it with `fedhcc-site data prepare`, and export again.",
     exit=Exit.FINDINGS,
+)
+PACK_FETCH_FAILED = Kind(
+    370,
+    "pack-fetch-failed",
+    "A model pack could not be fetched",
+    why="The server could not be reached, broke off, refused, or offered a file larger than any model; or the address is one that is not asked without a checksum. What had arrived is kept.",
+    fix="Run the same command again: it goes on where it stopped. Behind a proxy set HTTPS_PROXY; without a network fetch the file elsewhere and add it with `--from FILE`.",
+    exit=Exit.ACCESS,
+)
+PACK_OTHER_FILE = Kind(
+    371,
+    "pack-other-file",
+    "A model pack's archive is not the one that was expected",
+    why="Its SHA-256 differs from the one that was given on the command line. Nothing of it was unpacked.",
+    fix="Compare the checksum with the one that the coordinator or another hospital of the study has; only when it is confirmed there, give that one.",
+    exit=Exit.CONTENT,
 )

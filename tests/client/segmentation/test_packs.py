@@ -100,7 +100,7 @@ def test_the_commands(tmp_path: Path) -> None:
     listed = run_cli(app, "models", "list", "--json")
     assert [pack["name"] for pack in listed.data["packs"]] == list(PACKS)
     absent = run_cli(app, "models", "add", "liver")
-    assert absent.status == Exit.CONFIGURATION and "FH-347" in absent.err and "curl" in absent.err
+    assert absent.status == Exit.CONFIGURATION and "FH-347" in absent.err and "--fetch" in absent.err
     (tmp_path / "site.yaml").write_text("site: lab\n")
     pack = PACKS["lung-nodules"]
     made = run_cli(app, "models", "add", "lung-nodules", "--from", archive(tmp_path / "m.zip", pack), "--home", tmp_path, "--json")
