@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from client.cohort.glimpse import Glimpse, glimpse
 from client.cohort.one_patient import whose
-from client.intake.glimpse import Glimpse, glimpse
 from client.intake.identity import Identity
 from site_config.problems import scans as problems
 from site_config.problems import tables as kinds
