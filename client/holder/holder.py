@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from client.holder.records import HolderRecords
 from client.release.policy import check_holding
-from shared_model.analyses.plan import SharedPlan, plan_of
+from shared_model.analyses.plan import SharedPlan, request_plan
 from shared_model.shares.protocol import (
     BOXES,
     FRAME,
@@ -27,7 +27,6 @@ from shared_model.shares.protocol import (
     HolderKeyRequest,
     HoldReply,
     HoldRequest,
-    believe,
     check_holder_keys,
     records,
     sign_key,
@@ -106,7 +105,7 @@ class Holder:
     def _begin(self, request: HoldRequest, lock: StudyLock, arrays: Arrays) -> _Computation:
         publics = check_holder_keys(lock, request.phase, request.holders)
         number = lock.holders.index(self._site) + 1
-        plan = plan_of(lock, request.phase, believe(lock, request.earlier))
+        plan = request_plan(lock, request.phase, request.earlier, request.frozen)
         if tuple(sorted(request.sites)) != plan.sites(lock) or set(request.rows) != set(request.sites):
             raise problems.SHARED_ROWS_MALFORMED.problem("the rows are not those of the whole roster of this phase")
         private = self._private(lock, request.phase)

@@ -34,7 +34,7 @@ from client.release.site_journal import check_seen, last_hash, open_journal, pri
 from client.statistics.counts import compute
 from client.statistics.rows import padded, shared_rows
 from shared_model.analyses.phases.admission import change_model
-from shared_model.analyses.plan import plan_of
+from shared_model.analyses.plan import request_plan
 from shared_model.secure_sum.protocol import (
     AdmissionReply,
     AdmissionRequest,
@@ -240,7 +240,7 @@ class Agent:
         self.phase = request.phase
         self.studies[lock.study_id] = f"{request.phase}: shares of its rows"
         arrays = self._broadcast(request.state, message.arrays)
-        plan = plan_of(lock, request.phase, believe(lock, request.earlier))
+        plan = request_plan(lock, request.phase, request.earlier, request.frozen)
         shares, role = lock.study.shares, lock.entry(self.site.site).role
         if plan.phase == "admission":
             compared = self._benches.choices(lock)

@@ -16,8 +16,8 @@ from shared_model.analyses.phases.described import (
     HELD_MANUFACTURER,
     HELD_RESPONSE,
     SET,
-    SETS,
     clinical_read,
+    sets_of,
 )
 from shared_model.statistics.parameters import FLAGS, MANUFACTURERS, RESPONSES
 from site_config.study.model import Role, Study
@@ -26,8 +26,8 @@ from site_config.study.model import Role, Study
 def described(study: Study, patients: Patients, role: Role) -> dict[str, NDArray[np.float64]]:
     """What groupings and Table 1 read; -1 where it is not known."""
     n = len(patients)
-    place = np.full(n, SETS.index("test")) if role == "evaluation" else np.where(patients.is_validation, 1, 0)
-    held = place > 0
+    held = np.ones(n, dtype=np.bool_) if role == "evaluation" else patients.is_validation
+    place = np.full(n, sets_of(study).index("test")) if role == "evaluation" else np.where(held, 1, 0)
     manufacturer = _place(patients.manufacturer, MANUFACTURERS, "other")
     response = _place(patients.response, RESPONSES, "UNKNOWN")
     found = {

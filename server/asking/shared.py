@@ -62,12 +62,13 @@ MOST_FILLS = 256
 
 @dataclass(frozen=True)
 class Shared:
-    """What is computed: a plan over the rows of its sites, the broadcast state, and what was opened before."""
+    """What is computed: a plan over the rows of its sites, the broadcast state, what was opened before, a frozen bundle's manifest."""
 
     plan: SharedPlan
     sites: tuple[str, ...]
     state: Arrays = field(default_factory=dict)
     earlier: tuple[SignedResults, ...] = ()
+    frozen: str = ""
 
 
 class SharedComputation:
@@ -147,6 +148,7 @@ class SharedComputation:
             sites=self._what.sites,
             holders=dict(keys),
             earlier=self._what.earlier,
+            frozen=self._what.frozen,
             state=state_hash(self._what.state),
         )
         body, state = request.model_dump(mode="json"), dict(self._what.state)
@@ -186,6 +188,7 @@ class SharedComputation:
             holders=dict(keys),
             rows={site: RowsReply.model_validate_json(load_arrays(self._box_file(site))[1]["reply"]) for site in self._what.sites},
             earlier=self._what.earlier,
+            frozen=self._what.frozen,
         )
         relay, arrays = Relay(len(holders)), self._boxes_of_holders()
         while True:
@@ -206,7 +209,7 @@ class SharedComputation:
                 return {site: Failure(problem.code, "step") for site in holders}
             arrays = {site: {FRAME: np.frombuffer(frame, dtype=np.uint8)} for site, frame in zip(holders, back, strict=True)}
             self._bytes = sum(relay.nbytes)
-            base = base.model_copy(update={"step": base.step + 1, "sites": (), "holders": {}, "rows": {}, "earlier": ()})
+            base = base.model_copy(update={"step": base.step + 1, "sites": (), "holders": {}, "rows": {}, "earlier": (), "frozen": ""})
 
     def _fresh_keys(self, keys: Mapping[str, HolderKeyReply], left: float) -> Mapping[str, HolderKeyReply]:
         """The holders' last attempts may have grown since the keys came; whoever does not answer is asked by the attempt itself."""

@@ -44,6 +44,8 @@ class Running:
     weights: dict[str, NDArray[Any]] = field(default_factory=dict)
     specs: dict[str, ScoreSpec] = field(default_factory=dict)
     shared: dict[str, SignedResults] = field(default_factory=dict)
+    frozen: str = ""
+    """Of a validation study: the manifest of its bundle."""
 
     @property
     def lock(self) -> StudyLock:

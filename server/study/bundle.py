@@ -9,9 +9,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from server.phases.context import Running
+from server.phases.on_shares.fits import keep_frozen
 from server.report.parts.discrimination.concordance import CONCORDANCE
 from server.report.parts.part import ReportedStudy
+from server.report.parts.patients.sizes import SIZES
 from server.study.results import Cutoff, StudyResult, score_slope
+from shared_model.analyses.phases.frozen import frozen_models
 from shared_model.bundle.manifest import Bundle, load_bundle, write_bundle
 from shared_model.bundle.parts import Formula, Manifest
 from shared_model.networks.weights import to_vector
@@ -36,12 +39,15 @@ def _formula(result: StudyResult, spec: ScoreSpec, slope: float) -> Formula:
     baseline = result.baseline.get(spec.model, {})
     cutoff = next((one.value for one in result.cutoffs if one.model == spec.model), None)
     axis = result.score_ranges.get(spec.model)
+    opened = result.analyses.quartiles if result.analyses else []
+    quartiles = next((tuple(one.value) for one in opened if one.model == spec.model), ())
     return Formula(
         spec=spec,
         slope=slope,
         time=tuple(baseline.get("time", ())),
         cumulative_hazard=tuple(baseline.get("cumulative_hazard", ())),
         cutoff=cutoff,
+        quartiles=quartiles,
         axis=None if axis is None else (axis[0], axis[1]),
     )
 
@@ -64,7 +70,7 @@ def bundle_result(result: StudyResult, lock: StudyLock, weights: Mapping[Network
         models=formulas(result),
         clinical=result.clinical,
         fusion=result.fusion,
-        cohort={one.set: {"patients": one.n, "events": one.events, "sites": one.sites} for one in result.characteristics},
+        cohort={one.set: {"patients": one.n, "events": one.events, "sites": one.sites} for one in ReportedStudy(result).of(SIZES)},
         metrics=metrics_of(result),
         notes=tuple(result.notes),
     )
@@ -82,6 +88,9 @@ def adopt(running: Running, folder: Path) -> Bundle:
     if differing:
         raise problems.BUNDLE_DIFFERS.problem(f"the study differs from the bundle in {', '.join(differing)}", where="study.yaml")
     result, manifest = running.result, bundle.manifest
+    running.frozen = bundle.text
+    if running.study.resolution == "shares":
+        keep_frozen(running, frozen_models(running.lock, bundle.text))
     for model, formula in manifest.models.items():
         if model not in running.study.models:
             continue

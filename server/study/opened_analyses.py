@@ -207,6 +207,13 @@ class OpenedCutoff(StoredResult):
     scale: Literal["linear_predictor"] = "linear_predictor"
 
 
+class OpenedQuartiles(StoredResult):
+    """Quartiles of a model's training scores, between which calibration groups lie; None where one leaves too few beside it."""
+
+    model: ModelName
+    value: list[float | None]
+
+
 class OpenedBaseline(StoredResult):
     """Cumulative baseline hazard at declared days of the Cox model of `model`'s score (of its own linear predictor 0)."""
 
@@ -249,6 +256,7 @@ class OpenedAnalyses(StoredResult):
 
     sets: list[OpenedSet] = Field(default_factory=list)
     cutoffs: list[OpenedCutoff] = Field(default_factory=list)
+    quartiles: list[OpenedQuartiles] = Field(default_factory=list)
     baseline: list[OpenedBaseline] = Field(default_factory=list)
     concordance: list[OpenedConcordance] = Field(default_factory=list)
     differences: list[OpenedDifference] = Field(default_factory=list)

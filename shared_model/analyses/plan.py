@@ -15,26 +15,39 @@ from shared_model.analyses.phases.clinical import clinical
 from shared_model.analyses.phases.clinical import clinical_model as clinical_model
 from shared_model.analyses.phases.evaluation import evaluation
 from shared_model.analyses.phases.evaluation_model import EvaluationModel
+from shared_model.analyses.phases.frozen import NOTHING_FROZEN, Frozen, frozen_models
 from shared_model.analyses.phases.fusion import fusion, fusion_results
 from shared_model.analyses.phases.known import every_score
 from shared_model.shares.declaration import Result
+from shared_model.shares.protocol import SignedResults, believe
 from site_config.problems import shares as problems
 from site_config.study.model import Phase, StudyLock
 
 
-def plan_of(lock: StudyLock, phase: Phase, earlier: Earlier) -> SharedPlan:
-    """The plan of a phase; FH-554 for a phase that computes nothing on shares."""
-    if phase not in BUILDERS:
+def plan_of(lock: StudyLock, phase: Phase, earlier: Earlier, frozen: Frozen = NOTHING_FROZEN) -> SharedPlan:
+    """The plan of a phase, with the models of the bundle that a validation study names; FH-554 where nothing is computed on shares."""
+    if phase not in computed_phases(lock):
         raise problems.RESULT_REFUSED.problem(f"nothing is computed on shares in the phase {phase}")
-    return BUILDERS[phase](lock, earlier)
+    return evaluation(lock, earlier, frozen) if phase == "evaluation" else FITTING[phase](lock, earlier)
 
 
-BUILDERS: Mapping[Phase, Callable[[StudyLock, Earlier], SharedPlan]] = {
-    "admission": admission,
-    "clinical": clinical,
-    "fusion": fusion,
-    "evaluation": evaluation,
-}
+FITTING: Mapping[Phase, Callable[[StudyLock, Earlier], SharedPlan]] = {"admission": admission, "clinical": clinical, "fusion": fusion}
+"""Phases before the evaluation."""
+BUILDERS: Mapping[Phase, Callable[..., SharedPlan]] = {**FITTING, "evaluation": evaluation}
+"""Every phase that can compute on shares, by the function that says what."""
+
+
+def computed_phases(lock: StudyLock) -> tuple[Phase, ...]:
+    """The phases of a study that compute on shares; a validation study fits nothing."""
+    if lock.study.resolution != "shares":
+        return ()
+    fitted: tuple[Phase, ...] = ("clinical", "fusion") if lock.study.kind == "develop" else ()
+    return (*(("admission",) if lock.compares else ()), *fitted, "evaluation")
+
+
+def request_plan(lock: StudyLock, phase: Phase, signed: tuple[SignedResults, ...], manifest: str) -> SharedPlan:
+    """The plan a request means: FH-561 where too few holders signed earlier results, FH-562 where a manifest is not the lock's."""
+    return plan_of(lock, phase, believe(lock, signed), frozen_models(lock, manifest))
 
 
 def results_at_most(lock: StudyLock, phase: Phase) -> tuple[Result, ...]:

@@ -8,13 +8,12 @@ from math import prod
 
 from shared_model.analyses.minimum import MINIMUM_TEST
 from shared_model.analyses.phases.base import group_minimum, minima
-from shared_model.analyses.plan import BUILDERS, results_at_most
+from shared_model.analyses.plan import computed_phases, results_at_most
 from shared_model.shares.declaration import Result
 from site_config.names import plural
 from site_config.study.model import Phase, StudyLock
 from site_config.study.prognostic_models import MODELS
 
-PHASES: tuple[Phase, ...] = ("admission", "clinical", "training", "fusion", "evaluation")
 MOST_WORDS = 8
 
 
@@ -32,9 +31,8 @@ def trust_lines(holders: Sequence[str]) -> list[str]:
 def opened_results(lock: StudyLock) -> dict[Phase, tuple[Result, ...]]:
     """Phase → the results that may be opened there at most: those of a model that cannot be fitted are not."""
     found: dict[Phase, tuple[Result, ...]] = {}
-    for phase in PHASES:
-        if lock.study.resolution == "shares" and phase in BUILDERS and (phase != "admission" or lock.compares):
-            found[phase] = results_at_most(lock, phase)
+    for phase in computed_phases(lock):
+        found[phase] = results_at_most(lock, phase)
     return found
 
 
@@ -79,13 +77,16 @@ def closed_lines(lock: StudyLock) -> list[str]:
     """What stays closed whatever is found, and why."""
     least = group_minimum(lock.study)
     patients, events = minima(lock.study)
+    fitted = [
+        f"Cox models of fewer than {patients} patients or {events} events a column.",
+        "Columns that fewer than 5 patients or 3 hospitals have, or are without.",
+    ]
     return [
         f"Groups of fewer than {least} patients, or whose set has fewer than {least} others: their curves, hazard ratios and C-indices.",
         "Points of a curve where fewer than 5 are at risk, numbers at risk and deaths from 1 to 4, and what would give these away.",
         "Points between half-years of sets under 100 patients; days and rows of patients everywhere.",
-        f"Cox models of fewer than {patients} patients or {events} events a column.",
-        "Columns that fewer than 5 patients or 3 hospitals have, or are without.",
-        "AUC with fewer than 5 cases or controls; cut-offs that leave too few on one side.",
+        *(fitted if lock.study.kind == "develop" else ()),
+        "AUC with fewer than 5 cases or controls" + ("; cut-offs that leave too few on one side." if lock.study.kind == "develop" else "."),
     ]
 
 

@@ -40,13 +40,14 @@ MANIFEST, LOCK, CARD = "bundle.json", "lock.json", "card.md"
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle. `network` builds one of its networks with its weights."""
+    """A verified bundle; `text` is its manifest as it was written, whose SHA-256 the bundle's is. `network` builds one of its networks."""
 
     manifest: Manifest
     lock: StudyLock
     sha256: str
     weights: Mapping[NetworkName, bytes]
     card: str
+    text: str
 
     @property
     def best_network(self) -> NetworkName | None:
@@ -102,7 +103,7 @@ def load_bundle(folder: Path, *, sha256: str | None = None) -> Bundle:
         raise problems.CHANGED_BUNDLE.problem("the lock belongs to another study than the manifest", where=LOCK)
     card = _verified(folder, CARD, manifest.card_sha256).decode("utf-8", errors="replace")
     weights = {model: _verified(folder, file.file, file.sha256) for model, file in manifest.networks.items()}
-    return Bundle(manifest, lock, found, weights, card)
+    return Bundle(manifest, lock, found, weights, card, body.decode())
 
 
 def _verified(folder: Path, name: str, sha256: str) -> bytes:

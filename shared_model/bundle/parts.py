@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared_model.statistics.parameters import ScoreSpec
@@ -21,7 +22,9 @@ class Formula(ManifestPart):
 
     The score is that of `spec`; the linear predictor is `slope` times it (1 but for a network's score alone, whose Cox
     coefficient it is). `cumulative_hazard` (K,) at linear predictor 0 stands at `time` (days); S(t) = exp(−H0(t) e^lp).
-    `cutoff` is on the score's scale: high risk is above it. `axis` is the declared range of the score.
+    `cutoff` is on the score's scale: high risk is above it. `quartiles` are those of the training scores, None where one would leave
+    too few patients beside it (the second is the cut-off); calibration groups lie between them. `axis` is the declared range of the
+    score.
     """
 
     spec: ScoreSpec
@@ -30,7 +33,14 @@ class Formula(ManifestPart):
     cumulative_hazard: tuple[float | None, ...] = ()
     cutoff: float | None = None
     scale: Literal["linear_predictor"] = "linear_predictor"
+    quartiles: tuple[float | None, ...] = Field(default=(), max_length=3)
     axis: tuple[float, float] | None = None
+
+    def hazard_at(self, day: float) -> float | None:
+        """Cumulative hazard at linear predictor 0, linear between its days from 0 on; None beyond the last day."""
+        if not self.time or day > self.time[-1] or any(value is None for value in self.cumulative_hazard):
+            return None
+        return float(np.interp(day, (0.0, *self.time), (0.0, *(value or 0.0 for value in self.cumulative_hazard))))
 
 
 class NetworkFile(ManifestPart):

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import exp, isfinite
 
-import numpy as np
-
 from shared_model.bundle.cautions import cautions, disagreement, rests_on
 from shared_model.bundle.parts import Formula, Manifest
 from shared_model.survival.nomogram import nomogram
@@ -120,10 +118,8 @@ def _predict(
 
 def survival_at(formula: Formula, score: float, day: float) -> float | None:
     """S(day) = exp(−H0(day) e^{slope·score}), H0 linear between its days; None beyond the last day."""
-    if not formula.time or day > formula.time[-1] or any(value is None for value in formula.cumulative_hazard):
-        return None
-    hazard = float(np.interp(day, (0.0, *formula.time), (0.0, *(value or 0.0 for value in formula.cumulative_hazard))))
-    return exp(-hazard * exp(min(formula.slope * score, 600.0)))
+    hazard = formula.hazard_at(day)
+    return None if hazard is None else exp(-hazard * exp(min(formula.slope * score, 600.0)))
 
 
 def _positions(

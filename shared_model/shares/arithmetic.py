@@ -111,10 +111,10 @@ class Arithmetic(ABC):
         for factor in factors:
             if factor.fraction or factor.bound >= 2.0**31 or factor.field is not Field.MAIN:
                 raise RangeError(f"{factor} is no small integer of the main field")
-        left = [factor.like(factor.data, factor.shape, bound=inf) for factor in factors]
-        while len(left) > 1:
-            pairs = [self.times(left[i], left[i + 1]) for i in range(0, len(left) - 1, 2)]
-            left = [*await self.reduce(*pairs), *left[2 * len(pairs) :]]
+        left = stack([factor.like(factor.data, factor.shape, bound=inf) for factor in factors])
+        while half := len(left) // 2:  # all pairs of a level as one product: hundreds of small ones cost a holder more than their numbers
+            (products,) = await self.reduce(self.times(left[:half], left[half : 2 * half]))
+            left = concatenate([products, left[2 * half :]]) if len(left) % 2 else products
         return cast("NDArray[np.bool_]", await RevealZero(name, self.times(left[0], self.random(left[0].shape))))
 
     # for implementations

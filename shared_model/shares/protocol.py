@@ -27,6 +27,7 @@ from site_config.problems import shares as problems
 from site_config.study.model import Phase, StudyLock, canonical
 
 Hex32 = Field(pattern=r"^[0-9a-f]{64}$")
+ManifestText = Field(default="", max_length=1 << 22)
 BOXES = "holder."
 """Arrays of a hospital's reply: `holder.K`, (slots, bytes of a box) uint8, for holder K."""
 FRAME = "frame"
@@ -79,13 +80,17 @@ class SignedResults(Body):
 
 
 class RowsRequest(Body):
-    """Ask a hospital for its rows. The broadcast state (weights) travels as the message's arrays."""
+    """Ask a hospital for its rows. The broadcast state (weights) travels as the message's arrays.
+
+    frozen: of a validation study the manifest of its bundle, whose SHA-256 stands in the lock.
+    """
 
     study: str
     phase: Phase
     sites: tuple[str, ...]
     holders: dict[str, HolderKeyReply]
     earlier: tuple[SignedResults, ...] = ()
+    frozen: str = ManifestText
     state: str
 
 
@@ -98,7 +103,10 @@ class RowsReply(Body):
 
 
 class HoldRequest(Body):
-    """One step of a holder: 0 begins an attempt (the arrays hold the boxes), every further one brings the frame that came back."""
+    """One step of a holder: 0 begins an attempt (the arrays hold the boxes), every further one brings the frame that came back.
+
+    frozen: as in `RowsRequest`, at step 0.
+    """
 
     study: str
     phase: Phase
@@ -108,6 +116,7 @@ class HoldRequest(Body):
     holders: dict[str, HolderKeyReply] = Field(default_factory=dict)
     rows: dict[str, RowsReply] = Field(default_factory=dict)
     earlier: tuple[SignedResults, ...] = ()
+    frozen: str = ManifestText
 
 
 class HoldReply(Body):

@@ -97,3 +97,13 @@ HOLDERS_DIFFER = Kind(
     fix="At the trial office: `fedhcc-coordinator status STUDY` names the holders; resume the study when all of them are connected.",
     exit=Exit.REFUSED,
 )
+FROZEN_MODELS = Kind(
+    562,
+    "frozen-models-differ",
+    "The frozen models are not those of the study's lock",
+    why="A validation study names its bundle by the SHA-256 of `bundle.json`, which every hospital approved; scores, cut-offs and baseline "
+    "hazards are taken from that file and from nowhere else.",
+    fix="At the trial office: compare the bundle's SHA-256 with `bundle_sha256` in study.yaml, then `fedhcc-coordinator resume`.",
+    exit=Exit.REFUSED,
+    leaves=True,
+)

@@ -18,9 +18,6 @@ from server.link.transport import Exchange, Failure, Transport
 from server.study.results import StudyResult
 from server.study.run import run_study
 from shared_model.secure_sum.protocol import Message
-from shared_model.survival.concordance import concordance
-from shared_model.survival.kaplan_meier import kaplan_meier
-from shared_model.survival.table import patient_cells
 from simulations.engines.local import local_transport
 from simulations.study.homes import Homes, approve_everywhere
 from site_config.journal import read as read_journal
@@ -154,41 +151,3 @@ def test_a_hospital_that_is_missing_is_named_and_nothing_is_opened(tables: Table
     assert lost in str(caught.value)
     for name in lock.holders:
         assert not [entry for entry in read_journal(homes.config(name).state / "journal.jsonl") if entry.kind == "revealed"]
-
-
-def test_an_evaluation_at_the_studys_own_minima_opens_what_pooled_rows_give(tables: Tables) -> None:
-    homes, lock = tables(sites=(12, 5), patients=(161, 46), privacy={}, **SHARES)
-    approve_everywhere(homes, lock)
-    result = study(homes, lock)
-    opened = result.analyses
-    assert opened is not None and not result.tables and not result.characteristics
-    assert {entry.statistic for entry in result.ledger} <= {"precounts", "shares.keys", "shares.rows", "shares.steps"}
-    spec = next(spec for spec in result.scores if spec.model == "CLN")
-    shown = 0
-    for split in ("train", "validation", "test"):
-        role = "evaluation" if split == "test" else "development"
-        parts = [
-            (bench.score(mine, spec, {}), mine.event_day, mine.event)
-            for site in lock.names(role)
-            for bench in [Bench(lock.study, load_patients(homes.config(site), lock.study, lock.study_id, role))]
-            for mine in [bench.split(split)]
-        ]
-        score, day, event = (np.concatenate([part[k] for part in parts]) for k in range(3))
-        sized = next((one for one in opened.sets if one.set == split), None)
-        if len(day) < 20:
-            assert sized is None
-            continue
-        assert sized is not None and sized.n == len(day)
-        rounded = np.rint(score * 2.0**18)
-        oracle = concordance(patient_cells(rounded, day, event))
-        found = next(one for one in opened.concordance if one.set == split)
-        assert oracle is not None
-        assert (found.c, found.se) == (pytest.approx(oracle.c, abs=1e-6), pytest.approx(oracle.se, abs=1e-5))
-        curve = next(one for one in opened.kaplan_meier if one.grouping == "set").groups
-        pooled_curve = kaplan_meier(patient_cells(rounded, day, event))
-        for point, survival in zip(curve[shown].day, curve[shown].survival, strict=True):
-            assert survival == pytest.approx(pooled_curve.at(point), abs=1e-4)
-        shown += 1
-    assert shown >= 2
-    assert opened.characteristics[0].set == "train"
-    assert opened.cutoffs and opened.calibration and opened.roc

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -22,29 +22,45 @@ from server.study.opened_analyses import (
     OpenedDistribution,
     OpenedFollowUp,
     OpenedGroupCurves,
+    OpenedQuartiles,
     OpenedSet,
     Population,
 )
 from shared_model.analyses.concordance import ConcordanceEstimate
-from shared_model.analyses.phases.described import PROGRESSION, SETS
+from shared_model.analyses.phases.described import PROGRESSION
 from shared_model.analyses.phases.evaluated import EvaluationEstimate, ModelEstimate
 from shared_model.analyses.phases.evaluation_model import EvaluationModel
+from shared_model.analyses.phases.frozen import frozen_models
 from shared_model.analyses.phases.known import known_scores
 from shared_model.shares.protocol import believe
 from shared_model.statistics.parameters import MANUFACTURERS
 
-POPULATIONS: tuple[Population, ...] = ("train", "validation", "test")
+HELD: tuple[Population, ...] = ("validation", "test")
+"""Sets that no model was fitted on."""
+
+
+def populations(model: EvaluationModel) -> tuple[Population, ...]:
+    """The sets that are read, in their order."""
+    return cast("tuple[Population, ...]", model.read)
+
+
+def held_out(model: EvaluationModel) -> Population:
+    """What the groupings of held-out patients are of: validation and test together, or the test set where there is no other."""
+    held = [set_ for set_ in populations(model) if set_ in HELD]
+    return "combined" if len(held) > 1 else held[0]
 
 
 def evaluate_on_shares(running: Running) -> None:
     """Everything of the evaluation into the result's document."""
     running.tell(Event("evaluation", 0, 1, "all analyses on shared rows"))
-    model = EvaluationModel(running.study, known_scores(running.lock, believe(running.lock, tuple(running.shared.values()))))
+    earlier = believe(running.lock, tuple(running.shared.values()))
+    model = EvaluationModel(running.study, known_scores(running.lock, earlier, frozen_models(running.lock, running.frozen)))
     found: EvaluationEstimate = compute(running, "evaluation")
     kept = analyses(running)
     document(found, model, kept)
     for name, one in found.models.items():
         keep_cutoff(running, name, one.quantiles[1])
+        kept.quartiles.append(OpenedQuartiles(model=name, value=[quantile.value for quantile in one.quantiles]))
         _models(kept, found, model, name)
     running.tell(Event("evaluation", 1, 1, "results opened"))
 
@@ -53,17 +69,17 @@ def document(found: EvaluationEstimate, model: EvaluationModel, kept: OpenedAnal
     """Everything that is not of one model alone."""
     _sets(kept, found, model)
     kept.characteristics += characteristics(found.table, model)
-    sizes = dict(zip(POPULATIONS, zip(found.survival.patients, found.survival.deaths, strict=True), strict=True))
+    sizes = dict(zip(populations(model), zip(found.survival.patients, found.survival.deaths, strict=True), strict=True))
     if found.concordance is not None:
-        for s, set_ in enumerate(POPULATIONS):
+        for s, set_ in enumerate(populations(model)):
             _concordance(kept, found.concordance, model, s, set_, *sizes[set_])
     if found.roc is not None:
         for name in model.scores:
             for h, horizon in enumerate(model.horizons):
-                for s, set_ in enumerate(POPULATIONS):
+                for s, set_ in enumerate(populations(model)):
                     _area(kept, name, set_, horizon, found.roc.auc[name][h, s], found.roc.se[name][h, s], sizes[set_])
     if found.response is not None and model.response is not None:
-        opened, closed = families(found.response, model.response, ("combined",), PROGRESSION, "response")
+        opened, closed = families(found.response, model.response, (held_out(model),), PROGRESSION, "response")
         kept.kaplan_meier += opened
         kept.closed += closed
     if found.manufacturers is not None:
@@ -73,17 +89,21 @@ def document(found: EvaluationEstimate, model: EvaluationModel, kept: OpenedAnal
 def _sets(kept: OpenedAnalyses, found: EvaluationEstimate, model: EvaluationModel) -> None:
     """Sizes, survival and follow-up of the sets."""
     n, deaths = found.survival.patients, found.survival.deaths
-    for s, set_ in enumerate(POPULATIONS):
+    for s, set_ in enumerate(populations(model)):
         if np.isfinite(n[s]):
             kept.sets.append(OpenedSet(set=set_, n=count(n[s]), events=count(deaths[s])))
             kept.follow_up.append(OpenedFollowUp(set=set_, median=median_of(found.follow_up.median[s])))
         else:
             kept.closed.append(closed_group("kaplan_meier", TOO_SMALL.format(model.minimum), None, set_, "set", set_))
-    for set_, some in (("combined", slice(1, 3)), ("all", slice(0, 3))):
-        if np.isfinite(n[some]).all():
+    together: tuple[tuple[Population, list[int]], ...] = (
+        ("combined", [s for s, set_ in enumerate(populations(model)) if set_ in HELD]),
+        ("all", list(range(len(n)))),
+    )
+    for set_, some in together:
+        if len(some) > 1 and np.isfinite(n[some]).all():
             kept.sets.append(OpenedSet(set=set_, n=count(n[some].sum()), events=count(deaths[some].sum())))
-    shown = [s for s in range(len(SETS)) if np.isfinite(n[s])]
-    curves = [curve(SETS[s], found.survival, s, model.survival) for s in shown]
+    shown = [s for s in range(len(n)) if np.isfinite(n[s])]
+    curves = [curve(model.read[s], found.survival, s, model.survival) for s in shown]
     if curves:
         test = logrank_of(found.survival.logrank[0])
         kept.kaplan_meier.append(OpenedGroupCurves(grouping="set", set="all", groups=curves, logrank=test))
@@ -123,22 +143,23 @@ def _manufacturers(kept: OpenedAnalyses, found: EvaluationEstimate, model: Evalu
     estimate, name = found.manufacturers, model.primary
     if estimate is None or name is None:
         return
-    counts = found.table.counts["table.manufacturer"]
+    counts, set_ = found.table.counts["table.manufacturer"], held_out(model)
+    held = [s for s, name_ in enumerate(populations(model)) if name_ in HELD]
     for at, maker in enumerate(MANUFACTURERS):
         c, se = float(estimate.c[name][at]), float(estimate.se[name][at])
-        n = count(counts[at, 1:3].sum())
+        n = count(counts[at, held].sum())
         if np.isfinite(c):
-            one = OpenedConcordance(model=name, set="combined", variable="manufacturer", value=maker, c=c, se=se, n=n, events=None)
+            one = OpenedConcordance(model=name, set=set_, variable="manufacturer", value=maker, c=c, se=se, n=n, events=None)
             kept.concordance.append(one)
         elif n != 0:
-            kept.closed.append(closed_group("concordance", TOO_SMALL.format(model.minimum), name, "combined", "manufacturer", maker))
+            kept.closed.append(closed_group("concordance", TOO_SMALL.format(model.minimum), name, set_, "manufacturer", maker))
 
 
 def _models(kept: OpenedAnalyses, found: EvaluationEstimate, model: EvaluationModel, name: str) -> None:
     """Risk groups, calibration and distribution of one model."""
     one = found.models[name]
     if one.risk is not None:
-        opened, closed = families(one.risk, model.risk(name), POPULATIONS, ("low", "high"), "risk", name, one.quantiles[1].value)
+        opened, closed = families(one.risk, model.risk(name), populations(model), ("low", "high"), "risk", name, one.quantiles[1].value)
         kept.kaplan_meier += opened
         kept.closed += closed
     if one.calibration is None or one.quarters is None:
@@ -146,7 +167,7 @@ def _models(kept: OpenedAnalyses, found: EvaluationEstimate, model: EvaluationMo
         kept.closed.append(ClosedResult(analysis="calibration", reason="not_estimable", text=text, model=name))
         return
     _calibration(kept, one, model, name)
-    _distribution(kept, one, name)
+    _distribution(kept, one, model, name)
 
 
 def _calibration(kept: OpenedAnalyses, one: ModelEstimate, model: EvaluationModel, name: str) -> None:
@@ -154,7 +175,7 @@ def _calibration(kept: OpenedAnalyses, one: ModelEstimate, model: EvaluationMode
     asked, estimate = model.calibrated(name), one.calibration
     if asked is None or estimate is None:
         return
-    for s, set_ in enumerate(POPULATIONS):
+    for s, set_ in enumerate(populations(model)):
         for h, horizon in enumerate(asked.horizons):
             groups = [
                 OpenedCalibrationGroup(
@@ -174,13 +195,13 @@ def _calibration(kept: OpenedAnalyses, one: ModelEstimate, model: EvaluationMode
                 kept.closed.append(ClosedResult(analysis="calibration", reason="few_at_risk", text=text, model=name, set=set_))
 
 
-def _distribution(kept: OpenedAnalyses, one: ModelEstimate, name: str) -> None:
+def _distribution(kept: OpenedAnalyses, one: ModelEstimate, model: EvaluationModel, name: str) -> None:
     """Patients by the calibration groups of their score, which are runs of quarters of the training scores."""
     levels = [quantile.value for quantile in one.quantiles]
     if one.calibration is None or one.quarters is None or any(value is None for value in levels):
         return
     edges: list[float | None] = [None, *levels, None]
-    for s, set_ in enumerate(POPULATIONS):
+    for s, set_ in enumerate(populations(model)):
         groups = [g for g in range(4) if np.isfinite(one.calibration.patients[4 * s + g])]
         if not groups:
             continue

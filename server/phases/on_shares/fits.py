@@ -19,9 +19,10 @@ from shared_model.analyses.cox import CoxEstimate
 from shared_model.analyses.fitted import fitted
 from shared_model.analyses.groups.hazard import BaselineEstimate
 from shared_model.analyses.phases.clinical import ClinicalEstimate
+from shared_model.analyses.phases.frozen import Frozen
 from shared_model.analyses.phases.fusion import FusionEstimate
 from shared_model.analyses.phases.scores import clinical_spec, fused_spec, single_specs
-from shared_model.analyses.plan import plan_of
+from shared_model.analyses.plan import request_plan
 from shared_model.analyses.scores.cutoff import CutoffEstimate
 from shared_model.shares.protocol import believe
 from shared_model.survival.cox.result import FitFinding
@@ -33,8 +34,8 @@ from site_config.study.prognostic_models import CLN, MODELS
 def compute(running: Running, phase: Phase) -> Any:
     """What a phase's circuit returned; its results are asked once, and answered from the study's folder after that."""
     earlier = tuple(running.shared.values())
-    plan = plan_of(running.lock, phase, believe(running.lock, earlier))
-    what = Shared(plan, plan.sites(running.lock), running.state(*plan.scores.values()), earlier)
+    plan = request_plan(running.lock, phase, earlier, running.frozen)
+    what = Shared(plan, plan.sites(running.lock), running.state(*plan.scores.values()), earlier, running.frozen)
     found = SharedComputation(running.asker, running.folder, what).results()
     running.shared[phase] = found
     return plan.read(found.numbers())
@@ -104,6 +105,18 @@ def keep_cutoff(running: Running, model: str, found: CutoffEstimate) -> None:
     if all(one.model != model for one in running.result.cutoffs):
         running.result.cutoffs.append(Cutoff(model=model, value=found.value))
         analyses(running).cutoffs.append(OpenedCutoff(model=model, value=found.value))
+
+
+def keep_frozen(running: Running, frozen: Frozen) -> None:
+    """Cut-offs and baseline hazards of a bundle's models, beside what the study opens itself."""
+    kept = analyses(running)
+    for model, formula in frozen.items():
+        if formula.cutoff is not None:
+            kept.cutoffs.append(OpenedCutoff(model=model, value=formula.cutoff))
+        horizons = [(day, formula.hazard_at(day)) for day in running.study.evaluation.horizons]
+        shown = {day: hazard for day, hazard in horizons if hazard is not None}
+        if shown:
+            kept.baseline.append(OpenedBaseline(model=model, day=list(shown), cumulative_hazard=list(shown.values())))
 
 
 def close(running: Running, analysis: Any, model: str, findings: Iterable[FitFinding]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
@@ -14,16 +14,20 @@ from shared_model.analyses.phases.described import TableVariable, counted, measu
 from shared_model.analyses.phases.evaluation_model import EvaluationModel
 from shared_model.statistics.parameters import FLAGS
 
-COLUMNS: tuple[Population, ...] = ("train", "validation", "test", "all")
-
 
 def characteristics(found: CharacteristicsEstimate, model: EvaluationModel) -> list[OpenedCharacteristics]:
     """The columns that are shown."""
     return [
         OpenedCharacteristics(set=set_, n=int(found.patients[at]), variables=[*_numbers(found, model, at), *_counts(found, model, at)])
-        for at, set_ in enumerate(COLUMNS)
+        for at, set_ in enumerate(columns(model))
         if np.isfinite(found.patients[at])
     ]
+
+
+def columns(model: EvaluationModel) -> tuple[Population, ...]:
+    """The sets, and all of them together where there are several."""
+    read = cast("tuple[Population, ...]", model.read)
+    return (*read, "all") if len(read) > 1 else read
 
 
 def _numbers(found: CharacteristicsEstimate, model: EvaluationModel, at: int) -> list[OpenedVariable]:

@@ -57,9 +57,14 @@ def measured(study: Study) -> tuple[Measure, ...]:
     return tuple(found)
 
 
-def set_part() -> OneHot:
+def sets_of(study: Study) -> tuple[str, ...]:
+    """The sets a study's evaluation reads: a frozen model meets held-out patients only."""
+    return SETS if study.kind == "develop" else ("test",)
+
+
+def set_part(study: Study) -> OneHot:
     """The set of a patient."""
-    return OneHot(SET, len(SETS))
+    return OneHot(SET, len(sets_of(study)))
 
 
 def held_parts(study: Study) -> tuple[OneHot, ...]:

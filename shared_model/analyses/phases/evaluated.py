@@ -18,11 +18,11 @@ from shared_model.analyses.groups.kaplan_meier import KaplanMeierEstimate, Kapla
 from shared_model.analyses.groups.points import Points, censored, make_points
 from shared_model.analyses.minimum import reaches
 from shared_model.analyses.pairs import Pairs, compared, make_pairs
-from shared_model.analyses.phases.described import HELD_RESPONSE, SET, SETS
+from shared_model.analyses.phases.described import HELD_RESPONSE, SET
 from shared_model.analyses.phases.evaluation_model import EvaluationModel, merged_quarters
 from shared_model.analyses.rows import Rows
-from shared_model.analyses.scores.cutoff import CutoffEstimate, cutoff
-from shared_model.analyses.scores.levels import above, score_levels
+from shared_model.analyses.scores.cutoff import CutoffEstimate, cutoff, none_kept
+from shared_model.analyses.scores.levels import above, level_below, score_levels, score_of
 from shared_model.analyses.scores.roc import RocEstimate, roc
 from shared_model.shares.arithmetic import Arithmetic, Value, concatenate, stack, together
 
@@ -96,6 +96,14 @@ async def evaluated(a: Arithmetic, rows: Rows, model: EvaluationModel) -> Evalua
     return EvaluationEstimate(**found)
 
 
+def frozen_cutoff(value: float | None) -> CutoffEstimate:
+    """A cut-off that was frozen before, on the grid of scores."""
+    if value is None:
+        return none_kept("the frozen model has none")
+    level = level_below(value)
+    return CutoffEstimate(level, score_of(level))
+
+
 async def grouped(
     a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, members: Value, curves: KaplanMeierModel, ratio: RatioModel
 ) -> GroupedEstimate:
@@ -112,11 +120,12 @@ def _size(found: KaplanMeierEstimate, family: tuple[int, int]) -> FamilySize | N
 
 
 async def _models(a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model: EvaluationModel) -> dict[str, ModelEstimate]:
-    """Quantiles of every model's training scores, then what is grouped by them."""
+    """Quantiles of every model's training scores, or those it was frozen with; then what is grouped by them."""
     train = rows[SET][:, 0]
     asked = [(name, one) for name in model.scores for one in model.quantiles(name)]
-    found = await together(*(cutoff(a, rows, one, train) for _, one in asked))
+    found = await together(*(cutoff(a, rows, one, train) for _, one in asked)) if asked else []
     quantiles = {name: tuple(est for (of, _), est in zip(asked, found, strict=True) if of == name) for name in model.scores}
+    quantiles |= {name: tuple(map(frozen_cutoff, values)) for name, values in model.known.quartiles.items()}
     done = await together(*(_grouped_by(a, rows, pairs, points, model, name, quantiles[name]) for name in model.scores))
     return dict(zip(model.scores, done, strict=True))
 
@@ -130,7 +139,7 @@ async def _grouped_by(
         return ModelEstimate(quantiles)
     levels = [middle if one.level is None else one.level for one in quantiles]
     sets = rows[SET]
-    n, s = len(sets), len(SETS)
+    n, s = len(sets), len(model.read)
     beyond = await above(a, rows, name, levels)
     (inside,) = await a.reduce(a.times(sets.reshape(n, s, 1), beyond.reshape(n, 1, 3)).assume(1.0, "of a set and above"))
     why = "one group a patient"
@@ -150,7 +159,7 @@ async def _calibrated(
     a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, quarters: Value, model: EvaluationModel, name: str
 ) -> tuple[CalibrationEstimate | None, NDArray[np.int64] | None]:
     """Quarters joined to groups that all have the minimum, then predicted against observed."""
-    asked, n, s = model.calibrated(name), len(quarters), len(SETS)
+    asked, n, s = model.calibrated(name), len(quarters), len(model.read)
     if asked is None:
         return None, None
     sizes = await a.lift(quarters.sum(0).assume(n, "a count of patients"))

@@ -1,15 +1,16 @@
 """The evaluation phase: everything that is reported of the models, over the rows of all hospitals, in one computation.
 
 Training quantiles of every score come first (the median is the frozen cut-off); groups are formed on shares by what was opened of
-them, so a held-out hospital uploads its rows once and never learns of a group.
+them, so a held-out hospital uploads its rows once and never learns of a group. A validation study has its quantiles, and everything
+else it needs of a model, from the bundle; it reads the held-out set alone.
 """
 
 from __future__ import annotations
 
 from shared_model.analyses.phases.base import Earlier, SharedPlan, context
-from shared_model.analyses.phases.described import SETS
 from shared_model.analyses.phases.evaluated import EvaluationEstimate, evaluated
 from shared_model.analyses.phases.evaluation_model import EvaluationModel
+from shared_model.analyses.phases.frozen import NOTHING_FROZEN, Frozen
 from shared_model.analyses.phases.known import known_scores
 from shared_model.analyses.rows import Rows
 from shared_model.shares.arithmetic import Arithmetic
@@ -17,9 +18,9 @@ from shared_model.shares.declaration import Declaration
 from site_config.study.model import StudyLock
 
 
-def evaluation(lock: StudyLock, earlier: Earlier) -> SharedPlan:
+def evaluation(lock: StudyLock, earlier: Earlier, frozen: Frozen = NOTHING_FROZEN) -> SharedPlan:
     """C-indices and their differences, AUC, Kaplan-Meier, log-rank, hazard ratios, calibration and Table 1, of every set and model."""
-    from_earlier = known_scores(lock, earlier)
+    from_earlier = known_scores(lock, earlier, frozen)
     model = EvaluationModel(lock.study, from_earlier)
 
     async def circuit(a: Arithmetic, rows: Rows) -> EvaluationEstimate:
@@ -28,7 +29,7 @@ def evaluation(lock: StudyLock, earlier: Earlier) -> SharedPlan:
     return SharedPlan(
         phase="evaluation",
         roles=("development", "evaluation"),
-        splits=SETS,
+        splits=model.read,
         parts=model.parts,
         declaration=Declaration.of(model.results),
         circuit=circuit,

@@ -16,7 +16,7 @@ from shared_model.analyses.groups.points import MONTH, grid
 from shared_model.analyses.minimum import minimum_result
 from shared_model.analyses.pairs import day_parts
 from shared_model.analyses.phases.base import group_minimum
-from shared_model.analyses.phases.described import HELD_MANUFACTURER, HELD_RESPONSE, SETS, counted, held_parts, measured, set_part
+from shared_model.analyses.phases.described import HELD_MANUFACTURER, HELD_RESPONSE, counted, held_parts, measured, set_part, sets_of
 from shared_model.analyses.phases.known import KnownScores
 from shared_model.analyses.rows import OneHot, Part, layout
 from shared_model.analyses.scores.cutoff import CutoffModel
@@ -27,10 +27,11 @@ from site_config.study.model import Study
 from site_config.study.prognostic_models import MODELS
 
 QUANTILES = ((1, 4), (1, 2), (3, 4))
-RISK = tuple((2 * at, 2 * at + 1) for at in range(len(SETS)))
-"""Families of the risk groups: low and high of every set."""
-QUARTERS = tuple(tuple(range(4 * at, 4 * at + 4)) for at in range(len(SETS)))
-"""Families of the calibration groups: quarters of the training scores, in every set."""
+
+
+def split_sets(sets: int, groups: int) -> tuple[tuple[int, ...], ...]:
+    """The families of so many groups in every set: those of one set stand together."""
+    return tuple(tuple(range(groups * at, groups * (at + 1))) for at in range(sets))
 
 
 def near(days: tuple[int, ...], horizons: tuple[int, ...]) -> tuple[int, ...]:
@@ -62,6 +63,11 @@ class EvaluationModel:
         return group_minimum(self.study)
 
     @property
+    def read(self) -> tuple[str, ...]:
+        """The sets whose patients are read."""
+        return sets_of(self.study)
+
+    @property
     def horizons(self) -> tuple[int, ...]:
         """Within the declared days."""
         return tuple(day for day in self.study.evaluation.horizons if 1 < day < self.study.shares.longest_days - 1)
@@ -72,13 +78,14 @@ class EvaluationModel:
 
     @property
     def sets(self) -> Partition:
-        """Train, validation and test."""
-        return Partition(set_part(), minimum=self.minimum)
+        """The sets themselves."""
+        return Partition(set_part(self.study), minimum=self.minimum)
 
     @property
     def concordance(self) -> ConcordanceModel:
         """Within every set."""
-        return ConcordanceModel("concordance", tuple((name, LEVELS) for name in self.scores), set_part(), self.minimum, rest=True)
+        scores = tuple((name, LEVELS) for name in self.scores)
+        return ConcordanceModel("concordance", scores, set_part(self.study), self.minimum, rest=True)
 
     @property
     def manufacturers(self) -> ConcordanceModel | None:
@@ -111,12 +118,14 @@ class EvaluationModel:
 
     def risk(self, model: str) -> KaplanMeierModel:
         """Of low and high risk in every set."""
-        part = OneHot(f"risk.{model}", 2 * len(SETS))
-        return self.curves(f"{model}-risk", Partition(part, RISK, self.minimum), 1 if model == self.primary else 3)
+        families = split_sets(len(self.read), 2)
+        part = OneHot(f"risk.{model}", 2 * len(families))
+        return self.curves(f"{model}-risk", Partition(part, families, self.minimum), 1 if model == self.primary else 3)
 
     def risk_ratio(self, model: str) -> RatioModel:
         """High against low risk."""
-        return RatioModel(f"{model}-ratio", RISK, self.study.training.ties, 2 * self.minimum)
+        families = tuple((2 * at, 2 * at + 1) for at in range(len(self.read)))
+        return RatioModel(f"{model}-ratio", families, self.study.training.ties, 2 * self.minimum)
 
     @property
     def response(self) -> KaplanMeierModel | None:
@@ -138,11 +147,14 @@ class EvaluationModel:
         if not days:
             return None
         predicted = Predicted(f"predicted.{model}", score=f"lp.{model}", hazards=tuple(hazards[day] for day in days))
-        part = OneHot(f"quarter.{model}", 4 * len(SETS))
-        return CalibrationModel(f"{model}-calibration", Partition(part, QUARTERS, self.minimum), days, predicted)
+        families = split_sets(len(self.read), 4)
+        part = OneHot(f"quarter.{model}", 4 * len(families))
+        return CalibrationModel(f"{model}-calibration", Partition(part, families, self.minimum), days, predicted)
 
     def quantiles(self, model: str) -> tuple[CutoffModel, ...]:
-        """Quarters of the training scores; the second is the cut-off."""
+        """Quarters of the training scores, where they are not known yet; the second is the cut-off."""
+        if model in self.known.quartiles:
+            return ()
         return tuple(
             CutoffModel(
                 f"{model}-quantile-{a}-{b}",
@@ -188,7 +200,7 @@ class EvaluationModel:
             found += [*self.risk(name).results, *self.risk_ratio(name).results]
             calibrated = self.calibrated(name)
             if calibrated:
-                found += [groups_result(name), *calibrated.results]
+                found += [groups_result(name, len(self.read)), *calibrated.results]
         return found
 
     @property
@@ -198,9 +210,9 @@ class EvaluationModel:
         return tuple(sorted({*self.survival.days, *self.follow_up.days, *self.days(3), *beside}))
 
 
-def groups_result(model: str) -> Result:
+def groups_result(model: str, sets: int) -> Result:
     """The bits that say which calibration groups are large enough: quarters and halves of every set."""
-    return minimum_result(f"{model}-groups.enough", 6 * len(SETS))
+    return minimum_result(f"{model}-groups.enough", 6 * sets)
 
 
 def merged_quarters(enough: np.ndarray) -> np.ndarray:

@@ -86,7 +86,7 @@ async def cutoff(a: Arithmetic, rows: Rows, model: CutoffModel, member: Value | 
     patients = await a.lift(here.sum().reshape(1).assume(slots, "a count of patients"))
     (enough,) = await reaches(a, f"{model.name}.enough", patients, model.patients)
     if not enough:
-        return _none(f"fewer than {model.patients} patients")
+        return none_kept(f"fewer than {model.patients} patients")
     above, level = patients * 0, 0
     for place, (part, digit) in enumerate(zip(level_parts(model.score, model.levels), digits, strict=True)):
         counts = await a.lift(a.dot(here, more(digit)).assume(slots, "a count of patients"))
@@ -97,7 +97,7 @@ async def cutoff(a: Arithmetic, rows: Rows, model: CutoffModel, member: Value | 
             (here,) = await a.reduce(a.times(here, digit[:, found]).assume(1.0, "all digits so far agree"))
     sides = concatenate([above, (patients - above).assume(slots, "a count of patients")])
     if not (await reaches(a, f"{model.name}.sides", sides, model.minimum_patients)).all():
-        return _none(f"the cut-off leaves fewer than {model.minimum_patients} patients on one side")
+        return none_kept(f"the cut-off leaves fewer than {model.minimum_patients} patients on one side")
     return CutoffEstimate(level, model.low + model.step * level)
 
 
@@ -111,5 +111,6 @@ async def _digit(a: Arithmetic, name: str, above: Value, patients: Value, model:
     return int((~beyond).argmax())
 
 
-def _none(why: str) -> CutoffEstimate:
+def none_kept(why: str) -> CutoffEstimate:
+    """No cut-off, and why."""
     return CutoffEstimate(None, None, (FitFinding.of(problems.NO_CUTOFF, why),))

@@ -41,6 +41,11 @@ def level_of(score: Floats) -> Integers:
     return np.rint((np.clip(given, LOW, -LOW - STEP) - LOW) / STEP).astype(np.int64)
 
 
+def level_below(score: float) -> int:
+    """The highest level that is at most a score, so that scores above it are those above the level; the grid's ends beyond it."""
+    return int(np.clip(np.floor((score - LOW) / STEP), 0, LEVELS - 1))
+
+
 def score_of(level: float) -> float:
     """The score a level stands for."""
     return LOW + STEP * level
