@@ -54,6 +54,7 @@ ROWS = "rows"
 """What it calls the part in which hospitals upload theirs."""
 
 
+COST = "cost.json"
 FRAME_ROOM = 1 << 28
 """Most bytes of a holder's frame."""
 MOST_FILLS = 256
@@ -79,7 +80,7 @@ class SharedComputation:
         self._lock = asker.lock
         self._root = folder.root / "shares" / what.plan.phase
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._bytes = 0
+        self._bytes = self._openings = 0
         most = MOST_FILLS * asker.lock.study.shares.slots
         self._room = len(asker.lock.holders) * most * slot_bytes(what.plan.parts)
 
@@ -97,8 +98,18 @@ class SharedComputation:
         self._until(end, ROWS, self._what.sites, partial(self._rows, keys))
         found = self._until(end, "steps", self._lock.holders, partial(self._attempt, keys))
         believe(self._lock, (found,))
+        write_json(self._root / COST, {"openings": self._openings, "bytes": self._bytes + self._uploaded()})
         write_json(path, found.model_dump(mode="json"))
         return found
+
+    def cost(self) -> tuple[int, int]:
+        """Of a finished computation: openings, and bytes that its last attempt sent through the coordinator, uploads among them."""
+        kept = read_json(self._root / COST)
+        return int(kept["openings"]), int(kept["bytes"])
+
+    def _uploaded(self) -> int:
+        """Bytes of all hospitals' boxes, which came in and went on to the holders."""
+        return sum(2 * self._box_file(site).stat().st_size for site in self._what.sites)
 
     # waiting
 
@@ -200,6 +211,7 @@ class SharedComputation:
                 return failures
             if all(reply.done for reply in replies.values()):
                 first = replies[holders[0]]
+                self._openings = first.openings
                 return SignedResults(
                     phase=self._what.plan.phase, results=first.results, signatures={site: replies[site].signature for site in holders}
                 )

@@ -13,7 +13,7 @@ import numpy as np
 
 from server.asking.shared import Shared, SharedComputation
 from server.phases.context import Running
-from server.study.opened_analyses import ClosedResult, OpenedAnalyses, OpenedBaseline, OpenedCutoff
+from server.study.opened_analyses import ClosedResult, OpenedAnalyses, OpenedBaseline, OpenedCutoff, SharesCost
 from server.study.results import Cutoff
 from shared_model.analyses.cox import CoxEstimate
 from shared_model.analyses.fitted import fitted
@@ -36,7 +36,10 @@ def compute(running: Running, phase: Phase) -> Any:
     earlier = tuple(running.shared.values())
     plan = request_plan(running.lock, phase, earlier, running.frozen)
     what = Shared(plan, plan.sites(running.lock), running.state(*plan.scores.values()), earlier, running.frozen)
-    found = SharedComputation(running.asker, running.folder, what).results()
+    computation = SharedComputation(running.asker, running.folder, what)
+    found = computation.results()
+    openings, sent = computation.cost()
+    analyses(running).cost.append(SharesCost(phase=phase, openings=openings, megabytes=round(sent / 1e6, 3)))
     running.shared[phase] = found
     return plan.read(found.numbers())
 
