@@ -9,7 +9,7 @@ import typer
 
 from server.commands.enrol import Home
 from server.commands.run import Study
-from site_config.console import Json, show
+from site_config.console import Json, note, show
 
 report_app = typer.Typer(help="The report of a finished study.", no_args_is_help=True)
 Out = Annotated[Path, typer.Option("--out", help="Folder to write; files of the same names are replaced.", file_okay=False)]
@@ -29,6 +29,27 @@ def export(study: Study = "", home: Home = Path(), out: Out = Path("report-expor
     written = write(watch.result_of(home, study_id), out)
     names = [str(path) for path in written]
     show({"study": study_id, "files": names}, f"{len(names)} files in {out}; to paste from: {out / 'report.docx'}")
+
+
+@report_app.command()
+def track(
+    to: Annotated[list[str], typer.Argument(help="tensorboard:FOLDER or mlflow:URI.")],
+    study: Annotated[str, typer.Option("--study", help="The study's id, or its first 6 or more digits; left out, the only one.")] = "",
+    home: Home = Path(),
+    json: Json = False,
+) -> None:
+    """Tell TensorBoard or MLflow what a study has opened so far, each number once; `run --track` does so while it runs.
+
+    Example: fedhcc-coordinator report track tensorboard:runs mlflow:sqlite:///mlflow.db
+    """
+    from server import enrolment as enrol
+    from server.tracking.tracker import Tracker
+
+    study_id = enrol.find_study(home, study)
+    tracker = Tracker(home, study_id, to, note)
+    told = tracker.catch_up()
+    tracker.close()
+    show({"study": study_id, "told": told}, f"{told} opened numbers told; what was told before is not told again")
 
 
 def register(app: typer.Typer) -> None:

@@ -67,7 +67,7 @@ def serve(home: Home = Path(), json: Json = False) -> None:
     note("stopped")
 
 
-def _run(home: Path, study: str, canary: bool, wait_s: float, on_event: str) -> None:
+def _run(home: Path, study: str, canary: bool, wait_s: float, on_event: str, track: list[str] | None) -> None:
     import signal
     import threading
 
@@ -80,7 +80,7 @@ def _run(home: Path, study: str, canary: bool, wait_s: float, on_event: str) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
     _survive_hangup(home)
-    result = run_published(OfficeRun(home, study_id, canary, wait_s, on_event), note, over)
+    result = run_published(OfficeRun(home, study_id, canary, wait_s, on_event, tuple(track or ())), note, over)
     report = None if canary else _report(home, study_id)
     show(
         {"study": study_id, "label": result.label, "canary": canary, "report": str(report) if report else None},
@@ -98,19 +98,33 @@ def _report(home: Path, study_id: str) -> Path:
 
 
 OnEvent = Annotated[str, typer.Option("--on-event", help="A command to run for notices and states; it reads JSON on standard input.")]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track", envvar="FEDHCC_TRACK", help="Tell opened numbers to tensorboard:FOLDER or mlflow:URI; repeat. Needs fedhcc\\[tracking]."
+    ),
+]
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for hospitals to connect before asking.")]
 
 
 def run(
-    study: Study = "", home: Home = Path(), canary: Canary = False, wait: Wait = 60.0, on_event: OnEvent = "", json: Json = False
+    study: Study = "",
+    home: Home = Path(),
+    canary: Canary = False,
+    wait: Wait = 60.0,
+    on_event: OnEvent = "",
+    track: Track = None,
+    json: Json = False,
 ) -> None:
     """Run a published study, or go on with it; ends COMPLETE, or STALLED with who is missing."""
-    _run(home, study, canary, wait, on_event)
+    _run(home, study, canary, wait, on_event, track)
 
 
-def resume(study: Study = "", home: Home = Path(), wait: Wait = 60.0, on_event: OnEvent = "", json: Json = False) -> None:
+def resume(
+    study: Study = "", home: Home = Path(), wait: Wait = 60.0, on_event: OnEvent = "", track: Track = None, json: Json = False
+) -> None:
     """Go on with a study that was stopped, stalled or interrupted, from its last finished round."""
-    _run(home, study, False, wait, on_event)
+    _run(home, study, False, wait, on_event, track)
 
 
 def stop(study: Study = "", home: Home = Path(), json: Json = False) -> None:

@@ -23,6 +23,7 @@ from server.phases.context import Event
 from server.study.results import StudyResult
 from server.study.run import run_study
 from server.study.state import StudyFolder
+from server.tracking.tracker import Following, Tracker
 from server.watch import standing
 from server.watch.awaited import NAME as AWAITED
 from server.watch.awaited import Awaited
@@ -37,13 +38,14 @@ STATES = {federation.STUDY_STALLED.label: "STALLED", federation.STUDY_STOPPED.la
 
 @dataclass(frozen=True)
 class OfficeRun:
-    """What is run: a study's whole id; `wait_s` seconds for hospitals to be seen first; `on_event` a command, or ''."""
+    """What is run: a study's whole id; `wait_s` seconds for hospitals to be seen first; `on_event` a command, or ''; `track` sinks."""
 
     home: Path
     study: str
     canary: bool = False
     wait_s: float = 60.0
     on_event: str = ""
+    track: tuple[str, ...] = ()
 
 
 def run_published(wish: OfficeRun, tell: Callable[[str], None], over: threading.Event) -> StudyResult:
@@ -53,7 +55,10 @@ def run_published(wish: OfficeRun, tell: Callable[[str], None], over: threading.
         raise held(lock.path, f"study {wish.study[:12]}")
     lines_to(wish.home / "logs" / "coordinator.jsonl", "fedhcc.office", "info", OFFICE_LOG_MEGABYTES)
     events = StudyEvents(lock.path.parent, wish.study, Hook(wish.on_event, tell) if wish.on_event else None)
+    following: Following | None = None
     try:
+        if wish.track and not wish.canary:
+            following = Following(Tracker(wish.home, wish.study, wish.track, tell))
         events.state("running", "the canary began" if wish.canary else "the study began or went on")
         result = _run(wish, tell, over, events)
         events.state("canary passed" if wish.canary else result.label)
@@ -64,6 +69,8 @@ def run_published(wish: OfficeRun, tell: Callable[[str], None], over: threading.
         raise
     finally:
         events.close()
+        if following is not None:
+            following.close()
         lock.release()
 
 
