@@ -1,7 +1,8 @@
 """The Flower ClientApp: one query handler, which hands a message to the site's agent and returns the reply.
 
-The home folder of the site comes from the node's configuration (`home`) or from the environment (`FEDHCC_SITE_HOME`). One
-agent lives per home for as long as the process, since the keys of a secure sum are in its memory.
+The home folder of the site comes from the node's configuration (`home`) or from the environment (`FEDHCC_SITE_HOME`); a node of
+Flower's simulation may also find it in the run's configuration (`sites`). One agent lives per home for as long as the process,
+since the keys of a secure sum are in its memory.
 """
 
 from __future__ import annotations
@@ -53,9 +54,14 @@ def forget_agents() -> None:
 
 
 def home_of(context: Context) -> Path:
-    """The home folder this node works for; Flower's simulation numbers its nodes, and the variable then lists their homes."""
-    home = context.node_config.get("home") or os.environ.get(HOME_VARIABLE)
+    """The home folder this node works for; Flower's simulation numbers its nodes, and the setting then lists their homes.
+
+    Only there may the run say where: a hospital's own node takes no folder from whoever starts a run.
+    """
     partition = context.node_config.get("partition-id")
+    home = context.node_config.get("home") or os.environ.get(HOME_VARIABLE)
+    if not home and partition is not None:
+        home = context.run_config.get("sites")
     if home and partition is not None and os.pathsep in str(home):
         home = str(home).split(os.pathsep)[int(partition)]
     if not home:

@@ -7,8 +7,10 @@ study come from the run's configuration (`home`, `study`) or the environment (`F
 
 from __future__ import annotations
 
+import math
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from flwr.app import ConfigRecord, Context, Message, RecordDict
@@ -17,6 +19,8 @@ from flwr.serverapp.grid import Grid
 
 from server import enrolment as enrol
 from server.link.grid import FlowerTransport
+from server.phases.context import Event
+from site_config.console import note
 from site_config.problems import federation
 
 WHO = "query.site"
@@ -40,6 +44,20 @@ def sites_of(grid: Grid, expected: int, limit_s: float = NODES_S) -> dict[str, i
     return found
 
 
+def tell_once() -> Callable[[Event], None]:
+    """Writes each step of a study as a line, which `flwr run --stream` and `flwr log` show; a line that repeats the last is left out."""
+    last = [""]
+
+    def told(event: Event) -> None:
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in event.numbers.items() if math.isfinite(value))
+        line = f"{event.phase} {event.done}/{event.total} {event.text}" + (f": {numbers}" if numbers else "")
+        if line != last[0]:
+            last[0] = line
+            note(line)
+
+    return told
+
+
 @app.main()  # type: ignore[untyped-decorator]
 def main(grid: Grid, context: Context) -> None:
     """Run the study; its result and its report are written to the coordinator's home."""
@@ -55,5 +73,6 @@ def main(grid: Grid, context: Context) -> None:
     folder = Path(str(home))
     nodes = sites_of(grid, len(enrol.load(folder).active()))
     study_id = enrol.find_study(folder, str(study))
-    result = run_study(folder, study_id, FlowerTransport(lambda: grid, nodes))
+    result = run_study(folder, study_id, FlowerTransport(lambda: grid, nodes), tell=tell_once())
+    note(f"{result.label}: {result.title}")
     write_outcome(result, StudyFolder(folder_of(folder, study_id)), folder_of(folder, study_id))
