@@ -37,7 +37,7 @@ MEASURED: Final = {
     "paper52": "Fifty-two simulated hospitals through every phase of the preset `paper`, with a small network: label, memory, time.",
     "scale": "A masked training round of a small network with one simulated patient a hospital.",
     "signal": "Can the network find what was put into the phantoms, and nothing where nothing was put?",
-    "survival": "Intervals and resolutions of the survival statistics: coverage, and what coarser tables cost.",
+    "survival": "Intervals of the survival statistics: how often they hold the truth.",
     "training_step": "Time and memory of one training step.",
     "tutorial": "The commands of the two tutorials, run as they stand in the pages.",
 }

@@ -114,20 +114,12 @@ class Policy(Strict):
     minimum_roster: int = Field(default=3, ge=1)
     minimum_patients: int = Field(default=20, ge=1)
     minimum_cox_patients: int = Field(default=100, ge=1)
-    minimum_clinical_score_patients: int = Field(default=1000, ge=1)
     minimum_events_per_variable: int = Field(default=5, ge=1, description="of a Cox model, whatever a study declares")
-    minimum_cell_days: int = Field(default=30, ge=1, description="no cut points or cells of time closer than this, but exact ones")
-    minimum_bin_patients: int = Field(default=5, ge=1, description="no score bins of fewer patients, but exact ones")
+    minimum_cell_days: int = Field(default=30, ge=1, description="no cut points of the training hazard closer than this, but exact ones")
     maximum_rounds: int = Field(default=5_000, ge=1, description="rounds of training one study may ask for")
     known_peers: KnownPeers | None = None
     statistics: tuple[str, ...] | None = Field(default=None, description="names allowed; left out: all but opt-in ones")
-    resolutions: tuple[Literal["counts", "totals", "coarse", "update", "shares", "exact"], ...] = (
-        "counts",
-        "totals",
-        "coarse",
-        "update",
-        "shares",
-    )
+    resolutions: tuple[Literal["counts", "update", "shares", "exact"], ...] = ("counts", "update", "shares")
     share_holders: ShareHolders = ShareHolders()
     query_budget: dict[str, int] = Field(default_factory=dict, description="statistic → releases allowed for one cohort, over all studies")
     masks_required: bool = True

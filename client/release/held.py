@@ -28,12 +28,10 @@ LARGEST_MIX = 1e4
 """Of a network's score, whose standard deviation is small where training has hardly begun."""
 LARGEST_MEAN = 1e3
 SMALLEST_SD, LARGEST_SD = 1e-8, 1e4
-LARGEST_SPREAD = 100.0
-LARGEST_RATE = 10.0
 LARGEST_CENTRE = 200.0
 MOST_NUMBERS = 20_000
 LIFTED = 1e4
-"""How many times the bounds of coefficients, means and spreads are wider in a demonstration with made-up patients."""
+"""How many times the bounds of coefficients and means are wider in a demonstration with made-up patients."""
 
 
 def check_numbers(policy: Policy, lock: StudyLock, role: Role, name: str, parameters: Parameters, ledger: Ledger, *, lifted: bool) -> None:
@@ -45,7 +43,6 @@ def check_numbers(policy: Policy, lock: StudyLock, role: Role, name: str, parame
     slack = LIFTED if lifted else 1.0  # made-up patients: tiny cohorts fit to large coefficients, but not to any
     _check_model(study, parameters, slack)
     _check_scores(study, parameters, slack)
-    _check_tables(study, parameters)
     if not lifted:
         _refuse_any(study_floor_faults(policy, study))
     key = table_key(lock.study_id, name, parameters)
@@ -66,15 +63,9 @@ def study_floor_faults(policy: Policy, study: Study) -> list[str]:
     """What a study declares that is finer than the hospital's policy allows, whatever its lock says; in words."""
     found: list[str] = []
     floor = policy.minimum_cell_days
-    for name, cuts in (("training", grids.training_cuts(study.training)), ("clinical", grids.clinical_cuts(study))):
-        gaps = [later - earlier for earlier, later in zip((0.0, *cuts), cuts, strict=False)]
-        if any(gap < floor for gap in gaps):
-            found.append(f"cut points of the {name} phase closer than {floor} days")
-    evaluation = study.evaluation
-    if evaluation.resolution != "exact" and min(evaluation.cell_days, evaluation.clinical_cell_days, evaluation.small_cell_days) < floor:
-        found.append(f"evaluation cells shorter than {floor} days")
-    if evaluation.resolution != "exact" and evaluation.bin_patients < policy.minimum_bin_patients:
-        found.append(f"score bins of fewer than {policy.minimum_bin_patients} patients")
+    cuts = grids.training_cuts(study.training)
+    if any(later - earlier < floor for earlier, later in zip((0.0, *cuts), cuts, strict=False)):
+        found.append(f"cut points of the training hazard closer than {floor} days")
     if study.training.rounds > policy.maximum_rounds:
         found.append(f"more than {policy.maximum_rounds:,} rounds of training")
     return found
@@ -96,17 +87,11 @@ def _check_columns(study: Study, parameters: Parameters) -> None:
 
 
 def _check_cuts(study: Study, parameters: Parameters) -> None:
-    if isinstance(parameters, asked.CoxStart) and parameters.cut_days != grids.clinical_cuts(study):
-        raise _refuse("other cut points than the lock's")
     training = (asked.TrainingStart, asked.TrainingHazard, asked.TrainingUpdate)
     if isinstance(parameters, training) and parameters.cut_days != grids.training_cuts(study.training):
         raise _refuse("other cut points than the lock's")
     if isinstance(parameters, asked.TrainingHazard) and parameters.n_days and study.training.hazard_resolution != "exact":
         raise _refuse("a grid of days that the lock does not ask for")
-    if isinstance(parameters, asked.CoxExact) and study.resolution != "exact":
-        raise _refuse("a grid of days that the lock does not ask for")
-    if isinstance(parameters, asked.Histogram) and study.evaluation.resolution != "exact":
-        raise _refuse("fine cells that the lock does not ask for")
 
 
 def _within(values: Iterable[float], low: float, high: float, what: str) -> None:
@@ -119,22 +104,13 @@ def _check_model(study: Study, parameters: Parameters, slack: float) -> None:
     if isinstance(parameters, asked.Moments):
         _lengths(parameters.covariates.size, parameters.origin)
         _within(parameters.origin, -LARGEST_MEAN * slack, LARGEST_MEAN * slack, "an origin")
-    if isinstance(parameters, asked.CoxStart | asked.CoxExact):
+    if isinstance(parameters, asked.CoxExact):
         size = parameters.covariates.size
         _lengths(size, parameters.mean, parameters.sd)
         _within(parameters.mean, -LARGEST_MEAN * slack, LARGEST_MEAN * slack, "a mean")
         _within(parameters.sd, SMALLEST_SD if slack == 1.0 else 0.0, LARGEST_SD * slack, "a standard deviation")
-    if isinstance(parameters, asked.CoxRound | asked.CoxExact):
         _lengths(size, parameters.beta)
         _within(parameters.beta, -LARGEST_BETA * slack, LARGEST_BETA * slack, "a coefficient")
-    if isinstance(parameters, asked.CoxRound):
-        _lengths(len(parameters.cut_days) + 1, parameters.rates)
-        _within(parameters.rates, 0.0, LARGEST_RATE * slack, "a rate")
-    if isinstance(parameters, asked.CoxEnd):
-        _lengths(len(parameters.cut_days) + 1, parameters.centres)
-        for centre in parameters.centres:
-            _lengths(size, centre)
-            _within(centre, -LARGEST_MEAN * slack, LARGEST_MEAN * slack, "a centre")
     if isinstance(parameters, asked.TrainingUpdate | asked.TrainingHazard | asked.ValidationLoss):
         _within((parameters.centre,), -LARGEST_CENTRE * slack, LARGEST_CENTRE * slack, "the centre of scores")
     if isinstance(parameters, asked.TrainingUpdate) and parameters.round >= study.training.rounds:
@@ -172,31 +148,11 @@ def _check_scores(study: Study, parameters: Parameters, slack: float) -> None:
     for score in scores_in(parameters):
         _within(score.coefficients, -LARGEST_COEFFICIENT * slack, LARGEST_COEFFICIENT * slack, "a coefficient")
         _within(score.mix or (), -LARGEST_MIX * slack, LARGEST_MIX * slack, "a coefficient")
-        _within(score.spread or (), 0.0, LARGEST_SPREAD * slack, "the spread of a score")
-
-
-def _check_tables(study: Study, parameters: Parameters) -> None:
-    evaluation = study.evaluation
-    exact = evaluation.resolution == "exact"
-    most = evaluation.score_bins - 1
-    if isinstance(parameters, asked.Table):
-        if parameters.exact and not exact:
-            raise _refuse("an exact table that the lock does not ask for")
-        if not parameters.exact and parameters.time_edges not in grids.evaluation_grids(evaluation):
-            raise _refuse("other cells of time than the lock's")
-        if not parameters.exact and len(parameters.score_cuts) > (evaluation.clinical_bins - 1 if parameters.score.clinical_only else most):
-            raise _refuse("more score bins than the lock's")
-    if isinstance(parameters, asked.Contributions) and len(parameters.score_cuts) > most:
-        raise _refuse("more score bins than the lock's")
-    if isinstance(parameters, asked.Pair) and not exact:
-        for table in parameters.tables:
-            if table.time_edges not in grids.evaluation_grids(evaluation) or len(table.score_cuts) > most:
-                raise _refuse("a table of other cells than the lock's")
 
 
 def table_key(study: str, name: str, parameters: Parameters) -> TableKey | None:
     """What of a table may be opened with one set of cuts only, and those cuts; None for what is no table."""
     if not isinstance(parameters, asked.Table):
         return None
-    what = (study, name, parameters.split, parameters.score.model, parameters.variable, parameters.value, parameters.exact)
+    what = (study, name, parameters.split, parameters.score.model, parameters.variable, parameters.value)
     return TableKey(what, (parameters.score_cuts, parameters.time_edges))

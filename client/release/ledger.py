@@ -106,10 +106,10 @@ class TableKey:
 def _table_of(released: Released) -> TableKey | None:
     """The table behind a release as the journal has it; None for what is no table."""
     p = released.parameters
-    if not {"score", "score_cuts", "time_edges", "variable", "value", "exact"} <= p.keys():
+    if not {"score", "score_cuts", "time_edges", "variable", "value"} <= p.keys():
         return None
     context = released.context
-    what = (context.study, context.statistic, p["split"], p["score"]["model"], p["variable"], p["value"], p["exact"])
+    what = (context.study, context.statistic, p["split"], p["score"]["model"], p["variable"], p["value"])
     return TableKey(what, (tuple(map(float, p["score_cuts"])), tuple(map(float, p["time_edges"]))))
 
 

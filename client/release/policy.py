@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import shared_model.statistics.catalogue  # noqa: F401 - fills the registry
 from client.release.contributed import Contributed, behind, held
 from client.release.epsilon import check_noise, trains_bare
 from client.release.held import check_numbers, study_floor_faults
@@ -19,8 +20,6 @@ from shared_model.analyses.plan import SharedPlan
 from shared_model.privacy.noised import noise_of
 from shared_model.secure_sum.protocol import Context, OpenedCounts
 from shared_model.statistics.base import REGISTRY, Parameters, Statistic
-from shared_model.statistics.catalogue import SMALL_CELL_DAYS, has_short_cells
-from shared_model.statistics.parameters import ScoreSpec, Table
 from site_config.names import plural
 from site_config.problems import privacy
 from site_config.problems.base import Problem
@@ -29,8 +28,6 @@ from site_config.study.minima import minima_clashes
 from site_config.study.model import Role, Study, StudyLock
 
 TRAINING = "training."
-SMALL_SET = 100
-"""Fewest patients of a table with short time cells (`Evaluation.small_set` of a study may ask for more)."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,6 @@ class Floor:
     sites: int
     patients: int
     cox_patients: int
-    clinical_score_patients: int
     events_per_variable: int
     lifted: bool
 
@@ -98,19 +94,14 @@ def demonstration(policy: Policy, study: Study) -> bool:
 
 
 def floor(policy: Policy, study: Study) -> Floor:
-    """The stricter of the site's and the study's minima; one of everything in a demonstration.
-
-    Where both permit exact tables, which are lists of patients, nothing is won by withholding a coarse clinical score.
-    """
+    """The stricter of the site's and the study's minima; one of everything in a demonstration."""
     if demonstration(policy, study):
-        return Floor(1, 1, 1, 1, 0, lifted=True)
+        return Floor(1, 1, 1, 0, lifted=True)
     asked = study.privacy
-    exact = study.evaluation.resolution == "exact" and "exact" in policy.resolutions
     return Floor(
         sites=max(policy.minimum_roster, asked.minimum_sites),
         patients=max(policy.minimum_patients, asked.minimum_patients),
         cox_patients=max(policy.minimum_cox_patients, asked.minimum_cox_patients),
-        clinical_score_patients=1 if exact else max(policy.minimum_clinical_score_patients, asked.minimum_clinical_score_patients),
         events_per_variable=max(policy.minimum_events_per_variable, asked.minimum_events_per_variable),
         lifted=False,
     )
@@ -172,12 +163,6 @@ def inside_hours(schedule: OpenHours, now: datetime) -> bool:
     return schedule.includes_at(now)
 
 
-def scores_of(parameters: Parameters) -> tuple[ScoreSpec, ...]:
-    """The scores a statistic opens something about (a Cox model of scores opens sums, as one of columns does)."""
-    found = (getattr(parameters, "score", None), *getattr(parameters, "scores", ()))
-    return tuple(score for score in found if isinstance(score, ScoreSpec))
-
-
 def check_contributed(policy: Policy, lock: StudyLock, site: str, roster: tuple[str, ...], cohort: CohortFacts) -> OpenedCounts:
     """Refuse rows (FH-507, FH-511) unless hospitals known here contribute the minimum of patients to these sets themselves."""
     counts = behind(policy, site, roster, cohort.contributed, cohort.sets, None)
@@ -207,25 +192,13 @@ def _check_minimum(counts: OpenedCounts, least: Floor) -> None:
 
 
 def check_patients(policy: Policy, site: str, least: Floor, ask: Ask) -> None:
-    """Refuse (FH-511) what is finer than counts, and any count by a clinical score, unless the patients behind it reach the minima."""
+    """Refuse (FH-511) what is finer than counts unless the patients behind it reach the minima."""
     level = ask.statistic.resolution(ask.parameters)
     if least.lifted:
         return
     counts = _believed(policy, site, least, ask)
-    if any(score.clinical_only for score in scores_of(ask.parameters)):
-        patients = counts.patients if counts else 0
-        if patients < least.clinical_score_patients:
-            raise privacy.TOO_FEW_PATIENTS.problem(
-                f"{plural(patients, 'patient')}; what a score of clinical variables alone opens asks for {least.clinical_score_patients}"
-            )
     if level == "counts":
         return
-    if level == "coarse" and isinstance(ask.parameters, Table) and has_short_cells(ask.parameters, SMALL_CELL_DAYS):
-        patients = counts.patients if counts else 0
-        if patients < SMALL_SET:
-            raise privacy.TOO_FEW_PATIENTS.problem(
-                f"{plural(patients, 'patient')}; of fewer than {SMALL_SET} short time cells would list the days"
-            )
     if counts is None:
         raise privacy.TOO_FEW_PATIENTS.problem(f"{ask.statistic.name} came without the opened counts of its roster")
     _check_minimum(counts, least)
@@ -246,6 +219,8 @@ def check_release(policy: Policy, lock: StudyLock, site: str, ask: Ask, ledger: 
         raise privacy.STATISTIC_REFUSED.problem(f"{name} is not among the site's permitted statistics")
     if level not in policy.resolutions:
         raise privacy.RESOLUTION_REFUSED.problem(f"{name} at the resolution {level} is not permitted")
+    if not ask.statistic.asked_in(lock.study):
+        raise privacy.OUTSIDE_LOCK.problem(f"{name}, which a study of the resolution {lock.study.resolution} does not open")
     check_role(policy, lock, site, ask.statistic, ask.context.phase)
     check_roster(policy, lock, site, ask.roster)
     if not inside_hours(policy.schedule, now):
@@ -354,7 +329,7 @@ def refusals(policy: Policy, lock: StudyLock, site: str) -> tuple[Problem, ...]:
             found.append(problem)
     if not demonstration(policy, study):
         found += [privacy.OUTSIDE_LOCK.problem(f"the study declares {words}") for words in study_floor_faults(policy, study)]
-    asked = {"clinical": study.resolution, "evaluation": study.evaluation.resolution, "hazard": study.training.hazard_resolution}
+    asked = {"analyses": study.resolution, "hazard": study.training.hazard_resolution}
     for part, level in asked.items():
         if level in ("exact", "shares") and level not in policy.resolutions:
             found.append(privacy.RESOLUTION_REFUSED.problem(f"the study's {part} part asks for the resolution {level}"))

@@ -1,8 +1,8 @@
 """What this very cohort would release for a study, before anything is decided or sent.
 
-Everything a first pass would open that does not depend on other hospitals: the counts, Table 1, the sums the Cox model
-starts from, the deaths the training starts from. They are shown without their masks; a coordinator never sees them
-for one hospital. What depends on broadcast weights is named with its length.
+Everything a first pass would add up that does not depend on other hospitals: the counts, and the deaths the training starts
+from. They are shown without their masks; a coordinator never sees them for one hospital. What depends on broadcast weights
+is named with its length; rows leave as secret shares only, which say nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from client.cohort.patients import load_patients
 from client.statistics.bench import Bench
 from client.statistics.counts import compute
 from shared_model.statistics.base import REGISTRY, Parameters
-from shared_model.statistics.parameters import Covariates, CoxStart, Moments, PreCounts, Split, SplitOnly, TrainingStart
+from shared_model.statistics.parameters import PreCounts, Split, TrainingStart
 from site_config.lazy import lazy
 from site_config.site import SiteConfig
 from site_config.study.model import StudyLock
@@ -35,17 +35,10 @@ EXAMPLE_CUTS = (182.5, 365.0, 547.5, 730.0)
 def questions(lock: StudyLock, role: str) -> list[tuple[str, Parameters]]:
     """The first questions a coordinator puts to a site of this role."""
     study = lock.study
-    names = tuple(column.name for column in study.design)
     splits: tuple[Split, ...] = ("train", "validation") if role == "development" else ("test",)
     found: list[tuple[str, Parameters]] = []
     for split in splits:
-        found += [("precounts", PreCounts(split=split, columns=names)), ("characteristics", SplitOnly(split=split))]
-    if role == "development" and MODELS.read_variables(study.models):
-        covariates, zero = Covariates(columns=names), (0.0,) * len(names)
-        found += [
-            ("moments", Moments(split="train", covariates=covariates, origin=zero)),
-            ("cox.start", CoxStart(covariates=covariates, cut_days=EXAMPLE_CUTS, mean=zero, sd=(1.0,) * len(names))),
-        ]
+        found.append(("precounts", PreCounts(split=split, columns=())))
     if role == "development" and MODELS.read_scans(study.models):
         found.append(("training.start", TrainingStart(cut_days=study.training.cut_days or EXAMPLE_CUTS)))
     return found

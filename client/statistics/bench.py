@@ -13,7 +13,6 @@ from client.cohort.patients import Patients
 from shared_model.secure_sum.protocol import state_hash
 from shared_model.statistics import parameters as asked
 from site_config.lazy import lazy
-from site_config.problems import privacy
 from site_config.study.model import Study
 from site_config.study.prognostic_models import MODELS
 
@@ -29,7 +28,6 @@ else:
 Floats = NDArray[np.float64]
 
 
-FEWEST_TO_JUDGE, SLACK = 6, 10.0
 """Of six patients a standard deviation lies below a tenth of the true one in 3 of 100,000 cases."""
 Values = dict[str, NDArray[Any]]
 
@@ -102,9 +100,7 @@ class Bench:
         radiology = self.radiology(patients, spec.radiology, arrays) if spec.radiology else zero
         clinical = columns(patients, spec.columns) @ np.asarray(spec.coefficients) if spec.columns else zero
         if spec.mix is not None:
-            parts = spec.mix[0] * radiology, spec.mix[1] * clinical
-            check_spread(spec, *parts)
-            return parts
+            return spec.mix[0] * radiology, spec.mix[1] * clinical
         return radiology, clinical
 
     def score(self, patients: Patients, spec: asked.ScoreSpec, arrays: Arrays) -> Floats:
@@ -116,18 +112,6 @@ class Bench:
         """The covariates of a Cox model, shape (n, p)."""
         scores = [self.score(patients, score, arrays) for score in spec.scores]
         return np.asarray(np.column_stack([columns(patients, spec.columns), *scores]), dtype=np.float64)
-
-
-def check_spread(spec: asked.ScoreSpec, radiology: Floats, clinical: Floats) -> None:
-    """Refuse (FH-532) a fused score of which the own patients show that images have far less part in it than the request claims.
-
-    Whether a score gives covariate patterns away follows from two standard deviations that the coordinator tells; weights of zero
-    and a large word would pass a clinical score off as one of images.
-    """
-    if spec.clinical_only or len(radiology) < FEWEST_TO_JUDGE:
-        return
-    if float(np.std(radiology)) < asked.IMAGE_PART / SLACK * float(np.std(clinical)):
-        raise privacy.OUTSIDE_LOCK.problem("the spread of a fused score is not the one of this hospital's patients")
 
 
 def columns(patients: Patients, names: tuple[str, ...]) -> Floats:

@@ -26,30 +26,6 @@ Values = dict[str, NDArray[Any]]
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def cox_start(bench: Bench, p: asked.CoxStart, arrays: Arrays) -> Values:
-    """Deaths and days at risk per interval, and the deaths' covariate sum."""
-    patients = bench.split("train")
-    x = bench.covariates(patients, p.covariates, arrays)
-    found = cox.totals_start(x, patients.event_day, patients.event, p.cut_days, p.mean, p.sd)
-    return {"deaths": found.deaths, "exposure": found.exposure, "death_covariates": found.event_covariates}
-
-
-def cox_round(bench: Bench, p: asked.CoxRound, arrays: Arrays) -> Values:
-    """S0 by interval and G at the broadcast coefficients and rates."""
-    patients = bench.split("train")
-    x = bench.covariates(patients, p.covariates, arrays)
-    found = cox.totals_round(x, patients.event_day, p.cut_days, p.beta, p.rates, p.mean, p.sd)
-    return {"mass": found.mass, "gradient": found.weighted}
-
-
-def cox_end(bench: Bench, p: asked.CoxEnd, arrays: Arrays) -> Values:
-    """Products about the asked centres at the fitted coefficients, for the standard errors."""
-    patients = bench.split("train")
-    x = bench.covariates(patients, p.covariates, arrays)
-    found = cox.totals_end(x, patients.event_day, p.cut_days, p.beta, p.rates, p.centres, p.mean, p.sd)
-    return {"square": found.second, "gradient": found.weighted}
-
-
 def cox_exact(bench: Bench, p: asked.CoxExact, arrays: Arrays) -> Values:
     """Sums by day (opt-in)."""
     patients = bench.split("train")
@@ -129,9 +105,6 @@ def validation_loss(bench: Bench, p: asked.ValidationLoss, arrays: Arrays) -> Va
 
 
 FUNCTIONS: dict[str, Callable[[Bench, Any, Arrays], Values]] = {
-    "cox.start": cox_start,
-    "cox.round": cox_round,
-    "cox.end": cox_end,
     "cox.exact": cox_exact,
     "training.start": training_start,
     "training.hazard": training_hazard,

@@ -35,11 +35,13 @@ from shared_model.secure_sum.protocol import (
 from shared_model.statistics.base import REGISTRY, Parameters, Registry, Segment
 from site_config.journal import Journal
 from site_config.site import Policy
+from site_config.study.locking import planned_holders
 from site_config.study.model import Role, RosterEntry, Study, StudyLock, StudySite, Training
 
 CUTS = (91.0, 182.0, 365.0)
 """Days that cut the hazards of the attacked studies: a hospital answers no question on other ones (FH-532)."""
 
+FEWEST_HOLDERS = 3
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 PLENTY = OpenedCounts(sites=1_000, patients=100_000, events=100_000)
 
@@ -136,7 +138,8 @@ class AttackedFederation:
         if blocks is not None:
             by_role["development"] = blocks
         key = self.coordinator.public_key().public_bytes_raw().hex()
-        self.lock = StudyLock(study=plan, roster=entries, blocks=by_role, code_digest="00" * 32, coordinator_key=key)
+        holders = planned_holders(plan) if len(plan.sites) >= FEWEST_HOLDERS else ()
+        self.lock = StudyLock(study=plan, roster=entries, blocks=by_role, code_digest="00" * 32, coordinator_key=key, holders=holders)
         return self.lock
 
     def context(

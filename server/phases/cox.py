@@ -1,6 +1,7 @@
-"""Cox models from asked totals: the clinical model (CLN), and fused or single scores calibrated to survival.
+"""Cox models of a study: on secret shares, or where every hospital chose `exact` from sums by day.
 
-`shared_model.survival.cox.api` holds the mathematics; here its openers ask hospitals under masks.
+The clinical model (CLN), and fused or single scores calibrated to survival. `shared_model.survival.cox.api` holds the
+mathematics of sums; here its opener asks hospitals under masks.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ from numpy.typing import NDArray
 
 from server.phases.context import Running, scalar
 from server.phases.on_shares.fits import clinical_on_shares, fuse_on_shares
-from server.phases.scores import ScoreOpener, withheld
-from server.study.results import Cutoff, StudyResult
-from shared_model.statistics.grids import clinical_cuts
-from shared_model.statistics.parameters import Covariates, CoxEnd, CoxExact, CoxRound, CoxStart, Moments, PreCounts, ScoreSpec
+from server.phases.scores import BIN_PATIENTS, ScoreOpener
+from server.study.results import Cutoff
+from shared_model.statistics.parameters import Covariates, CoxExact, Moments, PreCounts, ScoreSpec
 from shared_model.statistics.precounts import ColumnMinima, Counts, decide
 from shared_model.survival.cox import api as cox
 from shared_model.survival.cutoff import median_cutoff
@@ -28,12 +28,12 @@ AXIS_SD = 3.0
 
 
 class AskedSums:
-    """Opens the sums of a Cox model over the development hospitals' training patients (`TotalsOpener`, `ExactOpener`)."""
+    """Opens the sums of a Cox model over the development hospitals' training patients (`ExactOpener`)."""
 
-    def __init__(self, running: Running, covariates: Covariates, phase: Phase, cuts: tuple[float, ...]) -> None:
-        self._running, self._covariates, self._phase, self._cuts = running, covariates, phase, cuts
+    def __init__(self, running: Running, covariates: Covariates, phase: Phase) -> None:
+        self._running, self._covariates, self._phase = running, covariates, phase
 
-    def _open(self, name: str, parameters: Moments | CoxStart | CoxRound | CoxExact) -> dict[str, Floats]:
+    def _open(self, name: str, parameters: Moments | CoxExact) -> dict[str, Floats]:
         return self._running.total(name, parameters, self._phase, "development", *self._covariates.scores)
 
     def moments(self, origin: Floats) -> cox.CovariateMoments:
@@ -41,30 +41,8 @@ class AskedSums:
         values = self._open("moments", Moments(split="train", covariates=self._covariates, origin=plain(origin)))
         return cox.CovariateMoments(round(scalar(values, "patients")), round(scalar(values, "events")), values["total"], values["products"])
 
-    def totals_start(self, mean: Floats, sd: Floats) -> cox.TotalsStart:
-        """Σ over hospitals of `totals_start`."""
-        parameters = CoxStart(covariates=self._covariates, cut_days=self._cuts, mean=plain(mean), sd=plain(sd))
-        values = self._open("cox.start", parameters)
-        return cox.TotalsStart(values["deaths"], values["exposure"], values["death_covariates"])
-
-    def _at(self, beta: Floats, rates: Floats, mean: Floats, sd: Floats) -> CoxRound:
-        return CoxRound(
-            covariates=self._covariates, cut_days=self._cuts, mean=plain(mean), sd=plain(sd), beta=plain(beta), rates=plain(rates)
-        )
-
-    def totals_round(self, beta: Floats, rates: Floats, mean: Floats, sd: Floats) -> cox.TotalsRound:
-        """Σ over hospitals of `totals_round`."""
-        values = self._open("cox.round", self._at(beta, rates, mean, sd))
-        return cox.TotalsRound(values["mass"], values["gradient"])
-
-    def totals_end(self, beta: Floats, rates: Floats, centres: Floats, mean: Floats, sd: Floats) -> cox.TotalsEnd:
-        """Σ over hospitals of `totals_end`."""
-        asked = CoxEnd(**dict(self._at(beta, rates, mean, sd)), centres=tuple(plain(row) for row in centres))
-        values = self._open("cox.end", asked)
-        return cox.TotalsEnd(values["square"], values["gradient"])
-
     def exact(self, beta: Floats, mean: Floats, sd: Floats) -> cox.ExactSums:
-        """Σ over hospitals of `exact_sums` (opt-in)."""
+        """Σ over hospitals of `exact_sums`."""
         parameters = CoxExact(covariates=self._covariates, mean=plain(mean), sd=plain(sd), beta=plain(beta), n_days=LONGEST_DAYS)
         return cox.ExactSums(**self._open("cox.exact", parameters))
 
@@ -75,22 +53,10 @@ def plain(values: Floats) -> tuple[float, ...]:
 
 
 def fit(running: Running, covariates: Covariates, names: tuple[str, ...], phase: Phase) -> cox.CoxFit:
-    """A Cox model at the study's resolution. Raises survival problems where it cannot be estimated."""
-    cuts = clinical_cuts(running.study)
-    privacy = running.study.privacy
-    lifted = privacy.demonstration and running.study.simulated
-    opener = AskedSums(running, covariates, phase, cuts)
-    sites = len(running.lock.names("development"))
-    if running.study.resolution == "exact":
-        return cox.fit_exact(opener, names, cox.DayGrid.days(LONGEST_DAYS), ties=running.study.training.ties, sites=sites)
-    return cox.fit_totals(
-        opener,
-        names,
-        cuts,
-        minimum_patients=1 if lifted else privacy.minimum_cox_patients,
-        minimum_events_per_variable=0 if lifted else privacy.minimum_events_per_variable,
-        sites=sites,
-    )
+    """A Cox model from sums by day. Raises survival problems where it cannot be estimated."""
+    opener = AskedSums(running, covariates, phase)
+    ties, sites = running.study.training.ties, len(running.lock.names("development"))
+    return cox.fit_exact(opener, names, cox.DayGrid.days(LONGEST_DAYS), ties=ties, sites=sites)
 
 
 def clinical(running: Running) -> None:
@@ -185,7 +151,6 @@ def fused(running: Running, model: PrognosticModel) -> None:
         columns=rows.columns,
         coefficients=rows.coefficients,
         mix=(float(found.coef[0]), float(found.coef[1])),
-        spread=(deviation(running.result, image.model), deviation(running.result, rows.model)),
     )
     keep_axis(running, running.specs[model.name])
     keep_baseline(running, model.name, found)
@@ -197,20 +162,12 @@ def keep_axis(running: Running, spec: ScoreSpec) -> None:
     running.result.score_ranges[spec.model] = [spread.mean - AXIS_SD * spread.sd, spread.mean + AXIS_SD * spread.sd]
 
 
-def deviation(result: StudyResult, model: str) -> float:
-    """Standard deviation of a score over the training patients, from its declared axis."""
-    low, high = result.score_ranges[model]
-    return (high - low) / (2 * AXIS_SD)
-
-
 def freeze_cutoff(running: Running, spec: ScoreSpec) -> None:
-    """The median training score by bisection on counts; none of a clinical score that too few patients stand behind."""
+    """The median training score by bisection on counts."""
     opener = ScoreOpener(running, spec, "train", "fusion")
     spread = opener.spread()
-    if withheld(running, spec, spread.n):
-        return
     try:
-        found = median_cutoff(opener, spread.n, spread.mean, spread.sd, minimum=running.study.evaluation.bin_patients)
+        found = median_cutoff(opener, spread.n, spread.mean, spread.sd, minimum=BIN_PATIENTS)
     except Problem as problem:
         not_estimable(running, problem, spec.model)
         return

@@ -1,8 +1,8 @@
-"""Evaluation: per model and set one table N[score bin, time cell, event], from which every metric is computed.
+"""Evaluation: on secret shares, or where every hospital chose `exact` from one table a model and set.
 
-Default: at most 16 score bins of at least 10 patients, found by bisection on counts, and 30-day cells with the horizons
-among their edges. `exact` (opt-in) opens occupied fine cells first and then a table whose bins and cells hold single
-values. Paired comparisons open sums of products of influences (infinitesimal jackknife), never two scores of a patient.
+A table N[score bin, time cell, event] of single ranks and days: occupied fine cells are opened first, then the table whose
+bins and cells hold single values, and every metric is computed from it. Paired comparisons open sums of products of influences
+(infinitesimal jackknife), never two scores of a patient.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from server.phases.context import Event, Running, scalar
 from server.phases.on_shares.evaluation import evaluate_on_shares
-from server.phases.scores import ScoreOpener, Spread, clinical_minimum, role_of, withheld
+from server.phases.scores import BIN_PATIENTS, SCORE_BINS, ScoreOpener, Spread, role_of
 from server.study.results import Characteristics, ScorePair, ScoreTable
-from shared_model.statistics.grids import LONGEST_DAYS, evaluation_edges
+from shared_model.statistics.grids import LONGEST_DAYS
 from shared_model.statistics.parameters import (
     FLAGS,
     MANUFACTURERS,
@@ -109,19 +109,16 @@ def add_spread(found: Characteristics, variable: ClinicalVariable, sums: Floats)
 
 def model_table(running: Running, spec: ScoreSpec, split: Split) -> TableData | None:
     """The table of one model on one set; a finding instead where there are too few patients for two bins."""
-    if withheld(running, spec, running.result.flow.get(f"{split}.analysed", 0)):
-        return None
     opener = ScoreOpener(running, spec, split, "evaluation")
     spread = opener.spread()
-    exact = running.study.evaluation.resolution == "exact"
-    cuts = exact_cuts(running, opener, spread) if exact else (score_cuts(running, opener, spread), time_edges(running, spec, spread.n))
+    cuts = exact_cuts(running, opener, spread)
     if len(cuts[0]) == 0:
         running.find(
             federation.NOT_ESTIMABLE.problem(f"{spec.model} on {split}: {spread.n} patients do not fill two score bins"),
             f"{spec.model} {split}",
         )
         return None
-    parameters = Table(split=split, score=spec, score_cuts=cuts[0], time_edges=cuts[1], exact=exact)
+    parameters = Table(split=split, score=spec, score_cuts=cuts[0], time_edges=cuts[1])
     values = running.total("evaluation.table", parameters, "evaluation", role_of(split), spec)
     events, censored = counts(values["events"]), counts(values["censored"])
     table = ScoreTable(
@@ -131,10 +128,9 @@ def model_table(running: Running, spec: ScoreSpec, split: Split) -> TableData | 
         time_edges=list(cuts[1]),
         events=events,
         censored=censored,
-        exact=exact,
+        exact=True,
     )
-    shown = score_cuts(running, opener, spread) if exact else cuts[0]
-    means(running, table, spec, split, shown)
+    means(running, table, spec, split, score_cuts(running, opener, spread))
     running.result.tables.append(table)
     return TableData(score_cuts=cuts[0], time_edges=cuts[1], events=tuple(map(tuple, events)), censored=tuple(map(tuple, censored)))
 
@@ -144,23 +140,12 @@ def counts(values: Floats) -> list[list[int]]:
     return [[round(float(value)) for value in row] for row in values]
 
 
-def time_edges(running: Running, spec: ScoreSpec, patients: int) -> tuple[float, ...]:
-    """The public grid of time cells, horizons among its edges; longer cells for clinical variables alone and for few patients."""
-    evaluation = running.study.evaluation
-    days = evaluation.clinical_cell_days if spec.clinical_only else evaluation.cell_days
-    if patients < evaluation.small_set:
-        days = max(days, evaluation.small_cell_days)
-    return evaluation_edges(evaluation, days)
-
-
 def score_cuts(running: Running, opener: ScoreOpener, spread: Spread) -> tuple[float, ...]:
     """Inner edges of the score bins: quantiles, with the frozen cut-off in place of its nearest neighbour."""
-    evaluation = running.study.evaluation
-    minimum = evaluation.bin_patients
+    minimum = BIN_PATIENTS
     if spread.n < 2 * minimum or spread.sd <= 0:
         return ()
-    bins = evaluation.clinical_bins if opener.spec.clinical_only else evaluation.score_bins
-    edges = quantile_edges(opener, spread.n, spread.mean, spread.sd, bins=bins, minimum=minimum)
+    edges = quantile_edges(opener, spread.n, spread.mean, spread.sd, bins=SCORE_BINS, minimum=minimum)
     inner = [float(edge) for edge in edges[1:-1]]
     cutoff = next((c.value for c in running.result.cutoffs if c.model == opener.spec.model), None)
     if cutoff is not None:
@@ -200,16 +185,8 @@ def exact_cuts(running: Running, opener: ScoreOpener, spread: Spread) -> tuple[t
 
 
 def means(running: Running, table: ScoreTable, spec: ScoreSpec, split: Split, cuts: tuple[float, ...]) -> None:
-    """Mean score and modality contributions per bin; bins under five patients stay None.
-
-    Of clinical variables alone no bin sums are opened: with known coefficients they are equations for covariate patterns.
-    """
+    """Mean score and modality contributions per bin; bins under five patients stay None."""
     table.bin_edges = [None, *cuts, None]
-    if spec.clinical_only:
-        table.bin_patients = (
-            [sum(row) for row in np.add(table.events, table.censored).tolist()] if len(table.events) == len(cuts) + 1 else None
-        )
-        return
     parameters = Contributions(split=split, score=spec, score_cuts=cuts)
     values = running.total("evaluation.contributions", parameters, "evaluation", role_of(split), spec)
     held = values["patients"]
@@ -252,14 +229,12 @@ def subgroups(running: Running, splits: list[Split]) -> None:
     if model is None or cutoff is None:
         return
     spec = running.specs[model]
-    by_set = {found.set: found.counts for found in running.result.characteristics}
-    if spec.clinical_only:
-        held = {found.set: found.n for found in running.result.characteristics}
-        splits = [split for split in splits if held.get(split, 0) >= clinical_minimum(running)]
     for variable in ("response", "manufacturer"):
         for value in large_values(running, variable, splits):
             for split in splits:
-                edges = time_edges(running, spec, by_set[split][variable].get(value) or 0)
+                edges = days_of(running, spec.model, split)
+                if edges is None:
+                    continue
                 parameters = Table(split=split, score=spec, score_cuts=(cutoff.value,), time_edges=edges, variable=variable, value=value)
                 values = running.total("evaluation.table", parameters, "evaluation", role_of(split), spec)
                 running.result.tables.append(
@@ -270,10 +245,18 @@ def subgroups(running: Running, splits: list[Split]) -> None:
                         value=value,
                         score_edges=[None, cutoff.value, None],
                         time_edges=list(edges),
+                        exact=True,
                         events=counts(values["events"]),
                         censored=counts(values["censored"]),
                     )
                 )
+
+
+def days_of(running: Running, model: str, split: Split) -> tuple[float, ...] | None:
+    """The occupied days of a model's table on a set; None where it was not opened."""
+    found = (table for table in running.result.tables if (table.model, table.set, table.variable) == (model, split, "all"))
+    table = next(found, None)
+    return tuple(table.time_edges) if table else None
 
 
 def large_values(running: Running, variable: str, splits: list[Split]) -> list[str]:

@@ -9,39 +9,17 @@ from numpy.typing import NDArray
 
 from server.phases.context import Running, scalar
 from shared_model.statistics.parameters import Covariates, Moments, ScoreCounts, ScoreSpec, Split
-from site_config.problems import federation
 from site_config.study.model import Phase, Role
 
 Floats = NDArray[np.float64]
 THRESHOLD_GRID = 2.0**-20
+SCORE_BINS, BIN_PATIENTS = 16, 10
+"""Of the pictures of a score's distribution: at most so many bins, of at least so many patients."""
 
 
 def role_of(split: Split) -> Role:
     """Who holds the patients of a split."""
     return "evaluation" if split == "test" else "development"
-
-
-def clinical_minimum(running: Running) -> int:
-    """Patients behind what is opened of a score that gives covariate patterns away."""
-    study = running.study
-    lifted = (study.privacy.demonstration and study.simulated) or study.evaluation.resolution == "exact"
-    return 1 if lifted else study.privacy.minimum_clinical_score_patients
-
-
-def withheld(running: Running, spec: ScoreSpec, patients: int) -> bool:
-    """Whether counts and tables of a score stay closed for so few patients; one finding a model says so."""
-    least = clinical_minimum(running)
-    if not spec.clinical_only or patients >= least:
-        return False
-    if not any(finding.get("about") == spec.model for finding in running.result.findings):
-        images = "" if spec.mix is None else ", images having too small a part in it"
-        what = (
-            f"{spec.model}: cut-off and discrimination are not opened on sets of fewer than {least} patients: with the published "
-            f"coefficients the score gives clinical variables away{images}; `minimum_clinical_score_patients`, lowered in the study and at "
-            "every hospital, would open it"
-        )
-        running.find(federation.SCORE_WITHHELD.problem(what), spec.model)
-    return True
 
 
 @dataclass(frozen=True)

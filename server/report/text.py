@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 from site_config.names import plural as plural
-from site_config.study.model import Evaluation
 
 MISSING = "—"
 MINUS = "−"
@@ -89,17 +88,6 @@ def seconds(span: float) -> str:
     if span < 3600:
         return f"{int(span // 60)} min {int(span % 60)} s"
     return f"{int(span // 3600)} h {int(span % 3600 // 60)} min"
-
-
-def time_cells(evaluation: Evaluation) -> str:
-    """How long the time cells of evaluation tables are: long ones where short ones would list the days of few patients."""
-    usual, clinical, small = evaluation.cell_days, evaluation.clinical_cell_days, evaluation.small_cell_days
-    found = [f"{usual}-day cells"]
-    if small > usual and evaluation.small_set > 1:
-        found.append(f"{small}-day ones for fewer than {evaluation.small_set} patients")
-    if clinical != usual:
-        found.append(f"{clinical}-day ones for a clinical score")
-    return ", ".join(found)
 
 
 def listed(items: list[str]) -> str:

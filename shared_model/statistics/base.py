@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from site_config.study.model import Role, Study
 
-Resolution = Literal["counts", "totals", "coarse", "update", "exact"]
+Resolution = Literal["counts", "update", "exact"]
 Split = Literal["train", "validation", "test"]
 
 

@@ -6,18 +6,14 @@ Every count is of patients of one *analysis set*: the patients of a split who ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from itertools import pairwise
+from collections.abc import Mapping
 from typing import Any
 
 from shared_model.statistics import private as private
-from shared_model.statistics.base import REGISTRY, Parameters, Resolution, Segment, Split, Statistic, no_covariates
+from shared_model.statistics.base import REGISTRY, Resolution, Split, Statistic, no_covariates
 from shared_model.statistics.parameters import (
     Contributions,
-    CoxEnd,
     CoxExact,
-    CoxRound,
-    CoxStart,
     Histogram,
     Moments,
     Pair,
@@ -31,13 +27,9 @@ from shared_model.statistics.parameters import (
     ValidationLoss,
 )
 from shared_model.statistics.segments import (
-    DAY_GRID,
-    LARGE,
-    SQUARE_GRID,
     amount,
     count,
     of_characteristics,
-    of_cox_start,
     of_exact,
     of_hazard,
     of_moments,
@@ -47,9 +39,6 @@ from shared_model.statistics.segments import (
 )
 from site_config.study.model import Role, Study
 
-CLINICAL_BINS = 5
-CLINICAL_CELL_DAYS = 45.0
-SMALL_CELL_DAYS = 90.0
 ALL_ROLES: frozenset[Role] = frozenset({"development", "evaluation"})
 DEVELOPMENT: frozenset[Role] = frozenset({"development"})
 
@@ -83,48 +72,13 @@ def _always(_study: Study) -> bool:
     return True
 
 
-def has_short_cells(p: Table, days: float = CLINICAL_CELL_DAYS) -> bool:
-    """Whether cells are shorter than those of a clinical score, or of a small set (`SMALL_CELL_DAYS`)."""
-    return min(b - a for a, b in pairwise(p.time_edges)) < days
-
-
-def _evaluation_level(p: Table) -> Resolution:
-    """Of a score that gives covariate patterns away, finer than a few broad bins and long cells is exact."""
-    fine = len(p.score_cuts) >= CLINICAL_BINS or has_short_cells(p)
-    return "exact" if p.exact or (p.score.clinical_only and fine) else "coarse"
+def opens_sums(study: Study) -> bool:
+    """Whether results are computed from opened sums: where every hospital chose `exact`, and nowhere else."""
+    return study.resolution == "exact"
 
 
 _ANY = ("admission", "clinical", "training", "fusion", "evaluation")
 _COX = ("clinical", "fusion")
-
-
-def _add_cox_sums(
-    *,
-    name: str,
-    title: str,
-    reads: str,
-    parameters: type[Parameters],
-    segments: Callable[[Any], tuple[Segment, ...]],
-    level: Resolution,
-    asked_in: Callable[[Study], bool],
-) -> None:
-    """Register sums of a Cox model: of the development hospitals' training patients, in the phases that fit one."""
-    REGISTRY.add(
-        Statistic(
-            name=name,
-            title=title,
-            reads=reads,
-            parameters=parameters,
-            segments=segments,
-            resolution=_fixed(level),
-            split=_fixed("train"),
-            sensitivity=UNBOUNDED,
-            covariates=_covariates,
-            roles=DEVELOPMENT,
-            phases=frozenset(_COX),
-            asked_in=asked_in,
-        )
-    )
 
 
 REGISTRY.add(
@@ -150,7 +104,7 @@ REGISTRY.add(
         reads="age, sex, events, clinical columns (continuous ones too), days between scans, scanner, RECIST response, flags",
         parameters=SplitOnly,
         segments=of_characteristics,
-        resolution=_fixed("counts"),
+        resolution=_fixed("exact"),
         split=_own_split,
         sensitivity=_one(
             sites=1,
@@ -171,7 +125,7 @@ REGISTRY.add(
         covariates=no_covariates,
         roles=ALL_ROLES,
         phases=frozenset(("evaluation",)),
-        asked_in=_always,
+        asked_in=opens_sums,
     )
 )
 REGISTRY.add(
@@ -181,56 +135,30 @@ REGISTRY.add(
         reads="clinical columns or scores, events",
         parameters=Moments,
         segments=of_moments,
-        resolution=_fixed("totals"),
+        resolution=_fixed("exact"),
         split=_own_split,
         sensitivity=UNBOUNDED,
         covariates=no_covariates,
         roles=ALL_ROLES,
         phases=frozenset((*_COX, "evaluation")),
-        asked_in=_always,
+        asked_in=opens_sums,
     )
 )
-_add_cox_sums(
-    name="cox.start",
-    title="Deaths per interval and covariate sum of the deaths",
-    reads="clinical columns or scores, days, events",
-    parameters=CoxStart,
-    segments=of_cox_start,
-    level="totals",
-    asked_in=_always,
-)
-_add_cox_sums(
-    name="cox.round",
-    title="Weighted exposure per interval and weighted covariate sum",
-    reads="clinical columns or scores, days",
-    parameters=CoxRound,
-    segments=lambda p: (
-        amount("mass", len(p.cut_days) + 1, bound=LARGE, resolution=DAY_GRID),
-        amount("gradient", p.covariates.size, bound=LARGE),
-    ),
-    level="totals",
-    asked_in=_always,
-)
-_add_cox_sums(
-    name="cox.end",
-    title="Second moments for the standard errors",
-    reads="clinical columns or scores, days",
-    parameters=CoxEnd,
-    segments=lambda p: (
-        amount("square", p.covariates.size, p.covariates.size, bound=LARGE, resolution=SQUARE_GRID),
-        amount("gradient", p.covariates.size, bound=LARGE),
-    ),
-    level="totals",
-    asked_in=_always,
-)
-_add_cox_sums(
-    name="cox.exact",
-    title="Risk-set sums on day cells",
-    reads="clinical columns or scores, days, events",
-    parameters=CoxExact,
-    segments=of_exact,
-    level="exact",
-    asked_in=lambda study: study.resolution == "exact",
+REGISTRY.add(
+    Statistic(
+        name="cox.exact",
+        title="Risk-set sums on day cells",
+        reads="clinical columns or scores, days, events",
+        parameters=CoxExact,
+        segments=of_exact,
+        resolution=_fixed("exact"),
+        split=_fixed("train"),
+        sensitivity=UNBOUNDED,
+        covariates=_covariates,
+        roles=DEVELOPMENT,
+        phases=frozenset(_COX),
+        asked_in=opens_sums,
+    )
 )
 REGISTRY.add(
     Statistic(
@@ -244,7 +172,7 @@ REGISTRY.add(
             count("patients"),
             count("events"),
         ),
-        resolution=_fixed("totals"),
+        resolution=_fixed("update"),
         split=_fixed("train"),
         sensitivity=UNBOUNDED,
         covariates=no_covariates,
@@ -260,7 +188,7 @@ REGISTRY.add(
         reads="slices, days, events",
         parameters=TrainingHazard,
         segments=of_hazard,
-        resolution=lambda p: "exact" if p.n_days else "totals",
+        resolution=lambda p: "exact" if p.n_days else "update",
         split=_fixed("train"),
         sensitivity=UNBOUNDED,
         covariates=no_covariates,
@@ -292,7 +220,7 @@ REGISTRY.add(
         reads="slices, days, events",
         parameters=ValidationLoss,
         segments=lambda _p: (amount("loss"), count("patients"), count("events")),
-        resolution=_fixed("totals"),
+        resolution=_fixed("update"),
         split=_fixed("validation"),
         sensitivity=UNBOUNDED,
         covariates=no_covariates,
@@ -308,13 +236,13 @@ REGISTRY.add(
         reads="scores",
         parameters=ScoreCounts,
         segments=lambda p: (count("at_most", len(p.thresholds)), count("patients")),
-        resolution=_fixed("counts"),
+        resolution=_fixed("exact"),
         split=_own_split,
         sensitivity=UNBOUNDED,
         covariates=no_covariates,
         roles=ALL_ROLES,
         phases=frozenset(("fusion", "evaluation")),
-        asked_in=_always,
+        asked_in=opens_sums,
     )
 )
 REGISTRY.add(
@@ -330,7 +258,7 @@ REGISTRY.add(
         covariates=no_covariates,
         roles=ALL_ROLES,
         phases=frozenset(("evaluation",)),
-        asked_in=lambda study: study.evaluation.resolution == "exact",
+        asked_in=opens_sums,
     )
 )
 REGISTRY.add(
@@ -340,13 +268,13 @@ REGISTRY.add(
         reads="scores, days, events, scanner or RECIST response of a subgroup",
         parameters=Table,
         segments=of_table,
-        resolution=_evaluation_level,
+        resolution=_fixed("exact"),
         split=_own_split,
         sensitivity=_one(events=1, censored=1),
         covariates=no_covariates,
         roles=ALL_ROLES,
         phases=frozenset(("evaluation",)),
-        asked_in=_always,
+        asked_in=opens_sums,
     )
 )
 REGISTRY.add(
@@ -361,13 +289,13 @@ REGISTRY.add(
             amount("clinical", len(p.score_cuts) + 1),
             count("patients", len(p.score_cuts) + 1),
         ),
-        resolution=lambda p: "exact" if p.score.clinical_only else "coarse",
+        resolution=_fixed("exact"),
         split=_own_split,
         sensitivity=UNBOUNDED,
         covariates=no_covariates,
         roles=ALL_ROLES,
         phases=frozenset(("evaluation",)),
-        asked_in=_always,
+        asked_in=opens_sums,
     )
 )
 REGISTRY.add(
@@ -382,12 +310,12 @@ REGISTRY.add(
             amount("rank_products", 3, resolution=2.0**-8),
             count("patients"),
         ),
-        resolution=_fixed("coarse"),
+        resolution=_fixed("exact"),
         split=_own_split,
         sensitivity=UNBOUNDED,
         covariates=no_covariates,
         roles=ALL_ROLES,
         phases=frozenset(("evaluation",)),
-        asked_in=_always,
+        asked_in=opens_sums,
     )
 )

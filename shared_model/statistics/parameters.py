@@ -18,8 +18,6 @@ MANUFACTURERS = ("siemens", "ge", "philips", "canon", "fujifilm", "neusoft", "un
 RESPONSES = ("CR", "PR", "SD", "PD", "NE", "UNKNOWN")
 FAR = 2.0**16
 FLAGS = ("carried_forward", "slices_repeated", "partial")
-IMAGE_PART = 1.0
-"""Least standard deviation of a fused score's radiological part, as a share of its clinical part's: below, the score counts as clinical."""
 EXCLUSIONS = ("enrolled", "no_images", "clinical_missing", "analysed")
 
 
@@ -27,8 +25,7 @@ class ScoreSpec(Parameters):
     """How a patient's score is formed: radiological, clinical, or a fused combination, always a linear predictor.
 
     `radiology` names the network whose weights are broadcast; `columns` and `coefficients` form the clinical score; with
-    both, `mix` holds their two fused coefficients (radiological, clinical) and `spread` the two scores' standard deviations
-    over the training patients.
+    both, `mix` holds their two fused coefficients (radiological, clinical).
     """
 
     model: ModelName
@@ -36,7 +33,6 @@ class ScoreSpec(Parameters):
     columns: tuple[Column, ...] = ()
     coefficients: tuple[Finite, ...] = ()
     mix: tuple[Finite, Finite] | None = None
-    spread: tuple[Finite, Finite] | None = None
 
     @model_validator(mode="after")
     def consistent(self) -> ScoreSpec:
@@ -46,14 +42,6 @@ class ScoreSpec(Parameters):
         if (self.mix is not None) != (self.radiology is not None and bool(self.columns)):
             raise ValueError("a mix exactly where radiology and columns are both given")
         return self
-
-    @property
-    def clinical_only(self) -> bool:
-        """Whether known coefficients and the score give the covariate pattern away: images have no part in it, or a small one."""
-        if self.mix is None:
-            return self.radiology is None
-        image, clinical = (abs(a * sd) for a, sd in zip(self.mix, self.spread or (0.0, 1.0), strict=True))
-        return image < IMAGE_PART * clinical
 
 
 class Covariates(Parameters):
@@ -87,28 +75,6 @@ class Moments(Parameters):
     split: Split
     covariates: Covariates
     origin: tuple[Finite, ...]
-
-
-class CoxStart(Parameters):
-    """Constant totals of a piecewise-exponential Cox model."""
-
-    covariates: Covariates
-    cut_days: Annotated[tuple[Finite, ...], Field(max_length=40)]
-    mean: tuple[Finite, ...]
-    sd: tuple[Finite, ...]
-
-
-class CoxRound(CoxStart):
-    """One Newton round: at standardised coefficients and interval rates."""
-
-    beta: tuple[Finite, ...]
-    rates: tuple[Finite, ...]
-
-
-class CoxEnd(CoxRound):
-    """The last round: products about the covariates' means in every interval, which the coordinator learned from the rounds."""
-
-    centres: tuple[tuple[Finite, ...], ...]
 
 
 class CoxExact(Parameters):
@@ -229,7 +195,6 @@ class Table(Parameters):
     score: ScoreSpec
     score_cuts: Annotated[tuple[Finite, ...], Field(max_length=5_000)]
     time_edges: Annotated[tuple[Finite, ...], Field(min_length=2, max_length=5_000)]
-    exact: bool = False
     variable: Literal["all", "manufacturer", "response"] = "all"
     value: str = "all"
 

@@ -10,7 +10,6 @@ from shared_model.statistics.parameters import (
     MANUFACTURERS,
     RESPONSES,
     CoxExact,
-    CoxStart,
     Moments,
     PreCounts,
     SplitOnly,
@@ -20,12 +19,9 @@ from shared_model.statistics.parameters import (
 )
 
 GRID = 2.0**-8
-DAY_GRID = 0.5
 MOMENT_GRID = 2.0**-20
 MOMENT_BOUND = 2.0**34
 """Fused scores of patients unlike those they were fitted on lie far out, and their squares are summed."""
-SQUARE_GRID = 0.25
-LARGE = 2.0**44
 
 
 def count(name: str, *shape: int) -> Segment:
@@ -95,12 +91,6 @@ def of_moments(p: Moments) -> tuple[Segment, ...]:
     k = p.covariates.size
     fine = {"bound": MOMENT_BOUND, "resolution": MOMENT_GRID}
     return (amount("total", k, **fine), amount("products", k, k, **fine), count("patients"), count("events"))
-
-
-def of_cox_start(p: CoxStart) -> tuple[Segment, ...]:
-    """Constant totals of a Cox model."""
-    m = len(p.cut_days) + 1
-    return (count("deaths", m), amount("exposure", m, resolution=DAY_GRID), amount("death_covariates", p.covariates.size))
 
 
 def of_exact(p: CoxExact) -> tuple[Segment, ...]:

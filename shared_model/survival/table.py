@@ -1,7 +1,7 @@
 """The evaluation table N[score bin, time cell, event]: everything an evaluation opens.
 
 A site counts its patients, tables of sites add, and every metric of this package is a function of the sum. With rank
-bins and day cells the table is exact, and *is* the list of (rank, day, event); the default is coarse: at most 16 score
+bins and day cells the table is exact, and *is* the list of (rank, day, event); a coarse one has at most 16 score
 bins of at least 10 patients and cells of 30 days with the horizons always among the edges.
 """
 

@@ -107,19 +107,18 @@ def study_for(population: SimulatedPopulation, options: CohortOptions) -> Study:
     """The study of a population: the preset's settings with the population's sites and roles."""
     sites = tuple(StudySite(name=name, role=population.roles[name]) for name in population.sites)
     plan = {**options.study, "title": options.title, "simulated": True, "sites": sites}
-    if options.phantom is None:
-        # Of so few real patients a clinical score is withheld (threat model); these do not exist, and it is all there is to see.
-        plan["privacy"] = {"minimum_clinical_score_patients": 20, **plan.get("privacy", {})}
     return Study.model_validate(plan)
 
 
 def site_config(site: str, role: Literal["development", "evaluation"], options: CohortOptions) -> SiteConfig:
     """A hospital's own file. Its policy says that every patient is made up, which lifts the minima for demonstrations."""
-    lowered = {"minimum_roster": 2, "minimum_patients": 2, "minimum_cox_patients": 10, "minimum_clinical_score_patients": 10}
+    lowered = {"minimum_roster": 2, "minimum_patients": 2, "minimum_cox_patients": 10}
     minima: dict[str, Any] = {} if options.strict_policy else lowered
     policy = Policy(simulated_patients=True, role=role, masks_required=options.strict_policy, **minima)
     if options.policy_resolutions:
         policy = policy.model_copy(update={"resolutions": options.policy_resolutions})
+    elif options.study.get("resolution") == "exact":
+        policy = policy.model_copy(update={"resolutions": (*policy.resolutions, "exact")})
     imaging = options.phantom is not None
     return SiteConfig(
         site=site,

@@ -31,7 +31,7 @@ class CohortOptions:
     segmenter: Literal["nnunet", "masks"] = "nnunet"
     truth_masks: bool = False
     strict_policy: bool = False
-    policy_resolutions: tuple[Literal["counts", "totals", "coarse", "update", "exact"], ...] = ()
+    policy_resolutions: tuple[Literal["counts", "update", "shares", "exact"], ...] = ()
     faults: dict[str, GeometryFault] = field(default_factory=dict)
 
 

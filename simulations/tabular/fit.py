@@ -59,23 +59,6 @@ class TableOpener:
             total.add_at(distinct, cell_sums(standardise(site.x, mean, sd), local, site.event, beta, len(distinct)))
         return total
 
-    def totals_start(self, mean: Floats, sd: Floats) -> cox.TotalsStart:
-        """Sum of `totals_start`."""
-        strata = len(self.rows.strata)
-        return self._total(lambda site: cox.totals_start(site.x, site.time, site.event, self.cut_days, mean, sd, site.stratum, strata))
-
-    def totals_round(self, beta: Floats, rates: Floats, mean: Floats, sd: Floats) -> cox.TotalsRound:
-        """Sum of `totals_round`."""
-        strata = len(self.rows.strata)
-        return self._total(lambda site: cox.totals_round(site.x, site.time, self.cut_days, beta, rates, mean, sd, site.stratum, strata))
-
-    def totals_end(self, beta: Floats, rates: Floats, centres: Floats, mean: Floats, sd: Floats) -> cox.TotalsEnd:
-        """Sum of `totals_end`."""
-        strata = len(self.rows.strata)
-        return self._total(
-            lambda site: cox.totals_end(site.x, site.time, self.cut_days, beta, rates, centres, mean, sd, site.stratum, strata)
-        )
-
 
 def fit_cox(rows: FitRows, *, ties: Ties | None = None) -> cox.CoxFit:
     """The federated Cox model of a table from its day sums, with the C-index of its linear predictor."""

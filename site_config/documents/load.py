@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from site_config.documents import rules
 from site_config.documents import yaml_text as yamltext
+from site_config.documents.former_words import instead_of_field, instead_of_value
 from site_config.files import read_limited
 from site_config.names import clean, nearest
 from site_config.problems import configuration as kinds
@@ -118,7 +119,7 @@ def _problem(model: type[BaseModel], root: yamltext.Node, role: str, errors: lis
     if first["type"] == "extra_forbidden":
         name = str(way[-1]) if way else "?"
         near = nearest(name, fields_at(model, tuple(way[:-1])))
-        fix = (
+        fix = instead_of_field(name) or (
             f"Write `{near}` instead of `{clean(name)}`."
             if near
             else f"Remove the line; known here: {', '.join(fields_at(model, way[:-1]))}."
@@ -127,7 +128,8 @@ def _problem(model: type[BaseModel], root: yamltext.Node, role: str, errors: lis
     wanted = " or ".join(dict.fromkeys(_expected(one) for one in errors))
     kind = kinds.WRONG_VALUE if all(one["type"].startswith(VALUE_ERRORS) for one in errors) else kinds.WRONG_TYPE
     near = nearest(str(node.value), _choices(errors)) if node.items is None else None
-    fix = f"Write `{near}`." if near else f"Write {wanted}."
+    former = instead_of_value(node.value) if first["type"] == "literal_error" and node.items is None else None
+    fix = former or (f"Write `{near}`." if near else f"Write {wanted}.")
     if "sha256" in str(way[-1:]) or any("64" in str(one.get("ctx", {}).get("pattern", "")) for one in errors):
         kind, wanted, fix = kinds.HASH, "64 lower-case hexadecimal digits", None  # type: ignore[assignment]
     return kind.problem(f"line {line}: {field}expected {wanted}, found {_found(node)}", fix=fix, where=where)

@@ -272,14 +272,6 @@ NOT_ESTIMABLE = Kind(
     fix="Nothing is to be repaired: the report names the part and shows the others.",
     exit=Exit.FINDINGS,
 )
-SCORE_WITHHELD = Kind(
-    757,
-    "clinical-score-withheld",
-    "A score of clinical variables is not opened for so few patients",
-    why="With known coefficients a score of a few clinical variables names their values; its tables help to single patients out.",
-    fix="Nothing is to be repaired. To open it, lower `minimum_clinical_score_patients` in study.yaml and at every hospital.",
-    exit=Exit.FINDINGS,
-)
 OFFICE_HELD = Kind(
     758,
     "office-held",

@@ -20,14 +20,6 @@ NO_PATIENTS = Kind(
     fix="Name fewer covariates, or complete the table.",
     exit=Exit.CONTENT,
 )
-TOO_FEW_FOR_COX = Kind(
-    803,
-    "too-few-for-cox",
-    "Too few patients or events for a Cox model by totals",
-    why="Below 100 patients or 10 events a variable the opened totals identify single patients and the coefficients are unstable.",
-    fix="Use fewer variables, or more sites.",
-    exit=Exit.REFUSED,
-)
 FEW_EVENTS = Kind(
     804,
     "few-events-per-variable",

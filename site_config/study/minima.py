@@ -8,7 +8,6 @@ from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site import Policy
 from site_config.study.model import Study
-from site_config.study.prognostic_models import MODELS
 
 
 def minima_clashes(policy: Policy, study: Study) -> list[Problem]:
@@ -28,10 +27,6 @@ def _compared(policy: Policy, study: Study) -> Iterator[tuple[str, int, int, str
     sums = max(asked.minimum_patients, study.blocks.minimum_patients)
     yield "minimum_patients", policy.minimum_patients, sums, "sums"
     yield "minimum_cox_patients", policy.minimum_cox_patients, asked.minimum_cox_patients, "a Cox model"
-    exact = study.evaluation.resolution == "exact"
-    if any(MODELS[name].clinical is not None for name in study.models) and not exact:
-        mine, theirs = policy.minimum_clinical_score_patients, asked.minimum_clinical_score_patients
-        yield "minimum_clinical_score_patients", mine, theirs, "counts by a score of clinical variables alone"
 
 
 def _clash(name: str, hospital: int, study: int, what: str) -> Problem:

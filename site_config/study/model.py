@@ -123,21 +123,8 @@ class Training(Strict):
 
 
 class Evaluation(Strict):
-    """How finely the evaluation table may be opened.
+    """The days at which predictions are judged; how finely anything may be opened stands in `shared_model.disclosure`, not in a study."""
 
-    A score of clinical variables alone names its covariate pattern to whoever knows the coefficients, so its table is
-    coarser (`clinical_bins`, `clinical_cell_days`) and opened only where `minimum_clinical_score_patients` stand behind it.
-    Of fewer than `small_set` patients, short cells would list the days one by one, so every table has cells of `small_cell_days`.
-    """
-
-    resolution: Literal["coarse", "exact"] = "coarse"
-    score_bins: int = Field(default=16, ge=2, le=16)
-    bin_patients: int = Field(default=10, ge=1)
-    cell_days: int = Field(default=30, ge=1)
-    clinical_bins: int = Field(default=5, ge=2, le=16)
-    clinical_cell_days: int = Field(default=90, ge=1)
-    small_set: int = Field(default=100, ge=1)
-    small_cell_days: int = Field(default=180, ge=1)
     horizons: tuple[int, ...] = (365, 730)
 
 
@@ -158,7 +145,6 @@ class Privacy(Strict):
     minimum_sites: int = Field(default=3, ge=1)
     minimum_patients: int = Field(default=5, ge=1)
     minimum_cox_patients: int = Field(default=100, ge=1)
-    minimum_clinical_score_patients: int = Field(default=1000, ge=1)
     minimum_events_per_variable: int = Field(default=10, ge=1)
     demonstration: bool = False
     dp: DifferentialPrivacy | None = None
@@ -219,7 +205,7 @@ class Study(Strict):
     models: tuple[ModelName, ...] = PAPER_MODELS
     network: Network = Network()
     training: Training = Training()
-    resolution: Literal["totals", "exact", "shares"] = "totals"
+    resolution: Literal["shares", "exact"] = "shares"
     shares: Shares = Shares()
     evaluation: Evaluation = Evaluation()
     validation_fraction: float = Field(default=0.2, ge=0, lt=1)

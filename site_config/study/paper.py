@@ -50,7 +50,7 @@ def _patients(study: Study) -> Iterator[Deviation]:
     yield Deviation(
         "where patients' records are",
         "pooled in one place",
-        "in the hospitals; sums, or results on secret shares, are opened",
+        "in the hospitals; results computed on secret shares are opened, or sums where every hospital chose `exact`",
         "it is the purpose",
     )
     if study.validation_fraction:
@@ -133,10 +133,6 @@ def _networks(study: Study) -> Iterator[Deviation]:
 
 
 def _statistics(study: Study) -> Iterator[Deviation]:
-    if study.resolution == "totals":
-        yield Deviation("clinical Cox model", "on single rows", "from totals on a coarse grid", "risk-set sums by day list the rows")
-    if study.resolution != "shares" and study.evaluation.resolution == "coarse":
-        yield Deviation("C, AUC, curves", "on single rows", "from opened bins of scores and days", "single days and scores list the rows")
     yield Deviation(
         "comparison of two models",
         "survcomp's t test, one-sided although called two-sided",

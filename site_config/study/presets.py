@@ -24,7 +24,6 @@ LIFTED_MINIMA: Final[Settings] = {
     "minimum_sites": 2,
     "minimum_patients": 2,
     "minimum_cox_patients": 10,
-    "minimum_clinical_score_patients": 10,
     "minimum_events_per_variable": 1,
 }
 
@@ -46,7 +45,6 @@ DEMO: Final[Settings] = {
         "pretrained_sha256": PHANTOM_START,
     },
     "training": {"rounds": 20, "batch": 48, "server": {"name": "adam", "rate": 1e-4}, "seed": 7},
-    "evaluation": {"bin_patients": 2, "score_bins": 16, "small_set": 1},
     # One block: a round is then a full-batch step, which is what the pooled twin takes.
     "blocks": {"minimum_sites": 12, "minimum_patients": 20},
     "validation_fraction": 0.15,
@@ -59,7 +57,6 @@ TINY: Final[Settings] = {
     "imaging": {"size": 32, "field": "organ"},
     "network": {"backbone": "small", "norm": "group", "dropout": no_dropout()},
     "training": {"rounds": 2, "batch": 16, "server": {"name": "adam", "rate": 1e-3}, "intervals": 3},
-    "evaluation": {"bin_patients": 1, "score_bins": 4, "small_set": 1},
     "blocks": {"minimum_sites": 2, "minimum_patients": 2},
     "privacy": LIFTED_MINIMA,
 }

@@ -13,6 +13,7 @@ from simulations.cohort.presets import PRESETS
 from simulations.study.homes import Homes, enrol, publish
 from simulations.study.run import FinishedRun, Options, run
 from site_config.study.model import StudyLock
+from site_config.study.variables import seven_variables
 
 PHASES = ("admission", "clinical", "training", "fusion", "evaluation")
 
@@ -23,14 +24,31 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     return run(Options(out=tmp_path_factory.mktemp("tiny") / "run", preset="tiny", workers=2))
 
 
+@pytest.fixture(scope="session")
+def finished_exact(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """A study whose hospitals permit `exact`: 38 patients and two clinical variables, so that every model is estimable from sums."""
+    root, base = tmp_path_factory.mktemp("exact"), PRESETS["tiny"]
+    survival = replace(base.survival, patients=(28, 10), sites=(5, 2))
+    variables = tuple(one for one in seven_variables() if one.name in ("tace", "surgery"))
+    settings = {**base.study, "resolution": "exact", "clinical": variables, "title": "A small study from sums"}
+    make_cohort(replace(base, survival=survival, study=settings), root / "cohort", seed=5)
+    return run(Options(out=root / "run", folder=root / "cohort", workers=2, pooled=False))
+
+
 @pytest.fixture
 def tables(tmp_path: Path) -> Callable[..., tuple[Homes, StudyLock]]:
-    """A small study without images, enrolled and published: `tables(development=(sites, patients), …)`."""
+    """A small study without images, enrolled and published: `tables(development=(sites, patients), …)`; from sums, which is quick."""
 
     def make(sites: tuple[int, int] = (6, 3), patients: tuple[int, int] = (60, 30), **study: object) -> tuple[Homes, StudyLock]:
         base = PRESETS["clinical-only"]
         survival = replace(base.survival, sites=sites, patients=patients)
-        settings = {**base.study, "privacy": {"demonstration": True}, "deadlines": dict.fromkeys(PHASES, 10.0), **study}
+        settings = {
+            **base.study,
+            "resolution": "exact",
+            "privacy": {"demonstration": True},
+            "deadlines": dict.fromkeys(PHASES, 10.0),
+            **study,
+        }
         homes = Homes(tmp_path / "run")
         make_cohort(replace(base, survival=survival, study=settings), homes.cohort, seed=3)
         enrol(homes, 3)

@@ -84,7 +84,7 @@ def test_a_silent_hospital_stalls_the_study_loudly_and_it_resumes_to_the_same_nu
     lost = lock.names("development")[2]
 
     def silent(site: str, request: Message, reply: Message) -> Message | Failure:
-        after_admission = request.kind == "release" and request.body["context"]["statistic"] == "cox.round"
+        after_admission = request.kind == "release" and request.body["context"]["statistic"] == "cox.exact"
         return Failure("FH-701", "silent") if site == lost and after_admission else reply
 
     with pytest.raises(Problem) as stalled:
@@ -118,7 +118,7 @@ def test_a_planned_pause_longer_than_the_deadline_stalls_nothing(tables: Make) -
     until = int(began.timestamp() + hour)
 
     def rests(site: str, request: Message, reply: Message) -> Message | Failure:
-        asked = request.kind == "status" or request.body.get("context", {}).get("statistic") == "cox.round"
+        asked = request.kind == "status" or request.body.get("context", {}).get("statistic") == "cox.exact"
         refusal = Message("refusal", {"code": "FH-721", "until": until})
         return refusal if site == paused and asked and clock.now < hour else reply
 
@@ -268,14 +268,14 @@ def test_another_office_code_goes_on_only_on_the_record(tables: Make, monkeypatc
         go(homes, lock, local_transport(homes.sites()))
 
 
-def test_clinical_totals_equal_the_same_fit_on_pooled_rows(tables: Make) -> None:
+def test_the_clinical_model_equals_the_same_fit_on_pooled_rows(tables: Make) -> None:
     homes, lock = tables(patients=(150, 30))
     result = go(homes, lock, local_transport(homes.sites()))
     parts = [load_patients(homes.config(name), lock.study, lock.study_id, "development") for name in lock.names("development")]
     train = [Bench(lock.study, part).split("train") for part in parts]
     names = tuple(result.clinical["covariates"])
     order = [train[0].clinical_names.index(name) for name in names]
-    cuts = lock.study.training.cut_days or cox.CLINICAL_CUTS
+    grid = cox.DayGrid.days(4_000)
 
     class Pooled:
         x = np.concatenate([part.clinical[:, order] for part in train])
@@ -285,15 +285,9 @@ def test_clinical_totals_equal_the_same_fit_on_pooled_rows(tables: Make) -> None
         def moments(self, origin):
             return cox.site_moments(self.x, self.event, origin)
 
-        def totals_start(self, mean, sd):
-            return cox.totals_start(self.x, self.day, self.event, cuts, mean, sd)
+        def exact(self, beta, mean, sd):
+            return cox.exact_sums(self.x, self.day, self.event, beta, mean, sd, 4_000)
 
-        def totals_round(self, beta, rates, mean, sd):
-            return cox.totals_round(self.x, self.day, cuts, beta, rates, mean, sd)
-
-        def totals_end(self, beta, rates, centres, mean, sd):
-            return cox.totals_end(self.x, self.day, cuts, beta, rates, centres, mean, sd)
-
-    pooled = cox.fit_totals(Pooled(), names, cuts, minimum_patients=1, minimum_events_per_variable=0)
+    pooled = cox.fit_exact(Pooled(), names, grid)
     for mine, theirs, se in zip(result.clinical["coef"], pooled.coef, pooled.se, strict=True):
-        assert abs((mine or 0.0) - theirs) <= 0.02 * max(se, 1e-12)
+        assert abs((mine or 0.0) - theirs) <= 1e-6 * max(se, 1e-12)

@@ -54,7 +54,7 @@ class Office:
             **base.study,
             "models": ("CLN",),
             "resolution": "shares",
-            "privacy": {"minimum_patients": 20, "minimum_cox_patients": 100, "minimum_clinical_score_patients": 1000},
+            "privacy": {"minimum_patients": 20, "minimum_cox_patients": 100},
         }
         survival = replace(base.survival, sites=(SITES, 3), patients=(240, 30))
         make_cohort(replace(base, study=plan, survival=survival), self.homes.cohort, seed=5)

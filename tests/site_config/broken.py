@@ -14,6 +14,7 @@ sites:
 - {name: koeln, role: development}
 - {name: lyon, role: development}
 - {name: porto, role: evaluation}
+- {name: riga, role: development}
 """
 SITE = """\
 site: bern

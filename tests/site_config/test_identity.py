@@ -34,7 +34,7 @@ def enrolled(office: Path, folder: Path, name: str) -> Path:
 def signed_lock(office: Path, names: tuple[str, ...]) -> SignedLock:
     coordinator = CoordinatorIdentity.load(office)
     lock = StudyLock(
-        study=Study(title="A study", sites=tuple(StudySite(name=name, role="development") for name in names)),
+        study=Study(title="A study", resolution="exact", sites=tuple(StudySite(name=name, role="development") for name in names)),
         roster=at_office.roster(office, dict.fromkeys(names, "development")),
         blocks={"development": (names,), "evaluation": ()},
         code_digest="0" * 64,

@@ -23,9 +23,6 @@ def baseline_at(result: StudyResult, model: ModelName, horizon: float) -> float 
     time, hazard = np.asarray(base["time"], dtype=np.float64), np.asarray(base["cumulative_hazard"], dtype=np.float64)
     if not np.isfinite(hazard).all() or horizon > time[-1]:
         return None
-    fit = result.fusion.get(model) or result.clinical or {}
-    if fit.get("resolution") == "totals":
-        return float(np.interp(horizon, np.append(0.0, time), np.append(0.0, hazard)))
     at = int(np.searchsorted(time, horizon, side="right")) - 1
     return float(hazard[at]) if at >= 0 else 0.0
 

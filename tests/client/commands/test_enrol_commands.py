@@ -81,7 +81,9 @@ def test_init_under_another_name_than_site_yaml_says_is_refused(capsys: pytest.C
 def lock_file(home: Path, folder: Path, names: tuple[str, ...], digest: str | None = None) -> Path:
     coordinator = CoordinatorIdentity.load(home)
     lock = StudyLock(
-        study=Study(title="A study", models=("CLN",), sites=tuple(StudySite(name=name, role="development") for name in names)),
+        study=Study(
+            title="A study", models=("CLN",), resolution="exact", sites=tuple(StudySite(name=name, role="development") for name in names)
+        ),
         roster=at_office.roster(home, dict.fromkeys(names, "development")),
         blocks={"development": (names,), "evaluation": ()},
         code_digest=digest or code_digest(),

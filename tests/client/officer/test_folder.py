@@ -60,7 +60,7 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
-@pytest.mark.parametrize(("name", "resolution"), [("paper", "shares"), ("paper", "totals"), ("cox", "shares"), ("tiny", "totals")])
+@pytest.mark.parametrize(("name", "resolution"), [("paper", "shares"), ("paper", "exact"), ("cox", "shares"), ("tiny", "exact")])
 def test_at_most_four_pages_and_everything_is_in_them(tmp_path: Path, browser: Any, name: str, resolution: str) -> None:
     hospital = Hospital(tmp_path, name, CASES[name], resolution=resolution)
     text = hospital.page()

@@ -1,4 +1,7 @@
-"""Five development hospitals at the default policy and their agents: one study after the other, asked by hand."""
+"""Five development hospitals and their agents: one study after the other, asked by hand.
+
+Their policy is the default but for the resolution `exact`, which they permit: only then are sums asked beside the networks'.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,7 @@ from shared_model.secure_sum.protocol import (
 )
 from shared_model.secure_sum.signatures import list_bytes
 from shared_model.statistics.grids import training_cuts
-from shared_model.statistics.parameters import Covariates, CoxStart, SplitOnly, TrainingStart
-from shared_model.survival.cox.totals import CLINICAL_CUTS
+from shared_model.statistics.parameters import Covariates, CoxExact, SplitOnly, TrainingStart
 from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS
 from simulations.study.homes import Homes, approve_everywhere, enrol, publish
@@ -41,7 +43,8 @@ from site_config.study.model import Training
 PLENTY = OpenedCounts(sites=5, patients=120, events=80)
 COLUMNS = ("tace", "surgery")
 TABLE_ONE = ("characteristics", SplitOnly(split="train"), "evaluation")
-COX = ("cox.start", CoxStart(covariates=Covariates(columns=COLUMNS), cut_days=CLINICAL_CUTS, mean=(0.0, 0.0), sd=(1.0, 1.0)), "clinical")
+FIT = {"mean": (0.0, 0.0), "sd": (1.0, 1.0), "beta": (0.0, 0.0), "n_days": 4_000}
+COX = ("cox.exact", CoxExact(covariates=Covariates(columns=COLUMNS), **FIT), "clinical")
 NETWORK = ("training.start", TrainingStart(cut_days=training_cuts(Training())), "training")
 
 
@@ -51,7 +54,7 @@ class Network:
     def __init__(self, folder: Path) -> None:
         self.homes = Homes(folder / "run")
         base = PRESETS["clinical-only"]
-        plan = {**base.study, "privacy": {"minimum_clinical_score_patients": 1000, "minimum_patients": 20}}
+        plan = {**base.study, "resolution": "exact", "privacy": {"minimum_patients": 20}}
         make_cohort(replace(base, study=plan, survival=replace(base.survival, sites=(5, 3), patients=(220, 24))), self.homes.cohort, seed=5)
         for path in (self.homes.cohort / "sites").glob("*/site.yaml"):
             text = re.sub(r"(?m)^  minimum_\w+: \d+\n", "", path.read_text())

@@ -10,13 +10,13 @@ from evidence.attacks.federation import AttackedFederation, Hospital
 from shared_model.secure_sum import masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
 from shared_model.secure_sum.protocol import Context, KeysReply, KeysRequest, OpenRequest
-from shared_model.statistics.parameters import SplitOnly
+from shared_model.statistics.parameters import PreCounts
 from site_config.identity import lock_bytes, signed_by, verify_lock
 from site_config.problems.base import Problem
 from site_config.study.model import SignedLock
 
 SITES = ("site-a", "site-b", "site-c")
-PARAMETERS = SplitOnly(split="train")
+PARAMETERS = PreCounts(split="train", columns=())
 
 
 def flips(text: str):
@@ -38,7 +38,7 @@ def federation() -> AttackedFederation:
 
 
 def context_of(federation: AttackedFederation) -> Context:
-    return federation.context("characteristics", PARAMETERS, phase="evaluation")
+    return federation.context("precounts", PARAMETERS, phase="evaluation")
 
 
 def test_every_bit_of_a_key_message(federation):

@@ -30,7 +30,7 @@ def toy_registry() -> Registry:
     both = frozenset({"development", "evaluation"})
     phases = frozenset({"clinical", "training"})
 
-    def add(name, segments, level="totals", roles=both, **more):
+    def add(name, segments, level="update", roles=both, **more):
         registry.add(
             Statistic(
                 name=name,

@@ -16,11 +16,7 @@ from shared_model.statistics.base import REGISTRY
 from shared_model.statistics.parameters import (
     Contributions,
     Covariates,
-    CoxEnd,
     CoxExact,
-    CoxRound,
-    CoxStart,
-    Histogram,
     Moments,
     PreCounts,
     ScoreSpec,
@@ -32,10 +28,11 @@ from shared_model.statistics.parameters import (
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site import Policy
-from site_config.study.model import Evaluation, Study, StudySite, Training
+from site_config.study.model import Study, StudySite, Training
 
 SITES = tuple(f"site-{letter}" for letter in "abcde")
 SECURE = Policy()
+OPEN = Policy(resolutions=("counts", "update", "shares", "exact"))
 NAMES = ("tace", "surgery")
 SCORE = ScoreSpec(model="Rad-D", radiology="Rad-D")
 
@@ -46,22 +43,17 @@ def study(**changes: Any) -> Study:
 
 def honest(plan: Study) -> dict[str, tuple[str, Any]]:
     """A question of each kind as the honest coordinator asks it: statistic → phase and parameters."""
-    cuts, zero, one = grids.clinical_cuts(plan), (0.0, 0.0), (1.0, 1.0)
-    covariates = Covariates(columns=NAMES)
-    at = {"covariates": covariates, "cut_days": cuts, "mean": zero, "sd": one}
-    fit = {**at, "beta": (0.3, -0.2), "rates": (0.001,) * (len(cuts) + 1)}
-    edges = grids.evaluation_edges(plan.evaluation, plan.evaluation.cell_days)
+    covariates, zero, one = Covariates(columns=NAMES), (0.0, 0.0), (1.0, 1.0)
+    fit = CoxExact(covariates=covariates, mean=zero, sd=one, beta=(0.3, -0.2), n_days=4_000)
     training = grids.training_cuts(plan.training)
     return {
         "precounts": ("clinical", PreCounts(split="train", columns=NAMES)),
         "characteristics": ("evaluation", SplitOnly(split="train")),
         "moments": ("clinical", Moments(split="train", covariates=covariates, origin=zero)),
-        "cox.start": ("clinical", CoxStart(**at)),
-        "cox.round": ("clinical", CoxRound(**fit)),
-        "cox.end": ("clinical", CoxEnd(**fit, centres=(zero,) * (len(cuts) + 1))),
+        "cox.exact": ("clinical", fit),
         "training.start": ("training", TrainingStart(cut_days=training)),
         "training.hazard": ("training", TrainingHazard(model="Rad-D", centre=0.0, cut_days=training)),
-        "evaluation.table": ("evaluation", Table(split="train", score=SCORE, score_cuts=(0.0, 0.5), time_edges=edges)),
+        "evaluation.table": ("evaluation", Table(split="train", score=SCORE, score_cuts=(0.0, 0.5), time_edges=(0.0, 30.0, 60.0))),
         "evaluation.contributions": ("evaluation", Contributions(split="train", score=SCORE, score_cuts=(0.0, 0.5))),
     }
 
@@ -86,21 +78,14 @@ def finer(random: np.random.Generator, name: str, asked: Any) -> Any:
         changes += [
             {"beta": [float(random.uniform(21, 1e6)), 0.0]},
             {"beta": [0.1]},
-            {"rates": [1.0]},
-            {"rates": [-1.0] * len(plain["rates"])},
         ]
-    if "centres" in plain:
-        changes += [{"centres": [[1e6, 0.0]] * len(plain["centres"])}, {"centres": []}]
     if "centre" in plain:
         changes += [{"centre": 1e9}, {"n_days": 4_000}]
-    if "time_edges" in plain:
-        changes += [{"time_edges": days}, {"time_edges": [float(day) for day in range(2_000)]}, {"exact": True}]
     if "score_cuts" in plain:
-        changes += [{"score_cuts": sorted(random.normal(size=int(random.integers(16, 60))).tolist())}]
         score = plain["score"]
         changes += [{"score": {**score, "radiology": None, "columns": ["tace"], "coefficients": [1e6]}}]
-        mixed = {**score, "columns": ["tace"], "coefficients": [1.0], "mix": [1.0, 1.0], "spread": [1e6, 1e-6]}
-        changes += [{"score": mixed}, {"score": {**mixed, "mix": [1e7, 1e-7]}}]
+        mixed = {**score, "columns": ["tace"], "coefficients": [1.0], "mix": [1.0, 1.0]}
+        changes += [{"score": {**mixed, "mix": [1e7, 1e-7]}}]
     return type(asked).model_validate({**plain, **changes[random.integers(len(changes))]})
 
 
@@ -111,7 +96,7 @@ def nothing(statistic: Any, parameters: Any, _arrays: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def federation() -> AttackedFederation:
     patients = {name: tuple(f"{name}/{i}" for i in range(30)) for name in SITES}
-    return AttackedFederation.make(patients, policy=SECURE, study=study(models=("CLN", "Rad-D")))
+    return AttackedFederation.make(patients, policy=OPEN, study=study(models=("CLN", "Rad-D"), resolution="exact"))
 
 
 def test_honest_questions_pass(federation: AttackedFederation) -> None:
@@ -135,14 +120,14 @@ def test_a_thousand_requests_outside_the_lock(federation: AttackedFederation) ->
         with pytest.raises(Problem) as refused:
             federation.release(SITES[0], context, asked, keys, nothing, counts=PLENTY)
         codes[refused.value.code] = codes.get(refused.value.code, 0) + 1
-    assert set(codes) == {"FH-532", "FH-504"}, "504: a grid of days makes the question an exact one"
+    assert set(codes) == {"FH-532"}
     assert sum(entry.kind == "refusal" for entry in site.journal) - before == 1_000
     assert not any(entry.kind == "release" for entry in site.journal)
 
 
 def test_two_sets_of_cuts_for_one_table_are_one_set_twice_as_fine() -> None:
     patients = {name: tuple(f"{name}/{i}" for i in range(30)) for name in SITES}
-    federation = AttackedFederation.make(patients, policy=SECURE, study=study(models=("CLN", "Rad-D")))
+    federation = AttackedFederation.make(patients, policy=OPEN, study=study(models=("CLN", "Rad-D"), resolution="exact"))
     computes = dict.fromkeys(SITES, nothing)
     phase, first = honest(federation.lock.study)["evaluation.table"]
     federation.ask("evaluation.table", first, computes, phase=phase)
@@ -156,10 +141,8 @@ def test_two_sets_of_cuts_for_one_table_are_one_set_twice_as_fine() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"evaluation": Evaluation(cell_days=1, bin_patients=1, small_set=1, small_cell_days=1, clinical_cell_days=1, clinical_bins=16)},
         {"training": Training(cut_days=tuple(float(day) for day in range(300, 340)))},
         {"training": Training(rounds=100_000)},
-        {"evaluation": Evaluation(bin_patients=1)},
     ],
 )
 def test_no_study_goes_below_the_policys_floors(federation: AttackedFederation, changes: dict[str, Any]) -> None:
@@ -168,9 +151,24 @@ def test_no_study_goes_below_the_policys_floors(federation: AttackedFederation, 
     assert "FH-532" in {problem.code for problem in refusals(SECURE, lock, SITES[0])}
 
 
-def test_exact_grids_are_the_locks_or_refused(federation: AttackedFederation) -> None:
-    exact = CoxExact(covariates=Covariates(columns=NAMES), mean=(0.0, 0.0), sd=(1.0, 1.0), beta=(0.0, 0.0), n_days=100)
-    fine = Histogram(split="train", score=SCORE, low=-1, high=1, bins=16, n_days=100)
-    for name, parameters in (("cox.exact", exact), ("evaluation.histogram", fine)):
-        with pytest.raises(Problem):
-            check_numbers(SECURE, federation.lock, "development", name, parameters, Ledger(), lifted=False)
+def test_a_study_on_shares_opens_no_sum_whatever_is_asked() -> None:
+    """Neither by the policy's word nor by a lenient policy: sums beside counts and updates are no part of such a study."""
+    patients = {name: tuple(f"{name}/{i}" for i in range(30)) for name in SITES}
+    of_sums = [name for name in REGISTRY if not REGISTRY[name].asked_in(study())]
+    assert {"moments", "cox.exact", "evaluation.table", "evaluation.pair", "score.counts", "characteristics"} <= set(of_sums)
+    questions = honest(study())
+    for policy in (SECURE, OPEN):
+        federation = AttackedFederation.make(patients, policy=policy, study=study(models=("CLN", "Rad-D")))
+        for number, name in enumerate(sorted(set(questions) & set(of_sums)), 1):
+            phase, parameters = questions[name]
+            context = federation.context(name, parameters, phase=phase, attempt=number)
+            with pytest.raises(Problem) as refused:
+                federation.release(SITES[0], context, parameters, federation.keys(context, SITES), nothing, counts=PLENTY)
+            assert refused.value.code in {"FH-504", "FH-532"}
+
+
+def test_fine_cells_of_the_hazard_are_the_locks_or_refused(federation: AttackedFederation) -> None:
+    cuts = grids.training_cuts(federation.lock.study.training)
+    fine = TrainingHazard(model="Rad-D", centre=0.0, cut_days=cuts, n_days=100)
+    with pytest.raises(Problem):
+        check_numbers(OPEN, federation.lock, "development", "training.hazard", fine, Ledger(), lifted=False)

@@ -10,7 +10,7 @@ import pytest
 
 from client.commands import egress as command
 from evidence.attacks.federation import NOON, AttackedFederation, seeded_bytes
-from shared_model.statistics.parameters import SplitOnly
+from shared_model.statistics.parameters import PreCounts, SplitOnly
 from site_config.journal import Journal
 from site_config.problems.base import Problem
 from tests.support import app_of, run_cli
@@ -34,9 +34,10 @@ def home(tmp_path):
     def compute(statistic, p, _arrays):
         return {segment.name: np.zeros(segment.size) for segment in statistic.segments(p)}
 
-    federation.ask("characteristics", parameters, dict.fromkeys(SITES, compute), phase="evaluation")
-    context = federation.context("characteristics", parameters, phase="evaluation", round=1)
-    federation.release("site-a", context, parameters, federation.keys(context, SITES), compute)
+    counted = PreCounts(split="train", columns=())
+    federation.ask("precounts", counted, dict.fromkeys(SITES, compute), phase="evaluation")
+    context = federation.context("precounts", counted, phase="evaluation", round=1)
+    federation.release("site-a", context, counted, federation.keys(context, SITES), compute)
     with pytest.raises(Problem):
         federation.ask("characteristics", parameters, dict.fromkeys(SITES, compute), phase="training")
     site.journal.close()
@@ -51,7 +52,7 @@ def test_shows_filters_and_tells_masked_and_opened(home):
     rows = egress(home, "--home", home, "--json").data
     assert [row["opened"] for row in rows] == [True, False]
     first = rows[0]
-    assert (first["phase"], first["statistic"], first["masked"], first["noise"]) == ("evaluation", "characteristics", True, "none")
+    assert (first["phase"], first["statistic"], first["masked"], first["noise"]) == ("evaluation", "precounts", True, "none")
     assert first["roster"] == "site-a site-b site-c"
     assert "age[2]" in first["shape"] and "3 sites" in first["rule"]
     assert egress(home, "--home", home, "--json", "--phase", "training").data == []
@@ -68,7 +69,7 @@ def test_exports_csv(home, tmp_path):
     out = tmp_path / "out.csv"
     assert egress(home, "export", out, "--home", home, "--json").data["rows"] == 2
     rows = list(csv.DictReader(io.StringIO(out.read_text("utf-8-sig"))))
-    assert rows[0]["statistic"] == "characteristics"
+    assert rows[0]["statistic"] == "precounts"
     assert int(rows[0]["bytes"]) > 1000
 
 

@@ -27,7 +27,7 @@ from tests.support import run_cli
 def published(tmp_path: Path) -> tuple[Homes, StudyLock]:
     homes = Homes(tmp_path / "run")
     base = PRESETS["clinical-only"]
-    plan = {**base.study, "privacy": {"minimum_clinical_score_patients": 1000, "minimum_patients": 20}}
+    plan = {**base.study, "resolution": "exact", "privacy": {"minimum_patients": 20}}
     make_cohort(replace(base, study=plan, survival=replace(base.survival, sites=(5, 1), patients=(60, 6))), homes.cohort, seed=5)
     for path in (homes.cohort / "sites").glob("*/site.yaml"):
         text = re.sub(r"(?m)^  minimum_\w+: \d+\n", "", path.read_text()).replace("masks_required: false", "masks_required: true")

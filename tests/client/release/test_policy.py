@@ -7,14 +7,26 @@ from datetime import UTC, datetime
 import pytest
 
 from client.release.ledger import question_of
-from client.release.policy import check_whole_blocks, clear_allowed, expected_statistics, floor, inside_hours, known, refusals
+from client.release.policy import (
+    Ask,
+    CohortFacts,
+    check_patients,
+    check_whole_blocks,
+    clear_allowed,
+    expected_statistics,
+    floor,
+    inside_hours,
+    known,
+    refusals,
+)
 from evidence.attacks.federation import AttackedFederation
-from evidence.attacks.result import gate
-from shared_model.statistics.parameters import Covariates, CoxRound, ScoreCounts, ScoreSpec, Table
+from shared_model.secure_sum.protocol import OpenedCounts
+from shared_model.statistics.base import REGISTRY
+from shared_model.statistics.parameters import Covariates, CoxExact
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site import KnownPeers, OpenHours, Policy
-from site_config.study.model import Evaluation, Privacy, Study, StudySite, seven_variables
+from site_config.study.model import Privacy, Study, StudySite
 
 SITES = tuple(f"site-{k:02d}" for k in range(12))
 BLOCKS = (SITES[:6], SITES[6:])
@@ -39,7 +51,6 @@ def test_a_plain_study_has_nothing_to_refuse():
         (Policy(minimum_roster=7), {}, privacy.ROSTER_TOO_SMALL),
         (Policy(role="evaluation"), {}, privacy.ROLE_REFUSED),
         (Policy(), {"resolution": "exact"}, privacy.RESOLUTION_REFUSED),
-        (Policy(), {"evaluation": Evaluation(resolution="exact")}, privacy.RESOLUTION_REFUSED),
         (Policy(), {"privacy": Privacy(masks=False)}, privacy.MASKS_REQUIRED),
         (Policy(), {"simulated": True, "privacy": Privacy(demonstration=True)}, privacy.PATIENTS_NOT_SIMULATED),
         (Policy(known_peers=KnownPeers(at_least=2, fingerprints=("00" * 32,))), {}, privacy.PEERS_UNKNOWN),
@@ -51,9 +62,9 @@ def test_refusals_by_kind(policy, study, kind):
 
 def test_every_missing_statistic_is_listed():
     lock = federation().lock
-    allowed = [name for name in expected_statistics(lock.study, "development") if name != "cox.round"]
+    allowed = [name for name in expected_statistics(lock.study, "development") if name != "training.update"]
     found = refusals(Policy(statistics=tuple(allowed)), lock, SITES[0])
-    assert [problem.what for problem in found] == ["cox.round is not among the site's permitted statistics"]
+    assert [problem.what for problem in found] == ["training.update is not among the site's permitted statistics"]
     assert "training.update" not in expected_statistics(lock.study, "evaluation")
 
 
@@ -114,51 +125,21 @@ def test_schedule(hours, at, inside):
     assert inside_hours(OpenHours(from_hour=hours[0], to_hour=hours[1]), datetime(2026, 1, 1, at, tzinfo=UTC)) is bool(inside)
 
 
-@pytest.mark.parametrize(("patients", "events", "code"), [(60, 40, "FH-511"), (207, 138, "")])
-def test_small_cohorts_open_no_cox_sums(patients, events, code):
-    columns = seven_variables()
-    covariates = Covariates(columns=tuple(one.name for one in columns))
-    zero = (0.0,) * len(columns)
-    asked = CoxRound(covariates=covariates, cut_days=(100.0,), mean=zero, sd=(1.0,) * len(zero), beta=zero, rates=(0.0, 0.0))
-    assert gate("cox.round", asked, sites=52, patients=patients, events=events) == code
-
-
-@pytest.mark.parametrize("patients", [60, 207, 999])
-def test_neither_table_nor_counts_of_a_clinical_score_open_below_a_thousand_patients(patients):
-    score = ScoreSpec(model="CLN", columns=("pvtt",), coefficients=(0.7,))
-    table = Table(split="train", score=score, score_cuts=(0.0,), time_edges=(0.0, 90.0))
-    counts = ScoreCounts(split="train", score=score, thresholds=(0.0,))
-    for name, parameters in (("evaluation.table", table), ("score.counts", counts)):
-        assert gate(name, parameters, sites=52, patients=patients, events=patients) == "FH-511"
-        assert gate(name, parameters, sites=52, patients=1000, events=1000) == ""
-
-
-@pytest.mark.parametrize(("image", "code"), [(0.99, "FH-511"), (1.01, "")])
-def test_a_fused_score_with_a_small_part_of_images_counts_as_clinical(image, code):
-    fused = ScoreSpec(
-        model="RadCLN-D", radiology="Rad-D", columns=("pvtt",), coefficients=(0.7,), mix=(image / 2.0, 1.0), spread=(2.0, 1.0)
-    )
-    counts = ScoreCounts(split="train", score=fused, thresholds=(0.0,))
-    assert gate("score.counts", counts, sites=52, patients=207, events=138) == code
-    assert fused.model_copy(update={"spread": None}).clinical_only
-
-
-@pytest.mark.parametrize(("patients", "cell", "code"), [(99, 30.0, "FH-511"), (99, 45.0, "FH-511"), (99, 90.0, ""), (100, 30.0, "")])
-def test_short_time_cells_are_for_sixty_patients_or_more(patients, cell, code):
-    table = Table(split="test", score=ScoreSpec(model="Rad-D", radiology="Rad-D"), score_cuts=(0.0,), time_edges=(0.0, cell))
-    assert gate("evaluation.table", table, sites=15, patients=patients, events=patients) == code
-
-
-def test_whoever_permits_exact_tables_permits_a_coarse_clinical_score():
-    study = Study(title="exact", sites=(StudySite(name="a"),), evaluation=Evaluation(resolution="exact"))
-    assert floor(Policy(), study).clinical_score_patients == 1000
-    assert floor(Policy(resolutions=("counts", "totals", "coarse", "update", "exact")), study).clinical_score_patients == 1
-
-
-def test_exact_tables_are_opt_in():
-    score = ScoreSpec(model="CLN", columns=("pvtt",), coefficients=(0.7,))
-    table = Table(split="train", score=score, score_cuts=(0.0,), time_edges=(0.0, 90.0), exact=True)
-    assert gate("evaluation.table", table, sites=52, patients=207, events=138) == "FH-504"
+def test_small_cohorts_open_no_cox_sums():
+    """The sums of a Cox model, which only the resolution `exact` opens, ask for 100 patients and ten events a variable."""
+    exact = Policy(resolutions=("counts", "update", "shares", "exact"))
+    made = federation(resolution="exact")
+    asked = CoxExact(covariates=Covariates(columns=("pvtt",)), mean=(0.0,), sd=(1.0,), beta=(0.0,), n_days=4_000)
+    for patients, events, refused in ((99, 60, True), (100, 9, True), (100, 10, False), (207, 138, False)):
+        counts = OpenedCounts(sites=12, patients=patients, events=events)
+        cohort = CohortFacts(keys=("one",), n=1, role="development")
+        ask = Ask(made.context("cox.exact", asked, phase="clinical"), REGISTRY["cox.exact"], asked, "q", SITES, cohort, counts)
+        if refused:
+            with pytest.raises(Problem) as caught:
+                check_patients(exact, SITES[0], floor(exact, made.lock.study), ask)
+            assert caught.value.kind is privacy.TOO_FEW_PATIENTS
+        else:
+            check_patients(exact, SITES[0], floor(exact, made.lock.study), ask)
 
 
 def test_numbers_do_not_make_another_question():
@@ -171,8 +152,6 @@ def test_numbers_do_not_make_another_question():
 @pytest.mark.parametrize(
     ("policy", "study", "names"),
     [
-        (Policy(), {"privacy": Privacy(minimum_clinical_score_patients=20)}, ["minimum_clinical_score_patients"]),
-        (Policy(), {"privacy": Privacy(minimum_clinical_score_patients=20), "models": ("Rad-D",)}, []),
         (Policy(minimum_cox_patients=150), {}, ["minimum_cox_patients"]),
         (Policy(minimum_patients=25), {}, ["minimum_patients"]),
         (Policy(minimum_patients=25), {"privacy": Privacy(minimum_patients=25)}, []),

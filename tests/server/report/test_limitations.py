@@ -29,8 +29,7 @@ def test_facts_make_sentences(study_result: StudyResult) -> None:
     assert "without masks" in limits(study_result, privacy__masks=False)
     assert "5 local steps" in limits(study_result, training__local_steps=5)
     assert "chosen by validation loss" in limits(study_result, training__keep="best")
-    assert "opened in bins" in plain
-    assert "opened in bins" not in limits(study_result, evaluation__resolution="exact")
+    assert "learned rank, day and event" in limits(study_result, resolution="exact")
     assert "learned on simulated scans" in limits(study_result, network__warm_start="phantom")
     assert "would have to refuse" in limits(study_result, privacy__demonstration=True)
 

@@ -18,7 +18,6 @@ from server.report.common import score_tables
 from server.report.parts.part import ReportedStudy
 from server.report.parts.risk.risk_groups import RISK_GROUPS
 from server.study.results import StudyResult
-from site_config.problems import federation
 from tests.server.report.fixture_study import Cohort, influences
 
 
@@ -184,17 +183,6 @@ def test_a_cutoff_between_edges_is_split_at_the_nearest_and_says_so(study_result
     moved = [c.model_copy(update={"value": c.value + 1e-3}) for c in study_result.cutoffs]
     groups = ReportedStudy(study_result.model_copy(update={"cutoffs": moved})).of(RISK_GROUPS)
     assert groups and all(group.note and "nearest" in group.note for group in groups if group.curves)
-
-
-def test_a_withheld_clinical_score_is_told_beside_the_tables_it_is_missing_from(study_result: StudyResult):
-    finding = federation.SCORE_WITHHELD.problem("CLN: cut-off and discrimination are not opened").as_dict() | {"about": "CLN"}
-    tables = [table for table in study_result.tables if table.model != "CLN"]
-    pairs = [pair for pair in study_result.pairs if "CLN" not in (pair.first, pair.second)]
-    found = metrics.compute(study_result.model_copy(update={"tables": tables, "pairs": pairs, "findings": [finding]}))
-    assert found.absent["withheld"] == "Not in these tables and figures. FH-757: CLN: cut-off and discrimination are not opened."
-    assert found.clinical is not None
-    assert {row.model for row in found.concordance} == {"Rad-S", "Rad-D", "RadCLN-S", "RadCLN-D"}
-    assert "withheld" not in metrics.compute(study_result).absent
 
 
 def ordered(table):

@@ -7,13 +7,6 @@ from hypothesis import strategies as st
 
 from server.report import text
 from server.report.common import suppress
-from site_config.study.model import Evaluation
-
-
-def test_the_length_of_cells_tells_of_small_sets() -> None:
-    assert text.time_cells(Evaluation()) == "30-day cells, 180-day ones for fewer than 100 patients, 90-day ones for a clinical score"
-    assert text.time_cells(Evaluation(cell_days=90)) == "90-day cells, 180-day ones for fewer than 100 patients"
-    assert text.time_cells(Evaluation(cell_days=90, small_set=1)) == "90-day cells"
 
 
 def test_numbers_are_written_as_a_journal_would() -> None:

@@ -51,7 +51,7 @@ def test_what_somebody_must_read_stays_short_for_five_models() -> None:
 
 
 def test_nothing_is_said_where_nothing_is_shared() -> None:
-    assert trust_text(locked(8, "totals")) == ""
+    assert trust_text(locked(8, "exact")) == ""
 
 
 def test_all_phases_are_listed_before_anything_is_known_and_nothing_else_is_opened_later() -> None:

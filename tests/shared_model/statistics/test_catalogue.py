@@ -11,7 +11,7 @@ from shared_model.statistics.parameters import Covariates, Moments, ScoreSpec
 
 @pytest.mark.parametrize("n_sites", [2, 52, 208])
 def test_moments_hold_scores_far_from_zero_and_keep_their_grid(n_sites: int) -> None:
-    spec = ScoreSpec(model="RadCLN-D", radiology="Rad-D", columns=("pvtt",), coefficients=(1.0,), mix=(1800.0, 0.5), spread=(0.005, 1.0))
+    spec = ScoreSpec(model="RadCLN-D", radiology="Rad-D", columns=("pvtt",), coefficients=(1.0,), mix=(1800.0, 0.5))
     asked = Moments(split="train", covariates=Covariates(scores=(spec,)), origin=(0.0,))
     segment = next(one for one in REGISTRY["moments"].segments(asked) if one.name == "products")
     score = np.random.default_rng(n_sites).normal(9000.0, 9.0, (n_sites, 20))

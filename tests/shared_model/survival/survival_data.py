@@ -32,19 +32,10 @@ class Data:
 
 
 class Opener:
-    """Sums of sites on day cells; `grid` rounds every opened site's numbers as a release does."""
+    """Sums of sites on day cells."""
 
-    def __init__(self, sites, cut_days=(), n_days=0, grid=None):
-        self.sites, self.cuts, self.n_days, self.grid = sites, tuple(cut_days), n_days, grid
-        self.rounds = 0
-
-    def total(self, of):
-        return reduce(add, [self._rounded(of(*site)) for site in self.sites])
-
-    def _rounded(self, sums):
-        if self.grid is None:
-            return sums
-        return type(sums)(*(np.rint(np.asarray(part) / self.grid) * self.grid for part in vars(sums).values()))
+    def __init__(self, sites, n_days=0):
+        self.sites, self.n_days = sites, n_days
 
     def moments(self, origin):
         return reduce(add, [cox.site_moments(x, event, origin) for x, _, event in self.sites])
@@ -55,16 +46,6 @@ class Opener:
             cells, local = np.unique(day_cells(day, self.n_days), return_inverse=True)
             total.add_at(cells, cell_sums(standardise(x, mean, sd), local, event, beta, len(cells)))
         return total
-
-    def totals_start(self, mean, sd):
-        return self.total(lambda x, day, event: cox.totals_start(x, day, event, self.cuts, mean, sd))
-
-    def totals_round(self, beta, rates, mean, sd):
-        self.rounds += 1
-        return self.total(lambda x, day, event: cox.totals_round(x, day, self.cuts, beta, rates, mean, sd))
-
-    def totals_end(self, beta, rates, centres, mean, sd):
-        return self.total(lambda x, day, event: cox.totals_end(x, day, self.cuts, beta, rates, centres, mean, sd))
 
 
 def fit_days(data, ties="efron"):

@@ -42,7 +42,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Homes, StudyLock]:
     base = PRESETS["clinical-only"]
     survival = replace(base.survival, sites=(3, 0), patients=(24, 0))
     homes = Homes(tmp_path_factory.mktemp("engines") / "base")
-    make_cohort(replace(base, survival=survival, study={**base.study, "privacy": {"demonstration": True}}), homes.cohort, seed=3)
+    make_cohort(
+        replace(base, survival=survival, study={**base.study, "resolution": "exact", "privacy": {"demonstration": True}}),
+        homes.cohort,
+        seed=3,
+    )
     enrol(homes, 3)
     lock = publish(homes)
     approve_everywhere(homes, lock)

@@ -177,7 +177,7 @@ def test_a_study_of_tables_runs_end_to_end_in_its_own_words(tmp_path: Path, make
 
 
 def test_three_of_the_seven_variables_take_the_same_table(tmp_path: Path) -> None:
-    ran = run_cli(app, "cohort", tmp_path / "own", "--preset", "clinical-only", "--sites", "4", "0", "--patients", "120", "0")
+    ran = run_cli(app, "cohort", tmp_path / "own", "--preset", "clinical-only", "--sites", "6", "0", "--patients", "120", "0")
     assert ran.status == 0, ran.err
     study = tmp_path / "own" / "study.yaml"
     three = "".join(f"  - {{name: {name}, label: {name.upper()}}}\n" for name in ("nash", "pvtt", "tace"))

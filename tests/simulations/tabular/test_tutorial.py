@@ -20,5 +20,4 @@ def test_the_tutorial_runs_and_prints_what_it_shows():
         exec(compile(second, str(PAGE), "exec"), names)
     lines = printed.getvalue().splitlines()
     assert "\n".join(lines[:-1]).strip() == shown.strip()
-    assert names["study"].iterations <= 12
-    assert "rounds; largest difference" in lines[-1]
+    assert lines[-1] == "largest difference: below 0.001 standard errors"

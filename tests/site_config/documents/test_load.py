@@ -147,3 +147,19 @@ def test_a_budget_is_taken_and_bounds_something() -> None:
     assert parse_site(f"{SITE}policy: {{epsilon_budget: 1.0}}".encode()).policy.epsilon_budget == 1.0
     with pytest.raises(Problem):
         parse_site(f"{SITE}policy: {{epsilon_budget: 0}}".encode())
+
+
+def test_words_of_an_older_version_are_refused_with_the_new_ones() -> None:
+    old = {
+        "resolution: totals": "Write `shares`",
+        "evaluation: {resolution: coarse}": "horizons",
+        "evaluation: {cell_days: 30}": "no setting any more",
+    }
+    old["privacy: {minimum_clinical_score_patients: 20}"] = "Remove the line: nothing of single scores"
+    for words, fix in old.items():
+        with pytest.raises(Problem) as refused:
+            parse_study((STUDY.rstrip() + f"\n{words}\n").encode())
+        assert refused.value.code in {"FH-107", "FH-110"} and fix in (refused.value.fix or ""), words
+    with pytest.raises(Problem, match="FH-110") as refused:
+        parse_site((SITE.rstrip() + "\npolicy: {resolutions: [counts, totals, update]}\n").encode())
+    assert "Write `shares`" in (refused.value.fix or "")

@@ -42,7 +42,7 @@ def test_what_does_not_fit_is_said(shares: dict[str, object], sites: int, word: 
 
 
 def test_nothing_is_held_where_nothing_is_shared() -> None:
-    assert planned_holders(study(8, resolution="totals")) == ()
+    assert planned_holders(study(8, resolution="exact")) == ()
 
 
 def test_a_lock_with_other_holders_is_damaged() -> None:

@@ -136,7 +136,7 @@ def test_a_lock_whose_study_breaks_the_rules_is_told() -> None:
 def test_presets_are_what_they_say() -> None:
     paper, canary = presets.preset("paper"), presets.preset("canary")
     assert (paper.training.rounds, paper.training.keep, paper.training.server.rate, len(paper.sites)) == (1600, "last", 5e-5, 52)
-    assert (paper.resolution, paper.evaluation.resolution, paper.privacy.masks) == ("totals", "coarse", True)
+    assert (paper.resolution, paper.privacy.masks) == ("shares", True)
     assert (canary.training.rounds, canary.training.local_steps) == (1, 1)
     cut = presets.canary_of(paper)
     assert (cut.training.rounds, cut.sites, cut.training.server) == (1, paper.sites, paper.training.server)

@@ -41,11 +41,8 @@ def _kind(result: StudyResult, study: Study) -> Iterator[str]:
         yield "The sums were opened without masks: the coordinator saw each hospital's own contribution."
     if study.network.warm_start == "phantom":
         yield "The networks started from weights learned on simulated scans, not on people."
-    if study.evaluation.resolution == "coarse" and result.analyses is None:
-        yield (
-            f"Scores and times were opened in bins (at most {study.evaluation.score_bins} bins, {text.time_cells(study.evaluation)}), "
-            "so metrics can differ from those of single patients by up to the error bound printed with them."
-        )
+    if study.resolution == "exact":
+        yield "Every hospital chose the resolution `exact`: the coordinator learned rank, day and event of every patient, by no name."
     if study.training.keep == "best":
         yield "The weights were chosen by validation loss, so the validation figures are optimistic; only the test set is untouched."
 

@@ -26,10 +26,10 @@ NOT_PROTECTED = (
 )
 
 
-CLINICAL = {
-    "totals": "totals only, on a coarse grid",
-    "exact": "EXACT: risk-set sums by day",
-    "shares": "fitted on secret shares; nothing but the fit was opened",
+CLINICAL = {"exact": "EXACT: risk-set sums by day", "shares": "fitted on secret shares; nothing but the fit was opened"}
+EVALUATION = {
+    "exact": "EXACT: rank, day and event of every patient",
+    "shares": "exact results, computed on secret shares; no table of patients was opened",
 }
 
 
@@ -50,20 +50,8 @@ def settings(result: StudyResult, study: Study) -> list[tuple[str, str]]:
         ("Unit that is opened", fixed),
         ("Smallest sum", f"{privacy.minimum_sites} hospitals and {privacy.minimum_patients} patients; sites may ask for more and win"),
         ("Smallest clinical model", f"{privacy.minimum_cox_patients} patients and {privacy.minimum_events_per_variable} events a variable"),
-        (
-            "Clinical score",
-            f"opened on sets of at least {privacy.minimum_clinical_score_patients:,d} patients: it names the variables it is made of",
-        ),
         ("Clinical model", CLINICAL[study.resolution]),
-        (
-            "Evaluation",
-            "exact results, computed on secret shares; no table of patients was opened"
-            if result.analyses is not None
-            else f"coarse: at most {study.evaluation.score_bins} score bins of at least {study.evaluation.bin_patients} patients, "
-            f"{text.time_cells(study.evaluation)}"
-            if study.evaluation.resolution == "coarse"
-            else "EXACT: rank, day and event of every patient",
-        ),
+        ("Evaluation", EVALUATION[study.resolution]),
         ("Differential privacy", "not used: nothing here carries a formal guarantee"),
         ("Demonstration", "yes: minima were lifted because every patient is simulated" if privacy.demonstration else "no"),
     ]

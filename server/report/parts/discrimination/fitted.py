@@ -1,21 +1,16 @@
-"""Which models of the study have no score here, and whose tables stay closed: read before the tables they are missing from."""
+"""Which models of the study have no score here: read before the tables they are missing from."""
 
 from __future__ import annotations
 
-from server.report.parts.part import Heading, ReportedStudy, ReportPart, nothing, sentence
-from site_config.problems import federation
+from server.report.parts.part import Heading, ReportedStudy, ReportPart, nothing
 from site_config.study.prognostic_models import MODELS
 
 DISCRIMINATION = Heading("discrimination", "Discrimination")
-WITHHELD = federation.SCORE_WITHHELD.label
 
 
 def missing(_found: None, report: ReportedStudy) -> dict[str, str]:
-    """Every network and fused model that was not evaluated or of which a finding speaks, after what is withheld."""
+    """Every network and fused model that was not evaluated or of which a finding speaks."""
     found: dict[str, str] = {}
-    withheld = [finding for finding in report.result.findings if finding.get("code") == WITHHELD]
-    if withheld:
-        found["withheld"] = f"Not in these tables and figures. {' '.join(map(sentence, withheld))}"
     evaluated = report.evaluated()
     for model in MODELS.fitted(report.study.models):
         if model.network and model.name not in evaluated:
