@@ -16,15 +16,13 @@ from client.statistics import evaluation as compute_evaluation
 from client.statistics import private as compute_private
 from client.statistics import survival as compute_survival
 from client.statistics.bench import Arrays, Bench, Floats, Values, columns
+from shared_model.analyses.phases.described import LONGEST_INTERVAL
 from shared_model.statistics import parameters as asked
 from shared_model.statistics.base import Parameters
 from shared_model.statistics.parameters import EXCLUSIONS, FLAGS, MANUFACTURERS, RESPONSES
 from shared_model.survival.cox.moments import site_moments
 from site_config.study.model import ClinicalVariable
 from site_config.study.prognostic_models import MODELS
-
-LONGEST_INTERVAL = 400.0
-"""Days between two scans beyond which no more is told of the interval."""
 
 
 def precounts(bench: Bench, p: asked.PreCounts, _arrays: Arrays) -> Values:

@@ -99,7 +99,7 @@ SHOWN: tuple[PaperItem, ...] = (
         f"{PARTS}/patients/characteristics.py",
         REPORT,
         "equal",
-        "overall, by set, standardised differences; small counts hidden; interval between scans on sums, not yet on secret shares",
+        "overall, by set, standardised differences; small counts hidden",
     ),
     PaperItem("Table 2, C-index", f"{PARTS}/discrimination/concordance.py", REPORT, "equal"),
     PaperItem("Table 3, AUC at 1 and 2 years of five models", f"{PARTS}/discrimination/areas.py", REPORT, "equal"),

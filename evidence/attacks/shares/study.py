@@ -148,6 +148,7 @@ def values(cohort: StudyCohort, plan: SharedPlan) -> dict[str, Floats]:
     held = cohort.set > 0
     found |= {"set": cohort.set, "table.sex": cohort.male, "table.manufacturer": cohort.maker, "table.response": cohort.response}
     found |= {"table.age": np.rint(cohort.age * 10), **{f"table.{flag}": np.zeros(cohort.n) for flag in FLAGS}}
+    found |= {"table.interval_days": 42 + np.arange(cohort.n) % 60}
     found |= {"held.response": np.where(held, cohort.response == RESPONSES.index("PD"), -1)}
     found |= {"held.manufacturer": np.where(held, cohort.maker, -1)}
     return {name: np.asarray(value, dtype=np.float64) for name, value in found.items()}

@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from server.phases.context import Event, Running
-from server.phases.on_shares.curves import TOO_SMALL, closed_group, count, curve, families, logrank_of, median_of
+from server.phases.on_shares.curves import TOO_SMALL, closed_group, count, curve, families, logrank_of, median_of, ratio_of
 from server.phases.on_shares.fits import analyses, compute, keep_cutoff
 from server.phases.on_shares.table import characteristics
 from server.study.opened_analyses import (
@@ -107,6 +107,12 @@ def _sets(kept: OpenedAnalyses, found: EvaluationEstimate, model: EvaluationMode
     if curves:
         test = logrank_of(found.survival.logrank[0])
         kept.kaplan_meier.append(OpenedGroupCurves(grouping="set", set="all", groups=curves, logrank=test))
+    of_set = dict(zip(shown, curves, strict=True))
+    for (first, second), fit in zip(model.set_ratio.families, found.set_ratios, strict=True):
+        ratio = ratio_of(fit)
+        if ratio is not None:
+            two = [of_set[first], of_set[second]]
+            kept.kaplan_meier.append(OpenedGroupCurves(grouping="set", set="all", groups=two, hazard_ratio=ratio))
 
 
 def _concordance(

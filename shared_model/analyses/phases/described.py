@@ -16,6 +16,8 @@ SET, HELD_RESPONSE, HELD_MANUFACTURER = "set", "held.response", "held.manufactur
 PROGRESSION = ("no known progression", "progression")
 """Groups of validation and test together: RECIST says PD, or it does not or nobody knows."""
 AGE_STEP, AGE_STEPS = 0.1, 1200
+INTERVAL, LONGEST_INTERVAL = "table.interval_days", 400
+"""Days between baseline and follow-up scan, and beyond how many no more is said of them."""
 CONTINUOUS_STEPS = 1000
 
 
@@ -48,8 +50,10 @@ def counted(study: Study) -> tuple[TableVariable, ...]:
 
 
 def measured(study: Study) -> tuple[Measure, ...]:
-    """Every variable of Table 1 that has a mean: age in tenths of a year, numbers in thousandths of their range."""
+    """Every variable of Table 1 that has a mean: age in tenths of a year, days between scans, numbers in thousandths of their range."""
     found = [Measure(Number("table.age", AGE_STEPS), 0.0, AGE_STEP)]
+    if study.reads_scans:
+        found.append(Measure(Number(INTERVAL, LONGEST_INTERVAL)))
     for one in clinical_read(study):
         if not one.coded:
             low, high = one.span

@@ -52,9 +52,10 @@ class ModelEstimate:
 
 @dataclass(frozen=True)
 class EvaluationEstimate:
-    """Everything that the evaluation phase opened; None for what the study has none of."""
+    """Everything that the evaluation phase opened; None for what the study has none of. set_ratios: of the sets two by two."""
 
     survival: KaplanMeierEstimate
+    set_ratios: Ratios
     follow_up: KaplanMeierEstimate
     table: CharacteristicsEstimate
     concordance: ConcordanceEstimate | None = None
@@ -78,7 +79,7 @@ async def evaluated(a: Arithmetic, rows: Rows, model: EvaluationModel) -> Evalua
     pairs, points, back, back_points, *orders = await together(*first)
     known = dict(zip(model.scores, orders, strict=True))
     wanted: dict[str, Awaitable[Any]] = {
-        "survival": kaplan_meier(a, rows, pairs, points, model.survival),
+        "sets": grouped(a, rows, pairs, points, rows[SET], model.survival, model.set_ratio),
         "follow_up": kaplan_meier(a, reverse, back, back_points, model.follow_up),
         "table": characteristics(a, rows, model.table),
     }
@@ -93,7 +94,8 @@ async def evaluated(a: Arithmetic, rows: Rows, model: EvaluationModel) -> Evalua
         members = rows[HELD_RESPONSE]
         wanted["response"] = grouped(a, rows, pairs, points, members, model.response, model.response_ratio)
     found = dict(zip(wanted, await together(*wanted.values()), strict=True))
-    return EvaluationEstimate(**found)
+    sets: GroupedEstimate = found.pop("sets")
+    return EvaluationEstimate(survival=sets.curves, set_ratios=sets.ratios, **found)
 
 
 def frozen_cutoff(value: float | None) -> CutoffEstimate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -112,6 +113,11 @@ class EvaluationModel:
         return self.curves("survival", self.sets, 1)
 
     @property
+    def set_ratio(self) -> RatioModel:
+        """The sets two by two, the later one against the earlier."""
+        return RatioModel("set-ratio", tuple(combinations(range(len(self.read)), 2)), self.study.training.ties, 2 * self.minimum)
+
+    @property
     def follow_up(self) -> KaplanMeierModel:
         """Of the sets, with the end of follow-up as the event."""
         return self.curves("follow-up", self.sets, 3, logrank=False)
@@ -189,7 +195,7 @@ class EvaluationModel:
     @property
     def results(self) -> list[Result]:
         """What may be revealed."""
-        found = [*self.survival.results, *self.follow_up.results, *self.table.results]
+        found = [*self.survival.results, *self.set_ratio.results, *self.follow_up.results, *self.table.results]
         if self.scores:
             found += [*self.concordance.results, *(self.roc.results if self.horizons else ())]
         found += self.manufacturers.results if self.manufacturers else ()

@@ -78,6 +78,7 @@ class PaperCohort:
             "held.manufacturer": np.where(held, self.maker, -1.0),
             "table.sex": self.male,
             "table.age": np.rint(self.age * 10),
+            "table.interval_days": 42.0 + np.arange(len(self.day)) % 60,
             "table.manufacturer": self.maker.astype(float),
             "table.response": self.response.astype(float),
             **{f"table.{name}": self.x[:, j] for j, name in enumerate(NAMES)},

@@ -233,6 +233,8 @@ def test_table_one_is_the_pooled_count(walk: Walk) -> None:
         assert table.patients[column] == mine.sum()
         assert table.means["table.age"][column] == pytest.approx(cohort.age[mine].mean(), abs=5e-3)
         assert table.deviations["table.age"][column] == pytest.approx(cohort.age[mine].std(ddof=1), abs=5e-3)
+        interval = (42.0 + np.arange(len(cohort.day)) % 60)[mine]
+        assert table.means["table.interval_days"][column] == pytest.approx(interval.mean(), abs=5e-3)
         for name, values in (("nash", cohort.x[:, 1]), ("sex", cohort.male), ("differentiation", cohort.x[:, 0])):
             counts = np.array([(values[mine] == level).sum() for level in range(len(table.counts[f"table.{name}"]))])
             small = any(
@@ -241,6 +243,16 @@ def test_table_one_is_the_pooled_count(walk: Walk) -> None:
             shown = table.counts[f"table.{name}"][:, column]
             assert small or np.isfinite(shown).all()
             np.testing.assert_array_equal(shown[np.isfinite(shown)], counts[np.isfinite(shown)])
+
+
+def test_sets_are_compared_two_by_two(walk: Walk) -> None:
+    cohort = walk.cohort
+    for (first, second), fit in zip(((0, 1), (0, 2), (1, 2)), found(walk).set_ratios, strict=True):
+        mine = (cohort.set == first) | (cohort.set == second)
+        later = (cohort.set[mine] == second).astype(float)
+        oracle = PHReg(cohort.day[mine], later[:, None], status=cohort.event[mine].astype(int), ties="efron").fit(disp=0)
+        assert fit is not None and fit.coefficient is not None and fit.se is not None
+        assert (fit.coefficient[0], fit.se[0]) == (pytest.approx(oracle.params[0], abs=1e-4), pytest.approx(oracle.bse[0], abs=1e-4))
 
 
 def test_quarters_are_joined_within_halves_only() -> None:
