@@ -43,14 +43,13 @@ def agent_of(home: Path) -> Handle:
         return _agents[key]
 
 
-def forget_agents() -> None:
-    """Drop every resident agent, as a restart of the process would; for tests and simulations."""
+def forget_agents(home: Path | None = None) -> None:
+    """Drop every resident agent, or that of one home, as a restart of the process would; for tests and simulations."""
     with _making:
-        for known in _agents.values():
-            close = getattr(getattr(known, "__self__", None), "close", None)
+        for key in [key for key in _agents if home is None or key == home.resolve()]:
+            close = getattr(getattr(_agents.pop(key), "__self__", None), "close", None)
             if close is not None:
                 close()
-        _agents.clear()
 
 
 def home_of(context: Context) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,7 @@ from site_config.files import read_json, read_limited, write_atomic, write_json
 from site_config.identity import MAX_DOCUMENT, Kit, SiteIdentity, SiteRequest, private_folder, read_kit, verify_lock, verify_own_entry
 from site_config.problems import identity as problems
 from site_config.problems.base import together
+from site_config.study.continuation import goes_on
 from site_config.study.locking import lock_faults
 from site_config.study.model import RosterEntry, SignedLock, StudyLock
 
@@ -91,7 +93,19 @@ def offer(state: Path, signed: SignedLock) -> StudyLock:
     folder = private_folder(private_folder(state / "studies") / lock.study_id)
     if not (folder / "lock.json").exists():
         write_atomic(folder / "lock.json", signed.model_dump_json().encode() + b"\n", 0o600)
+    if lock.leaving is not None and decision(state, lock.study_id) == "pending" and _approved_before(state, lock):
+        decide(state, lock.study_id, "approved", datetime.now(UTC).isoformat(timespec="seconds"))
     return lock
+
+
+def _approved_before(state: Path, lock: StudyLock) -> bool:
+    """Whether a study goes on from one that was approved here. Raises FH-421 where it says so and is another one."""
+    before = lock.leaving.study if lock.leaving is not None else ""
+    if not (state / "studies" / before / "lock.json").exists():
+        raise problems.ANOTHER_STUDY.problem(f"Study {lock.study_id[:12]} goes on from {before[:12]}, which this hospital does not know")
+    if not goes_on(load_lock(state, before), lock):
+        raise problems.ANOTHER_STUDY.problem(f"Study {lock.study_id[:12]} says it goes on from {before[:12]}, and asks for something else")
+    return decision(state, before) == "approved"
 
 
 def decision(state: Path, study_id: str) -> Decision:

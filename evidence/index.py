@@ -38,6 +38,7 @@ MEASURED: Final = {
     "scale": "A masked training round of a small network with one simulated patient a hospital.",
     "signal": "Can the network find what was put into the phantoms, and nothing where nothing was put?",
     "survival": "Intervals of the survival statistics: how often they hold the truth.",
+    "thirty_days": "Thirty simulated days of 52 hospitals: office hours, outages, people who leave. Does it end, with the same numbers?",
     "training_step": "Time and memory of one training step.",
     "tutorial": "The commands of the two tutorials, run as they stand in the pages.",
 }

@@ -288,14 +288,28 @@ def published(home: Path) -> tuple[StudyLock, ...]:
 
 
 def find_study(home: Path, prefix: str) -> str:
-    """The id of the one published study that starts with `prefix` (at least 6 digits; "": the only one there is); FH-718."""
+    """The id of the one published study that starts with `prefix` (at least 6 digits; "": the only one there is); FH-718.
+
+    Of a study that was left by some, the one that goes on from it.
+    """
     folder = home / "studies"
     found = [path.parent.name for path in folder.glob("*/lock.json")] if folder.is_dir() else []
-    chosen = [name for name in found if not prefix or (len(prefix) >= 6 and name.startswith(prefix.lower()))]
+    named = [name for name in found if not prefix or (len(prefix) >= 6 and name.startswith(prefix.lower()))]
+    chosen = sorted({goes_on_as(home, name) for name in named})
     if len(chosen) != 1:
         which = f"have an id that starts with {prefix[:12]!r}" if prefix else "stand here; none was named"
         raise federation.STUDY_MISSING.problem(f"{len(chosen)} published studies {which}")
     return chosen[0]
+
+
+GOES_ON = "goes-on-as"
+"""File of a study's folder that names the study that goes on from it."""
+
+
+def goes_on_as(home: Path, study: str) -> str:
+    """The study that goes on from this one without some of its patients, the last of them; the study itself where nobody left."""
+    path = home / "studies" / study / GOES_ON
+    return goes_on_as(home, read_limited(path, 64, "a study's id").decode()) if path.exists() else study
 
 
 def roster(home: Path, roles: dict[str, Role]) -> tuple[RosterEntry, ...]:

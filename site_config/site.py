@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime  # noqa: F401  UTC is used by an example
 from pathlib import Path
-from typing import Final, Literal, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
+from site_config.hours import OpenHours as OpenHours
 from site_config.study.model import SiteName, Strict
 
 
@@ -61,51 +60,6 @@ class ShareHolders(Strict):
 
     at_least: Literal[3, 5] = 3
     here: bool = True
-
-
-Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-WEEK: Final[tuple[Weekday, ...]] = get_args(Weekday)
-
-
-class OpenHours(Strict):
-    """Hours of the day and days of the week in which the site computes; 22 to 6 goes over midnight, into the next day.
-
-    >>> nights = OpenHours(from_hour=22, to_hour=6, weekdays=("fri",), time_zone="Asia/Seoul")
-    >>> [nights.includes_at(datetime(2026, 11, 27, hour, tzinfo=UTC)) for hour in (12, 13, 20, 21)]  # a Friday; Seoul is 9 hours ahead
-    [False, True, True, False]
-    """
-
-    from_hour: int = Field(default=0, ge=0, le=23)
-    to_hour: int = Field(default=24, ge=1, le=24)
-    weekdays: tuple[Weekday, ...] = WEEK
-    time_zone: str = Field(default="", max_length=64)
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, name: str) -> str:
-        """A name of the time zone database, or nothing."""
-        try:
-            ZoneInfo(name or "UTC")
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("is no time zone; write one such as Europe/Berlin, or leave it out for the machine's own") from None
-        return name
-
-    def local(self, moment: datetime) -> datetime:
-        """A moment in the schedule's own zone; in the machine's, where it names none."""
-        return moment.astimezone(ZoneInfo(self.time_zone)) if self.time_zone else moment
-
-    def includes_at(self, moment: datetime) -> bool:
-        """Whether the site computes at a moment; what goes over midnight belongs to the day on which it began."""
-        local = self.local(moment)
-        after_midnight = self.from_hour >= self.to_hour and local.hour < self.to_hour
-        day = WEEK[(local.weekday() - after_midnight) % len(WEEK)]
-        return self.includes(local.hour) and day in self.weekdays
-
-    def includes(self, hour: int) -> bool:
-        """Whether the site computes in this hour, 0 to 23."""
-        if self.from_hour < self.to_hour:
-            return self.from_hour <= hour < self.to_hour
-        return hour >= self.from_hour or hour < self.to_hour
 
 
 class Policy(Strict):

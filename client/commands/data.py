@@ -211,6 +211,8 @@ def withdraw(
         content,
         f"withdrawn at {record.at}; studies under way then: {len(record.studies)}. Remove the row from cohort.csv and scans.csv too.",
     )
+    for study in record.studies:
+        note(f"A study that waits for this hospital now goes on when the coordinator says: fedhcc-coordinator leave {study[:12]}")
 
 
 @data.command("try")

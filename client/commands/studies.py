@@ -1,4 +1,4 @@
-"""`fedhcc-site studies`, `approve` and `decline`: what a hospital decides about a study before anything is computed."""
+"""`fedhcc-site studies`, `approve`, `decline` and `leave`: what a hospital decides about a study."""
 
 from __future__ import annotations
 
@@ -256,7 +256,33 @@ def decline(study: Study, home: Home = Path(), json: Json = False) -> None:
     show({"study": lock.study_id, "decision": "declined"}, f"declined {lock.study_id[:12]}")
 
 
+def leave(
+    study: Study,
+    home: Home = Path(),
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Leave a study for good: from the next message on nothing is computed for it here. Says first what stays and what it costs.
+
+    For one patient who withdrew: `fedhcc-site data withdraw`; the hospital stays.
+    """
+    from client import enrolment as enrol
+    from client.officer.leaving import price
+
+    site = _site(home)
+    lock = _known(site.state, study)
+    lines = price(site, lock)
+    for line in lines:
+        note(line)
+    if not (yes or json or typer.confirm(f"Leave study {lock.study_id[:12]}?", err=True)):
+        note("Nothing was decided.")
+        return
+    enrol.decide(site.state, lock.study_id, "declined", datetime.now(UTC).isoformat(timespec="seconds"))
+    show({"study": lock.study_id, "decision": "declined", "cost": lines}, f"left {lock.study_id[:12]}")
+    note(f"Tell the coordinator, who goes on by: fedhcc-coordinator leave {lock.study_id[:12]} --without {site.site}")
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (studies, approve, decline):
+    for command in (studies, approve, decline, leave):
         app.command()(command)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from client.holder.records import HolderRecords
 from client.release.policy import check_holding
-from shared_model.analyses.plan import SharedPlan, request_plan
+from shared_model.analyses.plan import request_plan
 from shared_model.shares.protocol import (
     BOXES,
     FRAME,
@@ -106,20 +106,20 @@ class Holder:
         publics = check_holder_keys(lock, request.phase, request.holders)
         number = lock.holders.index(self._site) + 1
         plan = request_plan(lock, request.phase, request.earlier, request.frozen)
-        if tuple(sorted(request.sites)) != plan.sites(lock) or set(request.rows) != set(request.sites):
+        if not plan.permits(lock, request.sites) or set(request.rows) != set(request.sites):
             raise problems.SHARED_ROWS_MALFORMED.problem("the rows are not those of the whole roster of this phase")
         private = self._private(lock, request.phase)
         slots = signed_slots(lock, request.phase, request.rows)
         rows = gather(plan.parts, _boxes(arrays, number), slots, private, admission_of(private), plan.context)
-        self._check_size(lock, plan, rows)
+        self._check_size(lock, len(request.sites), rows)
         kept = HolderRecords(self._journal, lock.study_id, request.phase)
         session = Session(Seat(number, private, publics), Plan(plan.context, plan.declaration, plan.circuit), rows, kept, request.attempt)
         return _Computation(request.attempt, session, 0, HoldReply(step=0), session.start())
 
-    def _check_size(self, lock: StudyLock, plan: SharedPlan, rows: Rows) -> None:
+    def _check_size(self, lock: StudyLock, sites: int, rows: Rows) -> None:
         """Every hospital fills its slots to a multiple that the lock declares, so other numbers of slots come from elsewhere."""
-        if rows.slots % lock.study.shares.slots or rows.slots < len(plan.sites(lock)) * lock.study.shares.slots:
-            raise problems.SHARED_ROWS_MALFORMED.problem(f"{rows.slots} slots of {len(plan.sites(lock))} hospitals")
+        if rows.slots % lock.study.shares.slots or rows.slots < sites * lock.study.shares.slots:
+            raise problems.SHARED_ROWS_MALFORMED.problem(f"{rows.slots} slots of {sites} hospitals")
 
     def _advance(self, known: _Computation, request: HoldRequest, lock: StudyLock, out: bytes | Finished) -> None:
         known.step = request.step

@@ -18,6 +18,7 @@ from client.release.generations import (
     Rows,
     choose,
     cohort_of,
+    companions,
     keep,
     kept_table,
 )
@@ -127,10 +128,11 @@ class Benches:
 
     def _choose(self, lock: StudyLock, known: Generations) -> None:
         """Live or base rows for each set, written down: the study computes from these until its end."""
-        live, _ = self._candidates(lock, known, keeping=False)
+        live, base = self._candidates(lock, known, keeping=False)
         rows, least = self._by_set(lock, live), floor(self.site.policy, lock.study).patients
-        chosen = choose(self._ledger.used(), rows, least, self._ledger.agreed(lock.study_id))
-        last = known.last(self._sets(lock))
+        before = None if lock.leaving is None else self._by_set(lock, base)
+        chosen = choose(self._ledger.used(), rows, least, self._ledger.agreed(lock.study_id), before)
+        last = self._last(lock, known)
         opened = [name for name, of in chosen.items() if of == LIVE or name not in last]
         number = keep(self._journal, self.site.state, known, live) if opened else 0
         sets = {name: number if name in opened else last[name] for name in chosen}
@@ -145,19 +147,33 @@ class Benches:
             frozen = dict.fromkeys(self._sets(lock), known.candidates[lock.study_id])
             live = kept_table(site.state, known, frozen, side, self._gone)
         else:
-            live = live_table(site)
+            live = live_table(site) if lock.leaving is None else self._remaining(lock, known)
             if live.rows and (not known.known or known.known[-1].rows != live.rows):
                 load_cohort(site.path(site.paths.cohort), lock.study)  # what does not read is no base set
             if keeping:
                 seen = CandidateSeen(study=lock.study_id, generation=keep(self._journal, site.state, known, live))
                 self._journal.append(CANDIDATE, seen.model_dump())
                 known.candidates[lock.study_id] = seen.generation
-        last = known.last(self._sets(lock))
+        last = self._last(lock, known)
         base = kept_table(site.state, known, last, side, self._gone) if last else live
         if last and len(last) < len(self._sets(lock)):  # a set that no study used has no old rows
             for name in set(self._sets(lock)) - set(last):
                 base = base.with_others(live.side(name, side))
         return live, base
+
+    def _last(self, lock: StudyLock, known: Generations) -> dict[str, int]:
+        """Set → the table it was computed from last; of a study that goes on from another one, that one's."""
+        before = known.bases.get(lock.leaving.study) if lock.leaving is not None else None
+        return known.last(self._sets(lock)) if before is None else {name: before.of(name) for name in self._sets(lock)}
+
+    def _remaining(self, lock: StudyLock, known: Generations) -> LiveTable:
+        """The rows of the study that this one goes on from, without whoever withdrew and without their companions."""
+        last = self._last(lock, known)
+        table = kept_table(self.site.state, known, last, side_of(self.site, lock), self._gone) if last else live_table(self.site)
+        if lock.leaving is None:
+            return table
+        leaving, secret = lock.leaving, site_secret(self.site.state)
+        return table.without(companions(secret, leaving.study, self._by_set(lock, table), leaving.companions))
 
     def _by_set(self, lock: StudyLock, table: LiveTable) -> dict[str, frozenset[str]]:
         bench = self._bench(lock, table)

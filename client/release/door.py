@@ -189,7 +189,7 @@ class Door:
         with self._refusals("rows", context):
             holders = recipients(lock, plan.phase, request.holders, self._site, self._key)
             roster = tuple(sorted(request.sites))
-            value = rows_value(context, roster, cohort)
+            value = rows_value(context, roster, cohort, lock)
             if self._policy.known_peers is not None:
                 check_contributed(self._policy, lock, self._site, roster, cohort)
             self._ledger.check_rows(value, floor(self._policy, lock.study).difference)

@@ -91,6 +91,11 @@ class LiveTable:
         kept = {key: line for key, line in self.cells.items() if side_of(line[place]) == name}
         return LiveTable(self.header, kept, {key: self.rows[key] for key in kept})
 
+    def without(self, keys: frozenset[str]) -> LiveTable:
+        """The other patients."""
+        kept = {key: line for key, line in self.cells.items() if key not in keys}
+        return LiveTable(self.header, kept, {key: self.rows[key] for key in kept})
+
     def with_others(self, other: LiveTable) -> LiveTable:
         """Both tables' patients; a column that only one has is empty for the other's."""
         header = tuple(dict.fromkeys((*self.header, *other.header)))
@@ -163,19 +168,34 @@ class Generations:
         )
 
 
-def choose(before: Iterable[SetRows], live: SetRows, least: int, agreed: Collection[str] | None) -> dict[str, str]:
+def choose(
+    before: Iterable[SetRows], live: SetRows, least: int, agreed: Collection[str] | None, base: SetRows | None = None
+) -> dict[str, str]:
     """Set → `live` or `base`. before: the rows of every earlier result by set; agreed: choices that all hospitals may use together.
 
-    Where the hospitals compared, all of them follow what they found; else each asks for enough changes of its own.
+    Where the hospitals compared, all of them follow what they found; else each asks for enough changes of its own. `base` is given for
+    a study that goes on from another one: there companions leave only the sets that could not be used with them.
     """
-    earlier = tuple(before)
+    first, second = (LIVE, BASE_ROWS) if base is None else (BASE_ROWS, LIVE)
     if agreed is not None:
-        return {name: LIVE if f"{LIVE}.{name}" in agreed else BASE_ROWS for name in live}
-    chosen = {}
-    for name, rows in live.items():
+        return {name: first if f"{first}.{name}" in agreed else second for name in live}
+    earlier, chosen = tuple(before), {}
+    for name, rows in (live if base is None else base).items():
         changes = [differing(one[name], rows) for one in earlier if name in one]
-        chosen[name] = LIVE if all(change == 0 or change >= least for change in changes) else BASE_ROWS
+        chosen[name] = first if all(change == 0 or change >= least for change in changes) else second
     return chosen
+
+
+def companions(secret: bytes, study: str, sets: SetRows, how_many: Mapping[str, int]) -> frozenset[str]:
+    """Patients (HMAC ids) who leave with those who left a study: of each set so many, in an order that the hospital's secret alone knows.
+
+    Asked for more, the same ones are among them.
+    """
+    found: set[str] = set()
+    for name, rows in sets.items():
+        ids = sorted({row.partition(".")[0] for row in rows}, key=lambda one: keyed_hash(secret, "companion", study, one))
+        found.update(ids[: how_many.get(name, 0)])
+    return frozenset(found)
 
 
 def keep(journal: Journal, state: Path, known: Generations, live: LiveTable) -> int:

@@ -61,6 +61,8 @@ class OpenedValue:
     patients: frozenset[str]
     roster_patients: int | None
     sets: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    whole: bool = False
+    """Whether the roster is every hospital of the role in the study."""
 
     @property
     def cohort(self) -> str:
@@ -139,6 +141,10 @@ class Agreement:
         before = dict(use.sets).get(name)
         known = all(one.against.get(use.study, {}).get(name) == before for one in self.compared)
         return known and any(one.choices.get(choice) == rows for one in self.compared[-1:] for choice in self._of(name))
+
+    def misses(self, sites: frozenset[str]) -> bool:
+        """Whether these hospitals are none of those that compared: then a change of nobody was not permitted for their sets."""
+        return bool(self.compared) and not any(sites & set(one.roster) for one in self.compared)
 
     def _of(self, name: str) -> list[str]:
         return [choice for choice in self.choices or () if choice.partition(".")[2] == name]
@@ -265,7 +271,9 @@ class Ledger(Fold):
             alone = {name: rows for name, rows in now.items() if not agreement.covers(use, name, cohort_hash(rows))}
             _check_own(before, alone, minima)
             _check_sides(before, now)
-            if set(before) & set(now):
+            shared = set(before) & set(now)
+            counted = value.whole and bool(shared) and not shared & set(alone) and agreement.misses(use.roster ^ value.roster)
+            if shared and not counted:
                 _check_roster(use, value, minima)
 
 

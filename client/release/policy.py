@@ -8,7 +8,7 @@ patient is made up: the site says so (`simulated_patients`), the study says so (
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import shared_model.statistics.catalogue  # noqa: F401 - fills the registry
@@ -66,10 +66,15 @@ class Ask:
         return OpenedValue(self.context, self.question, frozenset(self.roster), frozenset(self.cohort.keys), patients, sets)
 
 
-def rows_value(context: Context, roster: tuple[str, ...], cohort: CohortFacts) -> OpenedValue:
+def rows_value(context: Context, roster: tuple[str, ...], cohort: CohortFacts, lock: StudyLock) -> OpenedValue:
     """Rows that are about to be shared, as the ledger compares them."""
     sets = {name: frozenset(rows) for name, rows in cohort.sets.items()}
-    return OpenedValue(context, "", frozenset(roster), frozenset(cohort.keys), None, sets)
+    return OpenedValue(context, "", frozenset(roster), frozenset(cohort.keys), None, sets, is_whole(lock, cohort.role, roster))
+
+
+def is_whole(lock: StudyLock, role: Role, roster: tuple[str, ...]) -> bool:
+    """Whether a roster holds every hospital of a role."""
+    return set(lock.names(role)) <= set(roster)
 
 
 @dataclass(frozen=True)
@@ -253,7 +258,8 @@ def check_ledger(policy: Policy, lock: StudyLock, ask: Ask, ledger: Ledger) -> N
     if noise_of(ask.parameters) is not None:
         return
     budget = policy.query_budget.get(ask.statistic.name)
-    ledger.check(ask.value(), floor(policy, lock.study).difference, budget)
+    value = replace(ask.value(), whole=is_whole(lock, ask.cohort.role, ask.roster))
+    ledger.check(value, floor(policy, lock.study).difference, budget)
 
 
 def expected_statistics(study: Study, role: Role) -> tuple[str, ...]:
@@ -282,9 +288,9 @@ def check_sharing(policy: Policy, lock: StudyLock, site: str, plan: SharedPlan, 
     role = lock.entry(site).role
     if policy.role not in ("any", role) or role not in plan.roles:
         raise privacy.ROLE_REFUSED.problem(f"rows of a site of the role {role} are not read in the phase {plan.phase}")
-    if tuple(sorted(roster)) != plan.sites(lock):
+    if not plan.permits(lock, roster):
         raise privacy.ROSTER_NOT_WHOLE.problem("the roster is not the whole of the hospitals whose rows are read in this phase")
-    check_roster(policy, lock, site, lock.names(role))
+    check_roster(policy, lock, site, tuple(name for name in lock.names(role) if name in roster))
     if not inside_hours(policy.schedule, now):
         raise privacy.OUTSIDE_SCHEDULE.problem(f"the site computes from {policy.schedule.from_hour} to {policy.schedule.to_hour} o'clock")
     least = floor(policy, lock.study)

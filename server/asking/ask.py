@@ -10,22 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Literal
-
-from pydantic import ValidationError
+from typing import Any, Literal
 
 import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
 from server.asking.attempt import Arrays, Attempt, KeysAhead, Question, Turn, Values
 from server.asking.effects import Effects
 from server.asking.participation import Kept, StudyLedger
 from server.asking.pauses import Pauses
+from server.asking.refusals import are_final, refused_with
 from server.link.transport import Exchange, Failure, Transport
 from server.study.results import LedgerEntry
 from server.study.state import StudyFolder, arrays_bytes, ask_key, load_arrays
 from shared_model.secure_sum.protocol import (
     Message,
     OpenedCounts,
-    Refusal,
     state_hash,
 )
 from shared_model.statistics.base import REGISTRY, Parameters
@@ -37,10 +35,8 @@ from site_config.study.model import Phase, Role, StudyLock
 __all__ = ["Asker", "Missed", "Question", "Values"]
 
 Outcome = Literal["opened", "retried", "paused", "missed", "refused", "excluded"]
-FINAL_CODES = range(400, 600)
 RETRY_PAUSE_S = 2.0
 TELLING_S = 10.0
-REFUSALS = 3
 WHOLE = -1
 
 
@@ -97,13 +93,18 @@ class Asker:
     def sites(self, role: Role, block: int) -> tuple[str, ...]:
         """The roster of a block, or of all blocks of a role for `WHOLE`."""
         blocks = self.lock.blocks[role]
-        return tuple(site for each in blocks for site in each) if block == WHOLE else blocks[block]
+        return tuple(site for each in self.standing(role) for site in blocks[each]) if block == WHOLE else blocks[block]
+
+    def standing(self, role: Role) -> tuple[int, ...]:
+        """The numbers of a role's blocks, without those that were taken out of the study."""
+        out = self.ledger.excluded if role == "development" else frozenset()
+        return tuple(block for block in range(len(self.lock.blocks.get(role, ()))) if block not in out)
 
     def counts_of(self, role: Role, block: int, split: str) -> OpenedCounts | None:
         """The pre-counts of a block and split, or their sums over all blocks; None while one is not opened."""
         if block != WHOLE:
             return self.counts.get((role, block, split))
-        found = [self.counts.get((role, each, split)) for each in range(len(self.lock.blocks[role]))]
+        found = [self.counts.get((role, each, split)) for each in self.standing(role)]
         known = [counts for counts in found if counts is not None]
         if len(known) < len(found):
             return None
@@ -193,13 +194,14 @@ class Asker:
             raise federation.STUDY_STOPPED.problem("the study was stopped between two steps")
 
     def _write(self, q: Question, outcome: Outcome, tries: int, missing: dict[str, str], n_bytes: int, until: str = "") -> None:
-        more = {"round": q.round, "block": q.block, "attempts": tries, "bytes_out": n_bytes}
+        model = str(getattr(q.parameters, "model", ""))
+        more = {"round": q.round, "block": q.block, "attempts": tries, "bytes_out": n_bytes, "model": model}
         self.write(q.phase, q.statistic.name, self.sites(q.role, q.block), outcome, missing, until, **more)
 
     def write(
-        self, phase: Phase, what: str, roster: Iterable[str], outcome: Outcome, missing: Mapping[str, str], until: str = "", **more: int
+        self, phase: Phase, what: str, roster: Iterable[str], outcome: Outcome, missing: Mapping[str, str], until: str = "", **more: Any
     ) -> None:
-        """Add to the ledger, and tell whoever watches when somebody is missing; `more` holds round, block, attempts, bytes_out."""
+        """Add to the ledger, and tell whoever watches when somebody is missing; `more`: round, block, attempts, bytes_out, model."""
         entry = LedgerEntry(
             time=self.effects.now().isoformat(timespec="seconds"),
             phase=phase,
@@ -229,7 +231,7 @@ class Asker:
         replies, failures = dict(done.replies), dict(done.failures)
         for site, reply in done.replies.items():
             if reply.kind == "refusal":
-                failures[site] = _refused(reply)
+                failures[site] = refused_with(reply)
                 del replies[site]
         for site in requests.keys() - replies.keys() - failures.keys():
             failures[site] = Failure(federation.SITE_SILENT.label, "silent")
@@ -254,22 +256,3 @@ class Asker:
     def forgot(self, site: str) -> None:
         """A site says it does not hold the state: send it again."""
         self._told.pop(site, None)
-
-
-def are_final(codes: Iterable[str], tries: int) -> bool:
-    """Whether a hospital has said no so often that asking again is no use: consent, its policy, its rows."""
-    return tries >= REFUSALS and any(_number(code) in FINAL_CODES for code in codes)
-
-
-def _refused(reply: Message) -> Failure:
-    """A refusal as a failure; FH-705 where it holds anything but a problem's code."""
-    try:
-        refusal = Refusal.model_validate(reply.body)
-    except ValidationError:
-        return Failure(federation.REPLY_MALFORMED.label, "refusal")
-    return Failure(refusal.code, "refused", refusal.until)
-
-
-def _number(code: str) -> int:
-    text = code.removeprefix("FH-")
-    return int(text) if text.isdigit() else 0

@@ -8,7 +8,6 @@ that stands here. Names sites, never counts per site.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -89,10 +88,10 @@ class StudyLedger:
         """The digests of the kept files."""
         return self._files
 
-    def missed_share(self, phase: str, statistic: str, turns: int) -> dict[int, float]:
-        """Share of a block's turns that it missed, by block, of `turns` rounds planned for each."""
-        missed = Counter(e.block for e in self._entries if e.phase == phase and e.statistic == statistic and e.outcome == "missed")
-        return {block: count / max(turns, 1) for block, count in missed.items()}
+    @property
+    def excluded(self) -> frozenset[int]:
+        """The training blocks that were taken out of the study."""
+        return frozenset(entry.block for entry in self._entries if entry.outcome == "excluded")
 
     def close(self) -> None:
         """Let another process write."""

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
-from server.asking.ask import RETRY_PAUSE_S, WHOLE, Asker, Missed, are_final
+from server.asking.ask import RETRY_PAUSE_S, WHOLE, Asker, Missed
 from server.asking.pauses import Pauses
+from server.asking.refusals import are_final
 from server.link.transport import Failure
 from server.study.state import StudyFolder, load_arrays, save_arrays
 from shared_model.analyses.plan import SharedPlan

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import typer
 
-MODULES = ("enrol", "doctor", "study", "run", "report", "watch", "keep", "state")
+MODULES = ("enrol", "doctor", "study", "run", "report", "watch", "keep", "leaving", "state")
 
 
 def register_all(app: typer.Typer) -> None:

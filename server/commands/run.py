@@ -67,7 +67,8 @@ def serve(home: Home = Path(), json: Json = False) -> None:
     note("stopped")
 
 
-def _run(home: Path, study: str, canary: bool, wait_s: float, on_event: str, track: list[str] | None) -> None:
+def run_study(home: Path, study: str, canary: bool, wait_s: float, on_event: str, track: list[str] | None) -> None:
+    """Run a study, or go on with it, in this process, and say how it ended."""
     import signal
     import threading
 
@@ -117,14 +118,14 @@ def run(
     json: Json = False,
 ) -> None:
     """Run a published study, or go on with it; ends COMPLETE, or STALLED with who is missing."""
-    _run(home, study, canary, wait, on_event, track)
+    run_study(home, study, canary, wait, on_event, track)
 
 
 def resume(
     study: Study = "", home: Home = Path(), wait: Wait = 60.0, on_event: OnEvent = "", track: Track = None, json: Json = False
 ) -> None:
     """Go on with a study that was stopped, stalled or interrupted, from its last finished round."""
-    _run(home, study, False, wait, on_event, track)
+    run_study(home, study, False, wait, on_event, track)
 
 
 def stop(study: Study = "", home: Home = Path(), json: Json = False) -> None:

@@ -102,7 +102,7 @@ def check(
     blocks = planned_blocks(plan)
     findings = [*honest_faults(plan, blocks), *refused_blocks(plan, blocks), *minima_clashes(Policy(), plan), *expected.findings()]
     days = plan_days(plan, step_seconds or (slowest_step(home, plan) if home is not None else 0.0), hours_a_day)
-    data = _check_data(plan, expected, findings) | {"plan": {"rounds": days.rounds, "hours": days.hours, "days": days.days}}
+    data = _check_data(plan, expected, findings) | {"plan": {"rounds": days.rounds, "hours": days.hours, "days": days.finite_days}}
     show(data, lambda console: _draw_check(console, plan, expected, findings))
     note(days.words())
     if home is not None and (came_before := _earlier(plan, home)):

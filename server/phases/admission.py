@@ -22,6 +22,7 @@ from shared_model.analyses.phases.admission import BASE, LIVE, SETS_OF, change_m
 from shared_model.secure_sum.protocol import AdmissionReply, AdmissionRequest, Message, OpenedCounts
 from shared_model.secure_sum.statements import StatementsReply, StatementsRequest
 from shared_model.statistics.parameters import EXCLUSIONS, PreCounts, Split
+from site_config.files import read_json
 from site_config.problems import federation, identity, privacy
 from site_config.study.model import Role, SignedLock
 
@@ -31,7 +32,7 @@ PAUSE_S = 2.0
 
 def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
     """Every site of the roster accepts, or the study does not start. Raises FH-753 on a refusal, FH-716 on silence."""
-    sites = [entry.name for entry in running.lock.roster]
+    sites = list(running.sites)
     seen = Journals(running.folder.home)
     offer = AdmissionRequest(signed=signed, canary=running.canary).model_dump(mode="json")
     offers = {site: {**offer, "journal": seen.last(site)} for site in sites}
@@ -93,7 +94,7 @@ def compare(running: Running) -> None:
             few = f"the {name} set: fewer than {least} patients joined, left or changed at all hospitals together"
             if not (opens[f"{LIVE}.{name}"] or opens[f"{BASE}.{name}"]):
                 raise privacy.ROWS_WAIT.problem(few)
-            if not opens[f"{LIVE}.{name}"]:
+            if not opens[f"{LIVE}.{name}"] and running.lock.leaving is None:
                 running.find(privacy.OLD_ROWS.problem(few), name)
 
 
@@ -104,7 +105,7 @@ def exchange_statements(running: Running) -> None:
     """
     if running.study.privacy.demonstration:
         return
-    sites = [entry.name for entry in running.lock.roster]
+    sites = running.sites
     own = _statements(running, {site: {} for site in sites})
     _statements(running, {site: {other: own[other].boxes.get(site, "") for other in sites if other != site} for site in sites})
 
@@ -137,7 +138,7 @@ def _statements(running: Running, boxes: dict[str, dict[str, str]]) -> dict[str,
 
 
 def _tell(running: Running, answered: int, words: str, until: str) -> None:
-    running.tell(Event("admission", answered, len(running.lock.roster), words + (f"; paused until {until}" if until else "")))
+    running.tell(Event("admission", answered, len(running.sites), words + (f"; paused until {until}" if until else "")))
 
 
 def _note(running: Running, roster: list[str], missing: dict[str, str], late: bool) -> None:
@@ -159,7 +160,7 @@ def count(running: Running) -> None:
     for role, splits in SPLITS.items():
         for split in splits:
             patients = 0
-            for block in range(len(running.lock.blocks.get(role, ()))):
+            for block in running.asker.standing(role):
                 question = running.asker.question(
                     "precounts", PreCounts(split=split, columns=()), phase="admission", role=role, block=block
                 )
@@ -174,5 +175,15 @@ def count(running: Running) -> None:
                 patients += found.patients
                 for name, number in zip(EXCLUSIONS, values["flow"], strict=True):
                     flow[f"{split}.{name}"] = flow.get(f"{split}.{name}", 0) + round(float(number))
+            flow.update(_left(running, split, patients))
             if patients == 0 and split != "validation" and running.lock.blocks.get(role):
                 raise federation.EMPTY_AGGREGATE.problem(f"the {role} hospitals together have no patient complete for this study")
+
+
+def _left(running: Running, split: str, patients: int) -> dict[str, int]:
+    """Who left since the study that this one goes on from: nobody of a set, or at least the minimum, companions among them."""
+    path = running.folder.carried_file("counts.json")
+    before = int(read_json(path).get(split, 0)) if running.lock.leaving is not None and path.exists() else 0
+    if before <= patients:
+        return {}
+    return {f"{split}.left": before - patients, f"{split}.enrolled": running.result.flow.get(f"{split}.enrolled", 0) + before - patients}

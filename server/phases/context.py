@@ -57,6 +57,13 @@ class Running:
         """The locked study."""
         return self.asker.lock.study
 
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The roster's hospitals, without those of blocks that were taken out."""
+        blocks = self.lock.blocks.get("development", ())
+        gone = {site for block in self.asker.ledger.excluded for site in blocks[block]}
+        return tuple(entry.name for entry in self.lock.roster if entry.name not in gone)
+
     def total(self, name: str, parameters: Parameters, phase: Phase, role: Role, *scores: ScoreSpec) -> Values:
         """A statistic over all blocks of a role, with the weights its scores need."""
         return self.asker.total(name, parameters, phase=phase, role=role, state=self.state(*scores))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -18,8 +19,8 @@ from shared_model.networks.optimiser import VectorOptimiser
 from shared_model.statistics.base import Parameters
 from shared_model.statistics.grids import training_cuts
 
-MISSED_SHARE = 0.2
-"""A block that misses more than this share of its turns stalls the study."""
+RESTING_S = 60.0
+"""Seconds for which a block is asked that was not complete in its last turn."""
 
 
 class NetworkRounds(ABC):
@@ -31,7 +32,9 @@ class NetworkRounds(ABC):
     def __init__(self, running: Running, model: str) -> None:
         self.running, self.model, self.training = running, model, running.study.training
         self.cuts = training_cuts(self.training)
-        self.n_blocks = len(running.lock.blocks["development"])
+        self.blocks = running.asker.standing("development")
+        self.n_blocks = len(self.blocks)
+        self._due: dict[int, int] = {}
         self.rounds = 1 if running.canary else self.training.rounds
         path = running.folder.training_file(model)
         self.state = self._start() if running.asker.kept.load(path) is None else TrainingState.load(path)
@@ -52,14 +55,32 @@ class NetworkRounds(ABC):
         """The weights that are kept."""
 
     def run(self) -> None:
-        """All rounds that are left."""
-        path, kept = self.running.folder.training_file(self.model), self.running.asker.kept
+        """All rounds that are left, then the turns that blocks missed: a study is not finished without them."""
         while self.state.next_round < self.rounds:
             self._round(self.state.next_round)
             self.state.next_round += 1
-            self.state.optimiser = self.optimiser.state()
-            kept.save_behind(path, *self.state.as_file())  # written while the next round is asked
-        kept.settle()
+            self._keep()
+        for turn in self.owed():
+            self._due = {turn.round: turn.block}
+            self.state.points.remove(turn)
+            self._round(turn.round)
+            self._keep()
+        self._due = {}
+        self.running.asker.kept.settle()
+
+    def carried(self) -> TrainingState | None:
+        """Where training stood in the study that this one goes on from without some of its patients; None where it begins anew."""
+        path = self.running.folder.carried_file(f"{self.model}.safetensors")
+        return TrainingState.load(path) if self.running.lock.leaving is not None and path.exists() else None
+
+    def owed(self) -> tuple[RoundPoint, ...]:
+        """The turns that blocks of the study missed and that were not made up yet."""
+        return tuple(point for point in self.state.points if is_missed(point) and point.block in self.blocks)
+
+    def _keep(self) -> None:
+        self.state.optimiser = self.optimiser.state()
+        path = self.running.folder.training_file(self.model)
+        self.running.asker.kept.save_behind(path, *self.state.as_file())  # written while the next round is asked
 
     def finish(self) -> None:
         """Leave the final weights in `running`, in the result by their digest, and on the disk."""
@@ -71,30 +92,44 @@ class NetworkRounds(ABC):
         running.asker.kept.save(running.folder.weights_file(self.model), kept)
 
     def _block(self, round: int) -> int:
-        """The block of a round: in a seeded order, each once in a cycle."""
-        return block_of(round, self.n_blocks, self.training.seed)
+        """The block of a round: in a seeded order, each once in a cycle; of a turn that is made up, the block that missed it."""
+        return self._due.get(round, self.blocks[block_of(round, self.n_blocks, self.training.seed)])
 
     def _broadcast(self) -> dict[str, NDArray[Any]]:
         return {f"{WEIGHTS}{self.model}": self.state.weights}
 
     def _question(self, name: str, parameters: Parameters, block: int, round: int, state: dict[str, NDArray[Any]]) -> Question:
-        ahead = self._next_turn(round) if name == self.update else None
-        return self.running.asker.question(
+        asker, ahead = self.running.asker, self._next_turn(round) if name == self.update else None
+        asked = asker.question(
             name, parameters, phase="training", role="development", block=block, round=round, state=state, next_round=ahead
         )
+        if name != self.update or round in self._due or not self.rests(block):
+            return asked
+        return replace(asked, deadline_s=min(asked.deadline_s, RESTING_S))
 
     def _next_turn(self, round: int) -> int | None:
-        """The round in which a round's block is asked again; None after its last."""
+        """The round in which a round's block is asked again; None after its last, and for a turn that is made up."""
         block = self._block(round)
-        return next((later for later in range(round + 1, self.rounds) if self._block(later) == block), None)
+        later = range(round + 1, self.rounds) if round not in self._due else ()
+        return next((one for one in later if self._block(one) == block), None)
+
+    def rests(self, block: int) -> bool:
+        """Whether a block was not complete in its last turn: the others go on, and it is asked for a short time only."""
+        last = next((point for point in reversed(self.state.points) if point.block == block), None)
+        return last is not None and is_missed(last)
 
     def _missed(self, missed: Missed, round: int) -> None:
-        """A block that was not complete costs its turn; too many turns, or the only block, stall the study."""
-        turns = max(self.rounds // self.n_blocks, 1)
-        share = self.running.asker.ledger.missed_share("training", self.update, turns).get(missed.block, 1 / turns)
-        if self.n_blocks == 1 or share > MISSED_SHARE:
-            raise self.running.asker.stalled(missed, f"training {self.model}, round {round + 1}")
+        """A block that was not complete owes its turn; too many turns, the only block, or a turn made up in vain stall the study."""
         self.state.points.append(RoundPoint(model=self.model, round=round, block=missed.block, patients=0, accepted=False))
+        turns = max(self.rounds // self.n_blocks, 1)
+        share = sum(is_missed(point) and point.block == missed.block for point in self.state.points) / turns
+        if self.n_blocks == 1 or round in self._due or share > self.running.study.blocks.missed_share:
+            raise self.running.asker.stalled(missed, f"training {self.model}, round {round + 1}")
+
+
+def is_missed(point: RoundPoint) -> bool:
+    """Whether a block was not complete in this turn."""
+    return point.patients == 0 and not point.accepted
 
 
 def block_of(round: int, n_blocks: int, seed: int) -> int:

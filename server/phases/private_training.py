@@ -99,7 +99,7 @@ class PrivateTrainer(NetworkRounds):
         noise, m = self.schedule.hazard, len(self.cuts) + 1
         asked = PrivateHazard(model=self.model, noise=noise, cut_days=self.cuts)
         total = np.zeros(2 * m)
-        for block in range(self.n_blocks):
+        for block in self.blocks:
             try:
                 total += self.running.asker.remembered(self._question("private.hazard", asked, block, self.rounds, self._broadcast()))[
                     "events"

@@ -54,10 +54,11 @@ class Trainer(NetworkRounds):
     update = "training.update"
 
     def _start(self) -> TrainingState:
-        weights = initial_weights(self.running.study, self.model, self.running.folder.root)
+        before = self.carried()
+        weights = initial_weights(self.running.study, self.model, self.running.folder.root) if before is None else before.weights
         deaths = np.zeros(len(self.cuts) + 1)
         blocks: dict[int, BlockSums] = {}
-        for block in range(self.n_blocks):
+        for block in self.blocks:
             question = self._question("training.start", TrainingStart(cut_days=self.cuts), block, 0, {})
             try:
                 opened = self.running.asker.remembered(question)
@@ -69,7 +70,7 @@ class Trainer(NetworkRounds):
             raise federation.NOT_ESTIMABLE.problem(f"{self.model}: no training patient has an event")
         if self.training.hazard == "carried":
             blocks = {block: self._first_sums(block, sums, weights) for block, sums in blocks.items()}
-        return TrainingState(
+        first = TrainingState(
             next_round=0,
             weights=weights,
             accepted=weights,
@@ -82,6 +83,7 @@ class Trainer(NetworkRounds):
             best_validation=np.inf,
             best_weights=weights,
         )
+        return first if before is None else first.gone_on_from(before)
 
     def _first_sums(self, block: int, counted: BlockSums, weights: NDArray[np.float32]) -> BlockSums:
         """A block's hazard sums at the first weights, which no update has carried yet.
@@ -122,9 +124,7 @@ class Trainer(NetworkRounds):
         exact = self.training.hazard_resolution == "exact"
         parameters = TrainingHazard(model=self.model, centre=centre, cut_days=self.cuts, n_days=LONGEST_DAYS if exact else 0)
         asker = self.running.asker
-        parts = [
-            asker.once(self._question("training.hazard", parameters, block, round, self._broadcast())) for block in range(self.n_blocks)
-        ]
+        parts = [asker.once(self._question("training.hazard", parameters, block, round, self._broadcast())) for block in self.blocks]
         mass = np.sum([part["mass"] for part in parts], axis=0)
         deaths = np.sum([part["deaths"] for part in parts], axis=0)
         if exact:
@@ -198,9 +198,9 @@ class Trainer(NetworkRounds):
 
         Under one roster of all blocks: a fifth of a block's patients are too few to open anything of.
         """
-        everybody = WHOLE if self.n_blocks > 1 else 0
+        everybody = WHOLE if len(self.running.lock.blocks["development"]) > 1 else 0
         counts = self.running.asker.counts_of("development", everybody, "validation")
-        if counts is None or counts.patients == 0:
+        if counts is None or counts.patients == 0 or any(self.rests(block) for block in self.blocks):
             return
         sums, centre = self._sums()
         hazard = piecewise_hazard(sums.mass, sums.deaths, self.cuts, centre).as_dict()

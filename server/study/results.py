@@ -111,6 +111,7 @@ class LedgerEntry(StoredResult):
     roster: list[str]
     missing: dict[str, str] = Field(default_factory=dict)
     outcome: Literal["opened", "retried", "paused", "missed", "refused", "excluded"]
+    model: str = Field(default="", description="the network a question was about")
     until: str = Field(default="", description="when the last planned pause of the sites in `missing` ends")
     attempts: int = 1
     bytes_out: int = 0

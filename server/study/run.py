@@ -30,6 +30,7 @@ from server.study.bundle import adopt, bundle_result
 from server.study.code import check_code
 from server.study.results import LedgerEntry, StudyResult
 from server.study.state import StudyFolder
+from server.watch import so_far
 from shared_model.secure_sum.protocol import Message, StudyReference
 from site_config.files import read_json
 from site_config.identity import CoordinatorIdentity, verify_lock
@@ -104,6 +105,7 @@ def _empty(title: str, study_id: str, simulated: bool, effects: Effects, lock: d
 def _timed(running: Running, phase: str, started: float, work: Callable[[], None]) -> None:
     work()
     running.result.timing[phase] = round(running.asker.effects.monotonic() - started, 3)
+    so_far.keep(running.folder.root, running.result)
 
 
 def _clinical(running: Running) -> None:
@@ -141,15 +143,19 @@ def _finish(running: Running, transport: Transport) -> StudyResult:
     result.remarks = list(remarks(running.asker.ledger.chain))
     running.asker.kept.save(running.folder.result_file, result.model_dump_json(indent=1).encode() + b"\n")
     body = StudyReference(study=result.study_id).model_dump()
-    transport.exchange({entry.name: Message("finish", body) for entry in running.lock.roster}, 60.0)
+    transport.exchange({name: Message("finish", body) for name in running.sites}, 60.0)
     running.tell(Event("report", 1, 1, "the study is finished"))
     return result
 
 
 def nothing_missing(ledger: Sequence[LedgerEntry]) -> bool:
     """Whether everything that was asked was opened in the end: a question missed and never opened later is a loss."""
-    asked = {(e.phase, e.statistic, e.round, e.block): False for e in ledger}
+    asked = {_question(entry): False for entry in ledger}
     for entry in ledger:
         if entry.outcome == "opened":
-            asked[entry.phase, entry.statistic, entry.round, entry.block] = True
+            asked[_question(entry)] = True
     return all(asked.values()) and not any(entry.outcome == "excluded" for entry in ledger)
+
+
+def _question(entry: LedgerEntry) -> tuple[object, ...]:
+    return entry.phase, entry.statistic, entry.model, entry.round, entry.block

@@ -11,7 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,10 @@ class StudyFolder:
         """The training state of one network."""
         return self.root / "training" / f"{model}.safetensors"
 
+    def carried_file(self, name: str) -> Path:
+        """What the study that this one goes on from left: a network's training state, or the opened counts."""
+        return self.root.parent / "carried" / name
+
     def weights_file(self, model: str) -> Path:
         """The final weights of one network."""
         return self.root / "training" / f"{model}.final.safetensors"
@@ -165,6 +169,20 @@ class TrainingState:
     points: list[RoundPoint] = field(default_factory=list)
     accepted_blocks: dict[int, float] = field(default_factory=dict)
     _known: list[tuple[Array, str]] = field(default_factory=list, repr=False, compare=False)
+
+    def gone_on_from(self, before: TrainingState) -> TrainingState:
+        """These hospitals' sums at the weights, the optimiser and the round of `before`; turns that were owed there are left to do."""
+        done = [point for point in before.points if point.patients or point.accepted]
+        return replace(
+            self,
+            next_round=len(done),
+            optimiser=before.optimiser,
+            rate_factor=before.rate_factor,
+            scale=before.scale,
+            best_validation=before.best_validation,
+            best_weights=before.best_weights,
+            points=done,
+        )
 
     def as_file(self) -> tuple[bytes, Parts]:
         """The state as a small file, and the arrays as long as the weights, which it names by their digests.

@@ -30,7 +30,7 @@ from site_config.problems import federation, identity
 
 FOLDERS = ("identity", "tls", "kits", "studies")
 FILES = ("register.json", "journals.jsonl", "journals.head", "readiness.json")
-LEFT_OUT = frozenset({FLOWER_RUN, STOP_FILE, STUDY_LOCK, "awaited.json", "ledger.lock", "journals.lock"})
+LEFT_OUT = frozenset({FLOWER_RUN, STOP_FILE, STUDY_LOCK, "awaited.json", "so_far.json", "ledger.lock", "journals.lock"})
 MANIFEST = "backup.json"
 TRIES = 8
 LARGEST = 4 << 30

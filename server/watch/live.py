@@ -22,6 +22,7 @@ from server.study.state import StudyFolder
 from server.watch import standing
 from server.watch.awaited import awaiting
 from server.watch.events import events_of
+from server.watch.so_far import so_far
 from site_config.problems.base import Problem
 
 NOTICES = 30
@@ -71,6 +72,7 @@ def snapshot(home: Path, study: str, connected: set[str] | None, now: float | No
         "hospitals": hospitals,
         "loss": _loss(progress),
         "opened": _opened(folder),
+        "so_far": so_far(folder),
         "notices": [{"time": one["time"], "text": one["text"]} for one in events if one.get("kind") in ("notice", "state")][-NOTICES:],
         "certificates": enrol.expiry_words(home),
     }

@@ -22,7 +22,6 @@ from server.link.supervisor import Supervisor, answering
 from server.phases.context import Event
 from server.study.results import StudyResult
 from server.study.run import run_study
-from server.study.state import StudyFolder
 from server.tracking.tracker import Following, Tracker
 from server.watch import standing
 from server.watch.awaited import NAME as AWAITED
@@ -100,7 +99,7 @@ def _run(wish: OfficeRun, tell: Callable[[str], None], over: threading.Event, ev
         transport = FlowerTransport(lambda: attach(link, kept=kept), nodes, LinkEffects(watch=awaited))
         disturbances.start()
         try:
-            _wait_online(transport, _hospitals(home, study), wish.wait_s, stopped, tell)
+            _wait_online(transport, standing.hospitals(home, study), wish.wait_s, stopped, tell)
             return run_study(home, study, transport, effects=effects, tell=_teller(tell, events), canary=wish.canary)
         finally:
             awaited.over()
@@ -120,10 +119,6 @@ def _teller(tell: Callable[[str], None], events: StudyEvents) -> Callable[[Event
             tell(line)
 
     return told
-
-
-def _hospitals(home: Path, study: str) -> set[str]:
-    return {entry.name for entry in StudyFolder(home / "studies" / study).signed_lock().lock.roster}
 
 
 def _wait_online(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.asking.participation import KeptDigests, asks, history
+from server.enrolment import goes_on_as
 from server.link.lock import holder_of
 from server.study.results import LedgerEntry, StudyResult
 from server.study.state import StudyFolder
@@ -72,6 +73,12 @@ def ledger_of(home: Path, study: str) -> tuple[LedgerEntry, ...]:
     return asks(history(folder_of(home, study) / "ledger.jsonl"))
 
 
+def hospitals(home: Path, study: str) -> set[str]:
+    """The study's hospitals, without those of blocks that were taken out."""
+    gone = {site for entry in ledger_of(home, study) if entry.outcome == "excluded" for site in entry.roster}
+    return {entry.name for entry in StudyFolder(home / "studies" / study).signed_lock().lock.roster} - gone
+
+
 def result_of(home: Path, study: str) -> StudyResult:
     """The finished study, with the digest the ledger holds; STATE_DIFFERS where it is another."""
     folder = folder_of(home, study)
@@ -93,6 +100,8 @@ def _status(home: Path, study: str) -> StudyStatus:
     lock = StudyFolder(home / "studies" / study).signed_lock().lock
     folder = folder_of(home, study)
     title, sites = lock.study.title, len(lock.roster)
+    if (later := goes_on_as(home, study)) != study:
+        return StudyStatus(study, title, sites, "left", f"goes on as {later[:12]}")
     if (folder / "result.json").exists():
         return StudyStatus(study, title, sites, result_of(home, study).label)
     entries = ledger_of(home, study)

@@ -17,6 +17,7 @@ from shared_model.analyses.rows import Floats, PaddedPatients, Part, Rows, check
 from shared_model.disclosure.results import GROUP_PATIENTS
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.declaration import Result
+from shared_model.shares.value import public
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,13 @@ class Changed(Part):
 class ChangeModel:
     """How many patients a change must have that is not none.
 
-    choices: names of the choices of rows. nobody: by earlier study whether a change of nobody is permitted; it is not where a
-    hospital of that study is not among these, because its patients changed, and nobody here counts them.
+    choices: names of the choices of rows. nobody: by earlier study and choice whether a change of nobody is permitted; it is not where
+    a hospital of that study is not among these that may have had patients of the set: they changed, and nobody here counts them.
     """
 
     name: str
     choices: tuple[str, ...] = ("rows",)
-    nobody: tuple[bool, ...] = (True,)
+    nobody: tuple[tuple[bool, ...], ...] = ((True,),)
     minimum_patients: int = GROUP_PATIENTS.value
 
     @property
@@ -72,7 +73,10 @@ async def change(a: Arithmetic, rows: Rows, model: ChangeModel) -> dict[str, boo
     """Choice → whether no total is from 1 (from 0 where nobody is not permitted) to the minimum less one. Needs no pairs."""
     slots, n = rows[model.part.name], len(model.choices)
     totals = await a.lift(slots.sum(0).assume(len(slots), "a count of slots"))
-    factors = [
-        totals[n * k : n * (k + 1)] - few for k, nobody in enumerate(model.nobody) for few in range(int(nobody), model.minimum_patients)
-    ]
+    factors = []
+    for k, nobody in enumerate(model.nobody):
+        mine = totals[n * k : n * (k + 1)]
+        factors += [mine - few for few in range(1, model.minimum_patients)]
+        if not all(nobody):  # where nobody is permitted, one more than the total, which is never zero
+            factors.append(mine + public(mine, np.array(nobody, dtype=np.int64), 0))
     return model.opens(await a.reveal_zero(f"{model.name}.few", *factors))

@@ -129,9 +129,15 @@ def publish(homes: Homes) -> StudyLock:
     study = homes.study()
     identity = CoordinatorIdentity.load(homes.coordinator)
     entries = at_office.roster(homes.coordinator, {site.name: site.role or "development" for site in study.sites})
-    codes = {"code_digest": code_digest(), "office_digest": office_digest()}
     published = at_office.published(homes.coordinator)
-    lock = lock_study(study, entries, **codes, coordinator_key=identity.public_key, published=published)
+    lock = lock_study(
+        study,
+        entries,
+        code_digest=code_digest(),
+        office_digest=office_digest(),
+        coordinator_key=identity.public_key,
+        published=published,
+    )
     folder = StudyFolder(private_folder(private_folder(homes.coordinator / "studies") / lock.study_id))
     if study.kind == "validate" and not (folder.root / "bundle").exists():
         shutil.copytree(homes.cohort / "bundle", folder.root / "bundle")

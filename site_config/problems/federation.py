@@ -305,6 +305,24 @@ OFFICE_SLEPT = Kind(
     fix="Nothing now: the study goes on. Keep the machine from sleeping while a study runs.",
     exit=Exit.STALLED,
 )
+BLOCK_STAYS = Kind(
+    766,
+    "block-stays",
+    "This block cannot be taken out of the study",
+    why="A block is taken out whole, between two rounds or phases, after something was opened with it and while others go on. One that holds "
+    "shares has to stay, because every holder is needed for every result.",
+    fix="See the blocks with `fedhcc-coordinator status`. To go on without single hospitals: `fedhcc-coordinator leave STUDY --without NAME`.",
+    exit=Exit.REFUSED,
+)
+CANNOT_LEAVE = Kind(
+    767,
+    "cannot-leave",
+    "The study cannot go on without some of its patients",
+    why="After something was opened, a result over fewer patients is allowed only where nobody of a set left or at least the minimum did, "
+    "companions included. The holders of shares find that out; a finished study opens nothing more.",
+    fix="Wait for whoever is missing and `fedhcc-coordinator resume STUDY`, or take a whole block out with `fedhcc-coordinator exclude`.",
+    exit=Exit.REFUSED,
+)
 SITE_SLOW = Kind(
     765,
     "site-slow",

@@ -165,6 +165,16 @@ STUDY_NOT_APPROVED = Kind(
     exit=Exit.REFUSED,
     leaves=True,
 )
+ANOTHER_STUDY = Kind(
+    421,
+    "another-study",
+    "The study is not the earlier one without some of its patients",
+    why="A study that goes on from another one has the same plan, the same code and hospitals of it alone; then the decision for the "
+    "earlier one holds. This one names a study that is not known here, or differs in more than who takes part.",
+    fix="At the coordinator: lock it as a study of its own (`fedhcc-coordinator study lock`), which every hospital decides about.",
+    exit=Exit.REFUSED,
+    leaves=True,
+)
 STUDY_DECLINED = Kind(
     419,
     "study-declined",

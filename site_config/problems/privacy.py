@@ -239,7 +239,7 @@ COHORT_EMPTIED = Kind(
     "No patient of the hospital is left in the study",
     why="Every patient whose rows the study computes from has withdrawn. A result without them would differ from an earlier one by "
     "exactly these patients.",
-    fix="Nothing at the hospital. The coordinator ends the study, or takes the hospital's block out.",
+    fix="Nothing at the hospital. The coordinator goes on without it: `fedhcc-coordinator leave STUDY --without HOSPITAL`.",
     exit=Exit.REFUSED,
     leaves=True,
 )
@@ -249,8 +249,8 @@ ROWS_WAIT = Kind(
     "The rows differ from an earlier result's by too few patients",
     why="A result over these rows and an earlier one over others would together tell of the few patients who joined, left or changed between "
     "them. They wait until, against every earlier result, nothing changed or at least the minimum of patients did.",
-    fix="`fedhcc-site studies` says what waits and since when; until then study the rows of the last generation. Where a study of all "
-    "hospitals was refused, lock it anew, under another title, when more patients have come.",
+    fix="`fedhcc-site studies` says what waits and since when; until then study the rows of the last generation. A study that is under way goes "
+    "on with `fedhcc-coordinator leave STUDY`. One refused at admission: lock it anew, under another title, when more patients have come.",
     exit=Exit.REFUSED,
     leaves=True,
 )

@@ -10,12 +10,13 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from site_config.documents.rules import study_faults
+from site_config.hours import grouped
 from site_config.names import nearest, plural
 from site_config.problems import configuration as kinds
 from site_config.problems import privacy
 from site_config.problems.base import Problem, together
 from site_config.site import Policy
-from site_config.study.model import EarlierStudy, Role, RosterEntry, Study, StudyLock
+from site_config.study.model import EarlierStudy, LeftBehind, Role, RosterEntry, Study, StudyLock
 
 PATIENTS_A_SITE = 4.0
 MARGIN = 1.5
@@ -46,29 +47,40 @@ def resolve_roles(study: Study) -> dict[str, Role]:
     return {name: role or ("evaluation" if name in drawn else "development") for name, role in roles.items()}
 
 
-def fixed_blocks(names: Sequence[str], study: Study, role: Role, patients_a_site: float = PATIENTS_A_SITE) -> tuple[tuple[str, ...], ...]:
+def fixed_blocks(
+    names: Sequence[str], study: Study, role: Role, patients_a_site: float = PATIENTS_A_SITE, anew: str = ""
+) -> tuple[tuple[str, ...], ...]:
     """Sites of a role in blocks of nearly equal size, each of at least `blocks.minimum_sites` sites.
 
     The number of patients is not known when a study is locked; blocks are made large enough for `MARGIN` times
     `blocks.minimum_patients` to train on at `patients_a_site` (those of the validation split do not train), and the masked
     counts at the study's start decide. Too few sites make one block. Evaluation sites are always one block: their table
-    is opened once, as a whole.
+    is opened once, as a whole. Where hours are declared, hospitals whose machines are on together come together. `anew` draws others.
     """
     if not names:
         return ()
+    hours = {site.name: site.hours for site in study.sites}
+    if role == "development" and any(hours.values()):
+        least = max(study.blocks.minimum_sites, 1 if study.privacy.demonstration else study.privacy.minimum_sites)
+        groups = grouped([(name, hours[name]) for name in names], least)
+        return tuple(block for group in groups for block in _drawn_blocks(group, study, role, patients_a_site, anew))
+    return _drawn_blocks(names, study, role, patients_a_site, anew)
+
+
+def _drawn_blocks(names: Sequence[str], study: Study, role: Role, patients_a_site: float, anew: str) -> tuple[tuple[str, ...], ...]:
     least = max(study.blocks.minimum_sites, 1 if study.privacy.demonstration else study.privacy.minimum_sites)
     by_patients = int(len(names) * patients_a_site * (1 - study.validation_fraction) // (MARGIN * study.blocks.minimum_patients))
     count = 1 if role == "evaluation" else max(1, min(len(names) // least, by_patients))
-    order = shuffled(names, study.training.seed, f"blocks {role}")
+    order = shuffled(names, study.training.seed, f"blocks {role}{anew}")
     blocks = [set(order[start::count]) for start in range(count)]
     return tuple(tuple(name for name in names if name in block) for block in blocks)
 
 
-def planned_blocks(study: Study) -> dict[Role, tuple[tuple[str, ...], ...]]:
-    """The blocks of a study's lock by role; a role that no site has is left out."""
+def planned_blocks(study: Study, anew: str = "") -> dict[Role, tuple[tuple[str, ...], ...]]:
+    """The blocks of a study's lock by role; a role that no site has is left out. `anew` draws others of the same sizes."""
     roles = sorted(resolve_roles(study).items())
     named: dict[Role, list[str]] = {role: [name for name, own in roles if own == role] for role in ("development", "evaluation")}
-    return {role: fixed_blocks(names, study, role) for role, names in named.items() if names}
+    return {role: fixed_blocks(names, study, role, anew=anew) for role, names in named.items() if names}
 
 
 def planned_holders(study: Study) -> tuple[str, ...]:
@@ -143,16 +155,19 @@ def lock_study(
     coordinator_key: str,
     office_digest: str = "",
     published: Iterable[StudyLock] = (),
+    blocks: Mapping[Role, tuple[tuple[str, ...], ...]] | None = None,
+    leaving: LeftBehind | None = None,
 ) -> StudyLock:
     """The lock of a study over enrolled sites. Their roles are those of `resolve_roles`, whatever the entries say.
 
+    blocks: others than planned, for a study that goes on from another one (`leaving`).
     published: the coordinator's studies so far; a study that stands among them is found again, with the earlier ones it had then.
     Raises one problem that carries all others when a site of the study has no entry.
     """
     missing = unknown_sites(study, (entry.name for entry in entries))
     if missing:
         raise together(missing)
-    blocks = planned_blocks(study)
+    blocks = dict(blocks or planned_blocks(study))
     if faults := honest_faults(study, blocks):
         raise together(faults)
     roles = resolve_roles(study)
@@ -166,6 +181,7 @@ def lock_study(
         office_digest=office_digest,
         coordinator_key=coordinator_key,
         holders=planned_holders(study),
+        leaving=leaving,
     )
     return lock.model_copy(update={"earlier": earlier_studies(lock, tuple(published))}) if lock.holders else lock
 

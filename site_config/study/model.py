@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
+from site_config.hours import OpenHours
 from site_config.study.differential_privacy import DifferentialPrivacy as DifferentialPrivacy
 from site_config.study.prognostic_models import MODELS, PAPER_MODELS, ModelName, NetworkName, own_dropout
 from site_config.study.variables import ClinicalVariable as ClinicalVariable
@@ -133,6 +134,9 @@ class BlockMinima(Strict):
 
     minimum_sites: int = Field(default=5, ge=2)
     minimum_patients: int = Field(default=20, ge=1)
+    missed_share: float = Field(
+        default=0.2, ge=0, le=1, description="a block that misses more than this share of its training turns stalls the study at once"
+    )
 
 
 class Privacy(Strict):
@@ -169,11 +173,18 @@ class Draw(Strict):
     seed: int = 7
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class StudySite(Strict):
-    """A hospital of the study; the role is left out where a draw decides."""
+    """A hospital of the study; the role is left out where a draw decides, the hours where its machine is always on."""
 
     name: SiteName
     role: Role | None = None
+    hours: OpenHours | None = Field(
+        default=None, exclude_if=_is_none, description="when its machine is on, as the hospital told; blocks follow it"
+    )
 
 
 class Deadlines(Strict):
@@ -248,6 +259,18 @@ class EarlierStudy(Strict):
     roster: tuple[SiteName, ...]
 
 
+class LeftBehind(Strict):
+    """What a study leaves behind that goes on from another one without some of its patients.
+
+    gone: hospitals of that study that are not in this one. companions: set → how many further patients of it leave at each hospital
+    where a set has to change, drawn by the hospital's own secret, so that no difference of results is that of a few.
+    """
+
+    study: Sha256
+    gone: dict[SiteName, Role] = Field(default_factory=dict)
+    companions: dict[str, int] = Field(default_factory=dict)
+
+
 class StudyLock(Strict):
     """The frozen plan. `study_id` is the SHA-256 of its canonical serialisation."""
 
@@ -259,6 +282,9 @@ class StudyLock(Strict):
     office_digest: str = Field(default="", description="of the code the coordinator alone runs; a change is recorded by `upgrade`")
     coordinator_key: str = Field(description="Ed25519 public key, 64 hex digits")
     holders: tuple[SiteName, ...] = Field(default=(), description="the hospitals that hold shares of rows, in the order of their numbers")
+    leaving: LeftBehind | None = Field(
+        default=None, exclude_if=_is_none, description="the study this one goes on from without some of its patients"
+    )
     earlier: tuple[EarlierStudy, ...] = Field(default=(), description="studies whose rows may differ from this one's by nobody or by many")
 
     @property

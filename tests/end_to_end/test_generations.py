@@ -6,7 +6,7 @@ import csv
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +42,8 @@ class Opened:
     lock: StudyLock
     patients: int
     waiting: tuple[str, ...]
+    every: dict[str, int] = field(default_factory=dict)
+    flow: dict[str, int] = field(default_factory=dict)
 
 
 class Office:
@@ -96,6 +98,10 @@ class Office:
 
     def study(self, without: tuple[str, ...] = ()) -> Opened:
         """The next study, up to its opened counts: the first results that its rows stand behind."""
+        return self.opened(self.publish_next(without))
+
+    def publish_next(self, without: tuple[str, ...] = ()) -> StudyLock:
+        """The next study, locked, published and approved."""
         path = self.homes.cohort / "study.yaml"
         plan = yaml.safe_load(path.read_text())
         self.number += 1
@@ -104,6 +110,10 @@ class Office:
         path.write_text(yaml.safe_dump(plan))
         lock = publish(self.homes)
         approve_everywhere(self.homes, lock)
+        return lock
+
+    def opened(self, lock: StudyLock) -> Opened:
+        """A published study up to its opened counts."""
         root = StudyFolder(self.homes.coordinator / "studies" / lock.study_id)
         folder = StudyFolder(root.root / "run")
         transport, effects = local_transport(self.homes.sites()), Effects(time.monotonic, lambda _s: None)
@@ -121,7 +131,10 @@ class Office:
             forget_agents()
         train = sum(counts.patients for (role, _, split), counts in asker.counts.items() if (role, split) == ("development", "train"))
         waiting = tuple(str(one["about"]) for one in result.findings if one["code"] == privacy.OLD_ROWS.label)
-        return Opened(lock, train, waiting)
+        every = {
+            split: sum(c.patients for (_, _, of), c in asker.counts.items() if of == split) for split in ("train", "validation", "test")
+        }
+        return Opened(lock, train, waiting, every, dict(result.flow))
 
 
 @pytest.fixture

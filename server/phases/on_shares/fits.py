@@ -35,7 +35,8 @@ def compute(running: Running, phase: Phase) -> Any:
     """What a phase's circuit returned; its results are asked once, and answered from the study's folder after that."""
     earlier = tuple(running.shared.values())
     plan = request_plan(running.lock, phase, earlier, running.frozen)
-    what = Shared(plan, plan.sites(running.lock), running.state(*plan.scores.values()), earlier, running.frozen)
+    sites = tuple(site for site in plan.sites(running.lock) if site in running.sites)
+    what = Shared(plan, sites, running.state(*plan.scores.values()), earlier, running.frozen)
     computation = SharedComputation(running.asker, running.folder, what)
     found = computation.results()
     openings, sent = computation.cost()

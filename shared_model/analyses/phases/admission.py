@@ -11,7 +11,7 @@ from shared_model.disclosure.results import GROUP_PATIENTS
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.declaration import Declaration
 from site_config.problems import shares as problems
-from site_config.study.model import Role, StudyLock
+from site_config.study.model import EarlierStudy, Role, StudyLock
 
 SETS_OF: Mapping[Role, tuple[str, ...]] = {"development": ("train", "validation"), "evaluation": ("test",)}
 """The sets of patients at a hospital of each role."""
@@ -21,13 +21,25 @@ LIVE, BASE = "live", "base"
 
 def change_model(lock: StudyLock) -> ChangeModel:
     """Each set's rows as they stand and as they were used last, against every earlier study of the lock."""
-    names = {entry.name for entry in lock.roster}
+    choices = tuple(f"{rows}.{of}" for rows in (LIVE, BASE) for of in SETS)
     return ChangeModel(
         "change",
-        choices=tuple(f"{rows}.{of}" for rows in (LIVE, BASE) for of in SETS),
-        nobody=tuple(set(one.roster) <= names for one in lock.earlier),
+        choices=choices,
+        nobody=tuple(tuple(_same(lock, one, choice.partition(".")[2]) for choice in choices) for one in lock.earlier),
         minimum_patients=max(GROUP_PATIENTS.value, lock.study.privacy.minimum_patients),
     )
+
+
+def _same(lock: StudyLock, earlier: EarlierStudy, of: str) -> bool:
+    """Whether every hospital of an earlier study that may have had patients of a set is in this one too.
+
+    Of a validation set that the study does not have, nothing is opened, so nobody of it has to change.
+    """
+    if of == "validation" and lock.study.validation_fraction == 0:
+        return True
+    gone = set(earlier.roster) - {entry.name for entry in lock.roster}
+    roles = lock.leaving.gone if lock.leaving is not None else {}
+    return not any(of in SETS_OF[roles[name]] if name in roles else True for name in gone)
 
 
 def admission(lock: StudyLock, _earlier: Earlier) -> SharedPlan:

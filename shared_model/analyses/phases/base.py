@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,15 @@ class SharedPlan:
     def sites(self, lock: StudyLock) -> tuple[str, ...]:
         """The hospitals whose rows are read, sorted by name."""
         return tuple(sorted(entry.name for entry in lock.roster if entry.role in self.roles))
+
+    def permits(self, lock: StudyLock, sites: Iterable[str]) -> bool:
+        """Whether these are the hospitals whose rows are read, whole training blocks left out or not; never one that holds shares."""
+        asked = set(sites)
+        missing = set(self.sites(lock)) - asked
+        blocks = [set(block) for block in lock.blocks.get("development", ())]
+        out = [block for block in blocks if block <= missing]
+        known = asked <= set(self.sites(lock)) and missing == set().union(*out)
+        return known and not missing & set(lock.holders) and (not out or len(out) < len(blocks))
 
     def splits_of(self, role: Role) -> tuple[str, ...]:
         """The analysis sets of a hospital of this role that are read."""

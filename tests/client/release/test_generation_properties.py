@@ -133,7 +133,7 @@ class Network:
             names = {"study": lock.study_id, "phase": "admission", "roster": lock.names("development"), "holders": lock.holders}
             one.write(COMPARED, ComparedRows(**plain, **names, against=against, choices=hashes))
         by_study = totals.reshape(len(lock.earlier), len(model.choices))
-        low = np.array(model.nobody, dtype=float)[:, None]  # a change of nobody is not too few where that is permitted
+        low = np.array(model.nobody, dtype=float)  # a change of nobody is not too few where that is permitted
         few = ((by_study >= low) & (by_study < LEAST.patients)).any(axis=0)
         opens = model.opens(few)
         if any(not (opens[f"{LIVE}.{name}"] or opens[f"{BASE}.{name}"]) for name in SETS):

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from client.program.runner import hours_begin
-from server.asking.ask import _refused
 from server.asking.effects import Effects
 from server.asking.pauses import PROBE_S, Pauses, resting
+from server.asking.refusals import are_final, refused_with
 from server.link.transport import Exchange, Failure
 from shared_model.secure_sum.protocol import Message
 from site_config.site import OpenHours
@@ -96,7 +96,7 @@ def test_a_wish_to_stop_ends_the_waiting() -> None:
     ],
 )
 def test_a_refusal_is_a_code_and_nothing_else(body: dict[str, object], code: str, until: int) -> None:
-    found = _refused(Message("refusal", body))
+    found = refused_with(Message("refusal", body))
     assert (found.code, found.until) == (code, until)
     assert resting({"alpha": found}) == ({"alpha": until} if code == "FH-721" else {})
 
@@ -115,3 +115,9 @@ def test_hours_of_the_policy_are_a_planned_pause(monkeypatch: pytest.MonkeyPatch
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize(("codes", "tries", "final"), [(("FH-531",), 3, True), (("FH-531",), 2, False), (("FH-518", "FH-702"), 9, False)])
+def test_lost_keys_are_no_refusal(codes: tuple[str, ...], tries: int, final: bool) -> None:
+    """A machine that is switched off every evening loses the keys of an attempt as often as it likes."""
+    assert are_final(codes, tries) == final

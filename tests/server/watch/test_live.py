@@ -14,8 +14,8 @@ import pytest
 from server import enrolment as enrol
 from server.asking.participation import StudyLedger
 from server.link.lock import Lock
-from server.study.results import LedgerEntry
-from server.watch import live, standing
+from server.study.results import LedgerEntry, StudyResult
+from server.watch import live, so_far, standing
 from server.watch.awaited import Awaited
 from server.watch.events import Hook, StudyEvents, events_of
 from shared_model.secure_sum.protocol import Message
@@ -161,3 +161,39 @@ def test_an_event_that_was_cut_off_and_many_events(tmp_path: Path, monkeypatch: 
     found = events_of(tmp_path)
     assert found[-1]["text"] == "round 39" and len(found) < 40
     assert sum(path.stat().st_size for path in tmp_path.glob("events*")) < 5000
+
+
+def test_what_was_opened_so_far_is_shown_with_its_interval_and_its_curves(home: Path, study: str) -> None:
+    folder = standing.folder_of(home, study)
+    assert live.snapshot(home, study, set())["so_far"] == {"values": [], "curves": []}
+    groups = [{"value": "low", "day": [30, 60], "survival": [0.9, 0.8], "n": 20, "events": 3}]
+    analyses = {
+        "concordance": [{"model": "CLN", "set": "test", "c": 0.7, "se": 0.05, "n": 40, "events": 9}],
+        "kaplan_meier": [{"grouping": "risk", "set": "test", "model": "CLN", "groups": groups}],
+    }
+    result = StudyResult.model_validate(
+        {
+            "study_id": study,
+            "title": "t",
+            "label": "INCOMPLETE",
+            "simulated": True,
+            "created": "",
+            "software": "",
+            "lock": {},
+            "flow": {"train.analysed": 120},
+            "clinical": {"covariates": ["age", "nash"], "coef": [0.1, None], "se": [0.02, None]},
+            "analyses": analyses,
+        }
+    )
+    so_far.keep(folder, result)
+    shown = live.snapshot(home, study, set())["so_far"]
+    assert [(row["what"], row["of"], row["value"]) for row in shown["values"]] == [
+        ("patients", "train", "120"),
+        ("hazard ratio", "CLN age", "1.11 (1.06 to 1.15)"),
+        ("C-index", "CLN test", "0.700 ± 0.098"),
+    ]
+    assert shown["curves"] == [
+        {"title": "CLN: risk groups, test", "groups": [{"name": "low", "day": [0, 30, 60], "survival": [1.0, 0.9, 0.8]}]}
+    ]
+    (folder / so_far.NAME).write_text("{")
+    assert not live.snapshot(home, study, set())["so_far"]["values"], "a file cut off shows nothing and harms nothing"

@@ -18,7 +18,7 @@ SIZES = (0, 1, 1, 2, 4, 8, 16)
 
 
 def run(totals: tuple[int, ...], minimum: int = 20, m: int = 0, nobody: bool = True) -> tuple[bool, Any]:
-    model = ChangeModel("changed", nobody=(nobody,) * len(totals), minimum_patients=minimum)
+    model = ChangeModel("changed", nobody=((nobody,),) * len(totals), minimum_patients=minimum)
     rng, n = np.random.default_rng(sum(totals)), sum(SIZES)
     flags = np.stack([rng.permutation(np.arange(n) < total) for total in totals], 1).astype(float)
     pieces = np.split(flags, np.cumsum(SIZES)[:-1])
@@ -62,7 +62,7 @@ def test_where_a_hospital_left_a_change_of_nobody_is_one_of_its_patients(totals:
 
 
 def test_every_choice_of_rows_has_its_own_bit() -> None:
-    model = ChangeModel("changed", choices=("live", "base"), nobody=(True, True), minimum_patients=20)
+    model = ChangeModel("changed", choices=("live", "base"), nobody=((True, True), (True, True)), minimum_patients=20)
     flags = np.zeros((40, 4))
     flags[:21, 0], flags[:3, 1], flags[:40, 2] = 1, 1, 1  # live: 21 and 40; base: 3 and nobody
     values = {f"changed.{k}": flags[:, k] for k in range(4)}
@@ -73,3 +73,18 @@ def test_every_choice_of_rows_has_its_own_bit() -> None:
 
     found, _ = on_record(circuit, Declaration.of(model.results), model.parts(0), [site], 40)
     assert found == {"live": True, "base": False}
+
+
+@pytest.mark.parametrize(
+    ("nobody", "opens"), [((True, True), (True, True)), ((False, True), (False, True)), ((True, False), (True, False))]
+)
+def test_a_change_of_nobody_is_permitted_choice_by_choice(nobody: tuple[bool, bool], opens: tuple[bool, bool]) -> None:
+    model = ChangeModel("changed", choices=("train", "test"), nobody=(nobody,), minimum_patients=20)
+    values = {f"changed.{k}": np.zeros(40) for k in range(2)}
+    site = PaddedPatients(np.zeros(40, np.int64), np.zeros(40, bool), values)
+
+    async def circuit(a: Arithmetic, rows: Rows) -> dict[str, bool]:
+        return await change(a, rows, model)
+
+    found, _ = on_record(circuit, Declaration.of(model.results), model.parts(0), [site], 40)
+    assert tuple(found.values()) == nobody

@@ -12,7 +12,11 @@ from server.report.common.style import SET_NAME
 from server.report.parts.part import ReportedStudy, ReportPart
 from server.report.parts.patients.sizes import PATIENTS, SIZES
 
-LABEL = {"no_images": "scans missing or unusable", "clinical_missing": "clinical variables missing"}
+LABEL = {
+    "no_images": "scans missing or unusable",
+    "clinical_missing": "clinical variables missing",
+    "left": "left in the course of the study, companions included",
+}
 Counts = dict[str, int | None]
 
 
@@ -32,7 +36,12 @@ def numbers(report: ReportedStudy) -> Counts:
 def blocks(found: Counts, report: ReportedStudy) -> Iterator[Block]:
     """The boxes, and their numbers as a table."""
     columns, told, rows = [], [], []
-    labels = {key: label for key, label in LABEL.items() if key != "no_images" or report.study.reads_scans}
+    shown = {
+        "clinical_missing",
+        *(["no_images"] if report.study.reads_scans else []),
+        *(["left"] if "leaving" in report.result.lock else []),
+    }
+    labels = {key: label for key, label in LABEL.items() if key in shown}
     for size in report.of(SIZES):
         counts = {key: found.get(f"{size.set}.{key}", 0) for key in labels}
         left = [(LABEL[key], _hidden(count)) for key, count in counts.items() if count != 0]

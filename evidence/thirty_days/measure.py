@@ -1,0 +1,106 @@
+"""Evidence: thirty simulated days of 52 hospitals in seven countries, seed by seed; `python -m evidence.thirty_days.measure`.
+
+Each seed draws outages, two hospitals that close, three withdrawals and the day on which the office loses its disk. The study has to end
+COMPLETE with at most three commands by a person, and with the numbers of a calm play in which the same ones leave before the same rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from evidence.meaning import ROOT
+from evidence.record import record
+from evidence.thirty_days.picture import draw
+from evidence.thirty_days.play import Story, calm, play, script_of
+from evidence.thirty_days.stage import StageScale, copied, patients_of, stage
+from evidence.thirty_days.world import world
+from simulations.study.homes import Homes
+from site_config.study.model import StudyLock
+
+SEEDS = range(1, 11)
+MOST_COMMANDS = 3
+LAST_PLACES = 1e-4
+"""By which numbers opened on shares may differ: the last places of their grids."""
+COMMAND = "python -m evidence.thirty_days.measure"
+PICTURE = "docs/pictures/thirty_days.png"
+COVERS = [
+    "evidence/thirty_days",
+    "server/asking/ask.py",
+    "server/asking/shared.py",
+    "server/phases/network_rounds.py",
+    "server/phases/training.py",
+    "server/departure/leaving.py",
+    "server/study/run.py",
+    "server/watch/backup.py",
+    "client/release/generations.py",
+    "client/release/ledger.py",
+    "client/program/benches.py",
+]
+
+
+def one_seed(seed: int, homes: Homes, lock: StudyLock, place: Path, picture: Path | None = None) -> dict[str, Any]:
+    """Both plays of a seed; homes are copied, never changed."""
+    drawn = world(seed, lock.names("development"), lock.names("evaluation"), patients_of(homes))
+    place.mkdir(parents=True, exist_ok=True)
+    story = play(drawn, copied(homes, place / "days"), lock, place)
+    script = script_of(story, lock, drawn)
+    again = play(calm(drawn), copied(homes, place / "calm"), lock, place, script)
+    if picture is not None:
+        draw(drawn, story, picture)
+    return told(seed, story, again)
+
+
+def told(seed: int, story: Story, again: Story) -> dict[str, Any]:
+    """What is recorded of a seed."""
+    outcomes = [entry.outcome for _, entry in story.ledger]
+    return {
+        "seed": seed,
+        "label": story.result.label if story.result else "no end",
+        "days": round(story.days, 1),
+        "commands": len(story.commands),
+        "typed": [words for _, words in story.commands],
+        "asked_again": outcomes.count("retried"),
+        "turns_owed": outcomes.count("missed") + outcomes.count("refused"),
+        "left": {key.split(".")[0]: n for key, n in (story.result.flow if story.result else {}).items() if key.endswith(".left")},
+        "equal_to_the_calm_play": bool(story.digest()) and story.digest() == again.digest(),
+        "furthest_apart_on_shares": story.apart(again),
+    }
+
+
+def _held(one: dict[str, Any]) -> bool:
+    equal = bool(one["equal_to_the_calm_play"] and one["furthest_apart_on_shares"] <= LAST_PLACES)
+    return equal and bool(one["label"] == "COMPLETE" and one["commands"] <= MOST_COMMANDS)
+
+
+def main() -> None:
+    """Play and record."""
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS))
+    seeds = words.parse_args().seeds
+    with tempfile.TemporaryDirectory(prefix="fedhcc-days-") as folder:
+        homes, lock = stage(Path(folder) / "stage", StageScale())
+        found = []
+        for seed in seeds:
+            place = Path(folder) / str(seed)
+            found.append(one_seed(seed, homes, lock, place, ROOT / PICTURE if seed == seeds[0] else None))
+            print(found[-1], flush=True)
+            record("thirty_days", covers=COVERS, figures=figures(found, lock), seeds=seeds[: len(found)], command=COMMAND)
+
+
+def figures(found: list[dict[str, Any]], lock: StudyLock) -> dict[str, Any]:
+    """What is recorded: every seed, and whether the bar is held by all that were played."""
+    held = [_held(one) for one in found]
+    return {
+        "hospitals": len(lock.roster),
+        "training_blocks": [len(block) for block in lock.blocks["development"]],
+        "plays": found,
+        "held": f"{sum(held)} of {len(held)}",
+        "bars": {"COMPLETE, at most three commands, equal to the calm play": all(held)},
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""One play of the thirty days: the study from admission to report, with what a person at the office does when the screen asks for it.
+
+The calm play has the same patients and hospitals leave before the same rounds, nobody else away and no disk lost; its numbers have to
+be the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from client.app import forget_agents
+from evidence.thirty_days.office import UPDATE, Days, DiskLost, Happenings, PlayClock
+from evidence.thirty_days.world import BEGIN, DAY_S, World
+from server.asking.effects import Effects
+from server.asking.participation import asks, history
+from server.departure.leaving import departure, leave
+from server.study.results import LedgerEntry, StudyResult
+from server.study.run import run_study
+from server.watch import standing
+from server.watch.backup import restore, write
+from shared_model.secure_sum.protocol import Message
+from simulations.study.homes import Homes
+from site_config.problems import federation
+from site_config.problems.base import Problem
+from site_config.study.model import StudyLock, canonical
+
+EXACT = {"flow", "clinical", "fusion", "baseline", "cutoffs", "scores", "weights"}
+MOST_STEPS = 12
+"""More commands than this and the play is given up: the study would not end."""
+
+
+@dataclass
+class Story:
+    """How a play went: what a person typed and on which day, the last study's result, and what its ledgers say."""
+
+    commands: list[tuple[float, str]] = field(default_factory=list)
+    result: StudyResult | None = None
+    days: float = 0.0
+    ledger: list[tuple[float, LedgerEntry]] = field(default_factory=list)
+    leavings: list[tuple[str, ...]] = field(default_factory=list)
+    first: int = 0
+    """Entries of the ledger that are of the first study."""
+
+    def digest(self) -> str:
+        """SHA-256 of the numbers that do not depend on the shares' last places: weights, patient flow, fits, cut-offs, baselines."""
+        if self.result is None:
+            return ""
+        return hashlib.sha256(canonical(self.result.model_dump(mode="json", include=EXACT))).hexdigest()
+
+    def apart(self, other: Story) -> float:
+        """The largest difference of a number opened on shares; infinite where something else was opened."""
+        if self.result is None or other.result is None:
+            return inf
+        both = [one.model_dump(mode="json")["analyses"] for one in (self.result, other.result)]
+        return _apart(both[0], both[1])
+
+
+def _apart(one: Any, other: Any) -> float:
+    """Rounding on shares is by secret bits, so that a number may differ in the last place of its grid from play to play."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping) and one.keys() == other.keys():
+        return max((_apart(one[key], other[key]) for key in one), default=0.0)
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return max((_apart(a, b) for a, b in zip(one, other, strict=True)), default=0.0)
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other)
+    return 0.0 if one == other else inf
+
+
+@dataclass(frozen=True)
+class Script:
+    """What a calm play follows: hospital → first round without it or its patient, who was left out at each stall, and after which round.
+
+    A study that is resumed asks everybody at admission, so one whose office was put back may stall in the middle of its rounds.
+    """
+
+    leaves_at: Mapping[str, int]
+    leavings: tuple[tuple[str, ...], ...]
+    last_round: int
+
+
+class LeaveNow(Exception):
+    """In the calm play: the play that it follows stalled here."""
+
+
+def play(world: World, homes: Homes, lock: StudyLock, backups: Path, script: Script | None = None) -> Story:
+    """Run the study to its end, with what a person types on the way."""
+    clock, story = PlayClock(), Story()
+    study, home = lock.study_id, homes.coordinator
+    happenings = Happenings(world, clock, homes, backup=partial(_backup, home, backups))
+    heard = partial(_due, happenings, script, story)
+    days = Days(happenings, heard)
+    while story.result is None and len(story.commands) < MOST_STEPS:
+        effects = Effects(clock.monotonic, clock.sleep, now=clock.moment)
+        try:
+            story.result = run_study(home, study, days, effects=effects)
+        except DiskLost:
+            forget_agents()
+            shutil.rmtree(home)
+            clock.sleep(4 * 3600.0)
+            restore(backups / "office.tar.gz", home)
+            story.commands += [(clock.now / DAY_S, "restore office.tar.gz"), (clock.now / DAY_S, f"resume {study[:12]}")]
+        except (Problem, LeaveNow) as problem:
+            if isinstance(problem, Problem) and problem.kind != federation.STUDY_STALLED:
+                raise
+            clock.now = (clock.now // DAY_S + 1) * DAY_S + 8 * 3600.0  # somebody looks at the screen in the morning
+            out = tuple(name for name in sorted(world.gone) if world.gone[name] <= clock.now)
+            if script is not None:
+                out = script.leavings[len(story.leavings)]
+                _all_leave(happenings, out)
+            story.leavings.append(out)
+            found = departure(home, study, out)
+            leave(home, study, found)
+            story.ledger += _dated(home, study)
+            story.first = story.first or len(story.ledger)
+            study = found.lock.study_id
+            words = "".join(f" --without {name}" for name in out)
+            story.commands.append((clock.now / DAY_S, f"leave{words} --run"))
+    story.days = clock.now / DAY_S
+    story.ledger += _dated(home, study)
+    forget_agents()
+    return story
+
+
+def _backup(home: Path, backups: Path) -> None:
+    write(home, backups / "office.tar.gz")
+
+
+def _all_leave(happenings: Happenings, gone: tuple[str, ...]) -> None:
+    """In the calm play: who has not left by the stall leaves now."""
+    world, now = happenings.world, happenings.clock.now
+    for site in (*gone, *world.withdrawals):
+        moved = world.gone if site in world.gone else world.withdrawals
+        moved[site] = min(moved[site], now)  # type: ignore[index]
+    happenings.look()
+
+
+def _due(happenings: Happenings, script: Script | None, story: Story, requests: Mapping[str, Message]) -> None:
+    """In the calm play: who leaves before this round leaves now."""
+    world = happenings.world
+    if script is None or story.leavings:
+        return
+    first = next(iter(requests.values()), None)
+    context = first.body.get("context") if first is not None else None
+    if not world.calm or not isinstance(context, dict) or context.get("statistic") != UPDATE:
+        return
+    if script.leavings and int(context["round"]) > script.last_round:
+        raise LeaveNow
+    for site, round in script.leaves_at.items():
+        if site in requests and int(context["round"]) >= round:
+            moved = world.gone if site in world.gone else world.withdrawals
+            moved[site] = min(moved[site], happenings.clock.now)  # type: ignore[index]
+
+
+def calm(world: World) -> World:
+    """The same without hours, outages and lost disks; who leaves is told by `leaves_at` while it runs."""
+    never = dict.fromkeys(world.gone, inf)
+    return replace(world, calm=True, gone=never, withdrawals=dict.fromkeys(world.withdrawals, inf), disk_lost=inf)
+
+
+def script_of(story: Story, lock: StudyLock, world: World) -> Script:
+    """What the calm play of a story follows."""
+    rounds = [entry for _, entry in story.ledger[: story.first or None] if entry.statistic == UPDATE]
+    found = dict.fromkeys((*world.gone, *world.withdrawals), lock.study.training.rounds)
+    for entry in rounds:
+        if entry.outcome in ("missed", "refused"):
+            for site in entry.missing.keys() & found.keys():
+                found[site] = min(found[site], entry.round)
+    return Script(found, tuple(story.leavings), max((entry.round for entry in rounds), default=-1))
+
+
+def _dated(home: Path, study: str) -> list[tuple[float, LedgerEntry]]:
+    entries = asks(history(standing.folder_of(home, study) / "ledger.jsonl"))
+    return [((datetime.fromisoformat(entry.time) - BEGIN).total_seconds() / DAY_S, entry) for entry in entries]

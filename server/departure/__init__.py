@@ -1,0 +1,1 @@
+"""A study that goes on without some of its hospitals or patients."""

@@ -1,0 +1,181 @@
+"""Twelve mistakes of a tired person: one screen, the number of the problem, and the command or the word that mends it."""
+
+from __future__ import annotations
+
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from client.cli import app as site_app
+from client.program.runner import sole_user
+from server import enrolment as enrol
+from server.cli import app as office_app
+from simulations.study.homes import Homes
+from site_config.console import invoke
+from site_config.files import CONTAINER
+from site_config.health import machine
+from site_config.identity import SiteIdentity
+from site_config.study.model import StudyLock
+
+LINES = 40
+"""Of a terminal; a longer screen scrolls away."""
+Tables = Callable[..., tuple[Homes, StudyLock]]
+
+
+@dataclass
+class Desk:
+    """A hospital and an office beside each other, with what a test undoes at its end."""
+
+    homes: Homes
+    lock: StudyLock
+    place: Path
+    undo: ExitStack
+    monkeypatch: pytest.MonkeyPatch
+
+    @property
+    def name(self) -> str:
+        return self.lock.names("development")[0]
+
+    @property
+    def home(self) -> str:
+        return str(self.homes.site(self.name))
+
+    @property
+    def office(self) -> str:
+        return str(self.homes.coordinator)
+
+    def edit(self, **sections: dict[str, object]) -> None:
+        """Change sections of the hospital's site.yaml."""
+        path = Path(self.home) / "site.yaml"
+        document = yaml.safe_load(path.read_text())
+        for section, values in sections.items():
+            document[section] = {**document.get(section, {}), **values}
+        path.write_text(yaml.safe_dump(document))
+
+
+Screen = tuple[str, list[str], str, str]
+"""Which command, its words, the problem's number, and a part of the fix."""
+
+
+def wrong_folder_at_the_hospital(desk: Desk) -> Screen:
+    empty = desk.place / "elsewhere"
+    empty.mkdir()
+    return "site", ["status", "--home", str(empty)], "", "site.yaml"
+
+
+def wrong_folder_at_the_office(desk: Desk) -> Screen:
+    empty = desk.place / "elsewhere"
+    empty.mkdir()
+    return "office", ["status", "--home", str(empty)], "", "--home"
+
+
+def a_path_of_the_host(desk: Desk) -> Screen:
+    desk.edit(paths={"cohort": "/srv/of-the-host/cohort.csv"})
+    desk.monkeypatch.setenv(CONTAINER, "1")
+    return "site", ["check", "--home", desk.home], "FH-910", "inside the container"
+
+
+def no_gpu(desk: Desk) -> Screen:
+    desk.edit(compute={"device": "cuda"})
+    return "site", ["run", "--home", desk.home], "FH-605", "compute.device to auto or cpu"
+
+
+def a_dead_proxy(desk: Desk) -> Screen:
+    desk.monkeypatch.setenv("HTTPS_PROXY", "http://192.0.2.1:9")
+    desk.monkeypatch.setattr("site_config.health.gateway.CONNECT_S", 0.5, raising=False)
+    return "site", ["doctor", "--home", desk.home, "--quick"], "", "proxy"
+
+
+def a_second_process(desk: Desk) -> Screen:
+    desk.undo.enter_context(sole_user(desk.homes.config(desk.name).state))
+    return "site", ["run", "--home", desk.home], "FH-710", "fedhcc-site status"
+
+
+def a_stale_kit(desk: Desk) -> Screen:
+    other = desk.place / "other"
+    enrol.init(other, "Another office", "127.0.0.1:9444")
+    mine = SiteIdentity.load(desk.homes.config(desk.name).state)
+    kit = enrol.enrol(other, mine.request().model_dump_json().encode())
+    file = desk.place / "old.kit.json"
+    file.write_text(kit.model_dump_json())
+    return "site", ["join", str(file), "--home", desk.home], "FH-4", "coordinator"
+
+
+def a_full_disk(desk: Desk) -> Screen:
+    invoke(site_app, ["approve", str(desk.homes.coordinator / "studies" / desk.lock.study_id / "lock.json"), "--home", desk.home, "--yes"])
+    desk.undo.enter_context(no_file_grows())
+    return "site", ["decline", desk.lock.study_id[:12], "--home", desk.home], "FH-914", "space"
+
+
+def an_unreadable_scan(desk: Desk) -> Screen:
+    scan = desk.place / "ct.nii.gz"
+    scan.write_bytes(b"\x1f\x8b" + b"\0" * 200)
+    return "site", ["data", "try", "--image", str(scan), "--masks", f"liver={scan}"], "FH-3", "again"
+
+
+def a_clock_that_is_wrong(desk: Desk) -> Screen:
+    seen = machine.clock(-600.0)  # with real programs and a real clock: the play `clock-off`
+    desk.monkeypatch.setattr("client.doctor.doctor.look_at_gateway", lambda checkup, *_, **__: checkup.findings.append(seen))
+    return "site", ["doctor", "--home", desk.home, "--quick"], "FH-711", "timedatectl set-ntp true"
+
+
+def a_misspelt_hospital(desk: Desk) -> Screen:
+    path = desk.place / "study.yaml"
+    document = yaml.safe_load((desk.homes.cohort / "study.yaml").read_text())
+    document["sites"][0]["name"] = document["sites"][0]["name"].replace("hospital", "hopsital")
+    path.write_text(yaml.safe_dump(document))
+    return "office", ["study", "check", str(path), "--home", desk.office], "FH-1", "Write `hospital-"
+
+
+def the_wrong_order(desk: Desk) -> Screen:
+    fresh = desk.place / "fresh"
+    enrol.init(fresh, "A new office", "127.0.0.1:9445")
+    return "office", ["run", "--home", str(fresh)], "FH-718", "study publish"
+
+
+MISTAKES = (
+    wrong_folder_at_the_hospital, wrong_folder_at_the_office, a_path_of_the_host, no_gpu, a_dead_proxy, a_second_process, a_stale_kit,
+    a_full_disk, an_unreadable_scan, a_clock_that_is_wrong, a_misspelt_hospital, the_wrong_order,
+)  # fmt: skip
+
+
+@contextmanager
+def no_file_grows() -> Iterator[None]:
+    """As on a full disk: no byte can be written to a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda one: one.__name__)
+def test_one_screen_says_what_to_do(
+    mistake: Callable[[Desk], Screen],
+    tables: Tables,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    homes, lock = tables(sites=(3, 1), patients=(12, 4))
+    place = tmp_path / "desk"
+    place.mkdir()
+    with ExitStack() as undo:
+        which, words, code, fix = mistake(Desk(homes, lock, place, undo, monkeypatch))
+        capsys.readouterr()
+        status = invoke(site_app if which == "site" else office_app, words)
+    said = "".join(capsys.readouterr())
+    print(f"{mistake.__name__}: status {status}\n{said}")
+    assert status != 0
+    assert code in said and fix in " ".join(said.split())
+    assert len(said.splitlines()) <= LINES, "one screen"
+    assert "Traceback" not in said
