@@ -233,13 +233,19 @@ def measure(folder: Path, sites: int, ring: int, plain: bool = False) -> dict[st
     for name, home in homes.sites().items():
         federation.sites[name] = SiteProcess(name, home, [sys.executable, "-P", "-m", "evidence.running.flower_round", str(home), *words])
     with federation:
-        transport = MeasuredTransport(federation.transport(), lambda: programs(federation))
-        small = secure_sums(homes, lock, transport)
-        result = run_study(homes.coordinator, lock.study_id, transport, effects=Effects(time.monotonic, time.sleep))
+        return measured(homes, lock, federation)
+
+
+def measured(homes: Homes, lock: StudyLock, federation: Loopback) -> dict[str, Any]:
+    """The figures of a federation that runs."""
+    transport = MeasuredTransport(federation.transport(), lambda: programs(federation))
+    small = secure_sums(homes, lock, transport)
+    result = run_study(homes.coordinator, lock.study_id, transport, effects=Effects(time.monotonic, time.sleep))
+    sites = len(lock.blocks["development"][0])
     released = [entry.bytes_out for entry in result.ledger if entry.statistic == UPDATE]
     spans = [span for home in homes.sites().values() for span in read_spans(home)]
     return {
-        "sites": len(lock.blocks["development"][0]),
+        "sites": sites,
         "label": result.label,
         "secure_sum_s": small,
         "megabytes_down_a_site": round(max(one.sent for one in transport.asked) / 1e6, 1),

@@ -110,14 +110,14 @@ def ours(folder: Path) -> dict[str, object]:
         small = {name: Message("status", {"echo": True}, {"v": np.zeros(50)}, room=400) for name in homes}
         timed(transport, small)
         exchanges = [timed(transport, small) for _ in range(EXCHANGES)]
-    return {"exchange_s": _spread(exchanges)}
+    return {"exchange_s": spread(exchanges)}
 
 
 def rounds(folder: Path) -> dict[str, object]:
     """A secure sum, and a round of the full-size network, in the rings a study may choose."""
     found = {f"ring_{ring}": measure(folder / f"ring-{ring}", SITES, ring) for ring in (32, 64)}
     small = [seconds for one in found.values() for seconds in one.pop("secure_sum_s")]
-    return {"secure_sum_s": _spread(small), "round": found}
+    return {"secure_sum_s": spread(small), "round": found}
 
 
 def stock_bundle() -> bytes:
@@ -164,10 +164,11 @@ def stock(folder: Path) -> dict[str, object]:
                 process.terminate()
             for process in processes:
                 process.wait(30)
-    return {"stock_exchange_s": _spread(found)}
+    return {"stock_exchange_s": spread(found)}
 
 
-def _spread(values: list[float]) -> dict[str, float]:
+def spread(values: list[float]) -> dict[str, float]:
+    """Median and range."""
     return {"median": round(statistics.median(values), 3), "min": round(min(values), 3), "max": round(max(values), 3)}
 
 
