@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -143,7 +143,8 @@ class Counted:
 
     def __init__(self, inner: Transport) -> None:
         self._inner = inner
-        self.times, self.seconds = Counter[str](), Counter[str]()
+        self.times: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def exchange(self, requests: Mapping[str, Message], deadline_s: float) -> Exchange:
         """As the inner one."""
