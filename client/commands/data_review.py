@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from site_config.console import Json, json_wanted, next_command, note, plain, show, table
+from site_config.problems import which_scan
 from site_config.problems.base import Exit
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _survey_text(found: Survey, page: Path) -> str:
         f" {len(found.problems)} remarks about {len(patients)} patients"
     ]
     lines += [f"  left out: {number} {reason}" for reason, number in found.left_out.items()]
-    lines += [f"  {one.folder}: {one.problem}" for one in found.problems]
+    lines += [f"  {what}: {whose}" for what, whose, _ in grouped(survey_data(found))]
     lines.append(f"suggested table: state/review/scans.csv; pictures: {page}; next: fedhcc-site data review")
     return "\n".join(lines)
 
@@ -95,20 +96,26 @@ def review(
             )
         write_atomic(target, read_limited(folder / "scans.csv", 64 * 2**20))
         note(f"scans.csv written; add masks and choices where needed. Next: {next_command('fedhcc-site', 'check')}")
-    rows = to_decide(content)
-    caption = f"pictures: {folder / 'index.html'}; answer with: fedhcc-site data choose 1a …" if rows else "nothing is open"
-    show(content, table("To decide", ("no.", "patient", "visit", "why", "candidate or next step"), rows, caption))
-    if rows:
+    asked, known = to_decide(content), grouped(content)
+    answers = "answer with: fedhcc-site data choose 1b (1b:portal with the phase you see, 1none for no scan)"
+    caption = f"pictures: {folder / 'index.html'}; {answers}"
+    questions = table("To decide", ("no.", "patient", "visit", "why", "candidate"), asked, caption)
+    remarks = table("To know; nothing is chosen in its place", ("what", "patients", "next step"), known)
+    accepted = site.path(site.paths.scans or Path("scans.csv")).exists()
+    following = ("check",) if accepted else ("data", "review", "--accept")
+    text = "" if asked else f"No question is open. Next: {next_command('fedhcc-site', *following)}"
+    show(content, lambda console: [console.print(one) for one, given in ((questions, asked), (remarks, known), (text, text)) if given])
+    if asked or known:
         raise typer.Exit(int(Exit.FINDINGS))
 
 
 def to_decide(content: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
-    """Everything that is open, as rows: number, patient, visit, why, and candidate or next step."""
-    rows = [
+    """Every open question, a row for each candidate: number, patient, visit and region, why, and the candidate."""
+    return [
         (
             f"{number}{letter(place)}",
             question["patient"] or "",
-            question["visit"] or "",
+            " ".join(word for word in (question["visit"], question["region"]) if word),
             question["reason"] if place == 0 else "",
             _candidate(one),
         )
@@ -116,10 +123,25 @@ def to_decide(content: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
         if not question.get("answer")
         for place, one in enumerate(question["candidates"])
     ]
-    rows += [
-        ("", problem["patient"] or problem["folder"], problem["visit"] or "", f"{problem['code']} {problem['what']}", problem["fix"])
-        for problem in content["problems"]
-    ]
+
+
+def grouped(content: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """The remarks, each once with everybody it concerns; a next step stands once, at the first remark that needs it.
+
+    What an answer has settled is not said again.
+    """
+    settled = {question["patient"] for question in content["questions"] if question.get("answer") and question["persons"]}
+    found: dict[tuple[str, str], list[str]] = {}
+    for problem in sorted(content["problems"], key=lambda problem: (problem["code"], problem["fix"])):
+        whose = problem["patient"] or problem["folder"]
+        if problem["code"] == which_scan.PERSONS_DIFFER.label and whose in settled:
+            continue
+        known = found.setdefault((problem["fix"], f"{problem['code']} {problem['what']}"), [])
+        known += [whose] if whose not in known else []
+    rows, before = [], ""
+    for (fix, what), patients in found.items():
+        rows.append((what, ", ".join(patients), "" if fix == before else fix))
+        before = fix
     return rows
 
 
@@ -175,8 +197,7 @@ def _candidate(one: dict[str, Any]) -> str:
         *(["derived: " + one["derived"]] if one["derived"] else []),
         *(["low dose"] if one["low_dose"] else []),
         *([f"volume {one['acquisition']} of the series"] if one["acquisition"] else []),
-        one["folder"],
-        one["series_uid"],
+        one["folder"] if one["description"] else one["series_uid"],
     ]
     return " · ".join(word for word in words if word)
 

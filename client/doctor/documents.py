@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from site_config.problems import scans as problems
 from site_config.problems.base import Problem
 from site_config.site import SiteConfig
 from site_config.study.minima import minima_clashes
-from site_config.study.model import Study
+from site_config.study.model import Organ, Study, two_organs
 from site_config.tables.cohort import Cohort, Scan, check_together, load_cohort, load_scans
 
 
@@ -68,15 +69,15 @@ def examine(home: Path, study: Study | None = None, progress: Progress | None = 
         organs = None if study is None else study.organs
         root = found.site.path(paths.images)
         found.findings.extend(peek(found.cohort.patients, found.scans, organs, root if root.is_dir() else None, progress))
-    if study is not None and found.scans:
-        found.findings.extend(_without_masks(found.site, study, found.scans))
+    if found.scans:
+        found.findings.extend(_without_masks(found.site, study.organs if study is not None else two_organs(), found.scans))
     return found
 
 
-def _without_masks(site: SiteConfig, study: Study, scans: tuple[Scan, ...]) -> list[Problem]:
+def _without_masks(site: SiteConfig, organs: Sequence[Organ], scans: tuple[Scan, ...]) -> list[Problem]:
     """A finding for each target of the study that neither a model nor a row of scans.csv supplies."""
     found = []
-    for organ in study.organs:
+    for organ in organs:
         for target in organ.targets:
             source = site.segmentation.targets.get(target)
             if (source is not None and source.model is not None) or any(target in scan.masks for scan in scans):

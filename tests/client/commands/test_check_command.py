@@ -23,8 +23,23 @@ def lay(folder: Path) -> Path:
     return folder
 
 
-def test_a_hospital_in_order(tmp_path: Path) -> None:
+def with_every_mask(table: str) -> str:
+    """The table with a mask for each target of the default study."""
+    more = ("liver_tumour", "lung", "lung_tumour")
+    head, *rows = table.splitlines()
+    head += "".join(f",mask_{target}" for target in more)
+    return "\n".join([head, *(row + ",a/liver.nii.gz" * len(more) for row in rows)]) + "\n"
+
+
+def test_a_target_without_model_and_mask_is_named_without_a_study_too(tmp_path: Path) -> None:
     ran = run_cli(APP, "check", "--home", lay(tmp_path))
+    assert ran.status == Exit.FINDINGS and "FH-322 the target lung_tumour has neither" in ran.out and "models add lung-nodules" in ran.out
+
+
+def test_a_hospital_in_order(tmp_path: Path) -> None:
+    lay(tmp_path)
+    (tmp_path / "scans.csv").write_text(with_every_mask(SCANS))
+    ran = run_cli(APP, "check", "--home", tmp_path)
     assert ran.status == Exit.OK, ran.err + ran.out
     assert f"No fault. Next: fedhcc-site data prepare --home {tmp_path}\n" in ran.out
 
@@ -63,7 +78,7 @@ def test_the_wrong_folder_is_told_where_to_look(tmp_path: Path) -> None:
 def test_the_two_tables_are_laid_side_by_side(tmp_path: Path) -> None:
     lay(tmp_path)
     (tmp_path / "cohort.csv").write_text(f"{HEAD}\n{GOOD}\n{GOOD.replace('A1', 'C3')}\n")
-    (tmp_path / "scans.csv").write_text(SCANS.replace("2021-03-04", "2021-09-04"))
+    (tmp_path / "scans.csv").write_text(with_every_mask(SCANS).replace("2021-03-04", "2021-09-04"))
     data = run_cli(APP, "check", "--home", tmp_path, "--json").data
     assert [(fault["code"], fault["where"]) for fault in data["faults"]] == [("FH-228", "scans.csv:3")]
     assert [finding["code"] for finding in data["findings"]] == ["FH-230", "FH-230"]

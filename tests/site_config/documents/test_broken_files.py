@@ -46,7 +46,7 @@ def test_the_right_files_pass(tmp_path: Path) -> None:
     ran = run_check(tmp_path, "cohort.csv", "--json")
     assert ran.status == Exit.FINDINGS, ran.err
     assert ran.data["counts"]["patients"] == 2
-    assert [finding["code"] for finding in ran.data["findings"]] == ["FH-230", "FH-230"]
+    assert [finding["code"] for finding in ran.data["findings"]] == ["FH-230", "FH-230", "FH-322", "FH-322", "FH-322"]
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
