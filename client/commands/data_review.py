@@ -104,7 +104,8 @@ def review(
     accepted = site.path(site.paths.scans or Path("scans.csv")).exists()
     following = ("check",) if accepted else ("data", "review", "--accept")
     text = "" if asked else f"No question is open. Next: {next_command('fedhcc-site', *following)}"
-    show(content, lambda console: [console.print(one) for one, given in ((questions, asked), (remarks, known), (text, text)) if given])
+    drawn = [one for one, given in ((questions, asked), (remarks, known), (text, text)) if given]
+    show(content, lambda console: console.print(*drawn, sep="\n"))
     if asked or known:
         raise typer.Exit(int(Exit.FINDINGS))
 

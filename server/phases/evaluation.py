@@ -16,6 +16,7 @@ from server.phases.context import Event, Running, scalar
 from server.phases.on_shares.evaluation import evaluate_on_shares
 from server.phases.scores import BIN_PATIENTS, SCORE_BINS, ScoreOpener, Spread, role_of
 from server.study.results import Characteristics, ScorePair, ScoreTable
+from shared_model.disclosure.results import SUBGROUP_PATIENTS
 from shared_model.statistics.grids import LONGEST_DAYS
 from shared_model.statistics.parameters import (
     FLAGS,
@@ -37,7 +38,6 @@ from site_config.study.prognostic_models import MODELS
 
 Floats = NDArray[np.float64]
 FINE_BINS = 1 << 14
-SUBGROUP_PATIENTS = 10
 
 
 def evaluate(running: Running) -> None:
@@ -266,6 +266,6 @@ def large_values(running: Running, variable: str, splits: list[Split]) -> list[s
         if found.set in splits:
             for value, count in found.counts[variable].items():
                 tally[value] = tally.get(value, 0) + (count or 0)
-    large = sorted((value for value, count in tally.items() if count >= SUBGROUP_PATIENTS), key=lambda value: -tally[value])
-    hidden = [value for value, count in tally.items() if 0 < count < SUBGROUP_PATIENTS]
+    large = sorted((value for value, count in tally.items() if count >= SUBGROUP_PATIENTS.value), key=lambda value: -tally[value])
+    hidden = [value for value, count in tally.items() if 0 < count < SUBGROUP_PATIENTS.value]
     return large[:-1] if len(hidden) == 1 and len(large) > 1 else large

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from math import exp, isfinite
 
 from shared_model.bundle.parts import Formula, Manifest
+from shared_model.disclosure.results import EVENTS_A_COLUMN
 from site_config.names import plural
 from site_config.study.model import Study
 
 LARGEST_COEFFICIENT = 8.0
 """A coefficient beyond it is a hazard ratio over 3,000 a unit: it ran away where a column predicts all deaths or none."""
-EVENTS_A_COLUMN = 10
 CERTAIN = 0.995
 """A survival above it is shown as 100 %."""
 
@@ -52,7 +52,7 @@ def _columns(formula: Formula, manifest: Manifest, study: Study, entered: Mappin
                 "and this prediction means little where it counts."
             )
     events = manifest.cohort.get("train", {}).get("events")
-    if coefficients and events is not None and events < EVENTS_A_COLUMN * len(coefficients):
+    if coefficients and events is not None and events < EVENTS_A_COLUMN.value * len(coefficients):
         found.append(f"{plural(events, 'event')} for {plural(len(coefficients), 'column')} is few: ten a column is the usual least.")
     return found
 

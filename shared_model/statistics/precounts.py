@@ -16,16 +16,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-MINIMUM_SITES = 3
-MINIMUM_PATIENTS = 5
+from shared_model.disclosure.results import COLUMN_HOSPITALS, COLUMN_PATIENTS
 
 
 @dataclass(frozen=True)
 class ColumnMinima:
     """The least numbers of sites and of patients behind anything opened."""
 
-    sites: int = MINIMUM_SITES
-    patients: int = MINIMUM_PATIENTS
+    sites: int = COLUMN_HOSPITALS.value
+    patients: int = COLUMN_PATIENTS.value
 
 
 @dataclass(frozen=True)

@@ -21,41 +21,6 @@ from simulations.compare.methods import METHODS, REFERENCE, Method, Trained, Tra
 from simulations.compare.models import Architecture, ModelName
 from simulations.tabular.fit import FitRows
 
-# Two-sided 97.5 % quantiles of Student's t by degrees of freedom, beyond 30 the normal one (any table of t).
-STUDENT = (
-    12.706,
-    4.303,
-    3.182,
-    2.776,
-    2.571,
-    2.447,
-    2.365,
-    2.306,
-    2.262,
-    2.228,
-    2.201,
-    2.179,
-    2.160,
-    2.145,
-    2.131,
-    2.120,
-    2.110,
-    2.101,
-    2.093,
-    2.086,
-    2.080,
-    2.074,
-    2.069,
-    2.064,
-    2.060,
-    2.056,
-    2.052,
-    2.048,
-    2.045,
-    2.042,
-)
-
-
 SPLIT = "table-split"
 OWN_TITLE = {SPLIT: "own table, its own training and test rows", "table": "own table, hospitals held out by seed"}
 
@@ -227,9 +192,11 @@ def _held_out(cohort: ComparedCohort, architecture: Architecture, trained: Train
 
 def mean_interval(values: Floats) -> tuple[float | None, float | None]:
     """95 % interval of a mean by Student's t; none from a single value."""
+    from scipy.special import stdtrit
+
     if len(values) < 2:
         return None, None
-    quantile = STUDENT[len(values) - 2] if len(values) - 2 < len(STUDENT) else 1.96
+    quantile = float(stdtrit(len(values) - 1, 0.975))
     half = quantile * float(values.std(ddof=1)) / float(np.sqrt(len(values)))
     return float(values.mean()) - half, float(values.mean()) + half
 

@@ -19,6 +19,7 @@ from server.report.parts.models.importance import FUSED
 from server.report.parts.part import ReportedStudy, ReportPart, fuses
 from server.study.opened_analyses import OpenedAnalyses, OpenedCalibration
 from server.study.results import ScoreTable, score_slope
+from shared_model.disclosure.results import CURVE_GROUP_PATIENTS
 from shared_model.survival import calibration as calibrate
 from shared_model.survival import comparison
 from shared_model.survival.kaplan_meier import kaplan_meier
@@ -28,7 +29,6 @@ from site_config.problems.base import Problem
 from site_config.study.prognostic_models import MODELS, ModelName
 
 GROUPS = 4
-PATIENTS = 20
 
 
 class CalibrationPoint(Numbers):
@@ -97,7 +97,7 @@ def _calibration(report: ReportedStudy, table: ScoreTable, horizon: float, hazar
     cells = score_tables.scored_cells(table)
     cells = replace(cells, score=score_slope(report.result, table.model) * cells.score)
     n, events = score_tables.size(table)
-    codes = calibrate.quantile_groups(cells, GROUPS, max(PATIENTS, report.minimum))
+    codes = calibrate.quantile_groups(cells, GROUPS, max(CURVE_GROUP_PATIENTS.value, report.minimum))
     points = [_group(cells.where(codes == code), horizon, hazard) for code in range(int(codes.max(initial=-1)) + 1)]
     kept = [point for point in points if point is not None]
     reason = None if kept else f"nobody was followed to day {horizon:.0f}"
@@ -137,8 +137,9 @@ def blocks(found: list[Calibration], report: ReportedStudy) -> Iterator[Block]:
         for one in drawn:
             picture = draw(one, f"cal-{one.horizon}-{one.set}", simulated=report.simulated)
             panels.append(Panel(picture, patients=sum(group.n for group in one.groups), row=str(one.horizon)))
+        fewest = max(CURVE_GROUP_PATIENTS.value, report.minimum)
         caption = (
-            f"Groups of at least {max(PATIENTS, report.minimum)} patients by rising risk; bars: 95 % intervals of the observed survival. "
+            f"Groups of at least {fewest} patients by rising risk; bars: 95 % intervals of the observed survival. "
             "Training figures are apparent. Slope: Cox coefficient of the linear predictor in the set (1 is perfect; below 1, "
             "predictions too extreme)."
         )

@@ -20,13 +20,13 @@ from server.report.parts.risk.risk_groups import LABELS, group_sizes
 from server.report.words import SUBGROUP_LABELS, VALUE_LABELS
 from server.study.opened_analyses import OpenedAnalyses
 from server.study.results import ScoreTable, StudyResult
+from shared_model.disclosure.results import GROUP_PATIENTS, SUBGROUP_PATIENTS
 from shared_model.survival import concordance as harrell
 from shared_model.survival.kaplan_meier import logrank
 from site_config.study.prognostic_models import ModelName
 
 SUBGROUPS_HEADING = Heading("subgroups", "Subgroups")
 VARIABLES = ("response", "manufacturer")
-PATIENTS = 10
 
 
 class Subgroup(Numbers):
@@ -68,8 +68,8 @@ def numbers(report: ReportedStudy) -> list[Subgroup]:
 
 def _subgroup(model: ModelName, variable: str, value: str, tables: list[ScoreTable], report: ReportedStudy) -> Subgroup:
     n, events = (sum(score_tables.size(table)[k] for table in tables) for k in (0, 1))
-    if n < PATIENTS:
-        none = Estimate(n=None, events=None, reason=f"fewer than {PATIENTS} patients")
+    if n < SUBGROUP_PATIENTS.value:
+        none = Estimate(n=None, events=None, reason=f"fewer than {SUBGROUP_PATIENTS.value} patients")
         return Subgroup(model=model, variable=variable, value=value, n=None, events=None, hazard_ratio=none)
     cutoff = report.cutoffs.get(model)
     parts = [found for table in tables if cutoff is not None and (found := split(table, cutoff)[0]) is not None]
@@ -141,7 +141,7 @@ def _hidden(result: StudyResult, variable: str, shown: set[str], model: ModelNam
         for value, count in one.counts.get(variable, {}).items()
         if count is None or count > 0
     }
-    reason = f"not shown: fewer than {PATIENTS} patients, or it would let such a group be worked out"
+    reason = f"not shown: fewer than {SUBGROUP_PATIENTS.value} patients, or it would let such a group be worked out"
     none = Estimate(n=None, events=None, reason=reason)
     return [Subgroup(model=model, variable=variable, value=v, n=None, events=None, hazard_ratio=none) for v in sorted(present - shown)]
 
@@ -153,8 +153,9 @@ def blocks(found: list[Subgroup], report: ReportedStudy) -> Iterator[Block]:
         title = f"Risk groups of {estimated[0].model} within subgroups, validation + test"
         wide = draw(estimated, "sub", simulated=report.simulated)
         narrow = draw(estimated, "subn", simulated=report.simulated, width=350)
+        fewest = (SUBGROUP_PATIENTS if report.analyses is None else GROUP_PATIENTS).value
         caption = (
-            f"Hazard of high against low risk within each subgroup. Subgroups of fewer than {PATIENTS} patients are not opened, nor one "
+            f"Hazard of high against low risk within each subgroup. Subgroups of fewer than {fewest} patients are not opened, nor one "
             "that would let such a group be worked out. Intervals of small subgroups are wide; differences between subgroups are not "
             "tested."
         )
