@@ -41,9 +41,10 @@ from site_config.study.prognostic_models import MODELS
 SEED: Final = 7
 NEW_SEED: Final = 11
 NEW: Final = ((3, 15), (3, 60))
-TRAINING: Final = {"rounds": 16, "batch": 207, "server": {"name": "adam", "rate": 2e-3}, "validate_every": 16}
+TRAINING: Final = {"rounds": 16, "batch": 207, "server": {"name": "adam", "rate": 2e-4}, "validate_every": 16}
 COVERS: Final = ["server/phases/on_shares", "server/study/bundle.py", "shared_model/analyses/phases", "shared_model/bundle/parts.py"]
 GRID: Final = 2.0**18
+SMALLEST_SE: Final = 1e-3
 
 
 def cohort(folder: Path, seed: int, sizes: tuple[tuple[int, int], tuple[int, int]] | None = None) -> None:
@@ -102,6 +103,8 @@ def largest_error(homes: Homes, lock: StudyLock, result: StudyResult) -> dict[st
         day, event = (np.concatenate([getattr(mine, name) for _, mine in held]) for name in ("event_day", "event"))
         oracle = concordance(patient_cells(np.rint(score * GRID), day, event))
         assert oracle is not None
+        if oracle.se < SMALLEST_SE:  # all pairs in one order or tied: the root of a unit of the grid is all that is left
+            continue
         worst = {"c": max(worst["c"], abs(one.c - oracle.c)), "se": max(worst["se"], abs(one.se - oracle.se))}
     return worst
 
