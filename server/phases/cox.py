@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from server.phases.context import Running, scalar
 from server.phases.on_shares.fits import clinical_on_shares, fuse_on_shares
-from server.phases.scores import BIN_PATIENTS, ScoreOpener
+from server.phases.scores import ScoreOpener
 from server.study.results import Cutoff
 from shared_model.statistics.parameters import Covariates, CoxExact, Moments, PreCounts, ScoreSpec
 from shared_model.statistics.precounts import ColumnMinima, Counts, decide
@@ -167,7 +167,7 @@ def freeze_cutoff(running: Running, spec: ScoreSpec) -> None:
     opener = ScoreOpener(running, spec, "train", "fusion")
     spread = opener.spread()
     try:
-        found = median_cutoff(opener, spread.n, spread.mean, spread.sd, minimum=BIN_PATIENTS)
+        found = median_cutoff(opener, spread.n, spread.mean, spread.sd, minimum=running.study.privacy.minimum_patients)
     except Problem as problem:
         not_estimable(running, problem, spec.model)
         return

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from server.phases.context import Event, Running, scalar
 from server.phases.on_shares.evaluation import evaluate_on_shares
-from server.phases.scores import BIN_PATIENTS, SCORE_BINS, ScoreOpener, Spread, role_of
+from server.phases.scores import SCORE_BINS, ScoreOpener, Spread, role_of
 from server.study.results import Characteristics, ScorePair, ScoreTable
 from shared_model.disclosure.results import SUBGROUP_PATIENTS
 from shared_model.statistics.grids import LONGEST_DAYS
@@ -142,7 +142,7 @@ def counts(values: Floats) -> list[list[int]]:
 
 def score_cuts(running: Running, opener: ScoreOpener, spread: Spread) -> tuple[float, ...]:
     """Inner edges of the score bins: quantiles, with the frozen cut-off in place of its nearest neighbour."""
-    minimum = BIN_PATIENTS
+    minimum = running.study.privacy.minimum_patients
     if spread.n < 2 * minimum or spread.sd <= 0:
         return ()
     edges = quantile_edges(opener, spread.n, spread.mean, spread.sd, bins=SCORE_BINS, minimum=minimum)

@@ -13,8 +13,8 @@ from site_config.study.model import Phase, Role
 
 Floats = NDArray[np.float64]
 THRESHOLD_GRID = 2.0**-20
-SCORE_BINS, BIN_PATIENTS = 16, 10
-"""Of the pictures of a score's distribution: at most so many bins, of at least so many patients."""
+SCORE_BINS = 16
+"""Of the picture of a score's distribution; a bin, and each side of a cut-off, holds the study's minimum of patients."""
 
 
 def role_of(split: Split) -> Role:
