@@ -25,8 +25,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_a_run_gives_its_numbers_as_tables(run: Any) -> None:
     assert run.label == "COMPLETE" and run.report.exists()
     table = run.summary()
-    assert table.loc[("CLN", "test"), "C"] == next(
-        one["c"]["value"] for one in run.metrics["concordance"] if (one["model"], one["set"]) == ("CLN", "test")
+    assert table.loc[("Rad-S", "test"), "C"] == next(
+        one["c"]["value"] for one in run.metrics["concordance"] if (one["model"], one["set"]) == ("Rad-S", "test")
     )
     scores = run.scores()
     assert scores["pseudonym"].nunique() == 14 and set(scores["set"]) == {"train", "validation", "test"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -25,7 +26,8 @@ APP = app_of(register)
 def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `bundle/` and the hospital's home; patient 01-001 has everything."""
     root = tmp_path_factory.mktemp("predict")
-    make_cohort(CohortChange(sites=(1, 1), patients=(4, 4)).applied("tiny", 5), root / "made", 5, workers=1)
+    options = CohortChange(sites=(1, 1), patients=(4, 4)).applied("tiny", 5)
+    make_cohort(replace(options, study={**options.study, "resolution": "exact"}), root / "made", 5, workers=1)
     study = load_study(root / "made" / "study.yaml")
     bundle_for(lock_for(study), root / "bundle")
     home = root / "made" / "sites" / "hospital-01"

@@ -82,7 +82,7 @@ def test_the_bundle_of_a_study_is_complete(tmp_path: Path) -> None:
 
 
 def validation(lock: StudyLock, sha256: str, **changes: Any) -> Any:
-    study = lock.study.model_copy(update={"kind": "validate", "bundle_sha256": sha256, **changes})
+    study = lock.study.model_copy(update={"kind": "validate", "bundle_sha256": sha256, "resolution": "exact", **changes})
     return SimpleNamespace(
         study=study, result=finished(lock).model_copy(update={"fusion": {}, "cutoffs": [], "notes": []}), specs={}, weights={}
     )

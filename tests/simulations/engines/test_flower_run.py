@@ -39,7 +39,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
     root = tmp_path_factory.mktemp("flwr")
     base = PRESETS["clinical-only"]
     survival = replace(base.survival, sites=(3, 2), patients=(36, 12))
-    make_cohort(replace(base, survival=survival, study={**base.study, "privacy": {"demonstration": True}}), root / "own", seed=3)
+    study = {**base.study, "resolution": "exact", "privacy": {"demonstration": True}}
+    make_cohort(replace(base, survival=survival, study=study), root / "own", seed=3)
     ran = run_cli(APP, "flower-app", root / "app", "--own", root / "own", "--json")
     assert ran.status == 0, ran.err
     return root / "app", ran.data
@@ -73,7 +74,7 @@ def test_flwr_run_carries_a_study_and_opens_what_the_local_engine_opens(folder: 
         ran = flwr(home, "run", str(app), "--stream", "--federation-config", words)
         told = ran.stdout + ran.stderr
         assert "COMPLETE: " in told, told[-3000:]
-        assert "admission 5/5 hospitals answered" in told and "clinical 1/1" in told and "evaluation 1/1" in told
+        assert "admission 5/5 hospitals answered" in told and "clinical 1/1" in told and "evaluation 3/3" in told
         listed = flwr(home, "list", "--format", "json").stdout
         assert "finished:completed" in listed and "fedhcc-study" in listed, listed
     finally:
