@@ -82,7 +82,9 @@ class Benches:
         sets = {split: tuple(sorted(_rows(bench, rows, split))) for split in splits}
         keys = tuple(key for rows in sets.values() for key in rows)
         site, role = self.site, lock.entry(self.site.site).role
-        found = contributed(effective(site), lock, site.site, self.numbers(lock), kept(site.state, lock))
+        policy = effective(site)
+        known = policy.known_peers is not None
+        found = contributed(policy, lock, site.site, self.numbers(lock), kept(site.state, lock)) if known else {}
         return CohortFacts(keys, len(keys), role, sets=sets, generation=generation, contributed=found)
 
     def numbers(self, lock: StudyLock) -> dict[str, int]:

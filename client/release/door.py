@@ -201,7 +201,7 @@ class Door:
             self._remember_cohorts(value)
             digest = boxes_hash(boxes)
             record = shared_record(lock, plan, roster, boxes, value.cohort, len(keys), rule, digest)
-            self._write(SHARED, record.model_copy(update={"sets": value.hashes(), "generation": cohort.generation}))
+            self._write(SHARED, record.model_copy(update=value.of_rows(cohort.generation)))
             slots = len(next(iter(boxes.values())))
             return sign_rows(self._key, lock.study_id, plan.phase, slots, digest), boxes
 
@@ -332,8 +332,7 @@ class Door:
             counts=request.counts,
             rule=rule if masked else f"IN THE CLEAR: simulated patients; {rule}",
             hash=digest,
-            sets=value.hashes(),
-            generation=ask.cohort.generation,
+            **value.of_rows(ask.cohort.generation),
         )
         return self._write(RELEASE, record)
 

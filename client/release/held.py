@@ -19,6 +19,7 @@ from shared_model.statistics.parameters import ScoreSpec
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site import Policy
+from site_config.study.horizons import APART_DAYS, close_horizons
 from site_config.study.model import Role, Study, StudyLock
 
 LARGEST_BETA = 20.0
@@ -66,6 +67,8 @@ def study_floor_faults(policy: Policy, study: Study) -> list[str]:
     cuts = grids.training_cuts(study.training)
     if any(later - earlier < floor for earlier, later in zip((0.0, *cuts), cuts, strict=False)):
         found.append(f"cut points of the training hazard closer than {floor} days")
+    if (near := close_horizons(study)) is not None:
+        found.append(f"horizons {near[1] - near[0]} days apart, at {near[0]} and {near[1]}; at least {APART_DAYS} are asked")
     if study.training.rounds > policy.maximum_rounds:
         found.append(f"more than {policy.maximum_rounds:,} rounds of training")
     return found

@@ -61,6 +61,8 @@ class OpenedValue:
     patients: frozenset[str]
     roster_patients: int | None
     sets: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    contributed: Mapping[str, int] = field(default_factory=dict)
+    """Hospital → patients of these sets, of those known here; empty where none is known by its digits."""
     whole: bool = False
     """Whether the roster is every hospital of the role in the study."""
 
@@ -72,6 +74,10 @@ class OpenedValue:
     def hashes(self) -> dict[str, str]:
         """The hash of the rows of every set by its name."""
         return {name: cohort_hash(rows) for name, rows in self.sets.items()}
+
+    def of_rows(self, generation: int) -> dict[str, Any]:
+        """What a journal's line tells of the rows."""
+        return {"sets": self.hashes(), "generation": generation, "contributed": dict(self.contributed)}
 
 
 def _without_numbers(value: Any) -> Any:
@@ -125,6 +131,7 @@ class Use:
     sets: tuple[tuple[str, str], ...]
     roster_patients: int | None
     generation: int = 0
+    contributed: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass
@@ -184,7 +191,8 @@ class Ledger(Fold):
         elif entry.kind == SHARED:
             shared = SharedRows.model_validate(entry.data)
             fact = f"shared rows of the {shared.phase} phase"
-            self._use(Use(shared.study, fact, frozenset(shared.roster), _sets(shared), None, shared.generation))
+            known = tuple(sorted(shared.contributed.items()))
+            self._use(Use(shared.study, fact, frozenset(shared.roster), _sets(shared), None, shared.generation, known))
         elif entry.kind == COMPARED:
             compared = ComparedRows.model_validate(entry.data)
             self._agreements.setdefault(compared.study, Agreement()).compared.append(compared)
@@ -203,7 +211,8 @@ class Ledger(Fold):
         table = _table_of(released)
         if table is not None:
             self._tables.setdefault(table.what, table)
-        self._use(Use(context.study, context.statistic, roster, _sets(released), patients, released.generation))
+        known = tuple(sorted(released.contributed.items()))
+        self._use(Use(context.study, context.statistic, roster, _sets(released), patients, released.generation, known))
         self._by_value[_value_key(context)] = (context.roster, context.state, released.cohort)
         identity = (*map(str, _value_key(context)), context.roster, context.state)
         self._by_statistic.setdefault(context.statistic, {}).setdefault(released.cohort, set()).add(identity)
@@ -320,10 +329,25 @@ def _check_roster(use: Use, value: OpenedValue, minima: Minima) -> None:
         raise privacy.VALUE_DIFFERS_BY_FEW.problem(
             f"the roster differs by {plural(sites, 'site')} from an earlier one; at least {minima.sites} are asked"
         )
+    apart = _patients_apart(use, value)
+    if sites and apart is not None and apart < minima.patients:
+        raise privacy.VALUE_DIFFERS_BY_FEW.problem(
+            f"the hospitals in which the rosters differ hold {plural(apart, 'patient')}; at least {minima.patients} are asked"
+        )
+
+
+def _patients_apart(use: Use, value: OpenedValue) -> int | None:
+    """Patients at the hospitals that stand in one of two rosters only, whichever way these overlap.
+
+    As hospitals known here contributed them: unknown ones count as nobody. Where none is known (made-up patients), the coordinator's
+    two totals tell of one roster within the other; None where nothing tells.
+    """
+    if value.contributed:
+        before = dict(use.contributed)
+        return sum(value.contributed.get(name, 0) for name in value.roster - use.roster) + sum(
+            before.get(name, 0) for name in use.roster - value.roster
+        )
     nested = use.roster < value.roster or value.roster < use.roster
-    if sites and nested and use.roster_patients is not None and value.roster_patients is not None:
-        apart = abs(use.roster_patients - value.roster_patients)
-        if apart < minima.patients:
-            raise privacy.VALUE_DIFFERS_BY_FEW.problem(
-                f"the rosters differ by {plural(apart, 'patient')}; at least {minima.patients} are asked"
-            )
+    if not nested or use.roster_patients is None or value.roster_patients is None:
+        return None
+    return abs(use.roster_patients - value.roster_patients)

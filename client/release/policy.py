@@ -7,7 +7,7 @@ patient is made up: the site says so (`simulated_patients`), the study says so (
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -46,6 +46,10 @@ class CohortFacts:
     generation: int = 0
     contributed: Contributed = field(default_factory=dict)
 
+    def by_hospital(self, roster: Iterable[str]) -> dict[str, int]:
+        """Patients of these sets at each known hospital of a roster."""
+        return {name: sum(self.contributed[name].get(one, 0) for one in self.sets) for name in roster if name in self.contributed}
+
 
 @dataclass(frozen=True)
 class Ask:
@@ -63,13 +67,15 @@ class Ask:
         """The request as the ledger compares it."""
         patients = self.counts.patients if self.counts else None
         sets = {name: frozenset(rows) for name, rows in self.cohort.sets.items()}
-        return OpenedValue(self.context, self.question, frozenset(self.roster), frozenset(self.cohort.keys), patients, sets)
+        behind = self.cohort.by_hospital(self.roster)
+        return OpenedValue(self.context, self.question, frozenset(self.roster), frozenset(self.cohort.keys), patients, sets, behind)
 
 
 def rows_value(context: Context, roster: tuple[str, ...], cohort: CohortFacts, lock: StudyLock) -> OpenedValue:
     """Rows that are about to be shared, as the ledger compares them."""
     sets = {name: frozenset(rows) for name, rows in cohort.sets.items()}
-    return OpenedValue(context, "", frozenset(roster), frozenset(cohort.keys), None, sets, is_whole(lock, cohort.role, roster))
+    whole, known = is_whole(lock, cohort.role, roster), cohort.by_hospital(roster)
+    return OpenedValue(context, "", frozenset(roster), frozenset(cohort.keys), None, sets, known, whole=whole)
 
 
 def is_whole(lock: StudyLock, role: Role, roster: tuple[str, ...]) -> bool:

@@ -35,6 +35,7 @@ class Released(DoorRecord):
     hash: str
     sets: dict[str, str] = {}
     generation: int = 0
+    contributed: dict[str, int] = {}
 
 
 class OpenedMask(DoorRecord):
@@ -68,6 +69,7 @@ class SharedRows(DoorRecord):
     hash: str
     sets: dict[str, str] = {}
     generation: int = 0
+    contributed: dict[str, int] = {}
 
 
 class ComparedRows(SharedRows):

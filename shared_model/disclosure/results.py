@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from site_config.study.horizons import APART_DAYS
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -37,6 +39,11 @@ CONCORDANCE_VARIANCE_BITS = Limit(28, "the standard error of a C-index or of a s
 POINT_PATIENTS = Limit(5, "a step of a curve where fewer are at risk is one patient's day")
 FEW = Limit(4, "a count from 1 to 4 points at persons, so only that it is one of these is said")
 FINE_PATIENTS = Limit(100, "monthly points of a small set let the days of single deaths be read off; below this the points are half-yearly")
+HORIZON_DAYS = Limit(
+    APART_DAYS,
+    "predictions, baselines and curves are opened at every horizon: two of them a day apart, as a study could declare, name the day"
+    " of a death between them",
+)
 SURVIVAL_BITS = Limit(
     20,
     "of −log S: the log(−log) interval equals the pooled one to 1e-4 even after a first death, where it is seven times as far off",

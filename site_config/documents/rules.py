@@ -11,6 +11,7 @@ from site_config.names import nearest, plural
 from site_config.problems import configuration as kinds
 from site_config.problems.base import Kind
 from site_config.site import SiteConfig
+from site_config.study.horizons import APART_DAYS, close_horizons
 from site_config.study.model import ClinicalVariable, Study
 from site_config.study.moments import STARTS
 from site_config.study.prognostic_models import CLN, MODELS
@@ -201,6 +202,9 @@ def _settings(study: Study) -> Iterable[Fault]:
             ("training", "cut_days"),
             f"{study.training.intervals} intervals need {study.training.intervals - 1} rising positive cut points",
         )
+    if (near := close_horizons(study)) is not None:
+        what = f"horizons at {near[0]} and {near[1]} days show who died in between"
+        yield Fault(kinds.CONTRADICTION, ("evaluation", "horizons"), what, f"Keep them at least {APART_DAYS} days apart.")
     if any(day <= 0 for day in study.evaluation.horizons) or not study.evaluation.horizons:
         yield Fault(kinds.CONTRADICTION, ("evaluation", "horizons"), "horizons are positive days", "Write days, for example [365, 730].")
     for model, rate in study.network.dropout.items():

@@ -27,11 +27,12 @@ def _compared(policy: Policy, study: Study) -> Iterator[tuple[str, int, int, str
     sums = max(asked.minimum_patients, study.blocks.minimum_patients)
     yield "minimum_patients", policy.minimum_patients, sums, "sums"
     yield "minimum_cox_patients", policy.minimum_cox_patients, asked.minimum_cox_patients, "a Cox model"
+    yield "minimum_events_per_variable", policy.minimum_events_per_variable, asked.minimum_events_per_variable, "a Cox model by events"
 
 
 def _clash(name: str, hospital: int, study: int, what: str) -> Problem:
     return privacy.MINIMA_CLASH.problem(
-        f"`{name}`: the study opens {what} from {study:,d} patients on, the hospital from {hospital:,d}",
+        f"`{name}`: the study opens {what} from {study:,d} on, the hospital from {hospital:,d}",
         fix=f"Write `{name}: {hospital}` under `privacy` of study.yaml, or `{name}: {study}` under `policy` of the hospital's site.yaml"
         " where the hospital accepts that.",
     )

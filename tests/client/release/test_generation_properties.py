@@ -118,9 +118,7 @@ class Network:
         lock = StudyLock(
             study=study, roster=entries, blocks={"development": (roster,)}, code_digest="", coordinator_key="", holders=roster[:3]
         )
-        lock = lock.model_copy(update={"earlier": earlier_studies(lock, self.published)})
-        self.published.append(lock)
-        return lock
+        return lock.model_copy(update={"earlier": earlier_studies(lock, self.published)})
 
     def _compare(self, lock: StudyLock, mine: list[Hospital], images: bool, fraction: float) -> None:
         model, totals = change_model(lock), np.zeros(change_model(lock).part.columns)
@@ -157,6 +155,7 @@ class Network:
                 every[name] |= used[name]
                 if of == LIVE or name not in one.last:
                     one.last[name] = dict(one.live)
+        self.published.append(lock)  # a study in which nothing was asked is no earlier one (`server.enrolment.begun`)
         self.results.append({name: frozenset(rows) for name, rows in every.items()})
 
     def check(self) -> None:
