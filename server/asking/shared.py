@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from server.asking.ask import RETRY_PAUSE_S, WHOLE, Asker, Missed
+from server.asking.holders import bad_keys, step
 from server.asking.pauses import Pauses
 from server.asking.refusals import are_final
 from server.link.transport import Failure
@@ -149,7 +150,7 @@ class SharedComputation:
         body = HolderKeyRequest(study=self._lock.study_id, phase=self._what.plan.phase).model_dump(mode="json")
         done = self._asker.exchange({site: Message("holder", body) for site in self._lock.holders}, left)
         found, failures = _parsed(done.replies, HolderKeyReply)
-        return {**done.failures, **failures} or found
+        return {**done.failures, **failures, **bad_keys(self._lock, self._what.plan.phase, found)} or found
 
     def _rows(self, keys: Mapping[str, HolderKeyReply], left: float) -> Sequence[str] | dict[str, Failure]:
         """Ask those whose boxes are not here yet; each one's boxes are kept as soon as they come."""
@@ -210,16 +211,10 @@ class SharedComputation:
             failures = {**done.failures, **failures}
             if failures:
                 return failures
-            if all(reply.done for reply in replies.values()):
-                first = replies[holders[0]]
-                self._openings = first.openings
-                return SignedResults(
-                    phase=self._what.plan.phase, results=first.results, signatures={site: replies[site].signature for site in holders}
-                )
-            try:
-                back = relay.exchange([_frame_of(done.replies[site]) for site in holders])
-            except Problem as problem:
-                return {site: Failure(problem.code, "step") for site in holders}
+            self._openings = max(reply.openings for reply in replies.values())
+            back = step(self._lock, self._what.plan.phase, relay, replies, done.replies)
+            if not isinstance(back, list):
+                return back
             arrays = {site: {FRAME: np.frombuffer(frame, dtype=np.uint8)} for site, frame in zip(holders, back, strict=True)}
             self._bytes = sum(relay.nbytes)
             base = base.model_copy(update={"step": base.step + 1, "sites": (), "holders": {}, "rows": {}, "earlier": (), "frozen": ""})
@@ -269,10 +264,3 @@ def _parsed(replies: Mapping[str, Message], form: type[Form]) -> tuple[dict[str,
         except (ValidationError, json.JSONDecodeError):
             failures[site] = Failure(federation.REPLY_MALFORMED.label, form.__name__)
     return found, failures
-
-
-def _frame_of(reply: Message) -> bytes:
-    frame = reply.arrays.get(FRAME)
-    if frame is None or frame.dtype != np.uint8 or frame.ndim != 1:
-        raise problems.SHARE_MESSAGE_MALFORMED.problem("a holder's frame is missing")
-    return frame.tobytes()

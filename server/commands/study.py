@@ -123,10 +123,10 @@ def _earlier(plan: Study, home: Path) -> str:
     """Which studies of the same hospitals came before, and what that means for new patients; '' where there is none."""
     from datetime import UTC, datetime
 
-    from server import enrolment as enrol
+    from server.study.earlier import begun
 
     names = {site.name for site in plan.sites}
-    found = [one.study_id for one in enrol.published(home) if names & {entry.name for entry in one.roster} and one.study != plan]
+    found = [one.study_id for one in begun(home) if names & {entry.name for entry in one.roster} and one.study != plan]
     if not found:
         return ""
     began = max((home / "studies" / study / "lock.json").stat().st_mtime for study in found)
@@ -224,6 +224,7 @@ def lock(
     The same study, keys and code always give the same study id, unless it is on shares and others were published before it.
     """
     from server import enrolment as enrol
+    from server.study.earlier import begun
     from site_config.documents.load import load_study
     from site_config.files import write_atomic
     from site_config.identity import CoordinatorIdentity, sign_lock
@@ -242,7 +243,7 @@ def lock(
         code_digest=code_digest(),
         office_digest=office_digest(),
         coordinator_key=identity.public_key,
-        published=enrol.published(home),
+        published=begun(home),
     )
     path = out or study.with_suffix(".lock.json")
     write_atomic(path, sign_lock(locked, identity).model_dump_json(indent=1).encode() + b"\n", 0o644)

@@ -10,7 +10,7 @@ from site_config.names import plural
 from site_config.study.model import Study
 
 BARE_AUC = 0.92
-"""Measured without noise, a block of 33 (docs/explanation/threat-model.md)."""
+"""Measured without noise, a block of 33 (docs/threat-model.md)."""
 
 
 def price_lines(study: Study, n_blocks: int) -> list[str]:

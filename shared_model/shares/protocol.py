@@ -151,8 +151,18 @@ def check_holder_keys(lock: StudyLock, phase: str, keys: Mapping[str, HolderKeyR
     if set(keys) != set(lock.holders):
         raise problems.HOLDERS_DIFFER.problem("the keys are not those of the lock's holders")
     for name, reply in keys.items():
-        require_signature(lock, name, reply.signature, _statement("key", lock.study_id, phase, [reply.public_key, reply.admissions]))
+        check_holder_key(lock, phase, name, reply)
     return {number: bytes.fromhex(keys[name].public_key) for number, name in enumerate(lock.holders, 1)}
+
+
+def check_holder_key(lock: StudyLock, phase: str, name: str, reply: HolderKeyReply) -> None:
+    """FH-561 where a holder did not sign its key and admissions."""
+    require_signature(lock, name, reply.signature, _statement("key", lock.study_id, phase, [reply.public_key, reply.admissions]))
+
+
+def check_results(lock: StudyLock, phase: Phase, name: str, results: tuple[ResultRecord, ...], signature: str) -> None:
+    """FH-561 where a holder did not sign these results."""
+    require_signature(lock, name, signature, _results_statement(lock.study_id, phase, results))
 
 
 def recipients(lock: StudyLock, phase: str, keys: Mapping[str, HolderKeyReply], site: str, key: Ed25519PrivateKey) -> dict[int, Recipient]:

@@ -31,6 +31,7 @@ from shared_model.survival.calibration import predicted_survival
 
 SETS = 3
 PRESENT = 0.5
+LEAST_EXPECTED = 1 / 30
 EXACT, NEAR = 1e-3, 1.0
 FEW_MEAN, FEW_ERROR = 2.5, 1.2
 """Of a count that is opened as being from 1 to 4."""
@@ -76,6 +77,17 @@ class SeenStudy:
         return None if one is None or one.quantiles[1].value is None else float(one.quantiles[1].value)
 
 
+def prior(seen: SeenStudy, at: int, rows: Floats) -> Floats:
+    """Probability of each row (k, 7) were columns independent at the frequencies Table 1 shows; alike where it is closed."""
+    chance = np.ones(len(rows))
+    for column, levels in zip(COLUMNS, LEVELS, strict=True):
+        counts, hidden = seen.counts(column, at)
+        told = np.where(np.isfinite(counts) & (hidden == 0), counts, FEW_MEAN)
+        share = told / told.sum() if told.sum() else np.full(levels, 1 / levels)
+        chance *= share[rows[:, COLUMNS.index(column)].astype(np.int64)]
+    return np.asarray(chance)
+
+
 @dataclass(frozen=True)
 class Unknowns:
     """Patterns (P, 7) × cells of one set (C): interval, and whether deaths or losses are counted there."""
@@ -88,13 +100,13 @@ class Unknowns:
 
     @classmethod
     def of(cls, seen: SeenStudy, at: int) -> Unknowns:
-        """Of one set: rows that Table 1 does not rule out, and cells in which the curve tells of somebody."""
-        rows, possible = patterns(), np.ones(256, dtype=np.bool_)
-        for column, levels in zip(COLUMNS, LEVELS, strict=True):
-            counts, hidden = seen.counts(column, at)
-            empty = [value for value in range(levels) if not hidden[value] and counts[value] == 0]
-            possible &= ~np.isin(rows[:, COLUMNS.index(column)], empty)
+        """Of one set: rows that Table 1 leaves likely enough, and cells in which the curve tells of somebody.
+
+        A row of which fewer than a thirtieth of a patient is expected, were columns independent, is left out.
+        """
+        rows = patterns()
         found = curves.cells(seen.opened, seen.model.survival, at)
+        possible = prior(seen, at, rows) * float(found.deaths.sum() + found.lost.sum()) >= LEAST_EXPECTED
         intervals, dies = [], []
         for k in range(len(found.end)):
             for event, count in ((True, found.deaths[k]), (False, found.lost[k])):

@@ -8,16 +8,16 @@ from functools import partial
 import numpy as np
 
 from evidence.attacks.claims import Claims
-from evidence.attacks.cohorts import COLUMNS, LEVELS, Floats, encode, patterns
+from evidence.attacks.cohorts import COLUMNS, Floats, encode, patterns
 from evidence.attacks.shares import curves
-from evidence.attacks.shares.equations import SETS, SeenStudy, Unknowns, add_calibration, add_curve, add_groups, add_table, beyond
+from evidence.attacks.shares.equations import SETS, SeenStudy, Unknowns, add_calibration, add_curve, add_groups, add_table, beyond, prior
 from evidence.attacks.shares.iterates import add_iterates
 from evidence.attacks.shares.study import SharesCase, on_grid
 from evidence.attacks.system import System
 from site_config.study.prognostic_models import CLN
 
 Adding = Callable[[System, Unknowns, SeenStudy, int], None]
-NEWTON_TURNS = 2
+NEWTON_TURNS = 1
 FINE_GROUPS = 64
 CLINICAL, FUSED = CLN.name, "RadCLN-D"
 
@@ -75,17 +75,6 @@ from_predictions = partial(reconstructed, (add_calibration,))
 from_steps = partial(reconstructed, (), steps=True)
 from_everything = partial(reconstructed, (_groups, add_calibration), steps=True)
 WITHOUT_STEPS: tuple[Adding, ...] = (_groups, add_calibration)
-
-
-def prior(seen: SeenStudy, at: int, rows: Floats) -> Floats:
-    """Probability of each row (k, 7) were columns independent at the frequencies Table 1 shows; one half where it is closed."""
-    chance = np.ones(len(rows))
-    for column, levels in zip(COLUMNS, LEVELS, strict=True):
-        counts, hidden = seen.counts(column, at)
-        told = np.where(np.isfinite(counts) & (hidden == 0), counts, 2.5)
-        share = told / told.sum() if told.sum() else np.full(levels, 1 / levels)
-        chance *= share[rows[:, COLUMNS.index(column)].astype(np.int64)]
-    return np.asarray(chance)
 
 
 def from_score_groups(case: SharesCase) -> Claims:
