@@ -109,6 +109,16 @@ def summary(home: Home = Path(), json: Json = False) -> None:
     show(found, table("What left this hospital, by study", columns, rows, None if rows else "nothing"))
 
 
+@app.command()
+def told(home: Home = Path(), study: Study = "", json: Json = False) -> None:
+    """In words, for a data-protection officer: what left, of how many patients, to whom, and what this hospital opened as a holder."""
+    from client.officer.told import told as sentences
+    from site_config import journal
+
+    lines = list(sentences(journal.read(_path(home)), study))
+    show(lines, "\n".join(lines) or "nothing")
+
+
 def _masked(one: StudyEgress) -> str:
     return "all" if one.masked else "NOT ALL"
 

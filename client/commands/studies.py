@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from string import hexdigits
@@ -134,6 +135,7 @@ def approve(
 ) -> None:
     """Show who is in a study, what changed, and what conflicts with this hospital's policy; then approve it."""
     from client import enrolment as enrol
+    from client.officer.summary import summary_lines
     from shared_model.analyses.trust import opened_lines
     from shared_model.privacy.price import price_lines
     from site_config.problems.base import together
@@ -148,9 +150,12 @@ def approve(
     change = enrol.roster_change(site.state, lock)
     conflicts = _conflicts(site, lock)
     vectors = _preview(site, lock) if preview else []
+    hidden = _not_heard(site, lock)
+    summary = summary_lines(site, lock, len(lock.roster) - 1 - len(hidden))
     shown = {
         "study": lock.study_id,
         "title": lock.study.title,
+        "summary": summary,
         "roster": [{"name": entry.name, "role": entry.role, "fingerprint": entry.fingerprint} for entry in change.entries],
         "added": change.added,
         "removed": change.removed,
@@ -164,8 +169,7 @@ def approve(
         "waiting": _waiting(site, lock),
         "preview": vectors,
     }
-    hidden = _not_heard(site, lock)
-    show(shown, lambda console: _draw(console, lock, change, conflicts, vectors, hidden))
+    show(shown, lambda console: _draw(console, lock, change, conflicts, vectors, hidden, summary))
     if shown["waiting"]:
         note(str(shown["waiting"]))
     if conflicts:
@@ -205,7 +209,9 @@ def _draw(
     conflicts: list[Any],
     vectors: list[dict[str, object]],
     hidden: frozenset[str] = frozenset(),
+    summary: Sequence[str] = (),
 ) -> None:
+    """Everything, the summary last: it is what stands on the screen when the question comes."""
     from shared_model.analyses.trust import trust_text
     from shared_model.privacy.price import price_lines
     from site_config.identity import spoken_half
@@ -234,6 +240,7 @@ def _draw(
         console.print(
             table("What this cohort would release (unmasked, not sent)", ("statistic", "segment", "values"), _vector_rows(vectors))
         )
+    console.print("\n" + "\n".join(summary), markup=False, highlight=False, soft_wrap=True)
 
 
 def _vector_rows(vectors: list[dict[str, object]]) -> list[tuple[object, ...]]:

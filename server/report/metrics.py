@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 from pydantic import Field, create_model
@@ -9,6 +10,7 @@ from pydantic import Field, create_model
 from server.report.common.estimates import Numbers
 from server.report.contents import CONTENTS
 from server.report.parts.part import ReportedStudy
+from server.report.printed import printed
 from server.study.results import StudyResult
 from site_config.study.prognostic_models import ModelName
 
@@ -62,6 +64,11 @@ def metrics(report: ReportedStudy) -> Any:
         absent=absent(report),
         **parts,
     )
+
+
+def metrics_text(report: ReportedStudy) -> str:
+    """The file: every number as a paper prints it."""
+    return json.dumps(printed(metrics(report).model_dump(mode="json")), indent=1, ensure_ascii=False) + "\n"
 
 
 def absent(report: ReportedStudy) -> dict[str, str]:

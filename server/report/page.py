@@ -9,7 +9,7 @@ from pathlib import Path
 from server.report import text
 from server.report.blocks import Block, Section
 from server.report.contents import CONTENTS
-from server.report.metrics import metrics
+from server.report.metrics import metrics_text
 from server.report.parts.part import Heading, ReportedStudy, shown
 from server.report.parts.patients.sizes import SIZES
 from server.study.results import StudyResult
@@ -93,7 +93,7 @@ def build(result: StudyResult, out: Path) -> Path:
     report = ReportedStudy(result)
     page = render(report)
     out.mkdir(parents=True, exist_ok=True)
-    write_atomic(out / "metrics.json", (metrics(report).model_dump_json(indent=1) + "\n").encode())
+    write_atomic(out / "metrics.json", metrics_text(report).encode())
     path = out / "report.html"
     write_atomic(path, page.encode())
     return path

@@ -10,7 +10,7 @@ from server.report.export.items import figures, tables
 from server.report.export.methods import paragraph
 from server.report.export.tripod import checklist
 from server.report.export.word import document
-from server.report.metrics import metrics, metrics_schema
+from server.report.metrics import metrics_schema, metrics_text
 from server.report.page import sections
 from server.report.parts.conduct.egress import EGRESS
 from server.report.parts.conduct.participation import PARTICIPATION
@@ -35,7 +35,7 @@ def export(result: StudyResult, out: Path) -> list[Path]:
     words = paragraph(report)
     texts |= {
         "methods.txt": f"{words}\n",
-        "metrics.json": metrics(report).model_dump_json(indent=1) + "\n",
+        "metrics.json": metrics_text(report),
         "metrics.schema.json": json.dumps(metrics_schema(), indent=1) + "\n",
     }
     for name, content in texts.items():
