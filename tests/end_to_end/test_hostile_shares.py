@@ -96,7 +96,7 @@ class Scene:
         """The clinical phase on shares, in a folder of its own."""
         self.runs += 1
         folder = StudyFolder(self.homes.coordinator / "studies" / self.lock.study_id / f"run-{self.runs}")
-        folder.root.mkdir(parents=True)
+        folder.root.mkdir(parents=True, exist_ok=True)
         plan = plan_of(self.lock, "clinical", {})
         return SharedComputation(self.asker, folder, Shared(plan, plan.sites(self.lock))).results()
 
