@@ -49,7 +49,10 @@ def _paragraphs(site: SiteConfig, lock: StudyLock, role: str, heard: int) -> lis
     found += [
         ("New patients", f"count once {least.patients} or more have joined, left or changed; a single one never shows by subtraction."),
         ("You can", "decline, and withdraw patients, at any time: it holds from the next message on. What was opened stays opened."),
-        ("Afterwards", "`fedhcc-site egress` lists all that left. Attacks we made found nobody beyond chance; that is no proof."),
+        (
+            "Afterwards",
+            "`fedhcc-site egress` lists all that left. Attacks we made are told with their figures; absence of success is no proof.",
+        ),
     ]
     return found
 
