@@ -1,10 +1,12 @@
 """Cost of a masked training round by number of hospitals, in one block and in blocks of thirteen.
 
-A block's round and a whole pass, in which every hospital's block has its turn once.
+A block's round and a whole pass, in which every hospital's block has its turn once. `python -m evidence.running.scale 26 104 1000`
+prints those sizes in blocks alone.
 """
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from multiprocessing import get_context
@@ -34,11 +36,24 @@ def measure(sites: int) -> tuple[RoundCost, RoundCost]:
     return found[0], found[-1]
 
 
+def passes_of(blocks: list[RoundCost]) -> list[RoundCost]:
+    """What a whole pass costs, in which every block has its turn once."""
+    return [replace(one, cpu_seconds=one.cpu_seconds_a_site * one.sites) for one in blocks]
+
+
 def main() -> None:
-    """Measure and record."""
+    """Measure and record; sizes that are named are measured in blocks alone, and nothing is recorded."""
+    if sys.argv[1:]:
+        with TemporaryDirectory(prefix="fedhcc-scale-") as folder, ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            found = []
+            for word in sys.argv[1:]:
+                found += passes_of([pool.submit(round_cost, int(word), Path(folder) / word, blocks_of=BLOCK).result()])
+                print(found[-1], flush=True)
+        print({"whole_pass_exponent": exponent(found)}, flush=True)
+        return
     costs = [measure(sites) for sites in SITES]
     whole, blocks = [one for one, _ in costs if one.sites <= ONE_BLOCK_MOST], [one for _, one in costs]
-    passes = [replace(one, cpu_seconds=one.cpu_seconds_a_site * one.sites) for one in blocks]
+    passes = passes_of(blocks)
     figures = {
         "one_block": [asdict(cost) for cost in whole],
         "one_block_exponent": exponent(whole),
