@@ -39,7 +39,7 @@ from site_config.study.prognostic_models import RAD_S
 
 Floats = NDArray[np.float64]
 EPSILONS = (0.5, 1.0, 2.0, 4.0, 8.0)
-SEEDS = tuple(range(7001, 7017))
+SEEDS = tuple(range(7001, 7011))
 MEMBERS, STRANGERS, SIZE, ROUNDS, HONEST = 33, 20, 32, 6, 3
 RATE, NUISANCE = 0.5, 12
 Z95 = 1.645
