@@ -91,6 +91,10 @@ class Registry:
         self._known[statistic.name] = statistic
         return statistic
 
+    def remove(self, statistic: Statistic) -> None:
+        """Take a statistic out again, as a test does that added one."""
+        del self._known[statistic.name]
+
     def __getitem__(self, name: str) -> Statistic:
         return self._known[name]
 

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from client.statistics import counts
+from server.phases import evaluation
+from server.phases.context import Running
+from server.phases.scores import role_of
 from server.report.contents import CONTENTS
 from server.report.metrics import metrics_schema
 from server.report.page import build
+from server.study.results import Characteristics
 from shared_model.bundle.manifest import load_bundle
+from shared_model.statistics.base import REGISTRY, Split
+from simulations.engines.local import local_transport
+from simulations.study.homes import Homes
 from simulations.study.run import FinishedRun, Options, run
 from site_config.documents.load import dump_yaml
+from site_config.study.model import StudyLock
 from site_config.study.prognostic_models import CLN, MODELS, RAD_S
+from site_config.tables.cohort import load_cohort
+from tests.end_to_end.test_faults_local import go
 from tests.toys.fused_model import TOY
 from tests.toys.report_part import TOY_PART
+from tests.toys.statistic import TOY_STATISTIC, FollowUp, compute
 
 
 @pytest.fixture
@@ -68,3 +80,34 @@ def test_a_part_of_the_report_is_added_by_one_value(finished_exact: FinishedRun,
 def test_the_toy_part_is_gone_without_its_value(finished_exact: FinishedRun, tmp_path: Path) -> None:
     assert '<section id="toy"' not in build(finished_exact.result, tmp_path).read_text()
     assert "toy_part" not in metrics_schema()["properties"]
+
+
+@pytest.fixture
+def toy_statistic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    REGISTRY.add(TOY_STATISTIC)
+    monkeypatch.setitem(counts.FUNCTIONS, TOY_STATISTIC.name, compute)
+    yield
+    REGISTRY.remove(TOY_STATISTIC)
+
+
+def test_a_statistic_is_added_by_one_file(
+    tables: Callable[..., tuple[Homes, StudyLock]], monkeypatch: pytest.MonkeyPatch, toy_statistic: None
+) -> None:
+    """Declared, computed, asked in a phase, masked, released by the door of every hospital, opened: the sum over all hospitals."""
+    homes, lock = tables()
+    ordinary, opened = evaluation.characteristics, {}
+
+    def asks_too(running: Running, split: Split) -> Characteristics:
+        opened[split] = running.total(TOY_STATISTIC.name, FollowUp(split=split), "evaluation", role_of(split))
+        return ordinary(running, split)
+
+    monkeypatch.setattr(evaluation, "characteristics", asks_too)
+    result = go(homes, lock, local_transport(homes.sites()))
+    assert result.label == "COMPLETE" and set(opened) == {"train", "validation", "test"}
+    held_out = [site for site in lock.study.sites if site.role == "evaluation"]
+    patients = [one for site in held_out for one in load_cohort(homes.site(site.name) / "cohort.csv", lock.study).patients]
+    assert opened["test"]["patients"][0] == len(patients) == result.flow["test.analysed"]
+    assert opened["test"]["days"][0] == pytest.approx(sum(one.time_days for one in patients), abs=len(held_out))
+    for site in held_out:
+        journal = next(homes.site(site.name).rglob("journal.jsonl"))
+        assert TOY_STATISTIC.name in journal.read_text()
