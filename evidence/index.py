@@ -35,6 +35,7 @@ MEASURED: Final = {
     "dp_utility": "C-index of a linear model under differential privacy against ε, 207 patients at 52 hospitals.",
     "on_shares": "Cox models and C-indices on secret shares against pooled rows: errors, openings, and what a holder spends.",
     "paper52": "Fifty-two simulated hospitals through every phase of the preset `paper`, with a small network: label, memory, time.",
+    "prepare_cost": "What `prepare` costs on a whole-body CT of 600 slices whose masks are supplied: CPU-seconds, memory.",
     "scale": "A masked training round of a small network with one simulated patient a hospital.",
     "signal": "Can the network find what was put into the phantoms, and nothing where nothing was put?",
     "survival": "Intervals of the survival statistics: how often they hold the truth.",
