@@ -56,7 +56,7 @@ def record(name: str, *, covers: list[str], figures: dict[str, Any], seeds: list
         "name": name,
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit(),
-        "command": command or f"python -m evidence.{shlex.join(words)}",
+        "command": command or f"python -m {shlex.join(words)}",
         "seeds": seeds,
         "machine": machine(),
         "covers": covered(covers),
