@@ -171,7 +171,7 @@ async def _shown(a: Arithmetic, sides: _Sides, mass: Value, model: RocModel) -> 
     both = enough[: cases.size] & enough[cases.size :]
     open_ = np.tile(groups.shown, len(model.horizons))
     keep = (both & open_).astype(np.int64)
-    rest = groups.keep
+    rest = keep.reshape(len(model.horizons), model.partition.n).max(axis=0)  # a set with so many cases and controls has patients enough
     counts = concatenate([controls * keep + model.minimum * (1 - keep), sizes * rest - 1 + (model.minimum + 1) * (1 - rest)])
     low = float(model.minimum)
     ways = await together(
