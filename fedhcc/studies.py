@@ -75,7 +75,7 @@ class StudyRun:
         return f"<StudyRun: {self.label}, study {self.study_id[:12]}{made_up}; report {self.report.name}>"
 
     def _repr_html_(self) -> str:
-        return page(repr(self)[1:-1], self.summary(), [str(finding) for finding in self.findings])
+        return page(repr(self)[1:-1], self.summary(), [f"{one['code']} {one['what']}" for one in self.findings])
 
 
 class OwnStudy:

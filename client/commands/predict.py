@@ -12,6 +12,7 @@ from site_config.console import Json, note, show, table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from client.prediction.own_calibration import CalibratedHere
     from client.prediction.predict import CaseReading
     from shared_model.bundle.manifest import Bundle
     from site_config.site import SiteConfig
@@ -118,6 +119,41 @@ def heatmaps(
     note(f"The page is {out.name}; it holds patients' images and stays in the hospital.")
 
 
+def calibration(bundle: Folder, home: Home = Path(), sha256: Hash = None, json: Json = False) -> None:
+    """Hold a frozen model's predicted survival beside what this hospital saw, where it has 30 patients. Nothing leaves.
+
+    Patients that the model was trained on make it look better than it is: judge it on others.
+    """
+    from client.prediction.own_calibration import calibrate_here
+
+    site, opened = _open(home, bundle, sha256)
+    found = calibrate_here(opened, site)
+    rows = [
+        (
+            one.model,
+            f"day {one.horizon}",
+            one.n,
+            one.events,
+            _percent(one.predicted),
+            _percent(one.observed),
+            _range(one),
+            one.note,
+        )
+        for one in found
+    ]
+    columns = ("model", "horizon", "n", "events", "predicted", "seen", "95 % interval", "")
+    told = "of patients the model was trained on this is apparent; for research only" if rows else "no patient has what a model reads"
+    show({"bundle": opened.sha256, "calibration": found}, table("Survival at this hospital", columns, rows, told))
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f} %"
+
+
+def _range(one: CalibratedHere) -> str:
+    return "–" if one.low is None or one.high is None else f"{100 * one.low:.0f} to {100 * one.high:.0f} %"
+
+
 def export(
     bundle: Folder,
     out: Annotated[Path, typer.Argument(help="Folder for the exported networks.", file_okay=False)],
@@ -141,6 +177,6 @@ def export(
 
 
 def register(app: typer.Typer) -> None:
-    """Add `predict`, `heatmaps` and `export` to the hospital's command."""
-    for command in (predict, heatmaps, export):
+    """Add `predict`, `heatmaps`, `calibration` and `export` to the hospital's command."""
+    for command in (predict, heatmaps, calibration, export):
         app.command()(command)
