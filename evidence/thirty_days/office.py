@@ -72,13 +72,13 @@ class Happenings:
                 one_withdraws(self.homes, site)
         if self.world.calm:
             return
+        if now >= self.world.disk_lost and not self.lost:  # what was written since the last night is gone
+            self.lost = True
+            raise DiskLost
         if now >= self.next_backup:
             self.next_backup = (now // 86_400 + 1) * 86_400 + 2 * 3600.0
             if not self.lost:
                 self.backup()
-        if now >= self.world.disk_lost and not self.lost:
-            self.lost = True
-            raise DiskLost
 
 
 def one_withdraws(homes: Homes, site: str) -> None:
@@ -125,6 +125,9 @@ class Days:
             done.replies.update(answer.replies)
             done.failures.update(answer.failures)
         if any(failure.code == federation.SITE_SILENT.label for failure in done.failures.values()):
+            waits = self._happenings
+            clock.now = until if waits.lost or waits.world.calm else max(clock.now, min(until, waits.world.disk_lost))
+            waits.look()  # the office's disk does not wait for a deadline
             clock.now = until
         else:
             clock.now += max((_seconds(request) for request in requests.values()), default=0.0)

@@ -23,12 +23,15 @@ def draw(world: World, story: Story, path: Path) -> None:
     end = story.days
     _machines(above, world, end)
     _work(below, story)
-    for axis in (above, below):
-        for day, words in story.commands:
+    typed: dict[float, list[str]] = {}
+    for day, words in story.commands:
+        typed.setdefault(day, []).append(words.split()[0])
+    for day, names in typed.items():
+        place = {"xycoords": ("data", "axes fraction"), "fontsize": 8, "rotation": 90, "color": "#a40000", "ha": "right", "va": "bottom"}
+        above.annotate(", ".join(names), (day, 0.01), **place)
+        for axis in (above, below):
             axis.axvline(day, color="#a40000", linewidth=1.2, linestyle="--")
-            if axis is below:
-                above_axis = {"xycoords": ("data", "axes fraction"), "fontsize": 8, "rotation": 30, "color": "#a40000"}
-                axis.annotate(words.split(" --")[0][:14], (day, 1.02), **above_axis)
+    for axis in (above, below):
         axis.axvline(world.disk_lost / DAY_S, color="black", linewidth=1.2)
     below.set_xlabel("day (day 0 is a Monday); dashed: a command typed by a person; black: the office's disk is lost")
     below.set_xlim(0, end)

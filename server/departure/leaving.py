@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp
 from pathlib import Path
 
 from server import enrolment as enrol
@@ -20,7 +19,7 @@ from server.study.again import next_title
 from server.study.parts import write_with_parts
 from server.study.state import StudyFolder, TrainingState, ask_key, load_arrays
 from server.watch import standing
-from shared_model.analyses.phases.admission import change_model
+from shared_model.analyses.phases.admission import SETS_OF, change_model
 from shared_model.secure_sum.protocol import state_hash
 from shared_model.statistics.parameters import PreCounts
 from site_config.files import write_atomic, write_json
@@ -37,8 +36,8 @@ from site_config.study.prognostic_models import MODELS
 
 EVERYBODY = 1_000
 """Companions of a hospital where a set has to be left by all."""
-SPARE = 1.2
-"""How many times the minimum of companions is aimed at: hospitals are ragged."""
+SPARE = 1.5
+"""How many times the minimum of companions is aimed at: hospitals are ragged, and what was guessed too low costs a command more."""
 LAYOUTS = 200
 Blocks = Mapping[Role, tuple[tuple[str, ...], ...]]
 
@@ -103,7 +102,11 @@ def departure(home: Path, study: str, without: Sequence[str] = (), each: int | N
     counts = kept_counts(before, folder)
     gone: dict[str, Role] = {entry.name: entry.role for entry in before.roster if entry.name in without}
     least = change_model(before).minimum_patients
-    many = {name: _companions(count, least) if each is None else each for name, count in counts.items()} if opened else {}
+    many = (
+        {name: _companions(_staying(name, count, gone), least) if each is None else each for name, count in counts.items()}
+        if opened
+        else {}
+    )
     plan = _smaller(before, without, {lock.study.title for lock in enrol.published(home)})
     lock = lock_study(
         plan,
@@ -187,6 +190,13 @@ def _check(lock: StudyLock, *, opened: bool, finished: bool) -> None:
         raise federation.CANNOT_LEAVE.problem(f"Study {lock.study_id[:12]}: {why}")
 
 
+def _staying(name: str, count: SetCount, gone: Mapping[str, Role]) -> SetCount:
+    """What is left of a set's opened counts without the hospitals that are gone, each taken for a mean one."""
+    out = sum(name in SETS_OF[role] for role in gone.values())
+    sites = max(count.sites - out, 0)
+    return SetCount(sites, count.patients * sites // max(count.sites, 1))
+
+
 def _companions(count: SetCount, least: int) -> int:
     """How many of each hospital's patients of a set bring the whole change above the minimum; hospitals have few, and ragged numbers."""
     if count.patients < least or not count.sites:
@@ -201,16 +211,12 @@ def _companions(count: SetCount, least: int) -> int:
 
 
 def _few(k: int, mean: float) -> float:
-    """E[min(k, X)] of a Poisson number of patients X ≥ 1.
+    """E[min(k, X)] of a geometric number of patients X ≥ 1, as ragged as hospitals are.
 
-    >>> round(_few(1, 3.0), 3), round(_few(2, 1.0), 3)
-    (1.0, 1.418)
+    >>> _few(1, 4.0), _few(2, 4.0)
+    (1.0, 1.75)
     """
-    chance, total, most = exp(-mean), 0.0, int(10 * mean + 50)
-    for x in range(1, most):
-        chance *= mean / x
-        total += chance * min(k, x)
-    return total / (1.0 - exp(-mean))
+    return mean * (1.0 - (1.0 - 1.0 / mean) ** k)
 
 
 def _smaller(before: StudyLock, without: Sequence[str], titles: set[str]) -> Study:
