@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ import pandas as pd
 from fedhcc import figures
 from fedhcc.frames import Frame, table_of
 from fedhcc.results import page
-from fedhcc.tables import named_columns, one_of
+from fedhcc.tables import RESOLUTIONS, named_columns, one_of
 from simulations.compare.cohorts import SCENARIOS
 from simulations.compare.comparison import MethodComparison, compare_rows, compare_simulated
 from simulations.compare.methods import default_plan
@@ -90,6 +90,8 @@ def compare(
     seeds: int = 5,
     model: Literal["linear", "mlp"] = "linear",
     rounds: int | None = None,
+    resolution: Literal["exact", "shares"] = "exact",
+    holders: Literal[0, 3, 5] = 0,
     missing: Sequence[str] = (),
     decimal: DecimalMark | None = None,
     time_unit: TimeUnit | None = None,
@@ -107,6 +109,8 @@ def compare(
         seeds: paired seeds; the interval is over them.
         model: linear, or mlp (eight hidden units).
         rounds: updates of every method; 150 linear, 60 mlp, where left out.
+        resolution: how C is measured on the held-out hospitals: `exact` from rows, `shares` computed on secret shares.
+        holders: of shares: three or five; 0 computes plain numbers at the same fixed point, for speed.
         missing, decimal, time_unit, event_values: as for `cox`.
         progress: called with a line after every cohort.
 
@@ -126,9 +130,11 @@ def compare(
     one_of(model, ("linear", "mlp"), "model")
     for scenario in scenarios:
         one_of(scenario, tuple(SCENARIOS), "scenario")
+    one_of(resolution, RESOLUTIONS, "resolution")
+    one_of(str(holders), ("0", "3", "5"), "holders")
     if seeds < 1:
         raise host.USAGE.problem("seeds is at least 1", fix="For example seeds=5.")
-    plan = default_plan(model, rounds)
+    plan = replace(default_plan(model, rounds), holders=holders if resolution == "shares" else None)
     if data is None:
         return MethodsCompared(compare_simulated(tuple(scenarios), range(seeds), model, plan, progress))
     names = (covariates,) if isinstance(covariates, str) else tuple(covariates)

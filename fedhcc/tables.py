@@ -35,6 +35,7 @@ def cox(
     ties: Literal["efron", "breslow"] = "efron",
     resolution: Literal["exact", "shares"] = "exact",
     holders: Literal[0, 3, 5] = 3,
+    grid: Literal["auto", "days", "weeks"] = "auto",
     study: Study = None,
     missing: Sequence[str] = (),
     decimal: DecimalMark | None = None,
@@ -52,6 +53,7 @@ def cox(
         resolution: what is opened. `exact`: daily sums over the hospitals (equals R's `coxph`). `shares`: only the fit itself,
             computed on secret shares, as a study does.
         holders: of shares: three or five; 0 computes plain numbers at the same fixed point, for speed.
+        grid: of shares: days, or weeks for large tables (no C-index and no baseline then); auto takes weeks above 1,500 patients.
         study: path of a study.yaml whose minima and horizons hold on shares.
         missing, decimal, time_unit, event_values: how cells are written where the table leaves it open.
 
@@ -74,6 +76,7 @@ def cox(
     one_of(ties, ("efron", "breslow"), "ties")
     one_of(resolution, RESOLUTIONS, "resolution")
     one_of(str(holders), ("0", "3", "5"), "holders")
+    one_of(grid, ("auto", "days", "weeks"), "grid")
     names = (covariates,) if isinstance(covariates, str) else tuple(covariates)
     named = named_columns(
         site,
@@ -89,7 +92,7 @@ def cox(
     rows = rows_of(table_of(data, (site, time, event, strata, *names), named.reading), named)
     settings = settings_from(study)
     shared = resolution == "shares"
-    fit = fit_cox_on_shares(rows, ties=ties, settings=settings, holders=holders) if shared else fit_cox(rows, ties=ties)
+    fit = fit_cox_on_shares(rows, ties=ties, settings=settings, holders=holders, grid=grid) if shared else fit_cox(rows, ties=ties)
     return CoxResult(fit, rows, named)
 
 

@@ -96,7 +96,7 @@ async def concordance(
         _enough(a, model, groups.sum(0).assume(len(groups), "a count of patients")), a.reveal_zero(f"{model.name}.comparable", n)
     )
     shown = enough & ~comparable
-    y = await reciprocal(a, n + (~shown).astype(np.int64), 1.0, len(groups) ** 2 / 2, largest=1.0)
+    y = await reciprocal(a, n + (~shown).astype(np.int64), 1.0, max(len(groups) ** 2 / 2, 1.0), largest=1.0)
     c = await _open_c(a, model, sums, y, shown)
     variance = await _open_variance(a, model, squares, y, c, shown, 4.0 * len(groups))
     closed = np.where(shown, 1.0, np.nan)

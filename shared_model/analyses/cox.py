@@ -13,6 +13,7 @@ Source: Efron 1977; Therneau and Grambsch 2000.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,7 +23,7 @@ import numpy as np
 from shared_model.analyses.covariates import SlotCovariates
 from shared_model.analyses.newton import CAP, COARSE, DONE_BELOW, FINE, STEPS, Newton
 from shared_model.analyses.pairs import Pairs, day_parts
-from shared_model.analyses.risk_sums import Start, Sums, prepare
+from shared_model.analyses.risk_sums import Start, prepare
 from shared_model.analyses.rows import Floats, Part, Rows
 from shared_model.disclosure.results import COX_PATIENTS, EVENTS_A_COLUMN, VARIANCE_BITS
 from shared_model.shares.arithmetic import Arithmetic, F, Value, concatenate, stack, together
@@ -41,7 +42,7 @@ FLAT = 4096.0
 SCORE_BITS = 24
 """Of the score statistic divided by deaths."""
 _LARGEST = 2.0**26
-_BITS = 22  # of one divided by the deaths, nine of them significant: up to 2^13 deaths
+SHARE_BITS = 22  # of one divided by the deaths, nine of them significant: up to 2^13 deaths
 MONOTONE = "the likelihood flattens before {} settles; the coefficient may be infinite"
 TOO_WIDE = "the risks at the ends of the declared ranges differ too much, most by {}"
 FLAT_COLUMNS = "{}: does not vary, or not beyond the other covariates"
@@ -114,22 +115,20 @@ async def cox(a: Arithmetic, rows: Rows, pairs: Pairs, model: CoxModel) -> CoxEs
 
 async def fit_from(a: Arithmetic, model: CoxModel, start: Start, n: int, deaths: int) -> CoxEstimate:
     """Fit the model to sums over risk sets that are there already, n patients and their deaths being opened."""
-    fit = _Fit(a, model, start, n, deaths)
+    fit = PairFit(a, model, start, n, deaths)
     few = fit.too_few()
     return fit.without(few) if few else await fit.run()
 
 
-class _Fit:
-    """One fit under way: the reciprocals y (N,) and the inverse (p, p) of the last step, and the public Newton state."""
+class NewtonFit(ABC):
+    """One fit under way: the inverse (p, p) of the last step, and the public Newton state; how sums are formed is left open."""
 
-    def __init__(self, a: Arithmetic, model: CoxModel, start: Start, n: int, deaths: int) -> None:
-        self.a, self.model, self.start, self.n, self.deaths = a, model, start, n, deaths
+    def __init__(self, a: Arithmetic, model: CoxModel, n: int, deaths: int) -> None:
+        self.a, self.model, self.n, self.deaths = a, model, n, deaths
         self.p = len(model.covariates)
         self.newton = Newton(self.p)
-        self.y: Value | None = None
         self.x: Value | None = None
         self.variance: Value | None = None
-        self.idle = 1.0
         self.share = shorten(1 / max(deaths, 1), 9)
         self.score = 0.0
         self.ridge = RIDGE * max(self.p / 4, 1.0)
@@ -150,8 +149,7 @@ class _Fit:
         """Newton steps until one is small, or a finding."""
         newton = self.newton
         for k in range(1, STEPS + 1):
-            sums = await self.start.sums.at(self.a, newton.b)
-            u, information = await self._moments(sums)
+            u, information = await self.score_and_information()
             await self._invert(information)
             fine = newton.fine
             newton.take(await self._open_step(u, k, fine))
@@ -163,39 +161,9 @@ class _Fit:
                 return await self._finished()
         return self.without(FitFinding.of(problems.NOT_CONVERGED, f"not converged in {STEPS} steps"))
 
-    async def _moments(self, sums: Sums) -> tuple[Value, Value]:
-        """Score (p,) and information (p, p), both divided by the number of deaths."""
-        a, pairs = self.a, self.model.covariates.pairs
-        y = self.y = await self._reciprocals(sums.s0)
-        v, t = await a.reduce(
-            a.times(y.reshape(-1, 1), sums.s1).assume(1.01, "a weighted mean of u"),
-            a.dot(y, sums.s2).assume(1.01 * self.deaths, "weighted means of u u' over deaths"),
-        )
-        outer = stack([a.dot(v[:, j], v[:, k]) for j, k in pairs])
-        half, u = await a.reduce(
-            (t - outer).scaled(self.share, _BITS).assume(1.01, "a mean covariance of numbers in [0, 1]"),
-            (self.start.dead - v.sum(0)).scaled(self.share, _BITS).assume(1.01, "a mean difference of numbers in [0, 1]"),
-        )
-        full = np.zeros((self.p, self.p), dtype=np.int64)
-        for at, (j, k) in enumerate(pairs):
-            full[j, k] = full[k, j] = at
-        return u, half[full.reshape(-1)].reshape(self.p, self.p)
-
-    async def _reciprocals(self, s0: Value) -> Value:
-        """1/S⁰ of every death, and a public number of the same size for everybody else."""
-        newton = self.newton
-        others = 1 - self.start.died
-        if self.y is None:
-            return await reciprocal(self.a, s0 + others, 1.0, self._most(), digits=28, largest=1.0)
-        low, high = newton.ratios
-        self.idle *= float(np.sqrt(low * high))
-        s0 = s0 + others * self.idle
-        digits = 36 if newton.fine else 22
-        return await reciprocal(self.a, s0, low * 0.999, high * 1.001, warm=self.y, digits=digits, largest=1 / newton.smallest_weight)
-
-    def _most(self) -> float:
-        """Largest S⁰ at b = 0."""
-        return float(self.n * self.deaths if self.model.ties == "efron" else self.n)
+    @abstractmethod
+    async def score_and_information(self) -> tuple[Value, Value]:
+        """Score (p,) and information (p, p) at the present coefficients, both divided by the number of deaths."""
 
     async def _invert(self, information: Value) -> None:
         """The inverse of information/deaths: cold, or from the last one where that is shorter."""
@@ -245,3 +213,48 @@ class _Fit:
         width = self.model.covariates.width
         se = np.sqrt(np.maximum(opened, 0) * self.share) / width
         return CoxEstimate(self.n, self.deaths, self.newton.b / width, se, self.score, len(self.newton.steps))
+
+
+class PairFit(NewtonFit):
+    """A fit to sums over risk sets of days: the reciprocals y (N,) of the last step."""
+
+    def __init__(self, a: Arithmetic, model: CoxModel, start: Start, n: int, deaths: int) -> None:
+        super().__init__(a, model, n, deaths)
+        self.start = start
+        self.y: Value | None = None
+        self.idle = 1.0
+
+    async def score_and_information(self) -> tuple[Value, Value]:
+        """Score (p,) and information (p, p), both divided by the number of deaths."""
+        a, pairs = self.a, self.model.covariates.pairs
+        sums = await self.start.sums.at(a, self.newton.b)
+        y = self.y = await self._reciprocals(sums.s0)
+        v, t = await a.reduce(
+            a.times(y.reshape(-1, 1), sums.s1).assume(1.01, "a weighted mean of u"),
+            a.dot(y, sums.s2).assume(1.01 * self.deaths, "weighted means of u u' over deaths"),
+        )
+        outer = stack([a.dot(v[:, j], v[:, k]) for j, k in pairs])
+        half, u = await a.reduce(
+            (t - outer).scaled(self.share, SHARE_BITS).assume(1.01, "a mean covariance of numbers in [0, 1]"),
+            (self.start.dead - v.sum(0)).scaled(self.share, SHARE_BITS).assume(1.01, "a mean difference of numbers in [0, 1]"),
+        )
+        full = np.zeros((self.p, self.p), dtype=np.int64)
+        for at, (j, k) in enumerate(pairs):
+            full[j, k] = full[k, j] = at
+        return u, half[full.reshape(-1)].reshape(self.p, self.p)
+
+    async def _reciprocals(self, s0: Value) -> Value:
+        """1/S⁰ of every death, and a public number of the same size for everybody else."""
+        newton = self.newton
+        others = 1 - self.start.died
+        if self.y is None:
+            return await reciprocal(self.a, s0 + others, 1.0, self._most(), digits=28, largest=1.0)
+        low, high = newton.ratios
+        self.idle *= float(np.sqrt(low * high))
+        s0 = s0 + others * self.idle
+        digits = 36 if newton.fine else 22
+        return await reciprocal(self.a, s0, low * 0.999, high * 1.001, warm=self.y, digits=digits, largest=1 / newton.smallest_weight)
+
+    def _most(self) -> float:
+        """Largest S⁰ at b = 0."""
+        return float(self.n * self.deaths if self.model.ties == "efron" else self.n)

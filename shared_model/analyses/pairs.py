@@ -23,7 +23,7 @@ from shared_model.shares.arithmetic import Arithmetic, Value
 class Digit(Part):
     """One digit of a whole number 0 ≤ x < n, the day or another value; with `died_only` zero for who did not die.
 
-    place: 0 is the highest of `places` digits.
+    place: 0 is the highest of `places` digits. cell: so many days count as one.
     """
 
     n: int
@@ -31,6 +31,7 @@ class Digit(Part):
     place: int = 0
     places: int = 2
     died_only: bool = False
+    cell: int = 1
 
     @property
     def base(self) -> int:
@@ -49,7 +50,7 @@ class Digit(Part):
 
     def of(self, patients: PaddedPatients) -> Floats:
         """One-hot."""
-        x = checked(patients.whole(self.source) if self.source else patients.day, self.n, self.source or "a day")
+        x = checked((patients.whole(self.source) if self.source else patients.day) // self.cell, self.n, self.source or "a day")
         digit = np.eye(self.width)[x // self.unit % self.base if self.place else x // self.unit]
         return digit * patients.event[:, None] if self.died_only else digit
 

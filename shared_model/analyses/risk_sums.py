@@ -9,6 +9,7 @@ Otherwise the factors of the blocks are multiplied, then multiplied with u and u
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,20 @@ class Linear:
         return Sums(s0, s1, s2)
 
 
+async def factor(a: Arithmetic, covariates: SlotCovariates, blocks: Sequence[Value], b: Floats) -> Value:
+    """e^{b'u} of every patient (N,), the largest possible divided out; 0 in empty slots. An opening a doubling of blocks."""
+    factors = [
+        (value @ block.factor(covariates.of_block(at, b))).assume(1.001, "the largest factor is divided out")
+        for at, (value, block) in enumerate(zip(blocks, covariates.blocks, strict=True))
+    ]
+    if any(one.fraction > F for one in factors):
+        factors = list(await a.reduce(*factors))
+    while len(factors) > 1:
+        pairs = [a.times(factors[i], factors[i + 1]) for i in range(0, len(factors) - 1, 2)]
+        factors = [*await a.reduce(*pairs), *factors[2 * len(pairs) :]]
+    return factors[0]
+
+
 @dataclass(frozen=True)
 class Blocks:
     """Columns in several blocks: M (N, N), the blocks (N, K) each, u (N, p) and u u' (N, p(p + 1)/2)."""
@@ -68,16 +83,7 @@ class Blocks:
         if not b.any():
             (s,) = await a.reduce(self._summed(a.dot(self.weights, self.moments)))
             return Sums(self._summed(self.weights.sum(1)), s[:, :p], s[:, p:])
-        factors = [
-            (value @ block.factor(self.covariates.of_block(at, b))).assume(1.001, "the largest factor is divided out")
-            for at, (value, block) in enumerate(zip(self.blocks, self.covariates.blocks, strict=True))
-        ]
-        if any(factor.fraction > F for factor in factors):
-            factors = list(await a.reduce(*factors))
-        while len(factors) > 1:
-            pairs = [a.times(factors[i], factors[i + 1]) for i in range(0, len(factors) - 1, 2)]
-            factors = [*await a.reduce(*pairs), *factors[2 * len(pairs) :]]
-        w = factors[0].reshape(-1, 1)
+        w = (await factor(a, self.covariates, self.blocks, b)).reshape(-1, 1)
         (wu,) = await a.reduce(a.times(w, self.moments).assume(1.01, "weights and u are at most 1"))
         (s,) = await a.reduce(self._summed(a.dot(self.weights, concatenate([w, wu], 1))))
         return Sums(s[:, 0], s[:, 1 : 1 + p], s[:, 1 + p :])
@@ -137,14 +143,14 @@ async def _blocks(a: Arithmetic, pairs: Pairs, covariates: SlotCovariates, block
     )
     for i, value in zip(counted, lifted, strict=True):
         blocks[i] = value.assume(1.0, "one-hot")
-    u, uu = _moments(a, covariates, blocks)
+    u, uu = block_moments(a, covariates, blocks)
     dead = a.dot(died, u).assume(n, "u is at most 1")
     *rest, dead = await a.reduce(u, *uu, dead)
     u, uu = rest[0], rest[1:]
     return Start(Blocks(covariates, weights, tuple(blocks), concatenate([u, stack(uu, 1)], 1), _ceiling(pairs, ties)), dead, died, count)
 
 
-def _moments(a: Arithmetic, covariates: SlotCovariates, blocks: list[Value]) -> tuple[Value, list[Value]]:
+def block_moments(a: Arithmetic, covariates: SlotCovariates, blocks: list[Value]) -> tuple[Value, list[Value]]:
     """u (N, p), and every u_j u_k (N,): within a block a public combination, else a product still to be reduced."""
     places = [covariates.place(j) for j in range(len(covariates))]
 

@@ -41,6 +41,8 @@ def tabular(
     time_unit: options.TimeUnit = None,
     event_value: options.EventValue = None,
     held_out: Annotated[float, typer.Option(min=0.05, max=0.8, help="Own table: share of patients whose hospitals are held out.")] = 0.3,
+    resolution: Annotated[str, typer.Option(help="How C is measured on the hospitals held out: exact, or shares.")] = "exact",
+    holders: options.Holders = 0,
     as_json: Json = False,
 ) -> None:
     """Train one model in ten ways on the same patients and compare the C-index on hospitals nobody saw."""
@@ -58,6 +60,8 @@ def tabular(
         seeds=seeds,
         model=model,  # type: ignore[arg-type]
         rounds=rounds,
+        resolution=resolution,  # type: ignore[arg-type]
+        holders=holders,  # type: ignore[arg-type]
         progress=note,
         **options.written(missing, decimal, time_unit, event_value),
     )

@@ -31,6 +31,7 @@ def cox(
     ties: Annotated[str, typer.Option(help="efron or breslow.")] = "efron",
     resolution: Annotated[str, typer.Option(help="exact (equals R's coxph), or shares (holders open the fit alone).")] = "exact",
     holders: options.Holders = 3,
+    grid: Annotated[str, typer.Option(help="Of shares: days, weeks, or auto (weeks above 1,500 patients).")] = "auto",
     study: options.StudyFile = None,
     predictions: Annotated[Path | None, typer.Option(help="Write every row's linear predictor to this CSV file.")] = None,
     apply: Annotated[Path | None, typer.Option(help="A second table to score: linear predictors, and C where it has events.")] = None,
@@ -54,6 +55,7 @@ def cox(
         ties=ties,  # type: ignore[arg-type]
         resolution=resolution,  # type: ignore[arg-type]
         holders=holders,  # type: ignore[arg-type]
+        grid=grid,  # type: ignore[arg-type]
         study=study,
         **options.written(missing, decimal, time_unit, event_value),
     )

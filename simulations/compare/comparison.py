@@ -13,13 +13,16 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
-from shared_model.survival.concordance import concordance
+from shared_model.survival.concordance import Concordance, concordance
 from shared_model.survival.table import patient_cells
 from simulations.compare.cohorts import SCENARIO_TITLE, ComparedCohort, Floats, ScenarioName, from_rows, from_split, simulated
 from simulations.compare.methods import METHODS, REFERENCE, Method, Trained, TrainingPlan, train
 from simulations.compare.models import Architecture, ModelName
-from simulations.tabular.fit import FitRows
+from simulations.tabular.rows import FitRows, SiteRows
+from simulations.tabular.shares.cox import concordance_on_shares
+from simulations.tabular.shares.table import SharedTable
 
 SPLIT = "table-split"
 OWN_TITLE = {SPLIT: "own table, its own training and test rows", "table": "own table, hospitals held out by seed"}
@@ -154,7 +157,7 @@ def one_cohort(
     """Every method on one cohort; the reference, pooled full batch, has to be among them."""
     architecture = Architecture(model, cohort.held_x.shape[1])
     trained = {method.name: train(cohort, method, architecture, plan, seed) for method in methods}
-    scored = {name: _held_out(cohort, architecture, one) for name, one in trained.items()}
+    scored = {name: _held_out(cohort, architecture, one, plan.holders) for name, one in trained.items()}
     reference = scored[REFERENCE][0]
     return [
         Outcome(
@@ -179,15 +182,27 @@ def one_cohort(
     ]
 
 
-def _held_out(cohort: ComparedCohort, architecture: Architecture, trained: Trained) -> tuple[float, float | None, float | None]:
+def _held_out(
+    cohort: ComparedCohort, architecture: Architecture, trained: Trained, holders: int | None
+) -> tuple[float, float | None, float | None]:
     """C with its interval on the held-out hospitals; of several models (hospitals alone) their mean weighted by patients."""
     scores = architecture.held_out(trained.weights, cohort.held_x)
-    found = [concordance(patient_cells(score, cohort.held_time, cohort.held_event)) for score in scores]
+    found = [_concordance(score, cohort.held_time, cohort.held_event, holders) for score in scores]
     c = np.asarray([0.5 if one is None else one.c for one in found])
     if len(c) > 1:
         return float(np.average(c, weights=[len(time) for _, time, _ in cohort.sites])), None, None
     low, high = found[0].logit_ci if found[0] is not None else (None, None)
     return float(c[0]), low, high
+
+
+def _concordance(score: Floats, time: Floats, event: NDArray[np.bool_], holders: int | None) -> Concordance | None:
+    """Harrell's C from rows, or on secret shares by so many holders (0: the plain twin)."""
+    if holders is None:
+        return concordance(patient_cells(score, time, event))
+    n = len(time)
+    rows = SiteRows("held out", score[:, None], time, event, np.zeros(n, dtype=np.int64), ("",) * n)
+    found, _ = concordance_on_shares(SharedTable(FitRows((rows,), ("score",), ("",), (), 0), holders), score)
+    return found
 
 
 def mean_interval(values: Floats) -> tuple[float | None, float | None]:

@@ -93,6 +93,8 @@ class TrainingPlan:
     server_rate: float = 0.02
     site_rate: float = 0.02
     intervals: int = 8
+    holders: int | None = None
+    """Holders of shares that compute C on the hospitals held out (0: their plain twin); None: C from rows."""
 
     def training(self, method: Method) -> Training:
         """The study's training block that this plan stands for."""

@@ -223,3 +223,12 @@ NOT_ON_SHARES = Kind(
     fix="Leave the option out, or use `--resolution exact`.",
     exit=Exit.USAGE,
 )
+
+BY_WEEKS = Kind(
+    831,
+    "cox-by-weeks",
+    "Computed by weeks instead of days",
+    why="Above a declared number of patients risk sets are formed by week: the cost of pairs grows with the square of the patients.",
+    fix="Nothing to do. `--grid days` computes by days where the time does not matter.",
+    exit=Exit.FINDINGS,
+)

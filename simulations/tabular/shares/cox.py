@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.analyses.concordance import ConcordanceEstimate, ConcordanceModel, concordance
-from shared_model.analyses.covariates import SlotCovariates
+from shared_model.analyses.covariates import Column, SlotCovariates
 from shared_model.analyses.cox import CoxEstimate, CoxModel, cox
 from shared_model.analyses.fitted import NAN, fitted
 from shared_model.analyses.groups.hazard import BaselineEstimate, BaselineModel, baseline
@@ -18,6 +18,8 @@ from shared_model.analyses.groups.points import make_points
 from shared_model.analyses.locally import Computed
 from shared_model.analyses.pairs import Pairs, make_pairs, within
 from shared_model.analyses.rows import OneHot, Rows
+from shared_model.analyses.weeks.cells import PAIRED_PATIENTS, WEEK
+from shared_model.analyses.weeks.cox import cox_by_weeks, week_parts
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.survival.concordance import Concordance, PairCounts
 from shared_model.survival.cox.result import Baseline, CoxFit, FitFinding
@@ -32,12 +34,18 @@ Floats = NDArray[np.float64]
 NO_PAIRS = PairCounts(NAN, NAN, NAN, np.zeros(0), np.zeros(0), np.zeros(0))
 """Pairs are not opened on shares."""
 STRATUM = "stratum"
+Grid = Literal["auto", "days", "weeks"]
 PREDICTOR_DIGITS = 10
 """Linear predictors are rounded to so many decimals, so that equal covariates are equal scores."""
 
 
-def fit_cox_on_shares(rows: FitRows, *, ties: Ties | None = None, settings: Settings | None = None, holders: int = 3) -> CoxFit:
+def fit_cox_on_shares(
+    rows: FitRows, *, ties: Ties | None = None, settings: Settings | None = None, holders: int = 3, grid: Grid = "auto"
+) -> CoxFit:
     """The Cox model that the holders open, with the C-index of its linear predictor.
+
+    grid: days, or weeks, whose cost grows with the patients and not with their pairs; auto takes weeks for more patients than a study
+    compares in pairs, where there are no strata. By weeks neither a baseline nor a C-index is opened.
 
     A study's minima hold where its settings are given; without them the table is the researcher's own, and none do. With strata
     only patients of one stratum are compared, and no baseline is opened.
@@ -45,31 +53,50 @@ def fit_cox_on_shares(rows: FitRows, *, ties: Ties | None = None, settings: Sett
     horizons = (settings or default_settings()).evaluation.horizons
     points = () if len(rows.strata) > 1 else tuple(float(day) for day in horizons if day < rows.time.max())
     table = SharedTable(rows, holders, points)
-    columns = {name: column for j, name in enumerate(rows.names) if (column := column_of(name, rows.x[:, j])) is not None}
+    columns = columns_on_shares(rows)
     varying = [j for j, name in enumerate(rows.names) if name in columns]
     constant = [FitFinding.of(problems.CONSTANT, f"{name} has one value only") for name in rows.names if name not in columns]
     if not columns:
         return _nothing(rows, ties, (*rows.findings, *small_parts(rows), *constant))
-    model = CoxModel(
+    model = model_on_shares(columns, ties, settings)
+    by_weeks = grid == "weeks" or (grid == "auto" and len(rows.time) > PAIRED_PATIENTS and len(rows.strata) < 2)
+    if by_weeks and len(rows.strata) > 1:
+        raise problems.NOT_ON_SHARES.problem("strata are compared by days, not by weeks")
+    done = (fit_by_weeks if by_weeks else fit_by_days)(table, model, carried(rows, columns))
+    found, base = done.returned
+    fit = fitted(found, tuple(columns), sites=len(rows.sites), ties=ties or "efron")
+    fit = replace(_spread(fit, rows.names, varying), dropped_rows=rows.dropped, baseline=_opened(table, base))
+    costs, weeks = [done], [_said_of_weeks(len(rows.time))] if by_weeks else []
+    if fit.kept.any() and not by_weeks:
+        c, cost = concordance_on_shares(table, np.round(fit.linear_predictor(rows.x), PREDICTOR_DIGITS))
+        fit, costs = fit.with_concordance(c), [done, cost]
+    return replace(fit, findings=(*rows.findings, *small_parts(rows), *constant, *found.findings, *weeks, table.said(costs)))
+
+
+def columns_on_shares(rows: FitRows) -> dict[str, Column]:
+    """Every covariate that varies, as levels or with bounds."""
+    found = {name: column_of(name, rows.x[:, j]) for j, name in enumerate(rows.names)}
+    return {name: column for name, column in found.items() if column is not None}
+
+
+def model_on_shares(columns: Mapping[str, Column], ties: Ties | None, settings: Settings | None = None) -> CoxModel:
+    """The model of these columns, with a study's minima or none."""
+    return CoxModel(
         "cox",
         SlotCovariates(tuple(columns.values())),
         ties=ties or "efron",
         minimum_patients=settings.minimum_cox_patients if settings else 1,
         events_a_column=settings.minimum_events_per_variable if settings else 0,
     )
-    done = _fit(table, model, {name: as_carried(columns[name], rows.x[:, j]) for j, name in enumerate(rows.names) if name in columns})
-    found, base = done.returned
-    fit = fitted(found, tuple(columns), sites=len(rows.sites), ties=ties or "efron")
-    fit = replace(_spread(fit, rows.names, varying), dropped_rows=rows.dropped, baseline=_opened(table, base))
-    costs = [done]
-    if fit.kept.any():
-        c, cost = concordance_on_shares(table, np.round(fit.linear_predictor(rows.x), PREDICTOR_DIGITS))
-        fit, costs = fit.with_concordance(c), [done, cost]
-    return replace(fit, findings=(*rows.findings, *small_parts(rows), *constant, *found.findings, table.said(costs)))
 
 
-def _fit(table: SharedTable, model: CoxModel, values: dict[str, Floats]) -> Computed:
-    """(estimate, baseline) of the model and its cost."""
+def carried(rows: FitRows, columns: Mapping[str, Column]) -> dict[str, Floats]:
+    """What patients carry of these columns."""
+    return {name: as_carried(columns[name], rows.x[:, j]) for j, name in enumerate(rows.names) if name in columns}
+
+
+def fit_by_days(table: SharedTable, model: CoxModel, values: dict[str, Floats]) -> Computed:
+    """(estimate, baseline at the table's points) of the model by days, and its cost."""
     places = table.places(table.points)
     strata = _strata(table.rows)
     zeros = tuple(0.0 for _ in model.covariates.columns)
@@ -86,6 +113,21 @@ def _fit(table: SharedTable, model: CoxModel, values: dict[str, Floats]) -> Comp
     parts = (*model.parts(len(table.times)), *strata)
     results = (*model.results, *(base.results if places else ()))
     return table.compute(parts, results, circuit, values | {STRATUM: table.rows.stratum.astype(np.float64)})
+
+
+def fit_by_weeks(table: SharedTable, model: CoxModel, values: dict[str, Floats]) -> Computed:
+    """(estimate, None) by weeks, and its cost."""
+
+    async def circuit(a: Arithmetic, shared: Rows) -> tuple[CoxEstimate, BaselineEstimate | None]:
+        return await cox_by_weeks(a, shared, model), None
+
+    days = int(table.rows.time.max()) + 1
+    return table.compute(week_parts(model, days), model.results, circuit, values, whole_days=True)
+
+
+def _said_of_weeks(patients: int) -> FitFinding:
+    what = f"{patients} patients: risk sets by cells of {WEEK} days, the order within one is lost; no C-index and no baseline is opened"
+    return FitFinding.of(problems.BY_WEEKS, what)
 
 
 def _strata(rows: FitRows) -> tuple[OneHot, ...]:

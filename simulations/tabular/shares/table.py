@@ -51,21 +51,28 @@ class SharedTable:
         """Where points stand in the grid."""
         return tuple(int(place) for place in np.searchsorted(self.times, list(days)))
 
-    def patients(self, values: Mapping[str, Floats]) -> list[PaddedPatients]:
-        """Every hospital's patients, with further values (n,) in the order of the rows."""
+    def patients(self, values: Mapping[str, Floats], *, whole_days: bool = False) -> list[PaddedPatients]:
+        """Every hospital's patients, with further values (n,) in the order of the rows; `day` is a place in the grid or the whole day."""
         found, start = [], 0
         for site in self.rows.sites:
             mine = slice(start, start + len(site.time))
             start = mine.stop
-            day = np.searchsorted(self.times, site.time).astype(np.int64)
+            day = (np.floor(site.time) if whole_days else np.searchsorted(self.times, site.time)).astype(np.int64)
             found.append(PaddedPatients(day, site.event, {name: np.asarray(one[mine], dtype=np.float64) for name, one in values.items()}))
         return found
 
-    def compute(self, parts: Sequence[Part], results: Iterable[Result], circuit: Circuit, values: Mapping[str, Floats]) -> Computed:
+    def compute(
+        self,
+        parts: Sequence[Part],
+        results: Iterable[Result],
+        circuit: Circuit,
+        values: Mapping[str, Floats],
+        *,
+        whole_days: bool = False,
+    ) -> Computed:
         """What the circuit returns, and what it cost a holder."""
-        return compute_locally(
-            parts, self.patients(values), Declaration.of(results), circuit, holders=self.holders, multiple=self._multiple
-        )
+        sites = self.patients(values, whole_days=whole_days)
+        return compute_locally(parts, sites, Declaration.of(results), circuit, holders=self.holders, multiple=self._multiple)
 
     @property
     def _multiple(self) -> int:

@@ -245,6 +245,8 @@ def test_compare_takes_the_tables_own_split(run):
     found = run("compare tabular", table, "--covariates", "x", "--split", "set", "--seeds", 2, "--rounds", 3)
     first = found.data["summary"][0]
     assert (first["n"], first["held_out"], first["scenario"]) == (80, 40, "table-split")
+    shared = run("compare tabular", table, "--covariates", "x", "--split", "set", "--seeds", 2, "--rounds", 3, "--resolution", "shares")
+    assert [one["c"] for one in shared.data["summary"]] == pytest.approx([one["c"] for one in found.data["summary"]], abs=1e-6)
     for wrong in ("validation", "1", "Train"):
         refused = run("compare tabular", table.assign(set=wrong), "--covariates", "x", "--split", "set")
         assert refused.data["problem"]["code"] == "FH-827"

@@ -11,7 +11,7 @@ from tests.shared_model.analyses.phases.paper import NAMES, PaperCohort, Walk, l
 
 def pooled(cohort: PaperCohort, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Efron's coefficients and standard errors over the training patients."""
-    mine = cohort.train()
+    mine = cohort.set == 0
     fit = PHReg(cohort.day[mine], x[mine], status=cohort.event[mine].astype(int), ties="efron").fit(disp=0)
     return np.asarray(fit.params), np.asarray(fit.bse)
 
@@ -31,7 +31,7 @@ def test_every_fit_is_the_pooled_one(holders: int, coarse: int) -> None:
         beta, se = pooled(walk.cohort, np.column_stack([scores[part] for part in parts]))
         np.testing.assert_allclose(fusion.fits[model].coefficient, beta, atol=1e-5)
         np.testing.assert_allclose(fusion.fits[model].se, se, atol=1e-4)
-    mine = walk.cohort.train()
+    mine = walk.cohort.set == 0
     for name, score in scores.items():
         low, high = fusion.ranges[name]
         assert low <= score[mine].min() and score[mine].max() <= high

@@ -1,0 +1,97 @@
+"""The same statistics from pooled rows, written without this project's mathematics: NumPy over all pairs, statsmodels, lifelines.
+
+The one exception says so: the standard error of an AUC is that of `shared_model.survival.roc` on rows, which its tests hold against R's
+timeROC.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from lifelines import KaplanMeierFitter
+from lifelines.statistics import multivariate_logrank_test
+from numpy.typing import NDArray
+from statsmodels.duration.hazard_regression import PHReg
+
+from shared_model.survival.roc import roc
+from shared_model.survival.table import patient_cells
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class PooledRows:
+    """Days (n,) and whether each ended in death (n,)."""
+
+    day: Floats
+    event: Bools
+
+    def where(self, mine: Bools) -> PooledRows:
+        """Some of the patients."""
+        return PooledRows(self.day[mine], self.event[mine])
+
+    def cox(self, x: Floats, ties: str = "efron") -> tuple[Floats, Floats]:
+        """Coefficients and standard errors (p,) by statsmodels, on columns of unit variance."""
+        scale = x.std(axis=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fit = PHReg(self.day + 1, x / scale, status=self.event.astype(int), ties=ties).fit(
+                disp=0, method="newton", tol=1e-14, maxiter=200
+            )
+        return fit.params / scale, fit.bse / scale
+
+    def baseline(self, predictor: Floats, day: float) -> float:
+        """Efron's cumulative hazard at predictor 0 until a day."""
+        weight, total = np.exp(predictor), 0.0
+        for moment in np.unique(self.day[self.event & (self.day <= day)]):
+            dead, at_risk = self.event & (self.day == moment), weight[self.day >= moment].sum()
+            total += sum(1 / (at_risk - r / dead.sum() * weight[dead].sum()) for r in range(int(dead.sum())))
+        return float(total)
+
+    def concordance(self, score: Floats) -> tuple[float, Floats]:
+        """Harrell's C, and its influence (n,): the standard error is the root of the sum of squares."""
+        comparable = self.event[:, None] & (
+            (self.day[None, :] > self.day[:, None]) | ((self.day[None, :] == self.day[:, None]) & ~self.event[None, :])
+        )
+        credit = comparable * (0.5 + 0.5 * np.sign(score[:, None] - score[None, :]))
+        pairs = float(comparable.sum())
+        c = float(credit.sum()) / pairs
+        mine, of = credit.sum(0) + credit.sum(1), comparable.sum(0) + comparable.sum(1)
+        return c, np.asarray((mine - c * of) / pairs)
+
+    def auc(self, score: Floats, horizon: float) -> tuple[float, float]:
+        """AUC with weights 1/G(T−) of cases before the horizon and controls beyond it; its standard error by the project's pooled code."""
+        left = np.array([self._censoring_before(day) for day in self.day])
+        case, control = self.event & (self.day < horizon), self.day > horizon
+        weight = 1 / left[case]
+        won = 0.5 + 0.5 * np.sign(score[case][:, None] - score[control][None, :])
+        area = float((weight @ won.mean(axis=1)) / weight.sum())
+        return area, roc(patient_cells(score, self.day, self.event), horizon).se
+
+    def _censoring_before(self, day: float) -> float:
+        """G just before a day: deaths come before censorings on one day."""
+        found = 1.0
+        for moment in np.unique(self.day[~self.event & (self.day < day)]):
+            lost = int((~self.event & (self.day == moment)).sum())
+            at_risk = int((self.day > moment).sum() + lost)
+            found *= 1 - lost / at_risk
+        return found
+
+    def curve(self, day: float) -> tuple[float, float, float]:
+        """Kaplan–Meier survival at a day with its log(−log) interval, by lifelines."""
+        fit = KaplanMeierFitter().fit(self.day, self.event)
+        at = int(np.searchsorted(fit.timeline, day, side="right")) - 1
+        low, high = fit.confidence_interval_.to_numpy()[at]
+        survival = float(fit.survival_function_.to_numpy()[at, 0])
+        return survival, float(low) if np.isfinite(low) else survival, float(high) if np.isfinite(high) else survival
+
+    def median(self) -> float:
+        """The first day at which no more than half are alive, by lifelines."""
+        return float(KaplanMeierFitter().fit(self.day, self.event).median_survival_time_)
+
+    def logrank(self, group: NDArray[np.generic]) -> float:
+        """χ² by lifelines."""
+        return float(multivariate_logrank_test(self.day, group, self.event).test_statistic)
