@@ -25,7 +25,7 @@ LARGEST_OPENING = 1 << 19
 
 
 @dataclass(frozen=True)
-class Event(Part):
+class DiedPart(Part):
     """1 for who died."""
 
     @property
@@ -38,7 +38,7 @@ class Event(Part):
         return patients.event[:, None].astype(np.float64)
 
 
-EVENT = Event("event")
+EVENT = DiedPart("event")
 
 
 def week_digits(n_days: int) -> tuple[Digit, ...]:
