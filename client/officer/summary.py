@@ -18,8 +18,8 @@ MOST_LINES = 30
 def summary_lines(site: SiteConfig, lock: StudyLock, heard: int) -> list[str]:
     """At most 30 lines of 80 columns. heard: other hospitals whose digits a person of this one heard by telephone."""
     study, role = lock.study, "trains the models" if lock.entry(site.site).role == "development" else "tests the models"
-    title = textwrap.shorten(study.title, 48)
-    lines = [f"What {site.site} decides: {title}, study {lock.study_id[:12]}", ""]
+    title = textwrap.shorten(study.title, 58)
+    lines = [f"What {site.site} decides", f"{title}, study {lock.study_id[:12]}", ""]
     for label, words in _paragraphs(site, lock, role, heard):
         lines += textwrap.wrap(words, WIDTH, initial_indent=label.ljust(INDENT), subsequent_indent=" " * INDENT)
     return lines
