@@ -8,7 +8,7 @@ from pathlib import Path
 
 FOLDERS = ("accuracy", "running")
 """Each file of these that has a `main` is a piece, under the file's name."""
-LABORATORIES = ("attacks", "capture", "containers", "faults", "gpu", "thirty_days")
+LABORATORIES = ("attacks", "capture", "containers", "demo_story", "faults", "gpu", "thirty_days")
 """`measure` in each of these is a piece, under the folder's name."""
 
 

@@ -35,6 +35,7 @@ from simulations.cohort.presets import PRESETS
 from simulations.cohort.survival import SimulatedPatient, SimulatedPopulation, concordance, simulate
 from site_config.study.model import Study
 from site_config.study.presets import preset
+from site_config.study.prognostic_models import RAD_D, NetworkName
 
 FIRST_SEED = 70_000
 PATIENTS = (56, 82)
@@ -86,10 +87,12 @@ def trainees(population: SimulatedPopulation, role: str, options: PhantomOptions
     )
 
 
-def held_out_scores(study: Study, train: MadeUpPatients, tests: tuple[MadeUpPatients, ...], seed: int, warm: bool) -> list[Floats]:
-    """Train Rad-D pooled by the study's plan; eval-mode scores of every set in `tests`."""
+def trained(
+    study: Study, model: NetworkName, train: MadeUpPatients, tests: tuple[MadeUpPatients, ...], seed: int, warm: bool = True
+) -> list[Floats]:
+    """Train a network pooled by the study's plan; eval-mode scores of every set in `tests`."""
     training = study.training.model_copy(update={"batch": len(train.keys), "local_steps": 1})
-    network = build(study, "Rad-D", seed=seed)
+    network = build(study, model, seed=seed)
     if warm:
         load_warm_start(network, WARM_START.read_bytes())
     weights = to_vector(network)
@@ -114,11 +117,11 @@ def one_seed(seed: int) -> dict[str, Any]:
     free = replace(options.phantom, lesion_contrast=0.0)
     train, test = (trainees(population, role, options.phantom, study) for role in ("development", "evaluation"))
     train_free, test_free = (trainees(population, role, free, study) for role in ("development", "evaluation"))
-    shown = held_out_scores(study, train, (test, test_free), seed, warm=True)
-    blind = held_out_scores(study, train_free, (test_free,), seed, warm=True)
+    shown = trained(study, RAD_D.name, train, (test, test_free), seed)
+    blind = trained(study, RAD_D.name, train_free, (test_free,), seed)
     server = study.training.server.model_copy(update={"rate": RANDOM_RATE})
     cold_study = study.model_copy(update={"training": study.training.model_copy(update={"server": server})})
-    cold = held_out_scores(cold_study, train, (test,), seed, warm=False)
+    cold = trained(cold_study, RAD_D.name, train, (test,), seed, warm=False)
     oracle = population.oracle("evaluation")
 
     def c(score: Floats) -> float:

@@ -23,7 +23,6 @@ from site_config.study.model import Phase
 from site_config.study.prognostic_models import CLN, MODELS, ModelName, PrognosticModel
 
 Floats = NDArray[np.float64]
-LONGEST_DAYS = 8_000
 AXIS_SD = 3.0
 
 
@@ -43,7 +42,8 @@ class AskedSums:
 
     def exact(self, beta: Floats, mean: Floats, sd: Floats) -> cox.ExactSums:
         """Σ over hospitals of `exact_sums`."""
-        parameters = CoxExact(covariates=self._covariates, mean=plain(mean), sd=plain(sd), beta=plain(beta), n_days=LONGEST_DAYS)
+        n_days = self._running.study.shares.longest_days
+        parameters = CoxExact(covariates=self._covariates, mean=plain(mean), sd=plain(sd), beta=plain(beta), n_days=n_days)
         return cox.ExactSums(**self._open("cox.exact", parameters))
 
 
@@ -56,7 +56,7 @@ def fit(running: Running, covariates: Covariates, names: tuple[str, ...], phase:
     """A Cox model from sums by day. Raises survival problems where it cannot be estimated."""
     opener = AskedSums(running, covariates, phase)
     ties, sites = running.study.training.ties, len(running.lock.names("development"))
-    return cox.fit_exact(opener, names, cox.DayGrid.days(LONGEST_DAYS), ties=ties, sites=sites)
+    return cox.fit_exact(opener, names, cox.DayGrid.days(running.study.shares.longest_days), ties=ties, sites=sites)
 
 
 def clinical(running: Running) -> None:

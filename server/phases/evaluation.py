@@ -7,6 +7,7 @@ bins and cells hold single values, and every metric is computed from it. Paired 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import combinations
 
 import numpy as np
@@ -16,8 +17,8 @@ from server.phases.context import Event, Running, scalar
 from server.phases.on_shares.evaluation import evaluate_on_shares
 from server.phases.scores import SCORE_BINS, ScoreOpener, Spread, role_of
 from server.study.results import Characteristics, ScorePair, ScoreTable
+from shared_model.analyses.groups.measures import least_known
 from shared_model.disclosure.results import SUBGROUP_PATIENTS
-from shared_model.statistics.grids import LONGEST_DAYS
 from shared_model.statistics.parameters import (
     FLAGS,
     MANUFACTURERS,
@@ -64,19 +65,11 @@ def evaluate(running: Running) -> None:
 def characteristics(running: Running, split: Split) -> Characteristics:
     """Table 1 of a split from counts and sums."""
     values = running.total("characteristics", SplitOnly(split=split), "evaluation", role_of(split))
-    n, known = round(scalar(values, "patients")), scalar(values, "age_known")
-    total, square = values["age"]
+    n = round(scalar(values, "patients"))
     found = Characteristics(set=split, n=n, events=round(scalar(values, "events")), sites=round(scalar(values, "sites")))
-    if known > 1:
-        found.known["age"] = round(known)
-        found.mean["age"] = float(total / known)
-        found.sd["age"] = float(np.sqrt(max((square - total**2 / known) / (known - 1), 0.0)))
-    known = scalar(values, "interval_known")
-    if known > 1:
-        total, square = values["interval"]
-        found.known["interval_days"] = round(known)
-        found.mean["interval_days"] = float(total / known)
-        found.sd["interval_days"] = float(np.sqrt(max((square - total**2 / known) / (known - 1), 0.0)))
+    least = least_known(running.study.privacy.minimum_patients)
+    add_spread(found, "age", (scalar(values, "age_known"), *values["age"]), least)
+    add_spread(found, "interval_days", (scalar(values, "interval_known"), *values["interval"]), least)
     male, sex = round(scalar(values, "male")), round(scalar(values, "sex_known"))
     if sex:
         found.counts["sex"] = {"male": male, "female": sex - male, "unknown": n - sex}
@@ -85,7 +78,7 @@ def characteristics(running: Running, split: Split) -> Characteristics:
             counts = zip(variable.codes[:8], values["clinical"][j], strict=False)
             found.counts[variable.name] = {variable.values[code]: round(float(count)) for code, count in counts}
         else:
-            add_spread(found, variable, values["continuous"][j])
+            add_spread(found, variable.name, values["continuous"][j], least, variable.span)
     of_scans = (("manufacturer", MANUFACTURERS), ("response", RESPONSES), ("flags", FLAGS)) if running.study.reads_scans else ()
     for name, labels in of_scans:
         found.counts[name] = {label: round(float(count)) for label, count in zip(labels, values[name], strict=True)}
@@ -97,14 +90,17 @@ def clinical_variables(study: Study) -> tuple[ClinicalVariable, ...]:
     return study.clinical if MODELS.read_variables(study.models) else ()
 
 
-def add_spread(found: Characteristics, variable: ClinicalVariable, sums: Floats) -> None:
-    """Mean and SD of a continuous variable as it enters the model, from Σ1, Σu and Σu² of u = (x − low)/(high − low)."""
+def add_spread(found: Characteristics, name: str, sums: Iterable[float], least: int, span: tuple[float, float] = (0.0, 1.0)) -> None:
+    """Mean and SD of a number as it enters the model, from Σ1, Σu and Σu² of u = (x − low)/(high − low).
+
+    How many are known stays with the result: neither is kept for fewer than the least.
+    """
     known, total, square = (float(value) for value in sums)
-    if known > 1:
-        low, high = variable.span
-        found.known[variable.name] = round(known)
-        found.mean[variable.name] = low + (high - low) * total / known
-        found.sd[variable.name] = (high - low) * float(np.sqrt(max((square - total**2 / known) / (known - 1), 0.0)))
+    found.known[name] = round(known)
+    if known >= least:
+        low, high = span
+        found.mean[name] = low + (high - low) * total / known
+        found.sd[name] = (high - low) * float(np.sqrt(max((square - total**2 / known) / (known - 1), 0.0)))
 
 
 def model_table(running: Running, spec: ScoreSpec, split: Split) -> TableData | None:
@@ -174,7 +170,8 @@ def exact_cuts(running: Running, opener: ScoreOpener, spread: Spread) -> tuple[t
     if spread.sd <= 0 or spread.n < 2:
         return (), ()
     low, high = spread.mean - 12 * spread.sd, spread.mean + 12 * spread.sd
-    parameters = Histogram(split=opener.split, score=opener.spec, low=low, high=high, bins=FINE_BINS, n_days=LONGEST_DAYS * 2)
+    n_days = running.study.shares.longest_days
+    parameters = Histogram(split=opener.split, score=opener.spec, low=low, high=high, bins=FINE_BINS, n_days=n_days)
     values = running.total("evaluation.histogram", parameters, "evaluation", role_of(opener.split), opener.spec)
     grid = np.linspace(low, high, FINE_BINS + 1)
     occupied = np.flatnonzero(np.rint(values["scores"]))

@@ -54,6 +54,7 @@ PREDICTED_BITS = Limit(18, "a group's mean prediction equals the pooled one to 1
 INTERVAL_DEATHS = Limit(5, "the hazard of an interval with fewer deaths is a statement on persons")
 FIRST_HAZARD_BITS = Limit(28, "of deaths a day: a daily hazard of a thousandth is right to one part in ten thousand")
 BASELINE_BITS = Limit(20, "of the hazard of the highest risk the declared ranges allow: predicted survival equals the pooled one to 1e-4")
+MEAN_PATIENTS = Limit(5, "a mean or a median of fewer known values is a statement on persons, in a demonstration too")
 MEAN_BITS = Limit(8, "in steps of a variable: a mean is printed to one decimal")
 SPREAD_BITS = Limit(8, "in squared steps of a variable: a standard deviation is printed to one decimal")
 ROC_PATIENTS = Limit(5, "an AUC of fewer cases or controls is a statement on persons: with one case it is the rank of a score")

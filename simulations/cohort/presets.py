@@ -39,7 +39,8 @@ PRESETS: Final[dict[str, CohortOptions]] = {
     "demo": CohortOptions(
         name="demo",
         title="fedhcc demonstration on phantoms",
-        survival=SurvivalOptions(patients=(56, 42), sites=(12, 3), lone_sites=3, image_effect=1.5),
+        # Strong effects, so that a study of a hundred patients shows what the parts add: evidence.demo_story.measure.
+        survival=SurvivalOptions(patients=(62, 36), sites=(12, 3), lone_sites=3, clinical_effect=2.0, image_effect=1.2, growth_weight=1.0),
         phantom=PhantomOptions(lesion_contrast=2.5),
         study=DEMO,
         truth_masks=True,

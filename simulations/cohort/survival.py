@@ -5,7 +5,7 @@ reproduced here: the log hazard ratios of `COEFFICIENTS` are this project's own,
 
 A patient's linear predictor is
 
-    lp = clinical_effect · Σ b_j x_j + image_effect · (1.0 · z_burden + 0.6 · z_growth),
+    lp = clinical_effect · Σ b_j x_j + image_effect · (1.0 · z_burden + growth_weight · z_growth),
 
 with z_burden the standardised log tumour volume at baseline and z_growth the standardised log ratio of the two visits'
 volumes. Death follows h(t) = h0(t) e^lp with h0 a Weibull hazard (shape 1.2) that starts on day `ENTRY_DAY`: a patient
@@ -32,7 +32,6 @@ Manufacturer = Literal["SIEMENS", "GE MEDICAL SYSTEMS", "Philips", "TOSHIBA"]
 ENTRY_DAY: Final = 90
 SHAPE: Final = 1.2
 BURDEN_WEIGHT: Final = 1.0
-GROWTH_WEIGHT: Final = 0.6
 PAPER_PATIENTS: Final = 207
 
 COEFFICIENTS: Final[dict[str, float]] = {
@@ -72,6 +71,7 @@ class SurvivalOptions:
     median_days: float = 475.0
     clinical_effect: float = 1.0
     image_effect: float = 0.6
+    growth_weight: float = 0.6
     followup_chest_missing: float = 0.08
     not_evaluable: float = 0.05
 
@@ -180,7 +180,7 @@ def _traits(rng: np.random.Generator, n: int, options: SurvivalOptions) -> _Trai
     male = _quota(rng, (PAPER_PATIENTS - MALE_COUNT, MALE_COUNT), n).astype(bool)
     age = np.clip(np.round(rng.normal(61, 12, n)), 18, 92)
     burden, growth = rng.standard_normal(n), rng.standard_normal(n)
-    image = options.image_effect * (BURDEN_WEIGHT * burden + GROWTH_WEIGHT * growth)
+    image = options.image_effect * (BURDEN_WEIGHT * burden + options.growth_weight * growth)
     tabular = sum((COEFFICIENTS[name] * value for name, value in clinical.items()), start=np.zeros(n))
     return _Traits(age, male, clinical, burden, growth, image, options.clinical_effect * tabular + image)
 

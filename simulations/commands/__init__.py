@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 
 import typer
 
-MODULES = ("run", "cohort", "tabular", "compare", "scale", "flower")
+MODULES = ("run", "cohort", "from_table", "tabular", "compare", "scale", "flower")
 
 
 def register_all(app: typer.Typer) -> None:

@@ -24,6 +24,11 @@ def _p(value: float | None) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def _equals(p: float | None) -> str:
+    """`= 0.042` or `< 0.001`."""
+    return f"{'< ' if _p(p).startswith('<') else '= '}{_p(p).lstrip('<')}"
+
+
 def _digits(value: float | None, digits: int = 4) -> str:
     return "" if value is None else f"{value:.{digits}g}"
 
@@ -69,10 +74,10 @@ def show_fit(console: Console, fit: CoxFit, used: FitRows, second: Applied | Non
     console.print(f"{likelihood}{plural(fit.iterations, 'iteration')}")
     for name, test in (("Likelihood ratio", fit.lr_test), ("Wald", fit.wald_test), ("Score (log-rank)", fit.score_test)):
         if test.chi2 == test.chi2:
-            console.print(f"{name} test = {test.chi2:.2f} on {test.df} df, p = {_p(test.p)}")
+            console.print(f"{name} test = {test.chi2:.2f} on {test.df} df, p {_equals(test.p)}")
     if fit.proportional_hazards:
         together = fit.proportional_hazards.together
-        console.print(f"Proportional hazards: χ² = {together.chi2:.2f} on {together.df} df, p = {_p(together.p)}")
+        console.print(f"Proportional hazards: χ² = {together.chi2:.2f} on {together.df} df, p {_equals(together.p)}")
     if second is not None:
         console.print(second.text())
     _say_read(console, used.read)
@@ -84,9 +89,8 @@ def show_metrics(console: Console, found: TabularMetrics, used: FitRows) -> None
     shown = found.as_dict()
     rows: list[tuple[str, str, str]] = []
     for name, score in found.scores.items():
-        rows += _score_rows(f" of {name}" if len(found.scores) > 1 else "", score)
-        if score is found.first and found.clustered_se is not None:
-            rows.append(("", "", f"se clustered by site {found.clustered_se:.4f}"))
+        clustered = found.clustered_se if score is found.first else None
+        rows += _score_rows(f" of {name}" if len(found.scores) > 1 else "", score, clustered)
     for name, gap in found.differences.items():
         rows.append((f"C, {name}", f"{gap.difference:+.4f}", f"se {gap.se:.4f}, p {_p(gap.p_two_sided)}"))
     rows.append(("median survival", _digits(shown["median_survival"]) or "not reached", ""))
@@ -108,7 +112,7 @@ def show_metrics(console: Console, found: TabularMetrics, used: FitRows) -> None
     _warn(console, shown["warnings"])
 
 
-def _score_rows(of: str, score: ScoreFigures) -> list[tuple[str, str, str]]:
+def _score_rows(of: str, score: ScoreFigures, clustered: float | None) -> list[tuple[str, str, str]]:
     """C-index and areas of one score."""
     rows: list[tuple[str, str, str]] = []
     if score.c:
@@ -116,6 +120,8 @@ def _score_rows(of: str, score: ScoreFigures) -> list[tuple[str, str, str]]:
         rows.append((f"Harrell's C{of}", f"{score.c.c:.4f}", f"se {score.c.se:.4f}, 95 % CI {low:.3f}–{high:.3f}"))
         low, high = score.c.logit_ci
         rows.append(("", "", f"logit CI {low:.3f}–{high:.3f}"))
+    if clustered is not None:
+        rows.append(("", "", f"se clustered by site {clustered:.4f}"))
     for horizon, one in score.auc.items():
         rows.append((f"AUC{of} at {horizon}", f"{one.auc:.4f}" if one else "not estimable", f"se {one.se:.4f}" if one else ""))
     return rows

@@ -179,7 +179,9 @@ class Beside:
         phantom, survival = options.get("phantom") or {}, options.get("survival") or {}
         shown = {
             "lesion contrast": f"× {phantom.get('lesion_contrast', 1)}",
-            "effect of tumour burden and growth": f"× {survival.get('image_effect', 1)}",
+            "effect of tumour burden": f"× {survival.get('image_effect', 1)}",
+            "growth between the visits, beside burden": f"× {survival.get('growth_weight', 0.6)}",
+            "effect of the clinical variables": f"× {survival.get('clinical_effect', 1)}",
             "image size": f"{self.lock.study.imaging.size} px",
             "field": "cropped to the organ" if self.lock.study.imaging.field == "organ" else "whole",
             "backbone": self.lock.study.network.backbone,

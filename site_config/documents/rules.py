@@ -122,6 +122,10 @@ def _variables(study: Study) -> Iterable[Fault]:
             yield Fault(kinds.DUPLICATE_NAME, ("clinical",), f"the column `{name}` stands twice ({columns[place][0] + 1})")
 
 
+RESERVED = frozenset(
+    {"patient", "event", "response", "manufacturer", "flags", "interval_days", "carried_forward", "slices_repeated", "partial"}
+)
+"""Columns of cohort.csv and rows of Table 1 that every study has."""
 CODES = {"binary": (2, 2), "ordinal": (3, 64), "nominal": (2, 64)}
 
 
@@ -140,7 +144,7 @@ def _variable(variable: ClinicalVariable, index: int) -> Iterable[Fault]:
         yield Fault(kinds.VARIABLE, (*place, "bounds"), f"`{variable.name}` enters as a logarithm, so its bounds are above 0")
     elif variable.values:
         yield Fault(kinds.VARIABLE, (*place, "values"), f"continuous `{variable.name}` has codes", "Remove `values`.")
-    reserved = variable.name in ("patient", "event", "response") or (variable.name == "sex" and not variable.coded)
+    reserved = variable.name in RESERVED or (variable.name == "sex" and not variable.coded)
     if reserved or variable.name.endswith(("_date", "_day")):
         yield Fault(kinds.VARIABLE, (*place, "name"), f"`{variable.name}` is a column of its own", "Choose another name.")
 

@@ -238,6 +238,15 @@ INTERVAL = Kind(
     exit=Exit.FINDINGS,
 )
 
+BEYOND_GRID = Kind(
+    237,
+    "beyond-the-grid",
+    "A follow-up is longer than the study's grid of days",
+    why="The study declares the longest follow-up in days (`shares.longest_days`) and computes on single days up to it. A longer one is refused rather than cut short.",
+    fix="Check the row; if its days are right, ask the coordinator for a study with a larger `shares: {longest_days: …}`.",
+    exit=Exit.CONTENT,
+)
+
 BLANKS = Kind(
     227,
     "blanks",

@@ -163,7 +163,9 @@ class Shares(Strict):
     holders: Literal[3, 5] | None = None
     names: tuple[SiteName, ...] = ()
     slots: int = Field(default=8, ge=1, le=1024, description="rows are filled up to a multiple of this")
-    longest_days: int = Field(default=4000, ge=30, le=8000, description="a day beyond this is refused, never cut")
+    longest_days: int = Field(
+        default=4000, ge=30, le=12_000, description="of `shares` and `exact`: a day beyond this is refused, never cut"
+    )
 
 
 class Draw(Strict):

@@ -47,7 +47,7 @@ DEMO: Final[Settings] = {
     "training": {"rounds": 20, "batch": 48, "server": {"name": "adam", "rate": 1e-4}, "seed": 7},
     # One block: a round is then a full-batch step, which is what the pooled twin takes.
     "blocks": {"minimum_sites": 12, "minimum_patients": 20},
-    "validation_fraction": 0.15,
+    "validation_fraction": 0.2,
     "privacy": LIFTED_MINIMA,
 }
 

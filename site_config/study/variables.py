@@ -128,8 +128,16 @@ def design_columns(variables: tuple[ClinicalVariable, ...]) -> tuple[DesignColum
             for place, code in enumerate(variable.codes[1:], start=1):
                 found.append(DesignColumn(f"{variable.name}_{code}", f"{variable.label}: {variable.values[code]}", variable, place))
         else:
-            found.append(DesignColumn(variable.name, variable.titled, variable))
+            found.append(DesignColumn(variable.name, _column_label(variable), variable))
     return tuple(found)
+
+
+def _column_label(variable: ClinicalVariable) -> str:
+    """The variable's title; of two values that are not no and yes also which of them the effect is of."""
+    if variable.kind != "binary" or len(variable.codes) != 2:
+        return variable.titled
+    first, second = (variable.values[code] for code in variable.codes)
+    return variable.titled if (first.lower(), second.lower()) == ("no", "yes") else f"{variable.titled}: {second}"
 
 
 def seven_variables() -> tuple[ClinicalVariable, ...]:

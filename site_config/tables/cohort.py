@@ -43,6 +43,7 @@ class _Rules:
     scans: bool
     interval: tuple[int, int]
     today: date
+    longest: int | None = None
 
     @classmethod
     def of(cls, study: Study | None, today: date) -> _Rules:
@@ -50,7 +51,8 @@ class _Rules:
         if study is None:
             return cls(seven_variables(), study_moments(None), zero_column(None), True, (14, 180), today)
         clinical = study.clinical if MODELS.read_variables(study.models) else ()
-        return cls(clinical, study_moments(study), zero_column(study), study.reads_scans, study.imaging.interval_days, today)
+        longest = study.shares.longest_days if study.resolution in ("shares", "exact") else None
+        return cls(clinical, study_moments(study), zero_column(study), study.reads_scans, study.imaging.interval_days, today, longest)
 
 
 def load_cohort(path: Path, study: Study | None = None, today: date | None = None) -> Cohort:
@@ -116,6 +118,14 @@ def _patient(row: Row, form: str, rules: _Rules, seen: dict[str, int], faults: C
     days = {name: None if value is None else value - zero for name, value in moments.items()}
     latest = [day for name in ("last_contact", "last_ct", "followup_ct") if (day := days.get(name)) is not None]
     time = last - zero if event else max(latest)
+    if rules.longest is not None and time >= rules.longest:
+        faults.add(
+            kinds.BEYOND_GRID,
+            row.number,
+            f"last_contact_{form}",
+            f"is {time:,d} days after {rules.zero}; the grid ends at {rules.longest:,d}",
+        )
+        return None
     _notes(row, form, rules, days, time, findings)
     return Patient(
         key=key,

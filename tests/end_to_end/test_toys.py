@@ -23,7 +23,7 @@ from simulations.engines.local import local_transport
 from simulations.study.homes import Homes
 from simulations.study.run import FinishedRun, Options, run
 from site_config.documents.load import dump_yaml
-from site_config.study.model import StudyLock
+from site_config.study.model import ClinicalVariable, StudyLock
 from site_config.study.prognostic_models import CLN, MODELS, RAD_S
 from site_config.tables.cohort import load_cohort
 from tests.end_to_end.test_faults_local import go
@@ -39,18 +39,36 @@ def toy_model() -> Iterator[None]:
     MODELS.remove(TOY)
 
 
-def test_a_fused_model_is_added_by_one_value(finished_exact: FinishedRun, tmp_path: Path, toy_model: None) -> None:
-    study = finished_exact.lock.study.model_copy(update={"models": (CLN.name, RAD_S.name, TOY.name), "title": "With a toy"})
+AFP = ClinicalVariable(name="afp", label="AFP", kind="continuous", unit="ng/ml", bounds=(1, 100_000), log=True)
+
+
+def with_afp(cohort: Path) -> None:
+    """A further column in a hospital's table: what the study asks for by its declaration alone."""
+    head, *rows = cohort.read_text().splitlines()
+    cohort.write_text("\n".join([f"{head},afp", *(f"{row},{3.5 * 7**k:.1f}" for k, row in enumerate(rows))]) + "\n")
+
+
+def test_a_fused_model_is_added_by_one_value_and_a_number_by_its_declaration(
+    finished_exact: FinishedRun, tmp_path: Path, toy_model: None
+) -> None:
+    plain = finished_exact.lock.study
+    changed = {"models": (CLN.name, RAD_S.name, TOY.name), "title": "With a toy", "clinical": (AFP, plain.clinical[0])}
+    study = plain.model_copy(update=changed)
     folder = tmp_path / "cohort"
     folder.mkdir()
     (folder / "study.yaml").write_text(dump_yaml(study))
     for site in study.sites:
         shutil.copytree(finished_exact.homes.site(site.name), folder / "sites" / site.name, ignore=shutil.ignore_patterns("state"))
+        with_afp(folder / "sites" / site.name / "cohort.csv")
     found = run(Options(out=tmp_path / "run", folder=folder, workers=1, pooled=False))
     assert found.result.label == "COMPLETE"
     assert found.result.fusion[TOY.name]["covariates"] == [RAD_S.name, CLN.name]
     metrics = json.loads(found.report.with_name("metrics.json").read_text())
     assert metrics["primary"] == TOY.name
+    assert "afp" in [row["covariate"] for row in metrics["clinical"]["coefficients"]]
+    named = "AFP, ng/ml (log)"
+    assert [row["set"] for row in metrics["characteristics"] if row["label"] == named and row["mean"]]
+    assert named in [axis["label"] for axis in metrics["nomogram"]["variables"]["axes"]]
     tabled = {table.model for table in found.result.tables if table.variable == "all"}
     assert {CLN.name, TOY.name} <= tabled, (tabled, found.result.findings)
     assert f"{TOY.name} risk groups" in found.report.read_text(), metrics["risk_groups"]

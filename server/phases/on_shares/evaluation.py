@@ -34,6 +34,7 @@ from shared_model.analyses.phases.frozen import frozen_models
 from shared_model.analyses.phases.known import known_scores
 from shared_model.shares.protocol import believe
 from shared_model.statistics.parameters import MANUFACTURERS
+from site_config.study.model import StudyLock
 
 HELD: tuple[Population, ...] = ("validation", "test")
 """Sets that no model was fitted on."""
@@ -62,7 +63,17 @@ def evaluate_on_shares(running: Running) -> None:
         keep_cutoff(running, name, one.quantiles[1])
         kept.quartiles.append(OpenedQuartiles(model=name, value=[quantile.value for quantile in one.quantiles]))
         _models(kept, found, model, name)
+    missing = absent_sets(running.lock)
+    kept.closed = [one for one in kept.closed if one.set not in missing]
     running.tell(Event("evaluation", 1, 1, "results opened"))
+
+
+def absent_sets(lock: StudyLock) -> frozenset[str]:
+    """Sets that the study has none of by its plan: nothing of them is closed, there is nothing."""
+    train = bool(lock.names("development"))
+    held = {"train": train, "validation": train and lock.study.validation_fraction > 0, "test": bool(lock.names("evaluation"))}
+    held["combined"] = held["validation"] or held["test"]
+    return frozenset(name for name, there in held.items() if not there)
 
 
 def document(found: EvaluationEstimate, model: EvaluationModel, kept: OpenedAnalyses) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from pydantic import Field
@@ -70,9 +71,19 @@ def cox_model(model: ModelName, fit: dict[str, Any], report: ReportedStudy) -> S
 
 
 def _spreads(report: ReportedStudy) -> dict[str, float]:
-    """Standard deviations of scores from their declared axes, and the largest a clinical column can have: half its span."""
+    """Standard deviations of scores from their declared axes, of numbers from Table 1, and the largest a coded column can have."""
     scores = {name: (axis[1] - axis[0]) / (2 * AXIS_SD) for name, axis in report.result.score_ranges.items()}
-    return scores | {column.name: (column.span[1] - column.span[0]) / 2 for column in report.study.design}
+    coded = {column.name: (column.span[1] - column.span[0]) / 2 for column in report.study.design if column.levels is not None}
+    return scores | coded | _deviations(report)
+
+
+def _deviations(report: ReportedStudy) -> dict[str, float]:
+    """Standard deviations of continuous variables over the training patients, as Table 1 has them; bounds say nothing of them."""
+    opened = [one for one in report.analyses.characteristics if one.set == "train"] if report.analyses else []
+    if opened:
+        return {one.variable: one.sd for one in opened[0].variables if one.sd is not None}
+    train = next((one for one in report.result.characteristics if one.set == "train"), None)
+    return {name: sd for name, sd in train.sd.items() if sd is not None} if train else {}
 
 
 def is_estimated(coef: float | None, se: float | None, spread: float | None, *, separated: bool) -> bool:
@@ -85,11 +96,16 @@ def is_estimated(coef: float | None, se: float | None, spread: float | None, *, 
     return spread is None or (abs(coef) * spread < LARGEST_STEP and se * spread < LARGEST_STEP)
 
 
+def _names(name: str, what: str) -> bool:
+    """Whether a sentence names a covariate: the whole name, not one that begins with it (`x1` is not in `x10 was left out`)."""
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", what) is not None
+
+
 def _coefficient(fit: dict[str, Any], index: int, labels: dict[str, str], spread: float | None) -> Coefficient:
     name = fit["covariates"][index]
     label = labels.get(name, name)
     coef, se, interval = fit["coef"][index], fit["se"][index], fit["hr_ci"][index]
-    about = [w for w in fit.get("warnings", []) if name in w.get("what", "") or label in w.get("what", "")]
+    about = [w for w in fit.get("warnings", []) if any(_names(one, w.get("what", "")) for one in (name, label))]
     separated = any(w.get("code") == problems.MONOTONE.label for w in about)
     estimated = is_estimated(coef, se, spread, separated=separated)
     low, high = interval if interval is not None else (None, None)

@@ -9,7 +9,8 @@ from pydantic import Field
 from server.report import text
 from server.report.blocks import TableBlock
 from server.report.common.estimates import Numbers
-from shared_model.survival.kaplan_meier import kaplan_meier, quantile_interval
+from shared_model.analyses.groups.measures import least_known
+from shared_model.survival.kaplan_meier import KaplanMeier, kaplan_meier, quantile_interval
 from shared_model.survival.table import Cells
 
 MONTH = 365.25 / 12
@@ -53,7 +54,7 @@ def curve(label: str, cells: Cells, edges: Sequence[float], minimum: int) -> Sur
     bands = [km.interval_at(day) for day in days[1:]]
     ticks = half_years(edges, float(km.time[-1]) if len(km.time) else 0.0)
     at_risk = [count if count >= minimum or count == 0 else None for count in km.at_risk_at([tick + AFTER for tick in ticks])]
-    low, high = quantile_interval(km, 0.5)
+    median, low, high = median_of(km, cells.n, minimum)
     return SurvivalCurve(
         label=label,
         n=cells.n,
@@ -64,11 +65,16 @@ def curve(label: str, cells: Cells, edges: Sequence[float], minimum: int) -> Sur
         high=[1.0, *(high for _, high in bands)],
         ticks=ticks,
         at_risk=at_risk,
-        median=km.median,
+        median=median,
         median_low=low,
         median_high=high,
         hidden_below=minimum,
     )
+
+
+def median_of(km: KaplanMeier, n: int, minimum: int) -> tuple[float | None, float | None, float | None]:
+    """The median of n patients with its interval; nothing of too few patients."""
+    return (km.median, *quantile_interval(km, 0.5)) if n >= least_known(minimum) else (None, None, None)
 
 
 def half_years(edges: Sequence[float], last: float) -> list[float]:
@@ -90,7 +96,9 @@ def axis_months(curves: Sequence[SurvivalCurve]) -> list[int]:
 
 
 def median_months(one: SurvivalCurve) -> str:
-    """`19.2 (14.0–NR)`: the median in months with its interval; NR where it is not reached."""
+    """`19.2 (14.0–NR)`: the median in months with its interval; NR where it is not reached, a dash for too few patients."""
+    if one.n < least_known(one.hidden_below):
+        return text.MISSING
     if one.median is None:
         return "NR"
     median, low, high = (_months(value) for value in (one.median, one.median_low, one.median_high))

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from shared_model.analyses.groups.measures import (
     GridVariable,
     Measure,
+    TableColumns,
+    least_known,
     mean_results,
     means_and_deviations,
     median_results,
@@ -71,7 +73,7 @@ class CharacteristicsModel:
                 minimum_result(f"{name}.covered", self.cells * self.sets.n),
                 Result(f"{name}.counts", shape, 0, 2.0**20, f"{group}, not from 1 to {FEW.value}, and giving no such count away"),
             ]
-        known = f"{group}, {self.minimum} known values"
+        known = f"{group}, {least_known(self.minimum)} known values, and of all sets where every set has them"
         return (*found, *mean_results(name, len(self.measures), n, known), *median_results(name, self.grids, n, known))
 
 
@@ -101,12 +103,13 @@ async def characteristics(a: Arithmetic, rows: Rows, model: CharacteristicsModel
     sizes, members, *tables = await together(*wanted)
     groups = await admitted(a, model.name, sizes, model.sets)
     shown = _columns(groups)
+    columns = TableColumns(shown, groups.empty, model.minimum)
     patients = await a.reveal(f"{model.name}.patients", with_all(sizes) * shown.astype(np.int64), 0)
     counted, gridded = tables[: len(model.levels)], tables[len(model.levels) :]
     last: list[Awaitable[Any]] = [
         _counts(a, sizes, counted, shown, model),
-        means_and_deviations(a, model.name, rows, members, shown, model.measures, model.minimum),
-        medians(a, model.name, gridded, shown, int(patients.max(initial=0)), model.grids, model.minimum),
+        means_and_deviations(a, model.name, rows, members, columns, model.measures),
+        medians(a, model.name, gridded, columns, int(patients.max(initial=0)), model.grids),
     ]
     (counts, hidden), (means, deviations), middles = await together(*last)
     return CharacteristicsEstimate(np.where(shown, patients, np.nan), counts, hidden, means, deviations, middles, groups.findings())

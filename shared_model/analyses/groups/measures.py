@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shared_model.analyses.minimum import minimum_result, reaches
 from shared_model.analyses.rows import Floats, OneHot, PaddedPatients, Part, Rows
-from shared_model.disclosure.results import MEAN_BITS, SPREAD_BITS
+from shared_model.disclosure.results import MEAN_BITS, MEAN_PATIENTS, SPREAD_BITS
 from shared_model.shares.arithmetic import Arithmetic, Value, concatenate, stack, together
 from shared_model.shares.contraction import reciprocal
 from shared_model.shares.declaration import Result
@@ -61,6 +61,33 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class TableColumns:
+    """The columns of a table, sets and then all together (sets + 1,): which are shown; which sets (sets,) hold nobody; the minimum."""
+
+    shown: Bits
+    empty: Bits
+    minimum: int
+
+    @property
+    def least(self) -> int:
+        """Known values of a mean or a median: the minimum, and in no study fewer than the limit."""
+        return least_known(self.minimum)
+
+    def opened(self, enough: Bits) -> Bits:
+        """Where a mean or a median is opened, of bits (…, sets + 1) that say where enough values are known.
+
+        No total beside a set that is closed: the sum of its few known values would be what is left.
+        """
+        whole = (enough[..., :-1] | self.empty).all(axis=-1, keepdims=True)
+        return np.concatenate([enough[..., :-1], enough[..., -1:] & whole], axis=-1)
+
+
+def least_known(minimum: int) -> int:
+    """How many known values a mean or a median needs, for a minimum of patients."""
+    return max(minimum, MEAN_PATIENTS.value)
+
+
+@dataclass(frozen=True)
 class GridVariable:
     """A number whose median is asked for: patients carry one of the levels low, low + step, … (−1: not known)."""
 
@@ -102,17 +129,18 @@ def median_results(name: str, grids: Sequence[GridVariable], columns: int, guard
 
 
 async def means_and_deviations(
-    a: Arithmetic, name: str, rows: Rows, members: Value, shown: Bits, measures: Sequence[Measure], minimum: int
+    a: Arithmetic, name: str, rows: Rows, members: Value, columns: TableColumns, measures: Sequence[Measure]
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Of the known values, where there are enough; members (N, sets) in the main field."""
     if not measures:
         return {}, {}
-    names, slots, m = [measure.part.name for measure in measures], len(members), len(measures)
+    names, slots, m, minimum = [measure.part.name for measure in measures], len(members), len(measures), columns.least
     largest = max(float(measure.part.steps) for measure in measures)
     summed = await a.reduce(*(a.dot(rows[part].T, members) for part in names))
     bounds = (float(slots), slots * largest, slots * largest**2)
     known, first, second = (with_all(stack([one[k] for one in summed])).assume(bounds[k], "a sum over patients") for k in range(3))
-    enough = (await reaches(a, f"{name}.known", (known * shown.astype(np.int64)).reshape(known.size), minimum)).reshape(known.shape)
+    asked = (known * columns.shown.astype(np.int64)).reshape(known.size)
+    enough = columns.opened((await reaches(a, f"{name}.known", asked, minimum)).reshape(known.shape))
     keep = enough.astype(np.int64)
     k = (known * keep + (1 - keep) * minimum).assume(float(slots + minimum), "a count of patients, or the minimum")
     y = await reciprocal(a, concatenate([k, k - 1]), minimum - 1.0, float(slots + minimum), largest=1.0 / (minimum - 1))
@@ -136,23 +164,23 @@ async def means_and_deviations(
 
 
 async def medians(
-    a: Arithmetic, name: str, tables: Sequence[Value], shown: Bits, most: int, grids: Sequence[GridVariable], minimum: int
+    a: Arithmetic, name: str, tables: Sequence[Value], columns: TableColumns, most: int, grids: Sequence[GridVariable]
 ) -> dict[str, Floats]:
     """Of every grid the median by column, as R has it: between the two middle values where their number is even.
 
     tables: counts (levels, sets) of every grid, main field. most: patients of the largest column.
     """
-    wanted = [_median(a, f"{name}.{grid.part.name}", table, shown, most, grid, minimum) for table, grid in zip(tables, grids, strict=True)]
+    wanted = [_median(a, f"{name}.{grid.part.name}", table, columns, most, grid) for table, grid in zip(tables, grids, strict=True)]
     found = await together(*wanted) if wanted else []
     return {grid.part.name: one for grid, one in zip(grids, found, strict=True)}
 
 
-async def _median(a: Arithmetic, name: str, table: Value, shown: Bits, most: int, grid: GridVariable, minimum: int) -> Floats:
+async def _median(a: Arithmetic, name: str, table: Value, columns: TableColumns, most: int, grid: GridVariable) -> Floats:
     """With c patients at or below a value and k known: 2c − k is below zero if it is one of −1, …, −k."""
     n = grid.part.n
     table = with_all(table)
     known = table.sum(0).assume(2.0**20, "a count of patients")
-    enough = await reaches(a, f"{name}.known", known * shown.astype(np.int64), minimum)
+    enough = columns.opened(await reaches(a, f"{name}.known", known * columns.shown.astype(np.int64), columns.least))
     at_most = np.tril(np.ones((n, n), dtype=np.int64))
     excess = (at_most @ table * 2 - known).assume(2.0**21, "twice a count of patients")
     excess = excess * enough.astype(np.int64) + (~enough).astype(np.int64)

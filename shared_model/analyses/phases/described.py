@@ -39,10 +39,15 @@ def clinical_read(study: Study) -> tuple[ClinicalVariable, ...]:
     return study.clinical if MODELS.read_variables(study.models) else ()
 
 
+def own_columns(study: Study) -> frozenset[str]:
+    """Names of the clinical variables that a model reads: a study's own `age` or `sex` stands in the table's place."""
+    return frozenset(one.name for one in clinical_read(study))
+
+
 def counted(study: Study) -> tuple[TableVariable, ...]:
     """Every variable of Table 1 that is counted."""
     coded = (TableVariable(one.name, tuple(one.values[code] for code in one.codes)) for one in clinical_read(study) if one.coded)
-    found = [TableVariable("sex", ("female", "male")), *coded]
+    found = [*([] if "sex" in own_columns(study) else [TableVariable("sex", ("female", "male"))]), *coded]
     if study.reads_scans:
         found += [TableVariable("manufacturer", MANUFACTURERS), TableVariable("response", RESPONSES)]
         found += [TableVariable(flag, ("no", "yes")) for flag in FLAGS]
@@ -51,7 +56,7 @@ def counted(study: Study) -> tuple[TableVariable, ...]:
 
 def measured(study: Study) -> tuple[Measure, ...]:
     """Every variable of Table 1 that has a mean: age in tenths of a year, days between scans, numbers in thousandths of their range."""
-    found = [Measure(Number("table.age", AGE_STEPS), 0.0, AGE_STEP)]
+    found = [] if "age" in own_columns(study) else [Measure(Number("table.age", AGE_STEPS), 0.0, AGE_STEP)]
     if study.reads_scans:
         found.append(Measure(Number(INTERVAL, LONGEST_INTERVAL)))
     for one in clinical_read(study):

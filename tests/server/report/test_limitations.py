@@ -34,6 +34,19 @@ def test_facts_make_sentences(study_result: StudyResult) -> None:
     assert "would have to refuse" in limits(study_result, privacy__demonstration=True)
 
 
+def test_a_fused_model_below_its_part_is_said(study_result: StudyResult) -> None:
+    plain = compute(study_result)
+    held = {row.model: row.c.value for row in plain.concordance if row.set == "test"}
+    lower = {
+        (one, other)
+        for one, other in (("Rad-D", "Rad-S"), ("RadCLN-D", "Rad-D"), ("RadCLN-D", "CLN"), ("RadCLN-S", "Rad-S"), ("RadCLN-S", "CLN"))
+        if held[one] < held[other]
+    }
+    said = " ".join(plain.limitations)
+    assert all((f"{one} ({held[one]:.2f}) below {other} ({held[other]:.2f})" in said) for one, other in lower)
+    assert said.count(" below ") == len(lower) and ("do not settle such an order" in said) == bool(lower)
+
+
 def test_an_excluded_block_is_named(study_result: StudyResult) -> None:
     out = [study_result.ledger[0].model_copy(update={"outcome": "excluded", "roster": ["hospital-01", "hospital-02"]})]
     changed = study_result.model_copy(update={"label": "INCOMPLETE", "ledger": out})

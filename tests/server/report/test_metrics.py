@@ -14,10 +14,12 @@ from lifelines.statistics import logrank_test
 from sksurv.metrics import concordance_index_censored
 
 from server.report import metrics
-from server.report.common import score_tables
+from server.report.common import curves, score_tables
 from server.report.parts.part import ReportedStudy
+from server.report.parts.patients.characteristics import CHARACTERISTICS
 from server.report.parts.risk.risk_groups import RISK_GROUPS
 from server.study.results import StudyResult
+from shared_model.survival.table import Cells
 from tests.server.report.fixture_study import Cohort, influences
 
 
@@ -116,6 +118,22 @@ def test_nomogram_predicts_what_the_fused_model_predicts(study_result: StudyResu
     expected = float(np.exp(-hazard * np.exp(lp)))
     marks = sorted((p, s) for s, p in drawn.survival[365])
     assert np.interp(total, [p for p, _ in marks], [s for _, s in marks]) == pytest.approx(expected, abs=0.01)
+
+
+def table_one(result: StudyResult, sets: list[Any]) -> list[Any]:
+    """Table 1's numbers of a result with other sets."""
+    return ReportedStudy(result.model_copy(update={"characteristics": sets})).of(CHARACTERISTICS)
+
+
+def test_no_mean_or_median_of_few_patients_is_shown_nor_a_total_that_gives_it_away(study_result: StudyResult) -> None:
+    table = [one.model_copy(deep=True) for one in study_result.characteristics]
+    two = next(one for one in table if one.set == "validation")
+    two.known["age"] = 2
+    shown = {row.set: row for row in table_one(study_result, table) if row.variable == "age"}
+    assert set(shown) == {"train", "test", "overall"} and shown["overall"].mean is None and shown["train"].mean is not None
+    four = Cells(np.zeros(4), np.arange(1.0, 5.0), np.ones(4, bool), np.ones(4), np.zeros(4, np.int64))
+    small = curves.curve("few", four, [0, 5], 2)
+    assert small.median is None and curves.median_months(small) == "—"
 
 
 def test_the_published_nomogram_has_two_axes_and_predicts_the_same(study_result: StudyResult, study_metrics: Any) -> None:

@@ -77,7 +77,7 @@ def test_simulated_is_said_on_top_and_on_every_figure(study_page: Path, tags: Ta
 def test_sections_stand_in_the_order_of_the_study(tags: Tags) -> None:
     names = [s["id"] for s in tags.all("section")]
     assert names == [
-        "glance", "simulation", "patients", "clinical", "discrimination", "risk", "fused", "subgroups", "gradcam", "training",
+        "glance", "simulation", "patients", "clinical", "discrimination", "risk", "prediction", "subgroups", "gradcam", "training",
         "participation", "egress", "privacy", "limitations", "reproduce",
     ]  # fmt: skip
 

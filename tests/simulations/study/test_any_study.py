@@ -20,6 +20,7 @@ from tests.support import app_of, run_cli
 
 FOREIGN = re.compile(r"\b(liver|CT|HCC|hepato\w*|RECIST|immunotherapy|scans?|images?|network)\b", re.IGNORECASE)
 SITE = app_of(config.register)
+EXACT = "policy: {resolutions: [counts, update, shares, exact]}\n"
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,14 @@ class OwnStudy:
     tables: dict[str, pd.DataFrame]
     design: pd.DataFrame
     words: tuple[str, ...]
+    policy: str = ""
 
     def lay(self, folder: Path) -> Path:
         """Write it as a folder."""
         for site, table in self.tables.items():
             home = folder / "sites" / site
             home.mkdir(parents=True)
-            (home / "site.yaml").write_text(f"site: {site}\npaths: {{scans: null}}\n", encoding="utf-8")
+            (home / "site.yaml").write_text(f"site: {site}\npaths: {{scans: null}}\n{self.policy}", encoding="utf-8")
             table.to_csv(home / "cohort.csv", index=False)
         (folder / "study.yaml").write_text(self.yaml, encoding="utf-8")
         return folder
@@ -73,7 +75,7 @@ def lung() -> OwnStudy:
         "name: wt_loss, label: Weight loss, kind: continuous, unit: lb, bounds: [-50, 100]",
     ]
     sites = dict.fromkeys(sorted(frame["site"].unique()), "development")
-    head = "title: NCCTG lung\nendpoint: {time_zero: enrolment}\n"
+    head = "title: NCCTG lung\nendpoint: {time_zero: enrolment}\nresolution: shares\nshares: {holders: 3, slots: 4, longest_days: 1100}\n"
     design = pd.DataFrame(
         {
             "age": frame["age"],
@@ -117,6 +119,7 @@ def recurrence() -> OwnStudy:
     head = (
         "title: Recurrence after breast surgery\nmoments: {operation: the operation}\n"
         "endpoint: {name: recurrence, label: Recurrence-free survival, event_label: recurrence, time_zero: operation}\n"
+        "resolution: exact\nshares: {longest_days: 5100}\n"
     )
     design = pd.DataFrame(
         {
@@ -129,7 +132,8 @@ def recurrence() -> OwnStudy:
         }
     )
     design = design[frame["site"] < "r-06"]
-    return OwnStudy(document(head, variables, sites), by_site(frame), design, ("Recurrence-free survival", "recurrences", "the operation"))
+    words = ("Recurrence-free survival", "recurrences", "the operation")
+    return OwnStudy(document(head, variables, sites), by_site(frame), design, words, EXACT)
 
 
 def brca() -> OwnStudy:
@@ -138,7 +142,7 @@ def brca() -> OwnStudy:
     n = sum(sizes)
     x, age = rng.integers(0, 2, (n, k)), rng.integers(26, 91, n)
     risk = 0.03 * (age - 58) + x @ rng.normal(0, 0.3, k)
-    time, lost = rng.exponential(4500 * np.exp(-risk)), rng.exponential(2500, n) + 30
+    time, lost = rng.exponential(4500 * np.exp(-risk)), rng.uniform(30, 5900, n)
     columns = {f"x{j}": x[:, j] for j in range(k)}
     days = np.ceil(np.minimum(time, lost)).astype(int)
     event = (time <= lost).astype(int)
@@ -147,8 +151,8 @@ def brca() -> OwnStudy:
     variables = ["name: age, label: Age, kind: continuous, unit: years, bounds: [18, 100]", *(f"name: x{j}, label: X{j}" for j in range(k))]
     sites = dict.fromkeys(sorted(frame["site"].unique()), "development")
     design = pd.DataFrame({"age": age, **columns, "T": days, "E": event})
-    head = "title: Fed-TCGA-BRCA, made up\nendpoint: {time_zero: diagnosis}\n"
-    return OwnStudy(document(head, variables, sites), by_site(frame), design, ("Overall survival", "deaths", "diagnosis"))
+    head = "title: Fed-TCGA-BRCA, made up\nendpoint: {time_zero: diagnosis}\nresolution: exact\nshares: {longest_days: 6000}\n"
+    return OwnStudy(document(head, variables, sites), by_site(frame), design, ("Overall survival", "deaths", "diagnosis"), EXACT)
 
 
 @pytest.mark.parametrize("make", [lung, recurrence, brca])
@@ -169,7 +173,7 @@ def test_a_study_of_tables_runs_end_to_end_in_its_own_words(tmp_path: Path, make
     found = {row["covariate"]: row["coef"] for row in metrics["clinical"]["coefficients"]}
     assert set(found) == set(fit.params_.index)
     gap = [abs(found[name] - fit.params_[name]) / fit.standard_errors_[name] for name in found]
-    assert max(gap) < 0.3  # the opened grid of days; on shares the two are equal
+    assert max(gap) < 1e-4
     page = (tmp_path / "out" / "report.html").read_text()
     text = re.sub(r"<(style|script)[^>]*>.*?</\1>", "", page, flags=re.DOTALL)
     assert [found.group() for found in FOREIGN.finditer(re.sub(r"<[^>]+>", " ", text))] == []

@@ -54,7 +54,15 @@ def _statistic(phase: str, name: str, entries: Sequence[LedgerEntry]) -> OpenedS
 def titles() -> dict[str, str]:
     """What each named statistic is, from the catalogue."""
     assert catalogue.__doc__  # importing it registers the statistics
-    return {name: REGISTRY[name].title for name in REGISTRY}
+    return {name: REGISTRY[name].title for name in REGISTRY} | SHARED
+
+
+SHARED = {
+    "shares.keys": "Keys that shares of rows are sealed with",
+    "shares.rows": "Shares of patients' rows, each sealed to its holder",
+    "shares.steps": "Messages of the holders; the declared results were opened from them",
+}
+"""What hospitals send for the results on secret shares."""
 
 
 def blocks(found: list[OpenedStatistic], report: ReportedStudy) -> Iterator[Block]:

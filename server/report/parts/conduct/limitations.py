@@ -26,6 +26,7 @@ def numbers(report: ReportedStudy) -> list[str]:
     found += _kind(result, study)
     found += _participation(result)
     found += _size(sizes, report.of(CONCORDANCE))
+    found += _order(study, report.of(CONCORDANCE))
     found += _models(result, study, sizes, report.of(CLINICAL))
     found += _data(result, sizes)
     found += _findings(result)
@@ -76,6 +77,28 @@ def _size(sizes: list[SetSize], concordance: list[ConcordanceRow]) -> Iterator[s
     validation = by_set.get("validation")
     if validation is not None and 0 < validation.n < FEW_PATIENTS:
         yield f"The validation patients ({validation.n}, {validation.events} events) come from the hospitals that trained the models."
+
+
+def _order(study: Study, concordance: list[ConcordanceRow]) -> Iterator[str]:
+    """Where a model does worse on the held-out patients than what it is made of, or with the follow-up than without."""
+    held = {row.model: row.c for row in concordance if row.set == "test" and row.c.value is not None}
+    networks = [MODELS[name] for name in MODELS.networks(study.models) if name in held]
+    pairs = [(one.name, less.name) for one in networks for less in networks if one.visits > less.visits]
+    pairs += [
+        (one.name, part)
+        for one in MODELS.preferred(study.models)
+        if one.is_fused and one.name in held
+        for part in one.needs
+        if part in held
+    ]
+    lower = [(one, other) for one, other in pairs if (held[one].value or 0.0) < (held[other].value or 0.0)]
+    if lower:
+        said = [f"{one} ({text.number(held[one].value)}) below {other} ({text.number(held[other].value)})" for one, other in lower]
+        first = held[lower[0][0]]
+        few = (first.n or 0) < FEW_PATIENTS
+        size = f"{text.plural(first.n or 0, 'patient')} and {text.plural(first.events or 0, 'event')}"
+        settled = f"{size} do not settle such an order. " if few else ""
+        yield f"On the test patients C stands for {text.listed(said)}. {settled}Table S2 has the differences with their intervals."
 
 
 def _models(result: StudyResult, study: Study, sizes: list[SetSize], clinical: ShownCoxModel | None) -> Iterator[str]:

@@ -9,21 +9,33 @@ from server.report.blocks import Block, Bullets, Facts, Paragraph
 from server.report.parts.part import Heading, ReportedStudy, ReportPart, nothing
 from server.study.results import StudyResult
 from site_config.study.model import Study
+from site_config.study.prognostic_models import MODELS
 
-NOT_PROTECTED = (
-    "A coordinator who breaks the protocol: chosen coefficients, crafted weights or invented hospitals. It is assumed to follow "
-    "the protocol and to be curious.",
+WEIGHTS = (
     "What the broadcast weights tell: each round's summed update is public to every hospital, and the final model may reveal who "
-    "took part in training.",
-    "Hospitals that collude with the coordinator, once fewer honest hospitals or patients remain than the minima above.",
-    "When messages were sent, and how large they were.",
-    "Small groups, from the coordinator, where sums were opened: this page hides small counts from its readers, but the coordinator "
-    "opened the sums they come from.",
-    (
-        "Anything by proof: that known attacks fail is measured, and absence of a successful attack is not proof. Only differential "
-        "privacy is a guarantee."
-    ),
+    "took part in training."
 )
+SMALL_GROUPS = (
+    "Small groups, from the coordinator, where sums were opened: this page hides small counts from its readers, but the coordinator "
+    "opened the sums they come from."
+)
+HOLDERS = "The rows, from holders of shares who pool what they hold, once more of them do so than the lock allows for."
+
+
+def not_protected(report: ReportedStudy) -> list[str]:
+    """What the settings do not protect, of this study: networks and opened sums only where there are any."""
+    trains, shares = bool(MODELS.networks(report.study.models)), report.analyses is not None
+    crafted = "chosen coefficients, crafted weights or invented hospitals" if trains else "chosen coefficients or invented hospitals"
+    return [
+        f"A coordinator who breaks the protocol: {crafted}. It is assumed to follow the protocol and to be curious.",
+        *([WEIGHTS] if trains else []),
+        "Hospitals that collude with the coordinator, once fewer honest hospitals or patients remain than the minima above.",
+        *([HOLDERS] if shares else []),
+        "When messages were sent, and how large they were.",
+        *([SMALL_GROUPS] if trains or not shares else []),
+        "Anything by proof: that known attacks fail is measured, and absence of a successful attack is not proof. Only differential "
+        "privacy is a guarantee.",
+    ]
 
 
 CLINICAL = {"exact": "EXACT: risk-set sums by day", "shares": "fitted on secret shares; nothing but the fit was opened"}
@@ -44,12 +56,17 @@ def settings(result: StudyResult, study: Study) -> list[tuple[str, str]]:
     blocks = result.lock.get("blocks", {})
     sizes = sorted(len(block) for role in blocks.values() for block in role)
     many = f"{text.plural(len(sizes), 'fixed block')} of {sizes[0]}–{sizes[-1]} hospitals" if sizes else text.MISSING
-    fixed = f"training updates: {many}; everything else: all hospitals of a role under one roster"
+    trains = bool(MODELS.networks(study.models))
+    fixed = (f"training updates: {many}; everything else: " if trains else "") + "all hospitals of a role under one roster"
     return [
         ("Masks (secure sum)", masks),
         ("Unit that is opened", fixed),
         ("Smallest sum", f"{privacy.minimum_sites} hospitals and {privacy.minimum_patients} patients; sites may ask for more and win"),
-        ("Smallest clinical model", f"{privacy.minimum_cox_patients} patients and {privacy.minimum_events_per_variable} events a variable"),
+        (
+            "Smallest clinical model",
+            f"{text.plural(privacy.minimum_cox_patients, 'patient')} and "
+            f"{text.plural(privacy.minimum_events_per_variable, 'event')} a variable",
+        ),
         ("Clinical model", CLINICAL[study.resolution]),
         ("Evaluation", EVALUATION[study.resolution]),
         ("Differential privacy", "not used: nothing here carries a formal guarantee"),
@@ -61,7 +78,7 @@ def blocks(_found: None, report: ReportedStudy) -> Iterator[Block]:
     """Settings, and what they do not protect."""
     yield Facts(settings(report.result, report.study))
     yield Paragraph("What this does not protect:")
-    yield Bullets(NOT_PROTECTED)
+    yield Bullets(not_protected(report))
 
 
 PROTECTION = ReportPart(name="privacy", heading=Heading("privacy", "Privacy"), numbers=nothing, blocks=blocks)

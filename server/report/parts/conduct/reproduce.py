@@ -42,7 +42,7 @@ def networks(study: Study) -> list[tuple[str, str]]:
     return [
         (
             "Training",
-            f"{training.rounds} rounds, {training.local_steps} local step(s), batch {training.batch}, "
+            f"{training.rounds} rounds, {text.plural(training.local_steps, 'local step')}, batch {training.batch}, "
             f"server {training.server.name} at {training.server.rate:g}, hazard {training.hazard} {training.hazard_resolution}",
         ),
         ("Images", f"{imaging.slices} slices an organ, {imaging.size} px, {imaging.spacing_mm:g} mm, field {imaging.field}"),

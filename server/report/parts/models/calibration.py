@@ -16,7 +16,7 @@ from server.report.common.from_shares import with_closed
 from server.report.common.groups import estimate_words, size_words
 from server.report.common.style import SET_LABEL, Picture
 from server.report.parts.models.importance import FUSED
-from server.report.parts.part import ReportedStudy, ReportPart, fuses
+from server.report.parts.part import ReportedStudy, ReportPart
 from server.study.opened_analyses import OpenedAnalyses, OpenedCalibration
 from server.study.results import ScoreTable, score_slope
 from shared_model.disclosure.results import CURVE_GROUP_PATIENTS
@@ -195,6 +195,4 @@ def draw(one: Calibration, name: str, *, simulated: bool) -> Picture:
     return style.finish(figure, name, alternative, simulated=simulated)
 
 
-CALIBRATION = ReportPart(
-    name="calibration", heading=FUSED, numbers=numbers, blocks=blocks, missing=missing, shape=list[Calibration], belongs=fuses
-)
+CALIBRATION = ReportPart(name="calibration", heading=FUSED, numbers=numbers, blocks=blocks, missing=missing, shape=list[Calibration])

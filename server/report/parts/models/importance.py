@@ -12,7 +12,7 @@ from server.report.parts.models.clinical import CLINICAL
 from server.report.parts.part import Heading, ReportedStudy, ReportPart, fuses
 from site_config.study.prognostic_models import MODELS
 
-FUSED = Heading("fused", "The fused model")
+FUSED = Heading("prediction", "Prediction")
 
 
 def numbers(report: ReportedStudy) -> list[ShownCoxModel]:

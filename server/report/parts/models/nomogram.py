@@ -1,4 +1,7 @@
-"""Figure 4 a: the nomogram of the fused model, over its two scores as published, and over every clinical variable."""
+"""Figure 4 a: the nomogram of the fused model, over its two scores as published, and over every clinical variable.
+
+A study without a fused model has that of its clinical model.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from server.report.parts.models.importance import FUSED
 from server.report.parts.part import ReportedStudy, ReportPart, fuses
 from shared_model.survival.nomogram import Nomogram as PointScale
 from shared_model.survival.nomogram import nomogram as scale_points
-from site_config.study.prognostic_models import MODELS, PrognosticModel
+from site_config.study.prognostic_models import CLN, MODELS, PrognosticModel
+from site_config.study.variables import DesignColumn
 
 CHANCES = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
 TIERS = 5
@@ -42,14 +46,16 @@ class DrawnNomogram(Numbers):
 
 
 class Nomograms(Numbers):
-    """Both forms: two scores as axes, as published; and the clinical score spread out over its variables."""
+    """Both forms: two scores as axes, as published (None without a fused model); and the clinical score spread out over its variables."""
 
-    scores: DrawnNomogram
+    scores: DrawnNomogram | None
     variables: DrawnNomogram
 
 
 def numbers(report: ReportedStudy) -> Nomograms | None:
-    """Of the preferred fused model that has both parts and a baseline; None where there is none."""
+    """Of the preferred fused model that has both parts and a baseline, or of the clinical model; None where there is none."""
+    if not fuses(report.study):
+        return _of_variables(report)
     for model in MODELS.preferred(report.result.fusion):
         hazards = {float(h): value for h in report.study.evaluation.horizons if (value := baseline_at(report.result, model.name, h))}
         if model.is_fused and hazards and report.result.clinical is not None:
@@ -57,16 +63,45 @@ def numbers(report: ReportedStudy) -> Nomograms | None:
     return None
 
 
+def _clinical(report: ReportedStudy) -> tuple[list[DesignColumn], dict[str, float]]:
+    """The clinical columns that have a coefficient, and these."""
+    fitted = report.result.clinical or {"covariates": [], "coef": []}
+    coef = {name: value for name, value in zip(fitted["covariates"], fitted["coef"], strict=True) if value is not None}
+    return [column for column in report.study.design if column.name in coef], coef
+
+
+def _axes(columns: Sequence[DesignColumn], scale: PointScale, first: int) -> list[NomogramAxis]:
+    """An axis a clinical column, from the `first` of the scale on."""
+    axes = []
+    for index, column in enumerate(columns, start=first):
+        ticks = [(column.shown(t), p) for t, p in _pairs(scale, index) if column.levels is None or t in column.levels]
+        label = column.variable.titled if column.place is None else column.label
+        axes.append(NomogramAxis(label=label, ticks=sorted(ticks, key=lambda tick: tick[1])))
+    return axes
+
+
+def _of_variables(report: ReportedStudy) -> Nomograms | None:
+    """Of the clinical model alone."""
+    hazards = {float(h): value for h in report.study.evaluation.horizons if (value := baseline_at(report.result, CLN.name, h))}
+    columns, coef = _clinical(report)
+    if not hazards or not columns:
+        return None
+    slopes, spans = [coef[column.name] for column in columns], [column.span for column in columns]
+    try:
+        scale = scale_points([column.name for column in columns], slopes, spans, hazards)
+    except ValueError:
+        return None
+    return Nomograms(scores=None, variables=_drawn(CLN.name, _axes(columns, scale, 0), scale, hazards))
+
+
 def _of_model(report: ReportedStudy, model: PrognosticModel, hazards: dict[float, float]) -> Nomograms | None:
     fit = report.result.fusion[model.name]
     by_name = dict(zip(fit["covariates"], fit["coef"], strict=True))
     image, clinical = (by_name.get(name) for name in model.needs)
-    fitted = report.result.clinical or {}
-    coef = {name: value for name, value in zip(fitted["covariates"], fitted["coef"], strict=True) if value is not None}
+    columns, coef = _clinical(report)
     low, high = report.result.score_ranges.get(model.needs[0], [0.0, 0.0])[:2]
     if image is None or clinical is None or not high > low:
         return None
-    columns = [column for column in report.study.design if column.name in coef]
     ends = [sorted(coef[column.name] * value for value in column.span) for column in columns]
     own = report.result.score_ranges.get(model.needs[1])
     span = (own[0], own[1]) if own else (sum(end[0] for end in ends), sum(end[1] for end in ends))
@@ -78,10 +113,7 @@ def _of_model(report: ReportedStudy, model: PrognosticModel, hazards: dict[float
     except ValueError:
         return None
     first = NomogramAxis(label=radiology, ticks=_ticks(scores, 0))
-    axes = [NomogramAxis(label=radiology, ticks=_ticks(spread, 0))]
-    for index, column in enumerate(columns, start=1):
-        ticks = [(column.shown(t), p) for t, p in _pairs(spread, index) if column.levels is None or t in column.levels]
-        axes.append(NomogramAxis(label=column.label, ticks=sorted(ticks, key=lambda tick: tick[1])))
+    axes = [NomogramAxis(label=radiology, ticks=_ticks(spread, 0)), *_axes(columns, spread, 1)]
     return Nomograms(
         scores=_drawn(model.name, [first, NomogramAxis(label=rows, ticks=_ticks(scores, 1))], scores, hazards),
         variables=_drawn(model.name, axes, spread, hazards),
@@ -111,10 +143,10 @@ def blocks(found: Nomograms | None, report: ReportedStudy) -> Iterator[Block]:
         "Add the points of each axis and read the survival under the total. The axes span a declared range, not the smallest and "
         "largest patient."
     )
-    for one, name, label, title in (
-        (found.scores, "nomo", "Figure 4 a", f"Nomogram of {found.scores.model}"),
-        (found.variables, "nomov", "Figure 4 a, by variable", f"Nomogram of {found.scores.model}, the clinical score by its variables"),
-    ):
+    titled = f"Nomogram of {found.variables.model}"
+    published = ((found.scores, "nomo", "Figure 4 a", titled),) if found.scores else ()
+    by_variable = ("Figure 4 a, by variable", f"{titled}, the clinical score by its variables") if found.scores else ("Figure 4 a", titled)
+    for one, name, label, title in (*published, (found.variables, "nomov", *by_variable)):
         wide = draw(one, name, simulated=report.simulated)
         narrow = draw(one, f"{name}n", simulated=report.simulated, width=350)
         yield Figure(f"{name}gram", label, title, [Panel(wide, narrow)], [table(one)], caption)
@@ -123,8 +155,9 @@ def blocks(found: Nomograms | None, report: ReportedStudy) -> Iterator[Block]:
 def missing(found: Nomograms | None, report: ReportedStudy) -> dict[str, str]:
     """Why there is no nomogram, or no survival at some horizon."""
     if found is None:
-        return {"nomogram": report.why("nomogram", "No nomogram: it needs a fused model with both parts and a baseline hazard.")}
-    lost = beyond(report.result, found.scores.model, report.study.evaluation.horizons)
+        needs = "a fused model with both parts" if fuses(report.study) else "a clinical model"
+        return {"nomogram": report.why("nomogram", f"No nomogram: it needs {needs} and a baseline hazard.")}
+    lost = beyond(report.result, found.variables.model, report.study.evaluation.horizons)
     return {"nomogram": lost} if lost else {}
 
 
@@ -195,5 +228,11 @@ def _rule(axes: Any, row: float, label: str, ticks: Sequence[tuple[str, float]],
 
 
 NOMOGRAM = ReportPart(
-    name="nomogram", heading=FUSED, numbers=numbers, blocks=blocks, missing=missing, shape=Nomograms | None, belongs=fuses
+    name="nomogram",
+    heading=FUSED,
+    numbers=numbers,
+    blocks=blocks,
+    missing=missing,
+    shape=Nomograms | None,
+    belongs=lambda study: fuses(study) or MODELS.read_variables(study.models),
 )

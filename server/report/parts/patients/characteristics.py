@@ -19,7 +19,11 @@ from server.report.parts.patients.sizes import PATIENTS, SIZES
 from server.report.words import LABELS, VALUE_LABELS
 from server.study.opened_analyses import OpenedAnalyses
 from server.study.results import Characteristics, SetName
+from shared_model.analyses.groups.measures import least_known
+from site_config.study.prognostic_models import MODELS
 
+VARIABLES, VALUES = 16, 8
+"""Clinical variables, and values of one, that the sums of Table 1 hold (`characteristics` of `shared_model.statistics`)."""
 Column = SetName | Literal["overall"]
 
 
@@ -84,6 +88,7 @@ def _rows(one: Characteristics, report: ReportedStudy) -> list[Characteristic]:
     rows = [
         Characteristic(variable=name, label=labels.get(name, name), set=one.set, mean=mean, sd=one.sd.get(name))
         for name, mean in one.mean.items()
+        if one.known.get(name, one.n) >= least_known(report.minimum)
     ]
     for name, counts in one.counts.items():
         # Flags overlap and need not add up to n, so one hidden flag cannot be worked out from the others.
@@ -112,13 +117,14 @@ def _with_difference(row: Characteristic, train: Characteristic | None) -> Chara
 
 
 def _overall(rows: Mapping[SetName, Sequence[Characteristic]], sets: Mapping[SetName, Characteristics]) -> list[Characteristic]:
-    """All sets together, from what their columns show: a count with one hidden part is hidden, or that part would follow."""
+    """All sets together, from what their columns show: a count or a mean with one hidden part is hidden, or that part would follow."""
     found = []
     for name in dict.fromkeys(row.variable for mine in rows.values() for row in mine):
         mine = [row for one in rows.values() for row in one if row.variable == name]
         if any(row.mean is not None for row in mine):
-            parts = [(sets[s].known.get(name, sets[s].n), row.mean, row.sd) for s in rows for row in rows[s] if row.variable == name]
-            mean, sd = _pooled([(n, m, s) for n, m, s in parts if m is not None and s is not None])
+            parts = {s: (sets[s].known.get(name, sets[s].n), row) for s in rows for row in rows[s] if row.variable == name}
+            closed = any(sets[s].known.get(name, sets[s].n) for s in rows if s not in parts)  # what is left of a total would be its mean
+            mean, sd = (None, None) if closed else _pooled([(n, one.mean or 0.0, one.sd or 0.0) for n, one in parts.values()])
             found.append(Characteristic(variable=name, label=mine[0].label, set="overall", mean=mean, sd=sd))
         else:
             values = list(dict.fromkeys(cell.value for row in mine for cell in row.counts))
@@ -155,7 +161,7 @@ def blocks(found: list[Characteristic], report: ReportedStudy) -> Iterator[Block
     heads: set[int] = set()
     for variable in dict.fromkeys(row.variable for row in found):
         mine = {row.set: row for row in found if row.variable == variable}
-        head, lines = _lines(variable, mine, columns, held, report.minimum)
+        head, lines = _lines(variable, mine, columns, held, report)
         differences = [text.number(mine[s].difference) if s in mine else text.MISSING for s in differ]
         if head is not None:
             heads.add(len(rows))
@@ -163,14 +169,16 @@ def blocks(found: list[Characteristic], report: ReportedStudy) -> Iterator[Block
         # A row that heads a group has one cell: the difference of all its levels stands beside the first.
         rows += [[*line, *([""] * len(differ) if number else differences)] for number, line in enumerate(lines)]
     header = ["", *(_head(column, report) for column in columns), *(f"Difference\n{SET_NAME[s].lower()}" for s in differ)]
+    few = "A count of 1 reads" if report.minimum == 2 else f"Counts from 1 to {report.minimum - 1} read"
     note = (
-        f"Patients (share of the set). Counts from 1 to {report.minimum - 1} read <{report.minimum}; a count that would let one be "
+        f"Patients (share of the set). {few} <{report.minimum}; a count that would let one be "
         f"worked out reads {text.HIDDEN}. "
         + (
             "On secret shares the coordinator does not learn them either. "
             if report.analyses is not None
             else "This hides small groups from readers of this page, not from the coordinator, who opened the sums. "
         )
+        + f"No mean of fewer than {least_known(report.minimum)} known values is printed, nor a total that would give it away. "
         + "Difference: to the training patients, standardised, of means or of shares (all levels together); beyond 0.1 is often "
         "called an imbalance; none is printed beside a hidden count."
     )
@@ -186,13 +194,17 @@ def _head(column: Column, report: ReportedStudy) -> str:
 
 
 def _lines(
-    variable: str, mine: Mapping[Column, Characteristic], columns: Sequence[Column], held: Mapping[Column, int], minimum: int
+    variable: str, mine: Mapping[Column, Characteristic], columns: Sequence[Column], held: Mapping[Column, int], report: ReportedStudy
 ) -> tuple[str | None, list[list[str]]]:
     """The row that heads a variable's values, None where one row says all, and the rows."""
-    label = next(iter(mine.values())).label
+    label, minimum = next(iter(mine.values())).label, report.minimum
     values = list(dict.fromkeys(cell.value for row in mine.values() for cell in row.counts))
     cells = [mine.get(column) for column in columns]
     sizes = [held[column] for column in columns]
+    logarithm = next((one for one in report.study.clinical if one.name == variable and one.log), None)
+    if logarithm is not None and any(row.mean is not None for row in mine.values()):
+        name = f"{logarithm.label}{f', {logarithm.unit}' if logarithm.unit else ''}, geometric mean ×/÷ SD"
+        return None, [[name, *(_geometric(cell) for cell in cells)]]
     if any(row.mean is not None for row in mine.values()):
         return None, [[f"{label}, mean ± SD", *(_mean(cell) for cell in cells)]]
     if any(row.median is not None for row in mine.values()):
@@ -212,6 +224,13 @@ def _mean(cell: Characteristic | None) -> str:
     return text.MISSING if cell is None or cell.mean is None else f"{text.number(cell.mean, 1)} ± {text.number(cell.sd, 1)}"
 
 
+def _geometric(cell: Characteristic | None) -> str:
+    """The mean and spread of a logarithm as the number itself: what multiplies and divides it."""
+    if cell is None or cell.mean is None or cell.sd is None:
+        return text.MISSING
+    return f"{math.exp(cell.mean):.3g} ×/÷ {math.exp(cell.sd):.2g}"
+
+
 def _counts(cells: Sequence[Characteristic | None], value: str, sizes: Sequence[int], minimum: int) -> list[str]:
     return [_count(cell, value, n, minimum) for cell, n in zip(cells, sizes, strict=True)]
 
@@ -225,4 +244,17 @@ def _count(cell: Characteristic | None, value: str, n: int, minimum: int) -> str
     return f"{found.count} ({text.percent(found.count, n)})"
 
 
-CHARACTERISTICS = ReportPart(name="characteristics", heading=PATIENTS, numbers=numbers, blocks=blocks, shape=list[Characteristic])
+def missing(_found: list[Characteristic], report: ReportedStudy) -> dict[str, str]:
+    """Which variables the sums have no room for."""
+    if report.analyses is not None or not MODELS.read_variables(report.study.models):
+        return {}
+    rest = [variable.titled for variable in report.study.clinical[VARIABLES:]]
+    long = [variable.titled for variable in report.study.clinical[:VARIABLES] if len(variable.codes) > VALUES]
+    words = [f"Not in Table 1, which holds {VARIABLES} clinical variables: {text.listed(rest)}."] if rest else []
+    words += [f"Only the first {VALUES} values of {text.listed(long)} are in Table 1."] if long else []
+    return {"characteristics": " ".join(words)} if words else {}
+
+
+CHARACTERISTICS = ReportPart(
+    name="characteristics", heading=PATIENTS, numbers=numbers, blocks=blocks, missing=missing, shape=list[Characteristic]
+)

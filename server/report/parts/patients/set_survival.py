@@ -11,7 +11,7 @@ from server.report import text
 from server.report.blocks import Block, Figure, Panel, TableBlock
 from server.report.common import from_shares, score_tables
 from server.report.common.curve_pictures import survival_panel
-from server.report.common.curves import MONTH, SurvivalCurve, axis_months, curve, curve_note, curve_table, median_months
+from server.report.common.curves import MONTH, SurvivalCurve, axis_months, curve, curve_note, curve_table, median_months, median_of
 from server.report.common.estimates import SETS, Numbers, Test, chi_test
 from server.report.common.groups import GroupsCompared, compared, ratio_words
 from server.report.common.style import SET_COLOUR, SET_DASH, SET_NAME
@@ -19,7 +19,7 @@ from server.report.parts.part import ReportedStudy, ReportPart
 from server.report.parts.patients.sizes import PATIENTS
 from server.study.opened_analyses import OpenedAnalyses, OpenedGroupCurves
 from server.study.results import SetName
-from shared_model.survival.kaplan_meier import kaplan_meier, logrank, quantile_interval, reversed_cells
+from shared_model.survival.kaplan_meier import kaplan_meier, logrank, reversed_cells
 from shared_model.survival.table import Cells
 
 
@@ -56,7 +56,7 @@ def numbers(report: ReportedStudy) -> SetSurvival:
         curves=curves,
         logrank=chi_test(logrank(list(groups.values()))) if len(groups) > 1 else None,
         pairs=[compared(second, first, groups[first], groups[second]) for first, second in combinations(groups, 2)],
-        follow_up=[_follow_up(label, cells) for label, cells in groups.items()],
+        follow_up=[_follow_up(label, cells, report.minimum) for label, cells in groups.items()],
     )
 
 
@@ -91,10 +91,9 @@ def _pair(family: OpenedGroupCurves) -> GroupsCompared:
     )
 
 
-def _follow_up(label: str, cells: Cells) -> FollowUp:
-    km = kaplan_meier(reversed_cells(cells))
-    low, high = quantile_interval(km, 0.5)
-    return FollowUp(label=label, median=km.median, low=low, high=high)
+def _follow_up(label: str, cells: Cells, minimum: int) -> FollowUp:
+    median, low, high = median_of(kaplan_meier(reversed_cells(cells)), cells.n, minimum)
+    return FollowUp(label=label, median=median, low=low, high=high)
 
 
 def blocks(found: SetSurvival, report: ReportedStudy) -> Iterator[Block]:
@@ -135,13 +134,18 @@ def blocks(found: SetSurvival, report: ReportedStudy) -> Iterator[Block]:
 def medians(found: SetSurvival) -> TableBlock:
     """Median survival and median follow-up of every set."""
     follow_up = {one.label: one for one in found.follow_up}
-    rows = [[one.label, str(one.n), str(one.events), median_months(one), _months(follow_up.get(one.label))] for one in found.curves]
+    rows = [
+        [one.label, str(one.n), str(one.events), median_months(one), _months(follow_up.get(one.label), median_months(one))]
+        for one in found.curves
+    ]
     header = ["Set", "n", "Events", "Median survival (95 % CI), months", "Median follow-up (95 % CI), months"]
     note = "Follow-up by reverse Kaplan–Meier: patients who died count as followed that long at least. NR: not reached."
     return TableBlock("Survival and follow-up by set", header, rows, label="Table S1", note=note)
 
 
-def _months(one: FollowUp | None) -> str:
+def _months(one: FollowUp | None, survival: str) -> str:
+    if survival == text.MISSING:  # too few patients for a median of any kind
+        return survival
     if one is None or one.median is None:
         return "NR"
     low, high = ("NR" if value is None else text.number(value / MONTH, 1).removesuffix(".0") for value in (one.low, one.high))

@@ -91,6 +91,20 @@ def test_a_small_set_closes_its_column_and_the_total() -> None:
     assert np.isfinite(found.medians["weeks"]).tolist() == [True, True, False, False]
 
 
+def test_no_mean_of_few_values_is_opened_and_no_total_that_gives_it_away() -> None:
+    """A set of 30 with three known ages: the sum of the three would be the total less the other sets."""
+    cohort = made_up()
+    sets = np.r_[np.zeros(140), np.ones(30), np.full(37, 2)]
+    age = np.where((sets == 1) & (np.cumsum(sets == 1) > 3), -1, values(cohort)["age"])
+    age[sets != 1] = np.where(age[sets != 1] < 0, 50, age[sets != 1])
+    found, _ = run(cohort, model(), set=sets, age=age)
+    assert np.isfinite(found.means["age"]).tolist() == [True, False, True, False]
+    assert np.isfinite(found.deviations["age"]).tolist() == [True, False, True, False]
+    assert np.isfinite(found.means["afp"]).all() and np.isfinite(found.medians["weeks"]).all()
+    demonstration, _ = run(cohort, model(2), set=sets, age=age)
+    assert np.isfinite(demonstration.means["age"]).tolist() == [True, False, True, False]
+
+
 def test_shares_give_what_plain_numbers_give() -> None:
     cohort = made_up(n=90, sites=13, seed=3)
     found, cost = run(cohort, model(8), 3)

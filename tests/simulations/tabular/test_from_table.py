@@ -1,0 +1,94 @@
+"""`fedhcc-sim from-table`: a table of Fed-TCGA-BRCA's shape, with its split in a second file, runs as a study with two commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from lifelines import CoxPHFitter
+
+from simulations.cli import app
+from site_config.documents.load import load_study
+from tests.support import run_cli
+
+REGIONS = (104, 66, 69, 54, 54, 20)
+COLUMNS = 8
+"""A third of the patients and a fifth of the columns of Fed-TCGA-BRCA; all of them: `evidence.running.any_study`."""
+WORDS = ("T2", "N1a", "8500/3", "Infiltrating duct carcinoma, NOS", "not reported")
+
+
+@pytest.fixture(scope="module")
+def brca(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made-up rows: `pid`, age and columns of 0 and 1 under names with blanks, commas and slashes, E and T as decimals; the split."""
+    folder, rng, n = tmp_path_factory.mktemp("brca"), np.random.default_rng(11), sum(REGIONS)
+    x = (rng.random((n, COLUMNS)) < rng.uniform(0.1, 0.6, COLUMNS)).astype(int)
+    age = rng.integers(26, 91, n)
+    died, lost = rng.exponential(1400 * np.exp(-0.03 * (age - 58) - x[:, :4].sum(axis=1) * 0.5)), rng.uniform(10, 990, n)
+    frame = pd.DataFrame({"pid": [f"TCGA-{i:04d}" for i in range(n)], "age_at_index": age})
+    for j in range(COLUMNS):
+        frame[f"primary_{j}_{WORDS[j % 5]}"] = x[:, j]
+    frame["E"], frame["T"] = (died <= lost).astype(float), np.ceil(np.minimum(died, lost)).astype(float)
+    frame.sample(frac=1, random_state=1).to_csv(folder / "brca.csv", index=False)
+    fold = np.where(np.arange(n) % 5 > 0, "train", "test")
+    region = np.repeat(range(6), REGIONS)
+    split = pd.DataFrame({"pid": frame["pid"], "fold": fold, "fold2": [f"{f}_{r}" for f, r in zip(fold, region, strict=True)]})
+    split.to_csv(folder / "split.csv", index=False)
+    return folder
+
+
+def test_two_commands_run_the_split_and_equal_the_pooled_model(brca: Path, tmp_path: Path) -> None:
+    own, out = tmp_path / "own", tmp_path / "out"
+    columns = ("--site", "fold2", "--split", "fold", "--time", "T", "--event", "E", "--key", "pid", "--join", brca / "split.csv")
+    made = run_cli(app, "from-table", brca / "brca.csv", "--out", own, *columns, "--time-zero", "diagnosis", "--json")
+    assert made.status == 0, made.err
+    text = (own / "study.yaml").read_text()
+    assert len(text.splitlines()) <= 40 and "minimum_events_per_variable" not in text
+    study = load_study(own / "study.yaml")
+    assert [variable.label for variable in study.clinical][3] == "primary_2_8500/3" and len(study.clinical) == COLUMNS + 1
+    assert [site.name for site in study.sites if site.role == "evaluation"] == [f"test-{r}" for r in range(6)]
+    ran = run_cli(app, "run", own, "--out", out, "--json")
+    assert (ran.status, ran.data["label"]) == (0, "COMPLETE"), ran.err
+    metrics = json.loads((out / "metrics.json").read_text())
+    both = pd.read_csv(brca / "brca.csv").merge(pd.read_csv(brca / "split.csv"), on="pid")
+    train = both[both["fold"] == "train"].drop(columns=["pid", "fold", "fold2"])
+    fit = CoxPHFitter().fit(train, "T", "E", fit_options={"precision": 1e-12})
+    found = {row["label"]: (row["coef"], row["se"]) for row in metrics["clinical"]["coefficients"]}
+    for name, beta in fit.params_.items():
+        label = name if name in found else next(one for one in found if one.startswith(name))
+        se = fit.standard_errors_[name]  # masked sums are whole numbers of a fine grid: a hundredth of a standard error
+        assert found[label] == (pytest.approx(beta, abs=0.01 * se), pytest.approx(se, rel=0.01))
+    test = next(row["c"] for row in metrics["concordance"] if row["set"] == "test")
+    held = both[both["fold"] == "test"]
+    from lifelines.utils import concordance_index
+
+    assert test["value"] == pytest.approx(concordance_index(held["T"], -fit.predict_partial_hazard(held), held["E"]), abs=1e-3)
+
+
+def test_kinds_are_found_and_what_cannot_be_is_said(tmp_path: Path) -> None:
+    table, out = tmp_path / "t.csv", tmp_path / "own"
+    rows = ["who;hospital;weeks;dead;Sex;grade;AFP;flag;same"]
+    rows += [
+        f"k{i};{('A b', 'c', 'd', 'e', 'f')[i % 5]};{i + 1};{'ja' if i % 3 else 'nein'};{'FM'[i % 2]};G{i % 3};{i + 1},5;{i % 2};7"
+        for i in range(24)
+    ]
+    rows.append("k24;c;;ja;F;G1;2,5;1;7")
+    table.write_text("\n".join(rows), encoding="utf-8")
+    split = ("--site", "hospital", "--time", "weeks", "--event", "dead", "--key", "who", "--time-unit", "weeks")
+    made = run_cli(app, "from-table", table, "--out", out, *split, "--resolution", "shares", "--json")
+    assert made.status == 0, made.err
+    notes = " ".join(made.data["notes"])
+    assert "fewer than 10 each" in notes and load_study(out / "study.yaml").privacy.minimum_events_per_variable == 3
+    assert "same has one value only" in notes and "1 row without" in notes
+    kinds = {v.name: v for v in load_study(out / "study.yaml").clinical}
+    assert (kinds["grade"].kind, kinds["flag"].kind, kinds["sex_"].values) == ("nominal", "binary", {0: "F", 1: "M"})
+    assert kinds["afp"].kind == "continuous" and kinds["afp"].bounds is not None and kinds["afp"].bounds[0] < 1.5
+    assert (out / "sites" / "a-b" / "cohort.csv").read_text().splitlines()[1] == "k0,7,0,0,0,1.5,0"
+    again = run_cli(app, "from-table", table, "--out", out, *split)
+    assert again.status == 2 and "not empty" in again.err
+    twice = tmp_path / "second.csv"
+    twice.write_text("who,set\nk1,train\nk1,test\n", encoding="utf-8")
+    joined = run_cli(app, "from-table", table, "--out", tmp_path / "x", *split, "--join", twice)
+    assert "stands more than once" in joined.err
