@@ -168,9 +168,10 @@ def test_a_study_of_tables_runs_end_to_end_in_its_own_words(tmp_path: Path, make
         assert set(clean.data["counts"]) == {"patients", "events"}
     ran = run_cli(app, "run", folder, "--out", tmp_path / "out", "--json")
     assert ran.status == 0 and ran.data["label"] == "COMPLETE", ran.err
-    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    (opened,) = (tmp_path / "out" / "coordinator" / "studies").glob("*/run/result.json")
+    clinical = json.loads(opened.read_text())["clinical"]
     fit = CoxPHFitter().fit(own.design.reset_index(drop=True), "T", "E", fit_options={"precision": 1e-12})
-    found = {row["covariate"]: row["coef"] for row in metrics["clinical"]["coefficients"]}
+    found = dict(zip(clinical["covariates"], clinical["coef"], strict=True))
     assert set(found) == set(fit.params_.index)
     gap = [abs(found[name] - fit.params_[name]) / fit.standard_errors_[name] for name in found]
     assert max(gap) < 1e-4
