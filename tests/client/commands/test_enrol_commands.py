@@ -48,6 +48,8 @@ def enrol(capsys: pytest.CaptureFixture[str], home: Path, folder: Path, name: st
         "fingerprint": fingerprint,
         "compared": True,
     }
+    with (site / "site.yaml").open("a") as stream:
+        stream.write("policy:\n  resolutions: [counts, update, shares, exact]\n")
     return site
 
 
@@ -125,7 +127,7 @@ def test_a_ghost_hospital_shows_and_fails_known_peers(capsys: pytest.CaptureFixt
     alpha = sites["alpha"]
     known = [SiteIdentity.load(sites[name] / "state").fingerprint for name in ("beta", "gamma")]
     (alpha / "site.yaml").write_text(
-        (alpha / "site.yaml").read_text() + f"policy:\n  known_peers:\n    at_least: 2\n    fingerprints: {json.dumps(known)}\n"
+        (alpha / "site.yaml").read_text() + f"  known_peers:\n    at_least: 2\n    fingerprints: {json.dumps(known)}\n"
     )
     first = lock_file(home, tmp_path, ("alpha", "beta", "gamma"))
     assert say(capsys, site_app, "approve", str(first), "--home", str(alpha), "--yes")[0] == 0
