@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from server.asking.ask import WHOLE
 from server.phases.context import Running, scalar
 from server.phases.on_shares.fits import clinical_on_shares, fuse_on_shares
 from server.phases.scores import ScoreOpener
@@ -17,6 +18,7 @@ from shared_model.statistics.parameters import Covariates, CoxExact, Moments, Pr
 from shared_model.statistics.precounts import ColumnMinima, Counts, decide
 from shared_model.survival.cox import api as cox
 from shared_model.survival.cutoff import median_cutoff
+from site_config.names import plural
 from site_config.problems import federation
 from site_config.problems.base import Problem
 from site_config.study.model import Phase
@@ -54,9 +56,22 @@ def plain(values: Floats) -> tuple[float, ...]:
 
 def fit(running: Running, covariates: Covariates, names: tuple[str, ...], phase: Phase) -> cox.CoxFit:
     """A Cox model from sums by day. Raises survival problems where it cannot be estimated."""
+    _enough(running, len(names))
     opener = AskedSums(running, covariates, phase)
     ties, sites = running.study.training.ties, len(running.lock.names("development"))
     return cox.fit_exact(opener, names, cox.DayGrid.days(running.study.shares.longest_days), ties=ties, sites=sites)
+
+
+def _enough(running: Running, variables: int) -> None:
+    """A model that every hospital would refuse is not asked of them: the study would wait where it can say so. Raises `NOT_ESTIMABLE`."""
+    privacy = running.study.privacy
+    counts = running.asker.counts_of("development", WHOLE, "train")
+    if counts is None or (privacy.demonstration and running.study.simulated):
+        return
+    least = privacy.minimum_cox_patients, privacy.minimum_events_per_variable * variables
+    if counts.patients < least[0] or counts.events < least[1]:
+        text = f"{plural(counts.patients, 'patient')} with {plural(counts.events, 'event')}; a Cox model of {plural(variables, 'variable')}"
+        raise federation.NOT_ESTIMABLE.problem(f"{text} asks for {least[0]} and {least[1]}")
 
 
 def clinical(running: Running) -> None:

@@ -52,6 +52,7 @@ def arrange(data: Path, out: Path) -> None:
     out.mkdir(parents=True)
     study = Study.model_validate(
         {
+            "resolution": "exact",  # three hospitals are too few to hold shares
             "title": "Real public CT, made-up patients: too few for anything",
             "simulated": True,
             "models": ("CLN", "Rad-D", "RadCLN-D"),
@@ -71,7 +72,7 @@ def arrange(data: Path, out: Path) -> None:
 
 def _hospital(data: Path, home: Path, name: str, cases: list[Case]) -> None:
     home.mkdir(parents=True)
-    policy = Policy(minimum_patients=1, role="development")
+    policy = Policy(minimum_patients=1, role="development", resolutions=("counts", "update", "exact"))
     (home / "site.yaml").write_text(
         dump_yaml(SiteConfig(site=name, compute=Compute(device="cpu", threads=1), policy=policy)), encoding="utf-8"
     )

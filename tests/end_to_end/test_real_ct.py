@@ -11,10 +11,10 @@ from tests.end_to_end.real_ct import CASES, arrange
 def test_three_hospitals_of_real_scans_end_with_slices_scores_and_findings(tmp_path: Path, shared_data: Path) -> None:
     arrange(shared_data / "ct", tmp_path / "cohort")
     finished = run(Options(out=tmp_path / "run", folder=tmp_path / "cohort", pooled=False))
-    codes = [finding["code"] for finding in finished.result.findings]
-    assert finished.result.clinical is None
-    assert "FH-803" in codes
-    assert "FH-812" in codes
+    said = [finding["what"] for finding in finished.result.findings if finding["code"] == "FH-756"]
+    assert finished.result.clinical is None and finished.result.label == "COMPLETE"
+    for model in ("CLN", "Rad-D", "RadCLN-D"):
+        assert any(what.startswith(f"{model}: ") for what in said), said
     assert finished.result.flow["train.enrolled"] == len(CASES)
     assert finished.result.flow["train.analysed"] == 3
     scores = [path.read_text().splitlines() for path in (finished.homes.root / "scores").glob("*.csv")]
