@@ -42,7 +42,7 @@ from site_config.study.prognostic_models import RAD_S
 Floats = NDArray[np.float64]
 EPSILONS = (0.5, 1.0, 2.0, 4.0, 8.0)
 SEEDS = tuple(range(7101, 7111))
-"""Fixed before the recorded run; 7001 to 7010 were a first one, whose analysis was changed after it was seen (`differential-privacy.md`)."""
+"""Fixed before the recorded run; 7001 to 7010 were a first one, whose analysis changed after it was seen (`differential-privacy.md`)."""
 MEMBERS, STRANGERS, SIZE, ROUNDS, HONEST = 33, 20, 32, 6, 3
 RATE, NUISANCE = 0.5, 12
 Z95 = 1.645
