@@ -42,8 +42,11 @@ class System:
             a = rows * weight[:, None]
             columns = np.linalg.norm(a, axis=0)
             columns[columns == 0] = 1.0
+            # SciPy 1.17's nnls was seen to free its memory twice on fewer equations than unknowns; empty equations change nothing.
+            empty = max(a.shape[1] - len(a), 0)
+            tall, right = np.pad(a / columns, ((0, empty), (0, 0))), np.pad(values * weight, (0, empty))
             try:
-                found = nnls(a / columns, values * weight, maxiter=max(3 * a.shape[1], LEAST_STEPS))[0]
+                found = nnls(tall, right, maxiter=max(3 * a.shape[1], LEAST_STEPS))[0]
             except RuntimeError:
                 continue
             return np.asarray(found / columns, dtype=np.float64)
