@@ -72,7 +72,7 @@ def prepare_patient(
     views: list[OrganView] = []
     findings: list[Problem] = []
     prints: dict[str, tuple[str, ...]] = {}
-    persons: list[tuple[Identity, bool]] = []
+    persons: list[tuple[Identity, bool | None]] = []
     for number, scan in enumerate(scans, start=1):
         try:
             seen = _keep(prints, persons, f"{number}: {role_of(scan)}", scan)
@@ -91,8 +91,13 @@ def prepare_patient(
     return replace(_assemble(views, findings, study, declared), prints=prints, persons=known)
 
 
-def whose(persons: list[tuple[Identity, bool]], declared: Declared | None) -> Problem | None:
-    """FH-356 where the scans name different persons and nobody has said that they are one; each with that word."""
+def whose(persons: list[tuple[Identity, bool | None]], declared: Declared | None) -> Problem | None:
+    """FH-356 where the scans name different persons and nobody has said that they are one; each with that word.
+
+    The word False (`no` in scans.csv) says that the images are another person's: always FH-356.
+    """
+    if any(same is False for _, same in persons):
+        return which_scan.PERSONS_DIFFER.problem("scans.csv says of a scan that its images are another person's (same_person: no)")
     checked = all(same for _, same in persons)
     one = together(who for who, _ in persons)
     if isinstance(one, tuple):
@@ -101,7 +106,9 @@ def whose(persons: list[tuple[Identity, bool]], declared: Declared | None) -> Pr
     return which_scan.PERSONS_DIFFER.problem(f"the scans and cohort.csv differ in {', '.join(wrong)}") if wrong else None
 
 
-def _keep(prints: dict[str, tuple[str, ...]], persons: list[tuple[Identity, bool]], name: str, scan: Scan) -> Callable[[Volume], None]:
+def _keep(
+    prints: dict[str, tuple[str, ...]], persons: list[tuple[Identity, bool | None]], name: str, scan: Scan
+) -> Callable[[Volume], None]:
     def keep(volume: Volume) -> None:
         prints[name] = slice_prints(volume.thin)
         persons.append((Identity(*volume.source.person), scan.same_person))

@@ -56,7 +56,7 @@ def _placed(problem: Problem, row: int) -> Problem:
 
 
 def _persons(mine: Sequence[tuple[Scan, Glimpse]], stated: Declared) -> list[Problem]:
-    persons: list[tuple[Identity, bool]] = [(one.who, scan.same_person) for scan, one in mine]
+    persons: list[tuple[Identity, bool | None]] = [(one.who, scan.same_person) for scan, one in mine]
     problem = whose(persons, stated)
     if problem is None:
         return []

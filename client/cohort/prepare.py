@@ -102,7 +102,7 @@ def _fingerprint(secret: bytes, settings: str, sources: str, scans: tuple[Scan, 
         [
             *(str(part) for part in (scan.visit, scan.day, scan.date, scan.region, scan.phase, scan.series_uid, scan.manufacturer)),
             str(scan.acquisition),
-            scan.same_person,
+            "no" if scan.same_person is False else bool(scan.same_person),
             stamp(scan.path, root),
             {target: stamp(path, root) for target, path in sorted(scan.masks.items())},
         ]

@@ -74,7 +74,9 @@ def _survey_text(found: Survey, page: Path) -> str:
 
 def review(
     home: Home = Path(),
-    accept: Annotated[bool, typer.Option("--accept", help="Make the suggestion the site's scans.csv (only where there is none).")] = False,
+    accept: Annotated[bool, typer.Option("--accept", help="Make the suggestion the site's scans.csv.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="With --accept: keep an existing scans.csv as scans.csv.1.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --accept: do not ask about open questions.")] = False,
     json: Json = False,
 ) -> None:
     """Show what `data scan` could not decide, with the candidates and why; nothing is chosen silently.
@@ -82,32 +84,60 @@ def review(
     `fedhcc-site data choose 1b 2a` answers questions 1 and 2; pictures of the candidates are on state/review/index.html.
     """
     from site_config.documents.load import load_site
-    from site_config.files import read_limited, write_atomic
-    from site_config.problems import host
+    from site_config.files import write_json
 
     site = load_site(home / "site.yaml")
     folder = site.state / REVIEW
     content = _content(folder)
+    target = site.path(site.paths.scans or Path("scans.csv"))
     if accept:
-        target = site.path(site.paths.scans or Path("scans.csv"))
-        if target.exists():
-            raise host.CANNOT_WRITE.problem(
-                "scans.csv exists already", fix="Copy the rows you want from state/review/scans.csv by hand; nothing is overwritten."
-            )
-        write_atomic(target, read_limited(folder / "scans.csv", 64 * 2**20))
-        note(f"scans.csv written; add masks and choices where needed. Next: {next_command('fedhcc-site', 'check')}")
+        _accept(content, folder / "scans.csv", target, replace=replace, yes=yes)
+        content["accepted"] = True
+        write_json(folder / "review.json", content)
     asked, known = to_decide(content), grouped(content)
     answers = "answer with: fedhcc-site data choose 1b (1b:portal with the phase you see, 1none for no scan)"
     caption = f"pictures: {folder / 'index.html'}; {answers}"
     questions = table("To decide", ("no.", "patient", "visit", "why", "candidate"), asked, caption)
     remarks = table("To know; nothing is chosen in its place", ("what", "patients", "next step"), known)
-    accepted = site.path(site.paths.scans or Path("scans.csv")).exists()
-    following = ("check",) if accepted else ("data", "review", "--accept")
-    text = "" if asked else f"No question is open. Next: {next_command('fedhcc-site', *following)}"
+    text = "" if asked else f"No question is open. Next: {_following(content, target)}"
     drawn = [one for one, given in ((questions, asked), (remarks, known), (text, text)) if given]
     show(content, lambda console: console.print(*drawn, sep="\n"))
     if asked or known:
         raise typer.Exit(int(Exit.FINDINGS))
+
+
+def _accept(content: dict[str, Any], suggestion: Path, target: Path, *, replace: bool, yes: bool) -> None:
+    """Write scans.csv; open questions are named and asked about, an old table is refused (FH-238) or kept under a number."""
+    from site_config.files import read_limited, write_atomic
+    from site_config.problems import tables as kinds
+
+    if target.exists() and not replace:
+        raise kinds.SCANS_THERE.problem("scans.csv is there; nothing was written", where="data review --accept")
+    unanswered = [(number, one["patient"]) for number, one in enumerate(content["questions"], 1) if not one.get("answer")]
+    if unanswered:
+        listed = ", ".join(f"{number} ({patient or 'scans of no patient'})" for number, patient in unanswered)
+        note(f"Questions still open: {listed}. The patients' scans they ask about stay out of scans.csv; `--yes` accepts without asking.")
+        if not yes:
+            typer.confirm("Accept all the same?", abort=True, err=True)
+    if target.exists():
+        number = next(number for number in range(1, 10_000) if not _kept(target, number).exists())
+        write_atomic(_kept(target, number), read_limited(target, 64 * 2**20))
+        note(f"the scans.csv that was there is kept as {_kept(target, number).name}")
+    write_atomic(target, read_limited(suggestion, 64 * 2**20))
+    note(f"scans.csv written; add masks and choices where needed. Next: {next_command('fedhcc-site', 'check')}")
+
+
+def _kept(target: Path, number: int) -> Path:
+    return target.with_name(f"{target.name}.{number}")
+
+
+def _following(content: dict[str, Any], target: Path) -> str:
+    """The command after the last answer: accept; where scans.csv is older than the answers with --replace; else check."""
+    if not target.exists():
+        return next_command("fedhcc-site", "data", "review", "--accept")
+    if content.get("accepted") is False:
+        return next_command("fedhcc-site", "data", "review", "--accept", "--replace")
+    return next_command("fedhcc-site", "check")
 
 
 def to_decide(content: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
@@ -117,7 +147,7 @@ def to_decide(content: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
             f"{number}{letter(place)}",
             question["patient"] or "",
             " ".join(word for word in (question["visit"], question["region"]) if word),
-            question["reason"] if place == 0 else "",
+            _reason(number, question) if place == 0 else "",
             _candidate(one),
         )
         for number, question in enumerate(content["questions"], start=1)
@@ -126,12 +156,25 @@ def to_decide(content: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
     ]
 
 
+def _reason(number: int, question: dict[str, Any]) -> str:
+    """Why a question is asked; where it asks whose the scans are, whom each is headed, and what the answers state."""
+    if not question["persons"]:
+        return str(question["reason"])
+    heads = [one.get("headed") or "unknown" for one in question["candidates"]]
+    named = ", ".join(f"{number}{letter(place)} {'is headed ' if place == 0 else ''}{head}" for place, head in enumerate(heads))
+    every = {1: "it is", 2: "both are"}.get(len(heads), "all are")
+    return (
+        f"{question['reason']}: {named}. {number}{letter(len(heads) - 1)} keeps that scan alone; {number}same states in your name"
+        f" that {every} this patient's; {number}none leaves {every.split()[0]} out"
+    )
+
+
 def grouped(content: dict[str, Any]) -> list[tuple[str, str, str]]:
     """The remarks, each once with everybody it concerns; a next step stands once, at the first remark that needs it.
 
     What an answer has settled is not said again.
     """
-    settled = {question["patient"] for question in content["questions"] if question.get("answer") and question["persons"]}
+    settled = {question["patient"] for question in content["questions"] if question.get("settled") and question["persons"]}
     found: dict[tuple[str, str], list[str]] = {}
     for problem in sorted(content["problems"], key=lambda problem: (problem["code"], problem["fix"])):
         whose = problem["patient"] or problem["folder"]
@@ -147,13 +190,19 @@ def grouped(content: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def choose(
-    answers: Annotated[
-        list[str], typer.Argument(help="Number and letter of `data review`: 1b, or 1b:portal with the phase you see; 1none for no scan.")
-    ],
+    answers: Annotated[list[str], typer.Argument(help="Answers such as 1b, 1b:portal, 1none, 1same.")],
     home: Home = Path(),
     json: Json = False,
 ) -> None:
-    """Answer questions of `data review`: the chosen volumes become rows of the suggested scans.csv."""
+    """Answer questions of `data review`: the chosen volumes become rows of the suggested scans.csv.
+
+    1b is candidate b of question 1; 1b:portal adds the phase you see: native, arterial, portal, delayed or other;
+    1b:baseline:abdomen:portal also the visit (baseline, followup) and the region (abdomen, chest, whole).
+
+    1none takes no scan. 1same states in your name that scans which name different persons are all this patient's.
+
+    The last answer to a question replaces an earlier one. Several scans of one question stand in one command: 1a 1b.
+    """
     from client.intake.survey.answers import answer
     from site_config.documents.load import load_site
     from site_config.files import write_atomic, write_json
@@ -163,13 +212,16 @@ def choose(
     folder = site.state / REVIEW
     content = _content(folder)
     cohort = load_cohort(site.path(site.paths.cohort))
-    text = answer(content, answers, cohort.patients)
+    text, changed = answer(content, answers, cohort.patients)
+    content["accepted"] = False
     write_atomic(folder / "scans.csv", text)
     write_json(folder / "review.json", content)
     left = sum(not question.get("answer") for question in content["questions"])
+    target = site.path(site.paths.scans or Path("scans.csv"))
+    following = next_command("fedhcc-site", "data", "review") if left else _following(content, target)
     show(
-        {"rows": content["rows"], "open": left},
-        f"{len(content['rows'])} rows suggested, {left} questions open. Next: fedhcc-site data review",
+        {"rows": content["rows"], "open": left, "changed": changed},
+        "\n".join([*changed, f"{len(content['rows'])} rows suggested, {left} questions open. Next: {following}"]),
     )
 
 
@@ -198,6 +250,7 @@ def _candidate(one: dict[str, Any]) -> str:
         *(["derived: " + one["derived"]] if one["derived"] else []),
         *(["low dose"] if one["low_dose"] else []),
         *([f"volume {one['acquisition']} of the series"] if one["acquisition"] else []),
+        *([f"headed {one['headed']}"] if one.get("headed") else []),
         one["folder"] if one["description"] else one["series_uid"],
     ]
     return " · ".join(word for word in words if word)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from client.cohort.peek import Progress, peek
+from client.intake.survey.left_out import persons_in_question, said
 from client.segmentation.packs import PACKS
 from site_config.documents.load import load_site
 from site_config.documents.rules import site_in_study
@@ -65,7 +66,8 @@ def examine(home: Path, study: Study | None = None, progress: Progress | None = 
     if found.cohort is not None and found.scans:
         faults, findings = check_together(found.cohort.patients, found.scans)
         found.faults.extend(faults)
-        found.findings.extend(findings)
+        left_out = persons_in_question(found.site.state)
+        found.findings.extend(said(findings, found.cohort.patients, left_out))
         organs = None if study is None else study.organs
         root = found.site.path(paths.images)
         found.findings.extend(peek(found.cohort.patients, found.scans, organs, root if root.is_dir() else None, progress))

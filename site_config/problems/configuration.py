@@ -236,7 +236,7 @@ UNKNOWN_ANSWER = Kind(
     129,
     "unknown-answer",
     "An answer fits no question",
-    why="`data choose` takes the number of a question and the letter of a candidate, as `data review` lists them.",
+    why="`data choose` takes the number of a question and the letter of a candidate, as `data review` lists them, or `none` or `same` in the letter's place; a phase is native, arterial, portal, delayed or other. One refused answer refuses the command.",
     fix="Run `fedhcc-site data review` and answer with what stands in its first column, such as `fedhcc-site data choose 1b`.",
     exit=Exit.CONFIGURATION,
 )

@@ -316,3 +316,11 @@ MOMENT_DIFFERS = Kind(
     fix="Compare the scan with the report; correct the day in cohort.csv or name the right scan in scans.csv. If both are right, leave them: the remark stays.",
     exit=Exit.FINDINGS,
 )
+SCANS_THERE = Kind(
+    238,
+    "scans-there",
+    "scans.csv exists already",
+    why="Somebody may have corrected it by hand, so accepting the review does not overwrite it unasked.",
+    fix="`fedhcc-site data review --accept --replace` takes the review's table and keeps the old one as scans.csv.1; look at its corrections.",
+    exit=Exit.CONTENT,
+)

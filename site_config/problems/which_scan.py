@@ -12,7 +12,7 @@ PERSONS_DIFFER = Kind(
     "persons-differ",
     "The images of one patient name different persons",
     why="Patient id, birth date or sex in the headers differ between series or visits of one patient, or from cohort.csv: somebody else's images may lie in the folder. Nothing is used before a person has looked.",
-    fix="Compare the series that `fedhcc-site data review` names with the archive. Remove the stranger's images; if both are this patient's, write `yes` into the column `same_person` of scans.csv.",
+    fix="Compare the series that `fedhcc-site data review` names with the archive. Remove the stranger's images; if both are this patient's, answer `1same` (the question's number) or write `yes` into the column `same_person` of scans.csv.",
     exit=Exit.CONTENT,
 )
 TWO_PATIENTS = Kind(

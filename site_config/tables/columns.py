@@ -132,6 +132,11 @@ def scans_columns(organs: tuple[Organ, ...]) -> tuple[TableColumn, ...]:
             "number of the volume within its series, as `data review` lists it, where one series holds several",
             "chosen by rule",
         ),
-        TableColumn("same_person", False, "yes, where you have checked that images which name others are this patient's", "not checked"),
+        TableColumn(
+            "same_person",
+            False,
+            "yes, where you have checked that images which name others are this patient's; no, where they are somebody else's",
+            "not checked",
+        ),
         TableColumn("manufacturer", False, "maker of the scanner; needed for NIfTI, which does not record it", "from DICOM, else unknown"),
     )

@@ -101,7 +101,7 @@ def _scan(row: Row, masks: list[str], folder: ImagesFolder, today: date, faults:
         manufacturer=row.cells.get("manufacturer") or None,
         row=row.number,
         acquisition=None if number is None else int(number),
-        same_person=bool(same),
+        same_person=same,
     )
 
 

@@ -47,7 +47,7 @@ class Scan:
 
     `day` is as written in the table, in the patient's own count of cohort.csv; `date` likewise: one of the two is None.
     `acquisition` is the number of a volume within its series, as `data review` lists it; `same_person` says that somebody
-    has checked that images which name different persons belong to this patient.
+    has checked that images which name different persons belong to this patient; False, that the images are another person's.
     """
 
     patient: str
@@ -62,7 +62,7 @@ class Scan:
     manufacturer: str | None
     row: int
     acquisition: int | None = None
-    same_person: bool = False
+    same_person: bool | None = None
 
 
 @dataclass(frozen=True)

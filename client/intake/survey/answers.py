@@ -10,31 +10,87 @@ from client.intake.survey.found import Found, as_csv, row_of
 from site_config.problems import configuration as kinds
 from site_config.problems.base import Problem
 from site_config.tables.cohort import Patient
+from site_config.tables.columns import PHASES
 from site_config.tables.moments import Declared
 
-ANSWER = re.compile(
-    r"(\d{1,4})(none|[a-z]{1,2})(?::(baseline|followup))?(?::(abdomen|chest|whole))?(?::(native|arterial|portal|delayed|other))?"
+FORMS = (
+    "a number and a letter, such as 1b, or 1none (no scan), 1same (all scans asked about are this patient's); after a colon"
+    f" a visit (baseline, followup), a region (abdomen, chest, whole), a phase ({', '.join(PHASES)}), such as 1b:portal"
 )
+ANSWER = re.compile(rf"(\d{{1,4}})(none|same|[a-z]{{1,2}})(?::(baseline|followup))?(?::(abdomen|chest|whole))?(?::({'|'.join(PHASES)}))?")
 
 
-def answer(content: dict[str, Any], answers: Sequence[str], patients: Sequence[Patient]) -> bytes:
-    """Note answers such as `1b` in a review's content, and give the table they make. Raises FH-129 for what is no answer."""
+def answer(content: dict[str, Any], answers: Sequence[str], patients: Sequence[Patient]) -> tuple[bytes, list[str]]:
+    """Note answers such as `1b` in a review's content; give the table they make, and which earlier answers they replace.
+
+    The answers of one call to a question are one answer: it replaces an earlier one, with the rows that one made. Raises
+    FH-129 for what is no answer; nothing is noted then.
+    """
     declared = {patient.key: Declared.of(patient) for patient in patients}
-    for text in answers:
-        match = ANSWER.fullmatch(text.strip().lower())
-        number = int(match.group(1)) if match else 0
-        if match is None or not 1 <= number <= len(content["questions"]):
-            raise _no_answer(f"there is no question {number}" if match else "an answer is a number and a letter, such as 1b")
-        question = content["questions"][number - 1]
-        if match.group(2) != "none":
-            candidates = question["candidates"]
+    given: dict[int, list[str]] = {}
+    for text in (text.strip().lower() for text in answers):
+        match = ANSWER.fullmatch(text)
+        if match is None:
+            raise _no_answer(text, f"an answer is {FORMS}")
+        number = int(match.group(1))
+        if not 1 <= number <= len(content["questions"]):
+            raise _no_answer(text, f"there is no question {number}")
+        given.setdefault(number, []).append(text)
+    made = {number: _answered(content["questions"][number - 1], texts, declared, content["moment"]) for number, texts in given.items()}
+    changed = []
+    for number, rows in made.items():
+        question, texts = content["questions"][number - 1], given[number]
+        for row in question.get("rows", []):
+            if row in content["rows"]:
+                content["rows"].remove(row)
+        content["rows"] += rows
+        before = question.get("answer")
+        if before and before != texts:
+            changed.append(f"question {number} was {' '.join(before)}, is now {' '.join(texts)}")
+        question |= {"answer": texts, "rows": rows, "settled": _settled(question, texts)}
+    return as_csv(tuple(content["rows"]), content["moment"]), changed
+
+
+def _answered(question: dict[str, Any], texts: list[str], declared: dict[str, Declared], moment: str) -> list[dict[str, str]]:
+    """The rows that the answers to one question make. Only `same` states that scans which name different persons are one's."""
+    if question.get("answer") and "rows" not in question:
+        raise _no_answer(texts[0], "the question was answered with an earlier version: run `fedhcc-site data scan` again")
+    named = [(text, match) for text in texts if (match := ANSWER.fullmatch(text)) is not None]
+    words = [match.group(2) for _, match in named]
+    candidates = question["candidates"]
+    if "none" in words and len(words) > 1:
+        raise _no_answer(" ".join(texts), "none says that no scan is taken, the rest names one")
+    if "same" in words and not question["persons"]:
+        raise _no_answer(texts[words.index("same")], "this question does not ask whose scans these are")
+    chosen = []
+    for text, match in named:
+        if match.group(2) not in ("none", "same"):
             place = _place(match.group(2))
             if place >= len(candidates):
-                raise _no_answer(f"question {number} has {len(candidates)} candidates")
-            said = (match.group(3), match.group(4), match.group(5))
-            content["rows"] += _rows(Found(**candidates[place]), question, declared, content["moment"], said)
-        question["answer"] = [*question.get("answer", []), text]
-    return as_csv(tuple(content["rows"]), content["moment"])
+                raise _no_answer(text, f"the question has {len(candidates)} candidates")
+            chosen.append((text, candidates[place], (match.group(3), match.group(4), match.group(5))))
+    if "same" in words and not chosen:
+        chosen = [(texts[words.index("same")], one, (None, None, None)) for one in candidates]
+    rows = []
+    for text, one, said in chosen:
+        row = _row(text, Found(**one), question, declared, moment, said)
+        if "same" in words:
+            row |= {"same_person": "yes"}
+        elif question["persons"] and one.get("other_person"):
+            row |= {"same_person": "no"}
+        rows += [row] if row not in rows else []
+    return rows
+
+
+def _settled(question: dict[str, Any], texts: list[str]) -> bool:
+    """Whether nothing is left to say about persons: left out, stated to be one, or only scans of the patient's own header."""
+    places = [_place(match.group(2)) for text in texts if (match := ANSWER.fullmatch(text)) and match.group(2) not in ("none", "same")]
+    if any(text.endswith(("none", "same")) for text in texts):
+        return True
+    chosen = [question["candidates"][place] for place in places]
+    heads = {one.get("headed") for one in chosen}
+    asked = {one.get("headed") for one in question["candidates"]}
+    return len(heads) == 1 < len(asked) and not any(one.get("other_person") for one in chosen)
 
 
 def _place(letters: str) -> int:
@@ -44,32 +100,31 @@ def _place(letters: str) -> int:
     return place - 1
 
 
-def _rows(
-    found: Found, question: dict[str, Any], declared: dict[str, Declared], moment: str, said: tuple[str | None, ...]
-) -> list[dict[str, str]]:
+def _row(
+    text: str, found: Found, question: dict[str, Any], declared: dict[str, Declared], moment: str, said: tuple[str | None, ...]
+) -> dict[str, str]:
     visit, region, phase = said
     key = question["patient"] or found.patient
     stated = declared.get(key or "")
     if key is None or stated is None:
-        raise _no_answer("this scan belongs to no row of cohort.csv: move it into a folder called like the patient's key")
+        raise _no_answer(text, "this scan belongs to no row of cohort.csv: move it into a folder called like the patient's key")
     visit = visit or question["visit"] or found.visit
     if visit is None:
         fitting = [one for one in ("baseline", "followup") if found.day is not None and stated.may_be(one, found.day)]
         if len(fitting) != 1:
-            raise _no_answer("this scan's visit cannot be told: answer with it, such as 1a:baseline")
+            raise _no_answer(text, "this scan's visit cannot be told: answer with the letter and it, such as 1a:baseline")
         visit = fitting[0]
     region = region or question["region"] or found.region
     if region is None:
-        raise _no_answer("this scan's region cannot be told: answer with visit and region, such as 1a:baseline:abdomen")
+        raise _no_answer(text, "this scan's region cannot be told: answer with visit and region, such as 1a:baseline:abdomen")
     if stated.dated:
         written = found.taken or ""
     else:
         day = found.day if found.day is not None else stated.moment(visit)
         written = "" if day is None or stated.zero is None else f"{day + stated.zero:g}"
     row = row_of(found, key, visit, region, moment, written)
-    row |= {"phase": phase} if phase else {}
-    return [row | {"same_person": "yes"} if question["persons"] else row]
+    return row | ({"phase": phase} if phase else {})
 
 
-def _no_answer(what: str) -> Problem:
-    return kinds.UNKNOWN_ANSWER.problem(what, where="data choose")
+def _no_answer(text: str, what: str) -> Problem:
+    return kinds.UNKNOWN_ANSWER.problem(f"`{text}` was refused: {what}. Nothing of this command was taken", where="data choose")

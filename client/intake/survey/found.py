@@ -18,7 +18,11 @@ from site_config.tables.columns import MASK
 
 @dataclass(frozen=True)
 class Found:
-    """One usable volume: whose, where, and what its headers say. `day` counts from the patient's time zero."""
+    """One usable volume: whose, where, and what its headers say. `day` counts from the patient's time zero.
+
+    `headed` and `other_person` are filled where persons are in question: the person the headers name, for a reader within
+    the hospital, and whether that is known to be somebody else than the patient.
+    """
 
     patient: str | None
     folder: str
@@ -39,6 +43,8 @@ class Found:
     time: str = ""
     visit: str | None = None
     masks: Mapping[str, str] = field(default_factory=dict)
+    headed: str = ""
+    other_person: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class SeenVolume:
 
 @dataclass(frozen=True)
 class SurveyQuestion:
-    """Something a person has to decide, with the candidates; `persons`: an answer says that they are one person."""
+    """Something a person has to decide, with the candidates; `persons`: it asks whose scans these are."""
 
     patient: str | None
     visit: str | None

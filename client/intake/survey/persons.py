@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from client.intake.identity import Identity, beside_table, together
 from client.intake.survey.found import Remark, SeenVolume
@@ -27,6 +28,22 @@ def compare(seen: Sequence[SeenVolume], known: KnownKeys) -> list[Remark]:
         if problem is not None:
             remarks.append(Remark(key, problem, key))
     return remarks + _between(mine)
+
+
+def with_heads(key: str, mine: Sequence[SeenVolume], known: KnownKeys) -> list[SeenVolume]:
+    """A disputed patient's volumes with the person their headers name, and whether that is known to be somebody else.
+
+    It is known where the id is another row's key, or where other images of the patient do bear the patient's key.
+    """
+    owners = [known.by_id(one.who) for one in mine]
+    marked = []
+    for one, owner in zip(mine, owners, strict=True):
+        other = owner != key if owner is not None else bool(one.who.id) and key in owners
+        head = key if owner == key else one.who.id or "no patient id"
+        head += f", born {one.who.birth}" if one.who.birth else ""
+        head += f", sex {one.who.sex}" if one.who.sex else ""
+        marked.append(replace(one, found=replace(one.found, headed=head, other_person=other)))
+    return marked
 
 
 def _within(group: Sequence[SeenVolume]) -> Problem | None:

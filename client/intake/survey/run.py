@@ -8,7 +8,7 @@ from pathlib import Path
 
 from client.intake.survey.found import Remark, Survey, SurveyQuestion
 from client.intake.survey.look import KnownKeys, Looked, look
-from client.intake.survey.persons import compare
+from client.intake.survey.persons import compare, with_heads
 from client.intake.survey.suggest import Suggestion, unsupplied
 from site_config.files import access_problem, readable_name
 from site_config.problems import scans as problems
@@ -35,6 +35,7 @@ def survey(root: Path, patients: tuple[Patient, ...], organs: Sequence[Organ] | 
         questions.append(SurveyQuestion(None, None, "no key of cohort.csv fits the folder's name or the PatientID", nobody))
     for key, stated in known.declared.items():
         mine = [one for one in seen if one.found.patient == key]
+        mine = with_heads(key, mine, known) if key in disputed else mine
         made = Suggestion(key, stated, mine, organs or two_organs(), key in disputed)
         made.make()
         rows += made.rows

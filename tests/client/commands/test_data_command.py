@@ -114,7 +114,8 @@ def test_scan_suggests_rows_and_review_lists_what_a_person_must_choose(tmp_path:
     assert accepted.status == Exit.FINDINGS and {"P000/follow", "P001/two"} <= set(
         (home / "scans.csv").read_text().replace("\n", ",").split(",")
     )
-    assert run_cli(APP, "data", "review", "--home", home, "--accept").status == Exit.ACCESS
+    again = run_cli(APP, "data", "review", "--home", home, "--accept")
+    assert again.status == Exit.CONTENT and "FH-238" in again.err
 
 
 def test_try_takes_one_scan_with_its_masks_to_a_score_and_a_picture(tmp_path: Path) -> None:
