@@ -117,6 +117,12 @@ def decision(state: Path, study_id: str) -> Decision:
     return found if found in ("approved", "declined") else "pending"
 
 
+def decided_on(state: Path, study_id: str) -> str:
+    """The day of the hospital's decision, as ISO 8601; '' where there is none."""
+    path = state / "studies" / study_id / "decision.json"
+    return str(read_json(path).get("at", ""))[:10] if path.exists() else ""
+
+
 JOURNAL_ASKED = "journal-asked.json"
 
 

@@ -12,6 +12,7 @@ import typer
 
 from client.commands.enrol import Home
 from site_config.console import Json, note, problem_lines, show, table
+from site_config.problems.base import Exit
 from site_config.study.prognostic_models import MODELS
 
 if TYPE_CHECKING:
@@ -146,12 +147,15 @@ def approve(
     if folder is not None:
         _write_folder(site, lock, folder)
         return
-    _hear(site, lock, tuple(peer), ask=not (yes or json or preview))
+    try:
+        _hear(site, lock, tuple(peer), ask=not (yes or json or preview))
+    except typer.Abort as abort:
+        raise _ended(abort, "Nothing was decided: not approved.") from None
     change = enrol.roster_change(site.state, lock)
     conflicts = _conflicts(site, lock)
     vectors = _preview(site, lock) if preview else []
     hidden = _not_heard(site, lock)
-    summary = summary_lines(site, lock, len(lock.roster) - 1 - len(hidden))
+    summary = summary_lines(site, lock, len(lock.roster) - 1 - len(hidden), enrol.load_kit(site.state).title)
     shown = {
         "study": lock.study_id,
         "title": lock.study.title,
@@ -179,11 +183,36 @@ def approve(
     if preview:
         note("This was a preview: nothing was sent and nothing decided.")
         return
-    if not (yes or typer.confirm(f"Approve study {lock.study_id[:12]}?", err=True)):
-        note("Nothing was decided.")
+    if not (yes or _confirmed(site.state, lock.study_id)):
         return
     enrol.decide(site.state, lock.study_id, "approved", datetime.now(UTC).isoformat(timespec="seconds"))
     note(f"approved {lock.study_id[:12]}")
+
+
+def _confirmed(state: Path, study_id: str) -> bool:
+    """Ask; what no means depends on what was decided before."""
+    from client import enrolment as enrol
+
+    before = enrol.decision(state, study_id) == "approved"
+    since = f"approved on {enrol.decided_on(state, study_id)}"
+    if before:
+        note(f"This study is already {since}; N changes nothing.")
+    no = f"Nothing was changed: {since}." if before else "Nothing was decided: not approved."
+    try:
+        yes = typer.confirm(f"Approve study {study_id[:12]}?", err=True)
+    except typer.Abort as abort:
+        raise _ended(abort, no) from None
+    if not yes:
+        note(no)
+    return yes
+
+
+def _ended(abort: typer.Abort, no: str) -> Exception:
+    """What to raise where a question found the end of the input, which is told as a no; Ctrl-C stays what it is."""
+    if isinstance(abort.__context__, KeyboardInterrupt):
+        return abort
+    note(f"\n{no}")
+    return typer.Exit(int(Exit.FINDINGS))
 
 
 def _write_folder(site: SiteConfig, lock: StudyLock, folder: Path) -> None:

@@ -8,15 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from client.officer.opened import plain_lines
+from client.officer.summary import opened_words
 from client.release.policy import Floor, expected_statistics, floor
-from shared_model.analyses.trust import opened_lines, trust_lines
+from shared_model.analyses.trust import trust_lines
 from shared_model.statistics.base import REGISTRY
 from site_config.files import make_folder, write_atomic
 from site_config.identity import Kit, SiteIdentity, fingerprint, spoken
 from site_config.names import plural
 from site_config.site import SiteConfig
 from site_config.study.model import StudyLock
-from site_config.study.prognostic_models import MODELS
 
 PAGE = "data-protection.html"
 UPDATE_LINES = (
@@ -25,6 +26,8 @@ UPDATE_LINES = (
     "Masks do not help against that; only added noise does, and it is not part of this version. The final model may remember more "
     "of patients whose images are unlike all others.",
 )
+
+NO_UPDATE = ("No network is trained in this study; no update leaves.",)
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,10 @@ def page(site: SiteConfig, lock: StudyLock, identity: SiteIdentity, kit: Kit, wh
         minima=minima(floor(site.policy, lock.study)),
         trust=trust_lines(lock.holders) if lock.holders else [],
         holds=site.site in lock.holders,
-        opened=opened_lines(lock),
-        updates=UPDATE_LINES if MODELS.read_scans(lock.study.models) else (),
+        opened=plain_lines(lock),
+        opened_words=opened_words(floor(site.policy, lock.study)),
+        trains=lock.study.reads_scans,
+        updates=UPDATE_LINES if lock.study.reads_scans else NO_UPDATE,
         own=spoken(identity.fingerprint),
         office=spoken(fingerprint(kit.coordinator_key)),
         models=", ".join(lock.study.models),

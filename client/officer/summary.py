@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from client.release.policy import floor
+from client.release.policy import Floor, floor
 from shared_model.disclosure.results import FEW, GROUP_PATIENTS, POINT_PATIENTS
 from site_config.names import plural
 from site_config.site import SiteConfig
@@ -15,52 +15,78 @@ WIDTH, INDENT = 80, 14
 MOST_LINES = 30
 
 
-def summary_lines(site: SiteConfig, lock: StudyLock, heard: int) -> list[str]:
-    """At most 30 lines of 80 columns. heard: other hospitals whose digits a person of this one heard by telephone."""
+def summary_lines(site: SiteConfig, lock: StudyLock, heard: int, office: str) -> list[str]:
+    """At most 30 lines of 80 columns. heard: other hospitals whose digits were heard by telephone; office: who offers the study."""
     study, role = lock.study, "trains the models" if lock.entry(site.site).role == "development" else "tests the models"
-    title = textwrap.shorten(study.title, 58)
-    lines = [f"What {site.site} decides", f"{title}, study {lock.study_id[:12]}", ""]
-    for label, words in _paragraphs(site, lock, role, heard):
+    name, title = textwrap.shorten(office, 40) or "the coordinator", textwrap.shorten(study.title, 66)
+    lines = [f"What {site.site} decides: study {lock.study_id[:12]}"]
+    offered = [("Offered by", f"{name}; no end date: until the coordinator ends it."), ("For", title)]
+    for label, words in [*offered, *_paragraphs(site, lock, role, heard)]:
         lines += textwrap.wrap(words, WIDTH, initial_indent=label.ljust(INDENT), subsequent_indent=" " * INDENT)
     return lines
 
 
 def _paragraphs(site: SiteConfig, lock: StudyLock, role: str, heard: int) -> list[tuple[str, str]]:
     others = plural(len(lock.roster) - 1, "other hospital")
-    found = [("Takes part", f"this hospital {role}, with {others}; digits of {heard} were heard by telephone.")]
+    found = [("Takes part", f"{role} with {others}; digits heard of {heard}.")]
     scans = MODELS.read_scans(lock.study.models)
-    leaves = "no scan, no readable row, no name or id of a patient."
+    sums = "sums under masks" if lock.study.privacy.masks else "sums in the clear"
+    leaves = "no scan, no name or id of a patient." if lock.holders else f"{sums}; no scan, no row, no name or id of a patient."
     if lock.holders:
-        leaves = f"{leaves} Patients' rows (days, events, clinical variables, scores) leave as secret shares, sealed to the holders."
+        leaves += (
+            " Patients' rows (days, events, clinical variables, scores) leave split into parts for the holders, no part readable alone."
+        )
     if scans:
-        leaves += " Each round's model update leaves under a mask; only the sum over a block of hospitals can be read."
+        leaves += " A model update a round leaves under a mask; only a block's sum can be read."
     found.append(("Leaves", leaves))
-    found += _holders(lock)
+    found += _holders(lock, site.site)
     least = floor(site.policy, lock.study)
-    small = f"no group of under {GROUP_PATIENTS.value} patients, no curve where fewer than {POINT_PATIENTS.value} are at risk, no count "
-    small += f"from 1 to {FEW.value}, no Cox model of under {least.cox_patients} patients."
-    if least.lifted:
-        small = "minima are lifted: every patient is made up."
-    found.append(("Is opened", f"results: model coefficients, C-index, AUC, survival curves, calibration, Table 1; {small}"))
+    found.append(("Is opened", opened_words(least)))
     if scans:
         noise = "This study adds noise against it." if lock.study.privacy.dp else "Only noise removes this, and this study adds none."
-        told = "somebody who has a patient's images learns from one round whether that patient died (AUC 0.92 in a block of 33). "
+        told = "who has a patient's images learns from one round whether that patient died (AUC 0.92 in a block of 33). "
         found.append(("Stays known", told + noise))
     found += [
-        ("New patients", f"count once {least.patients} or more have joined, left or changed; a single one never shows by subtraction."),
-        ("You can", "decline, and withdraw patients, at any time: it holds from the next message on. What was opened stays opened."),
+        ("New patients", _new_patients(least.patients)),
+        (
+            "You can",
+            "`decline` (nothing more leaves; `approve` takes it back), `leave` (for good; others may have to stop or ask "
+            "again) and withdraw patients, from the next message on. What was opened stays opened.",
+        ),
         (
             "Afterwards",
-            "`fedhcc-site egress` lists all that left. Attacks we made are told with their figures; absence of success is no proof.",
+            "`fedhcc-site egress` lists all that left. The authors' attack tests are in docs/threat-model.md; "
+            "what failed proves no safety.",
         ),
     ]
     return found
 
 
-def _holders(lock: StudyLock) -> list[tuple[str, str]]:
+def opened_words(least: Floor) -> str:
+    """What is opened and what never, for a terminal and for the officer's folder."""
+    small = f"no group of under {GROUP_PATIENTS.value} patients, no curve where fewer than {POINT_PATIENTS.value} are at risk, no count "
+    small += f"from 1 to {FEW.value}, no Cox model of under {least.cox_patients} patients."
+    if least.lifted:
+        small = "minima are lifted: every patient is made up."
+    return f"results: model coefficients, C-index, AUC, survival curves, calibration, Table 1; {small}"
+
+
+def _new_patients(least: int) -> str:
+    """From how many changed patients on a result may change, in words; a minimum of one protects nobody."""
+    if least <= 1:
+        return "count at once: a single one who joined, left or changed can show by subtraction."
+    return f"count once {least} or more have joined, left or changed; a single one never shows by subtraction."
+
+
+def _holders(lock: StudyLock, site: str) -> list[tuple[str, str]]:
     if not lock.holders:
         return []
     few, names = lock.collusion, ", ".join(lock.holders)
     alone = "any one of them" if few == 1 else f"any {few} of them"
     words = f"{names}: {alone} and the coordinator together learn results only. {few + 1} who pool what they hold rebuild every row, "
-    return [("Holders", words + "without names; with the coordinator's help also by hospital.")]
+    words += "without names but still personal data; with the coordinator's help also by hospital."
+    if site in lock.holders:
+        words += (
+            " This hospital is a holder: it keeps keys to parts of all hospitals' rows until the study ends; holders must not pool them."
+        )
+    return [("Holders", words)]

@@ -231,7 +231,7 @@ def check_release(policy: Policy, lock: StudyLock, site: str, ask: Ask, ledger: 
     if level not in policy.resolutions:
         raise privacy.RESOLUTION_REFUSED.problem(f"{name} at the resolution {level} is not permitted")
     if not ask.statistic.asked_in(lock.study):
-        raise privacy.OUTSIDE_LOCK.problem(f"{name}, which a study of the resolution {lock.study.resolution} does not open")
+        raise privacy.OUTSIDE_LOCK.problem(f"{name}, which this study of the resolution {lock.study.resolution} does not open")
     check_role(policy, lock, site, ask.statistic, ask.context.phase)
     check_roster(policy, lock, site, ask.roster)
     if not inside_hours(policy.schedule, now):

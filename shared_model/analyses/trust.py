@@ -24,7 +24,8 @@ def trust_lines(holders: Sequence[str]) -> list[str]:
     return [
         f"{', '.join(holders)} hold secret shares of every patient's row.",
         f"{alone} and the coordinator together learn nothing but the results below.",
-        f"{few + 1} of them who pool what they hold rebuild the rows, without names; with the coordinator's help also by hospital.",
+        f"{few + 1} of them who pool what they hold rebuild the rows, without names but still personal data; "
+        "with the coordinator's help also by hospital.",
     ]
 
 
@@ -42,7 +43,7 @@ def opened_lines(lock: StudyLock) -> list[str]:
     for phase, results in opened_results(lock).items():
         kinds: dict[str, list[Result]] = {}
         for result in results:
-            kinds.setdefault(_kind(result.name.split(".")[0]), []).append(result)
+            kinds.setdefault(analysis_kind(result.name.split(".")[0]), []).append(result)
         for kind, members in kinds.items():
             shown = [result for result in members if result.guard != MINIMUM_TEST]
             tests = len(shown) < len(members)
@@ -59,7 +60,7 @@ def opened_lines(lock: StudyLock) -> list[str]:
     return lines
 
 
-def _kind(analysis: str) -> str:
+def analysis_kind(analysis: str) -> str:
     """An analysis' name without the model it is of and without its number."""
     of = next((f"{model.name}-" for model in MODELS if analysis.startswith(f"{model.name}-")), "")
     return re.sub(r"(-\d+)+$", "", analysis.removeprefix(of))

@@ -72,6 +72,10 @@ def _always(_study: Study) -> bool:
     return True
 
 
+def _trains(study: Study) -> bool:
+    return study.reads_scans
+
+
 def opens_sums(study: Study) -> bool:
     """Whether results are computed from opened sums: where every hospital chose `exact`, and nowhere else."""
     return study.resolution == "exact"
@@ -178,7 +182,7 @@ REGISTRY.add(
         covariates=no_covariates,
         roles=DEVELOPMENT,
         phases=frozenset(("training",)),
-        asked_in=_always,
+        asked_in=_trains,
     )
 )
 REGISTRY.add(
@@ -194,7 +198,7 @@ REGISTRY.add(
         covariates=no_covariates,
         roles=DEVELOPMENT,
         phases=frozenset(("training",)),
-        asked_in=_always,
+        asked_in=_trains,
     )
 )
 REGISTRY.add(
@@ -210,7 +214,7 @@ REGISTRY.add(
         covariates=no_covariates,
         roles=DEVELOPMENT,
         phases=frozenset(("training",)),
-        asked_in=_always,
+        asked_in=_trains,
     )
 )
 REGISTRY.add(
@@ -226,7 +230,7 @@ REGISTRY.add(
         covariates=no_covariates,
         roles=DEVELOPMENT,
         phases=frozenset(("training",)),
-        asked_in=_always,
+        asked_in=_trains,
     )
 )
 REGISTRY.add(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,12 @@ def test_a_fingerprint_stays_in_one_piece_in_a_narrow_terminal(
         assert invoke(app, words) == 0
         shown = capsys.readouterr().out
         assert own[:19] in shown and own[20:39] in shown
+    approve.remove("--yes")
+    for typed, status in (("", 1), ("n\n", 0)):
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        assert invoke(site_app, approve) == status
+        err = capsys.readouterr().err
+        assert "already approved on 20" in err and "Nothing was changed: approved on 20" in err and "half-written" not in err
 
 
 def test_revoke_renew_and_new_address(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ def test_at_most_four_pages_and_everything_is_in_them(tmp_path: Path, browser: A
         assert REGISTRY[one].title.split("'")[0] in text
     for line in trust_lines(hospital.lock.holders) if hospital.lock.holders else ():
         assert line.split("'")[0] in text
+    assert ("no update leaves" in text) != hospital.lock.study.reads_scans
+    assert ("Loss of the validation patients" in text) == hospital.lock.study.reads_scans
     assert ("AUC 0.92" in text) == hospital.lock.study.reads_scans
     for one in hospital.lock.roster:
         assert one.name in text
