@@ -12,8 +12,6 @@ from evidence.attacks.cohorts import Floats
 LARGEST_FEATURE = 1e12
 LEAST_ERRORS = (1e-12, 0.02, 0.2)
 LEAST_STEPS = 5_000
-PADDED = 2_048
-"""Unknowns up to which a system gets as many equations as unknowns: beyond, that would cost more than all the rest."""
 
 
 @dataclass
@@ -44,11 +42,8 @@ class System:
             a = rows * weight[:, None]
             columns = np.linalg.norm(a, axis=0)
             columns[columns == 0] = 1.0
-            # SciPy 1.17's nnls was seen to free its memory twice on a small cohort's few equations; empty equations change nothing.
-            empty = max(a.shape[1] - len(a), 0) if a.shape[1] <= PADDED else 0
-            tall, right = np.pad(a / columns, ((0, empty), (0, 0))), np.pad(values * weight, (0, empty))
             try:
-                found = nnls(tall, right, maxiter=max(3 * a.shape[1], LEAST_STEPS))[0]
+                found = nnls(a / columns, values * weight, maxiter=max(3 * a.shape[1], LEAST_STEPS))[0]
             except RuntimeError:
                 continue
             return np.asarray(found / columns, dtype=np.float64)
