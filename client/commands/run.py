@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from client.commands.enrol import Home
 from site_config.console import Json, next_command, note
+
+if TYPE_CHECKING:
+    import threading
 
 
 def run(home: Home = Path(), json: Json = False) -> None:
@@ -27,13 +31,14 @@ def run(home: Home = Path(), json: Json = False) -> None:
         signal.signal(number, lambda *_: over.set())
     try:
         use_proxy(os.environ)
-        _serve(home)
+        _serve(home, over)
     except Problem as problem:
         raise end_with(problem, os.environ, over) from None
     note("stopped")
 
 
-def _serve(home: Path) -> None:
+def _serve(home: Path, over: threading.Event) -> None:
+    """Serve until stopped; `over` may be set already, by a signal that came while the program was loaded."""
     import os
     import signal
 
@@ -47,11 +52,17 @@ def _serve(home: Path) -> None:
     log_to_file(site.state, site.logging.level, site.logging.keep_megabytes)
     program = SiteProgram(site)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def stop(*_: object) -> None:
+        over.set()
+        program.stop()
+
     for number in before:
-        signal.signal(number, lambda *_: program.stop())
+        signal.signal(number, stop)
     note(f"{site.site} connects to {program.kit.address}; look at it with: {next_command('fedhcc-site', 'status')}")
     try:
-        program.run()
+        if not over.is_set():
+            program.run()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

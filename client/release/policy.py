@@ -47,8 +47,19 @@ class CohortFacts:
     contributed: Contributed = field(default_factory=dict)
 
     def by_hospital(self, roster: Iterable[str]) -> dict[str, int]:
-        """Patients of these sets at each known hospital of a roster."""
-        return {name: sum(self.contributed[name].get(one, 0) for one in self.sets) for name in roster if name in self.contributed}
+        """Patients of these sets at each known hospital of a roster, of all its sets where it has none of these (another role).
+
+        Empty where this hospital knows nobody but itself.
+        """
+        if len(self.contributed) < 2:
+            return {}
+        found: dict[str, int] = {}
+        for name in roster:
+            of_set = self.contributed.get(name)
+            if of_set is not None:
+                shared = [number for one, number in of_set.items() if one in self.sets]
+                found[name] = sum(shared or of_set.values())
+        return found
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ AFP = ClinicalVariable(name="afp", label="AFP", kind="continuous", unit="ng/ml",
 def with_afp(cohort: Path) -> None:
     """A further column in a hospital's table: what the study asks for by its declaration alone."""
     head, *rows = cohort.read_text().splitlines()
-    cohort.write_text("\n".join([f"{head},afp", *(f"{row},{3.5 * 7**k:.1f}" for k, row in enumerate(rows))]) + "\n")
+    cohort.write_text("\n".join([f"{head},afp", *(f"{row},{3.5 * 2**k:.1f}" for k, row in enumerate(rows))]) + "\n")
 
 
 def test_a_fused_model_is_added_by_one_value_and_a_number_by_its_declaration(
@@ -58,7 +58,8 @@ def test_a_fused_model_is_added_by_one_value_and_a_number_by_its_declaration(
     folder.mkdir()
     (folder / "study.yaml").write_text(dump_yaml(study))
     for site in study.sites:
-        shutil.copytree(finished_exact.homes.site(site.name), folder / "sites" / site.name, ignore=shutil.ignore_patterns("state"))
+        own = finished_exact.homes.root.parent / "cohort" / "sites" / site.name
+        shutil.copytree(own, folder / "sites" / site.name, ignore=shutil.ignore_patterns("state"))
         with_afp(folder / "sites" / site.name / "cohort.csv")
     found = run(Options(out=tmp_path / "run", folder=folder, workers=1, pooled=False))
     assert found.result.label == "COMPLETE"

@@ -31,21 +31,19 @@ from shared_model.secure_sum.protocol import (
     state_hash,
 )
 from shared_model.secure_sum.signatures import list_bytes
-from shared_model.statistics.grids import training_cuts
-from shared_model.statistics.parameters import Covariates, CoxExact, SplitOnly, TrainingStart
+from shared_model.statistics.parameters import Covariates, CoxExact, PreCounts, SplitOnly
 from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS
 from simulations.study.homes import Homes, approve_everywhere, enrol, publish
 from site_config.documents.load import load_site
 from site_config.identity import CoordinatorIdentity, sign_lock
-from site_config.study.model import Training
 
 PLENTY = OpenedCounts(sites=5, patients=120, events=80)
 COLUMNS = ("tace", "surgery")
 TABLE_ONE = ("characteristics", SplitOnly(split="train"), "evaluation")
 FIT = {"mean": (0.0, 0.0), "sd": (1.0, 1.0), "beta": (0.0, 0.0), "n_days": 4_000}
 COX = ("cox.exact", CoxExact(covariates=Covariates(columns=COLUMNS), **FIT), "clinical")
-NETWORK = ("training.start", TrainingStart(cut_days=training_cuts(Training())), "training")
+NETWORK = ("precounts", PreCounts(split="train", columns=()), "training")
 
 
 class Network:
