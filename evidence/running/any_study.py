@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from client.cli import app as site_app
+from evidence.meaning import ROOT
 from evidence.record import record
 from server.cli import app as office_app
 from simulations.cli import app as sim_app
@@ -65,14 +66,15 @@ def lung() -> TableStudy:
 
 def gbsg2() -> TableStudy:
     """Recurrence after breast surgery, with words, numbers of wide range, and hospitals drawn at random."""
-    from sksurv.datasets import load_gbsg2
-
-    x, y = load_gbsg2()
-    rng = np.random.default_rng(3)
-    numbers = ["age", "tsize", "pnodes", "progrec", "estrec"]
-    table = x.assign(site=[f"clinic {k}" for k in rng.integers(0, 9, len(x))], days=y["time"].astype(int), recurrence=y["cens"].astype(int))
+    read = pd.read_csv(ROOT / "evidence" / "accuracy" / "public" / "gbsg.csv")
+    words_of = {"hormon": {0: "no", 1: "yes"}, "meno": {0: "Pre", 1: "Post"}, "grade": {1: "I", 2: "II", 3: "III"}}
+    texts_of = {name: read[name].map(texts) for name, texts in words_of.items()}
+    numbers = ["age", "size", "nodes", "pgr", "er"]
+    x = read[numbers].assign(**texts_of)
+    clinic = [f"clinic {k}" for k in np.random.default_rng(3).integers(0, 9, len(x))]
+    table = x.assign(site=clinic, days=read["rfstime"], recurrence=read["status"])
     words = ("--site", "site", "--time", "days", "--event", "recurrence", "--event-label", "recurrence", "--time-zero", "randomisation")
-    texts = pd.get_dummies(x[["horTh", "menostat", "tgrade"]].astype(str), drop_first=True).astype(float)
+    texts = pd.get_dummies(x[list(words_of)], drop_first=True).astype(float)
     return TableStudy(table, words, pd.concat([x[numbers], texts], axis=1).assign(T=table["days"], E=table["recurrence"]))
 
 
