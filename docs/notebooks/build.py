@@ -34,6 +34,7 @@ def executed(name: str) -> Any:
         (place / "settings" / "matplotlibrc").write_text("svg.hashsalt: fedhcc\nsvg.fonttype: none\n")
         own = {"MPLCONFIGDIR": "settings", "IPYTHONDIR": "ipython", "JUPYTER_RUNTIME_DIR": "runtime"}
         environment = {**os.environ, **{key: str(place / part) for key, part in own.items()}}
+        environment["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # a caller's, such as Agg, would give no figure
         environment |= {"PYTHONPATH": str(ROOT), "SOURCE_DATE_EPOCH": "0", "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
         client = NotebookClient(notebook, timeout=LIMIT_S, kernel_name="python3", resources={"metadata": {"path": str(place / "work")}})
         kernel = client.create_kernel_manager()
