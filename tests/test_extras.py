@@ -10,7 +10,7 @@ import json
 import re
 import subprocess
 import sys
-from importlib.metadata import packages_distributions
+from importlib.metadata import distributions, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from tests.support import ROOT
 PACKAGES = {"site": ("client", "shared_model", "site_config"), "coordinator": ("server", "shared_model", "site_config")}
 OURS = {"fedhcc", "client", "server", "simulations", "evidence", "shared_model", "site_config", "tests"}
 ALONE = """
-import importlib, json, sys
+import importlib, importlib.util, json, sys
 asked = json.load(sys.stdin)
 hidden = set(asked["hidden"])
 
@@ -32,6 +32,12 @@ class Hides:
             raise ModuleNotFoundError(f"hidden: {name}", name=name)
 
 sys.meta_path.insert(0, Hides())
+looked_up = importlib.util.find_spec
+
+def find_spec(name, package=None):  # asks whether a package is there, as torch does: an absent one has no specification
+    return None if name in hidden else looked_up(name, package)
+
+importlib.util.find_spec = find_spec
 for name in asked["modules"]:
     importlib.import_module(name)
 assert not hidden & {name.split(".")[0] for name in sys.modules}
@@ -40,19 +46,38 @@ importlib.import_module(asked["command"]).main()
 """
 
 
-def locked(extra: str) -> set[str]:
-    """Distributions in an extra's lock."""
-    lines = (ROOT / "requirements" / f"{extra}.txt").read_text("utf-8").splitlines()
-    return {match.group(1).lower().replace("_", "-") for line in lines if (match := re.match(r"([A-Za-z0-9_.-]+)==", line))}
+def plain(name: str) -> str:
+    """A distribution's name as it is compared."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def locked(extra: str) -> dict[str, set[str]]:
+    """Distributions in an extra's lock, each with its versions there."""
+    found: dict[str, set[str]] = {}
+    for line in (ROOT / "requirements" / f"{extra}.txt").read_text("utf-8").splitlines():
+        if match := re.match(r"([A-Za-z0-9_.-]+)==([^\s;]+)", line):
+            found.setdefault(plain(match.group(1)), set()).add(match.group(2))
+    return found
+
+
+def needed_here(known: dict[str, set[str]]) -> set[str]:
+    """What a distribution of the lock asks for in the version installed here, where the lock has another version of it.
+
+    pandas 2 imports pytz; pandas 3, which a hospital gets, does not.
+    """
+    other = [one for one in distributions() if plain(one.name) in known and one.version not in known[plain(one.name)]]
+    asked = [line for one in other for line in one.requires or () if "extra ==" not in line]
+    return {plain(match.group()) for line in asked if (match := re.match(r"[A-Za-z0-9_.-]+", line))}
 
 
 def hidden(extra: str) -> list[str]:
     """Top-level modules of installed distributions of which none is in the extra's lock."""
-    known = locked(extra)
+    lock = locked(extra)
+    known = lock.keys() | needed_here(lock)
     return sorted(
         top
         for top, found in packages_distributions().items()
-        if top not in OURS | sys.stdlib_module_names and not any(one.lower().replace("_", "-") in known for one in found)
+        if top not in OURS | sys.stdlib_module_names and not any(plain(one) in known for one in found)
     )
 
 
