@@ -141,10 +141,11 @@ def simulate(
     >>> model = fedhcc.load_bundle(run.folder / "model")
     >>> model.variables["pvtt"]
     {0: 'no', 1: 'yes'}
-    >>> import pandas
-    >>> patients = pandas.DataFrame({name: [0, 1] for name in model.variables}, index=["first", "second"])
-    >>> model.predict(patients).index.tolist()
-    [('first', 'CLN'), ('second', 'CLN')]
+    >>> model.models  # seven patients are too few for the clinical model and for what is fused with it
+    ['Rad-D', 'Rad-S']
+    >>> found = model.predict(scans=run.folder / "cohort" / "sites" / "hospital-06")
+    >>> found.index.tolist()[:4]
+    [('06-001', 'Rad-D'), ('06-001', 'Rad-S'), ('06-002', 'Rad-D'), ('06-002', 'Rad-S')]
     """
     _known("engine", engine, ENGINES)
     _known("preset", preset, tuple(PRESETS))
