@@ -31,6 +31,7 @@ def finished_exact(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     survival = replace(base.survival, patients=(28, 10), sites=(5, 2))
     variables = tuple(one for one in seven_variables() if one.name in ("tace", "surgery"))
     settings = {**base.study, "resolution": "exact", "clinical": variables, "title": "A small study from sums"}
+    settings["training"] = {"rounds": 4, "batch": 16, "server": {"name": "adam", "rate": 5e-3}, "intervals": 3}
     make_cohort(replace(base, survival=survival, study=settings), root / "cohort", seed=5)
     return run(Options(out=root / "run", folder=root / "cohort", workers=2, pooled=False))
 
