@@ -64,3 +64,8 @@ COLUMN_PATIENTS = Limit(5, "a coefficient of a column that fewer patients have i
 COLUMN_HOSPITALS = Limit(3, "a column that one or two hospitals have is a statement on these, and each can take its own patients off")
 SUBGROUP_PATIENTS = Limit(10, "where each hospital opens its rows' sums (`exact`): a smaller subgroup is added to the others and not drawn")
 CURVE_GROUP_PATIENTS = Limit(20, "a dot of the calibration figure is the survival of its group, so each group needs a group's minimum")
+PAIRED_PATIENTS = Limit(
+    1500,
+    "a table of more patients is fitted by weeks: pairs of 2,000 cost a holder 13 CPU-s and half a GB, and grow with the square; it opens"
+    " nothing more",
+)

@@ -18,8 +18,6 @@ from shared_model.shares.arithmetic import Arithmetic, Value, concatenate, toget
 
 WEEK = 7
 """Days of a cell."""
-PAIRED_PATIENTS = 1500
-"""A table of more patients is fitted by weeks: pairs of 2,000 cost a holder 13 CPU-s and half a GB, and grow with the square."""
 LARGEST_OPENING = 1 << 19
 """Numbers that are lifted at a time."""
 

@@ -18,8 +18,9 @@ from shared_model.analyses.groups.points import make_points
 from shared_model.analyses.locally import Computed
 from shared_model.analyses.pairs import Pairs, make_pairs, within
 from shared_model.analyses.rows import OneHot, Rows
-from shared_model.analyses.weeks.cells import PAIRED_PATIENTS, WEEK
+from shared_model.analyses.weeks.cells import WEEK
 from shared_model.analyses.weeks.cox import cox_by_weeks, week_parts
+from shared_model.disclosure.results import PAIRED_PATIENTS
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.survival.concordance import Concordance, PairCounts
 from shared_model.survival.cox.result import Baseline, CoxFit, FitFinding
@@ -59,7 +60,7 @@ def fit_cox_on_shares(
     if not columns:
         return _nothing(rows, ties, (*rows.findings, *small_parts(rows), *constant))
     model = model_on_shares(columns, ties, settings)
-    by_weeks = grid == "weeks" or (grid == "auto" and len(rows.time) > PAIRED_PATIENTS and len(rows.strata) < 2)
+    by_weeks = grid == "weeks" or (grid == "auto" and len(rows.time) > PAIRED_PATIENTS.value and len(rows.strata) < 2)
     if by_weeks and len(rows.strata) > 1:
         raise problems.NOT_ON_SHARES.problem("strata are compared by days, not by weeks")
     done = (fit_by_weeks if by_weeks else fit_by_days)(table, model, carried(rows, columns))
