@@ -29,8 +29,8 @@ async def circuit(a: Arithmetic, rows: Rows) -> CoxEstimate:
 
 
 def house() -> House:
-    """Two hospitals with 12 and 14 patients."""
-    rng = np.random.default_rng(5)
+    """Two hospitals with 12 and 14 patients. No step is near a size that ends the fit, where rounding alone adds or saves one."""
+    rng = np.random.default_rng(4)
     parts, sites = layout(MODEL.parts(DAYS)), []
     for n in (12, 14):
         values = {"a": rng.integers(0, 2, n).astype(float), "b": rng.integers(0, 2, n).astype(float)}
