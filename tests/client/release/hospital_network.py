@@ -9,7 +9,7 @@ import csv
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -17,6 +17,9 @@ from client.cohort.pseudonyms import patient_key, site_secret
 from client.cohort.withdrawal import withdraw
 from client.program.agent import Agent
 from evidence.attacks.federation import NOON
+from server.asking.participation import StudyLedger
+from server.study.results import LedgerEntry
+from server.study.state import StudyFolder
 from shared_model.secure_sum.protocol import (
     AdmissionRequest,
     Context,
@@ -31,7 +34,7 @@ from shared_model.secure_sum.protocol import (
     state_hash,
 )
 from shared_model.secure_sum.signatures import list_bytes
-from shared_model.statistics.parameters import Covariates, CoxExact, PreCounts, SplitOnly
+from shared_model.statistics.parameters import Covariates, CoxExact, Moments, SplitOnly
 from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS
 from simulations.study.homes import Homes, approve_everywhere, enrol, publish
@@ -43,7 +46,7 @@ COLUMNS = ("tace", "surgery")
 TABLE_ONE = ("characteristics", SplitOnly(split="train"), "evaluation")
 FIT = {"mean": (0.0, 0.0), "sd": (1.0, 1.0), "beta": (0.0, 0.0), "n_days": 4_000}
 COX = ("cox.exact", CoxExact(covariates=Covariates(columns=COLUMNS), **FIT), "clinical")
-NETWORK = ("precounts", PreCounts(split="train", columns=()), "training")
+MOMENTS = ("moments", Moments(split="train", covariates=Covariates(columns=COLUMNS), origin=(0.0, 0.0)), "clinical")
 
 
 class Network:
@@ -123,7 +126,18 @@ class Network:
         hashes = {n: reply.body["hash"] for n, reply in released.items()}
         signature = CoordinatorIdentity.load(self.homes.coordinator).sign(list_bytes(context, hashes))
         opened = OpenRequest(context=context, hashes=hashes, signature=signature).model_dump(mode="json")
-        return _codes([self._send(n, "open", opened) for n in self.names])
+        codes = _codes([self._send(n, "open", opened) for n in self.names])
+        self._enter(phase, statistic, "refused" if codes else "opened")
+        return codes
+
+    def _enter(self, phase: str, statistic: str, outcome: Literal["opened", "refused"]) -> None:
+        """The office's ledger, as a run keeps it: only studies that opened something are earlier ones."""
+        folder = StudyFolder(self.homes.coordinator / "studies" / self.lock.study_id / "run")
+        folder.root.mkdir(exist_ok=True)
+        ledger = StudyLedger(folder.ledger_file)
+        entry = LedgerEntry(time="", phase=phase, round=0, statistic=statistic, block=0, roster=list(self.names), outcome=outcome)
+        ledger.append(entry)
+        ledger.close()
 
     def _send(self, name: str, kind: Any, body: dict[str, Any]) -> Message:
         return self.agents[name].handle(Message(kind, body))

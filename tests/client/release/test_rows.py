@@ -12,7 +12,7 @@ from client.cli import app as site_app
 from client.cohort.pseudonyms import patient_key, site_secret
 from client.release.generations import Generations
 from server.cli import app as office_app
-from tests.client.release.hospital_network import COX, NETWORK, TABLE_ONE, Network
+from tests.client.release.hospital_network import COX, MOMENTS, TABLE_ONE, Network
 from tests.support import run_cli
 
 
@@ -24,14 +24,14 @@ def network(tmp_path: Path) -> Iterator[Network]:
 
 
 def test_the_same_rows_in_a_second_study_go_on(network: Network) -> None:
-    for asked in (TABLE_ONE, COX, NETWORK):
+    for asked in (TABLE_ONE, COX, MOMENTS):
         assert network.ask(asked) == set()
     network.plan()
-    for asked in (NETWORK, COX, TABLE_ONE):
+    for asked in (MOMENTS, COX, TABLE_ONE):
         assert network.ask(asked) == set()
 
 
-@pytest.mark.parametrize(("first", "second"), [(TABLE_ONE, TABLE_ONE), (NETWORK, COX), (COX, NETWORK), (TABLE_ONE, COX)])
+@pytest.mark.parametrize(("first", "second"), [(TABLE_ONE, TABLE_ONE), (MOMENTS, COX), (COX, MOMENTS), (TABLE_ONE, COX)])
 def test_a_hospital_that_joins_is_not_singled_out_by_any_pair_of_statistics(network: Network, first: Any, second: Any) -> None:
     late = network.names[-1]
     network.plan(without=(late,))
@@ -72,7 +72,7 @@ def test_a_patient_who_arrives_waits_and_the_old_rows_stay_usable(network: Netwo
     assert network.ask(TABLE_ONE) == set()
     network.write(name, rows)
     network.plan()
-    assert network.ask(TABLE_ONE) == set() == network.ask(NETWORK)
+    assert network.ask(TABLE_ONE) == set() == network.ask(MOMENTS)
     known = Generations.of(network.agents[name].journal)
     assert {base.of("train") for base in known.bases.values()} == {1}
     ran = run_cli(site_app, "approve", network.lock.study_id, "--yes", "--home", network.homes.site(name))
