@@ -54,7 +54,7 @@ def test_a_hospitals_paths_point_where_they_did(own: Path, tmp_path: Path) -> No
 
 def test_the_page_for_real_patients_is_walked_to_the_letter(tmp_path: Path) -> None:
     """docs/tutorials/researcher.md, section 5."""
-    own = lay(tmp_path / "own")
+    own = lay(tmp_path / "own", ("10", "5"), ("200", "100"))  # the page's sizes: of 110 a validation set may stay below the minimum of 20
     study = own / "study.yaml"
     real = study.read_text().replace("simulated: true", "simulated: false")
     study.write_text(real + "privacy: {minimum_cox_patients: 60}\n")
