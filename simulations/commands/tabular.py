@@ -41,7 +41,7 @@ def cox(
     event_value: options.EventValue = None,
     as_json: Json = False,
 ) -> None:
-    """Fit a Cox model site by site; only sums over the sites are pooled."""
+    """Fit a Cox model site by site: from sums over the sites, or on secret shares, which open the fit alone."""
     names = options.names(covariates)
     import fedhcc
 
