@@ -6,13 +6,10 @@ import re
 from math import prod
 
 from shared_model.analyses.minimum import MINIMUM_TEST
-from shared_model.analyses.trust import analysis_kind, opened_results
-from shared_model.shares.declaration import Result
+from shared_model.analyses.trust import result_words, results_by_kind
 from site_config.names import plural
 from site_config.study.model import StudyLock
-from site_config.study.prognostic_models import MODELS
 
-MOST_WORDS = 8
 WORDS = {
     "patients": "numbers of patients", "deaths": "deaths", "at_risk": "numbers at risk", "hazard": "hazards", "greenwood": "their errors",
     "logrank": "log-rank tests", "score": "score test", "variance": "variances", "step": "coefficients while they are fitted",
@@ -25,27 +22,17 @@ COMMON = re.compile(r"^\d+ patients in the group and in the rest of its set$")
 def plain_lines(lock: StudyLock) -> list[str]:
     """One line a kind of analysis, over all its scores; the last line has the clause that stands before every group's result."""
     lines, common = [], dict[str, None]()
-    for phase, results in opened_results(lock).items():
-        kinds: dict[str, list[Result]] = {}
-        for result in results:
-            kinds.setdefault(analysis_kind(result.name.split(".")[0]), []).append(result)
-        for kind, members in kinds.items():
-            shown = [result for result in members if result.guard != MINIMUM_TEST]
-            if not shown:
-                lines.append(f"{phase}, {kind}: yes or no, whether a minimum is reached")
-                continue
-            clauses = dict.fromkeys(part.removeprefix("and ") for one in shown for part in re.split(r"[,;] ", one.guard))
-            common |= {part: None for part in clauses if COMMON.match(part)}
-            rest = [part for part in clauses if not COMMON.match(part)]
-            numbers = plural(sum(prod(result.shape) for result in shown), "number")
-            lines.append(f"{phase}, {kind}: {_words(shown)}; at most {numbers}" + (f"; asked before: {', '.join(rest)}" if rest else ""))
+    for phase, kind, members in results_by_kind(lock):
+        shown = [result for result in members if result.guard != MINIMUM_TEST]
+        if not shown:
+            lines.append(f"{phase}, {kind}: yes or no, whether a minimum is reached")
+            continue
+        clauses = dict.fromkeys(part.removeprefix("and ") for one in shown for part in re.split(r"[,;] ", one.guard))
+        common |= {part: None for part in clauses if COMMON.match(part)}
+        rest = [part for part in clauses if not COMMON.match(part)]
+        numbers = plural(sum(prod(result.shape) for result in shown), "number")
+        before = f"; asked before: {', '.join(rest)}" if rest else ""
+        lines.append(f"{phase}, {kind}: {result_words(shown, WORDS)}; at most {numbers}{before}")
     if common:
         lines.append(f"Before any group's result: {', '.join(common)}. Each minimum is tested on shares; only yes or no is opened.")
     return lines
-
-
-def _words(results: list[Result]) -> str:
-    found = dict.fromkeys(result.name.split(".")[1] for result in results)
-    if len(found) > MOST_WORDS or any(word in {model.name for model in MODELS} for word in found):
-        return "values with their errors for every score and pair of scores"
-    return ", ".join(WORDS.get(word, word.replace("_", " ")) for word in found)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
+from types import MappingProxyType
 
 from shared_model.analyses.minimum import MINIMUM_TEST
 from shared_model.analyses.phases.base import group_minimum, minima
@@ -40,24 +41,29 @@ def opened_results(lock: StudyLock) -> dict[Phase, tuple[Result, ...]]:
 def opened_lines(lock: StudyLock) -> list[str]:
     """One line a kind of analysis, over all its scores: which results, how many numbers, how fine, and what stands before them."""
     lines = []
+    for phase, kind, members in results_by_kind(lock):
+        shown = [result for result in members if result.guard != MINIMUM_TEST]
+        tests = len(shown) < len(members)
+        if not shown:
+            lines.append(f"{phase}, {kind}: bits that test a minimum")
+            continue
+        analyses = plural(len({result.name.split(".")[0] for result in members}), "analysis", "analyses")
+        numbers = sum(prod(result.shape) for result in shown)
+        guards = "; ".join(dict.fromkeys(result.guard for result in shown))
+        fine = max(result.bits for result in shown)
+        what = f"{result_words(shown)}: at most {plural(numbers, 'number')} in {analyses}, grids no finer than 2^-{fine}"
+        lines.append(f"{phase}, {kind}: {what}; before it: {guards}" + ("; and bits that test these minima" if tests else ""))
+    return lines
+
+
+def results_by_kind(lock: StudyLock) -> Iterator[tuple[Phase, str, Sequence[Result]]]:
+    """Phase, kind of analysis, and what may be opened of it over all scores, minimum tests included."""
     for phase, results in opened_results(lock).items():
         kinds: dict[str, list[Result]] = {}
         for result in results:
             kinds.setdefault(analysis_kind(result.name.split(".")[0]), []).append(result)
         for kind, members in kinds.items():
-            shown = [result for result in members if result.guard != MINIMUM_TEST]
-            tests = len(shown) < len(members)
-            if not shown:
-                lines.append(f"{phase}, {kind}: bits that test a minimum")
-                continue
-            analyses = plural(len({result.name.split(".")[0] for result in members}), "analysis", "analyses")
-            numbers = sum(prod(result.shape) for result in shown)
-            guards = "; ".join(dict.fromkeys(result.guard for result in shown))
-            what = (
-                f"{_names(shown)}: at most {plural(numbers, 'number')} in {analyses}, grids no finer than 2^-{max(r.bits for r in shown)}"
-            )
-            lines.append(f"{phase}, {kind}: {what}; before it: {guards}" + ("; and bits that test these minima" if tests else ""))
-    return lines
+            yield phase, kind, members
 
 
 def analysis_kind(analysis: str) -> str:
@@ -66,12 +72,12 @@ def analysis_kind(analysis: str) -> str:
     return re.sub(r"(-\d+)+$", "", analysis.removeprefix(of))
 
 
-def _names(results: Sequence[Result]) -> str:
-    """The kinds of numbers among results; scores and pairs of scores are not listed one by one."""
-    words = dict.fromkeys(result.name.split(".")[1] for result in results)
-    if len(words) > MOST_WORDS or any(word in {model.name for model in MODELS} for word in words):
+def result_words(results: Sequence[Result], words: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The kinds of numbers among results, in `words` where these know them; scores and pairs of scores are not listed one by one."""
+    found = dict.fromkeys(result.name.split(".")[1] for result in results)
+    if len(found) > MOST_WORDS or any(word in {model.name for model in MODELS} for word in found):
         return "values with their errors for every score and pair of scores"
-    return ", ".join(word.replace("_", " ") for word in words)
+    return ", ".join(words.get(word, word.replace("_", " ")) for word in found)
 
 
 def closed_lines(lock: StudyLock) -> list[str]:
