@@ -1,7 +1,7 @@
 """A site's program with something odd about it: `python -m evidence.faults.misbehaving_site WHAT run --home HOME`.
 
 WHAT holds words with commas between: `clock` runs it with a clock ten minutes ahead, `version` as another version of the
-software, `hasty` with less patience, `slow` with a pause before each answer. Nothing of this is in the program itself: the
+software, `hasty` with less patience, `stubborn` knocks each second for as long as the product does, `slow` pauses before each answer. Nothing of this is in the program itself: the
 module changes what the program imports before its command line starts.
 """
 
@@ -41,6 +41,11 @@ def hasty() -> None:
     runner.PATIENCE_ACTIVE_S = PATIENCE_S
 
 
+def stubborn() -> None:
+    """A refused key is tried again each second for ninety seconds, so that it is refused while the study runs on any machine."""
+    runner.BACKOFF_S, runner.PATIENCE_ACTIVE_S = (1.0,), 90.0
+
+
 def slow() -> None:
     """Each answer waits in the program before it is sent, so that a fault can be timed to fall before it."""
     handle = Worker.handle
@@ -56,7 +61,7 @@ def slow() -> None:
 def main() -> None:
     """Change what is asked and start the command line with the remaining arguments."""
     for word in sys.argv.pop(1).split(","):
-        {"clock": wrong_clock, "version": other_version, "hasty": hasty, "slow": slow}[word]()
+        {"clock": wrong_clock, "version": other_version, "hasty": hasty, "stubborn": stubborn, "slow": slow}[word]()
     start()
 
 

@@ -97,7 +97,7 @@ def two_with_one_identity(stage: Stage) -> Observed:
     with tempfile.TemporaryDirectory() as folder:
         twin = Path(folder) / stage.victim
         shutil.copytree(stage.site.home, twin, ignore=shutil.ignore_patterns("control.sock", "run.lock", "images", "logs"))
-        second = stage.program(stage.victim, home=twin)
+        second = stage.program(stage.victim, "stubborn", home=twin)
         second.start()  # a round takes less than a program's start: it is there, and refused, before the study goes on
         stage.until(lambda: status_of(second).problem == federation.NODE_ACTIVE.label, limit_s=ENDS_S)
         problem = status_of(second).problem
@@ -105,6 +105,7 @@ def two_with_one_identity(stage: Stage) -> Observed:
         detected = stage.until(lambda: run.said(federation.NODE_ACTIVE.label), run, ENDS_S)
         told = "the second program, which never gets a message; the coordinator's terminal and the ledger"
         observed = see_through(stage, run, detected, told, codes=(problem,) if problem else ())
-        stage.until(lambda: second.process is not None and second.process.poll() is not None, limit_s=ENDS_S)
+        if not stage.form.hasty:  # the product gives up by itself after ninety seconds
+            stage.until(lambda: second.process is not None and second.process.poll() is not None, limit_s=ENDS_S)
         second.stop()
     return observed

@@ -31,6 +31,7 @@ from tests.support import ROOT, app_of, run_cli
 APP = app_of(flower.register)
 LIMIT_S = 500.0
 QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+PROGRAMS = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))  # as in an activated environment
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
 
 def flwr(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Flower's command line with a configuration of its own."""
-    environment = {**os.environ, **QUIET, "FLWR_HOME": str(home), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    environment = {**os.environ, **QUIET, "FLWR_HOME": str(home), "PYTHONPATH": str(ROOT), "PATH": PROGRAMS, "NO_COLOR": "1"}
     command = [sys.executable, "-P", "-m", "flwr.cli.app", *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, env=environment, cwd=home, check=False)
 
@@ -62,7 +63,7 @@ def test_flwr_run_carries_a_study_and_opens_what_the_local_engine_opens(folder: 
     home.mkdir()
     (home / "config.toml").write_text(f'[superlink]\ndefault = "here"\n\n[superlink.here]\naddress = "127.0.0.1:{port}"\ninsecure = true\n')
     command = [str(Path(sys.executable).with_name("flower-superlink")), "--insecure", "--simulation", "--isolation", "subprocess"]
-    environment = {**os.environ, **QUIET, "FLWR_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **QUIET, "FLWR_HOME": str(home), "PYTHONPATH": str(ROOT), "PATH": PROGRAMS}
     with (tmp_path / "superlink.log").open("w") as log:
         link = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log, env=environment, cwd=home)
     try:
