@@ -1,8 +1,8 @@
 """A site's program with something odd about it: `python -m evidence.faults.misbehaving_site WHAT run --home HOME`.
 
 WHAT holds words with commas between: `clock` runs it with a clock ten minutes ahead, `version` as another version of the
-software, `hasty` with less patience, `stubborn` knocks each second for as long as the product does, `slow` pauses before each answer. Nothing of this is in the program itself: the
-module changes what the program imports before its command line starts.
+software, `hasty` with less patience, `stubborn` knocks each second for as long as the product does, `slow` pauses before each
+answer. Nothing of this is in the program itself: the module changes what the program imports before its command line starts.
 """
 
 from __future__ import annotations
