@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -38,6 +39,8 @@ from site_config.study.model import Phase, Role, StudyLock
 
 Arrays = Mapping[str, NDArray[Any]]
 Values = dict[str, NDArray[np.float64]]
+HASHING = 2
+"""Threads that check the vectors of an attempt."""
 Turn = tuple[str, str, str, int, int]
 """Phase, statistic, role, block and round."""
 
@@ -177,9 +180,11 @@ class Attempt:
         replies, failures = self._ask({site: Message("release", body, send[site], room) for site in self.sites})
         vectors: dict[str, Arrays] = {}
         hashes: dict[str, str] = {}
+        with ThreadPoolExecutor(HASHING) as pool:  # hashlib lets other threads run meanwhile
+            checks = {site: pool.submit(self._checked, site, reply) for site, reply in replies.items()}
         for site, reply in replies.items():
             try:
-                release = self._checked(site, reply)
+                release = checks[site].result()
             except (ValidationError, Problem):
                 failures[site] = Failure(federation.REPLY_MALFORMED.label, "vector")
                 continue

@@ -162,7 +162,7 @@ class FlowerTransport:
             done.failures[site] = Failure(kind.label, f"flower {int(reply.error.code)}")
             return
         try:
-            done.replies[site] = from_records(reply.content, room)
+            done.replies[site] = from_records(reply.content, room, own=False)
         except WireError:
             done.failures[site] = Failure(federation.REPLY_MALFORMED.label, "format")
 

@@ -44,11 +44,14 @@ def _same_arrays(one: Message, other: Message) -> bool:
     return list(one.arrays) == list(other.arrays) and all(array is other.arrays[name] for name, array in one.arrays.items())
 
 
-def from_records(records: RecordDict, room: int = MAX_BROADCAST) -> Message:
-    """A message from Flower's records; `WireError` when they are not one of ours, or its arrays hold more than `room` bytes."""
+def from_records(records: RecordDict, room: int = MAX_BROADCAST, *, own: bool = True) -> Message:
+    """A message from Flower's records; `WireError` when they are not one of ours, or its arrays hold more than `room` bytes.
+
+    Without `own` its large arrays are read only, and Flower's own bytes.
+    """
     config = records.get(HEADER)
     if not isinstance(config, ConfigRecord):
         raise WireError("record")
     large = records.get(LARGE)
     arrays = {name: (array.stype, array.data) for name, array in large.items()} if isinstance(large, ArrayRecord) else {}
-    return received(config.get("header"), config.get("inline"), arrays, room)
+    return received(config.get("header"), config.get("inline"), arrays, room, own=own)

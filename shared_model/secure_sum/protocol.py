@@ -216,5 +216,5 @@ def state_hash(arrays: Arrays) -> str:
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         digest.update(canonical([name, array.dtype.str, list(array.shape)]))
-        digest.update(array.tobytes())
+        digest.update(array.reshape(-1).view(np.uint8).data if array.size else b"")
     return digest.hexdigest()
