@@ -21,6 +21,7 @@ from simulations.tabular.marks import DecimalMark
 from simulations.tabular.rows import TimeUnit, rows_of
 from site_config.problems import host
 
+MOST_EPSILON = 64.0
 Scenario = Literal["skewed", "mild", "iid", "six-centres"]
 
 
@@ -96,6 +97,7 @@ def compare(
     decimal: DecimalMark | None = None,
     time_unit: TimeUnit | None = None,
     event_values: Sequence[str] = (),
+    epsilons: Sequence[float] = (),
     progress: Callable[[str], None] = _silent,
 ) -> MethodsCompared:
     """Train one model in ten ways on the same patients and compare the C-index on hospitals that no method saw.
@@ -112,6 +114,7 @@ def compare(
         resolution: how C is measured on the held-out hospitals: `exact` from rows, `shares` computed on secret shares.
         holders: of shares: three or five; 0 computes plain numbers at the same fixed point, for speed.
         missing, decimal, time_unit, event_values: as for `cox`.
+        epsilons: differential privacy at δ = 1e-5 beside the ten ways, each with noise in shares and with each hospital's own.
         progress: called with a line after every cohort.
 
     Returns:
@@ -134,7 +137,9 @@ def compare(
     one_of(str(holders), ("0", "3", "5"), "holders")
     if seeds < 1:
         raise host.USAGE.problem("seeds is at least 1", fix="For example seeds=5.")
-    plan = replace(default_plan(model, rounds), holders=holders if resolution == "shares" else None)
+    if any(not 0 < one <= MOST_EPSILON for one in epsilons):
+        raise host.USAGE.problem(f"an epsilon lies above 0 and up to {MOST_EPSILON:g}", fix="For example epsilons=[1, 4].")
+    plan = replace(default_plan(model, rounds), epsilons=tuple(epsilons), holders=holders if resolution == "shares" else None)
     if data is None:
         return MethodsCompared(compare_simulated(tuple(scenarios), range(seeds), model, plan, progress))
     names = (covariates,) if isinstance(covariates, str) else tuple(covariates)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +29,7 @@ SHOWN = 40
 WORDS = (
     "ε bounds how much the results can change because one patient takes part: 1 is little, 8 a lot. Two numbers are shown:\n"
     "with the secure sum (somebody sees opened sums only, and enough hospitals keep their noise to themselves) and without it (somebody\n"
-    "sees this hospital's own vector). A patient who is entered under a new local id is counted as another patient."
+    "sees this hospital's own vector, or rebuilds its counts from shares). A patient under a new local id is counted as another patient."
 )
 UNBOUNDED = "trains without noise: no ε bounds what its updates tell"
 Awaiting = Annotated[str, typer.Option("--study", help="A study by the first digits of its id; left out, all not declined.")]
@@ -245,8 +246,10 @@ def privacy(home: Home = Path(), study: Awaiting = "", opacus: Opacus = False, j
         note("No budget is set: write `policy: {epsilon_budget: 4}` into site.yaml to refuse more.")
 
 
-def _both(cost: Cost) -> dict[str, float]:
-    return {"with_secure_sum": cost.epsilon, "without_secure_sum": cost.epsilon_alone}
+def _both(cost: Cost) -> dict[str, float | None]:
+    """ε as data; nothing stands for one without bound, which JSON cannot hold."""
+    alone = cost.epsilon_alone
+    return {"with_secure_sum": cost.epsilon, "without_secure_sum": alone if isfinite(alone) else None}
 
 
 def _words(cost: Cost) -> tuple[str, str]:
@@ -258,25 +261,24 @@ def _words(cost: Cost) -> tuple[str, str]:
 def _next(site: SiteConfig, lock: StudyLock, ledger: EpsilonLedger, rows: tuple[str, ...], *, opacus: bool) -> dict[str, Any]:
     """What a study has spent and would spend in all, and whether the hospital's budget allows it."""
     from client.release.epsilon import budget_faults, schedule_of, study_cost, trains_bare
+    from shared_model.analyses.noised.budget import ResultsNoise
 
-    refused = bool(budget_faults(site.policy, lock, ledger, rows))
+    role = lock.entry(site.site).role
+    refused = bool(budget_faults(site.policy, lock, ledger, rows, role))
     data: dict[str, Any] = {"study": lock.study_id, "title": lock.study.title, "opacus": {}, "refused": refused}
-    schedule = schedule_of(lock)
+    schedule, results = schedule_of(lock), ResultsNoise.of(lock.study)
     if schedule is None:
         bare = trains_bare(lock.study)
         verdict = UNBOUNDED if bare else "trains no network"
         return data | {"would_spend": None, "words": ("", ""), "verdict": f"{verdict}{'; refused' if refused else ''}"}
-    whole, begun = study_cost(schedule), ledger.spent(rows, lock.study_id)
+    whole, begun = study_cost(lock, role), ledger.spent(rows, lock.study_id)
     after = ledger.spent(rows) + whole if begun.squared == 0 else ledger.spent(rows)
     data |= {"would_spend": _both(whole), "begun": _both(begun), "words": _words(whole)}
     data["verdict"] = "refused: beyond the budget" if refused else f"afterwards {_words(after)[0]} in all"
     if opacus:
         from shared_model.privacy.opacus_accounts import prv_epsilon, rdp_epsilon
 
-        plan = [
-            (schedule.update_multiplier, schedule.networks * schedule.updates),
-            (schedule.hazard_multiplier, schedule.networks),
-        ]
+        plan = [*(schedule.releases if role == "development" else ()), *(results.releases if results else ())]
         delta = schedule.dp.delta
         data["opacus"] = {"Opacus PRV": f"{prv_epsilon(plan, delta):.2f}", "Opacus RDP": f"{rdp_epsilon(plan, delta):.2f}"}
     return data

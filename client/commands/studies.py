@@ -84,7 +84,7 @@ def _conflicts(site: SiteConfig, lock: StudyLock) -> list[Any]:
     found = [*refusals(policy, lock, site.site), *holder_faults(policy, lock, site.site)]
     if policy.epsilon_budget is not None:
         ledger = EpsilonLedger.of(journal.read(site.state / "journal.jsonl"))
-        found += budget_faults(policy, lock, ledger, live_table(site).rows)
+        found += budget_faults(policy, lock, ledger, live_table(site).rows, lock.entry(site.site).role)
     if lock.code_digest != code_digest():
         found.append(problems.CODE_DIFFERS.problem("The lock names other code than this installation"))
     return found

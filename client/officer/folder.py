@@ -55,8 +55,10 @@ def categories(lock: StudyLock, site: str) -> list[Leaving]:
         one = REGISTRY[name]
         found.append(Leaving(one.title, one.reads, masked, "nobody alone; the coordinator reads the sum"))
     if lock.holders:
-        read = "days, events, clinical columns, scores, groups"
-        found.append(Leaving("Patients' rows as secret shares", read, "one share a holder, sealed", "nobody; see 3"))
+        counts = lock.study.privacy.dp is not None
+        what = "Counts of patients as secret shares" if counts else "Patients' rows as secret shares"
+        read = "days, events and levels of Table 1" if counts else "days, events, clinical columns, scores, groups"
+        found.append(Leaving(what, read, "one share a holder, sealed", "nobody; see 3"))
     return found
 
 
@@ -84,10 +86,10 @@ def page(site: SiteConfig, lock: StudyLock, identity: SiteIdentity, kit: Kit, wh
         hospitals=[entry.name for entry in lock.roster],
         categories=categories(lock, site.site),
         minima=minima(floor(site.policy, lock.study)),
-        trust=trust_lines(lock.holders) if lock.holders else [],
+        trust=trust_lines(lock.holders, counts=lock.study.privacy.dp is not None) if lock.holders else [],
         holds=site.site in lock.holders,
         opened=plain_lines(lock),
-        opened_words=opened_words(floor(site.policy, lock.study)),
+        opened_words=opened_words(floor(site.policy, lock.study), lock.study),
         trains=lock.study.reads_scans,
         updates=UPDATE_LINES if lock.study.reads_scans else NO_UPDATE,
         own=spoken(identity.fingerprint),

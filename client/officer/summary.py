@@ -8,7 +8,7 @@ from client.release.policy import Floor, floor
 from shared_model.disclosure.results import FEW, GROUP_PATIENTS, POINT_PATIENTS
 from site_config.names import plural
 from site_config.site import SiteConfig
-from site_config.study.model import StudyLock
+from site_config.study.model import Study, StudyLock
 from site_config.study.prognostic_models import MODELS
 
 WIDTH, INDENT = 80, 14
@@ -33,15 +33,15 @@ def _paragraphs(site: SiteConfig, lock: StudyLock, role: str, heard: int) -> lis
     sums = "sums under masks" if lock.study.privacy.masks else "sums in the clear"
     leaves = "no scan, no name or id of a patient." if lock.holders else f"{sums}; no scan, no row, no name or id of a patient."
     if lock.holders:
-        leaves += (
-            " Patients' rows (days, events, clinical variables, scores) leave split into parts for the holders, no part readable alone."
-        )
+        noised = lock.study.privacy.dp is not None
+        what = "Counts of patients" if noised else "Patients' rows (days, events, clinical variables, scores)"
+        leaves += f" {what} leave split into parts for the holders, no part readable alone."
     if scans:
         leaves += " A model update a round leaves under a mask; only a block's sum can be read."
     found.append(("Leaves", leaves))
     found += _holders(lock, site.site)
     least = floor(site.policy, lock.study)
-    found.append(("Is opened", opened_words(least)))
+    found.append(("Is opened", opened_words(least, lock.study)))
     if scans:
         noise = "This study adds noise against it." if lock.study.privacy.dp else "Only noise removes this, and this study adds none."
         told = "who has a patient's images learns from one round whether that patient died (AUC 0.92 in a block of 33). "
@@ -62,8 +62,11 @@ def _paragraphs(site: SiteConfig, lock: StudyLock, role: str, heard: int) -> lis
     return found
 
 
-def opened_words(least: Floor) -> str:
+def opened_words(least: Floor, study: Study) -> str:
     """What is opened and what never, for a terminal and for the officer's folder."""
+    if study.privacy.dp is not None:
+        counts = ", and noised counts by set with the survival curves computed from them" if study.shares_rows else ""
+        return f"noised sums of a block's updates, one noised hazard a network{counts}; every other number is refused (FH-540)."
     small = f"no group of under {GROUP_PATIENTS.value} patients, no curve where fewer than {POINT_PATIENTS.value} are at risk, no count "
     small += f"from 1 to {FEW.value}, no Cox model of under {least.cox_patients} patients."
     if least.lifted:
@@ -82,6 +85,9 @@ def _holders(lock: StudyLock, site: str) -> list[tuple[str, str]]:
     if not lock.holders:
         return []
     few, names = lock.collusion, ", ".join(lock.holders)
+    if lock.study.privacy.dp is not None:
+        words = f"{names} add the noise before anything is opened. {few + 1} who pool what they hold see a hospital's counts without it."
+        return [("Holders", words)]
     alone = "any one of them" if few == 1 else f"any {few} of them"
     words = f"{names}: {alone} and the coordinator together learn results only. {few + 1} who pool what they hold rebuild every row, "
     words += "without names but still personal data; with the coordinator's help also by hospital."

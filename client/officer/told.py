@@ -8,7 +8,7 @@ import numpy as np
 
 import shared_model.statistics.catalogue  # noqa: F401 - fills the registry
 from client.holder.records import REVEALED
-from client.release.records import COMPARED, OPEN, REFUSAL, RELEASE, SHARED, OpenedMask, Refused, Released, SharedRows
+from client.release.records import COMPARED, COUNTED, OPEN, REFUSAL, RELEASE, SHARED, OpenedMask, Refused, Released, SharedRows
 from shared_model.shares.protocol import ResultRecord
 from shared_model.statistics.base import REGISTRY
 from site_config.journal import Entry
@@ -35,6 +35,9 @@ def _words(entry: Entry, opened: set[int]) -> tuple[str, str]:
     if entry.kind in (SHARED, COMPARED):
         shared = SharedRows.model_validate({name: entry.data[name] for name in SharedRows.model_fields if name in entry.data})
         return (_shared(shared) if entry.kind == SHARED else _compared(shared)), shared.study
+    if entry.kind == COUNTED:
+        counted = SharedRows.model_validate(entry.data)
+        return _counted(counted), counted.study
     if entry.kind == REVEALED:
         return f"As a holder, opened in the {entry.data['phase']} phase: {_numbers(entry)}", str(entry.data["study"])
     if entry.kind == REFUSAL:
@@ -58,6 +61,11 @@ def _shared(one: SharedRows) -> str:
     what, holders = plural(one.patients, "patient's row", "patients' rows"), ", ".join(one.holders)
     results = f"{plural(len(one.results), 'result')} of {plural(len(one.roster), 'hospital')} together may be opened of them"
     return f"{what} as secret shares to {holders} for the {one.phase} phase; {results}. Allowed by: {one.rule}."
+
+
+def _counted(one: SharedRows) -> str:
+    what, holders = f"Counts of {plural(one.patients, 'patient')}", ", ".join(one.holders)
+    return f"{what} as secret shares to {holders}, who open them with noise over all hospitals. Allowed by: {one.rule}."
 
 
 def _compared(one: SharedRows) -> str:

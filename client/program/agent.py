@@ -32,7 +32,7 @@ from client.release.peers import effective, heard, holder_faults
 from client.release.policy import refusals
 from client.release.site_journal import check_seen, last_hash, open_journal, print_of
 from client.statistics.counts import compute
-from client.statistics.rows import padded, shared_rows
+from client.statistics.rows import counted_patients, padded, shared_rows
 from shared_model.analyses.phases.admission import change_model
 from shared_model.analyses.plan import request_plan
 from shared_model.secure_sum.protocol import (
@@ -166,7 +166,7 @@ class Agent:
         self._take_policy(policy)
         found = [*refusals(policy, lock, self.site.site), *holder_faults(policy, lock, self.site.site)]
         if policy.epsilon_budget is not None:
-            found += budget_faults(policy, lock, self.door.charges, live_table(self.site).rows)
+            found += budget_faults(policy, lock, self.door.charges, live_table(self.site).rows, lock.entry(self.site.site).role)
         try:
             self._require_consent(lock)
         except Problem as undecided:
@@ -246,14 +246,17 @@ class Agent:
             compared = self._benches.choices(lock)
             reply, boxes = self.door.compare(request, lock, plan, lambda n: padded(n, shares.slots), compared)
             return Message("rows", reply.model_dump(mode="json"), dict(boxes))
-        bench = self._benches.of(lock)
+        bench, facts = self._benches.of(lock), self._benches.facts(lock, plan.splits_of(role))
+        if lock.study.privacy.dp is not None:
+            reply, boxes = self.door.count(request, lock, plan, lambda: counted_patients(bench, plan, role), facts)
+            return Message("rows", reply.model_dump(mode="json"), dict(boxes))
         reply, boxes = self.door.share(
             request,
             lock,
             plan,
             lambda: shared_rows(bench, plan, role, arrays, shares.longest_days),
             lambda n: padded(n, shares.slots),
-            self._benches.facts(lock, plan.splits_of(role)),
+            facts,
         )
         return Message("rows", reply.model_dump(mode="json"), dict(boxes))
 

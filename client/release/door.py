@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from client.release.epsilon import EpsilonLedger
 from client.release.ledger import Ledger, OpenedValue, cohort_hash, question_of
 from client.release.noised import NoisedReleases, words_of
+from client.release.noised_counts import NoisedCounts
 from client.release.policy import (
     Ask,
     CohortFacts,
@@ -38,6 +39,7 @@ from client.release.records import (
     AGREED,
     COHORT,
     COMPARED,
+    COUNTED,
     OPEN,
     REFUSAL,
     RELEASE,
@@ -53,6 +55,7 @@ from client.release.records import (
 from client.release.sharing import RowsOf, compared_patients, share, shared_record
 from shared_model.analyses.phases.admission import BASE, LIVE, SETS_OF, change_model
 from shared_model.analyses.plan import SharedPlan
+from shared_model.analyses.rows import PaddedPatients
 from shared_model.secure_sum import masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
 from shared_model.secure_sum.attempts import SiteAttempt, SiteAttempts
@@ -106,6 +109,7 @@ class Door:
         self._site, self._key, self._policy, self._journal = site_name, signing_key, policy, journal
         self._clock, self._entropy, self._registry = clock, entropy, registry
         self._noised = NoisedReleases(journal, kept, entropy)
+        self._counts = NoisedCounts(site_name, journal, self._noised.ledger, kept)
         self._ledger = Ledger.of(journal)
         self._attempts: SiteAttempts[Ask] = SiteAttempts(signing_key, entropy)
 
@@ -183,9 +187,7 @@ class Door:
         cohort: CohortFacts,
     ) -> tuple[RowsReply, dict[str, NDArray[np.uint8]]]:
         """The site's rows, sealed to every holder; journalled before they are returned."""
-        context = Context(
-            study=lock.study_id, phase=plan.phase, round=0, attempt=0, statistic=SHARED, parameters="", state=request.state, roster=""
-        )
+        context = _shared_context(lock, plan, SHARED, request.state)
         with self._refusals("rows", context):
             holders = recipients(lock, plan.phase, request.holders, self._site, self._key)
             roster = tuple(sorted(request.sites))
@@ -205,6 +207,22 @@ class Door:
             slots = len(next(iter(boxes.values())))
             return sign_rows(self._key, lock.study_id, plan.phase, slots, digest), boxes
 
+    def count(
+        self, request: RowsRequest, lock: StudyLock, plan: SharedPlan, patients_of: Callable[[], PaddedPatients], cohort: CohortFacts
+    ) -> tuple[RowsReply, dict[str, NDArray[np.uint8]]]:
+        """The site's counts for results under differential privacy, charged and journalled before they are returned."""
+        context = _shared_context(lock, plan, COUNTED, request.state)
+        with self._refusals("rows", context):
+            holders = recipients(lock, plan.phase, request.holders, self._site, self._key)
+            roster = tuple(sorted(request.sites))
+            value = rows_value(context, roster, cohort, lock)
+            self._remember_cohorts(value)
+            behind = (value.cohort, cohort.keys)
+            boxes, rule = self._counts.leaving(self._policy, lock, plan, roster, holders, behind, patients_of, self._clock, self._entropy)
+            digest = boxes_hash(boxes)
+            self._write(COUNTED, shared_record(lock, plan, roster, boxes, value.cohort, cohort.n, rule, digest))
+            return sign_rows(self._key, lock.study_id, plan.phase, len(next(iter(boxes.values()))), digest), boxes
+
     @property
     def charges(self) -> EpsilonLedger:
         """What differential privacy has cost this hospital's patients."""
@@ -214,9 +232,7 @@ class Door:
         self, request: RowsRequest, lock: StudyLock, plan: SharedPlan, slots_of: Callable[[int], int], choices: Mapping[str, frozenset[str]]
     ) -> tuple[RowsReply, dict[str, NDArray[np.uint8]]]:
         """Who changed since earlier studies, sealed to every holder; journalled before it is returned. choices: as `ComparedRows`."""
-        context = Context(
-            study=lock.study_id, phase=plan.phase, round=0, attempt=0, statistic=COMPARED, parameters="", state=request.state, roster=""
-        )
+        context = _shared_context(lock, plan, COMPARED, request.state)
         with self._refusals("rows", context):
             holders = recipients(lock, plan.phase, request.holders, self._site, self._key)
             roster = tuple(sorted(request.sites))
@@ -367,3 +383,8 @@ class Door:
                 ),
             )
             raise
+
+
+def _shared_context(lock: StudyLock, plan: SharedPlan, kind: str, state: str) -> Context:
+    """The context of rows that are shared, of which there is one a phase."""
+    return Context(study=lock.study_id, phase=plan.phase, round=0, attempt=0, statistic=kind, parameters="", state=state, roster="")

@@ -15,6 +15,7 @@ from math import sqrt
 from pydantic import Field
 
 from client.release.records import COHORT, CohortSeen, DoorRecord
+from shared_model.analyses.noised.budget import ResultsNoise
 from shared_model.privacy.accounting import epsilon_of
 from shared_model.privacy.noised import PrivateHazard, PrivateUpdate, noise_of
 from shared_model.privacy.schedule import NoiseSchedule
@@ -24,11 +25,13 @@ from site_config.journal import Entry, Fold
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site import Policy
-from site_config.study.model import Study, StudyLock
+from site_config.study.model import Role, Study, StudyLock
 from site_config.study.prognostic_models import MODELS
 
 CHARGE = "epsilon"
 DELTA = 1e-5
+UNNOISED = 1e12
+"""μ² of what somebody sees without any noise, as a number that can be added: its ε is without bound."""
 SLACK = 1e-6
 """A study that plans ε = 4 is within a budget of 4."""
 
@@ -126,9 +129,18 @@ def release_cost(schedule: NoiseSchedule, parameters: Parameters) -> Cost:
     return Cost(noise.shift(dp.honest) ** 2 if dp.placement == "distributed" else alone, alone)
 
 
-def study_cost(schedule: NoiseSchedule) -> Cost:
-    """μ² of a whole study, nothing repeated."""
-    return Cost(schedule.promised**2, schedule.shift(1) ** 2)
+def results_cost(study: Study) -> Cost:
+    """μ² of a study's noised results. Their noise is the holders', so whoever rebuilds a hospital's counts from shares sees none."""
+    noise = ResultsNoise.of(study)
+    return Cost() if noise is None else Cost(noise.squared, UNNOISED)
+
+
+def study_cost(lock: StudyLock, role: Role = "development") -> Cost:
+    """μ² of a whole study for a patient of a hospital of this role, nothing repeated."""
+    schedule, results = schedule_of(lock), results_cost(lock.study)
+    if schedule is None or role == "evaluation":
+        return results
+    return results + Cost(schedule.promised**2, schedule.shift(1) ** 2)
 
 
 def check_noise(lock: StudyLock, parameters: Parameters) -> None:
@@ -163,24 +175,25 @@ def check_budget(policy: Policy, spent: Cost, more: Cost) -> None:
         raise privacy.EPSILON_SPENT.problem(f"ε would be {total:.2f} at δ = {DELTA:g} after {spent.epsilon:.2f}; the budget is {budget:g}")
 
 
-def check_promise(lock: StudyLock, spent: Cost, more: Cost) -> None:
+def check_promise(lock: StudyLock, spent: Cost, more: Cost, role: Role = "development") -> None:
     """Refuse (FH-541) what would cost a patient more than the study declares."""
-    schedule = schedule_of(lock)
-    if schedule is not None and (spent + more).squared > study_cost(schedule).squared * (1 + SLACK):
-        raise privacy.EPSILON_SPENT.problem(f"more than the ε = {study_cost(schedule).epsilon:.2f} that the study declares")
+    whole = study_cost(lock, role)
+    if lock.study.privacy.dp is not None and (spent + more).squared > whole.squared * (1 + SLACK):
+        raise privacy.EPSILON_SPENT.problem(f"more than the ε = {whole.epsilon:.2f} that the study declares")
 
 
-def budget_faults(policy: Policy, lock: StudyLock, ledger: EpsilonLedger, patients: Iterable[str]) -> list[Problem]:
+def budget_faults(
+    policy: Policy, lock: StudyLock, ledger: EpsilonLedger, patients: Iterable[str], role: Role = "development"
+) -> list[Problem]:
     """What a whole study would exceed, known before it begins. What it spent already, before a restart, counts once."""
     if policy.epsilon_budget is None:
         return []
-    schedule = schedule_of(lock)
-    if schedule is None:
+    if lock.study.privacy.dp is None:
         bare = trains_bare(lock.study)
         what = "the study trains a network without noise, which no budget bounds"
         return [privacy.EPSILON_SPENT.problem(what)] if bare else []
     rows = tuple(patients)
-    whole, begun, before = study_cost(schedule), ledger.spent(rows, lock.study_id), ledger.spent(rows)
+    whole, begun, before = study_cost(lock, role), ledger.spent(rows, lock.study_id), ledger.spent(rows)
     left = Cost(max(whole.squared - begun.squared, 0.0), max(whole.alone - begun.alone, 0.0))
     try:
         check_budget(policy, before, left)

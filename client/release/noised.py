@@ -61,7 +61,7 @@ class NoisedReleases:
             rows, cost = ask.cohort.keys, self._cost(lock, ask)
             check_budget(policy, self.ledger.spent(rows), cost)
             if policy.epsilon_budget is None:
-                check_promise(lock, self.ledger.spent(rows, lock.study_id), cost)
+                check_promise(lock, self.ledger.spent(rows, lock.study_id), cost, ask.cohort.role)
 
     def vectors(self, lock: StudyLock, ask: Ask, segments: Sequence[Segment], encode: Callable[[], Vectors]) -> Vectors:
         """The noised vectors in the ring, charged before they are returned; the kept ones where the value was charged before."""

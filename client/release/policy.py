@@ -296,8 +296,8 @@ def check_holding(policy: Policy, lock: StudyLock, site: str) -> None:
 
 def check_sharing(policy: Policy, lock: StudyLock, site: str, plan: SharedPlan, roster: tuple[str, ...], now: datetime) -> str:
     """The rule that allows sharing rows for a plan, in words for the journal; raises the problem of the first rule that forbids it."""
-    if lock.study.privacy.dp is not None:
-        raise privacy.ONLY_WITH_NOISE.problem("shares of rows")
+    if lock.study.privacy.dp is not None and not all(one.noise and not one.bit for one in plan.declaration.results.values()):
+        raise privacy.ONLY_WITH_NOISE.problem("results on shares without noise")
     if lock.study.resolution != "shares" or "shares" not in policy.resolutions:
         raise privacy.RESOLUTION_REFUSED.problem("rows are not shared in this study, or this hospital does not share rows")
     for problem in _refused_holders(policy, lock, site):
@@ -318,7 +318,7 @@ def check_sharing(policy: Policy, lock: StudyLock, site: str, plan: SharedPlan, 
 
 
 def _refused_holders(policy: Policy, lock: StudyLock, site: str) -> list[Problem]:
-    if lock.study.resolution != "shares":
+    if not lock.study.shares_rows:
         return []
     found = []
     if len(lock.holders) < policy.share_holders.at_least:
@@ -352,7 +352,9 @@ def refusals(policy: Policy, lock: StudyLock, site: str) -> tuple[Problem, ...]:
             found.append(problem)
     if not demonstration(policy, study):
         found += [privacy.OUTSIDE_LOCK.problem(f"the study declares {words}") for words in study_floor_faults(policy, study)]
-    asked = {"analyses": study.resolution, "hazard": study.training.hazard_resolution}
+    asked: dict[str, str] = {"hazard": study.training.hazard_resolution}
+    if study.privacy.dp is None or study.shares_rows:
+        asked["analyses"] = study.resolution
     for part, level in asked.items():
         if level in ("exact", "shares") and level not in policy.resolutions:
             found.append(privacy.RESOLUTION_REFUSED.problem(f"the study's {part} part asks for the resolution {level}"))

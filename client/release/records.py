@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from shared_model.secure_sum.protocol import Context, OpenedCounts
 
 COHORT, RELEASE, OPEN, REFUSAL, CONSENT, SHARED = "cohort", "release", "open", "refusal", "consent", "shared-rows"
-COMPARED, AGREED = "compared-rows", "agreed-rows"
+COMPARED, AGREED, COUNTED = "compared-rows", "agreed-rows", "noised-counts"
 
 
 class DoorRecord(BaseModel):

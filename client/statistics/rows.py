@@ -45,6 +45,14 @@ def shared_rows(
     return declared.PaddedPatients(day, patients.event, values), patients.keys
 
 
+def counted_patients(bench: Bench, plan: SharedPlan, role: Role) -> declared.PaddedPatients:
+    """The patients whom a plan counts under differential privacy; a day that is no number is -1, and nothing is refused."""
+    patients = bench.patients.subset(bench.analysed() & _members(bench, plan.splits_of(role)))
+    bench.read.update(patients.keys)
+    day = np.where(np.isfinite(patients.event_day), np.rint(np.nan_to_num(patients.event_day, posinf=0.0, neginf=0.0)), -1.0)
+    return declared.PaddedPatients(day.astype(np.int64), patients.event, described(bench.study, patients, role))
+
+
 def padded(n: int, multiple: int) -> int:
     """Slots for n patients: the next multiple, and one of them where there is nobody."""
     return max(-(-n // multiple), 1) * multiple

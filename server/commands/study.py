@@ -161,6 +161,7 @@ def _price(plan: Study) -> list[str]:
     """What differential privacy promises and costs, with Opacus' accountants and the signal left over; nothing where there is none."""
     if plan.privacy.dp is None:
         return []
+    from shared_model.analyses.noised.budget import ResultsNoise
     from shared_model.networks.rad import build
     from shared_model.networks.trainable import trained_places
     from shared_model.networks.weights import Schema
@@ -171,15 +172,15 @@ def _price(plan: Study) -> list[str]:
     from site_config.study.prognostic_models import MODELS
 
     blocks, dp = len(planned_blocks(plan).get("development", ())), plan.privacy.dp
-    schedule = NoiseSchedule.of(plan, blocks)
+    schedule, results = NoiseSchedule.of(plan, blocks), ResultsNoise.of(plan)
     releases = schedule.networks * schedule.updates
-    history = [(schedule.update_multiplier, releases), (schedule.hazard_multiplier, schedule.networks)]
+    history = [*schedule.releases, *(results.releases if results else ())]
     sizes = [int(trained_places(Schema.of(build(plan, name)), dp.trainable).sum()) for name in MODELS.networks(plan.models)]
     return [
         *price_lines(plan, blocks),
         f"Opacus: ε = {prv_epsilon(history, dp.delta):.2f} (PRV), {rdp_epsilon(history, dp.delta):.2f} (RDP, a looser bound);"
         f" noise multiplier {schedule.update_multiplier:.2f} here, {planned_multiplier(dp.epsilon, dp.delta, releases):.2f} by its"
-        " `get_noise_multiplier` without the hazard.",
+        " `get_noise_multiplier` for the updates alone.",
         *(signal_line(plan, blocks, size) for size in sizes),
     ]
 
@@ -199,7 +200,7 @@ def _draw_check(console: Console, plan: Study, expected: Expectation, findings: 
     console.print(table("", ("set", "sites", "patients", "events", "C-index, 95 %"), rows, assumed))
     holders = planned_holders(plan)
     if holders:
-        console.print("\n".join(trust_lines(holders)), soft_wrap=True)
+        console.print("\n".join(trust_lines(holders, counts=plan.privacy.dp is not None)), soft_wrap=True)
     if price := _price(plan):
         console.print("\n".join(price), soft_wrap=True)
     if expected.variables:

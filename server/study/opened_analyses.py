@@ -28,7 +28,7 @@ Analysis = Literal[
     "characteristics",
     "distribution",
 ]
-Reason = Literal["small_group", "few_at_risk", "rare_column", "few_events", "not_estimable"]
+Reason = Literal["small_group", "few_at_risk", "rare_column", "few_events", "not_estimable", "noise"]
 
 
 class OpenedNumbers(StoredResult):
@@ -243,6 +243,18 @@ class ClosedResult(StoredResult):
     value: str = "all"
 
 
+class OpenedNoise(StoredResult):
+    """Under differential privacy: the part of the budget (of μ²) that results took, and the standard deviation of the noise in a count.
+
+    `survival_deviation` is that of deaths, ends of follow-up and those followed beyond, by set and interval, of which curves, sizes and
+    numbers at risk are computed; `table_deviation` that of each other count. Intervals of curves include it.
+    """
+
+    part: float
+    survival_deviation: float
+    table_deviation: float
+
+
 class SharesCost(StoredResult):
     """What a phase on shares cost: openings, and megabytes through the coordinator."""
 
@@ -252,7 +264,12 @@ class SharesCost(StoredResult):
 
 
 class OpenedAnalyses(StoredResult):
-    """Everything the analyses on shared rows opened. Cox fits stand in `StudyResult.clinical` and `.fusion`."""
+    """Everything the analyses on shared rows opened. Cox fits stand in `StudyResult.clinical` and `.fusion`.
+
+    noise: of every count here, under differential privacy.
+    """
+
+    noise: OpenedNoise | None = None
 
     sets: list[OpenedSet] = Field(default_factory=list)
     cutoffs: list[OpenedCutoff] = Field(default_factory=list)

@@ -1,8 +1,8 @@
 """A locked study from admission to report; resumable at any point.
 
 Phases: admission (who takes part, counts) → clinical (CLN) → training (Rad-S, Rad-D) → fusion (RadCLN, cut-offs) →
-evaluation (tables) → report. Under differential privacy only networks are trained: no count,
-table or other model is opened. A validation study takes the models of its bundle (`home/studies/ID/bundle`) in place of the
+evaluation (tables) → report. Under differential privacy only networks are trained, and no count, table or other model is opened but
+the noised counts that a study asks for. A validation study takes the models of its bundle (`home/studies/ID/bundle`) in place of the
 middle three. All but training are replayed from stored answers when a study resumes; training goes on
 from its stored round. A missing block stalls the study, loudly; nothing is ever finished without it.
 """
@@ -24,6 +24,7 @@ from server.phases.context import Event, Running
 from server.phases.cox import clinical, fuse
 from server.phases.evaluation import evaluate
 from server.phases.first_weights import start
+from server.phases.on_shares.noised import evaluate_with_noise
 from server.phases.private_training import train_privately
 from server.phases.training import train
 from server.study.bundle import adopt, bundle_result
@@ -89,6 +90,8 @@ def _phases(running: Running, signed: SignedLock, transport: Transport, bundle: 
         _timed(running, "training", effects.monotonic(), lambda: _train(running))
         if not canary:
             _timed(running, "fusion", effects.monotonic(), lambda: fuse(running))
+    if not canary and private and lock.study.shares_rows:
+        _timed(running, "evaluation", effects.monotonic(), lambda: evaluate_with_noise(running))
     if not canary and not private:
         _timed(running, "evaluation", effects.monotonic(), lambda: evaluate(running))
     result = _finish(running, transport)

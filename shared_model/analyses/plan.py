@@ -18,6 +18,7 @@ from shared_model.analyses.phases.evaluation_model import EvaluationModel
 from shared_model.analyses.phases.frozen import NOTHING_FROZEN, Frozen, frozen_models
 from shared_model.analyses.phases.fusion import fusion, fusion_results
 from shared_model.analyses.phases.known import every_score
+from shared_model.analyses.phases.noised import noised
 from shared_model.shares.declaration import Result
 from shared_model.shares.protocol import SignedResults, believe
 from site_config.problems import shares as problems
@@ -28,6 +29,8 @@ def plan_of(lock: StudyLock, phase: Phase, earlier: Earlier, frozen: Frozen = NO
     """The plan of a phase, with the models of the bundle that a validation study names; FH-554 where nothing is computed on shares."""
     if phase not in computed_phases(lock):
         raise problems.RESULT_REFUSED.problem(f"nothing is computed on shares in the phase {phase}")
+    if lock.study.privacy.dp is not None:
+        return noised(lock, earlier)
     return evaluation(lock, earlier, frozen) if phase == "evaluation" else FITTING[phase](lock, earlier)
 
 
@@ -38,9 +41,11 @@ BUILDERS: Mapping[Phase, Callable[..., SharedPlan]] = {**FITTING, "evaluation": 
 
 
 def computed_phases(lock: StudyLock) -> tuple[Phase, ...]:
-    """The phases of a study that compute on shares; a validation study fits nothing."""
-    if lock.study.resolution != "shares":
+    """The phases of a study that compute on shares; a validation study fits nothing, and under noise only counts are opened."""
+    if not lock.study.shares_rows:
         return ()
+    if lock.study.privacy.dp is not None:
+        return ("evaluation",)
     fitted: tuple[Phase, ...] = ("clinical", "fusion") if lock.study.kind == "develop" else ()
     return (*(("admission",) if lock.compares else ()), *fitted, "evaluation")
 
@@ -54,6 +59,6 @@ def results_at_most(lock: StudyLock, phase: Phase) -> tuple[Result, ...]:
     """What may be opened in a phase at most: all of it where every model is fitted, known from the lock alone."""
     if phase == "fusion":
         return fusion_results(lock.study)
-    if phase == "evaluation":
+    if phase == "evaluation" and lock.study.privacy.dp is None:
         return tuple(EvaluationModel(lock.study, every_score(lock.study)).results)
     return tuple(plan_of(lock, phase, {}).declaration.results.values())

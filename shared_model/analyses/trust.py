@@ -18,10 +18,16 @@ from site_config.study.prognostic_models import MODELS
 MOST_WORDS = 8
 
 
-def trust_lines(holders: Sequence[str]) -> list[str]:
-    """The sentence a data-protection officer signs, for 3 or 5 holders."""
+def trust_lines(holders: Sequence[str], *, counts: bool = False) -> list[str]:
+    """The sentence a data-protection officer signs, for 3 or 5 holders; `counts`: under differential privacy, no row is shared."""
     few = (len(holders) - 1) // 2
     alone = "Any one of them" if few == 1 else f"Any {few} of them"
+    if counts:
+        return [
+            f"{', '.join(holders)} hold secret shares of every hospital's counts, and each adds noise before any sum is opened.",
+            f"{alone} and the coordinator together learn nothing but the noised sums below.",
+            f"{few + 1} of them who pool what they hold see every hospital's counts without noise.",
+        ]
     return [
         f"{', '.join(holders)} hold secret shares of every patient's row.",
         f"{alone} and the coordinator together learn nothing but the results below.",
@@ -82,6 +88,8 @@ def result_words(results: Sequence[Result], words: Mapping[str, str] = MappingPr
 
 def closed_lines(lock: StudyLock) -> list[str]:
     """What stays closed whatever is found, and why."""
+    if lock.study.privacy.dp is not None:
+        return ["C-indices, AUC, log-rank tests, hazard ratios, calibration, cut-offs and means: refused, not approximated (FH-540)."]
     least = group_minimum(lock.study)
     patients, events = minima(lock.study)
     fitted = [
@@ -107,7 +115,7 @@ def trust_text(lock: StudyLock) -> str:
     return "\n".join(
         [
             "",
-            *trust_lines(lock.holders),
+            *trust_lines(lock.holders, counts=lock.study.privacy.dp is not None),
             "What the holders may open:",
             *(f"  {line}" for line in opened_lines(lock)),
             "What stays closed:",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, sqrt
 
-from shared_model.privacy.accounting import outcome_auc
+from shared_model.analyses.noised.budget import ResultsNoise
+from shared_model.privacy.accounting import composed, epsilon_of, outcome_auc
 from shared_model.privacy.schedule import NoiseSchedule
 from site_config.names import plural
 from site_config.study.model import Study
@@ -23,8 +24,10 @@ def price_lines(study: Study, n_blocks: int) -> list[str]:
     """
     if study.privacy.dp is None:
         return []
-    schedule = NoiseSchedule.of(study, n_blocks)
+    schedule, results = NoiseSchedule.of(study, n_blocks), ResultsNoise.of(study)
     dp, releases = schedule.dp, schedule.networks * (schedule.updates + 1)
+    counts = sqrt(results.squared) if results else 0.0
+    summed, alone = (epsilon_of(composed([schedule.shift(shares), counts]), dp.delta) for shares in (dp.honest, 1))
     where = (
         f"each hospital adds a share, and the shares of any {plural(dp.honest, 'hospital')} carry all of it"
         if dp.placement == "distributed"
@@ -32,11 +35,29 @@ def price_lines(study: Study, n_blocks: int) -> list[str]:
     )
     return [
         f"Noise: {plural(releases, 'release')} a patient are noised; {where}.",
-        f"What it costs a patient at δ = {dp.delta:g}: ε = {number(schedule.epsilon(secure_sum=True))} with the secure sum,"
-        f" {number(schedule.epsilon(secure_sum=False))} for whoever sees one hospital's vector without it.",
-        f"Whether a patient died is then told apart with an AUC of at most {outcome_auc(schedule.promised):.2f}"
+        f"What it costs a patient at δ = {dp.delta:g}: ε = {number(summed)} with the secure sum,"
+        f" {number(alone)} for whoever sees one hospital's vector without it.",
+        f"Whether a patient died is then told apart with an AUC of at most {outcome_auc(composed([schedule.promised, counts])):.2f}"
         f" from everything opened ({BARE_AUC} was measured from one round without noise).",
-        "Nothing else is opened: no count, no table, no loss, no evaluation; held-out patients are for a study of `kind: validate`.",
+        *_results_lines(study),
+    ]
+
+
+def _results_lines(study: Study) -> list[str]:
+    """What is opened besides the networks, with how much noise."""
+    noise, dp = ResultsNoise.of(study), study.privacy.dp
+    if noise is None or dp is None:
+        return [
+            "Nothing else is opened: no count, no table, no loss, no evaluation; held-out patients are for a study of `kind: validate`."
+        ]
+    alone = number(epsilon_of(sqrt(noise.squared), dp.delta))
+    return [
+        f"Opened besides: counts by set with the noise of all {noise.holders} holders (standard deviation"
+        f" {noise.survival_deviation:.1f} patients in each cell of survival, {noise.table_deviation:.1f} in each other count), sized for"
+        f" {noise.honest} honest ones; Kaplan-Meier curves are computed from them. ε = {alone} of the whole for these; a held-out patient"
+        " pays no more.",
+        f"{noise.holders - noise.honest + 1} holders who pool their shares see a hospital's counts without noise.",
+        "Nothing else is opened: no C-index, AUC, log-rank test, hazard ratio, calibration, cut-off or mean (FH-540).",
     ]
 
 

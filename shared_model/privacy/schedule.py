@@ -1,8 +1,9 @@
 """From a study to its noise: how many releases a patient is part of, and how large each one's noise is.
 
-A patient is part of one update a turn of the own block, for every network, and of one hazard a network. ε and δ give the
-shift μ of all together; a tenth of μ² goes to the hazards and the rest to the updates, evenly. A patient's part of the hazard
-has the norm √2: expected and observed events, each at most 1.
+Of the μ² that ε and δ allow, results take the part that the study declares (`analyses.noised.budget`); the rest is for training.
+A patient is part of one update a turn of the own block, for every network, and of one hazard a network. A tenth of the training's
+part goes to the hazards, the rest to the updates, evenly. A patient's part of the hazard has the norm √2: expected and observed
+events, each at most 1.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class NoiseSchedule:
         if dp is None:
             raise ValueError("the study declares no differential privacy")
         updates = ceil(study.training.rounds / n_blocks)
-        mu = mu_of(dp.epsilon, dp.delta)
+        mu = mu_of(dp.epsilon, dp.delta) * sqrt(1 - dp.results)
         hazard = sqrt(networks / HAZARD_SHARE) / mu
         return cls(dp, updates, networks, sqrt(networks * updates / (1 - HAZARD_SHARE)) / mu, hazard)
 
@@ -68,6 +69,11 @@ class NoiseSchedule:
     def epsilon(self, *, secure_sum: bool) -> float:
         """ε of the whole study: with the secure sum holding and enough hospitals honest, or for who sees this hospital's own vector."""
         return epsilon_of(self.shift(self.dp.honest if secure_sum else 1), self.dp.delta)
+
+    @property
+    def releases(self) -> tuple[tuple[float, int], ...]:
+        """(noise multiplier, how many) of everything a patient takes part in, as an accountant asks for it."""
+        return (self.update_multiplier, self.networks * self.updates), (self.hazard_multiplier, self.networks)
 
     def signal_to_noise(self, trained: int, patients: int) -> float:
         """Most signal over noise of one update of so many weights: every patient's gradient at full norm and all in one direction."""

@@ -94,11 +94,13 @@ class Arithmetic(ABC):
         return z
 
     async def reveal(self, name: str, x: Value, bits: int) -> NDArray[np.float64]:
-        """Open a declared result (a sharing or a product), rounded to 2^-bits: the only opening of a number."""
+        """Open a declared result (a sharing or a product), rounded to 2^-bits, with its noise: the only opening of a number."""
         self._permit(name, x, bits)
         if x.degree > 1 or x.fraction > bits:
             (x,) = await self.reduce(x, fraction=bits)
         x = x.at_fraction(bits)
+        if self.declaration.results[name].noise:
+            x = x + self.noise(name)
         return cast("NDArray[np.float64]", await Reveal(name, x, bits))
 
     async def reveal_zero(self, name: str, *factors: Value) -> NDArray[np.bool_]:
@@ -122,6 +124,10 @@ class Arithmetic(ABC):
     @abstractmethod
     def random(self, shape: tuple[int, ...]) -> Value:
         """Secrets that nobody knows, uniform in the main number system; local."""
+
+    @abstractmethod
+    def noise(self, name: str) -> Value:
+        """The sum of all holders' noise on a result that declares some, in its shape and on its grid; local."""
 
     def once(self, name: str) -> None:
         """Note that a name is revealed now: a second time is refused."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import prod
 
 from shared_model.shares.value import RangeError
 
@@ -19,7 +20,8 @@ class Undeclared(ValueError):
 class Result:
     """One result: `shape` numbers of at most `largest` in size, opened on a grid of 2^-bits.
 
-    `guard` says in words which minimum stands before it; a `bit` only says whether a secret is zero.
+    `guard` says in words which minimum stands before it; a `bit` only says whether a secret is zero. `noise` is the variance, in
+    squared units of the grid, of what each holder adds before it is opened; 0 for none.
     """
 
     name: str
@@ -28,6 +30,12 @@ class Result:
     largest: float
     guard: str
     bit: bool = False
+    noise: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many numbers."""
+        return prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,11 @@ class Declaration:
         if len(named) != len(flat):
             raise ValueError("a result is declared twice")
         return cls(named)
+
+    @property
+    def noised(self) -> tuple[Result, ...]:
+        """The results that are opened with noise, by name in order."""
+        return tuple(self.results[name] for name in sorted(self.results) if self.results[name].noise)
 
     def permit(self, name: str, shape: tuple[int, ...], bits: int, bound: float, *, bit: bool = False) -> Result:
         """The declared result, or `Undeclared` where anything differs and `RangeError` where the value may be larger than declared."""

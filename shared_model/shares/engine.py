@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, prod
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_model.privacy.holder_noise import largest
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.backend import ShareBackend
 from shared_model.shares.declaration import Declaration, Undeclared
@@ -96,7 +98,8 @@ class ShareArithmetic(Arithmetic):
     """Runs circuits on one holder's shares.
 
     draws: the streams of opening `number` (or of the uniform secrets numbered so, label "random"). record: results revealed
-    in earlier attempts, which are answered from there. opened: called with each new result before the circuit gets it.
+    in earlier attempts, which are answered from there. opened: called with each new result before the circuit gets it. noise: this
+    holder's shares of the sum of all holders' noise, by result.
 
     openings: how many there were. distance: by how much, summed over all numbers opened under bounded masks, what t holders
     and the coordinator saw may differ (statistical distance) between two cohorts with the same results.
@@ -110,8 +113,10 @@ class ShareArithmetic(Arithmetic):
         draws: Callable[[str, int], Draws],
         record: Mapping[str, Opened],
         opened: Callable[[Opened], None],
+        noise: Mapping[str, Residues] = MappingProxyType({}),
     ) -> None:
         super().__init__(backend, declaration)
+        self._noise, self._noised = noise, set[str]()
         self.masker, self.rings = masker, backend.rings
         self.units = masker.sharing.n_sets // 2 + 1
         self.openings = 0
@@ -129,6 +134,12 @@ class ShareArithmetic(Arithmetic):
         ring = self.rings[Field.MAIN]
         shares = self.masker.random(ring, prod(shape), self._draws("random", self._randoms))
         return Value(self.backend, shares.reshape(ring.k, *shape), shape, 0, inf)
+
+    def noise(self, name: str) -> Value:
+        """This holder's shares of the sum of all holders' noise."""
+        result = self.declaration.results[name]
+        self._noised.add(name)
+        return self.secret(self._noise[name], self.masker.sharing.m * largest(result), fraction=result.bits)
 
     async def reveal(self, name: str, x: Value, bits: int) -> NDArray[np.float64]:
         """Open a declared result, or answer it from the record of an earlier attempt (nothing is computed then)."""
@@ -189,6 +200,8 @@ class ShareArithmetic(Arithmetic):
                 return [(x, _Way("lifted", self.rings[Field.COUNT].k, bits_of(x.bound)))]
             case Reveal(name, x, _):
                 self._first(name)
+                if self.declaration.results[name].noise and name not in self._noised:
+                    raise Undeclared(f"{name} would be opened without its noise")
                 return [(x, _Way("plain", _smallest(self.rings[Field.MAIN], bits_of(x.bound * 2.0**x.fraction) + 2).k))]
             case RevealZero(name, x):
                 self._first(name)
@@ -245,8 +258,8 @@ class ShareArithmetic(Arithmetic):
     def _tell(self, name: str, x: Value, bits: int, data: Residues) -> NDArray[np.float64]:
         """The opened integers, refused where they lie beyond what was declared."""
         units = tuple(int(v) for v in self.rings[Field.MAIN].first(data.shape[0]).signed(data).reshape(-1))
-        largest = min(x.bound, self.declaration.results[name].largest) * 2.0**bits + self.units
-        if any(abs(unit) > largest for unit in units):
+        most = min(x.bound, self.declaration.results[name].largest) * 2.0**bits + self.units
+        if any(abs(unit) > most for unit in units):
             raise problems.OPENED_OUT_OF_RANGE.problem(f"{name} opens to a number beyond its declared range")
         opened = Opened(name, x.shape, bits, units)
         self._opened(opened)

@@ -31,6 +31,7 @@ class Step(IntEnum):
     OPEN = 2
     COIN = 3
     COMPARE = 4
+    NOISE = 5
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,16 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_model.privacy.holder_noise import drawn, largest
+from shared_model.privacy.random_words import WordStream
 from shared_model.shares.arithmetic import Arithmetic
 from shared_model.shares.declaration import Declaration
 from shared_model.shares.requests import Lift, Reduce, Request, Reveal, RevealZero, Run
 from shared_model.shares.value import Field, Index, RangeError, Value
 
 T = TypeVar("T")
+
+FEWEST_HOLDERS = 3
 
 _HUGE = 1e100  # products that only serve a zero test are cut here, as they have no size
 
@@ -81,6 +85,7 @@ class PlainArithmetic(Arithmetic):
 
     openings: how many openings the same circuits need on shares. numbers: how many numbers travel in them, by field.
     opened: what was revealed, by name.
+    noise_holders: how many holders add to a result that declares noise; 0 for the bare numbers.
     `noise` (units of the last bit) adds an error to every rounding, as rounding on shares has it.
     """
 
@@ -90,6 +95,7 @@ class PlainArithmetic(Arithmetic):
         self.opened: dict[str, NDArray[Any]] = {}
         self.numbers = {Field.COUNT: 0, Field.MAIN: 0}
         self.units = 1 + noise
+        self.noise_holders = FEWEST_HOLDERS
         self._noise, self._random = noise, np.random.default_rng(seed)
         self.watch: Callable[[Value], None] = _within
 
@@ -102,6 +108,13 @@ class PlainArithmetic(Arithmetic):
     def random(self, shape: tuple[int, ...]) -> Value:
         """Nonzero numbers that stand for uniform ones: only zero tests use them."""
         return Value(self.backend, 1.0 + self._random.random(shape), shape, 0, float("inf"))
+
+    def noise(self, name: str) -> Value:
+        """Drawn anew, as `noise_holders` holders draw it."""
+        result = self.declaration.results[name]
+        every = [drawn(result, WordStream()) for _ in range(self.noise_holders)]
+        total = sum(every, np.zeros(result.size, dtype=np.int64)).reshape(result.shape)
+        return self.secret(total * 2.0**-result.bits, self.noise_holders * largest(result), fraction=result.bits)
 
     def run(self, circuit: Awaitable[T]) -> T:
         """Drive a circuit to its end."""

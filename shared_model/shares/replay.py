@@ -34,6 +34,11 @@ class _Replay(PlainArithmetic):
         self._opened = opened
         self.watch = _unwatched
 
+    def noise(self, name: str) -> Value:
+        """None: what was opened has it already."""
+        result = self.declaration.results[name]
+        return self.secret(np.zeros(result.shape), 0.0, fraction=result.bits)
+
     def _answer(self, request: Request) -> Any:
         if not isinstance(request, Reveal | RevealZero):
             return super()._answer(request)

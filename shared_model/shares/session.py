@@ -6,7 +6,8 @@
         out = session.step(exchange(out))      # bring `out` to the relay, wait for what comes back
     out.results                                # Finished
 
-Steps: GREET (nonces, contributions to set keys, what is on record), one OPEN for every opening with its fingerprints sealed
+Steps: GREET (nonces, contributions to set keys, what is on record), NOISE where a result declares some (each holder deals its
+own), one OPEN for every opening with its fingerprints sealed
 to the peers, and before each reveal COIN and COMPARE, the check of everything since the last one. Shares of results are sealed
 to the peers too. A session that met a fault answers nothing more; a new attempt begins with a new number, kept by the journal
 before it is used.
@@ -23,6 +24,7 @@ from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from shared_model.privacy.holder_noise import by_result, own_noise
 from shared_model.shares import checks, messages
 from shared_model.shares.backend import ShareBackend
 from shared_model.shares.declaration import Declaration, Undeclared
@@ -119,8 +121,9 @@ class Session:
         """The first message; FH-557 where the attempt's number was used before or there were too many, FH-558 for other rows."""
         if self._flow is not None or not self.journal.attempt() < self.attempt <= 1 + RESTARTS:
             raise problems.SHARE_ATTEMPTS_SPENT.problem(f"Attempt {self.attempt} after attempt {self.journal.attempt()}")
-        if self.journal.revealed() and self.journal.rows() != self.rows.content:
-            raise problems.SHARED_ROWS_MALFORMED.problem("Other rows than those of which results are already opened")
+        begun = self.journal.revealed() or (self.plan.declaration.noised and self.journal.rows())
+        if begun and self.journal.rows() != self.rows.content:
+            raise problems.SHARED_ROWS_MALFORMED.problem("Other rows than those of which results are already opened, or begun with noise")
         self.journal.begin(self.attempt, self.rows.content)
         self._flow = self._run()
         return next(self._flow)
@@ -145,8 +148,10 @@ class Session:
 
     def _run(self) -> Generator[bytes, Frame, Finished]:
         yield from self._greet()
+        noise = yield from self._deal_noise()
         masker = Masker(self.sharing, self.seat.number, MAIN)
-        arithmetic = ShareArithmetic(self.plan.declaration, masker, ShareBackend(), self._keys.draws, dict(self._record), self._keep)
+        draws, record = self._keys.draws, dict(self._record)
+        arithmetic = ShareArithmetic(self.plan.declaration, masker, ShareBackend(), draws, record, self._keep, noise)
         run = Run(self.plan.circuit(arithmetic, self.rows.values(arithmetic)))
         while not run.done:
             if arithmetic.reveals(run.pending) or self._transcript.nbytes > KEPT_BYTES:
@@ -188,6 +193,20 @@ class Session:
         for opened in merge({holder: greeting.record for holder, greeting in heard.items()}).values():
             if opened.name not in self._record:
                 self._keep(opened)
+
+    def _deal_noise(self) -> Generator[bytes, Frame, Mapping[str, Residues]]:
+        """This holder's shares of everybody's noise, by result; no exchange where no result declares any."""
+        results = self.plan.declaration.noised
+        if not results:
+            return {}
+        own = own_noise(self.seat.private, self.plan.context, self.rows.content, results)
+        dealt = self.sharing.split(MAIN.encode(own), MAIN, self._random)
+        sealed = {peer: MAIN.pack(dealt[peer - 1]) for peer in self._envelopes.peers}
+        frame = yield from self._exchange(Step.NOISE, sealed, {})
+        total = dealt[self.seat.number - 1]
+        for peer in self._envelopes.peers:
+            total = MAIN.add(total, _unpacked(self._opened(frame, peer), MAIN, own.shape))
+        return by_result(total, results)
 
     def _open(self, opening: Opening, number: int) -> Generator[bytes, Frame, Mapping[int, Residues]]:
         """One opening, its fingerprints compared before anything more is sent.

@@ -43,6 +43,7 @@ def tabular(
     held_out: Annotated[float, typer.Option(min=0.05, max=0.8, help="Own table: share of patients whose hospitals are held out.")] = 0.3,
     resolution: Annotated[str, typer.Option(help="How C is measured on the hospitals held out: exact, or shares.")] = "exact",
     holders: options.Holders = 0,
+    epsilon: Annotated[list[float] | None, typer.Option(help="Differential privacy beside the rest; may be repeated.")] = None,
     as_json: Json = False,
 ) -> None:
     """Train one model in ten ways on the same patients and compare the C-index on hospitals nobody saw."""
@@ -62,6 +63,7 @@ def tabular(
         rounds=rounds,
         resolution=resolution,  # type: ignore[arg-type]
         holders=holders,  # type: ignore[arg-type]
+        epsilons=epsilon or (),
         progress=note,
         **options.written(missing, decimal, time_unit, event_value),
     )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from shared_model.survival.concordance import Concordance, concordance
 from shared_model.survival.table import patient_cells
 from simulations.compare.cohorts import SCENARIO_TITLE, ComparedCohort, Floats, ScenarioName, from_rows, from_split, simulated
-from simulations.compare.methods import METHODS, REFERENCE, Method, Trained, TrainingPlan, train
+from simulations.compare.methods import METHODS, REFERENCE, Method, Trained, TrainingPlan, methods_of, train
 from simulations.compare.models import Architecture, ModelName
 from simulations.tabular.rows import FitRows, SiteRows
 from simulations.tabular.shares.cox import concordance_on_shares
@@ -109,11 +109,11 @@ def compare_simulated(
     model: ModelName,
     plan: TrainingPlan,
     tell: Progress,
-    methods: Sequence[Method] = METHODS,
+    methods: Sequence[Method] | None = None,
 ) -> MethodComparison:
     """Made-up cohorts: every scenario, seed and method."""
     cohorts = ((scenario, seed, lambda scenario=scenario, seed=seed: simulated(scenario, seed)) for scenario in scenarios for seed in seeds)
-    return _compare(cohorts, seeds, model, plan, tell, methods, made_up=True)
+    return _compare(cohorts, seeds, model, plan, tell, methods or methods_of(plan), made_up=True)
 
 
 def compare_rows(
@@ -125,7 +125,7 @@ def compare_rows(
         cohorts = ((SPLIT, seed, partial(from_split, rows)) for seed in seeds)
     else:
         cohorts = (("table", seed, partial(from_rows, rows, seed, held_out)) for seed in seeds)
-    return _compare(cohorts, seeds, model, plan, tell, METHODS, made_up=False)
+    return _compare(cohorts, seeds, model, plan, tell, methods_of(plan), made_up=False)
 
 
 def _compare(

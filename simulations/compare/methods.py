@@ -4,6 +4,7 @@ ours        hospitals train on Σ e^{f − c} H(t) − δ (f − c) with the bro
 local       hospitals train on the partial likelihood of their own risk sets (federated averaging with an ordinary Cox loss)
 pooled      one place holds all rows: full batch, or batches of 16 with risk sets inside the batch
 alone       every hospital trains by itself
+private     clipped gradients on a public baseline with noise, by ε and by who adds it; as many methods as a plan names ε
 """
 
 from __future__ import annotations
@@ -35,10 +36,11 @@ from shared_model.survival.hazard import (
 from shared_model.survival.loss import broadcast_loss
 from simulations.compare.cohorts import ComparedCohort, Floats
 from simulations.compare.models import Architecture, ModelName, Padded, PooledLikelihood, local_partial_likelihood
+from simulations.compare.private import Placement, share_of, trained_privately
 from site_config.study.model import ServerOptimiser, SiteOptimiser, Training
 from site_config.study.prognostic_models import RAD_D
 
-Kind = Literal["pooled", "alone", "local", "ours"]
+Kind = Literal["pooled", "alone", "local", "ours", "private"]
 HANDSHAKE_UP: Final = 32 + 64 + 32 + 64 + 32
 """Bytes a site sends a masked release beside the vectors: key and signature, hash and signature, seed (DESIGN section 5)."""
 HANDSHAKE_DOWN: Final = 32 + 64 + 32
@@ -58,6 +60,8 @@ class Method:
     carried: bool = False
     masked: bool = False
     batch: int = 0
+    epsilon: float = 0.0
+    placement: Placement = "distributed"
 
 
 METHODS: Final = (
@@ -72,6 +76,7 @@ METHODS: Final = (
     Method("ours-5-exact", "Broadcast hazard, 5 steps, exact, fresh, clear", "ours", steps=5, hazard="exact"),
     Method("ours-5", "Broadcast hazard, 5 steps, piecewise, carried, masked", "ours", steps=5, carried=True, masked=True),
 )
+PLACED: Final[dict[Placement, str]] = {"distributed": "noise in shares", "local": "each hospital's own noise"}
 REFERENCE: Final = "pooled-full"
 
 
@@ -95,6 +100,8 @@ class TrainingPlan:
     intervals: int = 8
     holders: int | None = None
     """Holders of shares that compute C on the hospitals held out (0: their plain twin); None: C from rows."""
+    epsilons: tuple[float, ...] = ()
+    """Differential privacy at δ = 1e-5, beside the methods without it."""
 
     def training(self, method: Method) -> Training:
         """The study's training block that this plan stands for."""
@@ -109,6 +116,22 @@ class TrainingPlan:
         )
 
 
+def methods_of(plan: TrainingPlan) -> tuple[Method, ...]:
+    """The ten methods and, for every ε of the plan, both placements of its noise."""
+    noised = [
+        Method(
+            f"private-{epsilon:g}-{placement}",
+            f"Differential privacy, ε = {epsilon:g}, {words}",
+            "private",
+            epsilon=epsilon,
+            placement=placement,
+        )
+        for epsilon in plan.epsilons
+        for placement, words in PLACED.items()
+    ]
+    return (*METHODS, *noised)
+
+
 def default_plan(model: ModelName, rounds: int | None = None) -> TrainingPlan:
     """Enough updates for the linear model to settle; fewer and gentler ones for the network, which would overfit."""
     return TrainingPlan(rounds=rounds or 150) if model == "linear" else TrainingPlan(rounds=rounds or 60, server_rate=0.01)
@@ -117,7 +140,8 @@ def default_plan(model: ModelName, rounds: int | None = None) -> TrainingPlan:
 def train(cohort: ComparedCohort, method: Method, architecture: Architecture, plan: TrainingPlan, seed: int) -> Trained:
     """Train one method on one cohort. Deterministic for a seed."""
     started = time.process_time()
-    run = {"pooled": _pooled, "alone": _alone, "local": _federated, "ours": _federated}[method.kind]
+    runs = {"pooled": _pooled, "alone": _alone, "local": _federated, "ours": _federated, "private": _private}
+    run = runs[method.kind]
     weights, up, down = run(cohort, method, architecture, plan, seed)
     return Trained(np.atleast_2d(weights), up, down, time.process_time() - started)
 
@@ -152,6 +176,15 @@ def _alone(cohort: ComparedCohort, method: Method, architecture: Architecture, p
         mean = _gradient(leaf) / data.sizes[:, None]
         weights = optimiser.step(weights.ravel(), mean.ravel()).reshape(shape)
     return weights, 0, 0
+
+
+def _private(cohort: ComparedCohort, method: Method, architecture: Architecture, plan: TrainingPlan, seed: int) -> tuple[Floats, int, int]:
+    share = share_of(method.epsilon, method.placement, plan.rounds, len(cohort.sites))
+    optimiser = VectorOptimiser(plan.training(method), architecture.size)
+    weights = trained_privately(cohort, architecture, optimiser, architecture.start(seed), plan.rounds, share)
+    sites, size = len(cohort.sites), architecture.size
+    up, down = 8 * size + HANDSHAKE_UP, 4 * size + HANDSHAKE_DOWN * (sites - 1)
+    return weights, up * sites * plan.rounds, down * sites * plan.rounds
 
 
 def _gradient(leaf: Tensor) -> Floats:

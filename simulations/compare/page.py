@@ -14,7 +14,7 @@ from simulations.compare.comparison import MethodComparison, Summary, as_csv
 from simulations.compare.methods import REFERENCE
 from site_config.files import write_atomic
 
-COLOURS = {"pooled": "#6b7280", "alone": "#CC79A7", "local": "#E69F00", "ours": "#0072B2"}
+COLOURS = {"pooled": "#6b7280", "alone": "#CC79A7", "local": "#E69F00", "ours": "#0072B2", "private": "#009E73"}
 BAND = 0.001
 
 
@@ -32,8 +32,9 @@ def comparison_page(comparison: MethodComparison) -> Document:
     scenarios = list(dict.fromkeys(one.scenario for one in comparison.summaries))
     sections = [_scenario(comparison, [one for one in comparison.summaries if one.scenario == name]) for name in scenarios]
     made = "made-up " if comparison.simulated else ""
+    ways = text.plural(len({one.method for one in comparison.summaries}), "way")
     lede = (
-        f"A {'linear' if comparison.model == 'linear' else 'small network'} model of tabular covariates, trained in ten ways on the same "
+        f"A {'linear' if comparison.model == 'linear' else 'small network'} model of tabular covariates, trained in {ways} on the same "
         f"{made}patients with the same first weights, optimiser and number of updates, "
         f"{text.plural(len(comparison.seeds), 'paired seed')}. "
         "The C-index is taken on hospitals that no method saw; differences are taken seed by seed."

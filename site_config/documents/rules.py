@@ -228,7 +228,7 @@ def _privacy(study: Study) -> Iterable[Fault]:
 
 
 def _noise(study: Study) -> Iterable[Fault]:
-    """Under differential privacy nothing leaves but noised updates and one noised hazard, so nothing else can be asked."""
+    """Under differential privacy nothing leaves but noised updates, hazards and counts, so nothing else can be asked."""
     dp = study.privacy.dp
     if dp is None:
         return
@@ -238,9 +238,12 @@ def _noise(study: Study) -> Iterable[Fault]:
     for index, name in enumerate(study.models):
         if not MODELS[name].is_network:
             yield Fault(kinds.NOT_ENFORCED, ("models", index), f"`{name}` is not fitted under differential privacy", "Name networks only.")
-    if any(site.role == "evaluation" for site in study.sites) or study.draw is not None:
-        what = "no result is opened under differential privacy, so no site evaluates"
-        yield Fault(kinds.NOT_ENFORCED, place, what, "Evaluate the bundle in a study of `kind: validate` at other hospitals.")
+    if dp.results == 0 and (any(site.role == "evaluation" for site in study.sites) or study.draw is not None):
+        what = "no result is opened under this differential privacy, so no site evaluates"
+        fix = "Evaluate the bundle in a study of `kind: validate` at other hospitals, or write `results: 0.3` for noised counts and curves."
+        yield Fault(kinds.NOT_ENFORCED, place, what, fix)
+    if dp.results > 0 and study.resolution != "shares":
+        yield Fault(kinds.NOT_ENFORCED, (*place, "results"), "noised results are opened on shares only", "Write `resolution: shares`.")
     training = study.training
     if training.local_steps != 1 or training.proximal or training.site.name != "sgd" or training.gradient_norm or training.keep != "last":
         what = "the noise is sized for one clipped gradient a round and patient, and no validation loss is opened"
@@ -253,7 +256,7 @@ def _noise(study: Study) -> Iterable[Fault]:
 
 
 def _shares(study: Study) -> Iterable[Fault]:
-    if study.resolution != "shares":
+    if not study.shares_rows:
         return
     shares, sites = study.shares, [site.name for site in study.sites]
     for index, name in enumerate(shares.names):

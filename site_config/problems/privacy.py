@@ -269,10 +269,11 @@ ONLY_WITH_NOISE = Kind(
     540,
     "only-with-noise",
     "Nothing leaves this study without noise",
-    why="The study declares differential privacy: updates of networks and one hazard leave with noise, and every other number is refused "
-    "rather than approximated. A noised statistic in a study that declares none is refused as well.",
-    fix="At the coordinator: run the study with the software its lock names. Results on held-out hospitals come from a study of "
-    "`kind: validate` that names the bundle.",
+    why="The study declares differential privacy: updates of networks, one hazard and, where the study gives a part of its budget to "
+    "`results`, counts leave with noise. Every other number is refused rather than approximated. A noised statistic in a study that "
+    "declares none is refused as well.",
+    fix="At the coordinator: run the study with the software its lock names. Counts and Kaplan-Meier curves come with `privacy.dp.results` "
+    "above 0; C-indices on held-out hospitals from a study of `kind: validate` that names the bundle.",
     exit=Exit.REFUSED,
     leaves=True,
 )

@@ -88,7 +88,7 @@ def planned_holders(study: Study) -> tuple[str, ...]:
 
     Three up to ten sites, five above, unless the study says which (DESIGN section 5).
     """
-    if study.resolution != "shares":
+    if not study.shares_rows:
         return ()
     if study.shares.names:
         return study.shares.names

@@ -239,6 +239,12 @@ class Study(Strict):
         """Whether any model of the study reads scans."""
         return MODELS.read_scans(self.models)
 
+    @property
+    def shares_rows(self) -> bool:
+        """Whether holders of shares compute results: under differential privacy noised counts alone, where the study asks for them."""
+        dp = self.privacy.dp
+        return self.resolution == "shares" and (dp is None or dp.results > 0)
+
 
 class RosterEntry(Strict):
     """A hospital in the lock: its role and the public keys its releases are signed with."""
@@ -292,7 +298,8 @@ class StudyLock(Strict):
     @property
     def compares(self) -> bool:
         """Whether the holders find out, before anything else, how far this study's rows may be other than those of earlier ones."""
-        return bool(self.holders and self.earlier) and not self.study.privacy.demonstration
+        privacy = self.study.privacy
+        return bool(self.holders and self.earlier) and not privacy.demonstration and privacy.dp is None
 
     @property
     def collusion(self) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from client.release.epsilon import CHARGE, EpsilonLedger, budget_faults, check_noise
+from client.release.generations import LiveTable
 from client.release.noised import FOLDER, NoisedReleases
 from client.release.policy import Ask, CohortFacts
 from client.release.records import COHORT, CohortSeen
@@ -140,3 +141,28 @@ def test_nothing_without_noise_nothing_noised_elsewhere_and_no_other_noise() -> 
         with pytest.raises(Problem) as refused:
             check_noise(of, parameters)
         assert refused.value.code == code
+
+
+EXPORTS = {
+    "as it was": "patient,age,event_day\n007,61,400\n  B-2 ,70,35\n",
+    "rows and columns in another order": "age,patient,event_day\n70,B-2,35\n61,007,400\n",
+    "from a spreadsheet": "\ufeffpatient;age;event_day\r\n007;61;400\r\nB-2;70;35\r\n",
+    "quoted, padded, with a separator line": 'sep=,\n"patient","age","event_day"\n" 007 ","61","400"\n"B-2\u00a0","70","35"\n',
+    "values edited, a column and a patient more": "patient,age,event_day,sex\n007,62,401,1\nB-2,70,36,0\nC,50,10,1\n",
+}
+
+
+@pytest.mark.parametrize("export", EXPORTS)
+def test_another_export_of_the_same_patients_goes_on_where_the_last_one_stood(export: str, tmp_path: Path) -> None:
+    secret = b"s" * 32
+    site, study = Site(tmp_path, Policy(epsilon_budget=2.5)), lock()
+    rows = tuple(f"{key}.{row}" for key, row in LiveTable.read(EXPORTS["as it was"].encode(), secret).rows.items())
+    for round in range(ROUNDS):
+        site.release(study, ask(study, round, rows=rows))
+    site.journal.close()
+    site = Site(tmp_path, Policy(epsilon_budget=2.5))  # another container over the same state folder
+    table = LiveTable.read(EXPORTS[export].encode(), secret)
+    assert site.noised.ledger.spent(table.rows).epsilon == pytest.approx(2.0, abs=0.3)
+    assert [fault.code for fault in budget_faults(site.policy, lock("two"), site.noised.ledger, table.rows)] == ["FH-541"]
+    changed = LiveTable.read(b"patient,age\nB-3,61\n", secret)  # a new local id is another patient: docs/differential-privacy.md says so
+    assert site.noised.ledger.spent(changed.rows).squared == 0

@@ -119,3 +119,19 @@ def test_a_changed_statistic_of_a_normalisation_is_found() -> None:
 
 def test_nobody_contributes_zeros() -> None:
     assert not total(network("Rad-S"), made_up(0, 1), NoiseShare.of(1.0, 1.0)).any()
+
+
+@pytest.mark.parametrize("which", ["head", "lstm+head"])
+@pytest.mark.parametrize("model", ["Rad-S", "Rad-D"])
+def test_many_patients_together_equal_each_alone_with_dropout_and_flips(model: str, which: Trainable) -> None:
+    """`vmap` over five patients, against a backward pass of one patient with the same draws."""
+    net = build(study_with(network={"backbone": "small", "norm": "group", "dropout": {model: 0.25}}), model, seed=5)
+    patients = made_up(5, 4)
+    hazard = RATE * patients.event_day
+    together = np.array(list(patient_gradients(net, patients, range(5), hazard, which, seed_parts=SEEDS, flips=0.5)))
+    everything = np.array(list(patient_gradients(net, patients, range(5), hazard, "all", seed_parts=SEEDS, flips=0.5)))
+    schema = Schema.of(net)
+    wanted = everything[:, trained_places(schema, which)[trained_places(schema, "all")]]
+    assert together == pytest.approx(wanted, rel=1e-5, abs=1e-5 * np.abs(wanted).max())
+    alone = [next(iter(patient_gradients(net, patients, [i], hazard, which, seed_parts=SEEDS, flips=0.5))) for i in range(5)]
+    assert together == pytest.approx(np.array(alone), rel=1e-5, abs=1e-6)

@@ -15,9 +15,10 @@ from shared_model.secure_sum import masks
 from simulations.compare import cohorts as compare_data
 from simulations.compare import comparison as compare
 from simulations.compare.cohorts import ComparedCohort
-from simulations.compare.methods import METHODS, Federation, Method, TrainingPlan, train
+from simulations.compare.methods import METHODS, Federation, Method, TrainingPlan, methods_of, train
 from simulations.compare.models import Architecture, Padded, PooledLikelihood, local_partial_likelihood
 from simulations.compare.page import write_comparison
+from simulations.compare.private import share_of
 
 BY_NAME = {method.name: method for method in METHODS}
 SHORT = TrainingPlan(rounds=25)
@@ -156,3 +157,18 @@ def test_the_page_marks_simulated_cohorts(small_cohort: ComparedCohort, tmp_path
     html = write_comparison(found, tmp_path)[0].read_text()
     assert "SIMULATED PATIENTS" in html
     assert "Broadcast hazard" in html
+
+
+def test_epsilon_is_an_axis_and_little_noise_changes_little(small_cohort: ComparedCohort) -> None:
+    plan = TrainingPlan(rounds=20, epsilons=(0.1, 64.0))
+    methods = methods_of(plan)
+    assert len(methods) == len(METHODS) + 4
+    architecture = Architecture("linear", small_cohort.held_x.shape[1])
+    private = [method for method in methods if method.kind == "private"]
+    found = {method.name: train(small_cohort, method, architecture, plan, 1).weights for method in private}
+    again = train(small_cohort, private[2], architecture, plan, 1).weights
+    close = np.linalg.norm(found["private-64-distributed"] - again)
+    far = np.linalg.norm(found["private-0.1-local"] - again)
+    assert 0 < close < 0.1 < far
+    share, local = share_of(4.0, "distributed", 30, 52), share_of(4.0, "local", 30, 52)
+    assert local.deviation == pytest.approx(share.deviation * 26**0.5, rel=1e-3) and local.deviation == pytest.approx(5.92, rel=0.01)

@@ -67,11 +67,24 @@ def settings(result: StudyResult, study: Study) -> list[tuple[str, str]]:
             f"{text.plural(privacy.minimum_cox_patients, 'patient')} and "
             f"{text.plural(privacy.minimum_events_per_variable, 'event')} a variable",
         ),
-        ("Clinical model", CLINICAL[study.resolution]),
-        ("Evaluation", EVALUATION[study.resolution]),
-        ("Differential privacy", "not used: nothing here carries a formal guarantee"),
+        *([] if privacy.dp else [("Clinical model", CLINICAL[study.resolution]), ("Evaluation", EVALUATION[study.resolution])]),
+        ("Differential privacy", _noise(study)),
         ("Demonstration", "yes: minima were lifted because every patient is simulated" if privacy.demonstration else "no"),
     ]
+
+
+def _noise(study: Study) -> str:
+    """What the study declares of differential privacy."""
+    dp = study.privacy.dp
+    if dp is None:
+        return "not used: nothing here carries a formal guarantee"
+    opened = "; no result was opened beside the networks"
+    if study.shares_rows:
+        opened = (
+            f"; {100 * dp.results:.0f} % of the budget (of μ²) for counts, which hold the noise of every holder of shares. Curves are "
+            "computed from these counts and their intervals include the noise; everything else was refused (FH-540)"
+        )
+    return f"ε = {dp.epsilon:g} at δ = {dp.delta:g} for each patient, noise placed `{dp.placement}`{opened}"
 
 
 def blocks(_found: None, report: ReportedStudy) -> Iterator[Block]:
