@@ -57,11 +57,11 @@ def _score(organs: Sequence[str], visits: int, p: Parameters, features: Tensor, 
 
 def _recurrent(p: Parameters, name: str, steps: Tensor) -> Tensor:
     """The last state (32,) of the upper layer after all visits (V, 32)."""
-    inputs = list(steps)
+    inputs: list[Tensor] = list(steps)
     for layer in range(LAYERS):
         w_in, w_state, b_in, b_state = (p[f"{name}.{kind}_l{layer}"] for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
         state = cell = torch.zeros_like(inputs[0])
-        states = []
+        states: list[Tensor] = []
         for x in inputs:
             i, f, g, o = (w_in @ x + b_in + w_state @ state + b_state).chunk(4)
             cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
