@@ -22,7 +22,6 @@ from pydantic import ValidationError
 from client.release.epsilon import EpsilonLedger
 from client.release.ledger import Ledger, OpenedValue, cohort_hash, question_of
 from client.release.noised import NoisedReleases, words_of
-from client.release.noised_counts import NoisedCounts
 from client.release.policy import (
     Ask,
     CohortFacts,
@@ -52,7 +51,8 @@ from client.release.records import (
     Refused,
     Released,
 )
-from client.release.sharing import RowsOf, compared_patients, share, shared_record
+from client.release.shares.noised_counts import NoisedCounts
+from client.release.shares.sharing import RowsOf, compared_patients, share, shared_record
 from shared_model.analyses.phases.admission import BASE, LIVE, SETS_OF, change_model
 from shared_model.analyses.plan import SharedPlan
 from shared_model.analyses.rows import PaddedPatients

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from client.release.generations import choose
 from client.release.ledger import Ledger, Minima, OpenedValue, cohort_hash, differing
 from client.release.records import AGREED, COHORT, COMPARED, SHARED, AgreedRows, CohortSeen, ComparedRows, SharedRows
-from client.release.sharing import compared_patients
+from client.release.shares.sharing import compared_patients
 from evidence.attacks.federation import NOON
 from shared_model.analyses.phases.admission import BASE, LIVE, change_model
 from shared_model.secure_sum.protocol import Context

@@ -12,9 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from client.release.epsilon import CHARGE, EpsilonLedger, results_cost, study_cost
-from client.release.noised_counts import FOLDER, Boxes, NoisedCounts
 from client.release.policy import check_sharing
 from client.release.records import COHORT, CohortSeen
+from client.release.shares.noised_counts import FOLDER, Boxes, NoisedCounts
 from shared_model.analyses.noised.cells import SET
 from shared_model.analyses.phases.described import counted
 from shared_model.analyses.plan import computed_phases, plan_of

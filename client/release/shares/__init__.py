@@ -1,0 +1,1 @@
+"""What leaves as secret shares: rows for exact results, counts for noised ones."""
