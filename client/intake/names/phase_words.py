@@ -38,8 +38,7 @@ STEMS: dict[str, tuple[str, ...]] = {
             "nativ",
             "natyw",
             "natif",
-            "unenhanced",
-            "nonenhanced",
+            "nonenh",
             "noncontrast",
             "precontrast",
             "dirett",
@@ -47,7 +46,7 @@ STEMS: dict[str, tuple[str, ...]] = {
             "нативн",
             "бесконтраст",
         ),
-        *("unenhance", "ongecontrast"),
+        *("unenh", "ongecontrast"),
     ),
 }
 INSIDE: dict[str, tuple[str, ...]] = {
@@ -64,7 +63,11 @@ INSIDE: dict[str, tuple[str, ...]] = {
         *("注药前", "注藥前", "注射前", "给药前", "給藥前", "投与前", "注入前", "주입전", "주입 전"),
     ),
 }
-LETTERS: dict[str, str] = {PORTAL: r"(?<![a-z])p?v\s*[期相]", ARTERIAL: r"(?<![a-z])a\s*[期相]", DELAYED: r"(?<![a-z])d\s*[期相]"}
+LETTERS: dict[str, str] = {
+    PORTAL: r"(?<![a-z])p?v\s*[期相]|\bp\.\s?v\b",
+    ARTERIAL: r"(?<![a-z])a\s*[期相]",
+    DELAYED: r"(?<![a-z])d\s*[期相]",
+}
 LATE_WORDS = ("late", "spat", "spate", "kesoi", "kesei", "myohais")
 LATE_STEMS = ("spatp", "spatv", "spata", "spaet", "tardi", "pozn", "поздн", "pozdn")
 LATE_INSIDE = ("後期", "晚期", "后期")
@@ -79,12 +82,13 @@ WRITTEN_OUT: dict[str, tuple[str, ...]] = {  # words long enough that one wrong 
     NATIVE: ("unenhanced", "natywna", "noncontrast", "precontrast"),
 }
 
-CONTRAST = r"(?:contr\w*|kontr\w*|km|mdc|mc|inj\w*|pdc|pc|civ|cev|iv|ev|ce|enhanc\w*|srodk\w*|produit\w*|cont|cte|ctte)"  # codespell:ignore
-SMALL = r"(?:iv|i\.v\.|de|di|du|del|d|la|le|the|produit|mezzo|medio|any|oral and iv|sr|srodka|prod|use of)"
+CONTRAST = r"(?:contr\w*|kontr\w*|km|mdc|mc|inj\w*|pdc|pc|civ|cev|iv|ev|ce|enh\w*|srodk\w*|produit\w*|cont|cte|ctte)"  # codespell:ignore
+SMALL = r"(?:iv|i\.v\.|de|di|du|del|d|la|le|the|produit|mezzo|medio|any|oral and iv|sr|srodka|prod|use of"
+SMALL += r"|podani\w*|dozyln\w*|administra\w*|somministra\w*|admin|of|della|dell|dello|do|da|von|der|des|applikation|application|gabe)"
 NO = r"non?|without|w\s?/\s?o|wo|ohne|sans|ss|senza|sin|sem|bez|zonder|utan|uten|uden|kontrastsiz|pre|przed|avant|vor|prima|antes"
 NO += "|before|без|до"
 WITHOUT = re.compile(
-    rf"\b(?:{NO}|[so]\s?/|o(?=\.)|s(?=\.))[\s.\-'/]*(?:{SMALL}[\s.\-']*)*{CONTRAST}(?:[\s.\-']+{CONTRAST})*\b|\bnon?[\s\-]*con\b"
+    rf"\b(?:{NO}|[so]\s?/|(?<!p\.)(?<!p\. )o(?=\.)|s(?=\.))[\s.\-'/]*(?:{SMALL}[\s.\-']*)*{CONTRAST}(?:[\s.\-']+{CONTRAST})*\b|\bnon?[\s\-]*con\b"
     r"|(?<![\w])(?:c|iv|km|ce|mdc)\s?-(?=\s|$|[,;)])|\bw\s?/\s?o\b|\bs\s?/\s?c\b|\bsin c\b|\bs\.\s?c\.|\bbez k\b|без контраст\w*"
     r"|\b(?:without|wo|ohne|sans|senza|sin|bez)\s*(?=$|\d)|\bpre\s*(?=$|\d+(?:[.,]\d+)?\s*(?:mm)?\s*$)|\bpre\s+(?=(?:liver|leber|foie|fegato|higado|watrob\w*|abd\w*|ax\w*)\b)"
 )
