@@ -28,14 +28,14 @@ LEAST_SLICES = 3
 class Source:
     """What the headers say of a volume beside its pixels; it stays in memory and is compared, never written out.
 
-    `person` is a keyed comparison's raw material: (id, birth date, sex), "" where not stated.
+    `person` is a keyed comparison's raw material: (id, birth date, sex, name, birth year by age), "" where not stated.
     """
 
     series_uid: str = ""
     study_uid: str = ""
     frame_uid: str = ""
     taken: date | None = None
-    person: tuple[str, str, str] = ("", "", "")
+    person: tuple[str, ...] = ()
     slice_uids: frozenset[str] = frozenset()
 
 

@@ -25,6 +25,7 @@ CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+PERSON = ("PatientID", "PatientBirthDate", "PatientSex", "PatientName", "PatientAge")
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 NOT_SLICES = {"LOCALIZER", "DOSE", "DOSE_INFO", "SCREEN SAVE", "OVERLAY", "VRT"}
@@ -32,7 +33,7 @@ PIXELS = b"\xe0\x7f\x10\x00"
 FREE_TEXTS = ("SeriesDescription", "ProtocolName", "StudyDescription")
 TAGS = [
     *("SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"),
-    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "SpecificCharacterSet"),
+    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "PatientAge", "SpecificCharacterSet"),
     *("AcquisitionNumber", "InstanceNumber", "TemporalPositionIdentifier", "TemporalPositionIndex", "TriggerTime", "IrradiationEventUID"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "SliceThickness"),
     *("BitsAllocated", "BitsStored", "HighBit", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "PixelRepresentation"),
@@ -88,6 +89,8 @@ class SliceHeader:
     temporal: str = ""
     trigger: str = ""
     event: str = ""
+    day: str = ""
+    thickness: str = ""
     bolus: str = ""
     taken_text: str = ""
     units: Units = Units()
@@ -270,6 +273,7 @@ def _slice(dataset: Any, path: Path, at: int, bytes_left: int, start: bytes) -> 
     syntax = str(meta.get("TransferSyntaxUID") if meta else "") or UNCOMPRESSED[0]
     whole = syntax not in UNCOMPRESSED or bytes_left >= shape[0] * shape[1] * int(dataset.get("BitsAllocated") or 16) // 8
     taken = _text(dataset, "AcquisitionTime") or _text(dataset, "AcquisitionDateTime")[8:]
+    about = _about(dataset, kinds)
     header = SliceHeader(
         path=path,
         position=position,
@@ -285,12 +289,13 @@ def _slice(dataset: Any, path: Path, at: int, bytes_left: int, start: bytes) -> 
         temporal=_text(dataset, "TemporalPositionIdentifier") or _text(dataset, "TemporalPositionIndex"),
         trigger=_text(dataset, "TriggerTime"),
         event=_text(dataset, "IrradiationEventUID"),
+        day=about.date,
+        thickness=_text(dataset, "SliceThickness"),
         bolus=_text(dataset, "ContrastBolusStartTime"),
         taken_text=taken,
         units=_units(dataset),
         plain=_plain(dataset, syntax, at, start),
     )
-    about = _about(dataset, kinds)
     group = (
         about.uid or f"folder {path.parent}",
         tuple(np.round(orientation, 2)),
@@ -328,11 +333,12 @@ def _about(dataset: Any, kinds: list[str]) -> About:
     texts = {tag: _free_text(dataset, tag) for tag in FREE_TEXTS}
     dates = [_text(dataset, tag) for tag in ("AcquisitionDate", "SeriesDate", "StudyDate")]
     date = next((one for one in dates if len(one) == 8 and one.isdigit()), "") or _text(dataset, "AcquisitionDateTime")[:8]
+    person = [_text(dataset, tag) for tag in PERSON]
     return About(
         uid=_text(dataset, "SeriesInstanceUID"),
         study=_text(dataset, "StudyInstanceUID"),
         frame=_text(dataset, "FrameOfReferenceUID"),
-        who=identity_of(*(_text(dataset, tag) for tag in ("PatientID", "PatientBirthDate", "PatientSex", "PatientName"))),
+        who=identity_of(person[0], person[1], person[2], person[3], person[4], date),
         manufacturer=_text(dataset, "Manufacturer"),
         description=texts["SeriesDescription"],
         protocol=texts["ProtocolName"],

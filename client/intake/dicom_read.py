@@ -17,7 +17,9 @@ from client.imaging.volume import HU_HIGHEST, HU_LOWEST, Source, Volume
 from client.intake.dicom_header import SliceHeader
 from client.intake.dicom_index import Contents, Series, index
 from client.intake.geometry import Stacking, stackings
+from client.intake.names.traits import region_of
 from client.intake.order import OrderFacts, decide
+from client.intake.slice_fingerprints import slice_prints
 from client.intake.units import clear_padding, padding_hu, rescaled, within
 from client.intake.volumes import BlockMeans, alternating, interleaved
 from site_config.files import access_problem
@@ -55,7 +57,7 @@ class Candidate:
     @property
     def taken(self) -> date | None:
         """The day of the acquisition."""
-        return day_of(self.series.date)
+        return day_of(min((one.day for one in self.stacking.slices if one.day), default=self.series.date))
 
     def facts(self, declared: int = 1, day_gap: float = 0.0, phase: str | None = None) -> OrderFacts:
         """What the order looks at; `phase` is the table's word, which wins."""
@@ -166,7 +168,17 @@ def choose_volume(scan: Scan, role: str, folder: Path | None = None, root: Path 
         findings.append(scan_problems.NOT_AXIAL_CT.problem(f"files of {role} were left out: {listed}", where=role))
     if chosen.series.about.derived is not None:
         findings.append(which_scan.DERIVED_USED.problem(f"{role} is a derived image ({chosen.series.about.derived})", where=role))
-    return chosen, findings
+    return chosen, findings + beside_row(chosen, scan, role)
+
+
+def beside_row(chosen: Candidate, scan: Scan, role: str) -> list[Problem]:
+    """A finding where the row calls a series otherwise than its own name does; the row is followed all the same."""
+    named = (("phase", scan.phase, chosen.phase), ("region", scan.region, region_of(chosen.series.about.description, chosen.extent_mm)))
+    return [
+        which_scan.ROW_CONTRADICTS.problem(f"{role}: the row states the {thing} {stated}, the series' own header {own}", where=role)
+        for thing, stated, own in named
+        if stated and own and stated != own and "whole" not in (stated, own)
+    ]
 
 
 def _no_dead_links(contents: Contents, role: str) -> None:
@@ -233,7 +245,7 @@ def decode(candidate: Candidate, role: str, findings: list[Problem]) -> Volume:
         raise which_scan.VOLUMES_MIXED.problem(text, where=role)
     flags = frozenset({"slice_interpolated"}) if stacking.interpolated else frozenset()
     who = candidate.series.who
-    person = (who.id, who.birth, who.sex) if not isinstance(who, tuple) else ("", "", "")
+    person = (who.id, who.birth, who.sex, who.name, who.around) if not isinstance(who, tuple) else ()
     source = Source(about.uid, about.study, about.frame, candidate.taken, person)
     headers = stacking.slices
     values = on_disk((len(headers), *looked.shape), lambda k: turn(pixels(headers[k], role)), looked.thin)
@@ -360,10 +372,11 @@ def as_stored(mask: NDArray[np.bool_], first: SliceHeader) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class LookInside:
-    """What the middle slices of a candidate show: two volumes that alternate, or values that are no Hounsfield units."""
+    """What the middle slices of a candidate show: two volumes that alternate, values that are no Hounsfield units; their prints."""
 
     mixed: bool = False
     fault: Problem | None = None
+    prints: tuple[str, ...] = ()
 
 
 def look_inside(candidate: Candidate, role: str = "a scan") -> LookInside:
@@ -377,4 +390,4 @@ def look_inside(candidate: Candidate, role: str = "a scan") -> LookInside:
         check_hounsfield(hu, role)
     except Problem as problem:
         return LookInside(fault=None if problem.kind.exit == Exit.ACCESS else problem)
-    return LookInside()
+    return LookInside(prints=slice_prints(np.ascontiguousarray(hu[:, ::THIN, ::THIN])))

@@ -1,7 +1,8 @@
 """Whose scan: what headers say about the person, compared within the hospital and never written out.
 
 Ids, birth dates and sexes are normalised first (case, spaces, leading zeros); words that anonymisers put in their place
-say nothing. Two identities differ where both state a thing and the two statements are not the same.
+say nothing. Two identities differ where both state a thing and the two statements are not the same; names are compared
+only where neither id nor birth date can be, since people marry and alphabets are written differently.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from site_config.tables.moments import Declared
 
 DAYS_A_YEAR = 365.25
 AGE_TOLERANCE = 2.0
+YEARS_APART = 2  # between two birth years reckoned from ages: a birthday, a rounding
+OLDEST = 89  # ages above are often pooled
 PLACEHOLDER = re.compile(
     r"(anon\w*|unknown|none|null|nil|na|n/a|x+|0+|patient|pat|test\w*|deidentified|de-?id\w*|removed|pseudo\w*|subject|name|id)?"
 )
@@ -22,17 +25,29 @@ PLACEHOLDER = re.compile(
 
 @dataclass(frozen=True)
 class Identity:
-    """One person as headers state it; "" is a thing that is not stated."""
+    """One person as headers state it; "" is a thing that is not stated. `around` is a birth year reckoned from an age."""
 
     id: str = ""
     birth: str = ""
     sex: str = ""
     name: str = ""
+    around: str = ""
 
     def differs(self, other: Identity) -> tuple[str, ...]:
         """What two headers state differently, in words for a person: never the values."""
         pairs = (("patient id", self.id, other.id), ("birth date", self.birth, other.birth), ("sex", self.sex, other.sex))
-        return tuple(word for word, mine, theirs in pairs if mine and theirs and mine != theirs)
+        words = [word for word, mine, theirs in pairs if mine and theirs and mine != theirs]
+        if not (self.birth and other.birth) and self.year and other.year and abs(self.year - other.year) > YEARS_APART:
+            words.append("age")
+        known = (self.id and other.id) or (self.birth and other.birth)
+        if not known and self.name and other.name and not set(self.name.split()) & set(other.name.split()):
+            words.append("patient name")
+        return tuple(words)
+
+    @property
+    def year(self) -> int:
+        """The birth year that is stated or reckoned; 0 where none is."""
+        return int(self.birth[:4] or self.around or 0)
 
     @property
     def stated(self) -> bool:
@@ -43,13 +58,15 @@ class Identity:
 NOBODY = Identity()
 
 
-def identity_of(patient_id: str, birth: str, sex: str, name: str) -> Identity:
-    """An identity from raw header texts.
+def identity_of(patient_id: str, birth: str, sex: str, name: str, age: str = "", taken: str = "") -> Identity:
+    """An identity from raw header texts; an age counts on the day the images were taken.
 
     >>> identity_of(" 00123 ", "19500101", "m", "A^B").differs(identity_of("123", "19500102", "M", ""))
     ('birth date',)
     >>> identity_of("ANON", "", "", "").stated
     False
+    >>> identity_of("", "", "", "", "063Y", "20240301").differs(identity_of("", "", "", "", "041Y", "20240503"))
+    ('age',)
     """
     plain = " ".join(patient_id.split()).casefold().lstrip("0")
     date = birth.strip() if re.fullmatch(r"(19|20)\d{6}", birth.strip()) and not birth.strip().endswith("19000101") else ""
@@ -60,7 +77,16 @@ def identity_of(patient_id: str, birth: str, sex: str, name: str) -> Identity:
         date,
         letter if letter in ("F", "M") else "",
         "" if PLACEHOLDER.fullmatch(called) else called,
+        _around(age.strip().upper(), taken),
     )
+
+
+def _around(age: str, taken: str) -> str:
+    """The birth year that an age of whole years and a day (YYYYMMDD) give; "" where they give none."""
+    years = re.fullmatch(r"(\d{1,3})Y", age)
+    if years is None or not re.fullmatch(r"(19|20)\d{6}", taken) or not 0 < int(years.group(1)) <= OLDEST:
+        return ""
+    return str(int(taken[:4]) - int(years.group(1)))
 
 
 def together(identities: Iterable[Identity]) -> Identity | tuple[str, ...]:
@@ -72,7 +98,9 @@ def together(identities: Iterable[Identity]) -> Identity | tuple[str, ...]:
                 return different
     first = Identity()
     for one in known:
-        first = Identity(first.id or one.id, first.birth or one.birth, first.sex or one.sex, first.name or one.name)
+        first = Identity(
+            first.id or one.id, first.birth or one.birth, first.sex or one.sex, first.name or one.name, first.around or one.around
+        )
     return first
 
 
@@ -85,6 +113,11 @@ def beside_table(who: Identity, stated: Declared) -> tuple[str, ...]:
         years = (stated.zero - _born(who.birth)) / DAYS_A_YEAR
         if abs(years - stated.age) > AGE_TOLERANCE:
             wrong.append("birth date and age")
+    reckoned = None if who.birth or not who.around or not stated.dated or stated.zero is None else stated.zero
+    if reckoned is not None and stated.age is not None:
+        years = date.fromordinal(int(reckoned)).year - who.year
+        if abs(years - stated.age) > AGE_TOLERANCE + 1:
+            wrong.append("age")
     return tuple(wrong)
 
 

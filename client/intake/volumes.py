@@ -1,8 +1,8 @@
 """Which slices of one series are one volume. Scanners put phases, energies and repeats into one series.
 
-Tags decide first (temporal position, trigger, irradiation event, acquisition), then the order of times and of instance
-numbers: within one volume they run once along the body. Groups that lie one after the other along the body are parts of
-one volume (an examination in two tables' lengths); groups that share a range are volumes of their own.
+Tags decide first (day, slice thickness, temporal position, trigger, irradiation event, acquisition), then the order of
+times and of instance numbers: within one volume they run once along the body. Groups that lie one after the other along
+the body are parts of one volume (an examination in two tables' lengths); groups that share a range are volumes of their own.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ CHANCE = 1e-3  # of one block of an honest volume
 MOST_BY_CHANCE = 0.02  # of all blocks of the body; honest real scans: at most 0.0012, two phases 20 HU apart: 0.02 to 0.4
 Key = Callable[[SliceHeader], object]
 TAGS: tuple[Key, ...] = (
+    lambda header: header.day,
+    lambda header: header.thickness,
     lambda header: header.temporal,
     lambda header: header.trigger,
     lambda header: header.event,

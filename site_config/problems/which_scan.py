@@ -119,3 +119,11 @@ ORGAN_VALUE = Kind(
     fix="Look at the scan with its mask; export the original series again, or correct the mask.",
     exit=Exit.CONTENT,
 )
+ROW_CONTRADICTS = Kind(
+    372,
+    "row-contradicts",
+    "A row of scans.csv calls a series otherwise than its own header",
+    why="The row states another phase or region than the series' own name or injection times. The row is followed; one of the two is wrong.",
+    fix="Look at the scan; correct the row of scans.csv. If the row is right, leave it: the remark stays.",
+    exit=Exit.FINDINGS,
+)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client.intake.dicom_read import Candidate
-from client.intake.masks.dicom_masks import described
+from client.intake.masks.dicom_masks import described, one_structure
 from client.intake.masks.names import FILES, target_of
 from client.intake.nifti import size_of
 from site_config.files import readable_path
+from site_config.problems import which_scan
 from site_config.problems.base import Problem
 
 if TYPE_CHECKING:
     from client.intake.survey.found import SeenVolume
 
+MASK_FIX = "Write the masks into the columns `mask_…` of the right row of scans.csv."
 MASK_NAME = re.compile(r"mask|seg|label|_roi", re.IGNORECASE)
 STEMS = frozenset(stem for stems in FILES.values() for stem in stems)
 ANY_STRUCTURE = re.compile(r"(spleen|kidney|pancreas|stomach|gallbladder|aorta|vertebrae|rib|heart|colon|esophagus|adrenal|duodenum)")
@@ -39,6 +43,15 @@ class MaskFolder:
             rows, columns = candidate.stacking.slices[0].shape
             return sorted((len(candidate.stacking.slices), rows, columns)) == sorted(self.size)
         return path.is_file() and sorted(_size(path) or ()) == sorted(self.size)
+
+    def nearest(self, seen: Sequence[SeenVolume]) -> list[int]:
+        """Numbers of the volumes the masks fit; of several, the one that lies in the nearest folder, where that is one."""
+        fitting = [k for k, one in enumerate(seen) if self.fits(one.path, one.candidate)]
+        mine = next(iter(self.files)).parent.parts
+        pairs = {k: zip(mine, seen[k].path.parts, strict=False) for k in fitting}
+        shared = {k: len(list(takewhile(lambda pair: pair[0] == pair[1], pairs[k]))) for k in fitting}
+        closest = [k for k in fitting if shared[k] == max(shared.values())]
+        return closest if len(closest) == 1 else fitting
 
 
 def stem_of(path: Path) -> str:
@@ -76,19 +89,40 @@ def _size(path: Path) -> tuple[int, int, int] | None:
         return None
 
 
-def structure_masks(files: Sequence[Path], seen: list[SeenVolume], root: Path) -> None:
-    """Give structure sets and segmentations to the volume they were drawn on, where their names say which target is meant."""
+def structure_masks(files: Sequence[Path], seen: list[SeenVolume], root: Path) -> list[Problem]:
+    """Give structure sets and segmentations to the volume they were drawn on, where their names say which target is meant.
+
+    What is given to none is said: a damaged file, one drawn on another series, one whose names say nothing, two for one target.
+    """
+    given: dict[tuple[int, str], list[Path]] = {}
+    said: Counter[str] = Counter()
     for path in files:
         content = described(path)
         if content is None:
+            said["cannot be read"] += 1
             continue
         named: dict[str, list[str]] = {}
         for name in content.names:
             target = target_of(name)
             if target is not None:
                 named.setdefault(target, []).append(name)
-        for k, one in enumerate(seen):
-            if one.found.series_uid and one.found.series_uid in content.series:
-                place = readable_path(path, root)
-                masks = {**one.found.masks, **{target: place for target, names in named.items() if len(names) == 1 or "tumour" in target}}
-                seen[k] = replace(one, found=replace(one.found, masks=masks))
+        clear = [target for target, names in named.items() if one_structure(names, target)]
+        drawn_on = [k for k, one in enumerate(seen) if one.found.series_uid and one.found.series_uid in content.series]
+        if not drawn_on:
+            said["was drawn on a series that is not here"] += 1
+        elif len(clear) < max(len(named), 1):
+            said["does not say by its names which structure is which target"] += 1
+        for k in drawn_on:
+            for target in clear:
+                given.setdefault((k, target), []).append(path)
+    twice = {key for key, paths in given.items() if len(paths) > 1}
+    for key in given.keys() - twice:
+        k, target = key
+        masks = {**seen[k].found.masks, target: readable_path(given[key][0], root)}
+        seen[k] = replace(seen[k], found=replace(seen[k].found, masks=masks))
+    for k, target in sorted(twice):
+        said[f"is one of {len(given[k, target])} that hold the {target.replace('_', ' ')} of one scan"] += 1
+    return [
+        which_scan.MASK_NAME_UNKNOWN.problem(f"a structure set or segmentation {what}; it is not suggested", fix=MASK_FIX)
+        for what in sorted(said)
+    ]

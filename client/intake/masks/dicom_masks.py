@@ -56,6 +56,12 @@ def described(path: Path) -> Described | None:
     return None
 
 
+def one_structure(names: Sequence[str], target: str) -> bool:
+    """Whether structures called like a target are one mask together: a single one, several tumours, or two sides."""
+    sided = all(any(word in SIDES for word in name.lower().replace("_", " ").split()) for name in names)
+    return len(names) <= 1 or target.endswith("tumour") or sided
+
+
 def read_dicom_mask(path: Path, volume: Volume, target: str, structures: Sequence[str], role: str) -> Mask:
     """A target's mask on the grid of its scan, (z, y, x). `structures` names those meant; left out, names tell.
 
@@ -134,8 +140,7 @@ def _chosen(names: dict[int, str], target: str, structures: Sequence[str], role:
         found = {number for number, name in names.items() if name.casefold().strip() in wanted}
     else:
         found = {number for number, name in names.items() if target_of(name) == target}
-        sided = all(any(word in SIDES for word in names[number].lower().replace("_", " ").split()) for number in found)
-        if len(found) > 1 and not target.endswith("tumour") and not sided:
+        if not one_structure([names[number] for number in found], target):
             raise which_scan.MASK_NAME_UNKNOWN.problem(f"{role} holds {len(found)} structures called like the {target}", where=role)
     if not found:
         raise which_scan.MASK_NAME_UNKNOWN.problem(

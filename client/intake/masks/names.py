@@ -18,7 +18,7 @@ FILES: dict[str, tuple[str, ...]] = {
 LIVER = r"(?:liver|leber|hepar|hepat\w*|foie|fegato|higado|figado|watrob\w*|lever|肝\w*)"
 LUNG = r"(?:lungs?|lunge\w*|pulmo\w*|poumons?|polmon\w*|pluc\w*|肺\w*)"
 LESION = (
-    r"(?:tumou?rs?|tu|lesions?|hcc|gtv\w*|ctv\w*|ptv\w*|mets?|metasta\w*|nodules?|herd\w*|lasion\w*|laesion\w*|noduli|nodulo\w*"
+    r"(?:tumou?rs?|tu|lesions?|hcc|gtv\w*|mets?|metasta\w*|nodules?|herd\w*|lasion\w*|laesion\w*|noduli|nodulo\w*"
     r"|lesione?\w*|guz\w*|zmian\w*|mass|肿瘤|腫瘍|病灶|结节|結節)"
 )
 NAMES: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -27,13 +27,13 @@ NAMES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("lung", re.compile(rf"\b{LUNG}")),
     ("liver", re.compile(rf"\b{LIVER}")),
 )
-MINUS = re.compile(r"\bminus\b|\bohne\b|\bwithout\b|\bsans\b|\bsenza\b|-gtv|- gtv|\bex\b|\bdose\b|\bring\b|\bprv\b")
+MINUS = re.compile(r"\bminus\b|\bohne\b|\bwithout\b|\bsans\b|\bsenza\b|-gtv|- gtv|\bex\b|\bdose\b|\bring\b|\bprv\b|\b(?:ctv|ptv|itv)")
 
 
 def target_of(name: str) -> str | None:
-    """The target a structure's name means; None where it names none, or something made of two.
+    """The target a structure's name means; None where it names none, something made of two, or a tumour with a margin.
 
-    >>> target_of("Leber"), target_of("GTV_HCC_1"), target_of("Liver-GTV"), target_of("Lung_L"), target_of("Spleen")
+    >>> target_of("Leber"), target_of("GTV_HCC_1"), target_of("Liver-GTV"), target_of("Lung_L"), target_of("PTV_liver")
     ('liver', 'liver_tumour', None, 'lung', None)
     """
     folded = fold(name)

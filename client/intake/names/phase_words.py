@@ -88,7 +88,8 @@ SMALL += r"|podani\w*|dozyln\w*|administra\w*|somministra\w*|admin|of|della|dell
 NO = r"non?|without|w\s?/\s?o|wo|ohne|sans|ss|senza|sin|sem|bez|zonder|utan|uten|uden|kontrastsiz|pre|przed|avant|vor|prima|antes"
 NO += "|before|без|до"
 WITHOUT = re.compile(
-    rf"\b(?:{NO}|[so]\s?/|(?<!p\.)(?<!p\. )o(?=\.)|s(?=\.))[\s.\-'/]*(?:{SMALL}[\s.\-']*)*{CONTRAST}(?:[\s.\-']+{CONTRAST})*\b|\bnon?[\s\-]*con\b"
+    rf"\b(?:{NO}|[so]\s?/|(?<!p\.)(?<!p\. )o(?=\.)|s(?=\.))[\s.\-'/]*(?:{SMALL}[\s.\-']*)*{CONTRAST}(?:[\s.\-']+{CONTRAST})*\b"
+    r"|\bnon?[\s\-]*con\b"
     r"|(?<![\w])(?:c|iv|km|ce|mdc)\s?-(?=\s|$|[,;)])|\bw\s?/\s?o\b|\bs\s?/\s?c\b|\bsin c\b|\bs\.\s?c\.|\bbez k\b|без контраст\w*"
     r"|\b(?:without|wo|ohne|sans|senza|sin|bez)\s*(?=$|\d)|\bpre\s*(?=$|\d+(?:[.,]\d+)?\s*(?:mm)?\s*$)|\bpre\s+(?=(?:liver|leber|foie|fegato|higado|watrob\w*|abd\w*|ax\w*)\b)"
 )

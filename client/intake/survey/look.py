@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
+from client.intake.dicom_header import is_dicom
 from client.intake.dicom_index import Contents, walk
 from client.intake.dicom_read import Candidate, FolderOffer, offer
 from client.intake.identity import Identity, identity_of
-from client.intake.masks.beside import MaskFolder, mask_name, masks_beside, structure_masks
+from client.intake.masks.beside import MASK_FIX, MaskFolder, mask_name, masks_beside, structure_masks
 from client.intake.names.makers import closed_set
 from client.intake.names.traits import region_of
 from client.intake.nifti import is_nifti, read_ct
@@ -39,9 +40,8 @@ OTHER_FORMATS = {
     ".img": "Analyze",
     ".hdr": "Analyze",
     ".mgz": "FreeSurfer",
-    ".ima": "",
+    ".ima": "IMA",
 }
-MASK_FIX = "Write the masks into the columns `mask_…` of the right row of scans.csv."
 QUIET = {"not DICOM"}
 
 
@@ -55,6 +55,7 @@ class Looked:
     remarks: list[Remark] = field(default_factory=list)
     minor: list[Problem] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    unusable: list[Identity] = field(default_factory=list)
 
     def say(self, problem: Problem) -> None:
         """Note a problem of this entry."""
@@ -92,9 +93,14 @@ def look(entry: Path, root: Path, known: KnownKeys) -> Looked:
         looked.say(which_scan.LINK_UNFOLLOWED.problem(f"{number} link{'s' if number > 1 else ''} in the folder: {reason}"))
     niftis, zips, others = _sorted(files.paths, looked)
     folders = masks_beside(niftis, entry if entry.is_dir() else root)
-    for path in niftis:
-        if not mask_name(path) and not any(path in folder.files for folder in folders):
+    called = [path for path in niftis if not any(path in folder.files for folder in folders)]
+    for path in called:
+        if not mask_name(path):
             _nifti(path, root, looked, known)
+    masks = sum(mask_name(path) for path in called)
+    if masks:
+        text = f"{masks} NIfTI file{'s' if masks > 1 else ''} of the folder called like a mask, with no target's name: not suggested"
+        looked.say(which_scan.MASK_NAME_UNKNOWN.problem(text, fix=MASK_FIX))
     _dicom(entry, root, looked, known, bool(files.paths) and not set(files.paths) <= {*niftis, *zips, *others})
     for path in zips:
         _zip(path, root, looked, known)
@@ -114,11 +120,11 @@ def _sorted(paths: tuple[Path, ...], looked: Looked) -> tuple[list[Path], list[P
     niftis = [path for path in paths if is_nifti(path)]
     rest = [path for path in paths if not is_nifti(path)]
     zips = [path for path in rest if path.suffix.lower() in (".zip", ".zipx") or (not path.suffix and is_zip(path))]
-    others = {path for path in rest if path not in zips and (is_other_archive(path) or path.suffix.lower() in OTHER_FORMATS)}
+    others = {path for path in rest if path not in zips and _is_other(path)}
     archives = [path for path in others if is_other_archive(path)]
     if archives:
         looked.say(refused("the folder", f"{len(archives)} file{'s' if len(archives) > 1 else ''} of another kind than zip"))
-    formats = Counter(OTHER_FORMATS[path.suffix.lower()] or "another format" for path in others if path not in archives)
+    formats = Counter(OTHER_FORMATS[path.suffix.lower()] for path in others if path not in archives)
     for name, number in formats.items():
         looked.say(
             scan_problems.NOT_AN_IMAGE.problem(
@@ -129,11 +135,20 @@ def _sorted(paths: tuple[Path, ...], looked: Looked) -> tuple[list[Path], list[P
     return niftis, zips, others
 
 
+def _is_other(path: Path) -> bool:
+    """Whether a file is of a kind that is named and not read; DICOM files may be called anything (`.IMA`, `.img`)."""
+    return (is_other_archive(path) or path.suffix.lower() in OTHER_FORMATS) and not is_dicom(path)
+
+
 def _zip(path: Path, root: Path, looked: Looked, known: KnownKeys) -> None:
     try:
         with unpacked(path, "the folder") as folder:
             before = len(looked.seen)
             _dicom(folder, folder, looked, known, True)
+            within = [one for one in walk(folder, "an archive").paths if is_nifti(one) or is_zip(one) or _is_other(one)]
+            if within:
+                text = f"an archive of the folder holds {len(within)} archive or image of another format: unpack it into the folder"
+                looked.say(which_scan.ARCHIVE_UNREAD.problem(text))
             place = readable_path(path, root)
             looked.seen[before:] = [
                 replace(seen, found=replace(seen.found, folder=place), path=path, candidate=None) for seen in looked.seen[before:]
@@ -212,8 +227,11 @@ def _dicom(entry: Path, root: Path, looked: Looked, known: KnownKeys, wanted: bo
             looked.left_out[problem.kind.title.lower()] += len(series.slices)
         else:
             looked.say(problem)
+        if isinstance(series.who, Identity):
+            looked.unusable.append(series.who)
     _count(offered, looked)
-    structure_masks(offered.contents.structures, looked.seen, root)
+    for problem in structure_masks(offered.contents.structures, looked.seen, root):
+        looked.say(problem)
 
 
 def _places(slices: tuple[object, ...]) -> set[tuple[float, ...]]:
@@ -266,7 +284,7 @@ def _seen(candidate: Candidate, entry: Path, root: Path, looked: Looked, known: 
 def _attach(folders: list[MaskFolder], looked: Looked, root: Path) -> None:
     """Give a mask folder to the one volume that has its size."""
     for folder in folders:
-        fitting = [k for k, seen in enumerate(looked.seen) if folder.fits(seen.path, seen.candidate)]
+        fitting = folder.nearest(looked.seen)
         if len(fitting) != 1:
             if looked.seen:
                 text = (

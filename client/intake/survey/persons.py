@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from client.intake.identity import Identity, beside_table, together
 from client.intake.survey.found import Remark, SeenVolume
-from client.intake.survey.look import KnownKeys
+from client.intake.survey.look import KnownKeys, Looked
 from site_config.problems import which_scan
 from site_config.problems.base import Problem
 from site_config.tables.moments import Declared
@@ -28,6 +28,20 @@ def compare(seen: Sequence[SeenVolume], known: KnownKeys) -> list[Remark]:
         if problem is not None:
             remarks.append(Remark(key, problem, key))
     return remarks + _between(mine)
+
+
+def aside(looked: Sequence[Looked]) -> list[Remark]:
+    """Images too few or too slanted to be a volume that name somebody else than the volumes beside them: said, nothing waits."""
+    remarks = []
+    for entry in looked:
+        one = together(seen.who for seen in entry.seen)
+        if isinstance(one, tuple) or not one.stated:
+            continue
+        different = next((words for who in entry.unusable if (words := one.differs(who))), ())
+        if different:
+            text = f"images that are no volume differ from the scans beside them in {', '.join(different)}"
+            remarks.append(Remark(entry.folder, which_scan.PERSONS_DIFFER.problem(text), entry.patient))
+    return remarks
 
 
 def with_heads(key: str, mine: Sequence[SeenVolume], known: KnownKeys) -> list[SeenVolume]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from client.intake.slice_fingerprints import shared
 from client.intake.survey.found import Remark, Survey, SurveyQuestion
 from client.intake.survey.look import KnownKeys, Looked, look
-from client.intake.survey.persons import compare, with_heads
+from client.intake.survey.persons import aside, compare, with_heads
 from client.intake.survey.suggest import Suggestion, unsupplied
 from site_config.files import access_problem, readable_name
 from site_config.problems import scans as problems
@@ -30,6 +31,7 @@ def survey(root: Path, patients: tuple[Patient, ...], organs: Sequence[Organ] | 
     disputed = {remark.patient for remark in persons}
     rows: list[dict[str, str]] = []
     questions: list[SurveyQuestion] = []
+    prints: dict[tuple[str, str], tuple[str, ...]] = {}
     nobody = tuple(one.found for one in seen if one.found.patient is None)
     if nobody:
         questions.append(SurveyQuestion(None, None, "no key of cohort.csv fits the folder's name or the PatientID", nobody))
@@ -40,14 +42,29 @@ def survey(root: Path, patients: tuple[Patient, ...], organs: Sequence[Organ] | 
         made.make()
         rows += made.rows
         questions += made.questions
+        prints |= {(key, visit): found for visit, found in made.prints.items()}
         entries = [entry for entry in looked if entry.patient == key or any(one.found.patient == key for one in entry.seen)]
         remarks += [*made.remarks, *unsupplied(key, stated, made, entries)]
+    remarks += [*aside(looked), *_alike(prints)]
     left_out: Counter[str] = Counter()
     for entry in looked:
         left_out.update({reason: number for reason, number in entry.left_out.items() if number})
     moments = "date" if all(stated.dated for stated in known.declared.values()) else "day"
     found = tuple(one.found for one in seen)
     return Survey(found, tuple(rows), tuple(questions), tuple(persons + remarks), dict(sorted(left_out.items())), seen, moments)
+
+
+def _alike(prints: Mapping[tuple[str, str], tuple[str, ...]]) -> list[Remark]:
+    """A remark for each pair of suggested scans that show the same slices, whatever their headers say."""
+    remarks = []
+    for (first, one), (second, two), _ in shared(prints):
+        for key, mine, theirs in dict.fromkeys(((first, one, two), (second, two, one))):
+            whose = "the same patient" if first == second else "another patient"
+            text = f"the {mine} scan shows the same slices as the {theirs} scan of {whose}"
+            remarks.append(Remark(key, problems.SCANS_OVERLAP.problem(text), key, mine))
+            if first == second:
+                break
+    return remarks
 
 
 def _look_at_all(root: Path, known: KnownKeys, progress: Progress | None) -> list[Looked]:

@@ -36,6 +36,7 @@ class Suggestion:
         self.rows: list[Row] = []
         self.questions: list[SurveyQuestion] = []
         self.remarks: list[Remark] = []
+        self.prints: dict[str, tuple[str, ...]] = {}
 
     def make(self) -> None:
         """Fill rows, questions and remarks."""
@@ -105,8 +106,10 @@ class Suggestion:
             if inside.mixed:
                 self._ask(visit, "two volumes alternate slice by slice in this series, and no header tells them apart", [chosen], region)
                 return None
-            if inside.fault is not None and inside.fault.code not in self._said(visit):
-                self.say(inside.fault, visit)
+            for fault in (*_named(chosen.candidate.stacking.findings, f"the {visit} {region} scan"), inside.fault):
+                if fault is not None and fault.code not in self._said(visit):
+                    self.say(fault, visit)
+            self.prints[visit] = inside.prints
         if chosen is None and decision.left:
             self._ask(visit, decision.doubt or f"several {region} scans of this visit fit equally", list(decision.left), region)
         return chosen
@@ -148,6 +151,11 @@ class Suggestion:
             self.say(which_scan.PHASE_UNKNOWN.problem(f"the {place} scan that is suggested states no phase"), visit)
         elif one.found.phase != "portal":
             self.say(problems.NOT_VENOUS.problem(f"the {place} scan that is suggested is {one.found.phase}"), visit)
+
+
+def _named(findings: Sequence[Problem], role: str) -> list[Problem]:
+    """Findings of a folder's slices, in the name of the scan that was chosen."""
+    return [Problem(one.kind, one.what.replace("a folder", role, 1), one.why, one.fix, role) for one in findings]
 
 
 def _days_by_interval(mine: Sequence[SeenVolume], stated: Declared, to: Suggestion) -> list[SeenVolume]:
@@ -194,10 +202,10 @@ def _supplied(rows: Sequence[Row], visit: str, region: str) -> bool:
 def _instead(visit: str, stated: Declared, made: Suggestion, looked: Sequence[Looked]) -> str:
     if not looked:
         return "there is no folder of this patient, and no image names it"
+    kinds_left = [f"{number} {reason}" for one in looked for reason, number in sorted(one.left_out.items()) if number]
+    parts = "; ".join([*kinds_left, *sorted({remark.problem.what for one in looked for remark in one.remarks})][:6])
     if not made.mine:
-        parts = [f"{number} {reason}" for one in looked for reason, number in sorted(one.left_out.items()) if number]
-        parts += sorted({remark.problem.what for one in looked for remark in one.remarks})
-        return "the folder holds no usable CT" + (f", but {'; '.join(parts[:6])}" if parts else "")
+        return "the folder holds no usable CT" + (f", but {parts}" if parts else "")
     days = []
     for one in made.mine:
         if one.found.day is not None:
@@ -205,5 +213,6 @@ def _instead(visit: str, stated: Declared, made: Suggestion, looked: Sequence[Lo
             days.append(verdict.fault or "nearer to the other visit")
     if made.rows or not days:
         reasons = sorted(set(days))
-        return "no abdomen scan of this visit was found" + (f" (others: {'; '.join(reasons[:3])})" if reasons else "")
+        others = f" (others: {'; '.join(reasons[:3])})" if reasons else ""
+        return f"no abdomen scan of this visit was found{others}" + (f"; not used: {parts}" if parts else "")
     return f"{len(made.mine)} scans were found, none for this visit: {'; '.join(sorted(set(days))[:3])}"

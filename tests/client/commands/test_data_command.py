@@ -70,7 +70,13 @@ def test_scan_suggests_rows_and_review_lists_what_a_person_must_choose(tmp_path:
     hu, _ = body((20, 48, 48))
     images = home / "images"
     for number, (name, date) in enumerate((("base", "20240301"), ("follow", "20240504"), ("later", "20240801"))):
-        write_series(images / "P000" / name, hu, SeriesInstanceUID=f"1.{number}", AcquisitionDate=date, SeriesDescription="Abdomen portal")
+        write_series(
+            images / "P000" / name,
+            hu + 5 * number,
+            SeriesInstanceUID=f"1.{number}",
+            AcquisitionDate=date,
+            SeriesDescription="Abdomen portal",
+        )
     write_series(
         images / "P001" / "one",
         hu,

@@ -1,4 +1,4 @@
-"""Seventy kinds of trap: right, a finding, or refused; nothing silent, and `check`, `scan`, `review`, `prepare` say the same."""
+"""Ninety kinds of trap: right, a finding, or refused; nothing silent, and `check`, `scan`, `review`, `prepare` say the same."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from site_config.study.model import two_organs
 from site_config.tables.moments import Declared
 from site_config.tables.scans import ImagesFolder, check_together, parse_scans
 from site_config.tables.types import Patient, Scan
-from tests.client.intake.survey import more_traps
-from tests.client.intake.survey.traps import TRAPS, Trap
+from tests.client.intake.survey import more_traps, third_traps
+from tests.client.intake.survey.traps import TRAPS, Trap, both
 from tests.client.made_scans import a_study
 
 LATER_ONLY = {"FH-331", "FH-332", "FH-330"}  # what is said once no organ was found
@@ -82,9 +82,9 @@ def outcome(trap: Trap, found: Survey) -> tuple[str, str]:
     return ("finding" if named else "silent"), f"{chosen} {said}"
 
 
-def test_there_are_seventy() -> None:
-    assert sum(trap.make.__module__ == more_traps.__name__ for trap in TRAPS) == 25
-    assert len(TRAPS) >= 70 and len({trap.name for trap in TRAPS}) == len(TRAPS)
+def test_there_are_ninety() -> None:
+    assert [sum(trap.make.__module__ == one.__name__ for trap in TRAPS) for one in (more_traps, third_traps)] == [25, 23]
+    assert len(TRAPS) >= 90 and len({trap.name for trap in TRAPS}) == len(TRAPS)
 
 
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
@@ -125,6 +125,25 @@ def test_check_and_prepare_say_what_scan_said(trap: Trap, laid: Callable[[Trap],
     suggested = {row["visit"] for row in one.found.rows}
     said = {remark.problem.code for remark in one.found.problems if remark.visit in suggested}
     assert said & OF_ROWS <= checked
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "said"),
+    [
+        ("Abdomen arterial 5.0", {"phase": "portal"}, "the row states the phase portal, the series' own header arterial"),
+        ("Thorax Lunge 5.0", {"region": "abdomen"}, "the row states the region abdomen, the series' own header chest"),
+        ("Abdomen portal 5.0", {"phase": "portal"}, None),
+        ("Abdomen 5.0", {"phase": "portal"}, None),
+    ],
+)
+def test_a_row_wins_over_the_header_and_is_told(name: str, row: dict[str, str], said: str | None, tmp_path: Path) -> None:
+    one = lay(Trap("", lambda folder, key: both(folder, key, name=name), "finding", ()), tmp_path / "images")
+    rows = tuple(made | row for made in one.found.rows)
+    scans = parse_scans(as_csv(rows), ImagesFolder(one.root, one.root.resolve()), two_organs(), date(2026, 1, 1))
+    told = [problem.what for problem in peek((patient(KEY),), scans, None, one.root) if problem.code == "FH-372"]
+    made = prepare_patient(scans, a_study(), NoMasks(), Declared.of(patient(KEY)), one.root)  # type: ignore[arg-type]
+    assert len(told) == sum(problem.code == "FH-372" for problem in made.findings) == (2 if said else 0)
+    assert said is None or all(said in text for text in told)
 
 
 def test_review_lists_everything_scan_said(tmp_path: Path) -> None:
