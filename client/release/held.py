@@ -151,6 +151,7 @@ def _check_scores(study: Study, parameters: Parameters, slack: float) -> None:
     for score in scores_in(parameters):
         _within(score.coefficients, -LARGEST_COEFFICIENT * slack, LARGEST_COEFFICIENT * slack, "a coefficient")
         _within(score.mix or (), -LARGEST_MIX * slack, LARGEST_MIX * slack, "a coefficient")
+        _within((score.centre,), -LARGEST_CENTRE * slack, LARGEST_CENTRE * slack, "a score's centre")
 
 
 def table_key(study: str, name: str, parameters: Parameters) -> TableKey | None:

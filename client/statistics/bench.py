@@ -97,7 +97,7 @@ class Bench:
     def parts(self, patients: Patients, spec: asked.ScoreSpec, arrays: Arrays) -> tuple[Floats, Floats]:
         """Radiological and clinical contribution to a score, each shape (n,); the score is their sum."""
         zero = np.zeros(len(patients.keys))
-        radiology = self.radiology(patients, spec.radiology, arrays) if spec.radiology else zero
+        radiology = self.radiology(patients, spec.radiology, arrays) - spec.centre if spec.radiology else zero
         clinical = columns(patients, spec.columns) @ np.asarray(spec.coefficients) if spec.columns else zero
         if spec.mix is not None:
             return spec.mix[0] * radiology, spec.mix[1] * clinical

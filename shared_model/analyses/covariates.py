@@ -2,8 +2,9 @@
 
 Every column is used as u = (x − low)/(high − low) in [0, 1]; a coefficient b of u is β·(high − low). A *block* is what one patient
 contributes for some columns: the one-hot of the joint level of several level columns, or the Chebyshev polynomials of one
-continuous column. At public b the factor e^{bu} of a block is a public combination of the block's numbers: no opening, and exact
-for levels.
+continuous column. At public b the factor e^{b'(u − ½)} of a block is a public combination of the block's numbers: no opening, and exact
+for levels. Weights are taken from the middle of the declared ranges, so that what fixed point loses at the highest and at the lowest
+risk is the same; a polynomial serves up to b = 10, beyond it the factor of b/2 or b/4 is squared.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from site_config.problems import privacy
 MOST_CELLS = 256
 """Joint levels of one block; more columns make a further block."""
 DEGREE = 20
-"""Of the polynomials of a continuous column: e^{bu} within 1e-11 of its largest value up to b = 14."""
+"""Of the polynomials of a continuous column: e^{b(u − ½)} within 1e-11 up to b = 10."""
+PIECE = 10.0
+"""Largest |b| of a continuous column whose factor is one polynomial."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,13 @@ class LevelBlock(Part):
         """u of every joint level (cells, columns)."""
         return np.stack([grid.reshape(-1) for grid in np.meshgrid(*(column.units for column in self.columns), indexing="ij")], axis=1)
 
+    def squarings(self, _b: Floats) -> int:
+        """None: levels are exact."""
+        return 0
+
     def factor(self, b: Floats) -> Floats:
-        """Coefficients (cells,) of e^{b'u}, at most 1: the largest is divided out."""
-        each = [np.array([exp(float(b[j] * u - max(b[j], 0.0))) for u in column.units]) for j, column in enumerate(self.columns)]
+        """Coefficients (cells,) of e^{b'(u − ½)}."""
+        each = [np.array([exp(float(b[j] * (u - 0.5))) for u in column.units]) for j, column in enumerate(self.columns)]
         return np.asarray(reduce(np.multiply.outer, each).reshape(-1))
 
     def moment(self, j: int, k: int | None = None) -> tuple[Floats, int]:
@@ -126,10 +133,16 @@ class SmoothBlock(Part):
             raise privacy.VALUE_OUT_OF_BOUNDS.problem(f"{column.name} is not between {column.low:g} and {column.high:g}")
         return np.asarray(chebyshev.chebvander(2 * (x - column.low) / (column.high - column.low) - 1, DEGREE))
 
+    def squarings(self, b: Floats) -> int:
+        """How often the polynomial's value is squared to be the factor."""
+        pieces, found = PIECE, 0
+        while abs(float(b[0])) > pieces:
+            pieces, found = 2 * pieces, found + 1
+        return found
+
     def factor(self, b: Floats) -> Floats:
-        """Coefficients (d + 1,) of e^{bu}, at most 1."""
-        half = float(b[0]) / 2
-        return np.array(exponential_series(half, abs(half), DEGREE))
+        """Coefficients (d + 1,) of e^{b(u − ½)}, or of the root that is squared."""
+        return np.array(exponential_series(float(b[0]) / 2 ** (1 + self.squarings(b)), 0.0, DEGREE))
 
     def moment(self, j: int, k: int | None = None) -> tuple[Floats, int]:
         """Coefficients (d + 1,) of u = (T_0 + T_1)/2, or of u² = (3 T_0 + 4 T_1 + T_2)/8: three bits write them."""

@@ -4,7 +4,7 @@ With the sums of `risk_sums` for every death i and y_i = 1/S⁰_i: v_i = y_i S¹
 I = Σ y_i S²_i − Σ v_i v_i'. A Newton step is I⁻¹U; reciprocals and the inverse start from the last step's, whose distance the
 opened step bounds:
 
-    Δb'u in [l, h]  ⇒  S⁰_new · y_old in [e^l, e^h],  eigenvalues of I_new I_old⁻¹ in [e^{l−h}, e^{h−l}]
+    Δb'(u − ½) in [−h, h]  ⇒  S⁰_new · y_old in [e^−h, e^h],  eigenvalues of I_new I_old⁻¹ in [e^−2h, e^2h]
 
 (the second because every risk set's covariance is the smallest second moment about any centre). Opened are steps of b on a
 coarse, the last ones on a fine grid, the variances (no covariances), the score statistic, the numbers of patients and deaths.
@@ -23,7 +23,7 @@ import numpy as np
 from shared_model.analyses.covariates import SlotCovariates
 from shared_model.analyses.newton import CAP, COARSE, DONE_BELOW, FINE, STEPS, Newton
 from shared_model.analyses.pairs import Pairs, day_parts
-from shared_model.analyses.risk_sums import Start, prepare
+from shared_model.analyses.risk_sums import Start, largest_weight, prepare
 from shared_model.analyses.rows import Floats, Part, Rows
 from shared_model.disclosure.results import COX_PATIENTS, EVENTS_A_COLUMN, VARIANCE_BITS
 from shared_model.shares.arithmetic import Arithmetic, F, Value, concatenate, stack, together
@@ -104,6 +104,8 @@ class CoxEstimate:
     score: float | None
     steps: int
     findings: tuple[FitFinding, ...] = ()
+    too_wide: Floats | None = None
+    """Σ|b| passed what the numbers have room for at these b (p,), of u in [0, 1]: narrower ranges may serve."""
 
 
 async def cox(a: Arithmetic, rows: Rows, pairs: Pairs, model: CoxModel) -> CoxEstimate:
@@ -156,7 +158,8 @@ class NewtonFit(ABC):
             if newton.growing:
                 return self.without(FitFinding.of(problems.MONOTONE, MONOTONE.format(self._listed(newton.growing))))
             if newton.too_far:
-                return self.without(FitFinding.of(problems.RANGE_TOO_WIDE, TOO_WIDE.format(self._listed(newton.too_far))))
+                found = self.without(FitFinding.of(problems.RANGE_TOO_WIDE, TOO_WIDE.format(self._listed(newton.too_far))))
+                return replace(found, too_wide=newton.b)
             if fine and newton.reach < DONE_BELOW:
                 return await self._finished()
         return self.without(FitFinding.of(problems.NOT_CONVERGED, f"not converged in {STEPS} steps"))
@@ -222,7 +225,6 @@ class PairFit(NewtonFit):
         super().__init__(a, model, n, deaths)
         self.start = start
         self.y: Value | None = None
-        self.idle = 1.0
 
     async def score_and_information(self) -> tuple[Value, Value]:
         """Score (p,) and information (p, p), both divided by the number of deaths."""
@@ -244,16 +246,13 @@ class PairFit(NewtonFit):
         return u, half[full.reshape(-1)].reshape(self.p, self.p)
 
     async def _reciprocals(self, s0: Value) -> Value:
-        """1/S⁰ of every death, and a public number of the same size for everybody else."""
+        """1/S⁰ of every death, and 1 for everybody else."""
         newton = self.newton
-        others = 1 - self.start.died
+        s0 = s0 + (1 - self.start.died)
         if self.y is None:
-            return await reciprocal(self.a, s0 + others, 1.0, self._most(), digits=28, largest=1.0)
-        low, high = newton.ratios
-        self.idle *= float(np.sqrt(low * high))
-        s0 = s0 + others * self.idle
-        digits = 36 if newton.fine else 22
-        return await reciprocal(self.a, s0, low * 0.999, high * 1.001, warm=self.y, digits=digits, largest=1 / newton.smallest_weight)
+            return await reciprocal(self.a, s0, 1.0, self._most(), digits=28, largest=1.0)
+        digits, most = 36 if newton.fine else 22, largest_weight(newton.b)
+        return await reciprocal(self.a, s0, 0.999 / newton.ratio, 1.001 * newton.ratio, warm=self.y, digits=digits, largest=most)
 
     def _most(self) -> float:
         """Largest S⁰ at b = 0."""

@@ -19,8 +19,8 @@ STEPS = 10
 """Newton steps before a fit is given up."""
 CAP = 6.0
 """Largest reach of one step."""
-RANGE = 14.0
-"""Largest Σ|b|: beyond it the smallest weight is 8e-7 of the largest, too small for 40 bits."""
+RANGE = 32.0
+"""Largest Σ|b|: the highest and the lowest risk are then e^16 from the middle, and 40 bits leave 17 at either end."""
 FINE_BELOW = 0.35
 """A step is opened finely when the one before it reached less: its own error is then below 1e-6 after it."""
 DONE_BELOW = 2.0**-11
@@ -62,16 +62,9 @@ class Newton:
         self.steps.append(taken)
 
     @property
-    def ratios(self) -> tuple[float, float]:
-        """Between what bounds e^{Δb'u} lies, the scale of the weights (largest 1) included."""
-        step, before = self.steps[-1], self.b - self.steps[-1]
-        scale = total(np.maximum(before, 0)) - total(np.maximum(self.b, 0))
-        return exp(total(np.minimum(step, 0)) + scale), exp(total(np.maximum(step, 0)) + scale)
-
-    @property
-    def smallest_weight(self) -> float:
-        """e^{b'u} of the lowest risk the declared ranges allow, the highest being 1."""
-        return exp(-total(np.abs(self.b)))
+    def ratio(self) -> float:
+        """No weight e^{b'(u − ½)} is more than so many times the one before the last step, or less than one over it."""
+        return exp(self.reach / 2)
 
     @property
     def growing(self) -> list[int]:
@@ -79,6 +72,8 @@ class Newton:
         if len(self.steps) < 5:
             return []
         last = np.array(self.steps[-4:])
+        if (np.abs(last).sum(1) > CAP / 2).any():  # on its way: cut steps are alike whatever the likelihood
+            return []
         same = (np.sign(last) == np.sign(last[0])).all(axis=0)
         kept = (np.abs(last[1:]) > SLOW * np.abs(last[:-1])).all(axis=0)
         return [int(j) for j in np.flatnonzero(same & kept & (np.abs(last[-1]) > 0.1))]

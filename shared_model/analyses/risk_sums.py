@@ -1,5 +1,7 @@
 """Sums over risk sets on shared rows, at a public coefficient b: S⁰_i = Σ_j M_ij w_j, S¹ with u_j, S² with u_j u_j', for every death i.
 
+w = e^{b'(u − ½)}, the weight beside that of the middle of all declared ranges.
+
 M is P for Breslow. Efron's denominators Σ P w − (r/d) Σ Q w (r deaths of the same day in earlier slots, d deaths of that day) are
 multiplied by d, which leaves every ratio S¹/S⁰ and S²/S⁰ as it is: M = d·P − r·Q is exact in whole numbers, for any number of ties.
 
@@ -18,6 +20,7 @@ from shared_model.analyses.covariates import LevelBlock, SlotCovariates
 from shared_model.analyses.pairs import Pairs
 from shared_model.analyses.rows import Floats, Rows
 from shared_model.shares.arithmetic import Arithmetic, Value, concatenate, stack, together
+from shared_model.shares.constants import exp, total
 from shared_model.shares.value import F, Field
 
 
@@ -47,24 +50,35 @@ class Linear:
         uu = np.stack([block.moment(inside[j], inside[k])[0] for j, k in self.covariates.pairs], 1)
         s0 = self.reached.sum(1) if not b.any() else self.reached @ w
         s0, s1, s2 = (
-            value.assume(self.ceiling, "weights and u are at most 1")
+            value.assume(self.ceiling * largest_weight(b), "u is at most 1")
             for value in (s0, self.reached @ (w[:, None] * u), self.reached @ (w[:, None] * uu))
         )
         return Sums(s0, s1, s2)
 
 
 async def factor(a: Arithmetic, covariates: SlotCovariates, blocks: Sequence[Value], b: Floats) -> Value:
-    """e^{b'u} of every patient (N,), the largest possible divided out; 0 in empty slots. An opening a doubling of blocks."""
+    """e^{b'(u − ½)} of every patient (N,); 0 in empty slots. An opening a doubling of blocks, and one a squaring."""
+    mine = [covariates.of_block(at, b) for at in range(len(covariates.blocks))]
+    squarings = [block.squarings(own) for block, own in zip(covariates.blocks, mine, strict=True)]
     factors = [
-        (value @ block.factor(covariates.of_block(at, b))).assume(1.001, "the largest factor is divided out")
-        for at, (value, block) in enumerate(zip(blocks, covariates.blocks, strict=True))
+        (value @ block.factor(own)).assume(1.001 * largest_weight(own / 2**times), "a factor of the declared range")
+        for value, block, own, times in zip(blocks, covariates.blocks, mine, squarings, strict=True)
     ]
     if any(one.fraction > F for one in factors):
         factors = list(await a.reduce(*factors))
+    for done in range(max(squarings)):
+        more = [at for at, times in enumerate(squarings) if times > done]
+        for at, one in zip(more, await a.reduce(*(a.times(factors[at], factors[at]) for at in more)), strict=True):
+            factors[at] = one
     while len(factors) > 1:
         pairs = [a.times(factors[i], factors[i + 1]) for i in range(0, len(factors) - 1, 2)]
         factors = [*await a.reduce(*pairs), *factors[2 * len(pairs) :]]
     return factors[0]
+
+
+def largest_weight(b: Floats) -> float:
+    """w of the highest risk that the declared ranges allow; one over it is the smallest."""
+    return exp(total(np.abs(b)) / 2)
 
 
 @dataclass(frozen=True)
@@ -81,15 +95,16 @@ class Blocks:
         """The sums at b: an opening for polynomials, one a doubling of blocks, one for the products with u, one for the sums."""
         p = len(self.covariates)
         if not b.any():
-            (s,) = await a.reduce(self._summed(a.dot(self.weights, self.moments)))
-            return Sums(self._summed(self.weights.sum(1)), s[:, :p], s[:, p:])
+            (s,) = await a.reduce(self._summed(a.dot(self.weights, self.moments), 1.0))
+            return Sums(self._summed(self.weights.sum(1), 1.0), s[:, :p], s[:, p:])
+        most = largest_weight(b)
         w = (await factor(a, self.covariates, self.blocks, b)).reshape(-1, 1)
-        (wu,) = await a.reduce(a.times(w, self.moments).assume(1.01, "weights and u are at most 1"))
-        (s,) = await a.reduce(self._summed(a.dot(self.weights, concatenate([w, wu], 1))))
+        (wu,) = await a.reduce(a.times(w, self.moments).assume(1.01 * most, "u is at most 1"))
+        (s,) = await a.reduce(self._summed(a.dot(self.weights, concatenate([w, wu], 1)), most))
         return Sums(s[:, 0], s[:, 1 : 1 + p], s[:, 1 + p :])
 
-    def _summed(self, value: Value) -> Value:
-        return value.assume(self.ceiling, "weights and u are at most 1")
+    def _summed(self, value: Value, most: float) -> Value:
+        return value.assume(1.01 * self.ceiling * most, "u is at most 1")
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def _predict(
 ) -> Prediction:
     spec = formula.spec
     weight_radiology, weight_clinical = spec.mix or (1.0, 1.0)
-    image = weight_radiology * radiology[spec.radiology] if spec.radiology else 0.0
+    image = weight_radiology * (radiology[spec.radiology] - spec.centre) if spec.radiology else 0.0
     rows = weight_clinical * sum(b * float(clinical[name] or 0.0) for name, b in zip(spec.columns, spec.coefficients, strict=True))
     score = image + rows
     survival = {horizon: survival_at(formula, score, horizon) for horizon in study.evaluation.horizons}
@@ -153,7 +153,7 @@ def _axes(
     weight_radiology, weight_clinical = spec.mix or (formula.slope, 1.0)
     found: list[_Axis] = []
     if spec.radiology:
-        alone, value = manifest.models.get(spec.radiology), radiology[spec.radiology]
+        alone, value = manifest.models.get(spec.radiology), radiology[spec.radiology] - spec.centre
         low, high = alone.axis if alone is not None and alone.axis is not None else (0.0, 0.0)
         found.append(_Axis(f"{spec.radiology} score", weight_radiology, low, high, value, f"{value:.2f}"))
     by_name = {column.name: column for column in study.design}

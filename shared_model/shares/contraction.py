@@ -22,7 +22,7 @@ from shared_model.shares.value import RangeError, public
 
 _SCALE_BITS = 8
 _START_BITS = 9
-_TOP = 22
+_TOP = 23
 """Bits before the point that a result may need on its way without losing some behind it."""
 _SKEW = 2.0**10
 """Largest entry of a matrix similar to a symmetric one of norm 2 whose root of the condition is 2^9."""
@@ -64,10 +64,19 @@ class Schedule:
         """Start and all factors, to 34 significant bits."""
         return shorten(self.start * self.scale, 34)
 
-    def fraction(self, largest: float) -> int:
-        """Fractional bits of the result on its way: fewer where it may be so large that F do not fit."""
-        most = 2 * largest * self.scale
-        return F if most <= 2.0**_TOP or most == inf else F + _TOP - magnitude(most)
+    def fraction(self, largest: float, first: float) -> int:
+        """Fractional bits of the result on its way: fewer where it may be so large that F do not fit.
+
+        It begins at up to `first`, doubles at most each step, and is at most twice the largest result times the factors still to come.
+        """
+        if largest == inf:
+            return F
+        most, left, grown = first, self.scale, first
+        for factor in self.factors:
+            left /= factor
+            grown *= 2
+            most = max(most, min(grown, 2 * largest * left))
+        return F if most <= 2.0**_TOP else F + _TOP - magnitude(most)
 
 
 async def reciprocal(
@@ -87,7 +96,7 @@ async def reciprocal(
         z, y = await a.reduce(
             a.times(x, warm).scaled(plan.start, bits_of(plan.start)).assume(2.0, "the interval of the warm start"),
             warm.scaled(plan.whole, bits_of(plan.whole)),
-            fraction=(F, plan.fraction(largest)),
+            fraction=(F, plan.fraction(largest, warm.bound * plan.whole)),
         )
     return await _iterate(a, plan, y, 1 - z, _Kind(a.times, public(x, np.int64(1), 0), 1.02, largest))
 
@@ -110,7 +119,7 @@ async def inverse(
         z, y = await a.reduce(
             product.scaled(plan.start, bits_of(plan.start)),
             warm.scaled(plan.whole, bits_of(plan.whole)),
-            fraction=(F, plan.fraction(largest)),
+            fraction=(F, plan.fraction(largest, warm.bound * plan.whole)),
         )
     return await _iterate(a, plan, y, one - z, _Kind(a.dot, one, 1.02 if warm is None else _SKEW, largest))
 
@@ -128,7 +137,7 @@ class _Kind:
 async def _iterate(a: Arithmetic, plan: Schedule, y: Value, e: Value, kind: _Kind) -> Value:
     """Run the steps from y and e = 1 − x·y."""
     left = plan.scale
-    bits = plan.fraction(kind.largest)
+    bits = plan.fraction(kind.largest, y.bound)
     e = e.assume(kind.error, "an error of x·y between 0 and the interval's end")
     for factor in plan.factors:
         left /= factor

@@ -25,7 +25,8 @@ class ScoreSpec(Parameters):
     """How a patient's score is formed: radiological, clinical, or a fused combination, always a linear predictor.
 
     `radiology` names the network whose weights are broadcast; `columns` and `coefficients` form the clinical score; with
-    both, `mix` holds their two fused coefficients (radiological, clinical).
+    both, `mix` holds their two fused coefficients (radiological, clinical). `centre` is subtracted from the network's score: its
+    training median, once this is known.
     """
 
     model: ModelName
@@ -33,14 +34,17 @@ class ScoreSpec(Parameters):
     columns: tuple[Column, ...] = ()
     coefficients: tuple[Finite, ...] = ()
     mix: tuple[Finite, Finite] | None = None
+    centre: Finite = 0.0
 
     @model_validator(mode="after")
     def consistent(self) -> ScoreSpec:
-        """A coefficient for every column; a mix exactly where both parts are present."""
+        """A coefficient for every column; a mix exactly where both parts are present; a centre only of a network's score."""
         if len(self.columns) != len(self.coefficients):
             raise ValueError("a coefficient for every column")
         if (self.mix is not None) != (self.radiology is not None and bool(self.columns)):
             raise ValueError("a mix exactly where radiology and columns are both given")
+        if self.centre and self.radiology is None:
+            raise ValueError("only a network's score has a centre")
         return self
 
 

@@ -184,7 +184,7 @@ RANGE_TOO_WIDE = Kind(
     826,
     "range-too-wide",
     "A covariate's declared range is too wide for its effect",
-    why="On shared rows the risks at the ends of the declared ranges may differ by at most a factor of a million; here they differ by more, which"
+    why="On shared rows the risks at the ends of the declared ranges may differ by at most a factor of 10^13; here they differ by more, which"
     " the patients themselves may be far from.",
     fix="Declare the range the patients really have (an age from 18 to 95, not from 0 to 200), or use the covariate's logarithm.",
     exit=Exit.FINDINGS,
@@ -230,5 +230,17 @@ BY_WEEKS = Kind(
     "Computed by weeks instead of days",
     why="Above a declared number of patients risk sets are formed by week: the cost of pairs grows with the square of the patients.",
     fix="Nothing to do. `--grid days` computes by days where the time does not matter.",
+    exit=Exit.FINDINGS,
+)
+
+EXTREME_SCORES = Kind(
+    832,
+    "extreme-scores",
+    "A few scores lie far from all others",
+    why="The effect of a score is so large that risks over the whole range of scores differ by more than a fit on shares has room for (a factor"
+    " of 10^13). The fit counts a score beyond some standard deviations from the median as one at that distance; everything else reads"
+    " the scores as they are.",
+    fix="Look at the images of the patients with extreme scores (`fedhcc-site predict` draws heat maps), and at whether training went on too long; the"
+    " coefficient is right for the range that is named.",
     exit=Exit.FINDINGS,
 )

@@ -13,6 +13,7 @@ from statsmodels.duration.hazard_regression import PHReg
 from client.app import forget_agents
 from client.cohort.patients import load_patients
 from client.statistics.bench import Bench, columns
+from evidence.accuracy.shares.killed_office import Moment, Watched, journals, opened_twice
 from server.asking.effects import Effects
 from server.link.transport import Exchange, Failure, Transport
 from server.study.results import StudyResult
@@ -151,3 +152,38 @@ def test_a_hospital_that_is_missing_is_named_and_nothing_is_opened(tables: Table
     assert lost in str(caught.value)
     for name in lock.holders:
         assert not [entry for entry in read_journal(homes.config(name).state / "journal.jsonl") if entry.kind == "revealed"]
+
+
+class OfficeDiedError(Exception):
+    """The office's process ends here."""
+
+
+def test_an_office_that_dies_goes_on_with_the_same_numbers_and_opens_nothing_twice(tables: Tables) -> None:
+    """Hospitals live on; `python -m evidence.accuracy.shares.killed_office` kills both by SIGKILL at more moments."""
+    homes, lock = tables(sites=(8, 2), patients=(90, 20), **SHARES)
+    approve_everywhere(homes, lock)
+
+    def die(_moment: Moment) -> None:
+        raise OfficeDiedError
+
+    transport = local_transport(homes.sites())
+    moments = (
+        ("clinical", "rows", 1, True),
+        ("clinical", "hold", 25, True),
+        ("evaluation", "hold", 1, True),
+        ("evaluation", "hold", 60, False),
+    )
+    for moment in moments:
+        with pytest.raises(OfficeDiedError):
+            run_study(
+                homes.coordinator,
+                lock.study_id,
+                Watched(transport, Moment(*moment), die),
+                effects=Effects(time.monotonic, lambda _s: None),
+            )
+    result = study(homes, lock, transport)
+    close(result, homes, lock)
+    assert opened_twice(journals(homes, lock.holders)) == []
+    for name in homes.sites():
+        kinds = [entry.data["phase"] for entry in read_journal(homes.config(name).state / "journal.jsonl") if entry.kind == "shared-rows"]
+        assert len(kinds) == len(set(kinds)), "rows are uploaded once a phase"

@@ -68,7 +68,7 @@ class PaperCohort:
         columns = [NAMES.index(name) for name in spec.columns]
         clinical = self.x[:, columns] @ np.array(spec.coefficients) if columns else np.zeros(len(self.day))
         first, second = spec.mix or (1.0, 1.0)
-        return np.asarray(LOW + STEP * level_of(first * image + second * clinical))
+        return np.asarray(LOW + STEP * level_of(first * (image - spec.centre) + second * clinical))
 
     def values(self, plan: SharedPlan) -> dict[str, Floats]:
         """Every value a patient carries in a plan."""

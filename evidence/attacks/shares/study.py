@@ -62,7 +62,7 @@ def on_grid(spec: ScoreSpec, x: Floats, image: Floats | float = 0.0) -> Floats:
     columns = [COLUMNS.index(name) for name in spec.columns]
     clinical = x[:, columns] @ np.array(spec.coefficients) if columns else np.zeros(len(x))
     first, second = spec.mix or (1.0, 1.0)
-    return np.asarray(LOW + STEP * level_of(first * np.asarray(image) + second * clinical))
+    return np.asarray(LOW + STEP * level_of(first * (np.asarray(image) - spec.centre) + second * clinical))
 
 
 def draw_study(n: int, seed: int) -> StudyCohort:

@@ -7,6 +7,7 @@ holders' signatures, so that a hospital believes a coefficient only where more h
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from shared_model.analyses.groups.hazard import BaselineEstimate
 from shared_model.analyses.phases.clinical import ClinicalEstimate
 from shared_model.analyses.phases.frozen import Frozen
 from shared_model.analyses.phases.fusion import FusionEstimate
-from shared_model.analyses.phases.scores import clinical_spec, fused_spec, single_specs
+from shared_model.analyses.phases.scores import centred, clinical_spec, fused_spec, single_specs
 from shared_model.analyses.plan import request_plan
 from shared_model.analyses.scores.cutoff import CutoffEstimate
 from shared_model.shares.protocol import believe
@@ -85,20 +86,26 @@ def fuse_on_shares(running: Running) -> None:
         if fit is not None:
             running.result.fusion[model.name] = _shown(running, fit, model.needs or (model.name,), model.name)
         elif not model.variables:
-            missing = " and ".join(part for part in model.needs or (model.name,) if part not in found.ranges)
-            running.find(federation.NOT_ESTIMABLE.problem(f"{model.name}: {missing} has too few training patients for a score"), model.name)
-    running.specs |= single_specs(running.lock, believe(running.lock, tuple(running.shared.values())))
-    running.result.score_ranges |= {name: [low, high] for name, (low, high) in found.ranges.items()}
+            closed = [part for part in model.needs or (model.name,) if part in found.cutoffs and part not in found.ranges]
+            why = [f"{part} has no median ({finding.what})" for part in closed for finding in found.cutoffs[part].findings]
+            running.find(
+                federation.NOT_ESTIMABLE.problem(f"{model.name}: {' and '.join(why) or 'a part of it was not fitted'}"), model.name
+            )
+    centres = found.centres
+    running.specs |= centred(single_specs(running.lock, believe(running.lock, tuple(running.shared.values()))), centres)
+    ranges = {name: [end - centres.get(name, 0.0) for end in ends] for name, ends in found.ranges.items()}
+    running.result.score_ranges |= ranges
     for model in MODELS.fitted(running.study.models):
         spec = fused_spec(model, running.specs, found.fits.get(model.name)) if model.is_fused else None
         if spec is not None and spec.mix is not None:
             running.specs[model.name] = spec
-            ends = [sorted(b * end for end in found.ranges[part]) for b, part in zip(spec.mix, model.needs, strict=True)]
+            ends = [sorted(b * end for end in ranges[part]) for b, part in zip(spec.mix, model.needs, strict=True)]
             running.result.score_ranges[model.name] = [sum(pair[k] for pair in ends) for k in (0, 1)]
     for name, baseline in found.baselines.items():
         _keep_baseline(running, name, baseline)
     for name, cutoff in found.cutoffs.items():
-        keep_cutoff(running, name, cutoff)
+        centre = centres.get(name)
+        keep_cutoff(running, name, cutoff if centre is None else replace(cutoff, value=0.0))
 
 
 def keep_cutoff(running: Running, model: str, found: CutoffEstimate) -> None:

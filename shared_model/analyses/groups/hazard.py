@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,9 @@ import numpy as np
 from shared_model.analyses.covariates import SlotCovariates
 from shared_model.analyses.groups.points import Points
 from shared_model.analyses.minimum import minimum_result, reaches
+from shared_model.analyses.newton import CAP
 from shared_model.analyses.pairs import Pairs, day_parts
-from shared_model.analyses.risk_sums import Blocks, Linear, prepare
+from shared_model.analyses.risk_sums import Blocks, Linear, largest_weight, prepare
 from shared_model.analyses.rows import Floats, PaddedPatients, Part, Rows
 from shared_model.disclosure.results import (
     BASELINE_BITS,
@@ -32,7 +34,7 @@ from shared_model.disclosure.results import (
     POINT_PATIENTS,
 )
 from shared_model.shares.arithmetic import Arithmetic, Value, concatenate, together
-from shared_model.shares.constants import exp, total
+from shared_model.shares.constants import bits_of, exp, shorten, total
 from shared_model.shares.contraction import reciprocal
 from shared_model.shares.declaration import Result
 from shared_model.shares.value import Field
@@ -151,7 +153,7 @@ async def first_hazard(a: Arithmetic, rows: Rows, model: FirstHazardModel) -> Fi
 
 @dataclass(frozen=True)
 class BaselineModel:
-    """The cumulative hazard at covariates 0 of a model with known coefficients (p,), at horizons (days)."""
+    """The cumulative hazard at covariates 0, or at `origin` (p,), of a model with known coefficients (p,), at horizons (days)."""
 
     name: str
     covariates: SlotCovariates
@@ -159,6 +161,7 @@ class BaselineModel:
     horizons: tuple[int, ...]
     ties: str = "efron"
     minimum_patients: int = COX_PATIENTS.value
+    origin: tuple[float, ...] = ()
 
     def parts(self, n_days: int) -> tuple[Part, ...]:
         """What a hospital contributes."""
@@ -170,15 +173,16 @@ class BaselineModel:
         return np.array(self.coefficient) * self.covariates.width
 
     @property
-    def smallest(self) -> float:
-        """Weight of the lowest risk the declared ranges allow, the highest being 1."""
-        return exp(-total(np.abs(self.b)))
+    def largest(self) -> float:
+        """Weight of the highest risk the declared ranges allow, that of their middle being 1."""
+        return shorten(largest_weight(self.b), 30)
 
     @property
     def scale(self) -> float:
-        """What a hazard of the highest risk is multiplied with to be one of covariates 0."""
-        low = [value * column.low for value, column in zip(self.coefficient, self.covariates.columns, strict=True)]
-        return exp(-total(np.maximum(self.b, 0.0)) - total(low))
+        """What a hazard of the highest risk is multiplied with to be one at the origin."""
+        origin = self.origin or (0.0,) * len(self.coefficient)
+        low = [value * (column.low - at) for value, column, at in zip(self.coefficient, self.covariates.columns, origin, strict=True)]
+        return exp(-total(self.b) / 2 - total(low)) / self.largest
 
     @property
     def results(self) -> tuple[Result, ...]:
@@ -188,7 +192,7 @@ class BaselineModel:
         return (
             minimum_result(f"{self.name}.enough", 1),
             minimum_result(f"{self.name}.followed", n),
-            Result(f"{self.name}.hazard", (n,), BASELINE_BITS.value, 2.0**40, guard),
+            Result(f"{self.name}.hazard", (n,), BASELINE_BITS.value, 2.0**60, guard),
         )
 
 
@@ -218,18 +222,28 @@ async def baseline(a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, mode
     ]
     step, enough, followed_bits = await together(*bits)
     shown = followed_bits & enough[0]
-    hazard = a.dot(points.dead[:, at].T, step).assume(slots / model.smallest, "a sum over deaths") * shown.astype(np.int64)
+    most = model.largest
+    hazard = a.dot(points.dead[:, at].T, step).assume(2.0 * slots * most, "a sum over deaths") * shown.astype(np.int64)
+    hazard = hazard.scaled(most, bits_of(most))
     opened = await a.reveal(f"{name}.hazard", hazard, BASELINE_BITS.value)
     few = FitFinding.of(problems.BEYOND_FOLLOW_UP, f"too few patients, or fewer than {POINT_PATIENTS.value} at risk at a horizon")
     return BaselineEstimate(np.where(shown, opened * model.scale, np.nan), () if shown.all() else (few,))
 
 
 async def _increments(a: Arithmetic, sums: Linear | Blocks, died: Value, times: Value, model: BaselineModel) -> Value:
-    """Of every death its step (N,) of the hazard of the highest risk: d_i / S⁰_i, S⁰ being multiplied by the day's deaths for Efron."""
-    slots = len(died)
+    """Of every death its step (N,) of the middle risk's hazard: d_i / S⁰_i, S⁰ being multiplied by the day's deaths for Efron.
+
+    1/S⁰ is found at coefficients 0 and followed from there to the model's, as far at a time as the last one is a good start of the next:
+    a cold start over the whole range of risks would round the smallest S⁰ away.
+    """
+    slots, others = len(died), 1 - died
     most = float(slots * slots if model.ties == "efron" else slots)
-    s0 = (await sums.at(a, model.b)).s0 + (1 - died)
-    low = 0.999 * model.smallest
-    y = await reciprocal(a, s0, low, most + 1.0, largest=1.0 / low)
-    (step,) = await a.reduce(a.times(times, y).assume(2.0 / model.smallest, "one over the remaining weight of those at risk"))
+    y = await reciprocal(a, (await sums.at(a, np.zeros(len(model.b)))).s0 + others, 1.0, most + 1.0, digits=28, largest=1.0)
+    steps = max(1, ceil(total(np.abs(model.b)) / CAP))
+    for k in range(1, steps + 1):
+        b = model.b * (k / steps)
+        ratio, largest = exp(total(np.abs(model.b)) / steps / 2), largest_weight(b)
+        s0 = (await sums.at(a, b)).s0 + others
+        y = await reciprocal(a, s0, 0.999 / ratio, 1.001 * ratio, warm=y, digits=34 if k == steps else 22, largest=largest)
+    (step,) = await a.reduce(a.times(times, y).assume(2.0 * model.largest, "one over the remaining weight of those at risk"))
     return step

@@ -60,8 +60,8 @@ def columns_model(study: Study) -> ColumnsModel:
     return ColumnsModel("columns", part, 1, 1) if lifted(study) else ColumnsModel("columns", part)
 
 
-def baseline_model(model: CoxModel, coefficient: tuple[float, ...], study: Study) -> BaselineModel:
-    """The baseline of a fitted model at the study's horizons."""
+def baseline_model(model: CoxModel, coefficient: tuple[float, ...], study: Study, origin: tuple[float, ...] = ()) -> BaselineModel:
+    """The baseline of a fitted model at the study's horizons, for covariates 0 or those of the origin."""
     return BaselineModel(
         f"{model.name}-baseline",
         model.covariates,
@@ -69,6 +69,7 @@ def baseline_model(model: CoxModel, coefficient: tuple[float, ...], study: Study
         tuple(study.evaluation.horizons),
         ties=model.ties,
         minimum_patients=model.minimum_patients,
+        origin=origin,
     )
 
 

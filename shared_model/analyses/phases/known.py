@@ -11,7 +11,7 @@ from shared_model.analyses.groups.hazard import BaselineEstimate
 from shared_model.analyses.phases.base import Earlier
 from shared_model.analyses.phases.frozen import NOTHING_FROZEN, Frozen
 from shared_model.analyses.phases.fusion import FusionEstimate, fusion
-from shared_model.analyses.phases.scores import clinical_found, fused_spec, single_specs
+from shared_model.analyses.phases.scores import centred, clinical_found, fused_spec, single_specs
 from shared_model.bundle.parts import Formula
 from shared_model.statistics.parameters import ScoreSpec
 from site_config.study.model import Study, StudyLock
@@ -48,6 +48,7 @@ def known_scores(lock: StudyLock, earlier: Earlier, frozen: Frozen = NOTHING_FRO
             baselines[CLN.name] = clinical.baseline
     if "fusion" in earlier:
         found: FusionEstimate = fusion(lock, earlier).read(earlier["fusion"])
+        specs = centred(specs, found.centres)
         for model in MODELS.fitted(study.models):
             fit = found.fits.get(model.name)
             patients = max(patients, fit.patients if fit else 0)

@@ -28,16 +28,21 @@ def clinical_spec(found: ClinicalEstimate | None) -> ScoreSpec | None:
 
 
 def single_specs(lock: StudyLock, earlier: Earlier) -> dict[str, ScoreSpec]:
-    """The scores that are known before fusion: every network's, and the clinical one."""
+    """The scores as fusion reads them: every network's, and the clinical one."""
     specs = {name: ScoreSpec(model=name, radiology=name) for name in MODELS.networks(lock.study.models)}
     clinical_one = clinical_spec(clinical_found(lock, earlier))
     return specs | ({CLN.name: clinical_one} if clinical_one else {})
 
 
+def centred(specs: Mapping[str, ScoreSpec], centres: Mapping[str, float]) -> dict[str, ScoreSpec]:
+    """The single scores after fusion: those of networks count from their median over the training patients."""
+    return {name: spec.model_copy(update={"centre": centres.get(name, 0.0)}) if spec.radiology else spec for name, spec in specs.items()}
+
+
 def fused_spec(model: PrognosticModel, specs: Mapping[str, ScoreSpec], fit: CoxEstimate | None) -> ScoreSpec | None:
-    """The score of a fused model; None where it was not estimated."""
+    """The score of a fused model of centred ones; None where it was not estimated."""
     if fit is None or fit.coefficient is None or any(part not in specs for part in model.needs):
         return None
     image, rows = (specs[part] for part in model.needs)
     first, second = (float(value) for value in fit.coefficient)
-    return ScoreSpec(model=model.name, radiology=image.radiology, columns=rows.columns, coefficients=rows.coefficients, mix=(first, second))
+    return rows.model_copy(update={"model": model.name, "radiology": image.radiology, "mix": (first, second), "centre": image.centre})

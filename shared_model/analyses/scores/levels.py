@@ -3,7 +3,8 @@
 The grid reaches from −32 to 32 in steps of 2^-18, so that no range has to be known beforehand, equal scores stay equal, and different
 ones hardly ever meet. Where numbers are needed (as a covariate), the score itself is shared as well, and the range that the
 patients really fill is found on shares: one bit says whether nobody lies beyond a distance from the median, for distances that grow
-by √2, so that the extremes are known to that factor and no better.
+by √2, so that the extremes are known to that factor and no better. The smallest distance is that of a network that has hardly begun
+to tell patients apart; a patient far from all others may be counted as one at a nearer distance (`as_covariate`).
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ FRACTION = 18
 LOW = -32.0
 STEP = 2.0**-FRACTION
 LEVELS = 1 << 24
-WIDTHS = tuple(2.0 ** (k / 2) for k in range(-8, 13))
-"""Distances from the median: 1/16 to 64, beyond which the grid ends."""
+WIDTHS: tuple[float, ...] = tuple(2.0 ** (k / 2) for k in range(-26, 13))
+"""Distances from the median: 32 steps of the grid to 64, beyond which it ends."""
 
 
 def level_of(score: Floats) -> Integers:
@@ -115,11 +116,21 @@ def range_result(model: str) -> Result:
     return Result(f"{model}-range.nobody_beyond", (2 * len(WIDTHS),), 0, 1.0, "the median's minimum", bit=True)
 
 
+def levels_around(centre: int, width: float) -> tuple[int, int]:
+    """The levels at a distance below and above a level, or the grid's ends."""
+    step = round(width / STEP)
+    return max(centre - step, 0), min(centre + step, LEVELS - 1)
+
+
+def wide_enough(distance: float) -> float:
+    """The smallest declared distance that is no less."""
+    return min((width for width in WIDTHS if width >= distance), default=WIDTHS[-1])
+
+
 async def score_range(a: Arithmetic, rows: Rows, model: str, centre: int) -> tuple[float, float]:
     """Between which public numbers all scores lie; five openings. centre: the level of the median."""
-    steps = [round(width / STEP) for width in WIDTHS]
-    lower, upper = [max(centre - step, 0) for step in steps], [min(centre + step, LEVELS - 1) for step in steps]
-    beyond = await above(a, rows, model, [level - 1 for level in lower] + upper)
+    lower, upper = zip(*(levels_around(centre, width) for width in WIDTHS), strict=True)
+    beyond = await above(a, rows, model, [*(level - 1 for level in lower), *upper])
     n, slots = len(WIDTHS), len(beyond)
     counts = beyond.sum(0).assume(slots, "a count of patients")
     everybody = rows[score_levels(model)[0].name].sum().assume(slots, "a count of patients")
@@ -133,9 +144,24 @@ async def score_range(a: Arithmetic, rows: Rows, model: str, centre: int) -> tup
     return low, high if high > low else low + WIDTHS[0]
 
 
-async def as_covariate(a: Arithmetic, rows: Rows, model: str, low: float, high: float) -> tuple[Continuous, Value]:
-    """A score as a column of a Cox model on its range, and its polynomials (N, d + 1), zero in empty slots; six openings."""
-    column, x = Continuous(model, low, high), rows[score_number(model).name]
+async def clipped(a: Arithmetic, rows: Rows, model: str, low: float, high: float) -> Value:
+    """The numbers of a score (N, 2), those beyond two scores of levels counted as these; five openings."""
+    x, why = rows[score_number(model).name], "of a filled slot, or not"
+    filled, score = x[:, 0].assume(1.0, why), x[:, 1]
+    beyond = await above(a, rows, model, [level_below(low) - 1, level_below(high)])
+    here = rows[score_levels(model)[0].name].sum(1).assume(1.0, why)
+    outside = await a.lift(stack([(here - beyond[:, 0]).assume(1.0, why), beyond[:, 1]], 1))
+    ends = stack([filled.scaled(end, FRACTION) for end in (low, high)], 1) - score.reshape(-1, 1)
+    (found,) = await a.reduce((a.times(outside, ends).sum(1) + score).assume(-LOW, "a score between both ends"))
+    return stack([filled, found], 1)
+
+
+async def as_covariate(a: Arithmetic, x: Value, model: str, low: float, high: float) -> tuple[Continuous, Value]:
+    """A score as a column of a Cox model on its range, and its polynomials (N, d + 1), zero in empty slots; six openings.
+
+    x (N, 2): filled or not, and the score (`ScoreNumber`, or clipped to the range).
+    """
+    column = Continuous(model, low, high)
     filled, score = x[:, 0], x[:, 1]
     one, width = 1.0 + 2.0**-20, high - low
     z = score.scaled(2.0 / width, F) - filled.scaled(1.0 + 2.0 * low / width, F)

@@ -1,6 +1,6 @@
 """Cox's model on shared rows by weeks, linear in the number of patients; Newton's method and what is opened are those of `analyses.cox`.
 
-At a coefficient b, with w_j = e^{b'u_j}, and of a week R = Σ w over those who reach it, D = Σ w over its d deaths, R¹, D¹ the same of
+At a coefficient b, with w_j = e^{b'(u_j − ½)}, and of a week R = Σ w over those who reach it, D = Σ w over its d deaths, R¹, D¹ the same of
 w u:
 
     c = (d − 1)/(2d)      S⁰ = R − c D      S¹ = R¹ − c D¹      v = S¹/S⁰      e = d/S⁰
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shared_model.analyses.cox import SHARE_BITS, CoxEstimate, CoxModel, NewtonFit
-from shared_model.analyses.risk_sums import block_moments, factor
+from shared_model.analyses.risk_sums import block_moments, factor, largest_weight
 from shared_model.analyses.rows import Part, Rows
 from shared_model.analyses.weeks.cells import EVENT, WeekCells, from_then_on, make_cells, until_then, week_digits
 from shared_model.shares.arithmetic import Arithmetic, Value, concatenate, stack, together
@@ -29,7 +29,7 @@ from shared_model.shares.contraction import reciprocal
 from shared_model.shares.value import Field
 
 NOBODY = 2.0**-20
-"""Added to S⁰, so that weeks that nobody reaches divide by something: 1e-6 of one patient of the highest risk."""
+"""Added to S⁰, so that weeks that nobody reaches divide by something: 1e-6 of one patient of the middle risk."""
 NO_DEATH = 2.0**-14
 """Added to d for the same reason; such a week's sums over deaths are 0."""
 
@@ -99,20 +99,20 @@ class WeekFit(NewtonFit):
         a, start, cells = self.a, self.start, self.start.cells
         n, p = len(cells.died), self.p
         w = await factor(a, self.model.covariates, start.blocks, self.newton.b)
-        column = w.reshape(n, 1)
-        why = "weights and u are at most 1"
-        wu, wd, wdu = await a.reduce(*(a.times(column, one).assume(1.01, why) for one in (start.u, cells.died.reshape(n, 1), start.dead_u)))
+        column, one, why = w.reshape(n, 1), 1.01 * largest_weight(self.newton.b), "u is at most 1"
+        wu, wd, wdu = await a.reduce(*(a.times(column, by).assume(one, why) for by in (start.u, cells.died.reshape(n, 1), start.dead_u)))
         reached, dead = await a.reduce(
-            *(a.dot(cells.inside.T, concatenate(pair, 1)).assume(1.01 * n, why) for pair in ((column, wu), (wd, wdu)))
+            *(a.dot(cells.inside.T, concatenate(pair, 1)).assume(one * n, why) for pair in ((column, wu), (wd, wdu)))
         )
-        sums = from_then_on(reached).assume(1.01 * n, why)
+        sums = from_then_on(reached).assume(one * n, why)
         if start.half is not None:
             (less,) = await a.reduce(
-                a.times(start.half.reshape(-1, 1), dead).assume(1.01 * n, "half of the deaths' weight, none without deaths")
+                a.times(start.half.reshape(-1, 1), dead).assume(one * n, "half of the deaths' weight, none without deaths")
             )
-            sums = (sums - less).assume(1.01 * n, why)
-        s0 = (sums[:, 0] + NOBODY).assume(1.02 * n, "not below 0, but for rounding")
-        y = await reciprocal(a, s0, NOBODY / 2, 1.02 * n, largest=2 / NOBODY)
+            sums = (sums - less).assume(one * n, why)
+        most = 1.01 * one * n
+        s0 = (sums[:, 0] + NOBODY).assume(most, "not below 0, but for rounding")
+        y = await reciprocal(a, s0, NOBODY / 2, most, largest=2 / NOBODY)
         e, v = await a.reduce(
             a.times(cells.deaths, y).assume(self._most_hazard(), "a week's deaths over half their own weight or more"),
             a.times(y.reshape(-1, 1), sums[:, 1:]).assume(1.1, "a weighted mean of u; 0 in a week that nobody reaches"),
@@ -125,7 +125,7 @@ class WeekFit(NewtonFit):
         return await self._divided(weighed, dv, v, p)
 
     def _most_hazard(self) -> float:
-        return 2.2 / self.newton.smallest_weight
+        return 2.2 * largest_weight(self.newton.b)
 
     async def _hazards(self, e: Value) -> Value:
         """h (N,) of every patient."""

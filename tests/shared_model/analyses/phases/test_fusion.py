@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from statsmodels.duration.hazard_regression import PHReg
 
+from evidence.accuracy.shares.extreme_scores import CASES, FITTED, NETWORK, held, outcome
+from shared_model.analyses.phases.known import known_scores
+from site_config.problems import survival as problems
 from tests.shared_model.analyses.phases.paper import NAMES, PaperCohort, Walk, locked, paper_cohort
 
 
@@ -38,3 +43,30 @@ def test_every_fit_is_the_pooled_one(holders: int, coarse: int) -> None:
         ordered = np.sort(score[mine])
         assert fusion.cutoffs[name].value == ordered[len(ordered) - 1 - len(ordered) // 2]
     print(holders, {phase: (cost.openings, round(cost.megabytes, 1), round(cost.seconds, 2)) for phase, cost in walk.costs.items()})
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("one at +30 SD, dies first", []),
+        ("strong effect, one at +60 SD", [problems.EXTREME_SCORES.label]),
+        ("all almost equal (SD 0.0003)", []),
+        ("nearly the order of deaths", [problems.RANGE_TOO_WIDE.label]),
+        ("constant", [problems.NO_CUTOFF.label]),
+    ],
+)
+def test_extreme_scores_end_right_or_in_a_finding(case: str, said: list[str]) -> None:
+    """Not one patient's score, nor a network that has hardly begun, may close the headline model."""
+    cohort = paper_cohort(seed=1)
+    walk = Walk(locked(), replace(cohort, networks=cohort.networks | {NETWORK: CASES[case](cohort)}))
+    walk.run("clinical")
+    fusion = walk.run("fusion")
+    found = {model: outcome(walk, fusion, model) for model in FITTED}
+    assert held(found), found
+    assert found["RadCLN-D"]["findings"] == said, found
+    assert found["RadCLN-D"]["fitted"] == (case not in ("constant", "nearly the order of deaths"))
+    assert walk.costs["fusion"].openings <= 600
+    if case.startswith("all almost"):
+        specs = known_scores(walk.lock, walk.opened).specs
+        fused = walk.cohort.score(specs["RadCLN-D"])[cohort.set == 0]
+        assert abs(float(np.median(fused))) < 16 and fused.std() > 0.1, "a coefficient of hundreds must not carry scores off the grid"
