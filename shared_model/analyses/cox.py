@@ -104,8 +104,8 @@ class CoxEstimate:
     score: float | None
     steps: int
     findings: tuple[FitFinding, ...] = ()
-    too_wide: Floats | None = None
-    """Σ|b| passed what the numbers have room for at these b (p,), of u in [0, 1]: narrower ranges may serve."""
+    too_wide: bool = False
+    """The risks at the ends of the ranges differ by more than the numbers have room for: narrower ranges may serve."""
 
 
 async def cox(a: Arithmetic, rows: Rows, pairs: Pairs, model: CoxModel) -> CoxEstimate:
@@ -159,7 +159,7 @@ class NewtonFit(ABC):
                 return self.without(FitFinding.of(problems.MONOTONE, MONOTONE.format(self._listed(newton.growing))))
             if newton.too_far:
                 found = self.without(FitFinding.of(problems.RANGE_TOO_WIDE, TOO_WIDE.format(self._listed(newton.too_far))))
-                return replace(found, too_wide=newton.b)
+                return replace(found, too_wide=True)
             if fine and newton.reach < DONE_BELOW:
                 return await self._finished()
         return self.without(FitFinding.of(problems.NOT_CONVERGED, f"not converged in {STEPS} steps"))

@@ -214,14 +214,15 @@ class _Fusion:
 
     async def _clips(self, ranges: Ranges, cutoffs: Mapping[str, CutoffEstimate], fits: Mapping[str, _Fitted]) -> dict[str, Ranges]:
         """By model whose fit left its range: between which scores, by part, the others are counted as the nearer one."""
-        far = {name: one.fit.too_wide for name, one in fits.items() if one.fit.too_wide is not None}
+        far = [name for name, one in fits.items() if one.fit.too_wide]
         parts = sorted({part for name in far for part in parts_of(name)})
         asked = [(part, one) for part in parts for one in quarter_models(part, group_minimum(self.study))]
         found = await together(*(cutoff(self.a, self.rows, one) for _, one in asked)) if asked else []
         values = [one.value for one in found]
         quarters = {part: (values[2 * at], values[2 * at + 1]) for at, part in enumerate(parts)}
         centres = {part: cutoffs[part].value or 0.0 for part in parts}
-        clips = {name: nearer_ends({part: ranges[part] for part in parts_of(name)}, centres, quarters, b) for name, b in far.items()}
+        ends = {part: nearer_ends(ranges[part], centres[part], quarters[part]) for part in parts}
+        clips = {name: {part: ends[part] for part in parts_of(name)} for name in far}
         return {name: ends for name, ends in clips.items() if any(ends[part] != ranges[part] for part in ends)}
 
     async def _baselines(

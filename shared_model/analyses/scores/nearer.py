@@ -12,11 +12,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from shared_model.analyses.cox import CoxEstimate
-from shared_model.analyses.newton import RANGE
-from shared_model.analyses.rows import Floats
 from shared_model.analyses.scores.cutoff import CutoffModel
 from shared_model.analyses.scores.levels import LEVELS, LOW, STEP, wide_enough
-from shared_model.shares.constants import total
 from shared_model.survival.cox.result import FitFinding
 from site_config.problems import survival as problems
 
@@ -24,13 +21,11 @@ Ends = tuple[float, float]
 Ranges = Mapping[str, Ends]
 CLIPPED = "clipped-fit"
 """Kind of a fit whose extreme scores were moved."""
-DISTANCES = (6.0, 3.0)
-"""Standard deviations from the median: the first that is likely to serve is taken."""
+DISTANCE = 3.0
+"""Standard deviations from the median, at least, up to the next declared distance: in scores without tails hardly anybody lies beyond."""
 QUARTERS = ((1, 4), (3, 4))
 _QUARTILES_APART = 1.349
 """Of a normal distribution, in standard deviations."""
-_LIKELY = 0.6
-"""Share of the room that a range may need by the coefficients that left it, which grow when extreme scores come nearer."""
 SAID = "{}: scores below {:.6g} or above {:.6g}, far from the others, count as these in the fit"
 
 
@@ -39,30 +34,18 @@ def quarter_models(name: str, minimum: int) -> tuple[CutoffModel, ...]:
     return tuple(CutoffModel(f"{name}-spread-{a}-{b}", name, LEVELS, LOW, STEP, (a, b), minimum_patients=minimum) for a, b in QUARTERS)
 
 
-def ends_at(whole: Ends, centre: float, quarters: tuple[float | None, float | None], distance: float) -> Ends:
-    """The range of so many standard deviations on either side, never wider than the whole; this where quartiles do not tell."""
+def nearer_ends(whole: Ends, centre: float, quarters: tuple[float | None, float | None]) -> Ends:
+    """The range of the declared standard deviations on either side, never wider than the whole; this where quartiles do not tell."""
     low, high = quarters
     if low is None or high is None or not high > low:
         return whole
-    width = wide_enough(distance * (high - low) / _QUARTILES_APART)
+    width = wide_enough(DISTANCE * (high - low) / _QUARTILES_APART)
     return max(whole[0], centre - width), min(whole[1], centre + width)
 
 
-def nearer_ends(
-    ranges: Ranges, centres: Mapping[str, float], quarters: Mapping[str, tuple[float | None, float | None]], b: Floats
-) -> dict[str, Ends]:
-    """Ends by part that leave room for the effect that left it: b (p,) of the parts in their order on the whole ranges."""
-    found: dict[str, Ends] = {}
-    for distance in DISTANCES:
-        found = {part: ends_at(whole, centres[part], quarters[part], distance) for part, whole in ranges.items()}
-        shares = [(found[part][1] - found[part][0]) / (whole[1] - whole[0]) for part, whole in ranges.items()]
-        needed = total(abs(float(one)) * share for one, share in zip(b, shares, strict=True))
-        if needed <= _LIKELY * RANGE:
-            break
-    return found
-
-
 def with_extremes_said(fit: CoxEstimate, ends: Ranges, ranges: Ranges) -> CoxEstimate:
-    """The fit with a finding for every part whose ends were moved."""
+    """The fit with a finding for every part whose ends were moved; without an estimate there is nothing to say of it."""
+    if fit.coefficient is None:
+        return fit
     moved = tuple(FitFinding.of(problems.EXTREME_SCORES, SAID.format(part, *ends[part])) for part in ends if ends[part] != ranges[part])
     return replace(fit, findings=(*fit.findings, *moved))
