@@ -13,7 +13,7 @@ from statsmodels.duration.hazard_regression import PHReg
 from client.app import forget_agents
 from client.cohort.patients import load_patients
 from client.statistics.bench import Bench, columns
-from evidence.accuracy.shares.killed_office import Moment, Watched, journals, opened_twice
+from evidence.accuracy.shares.killed_office import DeathMoment, OfficeTransport, journals, opened_twice
 from server.asking.effects import Effects
 from server.link.transport import Exchange, Failure, Transport
 from server.study.results import StudyResult
@@ -163,7 +163,7 @@ def test_an_office_that_dies_goes_on_with_the_same_numbers_and_opens_nothing_twi
     homes, lock = tables(sites=(8, 2), patients=(90, 20), **SHARES)
     approve_everywhere(homes, lock)
 
-    def die(_moment: Moment) -> None:
+    def die(_moment: DeathMoment) -> None:
         raise OfficeDiedError
 
     transport = local_transport(homes.sites())
@@ -178,7 +178,7 @@ def test_an_office_that_dies_goes_on_with_the_same_numbers_and_opens_nothing_twi
             run_study(
                 homes.coordinator,
                 lock.study_id,
-                Watched(transport, Moment(*moment), die),
+                OfficeTransport(transport, DeathMoment(*moment), die),
                 effects=Effects(time.monotonic, lambda _s: None),
             )
     result = study(homes, lock, transport)

@@ -54,7 +54,7 @@ PLAYED: Final = (
 
 
 @dataclass(frozen=True)
-class Moment:
+class DeathMoment:
     """The n-th exchange of a kind in a phase; after: the hospitals have answered, and the office has not heard it."""
 
     phase: str
@@ -66,13 +66,13 @@ class Moment:
         return f"{self.phase}, {self.kind} {self.n}, {'after' if self.after else 'before'} the answers"
 
 
-MOMENTS: Final = tuple(Moment(phase, *one) for phase in PHASES for one in PLAYED)
+MOMENTS: Final = tuple(DeathMoment(phase, *one) for phase in PHASES for one in PLAYED)
 
 
-class Watched:
+class OfficeTransport:
     """A transport that calls `end` at one moment, if it comes."""
 
-    def __init__(self, inner: Transport, moment: Moment | None, end: Any) -> None:
+    def __init__(self, inner: Transport, moment: DeathMoment | None, end: Any) -> None:
         self.inner, self.moment, self.end, self.seen = inner, moment, end, 0
 
     def sites(self) -> Mapping[str, bool]:
@@ -150,13 +150,13 @@ def opened_twice(found: Mapping[str, Mapping[str, list[Any]]]) -> list[str]:
 def child(root: Path, number: int) -> None:
     """One process: on to the moment of this number, or to the end."""
 
-    def end(_moment: Moment) -> None:
+    def end(_moment: DeathMoment) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     homes = Homes(root)
     study = read_json(root / "study.json")["study"]
     moment = MOMENTS[number] if number < len(MOMENTS) else None
-    go_on(homes, study, Watched(local_transport(homes.sites()), moment, end))
+    go_on(homes, study, OfficeTransport(local_transport(homes.sites()), moment, end))
 
 
 def measure(root: Path) -> dict[str, Any]:
