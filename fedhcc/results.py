@@ -26,6 +26,12 @@ COX_COLUMNS = ("coef", "exp(coef)", "se(coef)", "exp(coef) lower 95%", "exp(coef
 CURVE_COLUMNS = ("time", "survival", "low", "high", "at_risk", "events")
 
 
+def _told(findings: list[str]) -> str:
+    """What a short form says of findings: how many and their numbers, so that a script's reader looks at `.findings`."""
+    codes = dict.fromkeys(text.split(":")[0] for text in findings)
+    return f"; {len(findings)} finding{'s' if len(findings) > 1 else ''}: {', '.join(codes)}" if findings else ""
+
+
 def page(title: str, frame: Frame, findings: list[str]) -> str:
     """A heading, a table and the remarks below it, as a notebook shows them."""
     remarks = "".join(f"<li>{escape(text)}</li>" for text in findings)
@@ -113,7 +119,8 @@ class CoxResult:
     def __repr__(self) -> str:
         c = "" if self.concordance is None else f" C = {self.concordance:.3f};"
         fit = self.fit
-        return f"<CoxResult: {fit.n} patients, {fit.events} events, {fit.sites} sites;{c} {fit.resolution}, {fit.ties} ties>"
+        told = _told(self.findings)
+        return f"<CoxResult: {fit.n} patients, {fit.events} events, {fit.sites} sites;{c} {fit.resolution}, {fit.ties} ties{told}>"
 
     def _repr_html_(self) -> str:
         return page(repr(self)[1:-1], self.summary(), self.findings)

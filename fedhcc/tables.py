@@ -67,7 +67,7 @@ def cox(
     >>> lung = fedhcc.load_lung()
     >>> fit = fedhcc.cox(lung, site="inst", time="time", event="status", covariates=["age", "sex"])
     >>> fit
-    <CoxResult: 227 patients, 164 events, 18 sites; C = 0.604; exact, efron ties>
+    <CoxResult: 227 patients, 164 events, 18 sites; C = 0.604; exact, efron ties; 1 finding: FH-811>
     >>> print(fit.summary()[["exp(coef)", "p"]].round(3).to_string(index_names=False))
          exp(coef)      p
     age      1.017  0.065
@@ -78,6 +78,9 @@ def cox(
     one_of(str(holders), ("0", "3", "5"), "holders")
     one_of(grid, ("auto", "days", "weeks"), "grid")
     names = (covariates,) if isinstance(covariates, str) else tuple(covariates)
+    outcome = next((name for name in names if name in (time, event)), None)
+    if outcome is not None:
+        raise host.USAGE.problem(f"the covariate {outcome!r} is the outcome itself", fix="Leave the time and the event out of covariates.")
     named = named_columns(
         site,
         time,

@@ -61,7 +61,7 @@ def survey_data(found: Survey) -> dict[str, Any]:
 
 
 def _survey_text(found: Survey, page: Path) -> str:
-    patients = {question.patient for question in found.questions} | {one.patient for one in found.problems}
+    patients = ({question.patient for question in found.questions} | {one.patient for one in found.problems}) - {None}
     lines = [
         f"{len(found.found)} volumes found, {len(found.rows)} rows suggested, {len(found.questions)} questions,"
         f" {len(found.problems)} remarks about {len(patients)} patients"

@@ -158,3 +158,15 @@ def test_import_is_quick_and_names_are_those_documented() -> None:
         assert getattr(fedhcc, name) is not None
     with pytest.raises(AttributeError, match="its names are"):
         _ = fedhcc.cocks
+
+
+@pytest.mark.parametrize("outcome", [COLUMNS["time"], COLUMNS["event"]])
+def test_the_outcome_is_no_covariate(lung: pd.DataFrame, outcome: str) -> None:
+    with pytest.raises(fedhcc.Problem) as told:
+        fedhcc.cox(lung, **COLUMNS, covariates=["age", outcome])
+    assert told.value.code == "FH-902" and "outcome" in told.value.what
+
+
+def test_the_short_form_names_findings(lung: pd.DataFrame) -> None:
+    fit = fedhcc.cox(lung.assign(c=1.0), **COLUMNS, covariates=["age", "c"])
+    assert "FH-805" in repr(fit) and any("c has one value" in text for text in fit.findings)

@@ -9,7 +9,7 @@ from pathlib import Path
 from client.intake.slice_fingerprints import shared
 from client.intake.survey.found import Remark, Survey, SurveyQuestion
 from client.intake.survey.look import KnownKeys, Looked, look
-from client.intake.survey.persons import aside, compare, with_heads
+from client.intake.survey.persons import MOST_SHARED, aside, compare, with_heads
 from client.intake.survey.suggest import Suggestion, unsupplied
 from site_config.files import access_problem, readable_name
 from site_config.problems import scans as problems
@@ -55,15 +55,22 @@ def survey(root: Path, patients: tuple[Patient, ...], organs: Sequence[Organ] | 
 
 
 def _alike(prints: Mapping[tuple[str, str], tuple[str, ...]]) -> list[Remark]:
-    """A remark for each pair of suggested scans that show the same slices, whatever their headers say."""
+    """A remark for each pair of suggested scans that show the same slices, whatever their headers say.
+
+    Where most patients' scans do, they are pictures of one phantom: that is said once.
+    """
+    pairs = shared(prints)
+    everybody = {key for key, _ in prints}
+    alike = {key for (first, _), (second, _), _ in pairs if first != second for key in (first, second)}
+    if len(alike) > max(MOST_SHARED, len(everybody) / 2):
+        text = f"the suggested scans of {len(alike)} of {len(everybody)} patients show the same slices, as pictures of one phantom do"
+        return [Remark("images folder", problems.SCANS_OVERLAP.problem(text))]
     remarks = []
-    for (first, one), (second, two), _ in shared(prints):
-        for key, mine, theirs in dict.fromkeys(((first, one, two), (second, two, one))):
-            whose = "the same patient" if first == second else "another patient"
+    for (first, one), (second, two), _ in pairs:
+        whose = "the same patient" if first == second else "another patient"
+        for key, mine, theirs in ((first, one, two), (second, two, one))[: 1 if first == second else 2]:
             text = f"the {mine} scan shows the same slices as the {theirs} scan of {whose}"
             remarks.append(Remark(key, problems.SCANS_OVERLAP.problem(text), key, mine))
-            if first == second:
-                break
     return remarks
 
 

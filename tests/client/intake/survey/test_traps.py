@@ -25,7 +25,7 @@ from site_config.tables.moments import Declared
 from site_config.tables.scans import ImagesFolder, check_together, parse_scans
 from site_config.tables.types import Patient, Scan
 from tests.client.intake.survey import more_traps, third_traps
-from tests.client.intake.survey.traps import TRAPS, Trap, both
+from tests.client.intake.survey.traps import BASELINE, TRAPS, Trap, both, series
 from tests.client.made_scans import a_study
 
 LATER_ONLY = {"FH-331", "FH-332", "FH-330"}  # what is said once no organ was found
@@ -171,6 +171,15 @@ def test_one_examination_under_two_patients_is_found(tmp_path: Path) -> None:
         TRAPS[0].make(root / key, "Same")
     found = survey(root, (patient("One"), patient("Two")))
     assert {one.patient for one in found.problems if one.problem.code == "FH-357"} == {"One", "Two"} and not found.rows
+
+
+@pytest.mark.parametrize(("number", "told"), [(2, 2), (5, 1)])
+def test_the_same_slices_under_several_patients_are_told_and_a_phantom_once(number: int, told: int, tmp_path: Path) -> None:
+    keys = [f"P{k}" for k in range(number)]
+    for key in keys:
+        series(tmp_path / key / "b", key, BASELINE)
+    said = [one for one in survey(tmp_path, tuple(patient(key) for key in keys)).problems if one.problem.code == "FH-328"]
+    assert len(said) == told and all(("phantom" in one.problem.what) == (told == 1) for one in said)
 
 
 def table() -> dict[str, Any]:
