@@ -39,6 +39,7 @@ def init(
     """Make this hospital's keys and the enrolment request to send to the coordinator."""
     from client import enrolment as enrol
     from site_config.documents.load import load_site, parse_site
+    from site_config.documents.yaml_text import written
     from site_config.files import make_folder, write_atomic
     from site_config.identity import fingerprint, spoken
     from site_config.problems import host
@@ -46,7 +47,7 @@ def init(
 
     document = home / "site.yaml"
     if not document.exists():
-        text = TEMPLATE.format(name=name).encode()
+        text = TEMPLATE.format(name=written(name)).encode()
         parse_site(text, "site.yaml", home)
         make_folder(home)
         write_atomic(document, text, 0o644)

@@ -45,10 +45,10 @@ class Document:
 def render(report: ReportedStudy) -> str:
     """The report as HTML text."""
     result, study, sizes = report.result, report.study, report.of(SIZES)
-    total, events = sum(size.n for size in sizes), sum(size.events for size in sizes)
+    total, events = sum(size.n for size in sizes), text.total(size.events for size in sizes)
     hospitals = len({entry["name"] for entry in result.lock.get("roster", [])})
     word = study.endpoint.event_label
-    who = f"{text.plural(total, 'patient')} and {text.plural(events, word)} in {text.plural(hospitals, 'hospital')}"
+    who = f"{text.plural(total, 'patient')} and {text.events(events, word)} in {text.plural(hospitals, 'hospital')}"
     how = "sums over several hospitals" if result.analyses is None else "secret shares that several hospitals hold"
     record = "no patient's record left one" if result.analyses is None else "no patient's record left one in the clear"
     lede = f"{who}; time is counted in days from {zero_words(study)}. Every number below was computed from {how}; {record}."

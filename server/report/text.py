@@ -7,6 +7,7 @@ A missing number is an em dash; a suppressed count reads `<5`, never a blank.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from site_config.names import plural as plural
 
@@ -70,6 +71,22 @@ def p_equals(p: float | None) -> str:
     """`p = 0.034` or `p < 0.001`."""
     shown = p_value(p)
     return f"p < {shown[1:]}" if shown.startswith("<") else f"p = {shown}"
+
+
+def events(count: int | None, word: str = "event") -> str:
+    """`28 events`, `1 death`; `events not opened` where the count stayed closed."""
+    return f"{word}s not opened" if count is None else plural(count, word)
+
+
+def size(n: int | None, count: int | None) -> str:
+    """What a number rests on: `n 46, 28 events`."""
+    return f"n {'not opened' if n is None else n}, {events(count)}"
+
+
+def total(counts: Iterable[int | None]) -> int | None:
+    """The sum; None where one of the counts stayed closed."""
+    known = list(counts)
+    return None if None in known else sum(one for one in known if one is not None)
 
 
 def bytes_size(size: float) -> str:

@@ -73,7 +73,9 @@ def show_fit(console: Console, fit: CoxFit, used: FitRows, second: Applied | Non
     likelihood = f"log-likelihood = {fit.loglik:.4f} (null {fit.loglik_null:.4f}), " if shown["loglik"] is not None else ""
     console.print(f"{likelihood}{plural(fit.iterations, 'iteration')}")
     for name, test in (("Likelihood ratio", fit.lr_test), ("Wald", fit.wald_test), ("Score (log-rank)", fit.score_test)):
-        if test.chi2 == test.chi2:
+        if not test.df:
+            console.print(f"{name} test: nothing to test, no coefficient was estimated")
+        elif test.chi2 == test.chi2:
             console.print(f"{name} test = {test.chi2:.2f} on {test.df} df, p {_equals(test.p)}")
     if fit.proportional_hazards:
         together = fit.proportional_hazards.together

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from simulations.tabular.columns import events, held_out, labels, numbers, recip
 from simulations.tabular.read import Faults, TabularTable
 from simulations.tabular.rows import DAYS, Named
 from site_config.documents.rules import RESERVED
+from site_config.documents.yaml_text import written
 from site_config.names import plural
 from site_config.problems import host
 from site_config.site import Policy
@@ -31,8 +31,6 @@ Resolution = Literal["exact", "shares"]
 LINE = 128
 GRID = 500
 """The declared grid of days ends at a multiple of this."""
-PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-WORDS_OF_YAML = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"})
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ def _files(table: TabularTable, plan: FolderPlan, found: Mapping[str, Any], colu
     for hospital, mine in sorted(cohorts.items()):
         files[f"sites/{hospital}/cohort.csv"] = _csv([header, *mine])
         policy_line = f"policy: {{resolutions: [{', '.join(policy)}]}}\n" if plan.resolution == "exact" else ""
-        files[f"sites/{hospital}/site.yaml"] = f"site: {hospital}\npaths: {{scans: null}}\n{policy_line}"
+        files[f"sites/{hospital}/site.yaml"] = f"site: {written(hospital)}\npaths: {{scans: null}}\n{policy_line}"
     return StudyFiles(files, tuple(notes), len(cohorts), len(rows))
 
 
@@ -192,7 +190,7 @@ def _study(plan: FolderPlan, columns: Sequence[_Column], roles: Mapping[str, str
     """The document, as short as it can be; fewer deaths a column than a study asks for are declared and said."""
     terms = sum(max(len(column.declared.get("values", ())) - 1, 1) for column in columns)
     least = Privacy().minimum_events_per_variable
-    lines = [f"title: {_word(plan.title)}", f"endpoint: {_flow({'event_label': plan.event_label, 'time_zero': plan.time_zero})}"]
+    lines = [f"title: {written(plan.title)}", f"endpoint: {_flow({'event_label': plan.event_label, 'time_zero': plan.time_zero})}"]
     lines += [f"resolution: {plan.resolution}", f"shares: {_flow({'longest_days': grid})}"]
     privacy: dict[str, Any] = {}
     if deaths < least * terms:
@@ -226,10 +224,4 @@ def _flow(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {_flow(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_flow, value)) + "]"
-    return _word(value) if isinstance(value, str) else f"{value:g}"
-
-
-def _word(text: str) -> str:
-    """A text as YAML reads it back."""
-    plain = PLAIN.fullmatch(text) is not None and text.casefold() not in WORDS_OF_YAML
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return written(value) if isinstance(value, str) else f"{value:.10g}"

@@ -23,15 +23,20 @@ NO_VALUE = frozenset({"na", "n/a", "nan", "null", "none", ".", "?", "<na>", "nat
 """Words for no value: missing in a column of numbers; in one of labels a label as any other, unless declared."""
 MOST_LEVELS = 20
 EVENT_WORDS = {
-    **dict.fromkeys(("true", "t", "yes", "y", "ja", "oui", "si", "sí", "dead", "died", "deceased", "event"), True),
-    **dict.fromkeys(("false", "f", "no", "n", "nein", "non", "alive", "censored", "censor"), False),
+    **dict.fromkeys(("true", "t", "yes", "y", "ja", "oui", "si", "sí", "dead", "died", "death", "deceased", "event"), True),
+    **dict.fromkeys(("verstorben", "gestorben", "tot", "décédé", "decede", "décès", "deces", "muerto", "fallecido", "deceduto"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "nein", "non", "alive", "living", "censored", "censor", "no event"), False),
+    **dict.fromkeys(("lebt", "lebend", "zensiert", "vivant", "vivo", "censuré", "censurado", "censurato"), False),
 }
+CODED = re.compile(r"[012]:\s*(?=\D)")
+"""What cBioPortal writes before a word: `1:DECEASED`."""
 SPLIT_WORDS = {
     **dict.fromkeys(("train", "training", "development", "derivation", "fit"), False),
     **dict.fromkeys(("test", "testing", "evaluation", "held-out", "held out", "external"), True),
 }
 LOGICAL = {"true": 1.0, "false": 0.0, "t": 1.0, "f": 0.0}
-DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
+DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[./-](\d{1,2}|[^\W\d]{3,})\.?[./-]\d{2,4}([T ].*)?")
+DAYS_OF_DATES = "Write the time between the start and the last contact, for example the days; a date alone does not tell it."
 NO_THOUSANDS = "Write numbers with digits and one mark for decimals, or leave the field empty if it is unknown."
 
 
@@ -51,8 +56,10 @@ def numbers(table: TabularTable, name: str, *, lowest: float | None = None) -> F
             continue
         value = number_of(text, mark)
         if value is None or not np.isfinite(value):
-            words = "is a date, not a number" if DATE.fullmatch(text) else "is not a finite number"
-            faults.add(problems.BAD_VALUE, name, index, words, NO_THOUSANDS if looks_numeric(text) else None)
+            if DATE.fullmatch(text):
+                faults.add(problems.BAD_VALUE, name, index, "is a date, not a number", DAYS_OF_DATES)
+                continue
+            faults.add(problems.BAD_VALUE, name, index, "is not a finite number", NO_THOUSANDS if looks_numeric(text) else None)
         elif lowest is not None and value < lowest:
             faults.add(problems.BAD_VALUE, name, index, f"is below {lowest:g}")
         else:
@@ -118,8 +125,9 @@ def _declared(given: Sequence[str], declared: Sequence[str], name: str) -> dict[
 
 
 def _coding(given: Sequence[str], name: str) -> dict[str, bool]:
-    if given and all(text.casefold() in EVENT_WORDS for text in given):
-        return {text: EVENT_WORDS[text.casefold()] for text in given}
+    words = {text: CODED.sub("", text.casefold(), count=1) for text in given}
+    if given and all(word in EVENT_WORDS for word in words.values()):
+        return {text: EVENT_WORDS[word] for text, word in words.items()}
     codes = {text: number_of(text) for text in given}
     distinct = set(codes.values())
     if not distinct <= {0.0, 1.0} and not distinct <= {1.0, 2.0}:

@@ -1,6 +1,6 @@
 """Anybody's table: a CSV file as texts under names.
 
-Accepts what spreadsheets and statistics programs write: comma, semicolon, tab or bar; Excel's first line `sep=;`;
+Accepts what spreadsheets and statistics programs write: comma, semicolon, tab, bar or blank; Excel's first line `sep=;`;
 byte-order marks; quoted fields; row names without a header. What a column means is `simulations.tabular.columns`'.
 """
 
@@ -21,7 +21,9 @@ from site_config.names import plural
 from site_config.problems import survival as problems
 from site_config.problems.base import Kind, Problem, together
 
-DELIMITERS = (",", ";", "\t", "|")
+DELIMITERS = (",", ";", "\t", "|", " ")
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""First bytes of Excel's xlsx and xls (and of other zipped or compound documents)."""
 SEPARATOR_LINE = re.compile(r"sep=([,;\t|])[ \t;,|]*(\r\n|\r|\n)", re.IGNORECASE)
 LINES_SHOWN = 5
 
@@ -137,7 +139,7 @@ def read_table(path: Path, reading: Reading = Reading()) -> TabularTable:
         data = path.read_bytes()
     except OSError as error:
         raise problems.TABLE_UNREADABLE.problem(f"{path.name or 'the path'}: {error.strerror or 'cannot be read'}") from error
-    text = _decode(data)
+    text = _decode(data, path.name)
     named = SEPARATOR_LINE.match(text)  # Excel's own way to say it; the newline stays, so that line numbers do
     delimiter = named[1] if named else _delimiter(text)
     text = text[named.start(2) :] if named else text
@@ -157,6 +159,11 @@ def _table(name: str, filled: list[tuple[int, list[str]]], delimiter: str, readi
     header = filled[0][1]
     while header and not header[-1] and len(header) > 1 and all(len(f) < len(header) or not f[len(header) - 1] for _, f in filled[1:]):
         header = header[:-1]
+    if len(header) > 1 and sum(map(bool, header)) == 1 and not header[-1]:
+        raise problems.TABLE_MALFORMED.problem(
+            f"line {filled[0][0]} names one of {len(header)} columns: a title above the header?",
+            fix="Delete the lines above the columns' names.",
+        )
     body = filled[1:]
     if all(len(fields) == len(header) + 1 and fields[-1] for _, fields in body):
         header = ["", *header]
@@ -182,9 +189,14 @@ def _cells(fields: Sequence[str], width: int, reading: Reading) -> Iterator[str 
         yield None if reading.is_missing(cell) else cell
 
 
-def _decode(data: bytes) -> str:
+def _decode(data: bytes, name: str) -> str:
+    """The text of a file in UTF-8, UTF-16 or Windows' code page. Raises FH-822 for what is no text."""
+    if data.startswith(WORKBOOKS):
+        raise problems.TABLE_MALFORMED.problem(f"{name} is a workbook, not a text: its sheet has to be saved as CSV")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16")
+        return data.decode("utf-16", errors="replace")
+    if b"\0" in data[:2]:  # ASCII in UTF-16 without its mark: every second byte is 0
+        return data.decode("utf-16-be" if data[0] == 0 else "utf-16-le", errors="replace")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -192,7 +204,8 @@ def _decode(data: bytes) -> str:
 
 
 def _delimiter(text: str) -> str:
-    """The separator that stands most often in the first line outside quotes; comma where none does."""
+    """The separator that stands most often in the first line outside quotes; a blank (R's `write.table`) only where no other does."""
     first = next((line for line in text.splitlines() if line.strip()), "")
-    bare = re.sub(r'"[^"]*"', "", first)
-    return max(DELIMITERS, key=lambda mark: (bare.count(mark), -DELIMITERS.index(mark)))
+    bare = re.sub(r'"[^"]*"', "", first.strip(" "))
+    found = max(DELIMITERS[:-1], key=lambda mark: (bare.count(mark), -DELIMITERS.index(mark)))
+    return found if bare.count(found) or " " not in bare else " "

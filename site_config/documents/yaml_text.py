@@ -6,6 +6,7 @@ is a text and `010` is ten). Anchors, aliases and tags are refused, as are dupli
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -31,6 +32,19 @@ WORDS: dict[str, bool | None] = {
     "false": False,
     "False": False,
 }
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+QUOTED = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"})
+"""Words that one reader of YAML or another takes for a truth value or for nothing."""
+
+
+def written(text: str) -> str:
+    """A text as any reader of YAML reads it back: in quotes where it would be a number, a truth value or more than a word.
+
+    >>> written("north"), written("007"), written("no"), written("Grade: I")
+    ('north', '"007"', '"no"', '"Grade: I"')
+    """
+    plain = PLAIN.fullmatch(text) is not None and text.casefold() not in QUOTED
+    return text if plain else json.dumps(text, ensure_ascii=False)
 
 
 @dataclass

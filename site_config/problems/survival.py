@@ -152,7 +152,7 @@ TABLE_MALFORMED = Kind(
     822,
     "table-malformed",
     "The file is not a table with a header",
-    why="A table has one header line and rows with as many fields, separated by comma, semicolon, tab or bar.",
+    why="A table has one header line and rows with as many fields, separated by comma, semicolon, tab, bar or blank.",
     fix="Save the sheet as CSV (UTF-8) and try again.",
     exit=Exit.CONTENT,
 )
@@ -169,7 +169,8 @@ EVENT_CODING = Kind(
     "event-coding",
     "The event column is not coded as 0/1, 1/2 or true/false",
     why="An event is 1 (0 censored), 2 (1 censored), true or yes; other codes are ambiguous.",
-    fix="Name the value that is an event with `--event-value VALUE`, or recode the column to 0 = censored, 1 = event.",
+    fix="Name each value that is an event with `--event-value VALUE`, and words for not known with `--missing WORD`; or recode the column to "
+    "0 = censored, 1 = event.",
     exit=Exit.CONTENT,
 )
 BAD_VALUE = Kind(

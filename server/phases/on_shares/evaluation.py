@@ -56,7 +56,12 @@ def evaluate_on_shares(running: Running) -> None:
     running.tell(Event("evaluation", 0, 1, "all analyses on shared rows"))
     earlier = believe(running.lock, tuple(running.shared.values()))
     model = EvaluationModel(running.study, known_scores(running.lock, earlier, frozen_models(running.lock, running.frozen)))
-    found: EvaluationEstimate = compute(running, "evaluation")
+    keep_evaluation(running, compute(running, "evaluation"), model)
+    running.tell(Event("evaluation", 1, 1, "results opened"))
+
+
+def keep_evaluation(running: Running, found: EvaluationEstimate, model: EvaluationModel) -> None:
+    """What was opened of the evaluation, into the result's document."""
     kept = analyses(running)
     document(found, model, kept)
     for name, one in found.models.items():
@@ -65,7 +70,6 @@ def evaluate_on_shares(running: Running) -> None:
         _models(kept, found, model, name)
     missing = absent_sets(running.lock)
     kept.closed = [one for one in kept.closed if one.set not in missing]
-    running.tell(Event("evaluation", 1, 1, "results opened"))
 
 
 def absent_sets(lock: StudyLock) -> frozenset[str]:

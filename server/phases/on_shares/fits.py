@@ -6,11 +6,12 @@ holders' signatures, so that a hospital believes a coefficient only where more h
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from server.asking.shared import Shared, SharedComputation
 from server.phases.context import Running
@@ -55,7 +56,11 @@ def analyses(running: Running) -> OpenedAnalyses:
 
 def clinical_on_shares(running: Running) -> None:
     """CLN fitted by the holders: every declared column stays but those that almost nobody has, and nothing but the fit is opened."""
-    found: ClinicalEstimate = compute(running, "clinical")
+    keep_clinical(running, compute(running, "clinical"))
+
+
+def keep_clinical(running: Running, found: ClinicalEstimate) -> None:
+    """What was opened of the clinical phase, into the result."""
     for bit, held in found.columns.held.items():
         if not held:
             _leave_out(running, *bit.split(".", 1))
@@ -81,6 +86,11 @@ def fuse_on_shares(running: Running) -> None:
     if not single_specs(running.lock, believe(running.lock, tuple(running.shared.values()))):
         return
     found: FusionEstimate = compute(running, "fusion")
+    keep_fusion(running, found, believe(running.lock, tuple(running.shared.values())))
+
+
+def keep_fusion(running: Running, found: FusionEstimate, opened: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
+    """What was opened of the fusion phase, into the result; `opened` are the believed numbers of the phases so far."""
     for model in MODELS.fitted(running.study.models):
         fit = found.fits.get(model.name)
         if fit is not None:
@@ -92,7 +102,7 @@ def fuse_on_shares(running: Running) -> None:
                 federation.NOT_ESTIMABLE.problem(f"{model.name}: {' and '.join(why) or 'a part of it was not fitted'}"), model.name
             )
     centres = found.centres
-    running.specs |= centred(single_specs(running.lock, believe(running.lock, tuple(running.shared.values()))), centres)
+    running.specs |= centred(single_specs(running.lock, opened), centres)
     ranges = {name: [end - centres.get(name, 0.0) for end in ends] for name, ends in found.ranges.items()}
     running.result.score_ranges |= ranges
     for model in MODELS.fitted(running.study.models):

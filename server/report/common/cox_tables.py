@@ -173,7 +173,7 @@ def forest(model: ShownCoxModel, name: str, *, simulated: bool, width: int = 720
     axes.set_yticks(range(len(rows)), [row.label for row in rows] if width > 500 else [""] * len(rows))
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("Hazard ratio (95 % interval), longer life to the left")
+    axes.set_xlabel("Hazard ratio (95 % interval), lower hazard to the left")
     words = "; ".join(f"{row.label} {_shown(row)}" for row in rows)
     alternative = f"Forest plot of {model.model}, {model.n} patients, {model.events} events: {words}."
     return style.finish(figure, name, alternative, simulated=simulated)

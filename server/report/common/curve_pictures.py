@@ -58,7 +58,7 @@ def survival_panel(
 def _steps(axes: Any, curves: Sequence[SurvivalCurve], colours: Sequence[str], dashes: Sequence[Any]) -> None:
     for one, colour, dash in zip(curves, colours, dashes, strict=True):
         months = [day / style.MONTH for day in one.day]
-        label = f"{one.label}: n {one.n}, {one.events} events, median {median_months(one)}"
+        label = f"{one.label}: {text.size(one.n, one.events)}, median {median_months(one)}"
         if one.points:
             axes.plot(months, one.survival, color=colour, linestyle=dash, label=label)
         else:

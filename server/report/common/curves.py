@@ -27,8 +27,8 @@ class SurvivalCurve(Numbers):
     """
 
     label: str
-    n: int
-    events: int
+    n: int | None
+    events: int | None
     day: list[float] = Field(default_factory=list)
     survival: list[float] = Field(default_factory=list)
     low: list[float] = Field(default_factory=list)
@@ -88,6 +88,11 @@ def at_month(one: SurvivalCurve, month: int) -> int | None:
     return by_month.get(month, 0)
 
 
+def drawable(curves: Sequence[SurvivalCurve]) -> bool:
+    """Whether a curve has more than its start: else a panel would be empty."""
+    return any(len(one.day) > 1 for one in curves)
+
+
 def axis_months(curves: Sequence[SurvivalCurve]) -> list[int]:
     """The months every panel of a figure has under its axis: to the longest curve drawn, no more than eight of them."""
     last = max((one.day[-1] / MONTH for one in curves if one.day), default=0.0)
@@ -96,27 +101,32 @@ def axis_months(curves: Sequence[SurvivalCurve]) -> list[int]:
 
 
 def median_months(one: SurvivalCurve) -> str:
-    """`19.2 (14.0–NR)`: the median in months with its interval; NR where it is not reached, a dash for too few patients."""
-    if one.n < least_known(one.hidden_below):
+    """`19.2 (14.0–NR)`: the median in months with its interval; NR where it is not reached, a dash for too few patients.
+
+    A curve known at declared days alone has it in whole months: `19 (14–NR)`.
+    """
+    if one.n is None or one.n < least_known(one.hidden_below):
         return text.MISSING
     if one.median is None:
         return "NR"
-    median, low, high = (_months(value) for value in (one.median, one.median_low, one.median_high))
+    decimals = 0 if one.points else 1
+    median, low, high = (_months(value, decimals) for value in (one.median, one.median_low, one.median_high))
     return f"{median} ({low}–{high})"
 
 
-def _months(day: float | None) -> str:
-    return "NR" if day is None else text.number(day / MONTH, 1).removesuffix(".0")
+def _months(day: float | None, decimals: int) -> str:
+    return "NR" if day is None else text.number(day / MONTH, decimals)
 
 
 def curve_table(curves: Sequence[SurvivalCurve], caption: str) -> TableBlock:
-    """Kaplan–Meier at its at-risk days."""
+    """Kaplan–Meier at its at-risk days, up to the first on which too few are at risk and the curve has ended."""
     body = []
     for one in curves:
-        for day, at_risk in zip(one.ticks, one.at_risk, strict=True):
+        ended = next((i for i, k in enumerate(one.at_risk) if not k and at_day(one, one.ticks[i])[0] is None), len(one.ticks))
+        for day, at_risk in list(zip(one.ticks, one.at_risk, strict=True))[: ended + 1]:
             value, low, high = at_day(one, day)
             body.append([one.label, f"{day:.0f}", text.count(at_risk, one.hidden_below), text.with_interval(value, low, high)])
-    note = "; ".join(f"{c.label}: n {c.n}, {c.events} events, median {median_months(c)} months" for c in curves)
+    note = "; ".join(f"{c.label}: {text.size(c.n, c.events)}, median {median_months(c)} months" for c in curves)
     return TableBlock(caption, ["Group", "Day", "At risk", "Survival (95 % CI)"], body, note=note + ". NR: not reached.")
 
 
@@ -140,4 +150,4 @@ def curve_note(minimum: int, *, points: bool = False) -> str:
 def told(one: SurvivalCurve) -> str:
     """A curve in words, for a picture's text alternative."""
     median = f"median {median_months(one)} months" if one.median is not None else "median not reached"
-    return f"{one.label}, {text.plural(one.n, 'patient')}, {text.plural(one.events, 'event')}, {median}"
+    return f"{one.label}, {text.size(one.n, one.events)}, {median}"

@@ -34,8 +34,8 @@ def survival_curve(opened: OpenedCurve, label: str, minimum: int) -> SurvivalCur
     median, low, high = (None if value is None else value * MONTH for value in (month.months, month.low, month.high))
     return SurvivalCurve(
         label=label,
-        n=opened.n or 0,
-        events=opened.events or 0,
+        n=opened.n,
+        events=opened.events,
         day=[0.0, *map(float, opened.day)],
         survival=[1.0, *opened.survival],
         low=[1.0, *opened.low],
@@ -60,10 +60,8 @@ def hazard_estimate(opened: OpenedHazardRatio | None, groups: Sequence[OpenedCur
 
 def total(groups: Iterable[OpenedCurve]) -> tuple[int | None, int | None]:
     """Patients and events of groups together; None where one of them is closed."""
-    known = [(group.n, group.events) for group in groups]
-    n = None if any(one is None for one, _ in known) else sum(one or 0 for one, _ in known)
-    events = None if any(one is None for _, one in known) else sum(one or 0 for _, one in known)
-    return n, events
+    known = list(groups)
+    return text.total(group.n for group in known), text.total(group.events for group in known)
 
 
 def logrank_test(opened: OpenedLogRank | None) -> Test | None:

@@ -58,7 +58,7 @@ def _predictors(report: ReportedStudy) -> str:
 
 
 def _sizes(report: ReportedStudy) -> str:
-    return "; ".join(f"{size.set} n {size.n}, {size.events} events, {text.plural(size.sites, 'hospital')}" for size in report.of(SIZES))
+    return "; ".join(f"{size.set} {text.size(size.n, size.events)}, {text.plural(size.sites, 'hospital')}" for size in report.of(SIZES))
 
 
 def _missing(report: ReportedStudy) -> str:

@@ -74,7 +74,7 @@ def _figure(word: WordDocument, figure: Drawn, simulated: bool) -> None:
     images = [(picture.file("png", dpi=DPI), picture.width) for _, picture in pictures(figure, simulated=simulated)]
     if isinstance(figure, Photos):
         images = [(base64.b64decode(photo.png_base64), 1) for photo in figure.items]
-    beside = 2 if len(images) > 1 and all(width < 400 for _, width in images) else 1
+    beside = 2 if len(images) > 1 and all(width < 400 for _, width in images) and not isinstance(figure, Photos) else 1
     grid = word.add_table(rows=-(-len(images) // beside), cols=beside)
     for place, (data, width) in enumerate(images):
         paragraph = grid.rows[place // beside].cells[place % beside].paragraphs[0]

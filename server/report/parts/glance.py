@@ -37,10 +37,10 @@ def blocks(_found: None, report: ReportedStudy) -> Iterator[Block]:
 def _cohort(report: ReportedStudy) -> list[tuple[str, str, str]]:
     """Value, what it is, and what it rests on."""
     sizes, word = report.of(SIZES), report.study.endpoint.event_label
-    items = [(f"{sum(size.n for size in sizes):,d}", "patients analysed", text.plural(sum(size.events for size in sizes), word))]
+    items = [(f"{sum(size.n for size in sizes):,d}", "patients analysed", text.events(text.total(size.events for size in sizes), word))]
     test = next((size for size in sizes if size.set == "test"), None)
     if test is not None:
-        under = f"{text.plural(test.events, word)}, {text.plural(test.sites, 'hospital')} that never trained"
+        under = f"{text.events(test.events, word)}, {text.plural(test.sites, 'hospital')} that never trained"
         items.append((str(test.n), "patients held out", under))
     return items
 
@@ -56,11 +56,11 @@ def held_out(concordance: Sequence[ConcordanceRow], groups: Sequence[RiskGroups]
     stands_in = "" if model == primary else f"; {primary} was declared first and is not opened"
     if model in rows:
         c = rows[model]
-        under = f"95 % CI {text.interval(c.low, c.high)}, n {c.n}, {c.events} events{stands_in}"
+        under = f"95 % CI {text.interval(c.low, c.high)}, {text.size(c.n, c.events)}{stands_in}"
         items.append((text.number(c.value), f"C-index of {model}, test", under))
     if model in ratios:
         hr = ratios[model]
-        under = f"95 % CI {text.ratio(hr.low)}–{text.ratio(hr.high)}, n {hr.n}, {hr.events} events"
+        under = f"95 % CI {text.ratio(hr.low)}–{text.ratio(hr.high)}, {text.size(hr.n, hr.events)}"
         items.append((text.ratio(hr.value), f"hazard ratio, high against low risk by {model}, test", under))
     return items
 

@@ -14,6 +14,7 @@ from client.cli import app as site_app
 from server import enrolment as at_office
 from server.cli import app as office_app
 from site_config.console import invoke
+from site_config.documents.load import load_site
 from site_config.identity import CoordinatorIdentity, SiteIdentity, sign_lock, spoken
 from site_config.study.code_digest import code_digest
 from site_config.study.model import Study, StudyLock, StudySite
@@ -72,6 +73,12 @@ def test_a_title_that_no_kit_could_hold_leaves_nothing_behind(capsys: pytest.Cap
 def test_a_name_that_cannot_be_leaves_nothing_behind(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert say(capsys, site_app, "init", "--name", "St. Mary", "--home", str(tmp_path / "site"))[0] != 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["1", "007", "no", "1e5"])
+def test_a_name_that_yaml_would_read_as_something_else_is_kept(capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str) -> None:
+    assert say(capsys, site_app, "init", "--name", name, "--home", str(tmp_path))[0] == 0
+    assert load_site(tmp_path / "site.yaml").site == name
 
 
 def test_init_under_another_name_than_site_yaml_says_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 
+from server.report.blocks import TableBlock
 from server.report.common.curves import MONTH
 from server.report.metrics import compute
 from server.report.page import build
+from server.report.parts.part import ReportedStudy
+from server.report.parts.patients.characteristics import CHARACTERISTICS
+from server.study.opened_analyses import OpenedCount, OpenedVariable
 from server.study.results import StudyResult
 from tests.server.study.example_analyses import SIZES, example
 
@@ -80,3 +84,37 @@ def test_the_page_holds_every_part(on_shares: StudyResult, tmp_path: Path) -> No
         assert words in page, words
     assert "no table of patients was opened" in page
     assert json.loads((tmp_path / "metrics.json").read_text())["schema_version"] == 2
+
+
+def test_a_count_that_stays_closed_is_never_a_zero(on_shares: StudyResult, tmp_path: Path) -> None:
+    """Sizes of sets and groups without events opened, and a family without points: words, no 0, no None, no empty picture."""
+    opened = example()
+    opened.sets = [one.model_copy(update={"events": None}) for one in opened.sets]
+    opened.concordance = [one.model_copy(update={"events": None}) for one in opened.concordance]
+    opened.differences = [one.model_copy(update={"events": None}) for one in opened.differences]
+    nothing: dict[str, Any] = {"day": [], "survival": [], "low": [], "high": [], "events": None}
+    opened.kaplan_meier = [
+        family.model_copy(update={"groups": [group.model_copy(update=nothing) for group in family.groups]})
+        for family in opened.kaplan_meier
+    ]
+    page = build(on_shares.model_copy(update={"analyses": opened}), tmp_path).read_text()
+    assert "events not opened" in page and "deaths not opened" in page
+    for wrong in (">0 deaths", " 0 deaths", " 0 events", "None events", "n None", "Figure S2", 'id="km-'):
+        assert wrong not in page, wrong
+    assert "Risk groups by the frozen cut-off" in page and "Median follow-up" in page
+
+
+def test_a_value_hidden_in_every_set_has_no_row(on_shares: StudyResult) -> None:
+    opened = example()
+    hidden = OpenedCount(value="fujifilm", n=None, hidden="complement")
+    makers = [OpenedCount(value="siemens", n=30), hidden]
+    never = OpenedVariable(variable="response", counts=[OpenedCount(value="PD", n=None, hidden="small")])
+    opened.characteristics = [
+        one.model_copy(update={"variables": [OpenedVariable(variable="manufacturer", counts=makers), never]})
+        for one in opened.characteristics
+    ]
+    report = ReportedStudy(on_shares.model_copy(update={"analyses": opened}))
+    (table,) = CHARACTERISTICS.blocks(report.of(CHARACTERISTICS), report)
+    assert isinstance(table, TableBlock)
+    assert [row[0].strip() for row in table.rows] == ["Scanner manufacturer: Siemens", "RECIST response"]
+    assert table.rows[1][1:5] == ["·"] * 4

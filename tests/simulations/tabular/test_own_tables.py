@@ -151,7 +151,9 @@ def test_times_in_other_units_are_declared_and_a_short_column_is_pointed_out(run
         ("dead", "alive", None),
         ("Yes", "No", None),
         ("ja", "nein", None),
-        ("Verstorben", "Lebt", "Verstorben"),
+        ("Verstorben", "Lebt", None),
+        ("1:DECEASED", "0:LIVING", None),
+        ("gone", "here", "gone"),
         ("1", "2", "1"),
         ("-1", "0", "-1"),
         ("0", "1", "0"),
@@ -271,3 +273,49 @@ def test_shares_keep_the_minima_of_the_studys_own_settings(run, tmp_path):
     assert list(found.data["auc"]) == ["400"]
     assert found.data["logrank"] is None and found.data["km"]["groups"]["few"]["n"] is None
     assert any("group 1, 2: too few patients" in one["what"] for one in found.data["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("written", "how"),
+    [
+        ("utf-16", {}),
+        ("utf-16-le", {}),
+        ("utf-16-be", {"sep": ";", "decimal": ","}),
+        ("utf-8-sig", {"sep": "\t"}),
+        ("cp1252", {"sep": "|"}),
+        ("utf-8", {"sep": " "}),
+        ("utf-8", {"lineterminator": "\r"}),
+    ],
+)
+def test_how_a_program_writes_a_table_does_not_matter(tmp_path, written, how):
+    table = frame().assign(site=lambda t: [f"Zürich {one}" for one in t["site"]])
+    path = tmp_path / "table.csv"
+    path.write_bytes(table.to_csv(index=False, **how).encode(written))
+    found = run_cli(APP, "cox", "--csv", path, *COLUMNS, "--covariates", "x", "--json")
+    assert (found.status, found.data["n"], found.data["sites"]) == (0, 60, 6)
+    assert found.data["coef"] == pytest.approx(pooled(table, ["x"]), abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"PK\x03\x04" + bytes(60), "workbook"),
+        (b"\xd0\xcf\x11\xe0" + bytes(60), "workbook"),
+        (b"My cohort,,,\nsite,time,event,x\na,1,1,0.5\n", "a title above the header"),
+    ],
+)
+def test_what_is_no_table_is_said(tmp_path, data, says):
+    (tmp_path / "table.csv").write_bytes(data)
+    found = run_cli(APP, "cox", "--csv", tmp_path / "table.csv", *COLUMNS, "--covariates", "x", "--json")
+    assert (found.data["problem"]["code"], says in found.data["problem"]["what"]) == ("FH-822", True)
+
+
+@pytest.mark.parametrize("text", ["2020-03-01", "1.3.2020", "01-Mar-2020", "3/1/20 00:00", "2020/03/01"])
+def test_dates_as_times_are_told_from_words(run, text):
+    problem = run("cox", frame().assign(time=text), "--covariates", "x").data["problem"]
+    assert "is a date" in problem["what"] and "start" in problem["fix"]
+
+
+def test_a_fit_without_a_coefficient_prints_no_p_value(run):
+    shown = run("cox", frame().assign(x=1), "--covariates", "x", json=False).out
+    assert "nothing to test" in shown and "p = 1" not in shown

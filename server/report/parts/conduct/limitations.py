@@ -71,12 +71,12 @@ def _size(sizes: list[SetSize], concordance: list[ConcordanceRow]) -> Iterator[s
         widest = max(((r.c.high or 0) - (r.c.low or 0)) / 2 for r in rows) if rows else None
         half = f" the 95 % interval of a C-index reaches up to ±{text.number(widest)}." if widest else ""
         yield (
-            f"The test set has {text.plural(test.n, 'patient')} and {text.plural(test.events, 'event')} from "
+            f"The test set has {text.plural(test.n, 'patient')} and {text.events(test.events)} from "
             f"{text.plural(test.sites, 'hospital')}:{half or ' small.'}"
         )
     validation = by_set.get("validation")
     if validation is not None and 0 < validation.n < FEW_PATIENTS:
-        yield f"The validation patients ({validation.n}, {validation.events} events) come from the hospitals that trained the models."
+        yield f"The validation patients ({validation.n}, {text.events(validation.events)}) come from the hospitals that trained the models."
 
 
 def _order(study: Study, concordance: list[ConcordanceRow]) -> Iterator[str]:
@@ -96,7 +96,7 @@ def _order(study: Study, concordance: list[ConcordanceRow]) -> Iterator[str]:
         said = [f"{one} ({text.number(held[one].value)}) below {other} ({text.number(held[other].value)})" for one, other in lower]
         first = held[lower[0][0]]
         few = (first.n or 0) < FEW_PATIENTS
-        size = f"{text.plural(first.n or 0, 'patient')} and {text.plural(first.events or 0, 'event')}"
+        size = f"{text.plural(first.n or 0, 'patient')} and {text.events(first.events)}"
         settled = f"{size} do not settle such an order. " if few else ""
         yield f"On the test patients C stands for {text.listed(said)}. {settled}Table S2 has the differences with their intervals."
 
@@ -104,7 +104,7 @@ def _order(study: Study, concordance: list[ConcordanceRow]) -> Iterator[str]:
 def _models(result: StudyResult, study: Study, sizes: list[SetSize], clinical: ShownCoxModel | None) -> Iterator[str]:
     train = next((size for size in sizes if size.set == "train"), None)
     variables = len(study.design) if MODELS.read_variables(study.models) else 0
-    if train is not None and train.events < EVENTS_PER_VARIABLE * variables:
+    if train is not None and train.events is not None and train.events < EVENTS_PER_VARIABLE * variables:
         yield f"{text.plural(train.events, 'event')} for {variables} clinical variables is fewer than {EVENTS_PER_VARIABLE} a variable."
     if clinical is not None:
         lost = [c.label for c in clinical.coefficients if c.reason is not None]

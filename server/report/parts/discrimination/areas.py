@@ -133,7 +133,8 @@ def table_three(rows: Sequence[RocCurve]) -> TableBlock:
 
 
 def _sizes(areas: Sequence[Estimate]) -> str:
-    return f"n {max((a.n or 0 for a in areas), default=0)}, {max((a.events or 0 for a in areas), default=0)} events"
+    most = max(areas, key=lambda a: (a.n or 0, a.events or 0), default=None)
+    return "" if most is None else text.size(most.n, most.events)
 
 
 def _area(one: Estimate | None) -> str:

@@ -114,10 +114,10 @@ def _combined(report: ReportedStudy, first: ModelName, second: ModelName, rows: 
     kept = [row.paired for row in rows if row.paired.value is not None and (row.paired.se or 0.0) > comparison.DEGENERATE]
     if [row.set for row in rows] != list(HELD) or not kept:
         return []
-    n, events = sum(one.n or 0 for one in kept), sum(one.events or 0 for one in kept)
+    n, events = text.total(one.n for one in kept), text.total(one.events for one in kept)
     value, se = comparison.combine_fixed([one.value or 0.0 for one in kept], [one.se or 1.0 for one in kept])
     low, high = comparison.normal_interval(value, se)
-    meta = _meta(report, first, second, rows, n) if len(kept) == len(rows) else None
+    meta = _meta(report, first, second, rows, n) if n is not None and len(kept) == len(rows) else None
     return [
         Comparison(
             first=first,
@@ -164,7 +164,7 @@ def table(rows: Sequence[Comparison]) -> TableBlock:
         if mine:
             heads.add(len(body))
             most = max((row.paired for row in mine), key=lambda one: one.n or 0)
-            body.append([f"{SET_LABEL[set_]} · n {most.n}, {most.events} events", *([""] * 6)])
+            body.append([f"{SET_LABEL[set_]} · {text.size(most.n, most.events)}", *([""] * 6)])
             body += [_line(row) for row in mine]
     note = (
         "Paired: difference of two C-indices on the same patients with the jackknife covariance of both; the test to read. As "

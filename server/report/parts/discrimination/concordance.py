@@ -145,7 +145,7 @@ def _combined(result: StudyResult, model: ModelName, rows: list[ConcordanceRow])
     if not kept:
         return []
     left_out = [f"{SET_LABEL[row.set]} (n {row.c.n})" for row in rows if row not in kept]
-    n, events = sum(row.c.n or 0 for row in kept), sum(row.c.events or 0 for row in kept)
+    n, events = text.total(row.c.n for row in kept), text.total(row.c.events for row in kept)
     value, se = comparison.combine_fixed([row.c.value or 0.0 for row in kept], [row.c.se or 1.0 for row in kept])
     low, high = harrell.logit_interval(value, se)
     return [
@@ -155,7 +155,7 @@ def _combined(result: StudyResult, model: ModelName, rows: list[ConcordanceRow])
             apparent=False,
             c=share_estimate(n, events, value, se),
             logit=Estimate(n=n, events=events, value=value, low=low, high=high, se=se),
-            noether=None if left_out else _noether(result, model, n, events),
+            noether=None if left_out or n is None or events is None else _noether(result, model, n, events),
             error_bound=max((row.error_bound for row in kept if row.error_bound is not None), default=None),
             exact=all(row.exact for row in kept),
             left_out=text.listed(left_out) if left_out else None,

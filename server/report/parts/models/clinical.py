@@ -22,6 +22,9 @@ def numbers(report: ReportedStudy) -> Fitted:
 def blocks(found: Fitted, report: ReportedStudy) -> Iterator[Block]:
     """One picture with its table."""
     if found is not None:
+        if all(one.hr is None for one in found.coefficients):
+            yield cox_table(found)
+            return
         wide = forest(found, "s3", simulated=report.simulated)
         narrow = forest(found, "s3n", simulated=report.simulated, width=350)
         caption = f"Multivariable Cox model on the training patients, n {found.n}, {found.events} events."

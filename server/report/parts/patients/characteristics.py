@@ -180,7 +180,7 @@ def blocks(found: list[Characteristic], report: ReportedStudy) -> Iterator[Block
         )
         + f"No mean of fewer than {least_known(report.minimum)} known values is printed, nor a total that would give it away. "
         + "Difference: to the training patients, standardised, of means or of shares (all levels together); beyond 0.1 is often "
-        "called an imbalance; none is printed beside a hidden count."
+        "called an imbalance; none is printed beside a hidden count. A value whose counts are hidden in every set has no row."
     )
     yield TableBlock("Characteristics of the patients by set", header, rows, label="Table 1", note=note, group_rows=frozenset(heads))
 
@@ -188,9 +188,9 @@ def blocks(found: list[Characteristic], report: ReportedStudy) -> Iterator[Block
 def _head(column: Column, report: ReportedStudy) -> str:
     sizes = report.of(SIZES)
     if column == "overall":
-        return f"Overall\nn {sum(s.n for s in sizes)}, {sum(s.events for s in sizes)} events"
+        return f"Overall\n{text.size(sum(s.n for s in sizes), text.total(s.events for s in sizes))}"
     one = next(size for size in sizes if size.set == column)
-    return f"{SET_NAME[column]}\nn {one.n}, {one.events} events\n{text.plural(one.sites, 'hospital')}"
+    return f"{SET_NAME[column]}\n{text.size(one.n, one.events)}\n{text.plural(one.sites, 'hospital')}"
 
 
 def _lines(
@@ -198,7 +198,8 @@ def _lines(
 ) -> tuple[str | None, list[list[str]]]:
     """The row that heads a variable's values, None where one row says all, and the rows."""
     label, minimum = next(iter(mine.values())).label, report.minimum
-    values = list(dict.fromkeys(cell.value for row in mine.values() for cell in row.counts))
+    every = list(dict.fromkeys(cell.value for row in mine.values() for cell in row.counts))
+    values = [value for value in every if any(_shows(row, value) for row in mine.values())]
     cells = [mine.get(column) for column in columns]
     sizes = [held[column] for column in columns]
     logarithm = next((one for one in report.study.clinical if one.name == variable and one.log), None)
@@ -216,8 +217,13 @@ def _lines(
         name = values[0][:1].upper() + values[0][1:] if variable == "flags" else f"{label}: {values[0]}"
         return None, [[name, *_counts(cells, values[0], sizes, minimum)]]
     if not values:
-        return None, []
+        return None, [[label, *([text.HIDDEN] * len(columns))]] if every else []
     return label, [[f"\u2003{value}", *_counts(cells, value, sizes, minimum)] for value in values]
+
+
+def _shows(row: Characteristic, value: str) -> bool:
+    """Whether a set has a number for a value, be it 0."""
+    return any(cell.value == value and cell.count is not None for cell in row.counts)
 
 
 def _mean(cell: Characteristic | None) -> str:

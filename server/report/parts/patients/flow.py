@@ -8,6 +8,7 @@ from server.report import text
 from server.report.blocks import Block, Flow, FlowStep, TableBlock
 from server.report.common import suppress
 from server.report.common.estimates import SETS
+from server.report.common.groups import size_words
 from server.report.common.style import SET_NAME
 from server.report.parts.part import ReportedStudy, ReportPart
 from server.report.parts.patients.sizes import PATIENTS, SIZES
@@ -48,11 +49,11 @@ def blocks(found: Counts, report: ReportedStudy) -> Iterator[Block]:
         key = f"{size.set}.enrolled"
         enrolled = _hidden(found[key]) if key in found else text.MISSING
         first = FlowStep("Enrolled", enrolled, left_out=left)
-        last = FlowStep("Analysed", str(size.n), f"{text.plural(size.events, 'event')}, {text.plural(size.sites, 'hospital')}")
+        last = FlowStep("Analysed", str(size.n), f"{text.events(size.events)}, {text.plural(size.sites, 'hospital')}")
         columns.append([FlowStep(SET_NAME[size.set], ""), first, last])
         out = ", ".join(f"{n} {why}" for why, n in left) or "nobody left out"
         told.append(f"{SET_NAME[size.set]}: {enrolled} enrolled, {out}, {size.n} analysed")
-        rows.append([SET_NAME[size.set], enrolled, *(_hidden(count) for count in counts.values()), str(size.n), str(size.events)])
+        rows.append([SET_NAME[size.set], enrolled, *(_hidden(count) for count in counts.values()), str(size.n), size_words(size.events)])
     table = TableBlock("Patients by set", ["Set", "Enrolled", *labels.values(), "Analysed", "Events"], rows)
     caption = (
         "A patient may be left out for more than one reason. Training and validation patients share hospitals; test hospitals are "

@@ -11,9 +11,19 @@ from server.report import text
 from server.report.blocks import Block, Figure, Panel, TableBlock
 from server.report.common import from_shares, score_tables
 from server.report.common.curve_pictures import survival_panel
-from server.report.common.curves import MONTH, SurvivalCurve, axis_months, curve, curve_note, curve_table, median_months, median_of
+from server.report.common.curves import (
+    MONTH,
+    SurvivalCurve,
+    axis_months,
+    curve,
+    curve_note,
+    curve_table,
+    drawable,
+    median_months,
+    median_of,
+)
 from server.report.common.estimates import SETS, Numbers, Test, chi_test
-from server.report.common.groups import GroupsCompared, compared, ratio_words
+from server.report.common.groups import GroupsCompared, compared, ratio_words, size_words
 from server.report.common.style import SET_COLOUR, SET_DASH, SET_NAME
 from server.report.parts.part import ReportedStudy, ReportPart
 from server.report.parts.patients.sizes import PATIENTS
@@ -98,8 +108,16 @@ def _follow_up(label: str, cells: Cells, minimum: int) -> FollowUp:
 
 def blocks(found: SetSurvival, report: ReportedStudy) -> Iterator[Block]:
     """One picture, and below it medians, follow-up and the sets two by two."""
-    if not found.curves:
-        return
+    if drawable(found.curves):
+        yield figure(found, report)
+    if found.curves:
+        yield medians(found)
+    if found.pairs:
+        yield pairs(found)
+
+
+def figure(found: SetSurvival, report: ReportedStudy) -> Figure:
+    """The curves of the sets in one panel, wide and narrow."""
     endpoint = report.study.endpoint.label
     keys: list[SetName] = [s for s in SETS if SET_NAME[s] in {one.label for one in found.curves}]
     wide, narrow = (
@@ -118,7 +136,7 @@ def blocks(found: SetSurvival, report: ReportedStudy) -> Iterator[Block]:
         )
         for name, width in (("s2", 560), ("s2n", 335))
     )
-    yield Figure(
+    return Figure(
         "s2",
         "Figure S2",
         f"{endpoint} by set",
@@ -126,16 +144,13 @@ def blocks(found: SetSurvival, report: ReportedStudy) -> Iterator[Block]:
         [curve_table(found.curves, f"{endpoint} by set")],
         curve_note(report.minimum, points=report.analyses is not None),
     )
-    yield medians(found)
-    if found.pairs:
-        yield pairs(found)
 
 
 def medians(found: SetSurvival) -> TableBlock:
     """Median survival and median follow-up of every set."""
     follow_up = {one.label: one for one in found.follow_up}
     rows = [
-        [one.label, str(one.n), str(one.events), median_months(one), _months(follow_up.get(one.label), median_months(one))]
+        [one.label, size_words(one.n), size_words(one.events), median_months(one), _months(follow_up.get(one.label), median_months(one))]
         for one in found.curves
     ]
     header = ["Set", "n", "Events", "Median survival (95 % CI), months", "Median follow-up (95 % CI), months"]

@@ -14,7 +14,7 @@ class SetSize(Numbers):
 
     set: SetName
     n: int
-    events: int
+    events: int | None
     sites: int
 
 
@@ -23,9 +23,7 @@ def numbers(report: ReportedStudy) -> list[SetSize]:
     if report.analyses is not None:
         known = {one.set: one for one in report.analyses.sets}
         return [
-            SetSize(
-                set=s, n=known[s].n or 0, events=known[s].events or 0, sites=_asked(report, "evaluation" if s == "test" else "development")
-            )
+            SetSize(set=s, n=known[s].n or 0, events=known[s].events, sites=_asked(report, "evaluation" if s == "test" else "development"))
             for s in SETS
             if s in known and known[s].n
         ]

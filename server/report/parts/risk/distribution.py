@@ -33,7 +33,7 @@ class Distribution(Numbers):
     model: ModelName
     set: Where
     n: int
-    events: int
+    events: int | None
     low: list[float | None]
     high: list[float | None]
     patients: list[int | None]
@@ -57,7 +57,7 @@ def _from_shares(analyses: OpenedAnalyses) -> list[Distribution]:
             model=one.model,
             set=one.set,
             n=(sizes[one.set].n if one.set in sizes else None) or sum(bin_.n or 0 for bin_ in one.counts),
-            events=(sizes[one.set].events if one.set in sizes else None) or 0,
+            events=sizes[one.set].events if one.set in sizes else None,
             low=list(one.edges[:-1]),
             high=list(one.edges[1:]),
             patients=[bin_.n for bin_ in one.counts],
@@ -166,7 +166,7 @@ def draw(one: Distribution, name: str, *, simulated: bool) -> Picture:
         _contributions(axes[1], one, middle)
     (axes[1] if parts else axes).set_xlabel("Score (linear predictor)")
     told = (
-        f"{text.plural(one.n, 'patient')}, {text.plural(one.events, 'event')} in {len(one.patients)} bins: "
+        f"{text.plural(one.n, 'patient')}, {text.events(one.events)} in {len(one.patients)} bins: "
         f"{', '.join(map(size_words, one.patients))}"
     )
     return style.finish(figure, name, f"Distribution of the {one.model} score, {SET_LABEL[one.set]}: {told}.", simulated=simulated)

@@ -10,7 +10,7 @@ from server.report import text
 from server.report.blocks import Block, Figure, Panel, TableBlock
 from server.report.common import from_shares, score_tables
 from server.report.common.curve_pictures import survival_panel
-from server.report.common.curves import SurvivalCurve, axis_months, curve, curve_note, curve_table
+from server.report.common.curves import SurvivalCurve, axis_months, curve, curve_note, curve_table, drawable
 from server.report.common.estimates import Estimate, Numbers, Test, chi_test
 from server.report.common.groups import hazard_ratio, ratio_words, size_words, split
 from server.report.parts.part import ReportedStudy, ReportPart, reads_scans
@@ -134,7 +134,7 @@ def blocks(found: ResponseCompared | None, report: ReportedStudy) -> Iterator[Bl
     """Two panels side by side, and their numbers."""
     if found is None:
         return
-    drawn = [one for one in found.strata if one.curves]
+    drawn = [one for one in found.strata if drawable(one.curves)]
     months = axis_months([one for side in drawn for one in side.curves])
     panels = [
         Panel(
@@ -154,12 +154,12 @@ def blocks(found: ResponseCompared | None, report: ReportedStudy) -> Iterator[Bl
         for index, side in enumerate(drawn)
     ]
     out = f" Not among them: patients in class {text.listed(found.left_out)}, whose tables are not open." if found.left_out else ""
-    n, events = size_words(found.n), size_words(found.events)
+    n, events = size_words(found.n), text.events(found.events)
     who = (
-        f"The same {n} patients ({events} events) of validation + test, parted by progression at the first follow-up and by the frozen "
+        f"The same {n} patients ({events}) of validation + test, parted by progression at the first follow-up and by the frozen "
         f"cut-off of {found.model}. Patients who could not be evaluated are in neither."
         if found.same_patients
-        else f"{n} patients ({events} events) of validation + test with a RECIST class, parted by progression at the first follow-up; "
+        else f"{n} patients ({events}) of validation + test with a RECIST class, parted by progression at the first follow-up; "
         f"beside them all patients of both sets by the frozen cut-off of {found.model}."
     )
     caption = f"{who}{out} {curve_note(report.minimum, points=report.analyses is not None)}"
@@ -175,7 +175,7 @@ def table(found: ResponseCompared) -> TableBlock:
     """Both stratifiers beside each other."""
     body = []
     for side in found.strata:
-        sizes = ", ".join(f"{one.label.lower()} {one.n} / {one.events}" for one in side.curves) or text.MISSING
+        sizes = ", ".join(f"{one.label.lower()} {size_words(one.n)} / {size_words(one.events)}" for one in side.curves) or text.MISSING
         test = f"{text.number(side.logrank.chi2, 1)}, {text.p_equals(side.logrank.p)}" if side.logrank else text.MISSING
         body.append([side.by, sizes, ratio_words(side.hazard_ratio), text.p_value(side.hazard_ratio.p), test])
     header = ["Parted by", "n / events", "HR (95 % CI)", "p (Wald)", "Log-rank χ², p"]

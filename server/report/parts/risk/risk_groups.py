@@ -10,9 +10,9 @@ from server.report import text
 from server.report.blocks import Block, Figure, Panel, TableBlock
 from server.report.common import from_shares, score_tables
 from server.report.common.curve_pictures import survival_panel
-from server.report.common.curves import SurvivalCurve, axis_months, curve, curve_note, curve_table
+from server.report.common.curves import SurvivalCurve, axis_months, curve, curve_note, curve_table, drawable
 from server.report.common.estimates import SETS, Estimate, Numbers, Test, Where, chi_test
-from server.report.common.groups import hazard_ratio, ratio_words, split
+from server.report.common.groups import hazard_ratio, ratio_words, size_words, split
 from server.report.common.style import SET_LABEL, SET_NAME
 from server.report.parts.part import ReportedStudy, ReportPart, reasons
 from server.report.parts.risk.distribution import RISK
@@ -86,7 +86,7 @@ def blocks(found: list[RiskGroups], report: ReportedStudy) -> Iterator[Block]:
     """A figure a model, a panel a set."""
     for model in dict.fromkeys(group.model for group in found):
         groups = [group for group in found if group.model == model]
-        drawn = [group for group in groups if group.curves]
+        drawn = [group for group in groups if drawable(group.curves)]
         months = axis_months([one for group in drawn for one in group.curves])
         panels = [
             Panel(
@@ -101,7 +101,7 @@ def blocks(found: list[RiskGroups], report: ReportedStudy) -> Iterator[Block]:
                     logrank=group.logrank,
                     simulated=report.simulated,
                 ),
-                patients=sum(one.n for one in group.curves),
+                patients=text.total(one.n for one in group.curves) or 0,
             )
             for group in drawn
         ]
@@ -113,6 +113,8 @@ def blocks(found: list[RiskGroups], report: ReportedStudy) -> Iterator[Block]:
             tables = [table(groups), *(curve_table(g.curves, f"{model}, {SET_LABEL[g.set]}") for g in drawn)]
             label = MODELS[model].risk_figure or ""
             yield Figure(f"km-{model}", label, f"Survival by risk group of {model}", panels, tables, caption)
+        elif any(group.curves for group in groups):
+            yield table(groups)
         why = [f"{SET_NAME[g.set]}: {g.reason}." for g in groups if g.reason] + [g.note for g in groups if g.note]
         yield from reasons(why)
 
@@ -131,7 +133,7 @@ def table(rows: Sequence[RiskGroups]) -> TableBlock:
 def group_sizes(curves: Sequence[SurvivalCurve]) -> list[str]:
     """`n / events` of low and of high risk."""
     by = {one.label: one for one in curves}
-    return [f"{by[label].n} / {by[label].events}" if label in by else text.MISSING for label in LABELS]
+    return [f"{size_words(by[label].n)} / {size_words(by[label].events)}" if label in by else text.MISSING for label in LABELS]
 
 
 def missing(found: list[RiskGroups], report: ReportedStudy) -> dict[str, str]:

@@ -11,7 +11,7 @@ from server.report.blocks import Block, Figure, Panel, TableBlock
 from server.report.common import from_shares, score_tables, style
 from server.report.common.cox_tables import hazard_ratio_words, ratio_ticks
 from server.report.common.curve_pictures import survival_panel
-from server.report.common.curves import SurvivalCurve, axis_months, curve, curve_note, curve_table
+from server.report.common.curves import SurvivalCurve, axis_months, curve, curve_note, curve_table, drawable
 from server.report.common.estimates import HELD, Estimate, Numbers, Test, chi_test
 from server.report.common.groups import estimate_words, hazard_ratio, ratio_words, size_words, split
 from server.report.common.style import Picture
@@ -162,7 +162,7 @@ def blocks(found: list[Subgroup], report: ReportedStudy) -> Iterator[Block]:
         yield Figure("subgroup-ratios", "Figure S8", title, [Panel(wide, narrow)], [table(found)], caption)
     elif found:
         yield table(found)
-    drawn = [row for row in found if row.curves]
+    drawn = [row for row in found if drawable(row.curves)]
     if drawn:
         months = axis_months([one for row in drawn for one in row.curves])
         panels = [
@@ -208,7 +208,7 @@ def draw(rows: Sequence[Subgroup], name: str, *, simulated: bool, width: int = 7
     wide = width > 500
     figure, axes = style.panel(width, 70 + (28 if wide else 40) * len(rows))
     axes.axvline(1, color=style.MUTED, linewidth=0.9)
-    labels = [f"{VALUE_LABELS.get(row.value, row.value)} (n {row.n}, {row.events} events)" for row in rows]
+    labels = [f"{VALUE_LABELS.get(row.value, row.value)} ({text.size(row.n, row.events)})" for row in rows]
     place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 9}
     for index, (row, label) in enumerate(zip(rows, labels, strict=True)):
         hr = row.hazard_ratio
