@@ -16,6 +16,8 @@ from evidence.accuracy.shares.covered import COVERED
 from evidence.accuracy.shares.paper_cohort import PHASES, PaperStudy, locked, paper_cohort
 from evidence.accuracy.shares.paper_items import paper_rows
 from evidence.accuracy.shares.paper_rows import PaperRow
+from evidence.accuracy.shares.printed import printed_metrics
+from evidence.accuracy.shares.printed_rows import PrintedRows, printed_figures
 from evidence.record import FOLDER, record
 from site_config.files import write_atomic
 
@@ -74,6 +76,19 @@ def page(found: dict[str, Any]) -> str:
         "Not computed on shares yet: " + "; ".join(f"{item}: {what}" for item, what in found["not computed on shares"].items()) + ".",
         "",
     ]
+    printed = found.get("printed by the report")
+    if printed:
+        wrong = len(printed["wrong"]) or "none"
+        lines += [
+            f"The report of this study prints {printed['numbers']:,d} of these numbers and of others made of them (intervals, p values, "
+            f"numbers at risk) in metrics.json, with four digits: {wrong} of them differs from the pooled rows by more than 1e-4 or the "
+            "printed rounding. Medians are whole months between two declared points.",
+            "",
+            "| item | printed numbers | largest difference, relative above 1 |",
+            "|---|---|---|",
+            *(f"| {item} | {one['numbers']} | {one['largest relative difference']:.1e} |" for item, one in printed["items"].items()),
+            "",
+        ]
     for item, rows in found["items"].items():
         lines += [f"## {item}", "", "| what | on shares | pooled rows | difference | closed because |", "|---|---|---|---|---|"]
         for row in rows:
@@ -91,23 +106,25 @@ def _small(value: float | None) -> str:
     return "" if value is None else "0" if value == 0 else f"{value:.1e}"
 
 
-def main() -> None:
-    """Run the study, compare, record, write the page."""
+def main() -> int:
+    """Run the study, compare, record, write the page; 1 where a number is wrong."""
     options = argparse.ArgumentParser()
     options.add_argument("--holders", type=int, choices=(0, 3, 5), default=0)
     holders = options.parse_args().holders
     study = PaperStudy(locked(), paper_cohort(SEED)).run(holders)
     found = figures(paper_rows(study), study, holders)
+    found["printed by the report"] = printed_figures(PrintedRows(study, printed_metrics(study)).compared())
     print({name: value for name, value in found.items() if name != "items"})
     covers = [*COVERED, "shared_model/analyses/phases", "shared_model/disclosure/results.py", "evidence/accuracy/shares/paper_cohort.py"]
     record(
         "paper_table",
-        covers=[*covers, "evidence/accuracy/shares/paper_items.py", "evidence/accuracy/shares/paper_rows.py"],
+        covers=[*covers, *(f"evidence/accuracy/shares/{name}.py" for name in ("paper_items", "paper_rows", "printed", "printed_rows"))],
         figures=found,
         seeds=[SEED],
     )
     write_atomic(FOLDER / "paper-table.md", page(found).encode(), 0o644)
+    return int(bool(found["neither"] or found["printed by the report"]["wrong"]))
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -23,8 +23,8 @@ def page() -> str:
             "# The paper, item by item",
             "",
             f"What this software does with every statement of the methods, every table and every figure of {CITED}.",
-            "*Equal* is the statistic and its convention, not the number: the patients are others. Every *differs* has its reason here or",
-            "in the last table.",
+            "*Equal* is the statistic and its convention, not the number: the patients are others; what holds it is named: a test (under",
+            "`tests/`), or a piece of evidence. Every *differs* has its reason here or in the last table.",
             "",
             "## Methods",
             *_table(METHODS),
@@ -44,11 +44,12 @@ def page() -> str:
 
 
 def _table(rows: tuple[PaperItem, ...]) -> Iterator[str]:
-    yield "| in the paper | file | command | verdict | remark |"
-    yield "|---|---|---|---|---|"
+    yield "| in the paper | file | command | verdict | held by | remark |"
+    yield "|---|---|---|---|---|---|"
     for row in rows:
         remark = row.remark or ("see the last table" if row.verdict == "differs" else "")
-        yield f"| {row.item} | {f'`{row.file}`' if row.file else ''} | {row.command} | {row.verdict} | {remark} |"
+        held = f"`{row.test}`" if row.test else ""
+        yield f"| {row.item} | {f'`{row.file}`' if row.file else ''} | {row.command} | {row.verdict} | {held} | {remark} |"
 
 
 if __name__ == "__main__":

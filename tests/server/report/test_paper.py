@@ -15,6 +15,7 @@ from site_config.documents.load import dump_yaml
 from site_config.study.model import Study
 from site_config.study.paper import RANDOM_START, differences, warning
 from site_config.study.presets import preset
+from site_config.study.prognostic_models import PAPER_MODELS
 
 
 def with_network(**network: object) -> Study:
@@ -30,6 +31,30 @@ def test_the_page_is_current() -> None:
 def test_every_item_has_a_place_or_a_reason(row) -> None:
     assert row.verdict == "not applicable" or (ROOT / row.file).exists()
     assert row.remark or row.verdict != "not applicable"
+    assert bool(row.test) or row.verdict != "equal"
+
+
+@pytest.mark.parametrize("held", sorted({row.test for row in [*METHODS, *SHOWN] if row.test}))
+def test_what_holds_an_item_exists(held: str) -> None:
+    file, _, name = held.partition("::")
+    if name:
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text("utf-8")
+    else:
+        assert (ROOT / (file.removeprefix("python -m ").replace(".", "/") + ".py")).exists()
+
+
+def test_the_preset_holds_the_papers_settings() -> None:
+    paper = preset("paper")
+    assert (len(paper.sites), paper.draw and paper.draw.evaluation, paper.models) == (52, 15, PAPER_MODELS)
+    assert (paper.endpoint.name, paper.endpoint.time_zero, paper.evaluation.horizons) == ("overall_survival", "treatment", (365, 730))
+    assert [one.name for one in paper.clinical] == ["differentiation", "nash", "pvtt", "surgery", "ebrt", "tace", "rfa"]
+    net, training, imaging = paper.network, paper.training, paper.imaging
+    assert (net.backbone, net.dropout) == ("efficientnet-b0", {"Rad-S": 0.25, "Rad-D": 0.1})
+    assert (training.batch, training.flips, training.server.name, training.server.rate) == (16, 0.5, "adam", 5e-5)
+    assert training.rounds == 200 * 128 // training.batch  # 200 epochs over 128 training patients
+    assert (imaging.spacing_mm, imaging.slices, imaging.size) == (5.0, 3, 224)
+    windows = {organ.name: (organ.window.width, organ.window.level) for organ in paper.organs}
+    assert windows == {"liver": (400, 0), "lung": (1200, -600)}
 
 
 def test_a_random_start_is_said_and_imagenet_ends_it() -> None:

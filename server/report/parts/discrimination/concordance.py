@@ -21,6 +21,10 @@ from shared_model.survival.kaplan_meier import single_cox
 from site_config.problems.base import Problem
 from site_config.study.prognostic_models import ModelName
 
+BOUND = 5
+"""The column of Table 2 that only binned scores have."""
+BOUND_WORDS = "Error bound: how far C of the opened bins can at most be from C of the single scores. "
+
 
 class ConcordanceRow(Numbers):
     """One row of Table 2: Harrell's C of a model on a set.
@@ -203,8 +207,9 @@ def table_two(rows: Sequence[ConcordanceRow]) -> TableBlock:
             body += [_noether_line(row, row.noether) for row in mine if row.noether is not None]
     note = (
         "C: Harrell's concordance with the infinitesimal-jackknife SE; interval C ± 1.96 SE as printed in the study this follows. The "
-        "logit interval stays inside 0 and 1. Error bound: how far C of the opened bins can at most be from C of the single scores. p: "
-        "score test of the score. Validation + test: inverse-variance fixed effect of the two with the jackknife SE; with Noether's "
+        "logit interval stays inside 0 and 1. "
+        + ("" if all(row.exact for row in rows) else BOUND_WORDS)
+        + "p: score test of the score. Validation + test: inverse-variance fixed effect of the two with the jackknife SE; with Noether's "
         "(pairs strict in time, tied scores dropped) only where single days and untied scores are known."
     )
     said = dict.fromkeys(
@@ -212,7 +217,13 @@ def table_two(rows: Sequence[ConcordanceRow]) -> TableBlock:
         + [f"{row.model}: {row.left_out} does not enter the combination, its error means nothing." for row in rows if row.left_out]
     )
     header = ["Model", "n", "Events", "C (95 % CI)", "Logit 95 % CI", "Error bound", "p"]
+    if all(row.exact for row in rows):
+        header, body = _without(BOUND, header), [_without(BOUND, line) for line in body]
     return TableBlock("C-index of the models", header, body, label="Table 2", note=" ".join([note, *said]), group_rows=frozenset(heads))
+
+
+def _without(place: int, cells: list[str]) -> list[str]:
+    return cells[:place] + cells[place + 1 :]
 
 
 def _line(row: ConcordanceRow) -> list[str]:
