@@ -101,7 +101,7 @@ def closed(report: ReportedStudy, *kinds: Analysis, variable: str | None = None)
 
 def _about(one: ClosedResult) -> str:
     parts = [one.model, NAMES.get(one.set or ""), _group(one.variable, one.value)]
-    return ", ".join(part for part in parts if part)
+    return " · ".join(part for part in parts if part)
 
 
 def _group(variable: str, value: str) -> str:

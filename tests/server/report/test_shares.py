@@ -63,7 +63,7 @@ def test_curves_are_points_with_medians_in_whole_months(found: Any) -> None:
 
 
 def test_what_is_closed_says_why(found: Any) -> None:
-    assert "Validation, risk group high (group high: fewer than 20 patients" in found.absent["risk_groups"]
+    assert "Validation · risk group high (group high: fewer than 20 patients" in found.absent["risk_groups"]
     assert "Scanner Philips (manufacturer philips: fewer than 20 patients" in found.absent["subgroups"]
     assert "ebrt: fewer than 5 patients or 3 hospitals have it" in found.absent["CLN"]
     assert "no points of the curves" in found.absent["roc"]

@@ -71,9 +71,15 @@ def blocks(found: list[OpenedStatistic], report: ReportedStudy) -> Iterator[Bloc
         return
     total = sum(row.bytes_out for row in found)
     clear = [row.name for row in found if not row.masked]
+    image = "No image left a hospital" if report.study.reads_scans else ""
+    if report.result.analyses is None:
+        kept = f"{image} and no patient's row." if image else "No patient's row left a hospital."
+    else:
+        rows = "patient's row in the clear: rows were split into shares, each sealed to the hospital that holds it."
+        kept = f"{image}, and no {rows}" if image else f"No {rows.replace('row in the clear', 'row left a hospital in the clear')}"
+    what = "the named sums" if report.result.analyses is None else "what is named"
     yield Paragraph(
-        f"Nothing but the named sums below, {text.bytes_size(total)} in all, sent by all hospitals together. No "
-        + ("image and no patient row left a hospital." if report.study.reads_scans else "patient row left a hospital.")
+        f"Nothing but {what} below, {text.bytes_size(total)} in all, sent by all hospitals together. {kept}"
         + (f" Not masked: {text.listed(sorted(set(clear)))}." if clear else "")
     )
     yield table(found, titles())
