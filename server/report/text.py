@@ -14,6 +14,8 @@ from site_config.names import plural as plural
 MISSING = "—"
 MINUS = "−"
 HIDDEN = "·"
+INDENT = "\u00a0" * 3
+"""Before a level under its variable: spaces that no narrow column breaks after."""
 
 
 def number(value: float | None, decimals: int = 2) -> str:

@@ -7,6 +7,7 @@ import csv
 import io
 from pathlib import Path
 
+from server.report import text
 from server.report.blocks import Figure, Flow, Photos, TableBlock
 from server.report.common import style
 from server.report.common.style import Picture
@@ -67,7 +68,7 @@ def csv_text(table: TableBlock) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([" ".join(cell.split()) for cell in table.header])
-    writer.writerows([cell.replace("\u2003", "  ") for cell in row] for row in table.rows)
+    writer.writerows([cell.replace(text.INDENT, "  ") for cell in row] for row in table.rows)
     if table.note:
         writer.writerow([table.note])
     return text.getvalue()

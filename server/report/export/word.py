@@ -102,7 +102,7 @@ def _table(word: WordDocument, table: TableBlock, caption: str) -> None:
         for column, words in enumerate(cells):
             row[column].width = widths[column]
             paragraph = row[column].paragraphs[0]
-            run = paragraph.add_run(" ".join(words.split("\n")).replace("\u2003", "   "))
+            run = paragraph.add_run(" ".join(words.split("\n")))
             run.font.size = Pt(8)
             run.bold = number == 0 or number - 1 in table.group_rows
             if table.side(column) == "r":

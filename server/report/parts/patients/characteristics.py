@@ -218,7 +218,7 @@ def _lines(
         return None, [[name, *_counts(cells, values[0], sizes, minimum)]]
     if not values:
         return None, [[label, *([text.HIDDEN] * len(columns))]] if every else []
-    return label, [[f"\u2003{value}", *_counts(cells, value, sizes, minimum)] for value in values]
+    return label, [[f"{text.INDENT}{value}", *_counts(cells, value, sizes, minimum)] for value in values]
 
 
 def _shows(row: Characteristic, value: str) -> bool:
