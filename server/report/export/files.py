@@ -65,10 +65,10 @@ def write_figure(stem: str, figure: Drawn, folder: Path, *, simulated: bool) -> 
 
 def csv_text(table: TableBlock) -> str:
     """A table as the page shows it: header, rows, and the note as a last line of one cell."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
     writer.writerow([" ".join(cell.split()) for cell in table.header])
     writer.writerows([cell.replace(text.INDENT, "  ") for cell in row] for row in table.rows)
     if table.note:
         writer.writerow([table.note])
-    return text.getvalue()
+    return written.getvalue()
