@@ -27,7 +27,7 @@ def numbers(report: ReportedStudy) -> list[PaperDifference]:
 
 def blocks(found: list[PaperDifference], _report: ReportedStudy) -> Iterator[Block]:
     """One table."""
-    rows = [[one.what, one.paper, one.here, one.why] for one in found]
+    rows = [[words.replace("`", "") for words in (one.what, one.paper, one.here, one.why)] for one in found]
     note = f"The study this follows: {CITED}. The same table, item by item, stands in docs/reference/paper.md."
     header = ["Of what", "As published", "Here", "Why"]
     yield TableBlock("Where this differs from the paper, and why", header, rows, align="llll", note=note)
