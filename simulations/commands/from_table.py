@@ -30,7 +30,9 @@ def from_table(
     join: Annotated[Path | None, typer.Option(help="A second table, with further columns of the same patients.")] = None,
     key: Annotated[str | None, typer.Option(help="Column that names the patient, in both tables.")] = None,
     title: Annotated[str | None, typer.Option(help="The study's title; left out, the table's name.")] = None,
-    time_zero: Annotated[str, typer.Option(help="enrolment, treatment, randomisation or diagnosis: where times count from.")] = "enrolment",
+    time_zero: Annotated[
+        str, typer.Option(help="Times start at: enrolment, treatment, randomisation, diagnosis, or other words.")
+    ] = "enrolment",
     event_label: Annotated[str, typer.Option(help="What an event is called.")] = "death",
     resolution: Annotated[str, typer.Option(help="exact (you hold all rows anyway) or shares (as between hospitals).")] = "exact",
     missing: options.Missing = None,

@@ -16,15 +16,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from simulations.tabular.columns import events, held_out, labels, numbers, recipe_of
+from simulations.tabular.columns import Events, Labels, events, held_out, labels, numbers, recipe_of, words_kept
 from simulations.tabular.read import Faults, TabularTable
-from simulations.tabular.rows import DAYS, Named
+from simulations.tabular.rows import DAYS, Named, short_unit, unit_text
 from site_config.documents.rules import RESERVED
 from site_config.documents.yaml_text import written
 from site_config.names import plural
 from site_config.problems import host
 from site_config.site import Policy
 from site_config.study.model import Privacy
+from site_config.study.moments import STARTS
 
 Floats = NDArray[np.float64]
 Resolution = Literal["exact", "shares"]
@@ -69,7 +70,7 @@ def as_folder(table: TabularTable, plan: FolderPlan) -> StudyFiles:
     columns: list[_Column] = []
     notes: list[str] = []
     with faults.keeping():
-        found["site"] = labels(table, named.site).values
+        found["site"] = labels(table, named.site)
     with faults.keeping():
         found["days"] = numbers(table, named.time, lowest=0.0) * DAYS[named.time_unit or "days"]
     with faults.keeping():
@@ -84,16 +85,19 @@ def as_folder(table: TabularTable, plan: FolderPlan) -> StudyFiles:
             made = _variable(table, name, taken)
             notes += [f"{name} has one value only and was left out"] if made is None else []
             columns += [] if made is None else [made]
+            kept = words_kept(name, table.column(name)) if recipe_of(table, name).kind == "levels" else ()
+            notes += [f"{one.code}: {one.what}" for one in kept]
     faults.raise_any()
     return _files(table, plan, found, columns, notes)
 
 
 def _files(table: TabularTable, plan: FolderPlan, found: Mapping[str, Any], columns: Sequence[_Column], notes: list[str]) -> StudyFiles:
-    site, days, died, test = found["site"], found["days"], found["died"].values, found["test"]
+    site, days, died, test = found["site"].values, found["days"], found["died"].values, found["test"]
     known = [site[i] is not None and test[i] is not None and np.isfinite(days[i]) and np.isfinite(died[i]) for i in range(len(site))]
     rows = [i for i, one in enumerate(known) if one]
     if not rows or not columns:
         raise host.USAGE.problem("no row has a hospital, a time and an event, or no column is left for the model")
+    notes[:0] = _how_read(plan.named, found["site"], found["died"], float(max(days[i] for i in rows)))
     if len(rows) < len(site):
         notes.append(f"{plural(len(site) - len(rows), 'row')} without hospital, time, event or side left out")
     hospitals = _hospitals([str(site[i]) for i in rows], [bool(test[i]) for i in rows])
@@ -118,6 +122,13 @@ def _files(table: TabularTable, plan: FolderPlan, found: Mapping[str, Any], colu
     return StudyFiles(files, tuple(notes), len(cohorts), len(rows))
 
 
+def _how_read(named: Named, site: Labels, died: Events, longest: float) -> list[str]:
+    """How events and times were read, and what a person must know of it."""
+    unit = unit_text(named.time_unit or "days", declared=named.time_unit is not None)
+    findings = [*died.findings, *site.findings, *short_unit(longest, named)]
+    return [f"Events read: {died.text()}", f"Times read: {named.time}: {unit}", *(f"{one.code}: {one.what}" for one in findings)]
+
+
 def _csv(rows: Sequence[Sequence[str]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
@@ -127,7 +138,7 @@ def _csv(rows: Sequence[Sequence[str]]) -> str:
 def _variable(table: TabularTable, name: str, taken: set[str]) -> _Column | None:
     """A column's declaration and cells; None where it has one value."""
     recipe = recipe_of(table, name)
-    short = _unique(re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_"), taken)
+    short = _unique(_column_name(name), taken)
     declared: dict[str, Any] = {"name": short, "label": name}
     if recipe.kind == "number":
         values = numbers(table, name)
@@ -158,8 +169,7 @@ def _bounds(low: float, high: float) -> tuple[float, float]:
 
 def _unique(wish: str, taken: set[str]) -> str:
     """A name of a column as a study may have it, not taken yet."""
-    start = wish if re.match(r"[a-z]", wish) else f"x_{wish}"
-    start = f"{start}_" if start in RESERVED or start == "sex" or start.endswith(("_date", "_day")) else start
+    start = f"{wish}_" if wish in RESERVED or wish == "sex" or wish.endswith(("_date", "_day")) else wish
     name, number = start[:40], 2
     while name in taken:
         name, number = f"{start[:36]}_{number}", number + 1
@@ -190,7 +200,7 @@ def _study(plan: FolderPlan, columns: Sequence[_Column], roles: Mapping[str, str
     """The document, as short as it can be; fewer deaths a column than a study asks for are declared and said."""
     terms = sum(max(len(column.declared.get("values", ())) - 1, 1) for column in columns)
     least = Privacy().minimum_events_per_variable
-    lines = [f"title: {written(plan.title)}", f"endpoint: {_flow({'event_label': plan.event_label, 'time_zero': plan.time_zero})}"]
+    lines = [f"title: {written(plan.title)}", *_endpoint(plan)]
     lines += [f"resolution: {plan.resolution}", f"shares: {_flow({'longest_days': grid})}"]
     privacy: dict[str, Any] = {}
     if deaths < least * terms:
@@ -204,6 +214,23 @@ def _study(plan: FolderPlan, columns: Sequence[_Column], roles: Mapping[str, str
     lines += ["clinical:", *_wrapped([_flow(column.declared) for column in columns])]
     lines += ["sites:", *_wrapped([_flow({"name": name, "role": role}) for name, role in roles.items()])]
     return "\n".join(lines) + "\n"
+
+
+def _endpoint(plan: FolderPlan) -> list[str]:
+    """What is predicted, and the moment it is counted from, declared where it is the study's own."""
+    endpoint: dict[str, Any] = {}
+    if plan.event_label != "death":
+        name = _column_name(f"without {plan.event_label}")
+        endpoint = {"name": name, "label": f"Time without {plan.event_label}"[:60]}
+    zero = _column_name(plan.time_zero)
+    lines = [f"endpoint: {_flow({**endpoint, 'event_label': plan.event_label, 'time_zero': zero})}"]
+    return lines if zero in STARTS else [*lines, f"moments: {_flow({zero: plan.time_zero})}"]
+
+
+def _column_name(text: str) -> str:
+    """Words as a name of small letters, digits and underscores."""
+    found = re.sub(r"[^a-z0-9]+", "_", text.casefold()).strip("_")[:40]
+    return found if re.match(r"[a-z]", found) else f"x_{found}"[:40]
 
 
 def _wrapped(items: Sequence[str]) -> list[str]:

@@ -166,14 +166,15 @@ def rows_of(table: TabularTable, named: Named) -> FitRows:
     groups = tuple(in_order([read.group.values[i] for i in chosen])) if named.group else ()
     findings = [*read.died.findings, *_dropped(dropped, read, named), *read.design.findings]
     findings += [finding for held in (read.site, read.strata, read.group) for finding in held.findings]
-    findings += _short(float(read.days[chosen].max()), named)
+    findings += short_unit(float(read.days[chosen].max()), named)
     unit = named.time_unit or "days"
     how: dict[str, Any] = {"events": read.died.as_dict(), "events_text": read.died.text(), "time_unit": unit}
-    how["time_text"] = f"{named.time}: {_unit_text(unit, declared=named.time_unit is not None)}"
+    how["time_text"] = f"{named.time}: {unit_text(unit, declared=named.time_unit is not None)}"
     return FitRows(sites, read.design.names, tuple(strata), groups, dropped, tuple(findings), how, read.design)
 
 
-def _unit_text(unit: TimeUnit, *, declared: bool) -> str:
+def unit_text(unit: TimeUnit, *, declared: bool) -> str:
+    """How times were read."""
     if unit == "days":
         return "days" if declared else "days (no --time-unit given)"
     return f"{unit}, turned into days ({DAYS[unit]:g} each)"
@@ -236,7 +237,8 @@ def _dropped(dropped: int, read: _Columns, named: Named) -> Iterable[FitFinding]
         yield FitFinding.of(problems.ROWS_DROPPED, what)
 
 
-def _short(longest: float, named: Named) -> Iterable[FitFinding]:
+def short_unit(longest: float, named: Named) -> Iterable[FitFinding]:
+    """A finding where nobody was followed for long and no unit of time was declared."""
     if named.time_unit is None and longest < SHORTEST_DAYS:
         what = f"the longest time is {longest:.4g}, read as days; for times in years, months or weeks say --time-unit"
         yield FitFinding.of(problems.UNIT_OF_TIME, what)

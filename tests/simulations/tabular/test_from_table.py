@@ -111,3 +111,32 @@ def test_hospitals_called_by_numbers_and_wide_numbers_stay_as_they_are(tmp_path:
     for one in study.sites:
         home = tmp_path / "own" / "sites" / one.name
         assert load_site(home / "site.yaml").site == one.name
+
+
+def test_how_the_table_was_read_is_told(tmp_path: Path) -> None:
+    """Competing codes declared, a unit that was not, and levels called NA: each in a note."""
+    rng, n = np.random.default_rng(4), 60
+    frame = pd.DataFrame({"h": rng.choice(list("abc"), n), "months": rng.uniform(1, 48, n).round(1), "status": rng.integers(0, 3, n)})
+    frame["stage"] = rng.choice(["None", "NA", "II"], n)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    words = ("--site", "h", "--time", "months", "--event", "status", "--event-value", "1")
+    made = run_cli(app, "from-table", tmp_path / "t.csv", "--out", tmp_path / "own", *words, "--json")
+    said = "\n".join(made.data["notes"])
+    died = int((frame["status"] == 1).sum())
+    assert f"Events read: status: 1 = event ({died} rows), 0 or 2 = censored ({n - died} rows)" in said
+    assert "FH-818" in said and "read as days" in said
+    assert "stage: NA, None is a label" in said
+    declared = run_cli(app, "from-table", tmp_path / "t.csv", "--out", tmp_path / "two", *words, "--time-unit", "months", "--json")
+    assert "FH-818" not in "\n".join(declared.data["notes"])
+    assert run_cli(app, "from-table", tmp_path / "t.csv", "--out", tmp_path / "x", *words[:-2]).status == 11
+
+
+def test_an_endpoint_and_a_start_of_ones_own_are_declared(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"h": list("abab") * 5, "t": range(1, 21), "e": [0, 1] * 10, "x": [float(k % 7) for k in range(20)]})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    words = ("--site", "h", "--time", "t", "--event", "e", "--event-label", "graft loss", "--time-zero", "the operation")
+    made = run_cli(app, "from-table", tmp_path / "t.csv", "--out", tmp_path / "own", *words)
+    assert made.status == 0, made.err
+    study = load_study(tmp_path / "own" / "study.yaml")
+    assert (study.endpoint.label, study.endpoint.event_label) == ("Time without graft loss", "graft loss")
+    assert (study.endpoint.time_zero, dict(study.moments)) == ("the_operation", {"the_operation": "the operation"})
