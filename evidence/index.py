@@ -18,7 +18,7 @@ from evidence.record import FOLDER, stale
 from site_config.files import write_atomic
 
 MEASURED: Final = {
-    "any_study": "Studies of tables and the liver study, each through both sides' commands over loopback: findings, foreign words, pooled fit.",
+    "any_study": "Studies of tables and the liver study, each through both sides' commands over loopback, beside the pooled fit.",
     "attacks": "What a curious coordinator gets out of everything a study opens at its defaults; each attack also where it must succeed.",
     "capture": "All that hospitals send, in plaintext behind TLS: is anything planted in them found, does one patient change it?",
     "cohort": "The simulated cohorts: their marginals against Xia et al. 2024, and how often 95 % intervals of a Cox model hold the truth.",

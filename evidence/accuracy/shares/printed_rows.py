@@ -232,9 +232,13 @@ class PrintedRows:
 
     def _response(self) -> None:
         cohort, found = self.study.cohort, self.metrics["response"]
-        held, progressed = cohort.set > 0, cohort.response == RESPONSES.index("PD")
+        if found is None:
+            return
         high = self.scores[found["model"]] > self.cuts[found["model"]][1]
-        for side, second in zip(found["strata"], (progressed, high), strict=True):
+        for side in found["strata"]:
+            where = side["by"].removeprefix(f"{found['model']}, ")
+            second = high if where in SETS else cohort.response == RESPONSES.index("PD")
+            held = self._members(where) if where in SETS else cohort.set > 0
             groups = [held & ~second, held & second]
             for one, mine in zip(side["curves"], groups, strict=True):
                 self.curve("Figure 6", f"{side['by']}, {one['label']}", one, mine, room=6.5)

@@ -59,8 +59,10 @@ def hazard_estimate(opened: OpenedHazardRatio | None, groups: Sequence[OpenedCur
 
 
 def total(groups: Iterable[OpenedCurve]) -> tuple[int | None, int | None]:
-    """Patients and events of groups together; None where one of them is closed."""
+    """Patients and events of groups together; None where one of them is closed, or none is there."""
     known = list(groups)
+    if not known:
+        return None, None
     return text.total(group.n for group in known), text.total(group.events for group in known)
 
 

@@ -118,3 +118,16 @@ def test_a_value_hidden_in_every_set_has_no_row(on_shares: StudyResult) -> None:
     assert isinstance(table, TableBlock)
     assert [row[0].strip() for row in table.rows] == ["Scanner manufacturer: Siemens", "RECIST response"]
     assert table.rows[1][1:5] == ["·"] * 4
+
+
+def test_figure_6_has_risk_groups_by_set_where_no_others_are_opened(on_shares: StudyResult, tmp_path: Path) -> None:
+    """A study opens risk groups set by set, never of validation and test together: the figure shows those that are open."""
+    opened = example()
+    opened.kaplan_meier = [one for one in opened.kaplan_meier if (one.grouping, one.set) != ("risk", "combined")]
+    result = on_shares.model_copy(update={"analyses": opened})
+    sides = compute(result).response.strata
+    assert [side.by for side in sides] == ["RECIST at the first follow-up", "RadCLN-D, test"]
+    assert "RadCLN-D in each set" in build(result, tmp_path).read_text()
+    opened.kaplan_meier = [one for one in opened.kaplan_meier if one.grouping != "risk"]
+    alone = on_shares.model_copy(update={"analyses": opened})
+    assert len(compute(alone).response.strata) == 1 and "are not opened: a group" in build(alone, tmp_path).read_text()

@@ -16,7 +16,7 @@ from server.report.common.groups import hazard_ratio, ratio_words, size_words, s
 from server.report.parts.part import ReportedStudy, ReportPart, reads_scans
 from server.report.parts.risk.risk_groups import LABELS
 from server.report.parts.risk.subgroups import SUBGROUPS_HEADING
-from server.study.opened_analyses import OpenedAnalyses, OpenedGroupCurves
+from server.study.opened_analyses import OpenedAnalyses, OpenedGroupCurves, Population
 from server.study.results import ScoreTable
 from shared_model.survival.kaplan_meier import logrank
 from shared_model.survival.table import Cells
@@ -24,6 +24,7 @@ from site_config.study.prognostic_models import ModelName
 
 PROGRESSED, JUDGED = "PD", ("CR", "PR", "SD", "PD")
 RECIST = ("No progression", "Progression")
+HELD_OUT: tuple[Population, ...] = ("combined", "test", "validation")
 
 
 class Stratified(Numbers):
@@ -44,6 +45,7 @@ class ResponseCompared(Numbers):
     same_patients: bool = True
     strata: list[Stratified]
     left_out: list[str] = Field(default_factory=list)
+    by_set: bool = Field(default=False, description="risk groups are those of each set, not of both together")
 
 
 def numbers(report: ReportedStudy) -> ResponseCompared | None:
@@ -73,26 +75,27 @@ def numbers(report: ReportedStudy) -> ResponseCompared | None:
 
 
 def _from_shares(analyses: OpenedAnalyses, report: ReportedStudy) -> ResponseCompared | None:
-    """RECIST on validation + test, and the model declared first: on the same patients where those were grouped apart, else on all."""
-    response = next(iter(from_shares.curves_of(analyses, "response", set_="combined")), None)
-    risk = [
-        family
-        for within in ("response", "all")
-        for family in from_shares.curves_of(analyses, "risk", report.primary.name, "combined", within)
-        if within == "all" or family.within_value == "judged"
-    ]
-    if response is None or not risk:
+    """RECIST on the held-out patients, and beside it the risk groups of the model declared first, set by set as they are opened.
+
+    Those of validation and test together are never opened: less the larger set's they would be the smaller one's.
+    """
+    response = next((one for where in HELD_OUT for one in from_shares.curves_of(analyses, "response", None, where)), None)
+    if response is None:
         return None
+    model = report.primary.name
+    together, *apart = (from_shares.curves_of(analyses, "risk", model, where) for where in HELD_OUT)
+    risk = together or [family for families in apart for family in families]
     n, events = from_shares.total(response.groups)
     return ResponseCompared(
-        model=report.primary.name,
+        model=model,
         n=n,
         events=events,
-        same_patients=from_shares.total(risk[0].groups)[0] == n,
+        same_patients=bool(risk) and all(family.set == response.set for family in risk),
         strata=[
             _opened("RECIST at the first follow-up", RECIST, response, report.minimum),
-            _opened(f"{report.primary.name}, frozen cut-off", LABELS, risk[0], report.minimum),
+            *(_opened(f"{model}, {from_shares.NAMES[family.set].lower()}", LABELS, family, report.minimum) for family in risk),
         ],
+        by_set=True,
     )
 
 
@@ -156,19 +159,36 @@ def blocks(found: ResponseCompared | None, report: ReportedStudy) -> Iterator[Bl
     out = f" Not among them: patients in class {text.listed(found.left_out)}, whose tables are not open." if found.left_out else ""
     n, events = size_words(found.n), text.events(found.events)
     who = (
-        f"The same {n} patients ({events}) of validation + test, parted by progression at the first follow-up and by the frozen "
-        f"cut-off of {found.model}. Patients who could not be evaluated are in neither."
-        if found.same_patients
-        else f"{n} patients ({events}) of validation + test with a RECIST class, parted by progression at the first follow-up; "
-        f"beside them all patients of both sets by the frozen cut-off of {found.model}."
+        _who_on_shares(found, n, events)
+        if found.by_set
+        else (
+            f"The same {n} patients ({events}) of validation + test, parted by progression at the first follow-up and by the frozen "
+            f"cut-off of {found.model}. Patients who could not be evaluated are in neither."
+            if found.same_patients
+            else f"{n} patients ({events}) of validation + test with a RECIST class, parted by progression at the first follow-up; "
+            f"beside them all patients of both sets by the frozen cut-off of {found.model}."
+        )
     )
     caption = f"{who}{out} {curve_note(report.minimum, points=report.analyses is not None)}"
     tables = [table(found), *(curve_table(side.curves, side.by) for side in drawn)]
-    title = f"Progression by RECIST and risk by {found.model}, validation + test"
+    where = "held-out patients" if found.by_set else "validation + test"
+    title = f"Progression by RECIST and risk by {found.model}, {where}"
     if panels:
         yield Figure("f6", "Figure 6", title, panels, tables, caption)
     else:
         yield table(found)
+
+
+def _who_on_shares(found: ResponseCompared, n: str, events: str) -> str:
+    """Whom the panels are of, where results were opened on shares."""
+    beside = (
+        f" Beside them the same patients by the frozen cut-off of {found.model}."
+        if found.same_patients
+        else f" Beside them risk groups by the frozen cut-off of {found.model} in each set: both together would give the smaller away."
+        if len(found.strata) > 1
+        else f" The risk groups of {found.model} on these patients are not opened: a group or its complement is too small."
+    )
+    return f"{n} held-out patients ({events}) by progression at the first follow-up; who has no class is without known progression.{beside}"
 
 
 def table(found: ResponseCompared) -> TableBlock:
