@@ -23,8 +23,15 @@ def choice(name: str, known: Iterable[str]) -> str:
 
 
 def plural(n: int, one: str, many: str | None = None) -> str:
-    """A count with its noun: `1 hospital`, `3 hospitals`."""
-    return f"{n:,d} {one if n == 1 else (many or one + 's')}"
+    """A count with its noun: `1 hospital`, `3 hospitals`, `2 graft losses`, `4 biopsies`."""
+    return f"{n:,d} {one if n == 1 else (many or many_of(one))}"
+
+
+def many_of(one: str) -> str:
+    """A noun's regular plural."""
+    if one.endswith(("s", "x", "z", "ch", "sh")):
+        return f"{one}es"
+    return f"{one[:-1]}ies" if one.endswith("y") and one[-2:-1] not in "aeiou" else f"{one}s"
 
 
 def clean(text: str) -> str:

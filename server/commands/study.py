@@ -195,7 +195,9 @@ def _draw_check(console: Console, plan: Study, expected: Expectation, findings: 
     rows = [
         (name, one.sites, one.patients, one.events, "–" if one.c_half_width is None else f"±{one.c_half_width:.2f}") for name, one in sets
     ]
-    assumed = f"assuming {expected.patients_a_site:g} patients a hospital, of whom {expected.event_share:.0%} die under observation"
+    assumed = (
+        f"assuming {expected.patients_a_site:g} patients a hospital, of whom {expected.event_share:.0%} have the event under observation"
+    )
     console.print(f"No fault in {plan.title!r}.\n")
     console.print(table("", ("set", "sites", "patients", "events", "C-index, 95 %"), rows, assumed))
     holders = planned_holders(plan)

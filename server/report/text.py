@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from site_config.names import many_of
 from site_config.names import plural as plural
 
 MISSING = "—"
@@ -77,7 +78,7 @@ def p_equals(p: float | None) -> str:
 
 def events(count: int | None, word: str = "event") -> str:
     """`28 events`, `1 death`; `events not opened` where the count stayed closed."""
-    return f"{word}s not opened" if count is None else plural(count, word)
+    return f"{many_of(word)} not opened" if count is None else plural(count, word)
 
 
 def size(n: int | None, count: int | None) -> str:

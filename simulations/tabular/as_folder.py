@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -186,7 +187,7 @@ def _hospitals(sites: Sequence[str], test: Sequence[bool]) -> list[str]:
     names: dict[tuple[str, bool], str] = {}
     for site in sides:
         for held in sorted(sides[site]):
-            wish = re.sub(r"[^a-z0-9]+", "-", site.casefold()).strip("-") or "hospital"
+            wish = re.sub(r"[^a-z0-9]+", "-", _ascii(site)).strip("-") or "hospital"
             wish = f"{wish[:34]}-test" if held and len(sides[site]) > 1 else wish[:36]
             name, number = wish, 2
             while name in taken:
@@ -227,9 +228,14 @@ def _endpoint(plan: FolderPlan) -> list[str]:
     return lines if zero in STARTS else [*lines, f"moments: {_flow({zero: plan.time_zero})}"]
 
 
+def _ascii(text: str) -> str:
+    """Small letters without their accents."""
+    return "".join(one for one in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(one))
+
+
 def _column_name(text: str) -> str:
     """Words as a name of small letters, digits and underscores."""
-    found = re.sub(r"[^a-z0-9]+", "_", text.casefold()).strip("_")[:40]
+    found = re.sub(r"[^a-z0-9]+", "_", _ascii(text)).strip("_")[:40]
     return found if re.match(r"[a-z]", found) else f"x_{found}"[:40]
 
 

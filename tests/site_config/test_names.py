@@ -11,3 +11,9 @@ def test_a_choice_names_the_nearest_and_all() -> None:
 def test_one_is_not_many() -> None:
     assert [names.plural(n, "site") for n in (0, 1, 2, 1000)] == ["0 sites", "1 site", "2 sites", "1,000 sites"]
     assert names.plural(2, "study", "studies") == "2 studies"
+    assert [names.plural(2, one) for one in ("graft loss", "biopsy", "relapse", "day")] == [
+        "2 graft losses",
+        "2 biopsies",
+        "2 relapses",
+        "2 days",
+    ]

@@ -95,9 +95,9 @@ def test_kinds_are_found_and_what_cannot_be_is_said(tmp_path: Path) -> None:
 
 
 def test_hospitals_called_by_numbers_and_wide_numbers_stay_as_they_are(tmp_path: Path) -> None:
-    """A number, a truth value of YAML and a power of ten are names of hospitals; bounds of large numbers keep their digits."""
+    """Numbers, a truth value of YAML and words with accents are names of hospitals; bounds of large numbers keep their digits."""
     rng, n = np.random.default_rng(2), 40
-    sites = ["1", "007", "no", "1e5"]
+    sites = ["1", "007", "no", "Charité Süd"]
     frame = pd.DataFrame({"inst": [sites[i % 4] for i in range(n)], "days": rng.integers(5, 900, n), "status": rng.integers(1, 3, n)})
     frame["platelets"] = 1_234_000 + rng.integers(0, 900, n)
     frame.to_csv(tmp_path / "t.csv", index=False)
@@ -105,7 +105,7 @@ def test_hospitals_called_by_numbers_and_wide_numbers_stay_as_they_are(tmp_path:
     made = run_cli(app, "from-table", tmp_path / "t.csv", "--out", tmp_path / "own", *words, "--json")
     assert made.status == 0, made.err
     study = load_study(tmp_path / "own" / "study.yaml")
-    assert sorted(one.name for one in study.sites) == sorted(["1", "7", "no", "100000"])
+    assert sorted(one.name for one in study.sites) == sorted(["1", "7", "no", "charite-sud"])
     low, high = study.clinical[0].bounds or (0, 0)
     assert low < frame["platelets"].min() and high > frame["platelets"].max() and high - low < 1200
     for one in study.sites:
