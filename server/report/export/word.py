@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from server.report.blocks import Bullets, Facts, Figure, Flow, Headline, Paragraph, Photos, Section, TableBlock
 from server.report.export.files import pictures
@@ -93,6 +93,7 @@ def _table(word: WordDocument, table: TableBlock, caption: str) -> None:
         word.add_paragraph(caption, style="Caption").paragraph_format.keep_with_next = True
     grid = word.add_table(rows=0, cols=len(table.header))
     grid.style = "Light Shading"
+    _without_bands(grid)
     grid.autofit = False
     widths = [Cm(width) for width in column_widths(table)]
     for held, wide in zip(grid.columns, widths, strict=True):
@@ -111,8 +112,30 @@ def _table(word: WordDocument, table: TableBlock, caption: str) -> None:
             merged = row[0].merge(row[-1])
             for empty in merged.paragraphs[1:]:
                 empty._element.getparent().remove(empty._element)
+    _head_on_every_page(grid.rows[0])
     note = word.add_paragraph().add_run(table.note)
     note.font.size = Pt(8)
+
+
+def _without_bands(grid: Any) -> None:
+    """Rules above, below and under the head alone."""
+    from docx.oxml.ns import qn
+
+    look = grid._tbl.tblPr.find(qn("w:tblLook"))
+    if look is not None:
+        look.set(qn("w:noHBand"), "1")
+        look.set(qn("w:firstColumn"), "0")
+        look.set(qn("w:val"), "0620")
+
+
+def _head_on_every_page(row: Any) -> None:
+    """The head again where a table goes on to another page."""
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+
+    mark = OxmlElement("w:tblHeader")
+    mark.set(qn("w:val"), "true")
+    row._tr.get_or_add_trPr().append(mark)
 
 
 def column_widths(table: TableBlock) -> list[float]:
