@@ -69,16 +69,22 @@ def _steps(axes: Any, curves: Sequence[SurvivalCurve], colours: Sequence[str], d
 
 
 def _legend(axes: Any, curves: Sequence[SurvivalCurve], words: str) -> None:
-    """Groups and tests above the picture, where no curve can run through them."""
+    """Groups and tests above the picture, where no curve can run through them, from the figure's own edge: room for long names.
+
+    The title's pad keeps the place, so that a long line does not take the curves' width.
+    """
     from matplotlib.lines import Line2D
+    from matplotlib.transforms import blended_transform_factory
 
     handles, labels = axes.get_legend_handles_labels()
     if words:
         handles, labels = [*handles, Line2D([], [], linestyle="none")], [*labels, words]
-    axes.legend(
-        handles, labels, loc="lower left", bbox_to_anchor=(-0.12, 1.02), borderaxespad=0, borderpad=0.1, labelspacing=0.25,
+    place = blended_transform_factory(axes.figure.transFigure, axes.transAxes)
+    legend = axes.legend(
+        handles, labels, loc="lower left", bbox_to_anchor=(0.01, 1.02), bbox_transform=place, borderaxespad=0, borderpad=0.1, labelspacing=0.25,
         handlelength=1.8, handletextpad=0.5, fontsize=8.5,
     )  # fmt: skip
+    legend.set_in_layout(False)
 
 
 def _at_risk(axes: Any, curves: Sequence[SurvivalCurve], colours: Sequence[str], months: Sequence[int]) -> None:
