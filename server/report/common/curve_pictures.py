@@ -81,8 +81,8 @@ def _legend(axes: Any, curves: Sequence[SurvivalCurve], words: str) -> None:
         handles, labels = [*handles, Line2D([], [], linestyle="none")], [*labels, words]
     place = blended_transform_factory(axes.figure.transFigure, axes.transAxes)
     legend = axes.legend(
-        handles, labels, loc="lower left", bbox_to_anchor=(0.01, 1.02), bbox_transform=place, borderaxespad=0, borderpad=0.1, labelspacing=0.25,
-        handlelength=1.8, handletextpad=0.5, fontsize=8.5,
+        handles, labels, loc="lower left", bbox_to_anchor=(0.01, 1.02), bbox_transform=place, borderaxespad=0, borderpad=0.1,
+        labelspacing=0.25, handlelength=1.8, handletextpad=0.5, fontsize=8.5,
     )  # fmt: skip
     legend.set_in_layout(False)
 
