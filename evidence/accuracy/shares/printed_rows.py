@@ -31,6 +31,8 @@ MONTH = 365.25 / 12
 NORMAL = 1.959963984540054
 DIGITS = 4
 CLOSE = 1e-4
+POINT_SET = 100
+"""Sets of so many have a point every month; smaller ones, and groups, every quarter or half-year, and so their medians."""
 RUNS = ((0,), (1,), (2,), (3,), (0, 1), (2, 3), (0, 1, 2, 3))
 """Quarters of the training scores that calibration may join."""
 
@@ -247,7 +249,8 @@ class PrintedRows:
     def _sets(self) -> None:
         cohort, found = self.study.cohort, self.metrics["set_survival"]
         for one in found["curves"]:
-            self.curve("Figure S2", one["label"], one, cohort.set == SET_TITLES[one["label"]], room=1.5)
+            mine = cohort.set == SET_TITLES[one["label"]]
+            self.curve("Figure S2", one["label"], one, mine, room=1.5 if mine.sum() >= POINT_SET else 6.5)
         if found["logrank"] is not None:
             self.add("Figure S2", "sets: log-rank χ²", found["logrank"]["chi2"], self.pooled.logrank(cohort.set))
         for pair in found["pairs"]:
@@ -257,7 +260,13 @@ class PrintedRows:
             mine = cohort.set == SET_TITLES[one["label"]]
             lost = PooledRows(cohort.day[mine], ~cohort.event[mine])
             if one["median"] is not None:
-                self.add("Table S1", f"{one['label']}: median follow-up in months", one["median"] / MONTH, lost.median() / MONTH, 1.5)
+                self.add(
+                    "Table S1",
+                    f"{one['label']}: median follow-up in months",
+                    one["median"] / MONTH,
+                    lost.median() / MONTH,
+                    1.5 if mine.sum() >= POINT_SET else 6.5,
+                )
 
     def _makers(self) -> None:
         cohort = self.study.cohort

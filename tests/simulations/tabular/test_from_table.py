@@ -132,7 +132,9 @@ def test_how_the_table_was_read_is_told(tmp_path: Path) -> None:
 
 
 def test_an_endpoint_and_a_start_of_ones_own_are_declared(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"h": ["abc"[k % 3] for k in range(20)], "t": range(1, 21), "e": [0, 1] * 10, "x": [float(k % 7) for k in range(20)]})
+    frame = pd.DataFrame(
+        {"h": ["abc"[k % 3] for k in range(20)], "t": range(1, 21), "e": [0, 1] * 10, "x": [float(k % 7) for k in range(20)]}
+    )
     frame.to_csv(tmp_path / "t.csv", index=False)
     words = ("--site", "h", "--time", "t", "--event", "e", "--event-label", "graft loss", "--time-zero", "the operation")
     made = run_cli(app, "from-table", tmp_path / "t.csv", "--out", tmp_path / "own", *words)
