@@ -70,7 +70,10 @@ def bundle_result(result: StudyResult, lock: StudyLock, weights: Mapping[Network
         models=formulas(result),
         clinical=result.clinical,
         fusion=result.fusion,
-        cohort={one.set: {"patients": one.n, "events": one.events, "sites": one.sites} for one in ReportedStudy(result).of(SIZES)},
+        cohort={
+            one.set: {"patients": one.n, **({} if one.events is None else {"events": one.events}), "sites": one.sites}
+            for one in ReportedStudy(result).of(SIZES)
+        },
         metrics=metrics_of(result),
         notes=tuple(result.notes),
     )

@@ -22,8 +22,9 @@ def rests_on(manifest: Manifest) -> str:
     if not train:
         return "The bundle does not say how many patients it was trained on."
     made_up = "made-up " if manifest.simulated else ""
-    patients, events, sites = train.get("patients", 0), train.get("events", 0), train.get("sites", 0)
-    return f"Trained on {plural(patients, f'{made_up}patient')} with {plural(events, 'event')} at {plural(sites, 'hospital')}."
+    patients, sites = train.get("patients", 0), train.get("sites", 0)
+    events = f" with {plural(train['events'], 'event')}" if "events" in train else ""
+    return f"Trained on {plural(patients, f'{made_up}patient')}{events} at {plural(sites, 'hospital')}."
 
 
 def cautions(
