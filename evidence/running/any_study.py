@@ -133,7 +133,10 @@ def conduct(office: Path, homes: Sequence[Path]) -> Path:
         for program in programs:
             program.terminate()
         for program in programs:
-            program.wait(60)
+            try:
+                program.wait(60)
+            except subprocess.TimeoutExpired:
+                program.kill()
     if ended.returncode:
         raise SystemExit(f"the coordinator's run ended with status {ended.returncode}: {ended.stderr[-2000:]}")
     return next(office.glob("studies/*/run"))

@@ -125,7 +125,7 @@ class PrintedRows:
             names = [row["covariate"] for row in model["coefficients"] if row["coef"] is not None]
             columns = [self.study.cohort.x[train, NAMES.index(name)] if name in NAMES else self.scores[name][train] for name in names]
             beta, se = rows.cox(np.stack(columns, 1))
-            item = "Figure S3" if model["model"] == "CLN" else "Figure 4 a, b"
+            item = "Figure S3" if model is self.metrics["clinical"] else "Figure 4 a, b"
             for row, b, error in zip((r for r in model["coefficients"] if r["coef"] is not None), beta, se, strict=True):
                 what = f"{model['model']}, {row['covariate']}"
                 self.add(item, f"{what}: coefficient", row["coef"], b)
