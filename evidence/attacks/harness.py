@@ -75,12 +75,34 @@ def chosen(only: str) -> tuple[Attack, ...]:
     return tuple(known[letter] for letter in letters) if letters else ATTACKS
 
 
+@dataclass(frozen=True)
+class Piece:
+    """One attack at one size (0 of an attack without cohorts): the smallest part of a run that is kept."""
+
+    attack: Attack
+    n: int
+
+    @property
+    def name(self) -> str:
+        """Letter and size, as a file is called."""
+        return f"{self.attack.letter}-{self.n}"
+
+    def run(self, seeds: Sequence[int]) -> list[AttackResult]:
+        """Its results over the cohorts of these seeds."""
+        if self.attack.once is not None:
+            return self.attack.once()
+        return self.attack.over_cohorts(self.n, seeds) if self.attack.over_cohorts is not None else []
+
+
+def pieces(attacks: Sequence[Attack], sizes: Sequence[int]) -> Iterator[Piece]:
+    """Every attack at every size that it has."""
+    for attack in attacks:
+        own = (0,) if attack.once is not None else sizes if attack.sized else sizes[:1]
+        yield from (Piece(attack, n) for n in own)
+
+
 def run(attacks: Sequence[Attack], sizes: Sequence[int], cohorts: int, first_seed: int = FIRST_SEED) -> Iterator[AttackResult]:
     """Results as they come: every attack at every size, over cohorts with consecutive seeds."""
     seeds = list(range(first_seed, first_seed + cohorts))
-    for attack in attacks:
-        if attack.once is not None:
-            yield from attack.once()
-        elif attack.over_cohorts is not None:
-            for n in sizes if attack.sized else sizes[:1]:
-                yield from attack.over_cohorts(n, seeds)
+    for piece in pieces(attacks, sizes):
+        yield from piece.run(seeds)

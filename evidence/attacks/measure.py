@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import time
 
-from evidence.attacks.harness import ATTACKS, EVIDENCE_SEED, SIZES, Report, run
+from evidence.attacks.harness import ATTACKS, EVIDENCE_SEED, SIZES, Report, pieces
+from evidence.attacks.kept import KeptParts
 from evidence.attacks.result import AttackResult
-from evidence.record import record
+from evidence.meaning import ROOT
+from evidence.record import covered, record
 
 COHORTS = 20
 CHOICE = (
@@ -29,29 +31,38 @@ COVERS = [
 ]
 
 
+KEPT = ROOT / "evidence-runs" / "attacks"
+"""Parts that are done, so that an interrupted run goes on; not part of the repository."""
+
+
+def _told(results: list[AttackResult], seconds: float) -> None:
+    for result in results:
+        line = f"{result.attack} n={result.n or '-'} {result.setting}: {result.title}: {result.verdict} {result.code}"
+        print(f"{seconds:5.0f} s {line}", flush=True)
+
+
 def main() -> int:
     """Run all and write docs/evidence/attacks.json; 1 when a default is beaten or a positive control fails."""
+    seeds = list(range(EVIDENCE_SEED, EVIDENCE_SEED + COHORTS))
+    kept = KeptParts(KEPT, covered(COVERS), seeds)
     found: list[AttackResult] = []
-    start = time.process_time()
-    for result in run(ATTACKS, SIZES, COHORTS, EVIDENCE_SEED):
-        found.append(result)
-        seconds = time.process_time() - start
-        print(
-            f"{seconds:5.0f} s {result.attack} n={result.n or '-'} {result.setting}: {result.title}: {result.verdict} {result.code}",
-            flush=True,
-        )
+    seconds = 0.0
+    for piece in pieces(ATTACKS, SIZES):
+        done = kept.read(piece)
+        if done is None:
+            start = time.process_time()
+            results = piece.run(seeds)
+            done = results, time.process_time() - start
+            kept.write(piece, *done)
+        found += done[0]
+        seconds += done[1]
+        _told(*done)
     report = Report(tuple(found))
     figures = {
         "results": [dataclasses.asdict(result) for result in report.results],
         "failing": [f"{result.attack} n={result.n}: {result.title}" for result in report.failing],
-        "cpu_seconds": round(time.process_time() - start, 1),
+        "cpu_seconds": round(seconds, 1),
         "note": f"{report.note} {CHOICE}",
     }
-    record(
-        "attacks",
-        covers=COVERS,
-        figures=figures,
-        seeds=list(range(EVIDENCE_SEED, EVIDENCE_SEED + COHORTS)),
-        command="python -m evidence.attacks",
-    )
+    record("attacks", covers=COVERS, figures=figures, seeds=seeds, command="python -m evidence.attacks")
     return int(bool(report.failing))

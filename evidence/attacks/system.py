@@ -29,14 +29,19 @@ class System:
         self.errors.append(max(error, 1e-12))
 
     def solve(self) -> Floats:
-        """Non-negative least squares, rows weighted by their precision.
+        """Non-negative least squares, rows weighted by their precision; shape (unknowns,), (0,) without equations.
 
         Where the steps allowed do not suffice, exact rows are taken a little less exactly, which conditions the system.
         """
+        if not self.rows:
+            return np.zeros(0)
         rows, values, errors = np.asarray(self.rows), np.asarray(self.values), np.asarray(self.errors)
         # A fit without an end (separation in a few patients) weighs some patterns beyond all bounds: nothing to solve there.
         sane = (np.abs(rows) < LARGEST_FEATURE).all(axis=1) & np.isfinite(values)
         rows, values, errors = rows[sane], values[sane], errors[sane]
+        if not rows.size:
+            # SciPy's nnls frees its memory twice when there is no unknown or no equation (scipy/scipy#24861), which ends the process.
+            return np.zeros(rows.shape[1])
         for least in LEAST_ERRORS:
             weight = 1.0 / np.maximum(errors, least)
             a = rows * weight[:, None]

@@ -30,6 +30,8 @@ SPLITS = {"train": 0, "validation": 1, "test": 2}
 PHASES: tuple[Phase, ...] = ("clinical", "fusion", "evaluation")
 IMAGE_SD = 0.8
 STRATA, SMALL_SET = 4, 40
+CASES_KEPT = 128
+"""Twenty cohorts of three sizes, two of them also with minima lifted."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,7 @@ class SharesCase:
         return opened_study(self.cohort, locked(self.cohort, lifted=self.lifted))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=CASES_KEPT)
 def shares_case(n: int, seed: int, lifted: bool = False) -> SharesCase:
     """The case of a size and a seed, kept for the next family."""
     return SharesCase(n, seed, lifted)
