@@ -30,6 +30,7 @@ from client.release.door import Door, outward_code
 from client.release.epsilon import budget_faults
 from client.release.peers import effective, heard, holder_faults
 from client.release.policy import refusals
+from client.release.records import REFUSAL, Refused
 from client.release.site_journal import check_seen, last_hash, open_journal, print_of
 from client.statistics.counts import compute
 from client.statistics.rows import counted_patients, padded, shared_rows
@@ -66,6 +67,8 @@ Form = TypeVar("Form", bound=BaseModel)
 KEPT_STATES = 2
 DOOR_GROUP = 5
 WITH_ARRAYS = ("release", "rows", "hold")
+BESIDE_THE_DOOR = ("holder", "rows", "hold", "statements")
+"""Kinds of message that are refused by more than the door, which writes its own refusals into the journal."""
 
 
 class Agent:
@@ -113,11 +116,24 @@ class Agent:
             log.warning("%s %s: %s", message.kind, problem.code, problem)
             if problem.kind == model.GPU_LOST:
                 raise
+            self._note_refusal(message, problem)
             return Message("refusal", Refusal(code=outward_code(problem)).model_dump())
         except Exception as error:
             self.trouble = f"{privacy.SITE_CANNOT_RELEASE.label} unexpected {type(error).__name__} in {_place(error)}"
             log.error("unexpected %s in %s", type(error).__name__, _place(error))
             return Message("refusal", Refusal(code=privacy.SITE_CANNOT_RELEASE.label).model_dump())
+
+    def _note_refusal(self, message: Message, problem: Problem) -> None:
+        """Write a refusal into the journal that the door has not; a broadcast that has to be sent again is none."""
+        if message.kind not in BESIDE_THE_DOOR or problem.kind == federation.BROADCAST_MISSING or self.door.refused is problem:
+            return
+        words = {name: str(message.body.get(name, "")).encode("ascii", "replace").decode() for name in ("study", "phase")}
+        told = {"study": words["study"][:64], "phase": words["phase"][:16], "what": problem.what[:200]}
+        refused = Refused(**told, step=message.kind, round=0, attempt=0, statistic="", code=problem.code)
+        try:
+            self.journal.append(REFUSAL, refused.model_dump(mode="json"))
+        except Problem as unwritten:
+            log.warning("the refusal is not in the journal: %s", unwritten)
 
     def _take_configuration(self) -> None:
         """A changed `site.yaml` holds from this message on; one that does not read refuses everything until it does."""

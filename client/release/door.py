@@ -112,6 +112,8 @@ class Door:
         self._counts = NoisedCounts(site_name, journal, self._noised.ledger, kept)
         self._ledger = Ledger.of(journal)
         self._attempts: SiteAttempts[Ask] = SiteAttempts(signing_key, entropy)
+        self.refused: Problem | None = None
+        """What this door turned away last, which stands in the journal."""
 
     def keys(self, request: KeysRequest, lock: StudyLock) -> KeysReply:
         """A fresh ephemeral key for one attempt, signed over its context; the same answer while the attempt is unused."""
@@ -369,6 +371,7 @@ class Door:
         try:
             yield
         except Problem as problem:
+            self.refused = problem
             self._write(
                 REFUSAL,
                 Refused(

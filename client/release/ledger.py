@@ -42,6 +42,9 @@ from site_config.names import plural
 from site_config.problems import privacy
 from site_config.study.model import canonical
 
+COUNTS = "precounts"
+"""The statistic with which a study opens the counts of every block at its start."""
+
 
 @dataclass(frozen=True)
 class Minima:
@@ -277,13 +280,33 @@ class Ledger(Fold):
         agreement = self._agreements.get(value.context.study, Agreement())
         for use in self._uses:
             before = {name: self.rows(cohort) for name, cohort in use.sets}
-            alone = {name: rows for name, rows in now.items() if not agreement.covers(use, name, cohort_hash(rows))}
-            _check_own(before, alone, minima)
+            # The holders compared all hospitals together. Of a block nothing is known, so its results change by own changes alone.
+            together = value.whole or use.roster != value.roster
+            alone = {name: rows for name, rows in now.items() if not (together and agreement.covers(use, name, cohort_hash(rows)))}
+            switched = _switched(before, now)
+            _check_own(before, now if switched else alone, minima, switched=switched)
             _check_sides(before, now)
             shared = set(before) & set(now)
-            counted = value.whole and bool(shared) and not shared & set(alone) and agreement.misses(use.roster ^ value.roster)
-            if shared and not counted:
+            covered = bool(shared) and not shared & set(alone)
+            counted = value.whole and covered and agreement.misses(use.roster ^ value.roster)
+            if not counted and use.fact == COUNTS and value.whole and all(before[name] == now[name] for name in shared & set(alone)):
+                counted = self._beside_others(use, value.roster, agreement)
+            if switched or (shared and not counted):
                 _check_roster(use, value, minima)
+
+    def _beside_others(self, use: Use, roster: frozenset[str], agreement: Agreement) -> bool:
+        """Whether an earlier result is the counts of a block, and the roster is that of all blocks, which has its own check.
+
+        A study opens the counts of every block, so that those of the other blocks are no news.
+        """
+        names = {name for name, _ in use.sets}
+        return any(
+            other.study == use.study
+            and use.roster < other.roster
+            and names <= {name for name, _ in other.sets}
+            and (other.roster <= roster or agreement.misses(other.roster ^ roster))
+            for other in self._uses
+        )
 
 
 def _sets(record: Released | SharedRows) -> tuple[tuple[str, str], ...]:
@@ -293,10 +316,16 @@ def _sets(record: Released | SharedRows) -> tuple[tuple[str, str], ...]:
 HELD_OUT = "test"
 
 
-def _check_own(before: Mapping[str, frozenset[str]], now: Mapping[str, frozenset[str]], minima: Minima) -> None:
-    pairs = [(before[name], now[name]) for name in before.keys() & now.keys()]
-    if (HELD_OUT in before) != (HELD_OUT in now) and _patients(before) & _patients(now):
-        pairs.append((_all(before), _all(now)))  # the hospital takes part in another role
+def _switched(before: Mapping[str, frozenset[str]], now: Mapping[str, frozenset[str]]) -> bool:
+    """Whether patients who trained or validated are held out now, or the other way: the hospital takes part in another role.
+
+    Those sets have other names, so nobody compared them; taken together they are the same rows.
+    """
+    return (HELD_OUT in before) != (HELD_OUT in now) and bool(_patients(before) & _patients(now))
+
+
+def _check_own(before: Mapping[str, frozenset[str]], now: Mapping[str, frozenset[str]], minima: Minima, *, switched: bool) -> None:
+    pairs = [(_all(before), _all(now))] if switched else [(before[name], now[name]) for name in before.keys() & now.keys()]
     for earlier, later in pairs:
         own = differing(earlier, later)
         if 0 < own < minima.patients:

@@ -135,8 +135,19 @@ def _earlier(plan: Study, home: Path) -> str:
     together = "at all hospitals together" if plan.resolution == "shares" else "at the hospital itself"
     return (
         f"{plural(len(found), 'earlier study', 'earlier studies')} of these hospitals, the last locked on {since}: patients who came since "
-        f"count once {least} of a set have joined, left or changed {together}; until then the rows used last are studied again."
+        f"count once {least} of a set have joined, left or changed {together}; until then the rows used last are "
+        f"studied again.{_one_block(plan)}"
     )
+
+
+def _one_block(plan: Study) -> str:
+    """That planned blocks are joined, where they are."""
+    from site_config.study.locking import planned_blocks
+
+    count = len(planned_blocks(plan).get("development", ()))
+    if plan.resolution != "shares" or count < 2 or plan.privacy.demonstration:
+        return ""
+    return f" All hospitals train as one block instead of {count}: what changed is compared over all of them, not block by block."
 
 
 def _check_data(plan: Study, expected: Expectation, findings: list[Problem]) -> dict[str, Any]:

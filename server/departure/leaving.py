@@ -28,9 +28,8 @@ from site_config.names import plural
 from site_config.problems import federation
 from site_config.problems import identity as problems
 from site_config.problems.base import together
-from site_config.site import Policy
 from site_config.study.code_digest import code_digest, office_digest
-from site_config.study.locking import lock_faults, lock_study, planned_blocks
+from site_config.study.locking import lock_faults, lock_study
 from site_config.study.model import LeftBehind, Role, Study, StudyLock
 from site_config.study.prognostic_models import MODELS
 
@@ -38,8 +37,6 @@ EVERYBODY = 1_000
 """Companions of a hospital where a set has to be left by all."""
 SPARE = 1.5
 """How many times the minimum of companions is aimed at: hospitals are ragged, and what was guessed too low costs a command more."""
-LAYOUTS = 200
-Blocks = Mapping[Role, tuple[tuple[str, ...], ...]]
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,6 @@ def departure(home: Path, study: str, without: Sequence[str] = (), each: int | N
         office_digest=office_digest(),
         coordinator_key=identity.public_key,
         published=enrol.published(home),
-        blocks=_blocks(plan, before, study),
         leaving=LeftBehind(study=study, gone=gone, companions=many),
     )
     faults = lock_faults(lock)
@@ -230,26 +226,6 @@ def _smaller(before: StudyLock, without: Sequence[str], titles: set[str]) -> Stu
     if set(shares.names) & set(without):
         shares = shares.model_copy(update={"names": ()})
     return before.study.model_copy(update={"title": title, "sites": sites, "draw": None, "shares": shares})
-
-
-def _blocks(plan: Study, before: StudyLock, study: str) -> Blocks:
-    """Training blocks of which none is nearly one of before: each differs from every earlier one by the minimum of sites.
-
-    Else a block's sums of before and after would differ by the few of it who left. One block of all stays one: there the holders'
-    comparison speaks of the very same hospitals. Where the hospitals' hours leave no other blocks, hours are not followed.
-    """
-    blocks = planned_blocks(plan)
-    old = [set(block) for block in before.blocks.get("development", ())]
-    least = max(Policy().minimum_roster, plan.privacy.minimum_sites)
-    if len(blocks.get("development", ())) <= 1 or plan.privacy.demonstration:
-        return blocks
-    anyhow = plan.model_copy(update={"sites": tuple(site.model_copy(update={"hours": None}) for site in plan.sites)})
-    laid = [planned_blocks(one, f" after leaving {study} {number}") for one in (plan, anyhow) for number in range(LAYOUTS)]
-
-    def apart(one: Blocks) -> int:
-        return min(min(len(set(block) ^ other), least) for block in one["development"] for other in old)
-
-    return max(laid, key=apart)
 
 
 def _rounds(lock: StudyLock, folder: Path) -> dict[str, tuple[int, int]]:

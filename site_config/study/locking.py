@@ -155,19 +155,18 @@ def lock_study(
     coordinator_key: str,
     office_digest: str = "",
     published: Iterable[StudyLock] = (),
-    blocks: Mapping[Role, tuple[tuple[str, ...], ...]] | None = None,
     leaving: LeftBehind | None = None,
 ) -> StudyLock:
     """The lock of a study over enrolled sites. Their roles are those of `resolve_roles`, whatever the entries say.
 
-    blocks: others than planned, for a study that goes on from another one (`leaving`).
     published: the coordinator's studies so far; a study that stands among them is found again, with the earlier ones it had then.
+    leaving: for a study that goes on from another one.
     Raises one problem that carries all others when a site of the study has no entry.
     """
     missing = unknown_sites(study, (entry.name for entry in entries))
     if missing:
         raise together(missing)
-    blocks = dict(blocks or planned_blocks(study))
+    blocks = planned_blocks(study)
     if faults := honest_faults(study, blocks):
         raise together(faults)
     roles = resolve_roles(study)
@@ -183,14 +182,25 @@ def lock_study(
         holders=planned_holders(study),
         leaving=leaving,
     )
-    return lock.model_copy(update={"earlier": earlier_studies(lock, tuple(published))}) if lock.holders else lock
+    return in_one_block(lock.model_copy(update={"earlier": earlier_studies(lock, tuple(published))})) if lock.holders else lock
+
+
+def in_one_block(lock: StudyLock) -> StudyLock:
+    """A study whose rows are compared with earlier ones has one block a role, whatever was planned.
+
+    The holders compare rows over all hospitals together: twenty patients changed there may be one in a block, and the block's sums
+    of before and after would differ by that one. Another division would not help: its sums intersect with the earlier ones'.
+    """
+    if not lock.compares:
+        return lock
+    return lock.model_copy(update={"blocks": {role: (lock.names(role),) for role in lock.blocks}})
 
 
 def earlier_studies(lock: StudyLock, published: Sequence[StudyLock]) -> tuple[EarlierStudy, ...]:
     """The published studies over some of the same hospitals; for a study that was published itself, those it was locked with."""
     names, found = {entry.name for entry in lock.roster}, []
     for one in published:
-        if one.model_copy(update={"earlier": ()}) == lock:
+        if one.model_copy(update={"earlier": (), "blocks": lock.blocks}) == lock:
             return one.earlier
         roster = tuple(sorted(entry.name for entry in one.roster))
         if names & set(roster):
@@ -214,6 +224,8 @@ def lock_faults(lock: StudyLock) -> list[Problem]:
         found.append(kinds.LOCK_DAMAGED.problem("the holders of shares are not those the study names or draws"))
     if len({one.study for one in lock.earlier}) != len(lock.earlier) or (lock.earlier and not lock.holders):
         found.append(kinds.LOCK_DAMAGED.problem("an earlier study stands twice, or nobody could compare with it"))
+    if lock.compares and any(len(of_role) > 1 for of_role in lock.blocks.values()):
+        found.append(kinds.LOCK_DAMAGED.problem("several blocks, in a study that is compared with earlier ones over all hospitals"))
     for role in ("development", "evaluation"):
         placed = [name for block in lock.blocks.get(role, ()) for name in block]
         if sorted(placed) != sorted(lock.names(role)):

@@ -21,6 +21,9 @@ from server.asking.effects import Effects
 from server.asking.participation import StudyLedger
 from server.asking.shared import Shared, SharedComputation
 from server.link.transport import Exchange, Failure
+from server.phases.admission import exchange_statements
+from server.phases.context import Running
+from server.study.results import StudyResult
 from server.study.state import StudyFolder
 from shared_model.analyses.plan import plan_of
 from shared_model.secure_sum.protocol import AdmissionRequest, Message
@@ -33,7 +36,7 @@ from site_config.identity import CoordinatorIdentity
 from site_config.journal import read as read_journal
 from site_config.problems import federation
 from site_config.problems.base import Problem
-from site_config.study.model import StudyLock
+from site_config.study.model import Privacy, StudyLock
 from tests.hostile_messages import broken, memory_limit
 
 Make = Callable[..., tuple[Homes, StudyLock]]
@@ -179,3 +182,88 @@ def test_malformed_messages_are_refused_by_number_and_journalled(scene: Scene) -
     declared = set(plan_of(scene.lock, "clinical", {}).declaration.results)
     assert opened <= declared, "nothing was opened that the lock does not declare"
     assert sum(entry.kind == "shared-rows" for entry in read_journal(journal)) >= before
+
+
+REQUESTS_OUTSIDE = 1_000
+
+
+def outside(asked: dict[str, Message], others: dict[str, Message], random: np.random.Generator) -> Message:
+    """A whole message with one thing that the lock or the signatures do not allow."""
+    kind = sorted(asked)[random.integers(len(asked))]
+    message = asked[kind]
+    body, arrays = dict(message.body), dict(message.arrays)
+    changes: list[tuple[str, Any]] = [("study", random.bytes(32).hex()), ("phase", "admission" if kind != "statements" else None)]
+    if "holders" in body:
+        names = sorted(body["holders"])
+        first, second = (body["holders"][name] for name in names[:2])
+        changes += [
+            ("holders", {**body["holders"], names[0]: second}),
+            ("holders", {name: body["holders"][name] for name in names[1:]}),
+            ("holders", {**body["holders"], names[0]: {**first, "public_key": random.bytes(32).hex()}}),
+            ("holders", {**body["holders"], names[0]: {**first, "signature": random.bytes(64).hex()}}),
+        ]
+    if "sites" in body:
+        sites = list(body["sites"])
+        changes += [("sites", sites[1:]), ("sites", [*sites, "ghost"]), ("sites", [*sites, sites[0]]), ("sites", [])]
+    if "earlier" in body:
+        record = {"name": "cln.step.1", "shape": [1], "bits": 14, "units": [int(random.integers(1 << 14))]}
+        made_up = {"phase": "clinical", "results": [record], "signatures": {name: random.bytes(64).hex() for name in others}}
+        changes += [("earlier", [made_up]), ("earlier", [{**made_up, "signatures": {}}])]
+    if kind == "hold":
+        changes += [("step", int(random.integers(1, 1 << 20))), ("attempt", int(random.integers(2, 1 << 16))), ("rows", {})]
+    if kind == "statements":
+        changes += [("boxes", {name: random.bytes(80).hex() for name in others}), ("boxes", {"ghost": "00"})]
+    name, value = [change for change in changes if change[1] is not None][random.integers(sum(change[1] is not None for change in changes))]
+    return Message(message.kind, {**body, name: value}, arrays)
+
+
+def test_a_thousand_requests_outside_the_lock_are_refused_and_journalled(scene: Scene) -> None:
+    honest = scene.compute()
+    site = scene.lock.holders[0]
+    agent, random = scene.canned.agents[site], np.random.default_rng(10)
+    asked = {kind: scene.canned.asked[site, kind] for kind in ("holder", "rows", "hold")}
+    asked["statements"] = Message("statements", {"study": scene.lock.study_id, "opened": [], "boxes": {}})
+    journal = scene.homes.config(site).state / "journal.jsonl"
+    before = list(read_journal(journal))
+    codes: dict[str, int] = {}
+    for _ in range(REQUESTS_OUTSIDE):
+        message = outside(asked, {name: message for (name, kind), message in scene.canned.asked.items() if kind == "rows"}, random)
+        reply = agent.handle(message)
+        assert reply.kind == "refusal", (message.kind, {name: str(value)[:80] for name, value in message.body.items()})
+        codes[reply.body["code"]] = codes.get(reply.body["code"], 0) + 1
+    assert all(CODE.fullmatch(code) for code in codes), codes
+    after = list(read_journal(journal))[len(before) :]
+    assert [entry.kind for entry in after] == ["refusal"] * REQUESTS_OUTSIDE
+    scene.canned.kept.clear()
+    assert scene.compute().results == honest.results, "a later honest computation opens the same"
+
+
+def test_malformed_statements_are_one_hospitals_fault(tables: Make) -> None:
+    """What hospitals state of themselves: the study stalls naming the one, or goes on; each other one's is carried as it came."""
+    homes, lock = tables(sites=(3, 1), patients=(30, 10), resolution="shares", models=("CLN",))
+    approve_everywhere(homes, lock)
+    lock = lock.model_copy(update={"study": lock.study.model_copy(update={"privacy": Privacy()})})
+    boxes = {name: {other: "00" * 60 for other in homes.sites() if other != name} for name in homes.sites()}
+    kept = {(name, "statements", 0): Message("statements", {"boxes": boxes[name]}) for name in boxes}
+    kept |= {(name, "status", 0): Message("status", {"phase": ""}) for name in boxes}
+    canned = Canned({}, kept, kind="statements")
+    folder = StudyFolder(homes.coordinator / "studies" / lock.study_id / "run")
+    folder.root.mkdir(parents=True)
+    clock = iter(range(1 << 30))
+    effects = Effects(lambda: float(next(clock)), lambda _seconds: None)
+    asker = Asker(lock, CoordinatorIdentity.load(homes.coordinator), canned, folder, StudyLedger(folder.ledger_file), effects)  # type: ignore[arg-type]
+    result = StudyResult(study_id=lock.study_id, title="", label="INCOMPLETE", simulated=True, created="", software="", lock={})
+    running = Running(asker, folder, result)
+    exchange_statements(running)
+    canned.evil, stalled = lock.names("development")[1], 0
+    with memory_limit():
+        for _ in range(TIMES):
+            try:
+                exchange_statements(running)
+            except Problem as problem:
+                stalled += 1
+                assert problem.code == "FH-716", problem
+                assert set(re.findall(r"hospital-\d+", problem.what)) == {canned.evil}, problem.what
+    assert stalled >= TIMES // 4, stalled
+    canned.evil = ""
+    exchange_statements(running)

@@ -8,13 +8,16 @@ import pytest
 from evidence.attacks import harness
 from evidence.attacks.claims import Claims, Score, chance_probability, score, summary
 from evidence.attacks.cohorts import AttackedCohort, controls, draw, encode, patterns
-from evidence.attacks.harness import ATTACKS, chosen, run
+from evidence.attacks.harness import ATTACKS, chosen, pieces, run
+from evidence.attacks.kept import KeptParts
 from evidence.attacks.result import AttackResult, judged, statistical
 from evidence.attacks.shares.curves import falls
 from evidence.attacks.shares.differences import generation_score
-from evidence.attacks.shares.equations import SeenStudy
+from evidence.attacks.shares.equations import SeenStudy, Unknowns
 from evidence.attacks.shares.iterates import from_all_others, iterates
+from evidence.attacks.shares.reconstruct import from_everything
 from evidence.attacks.shares.study import shares_case
+from evidence.attacks.system import System
 from evidence.commands import attack as command
 from shared_model.survival.kaplan_meier import kaplan_meier
 from shared_model.survival.table import patient_cells
@@ -133,3 +136,26 @@ def test_command_shows_json_and_exits_by_what_holds(monkeypatch):
 def test_unknown_letter_is_a_usage_problem():
     with pytest.raises(Problem):
         chosen("a,q")
+
+
+def test_a_set_without_unknowns_ends_in_no_claims():
+    """Seed 5002 at 30 patients: no pattern of a small set is likely enough. SciPy's nnls ended the process there (scipy/scipy#24861)."""
+    assert System().solve().shape == (0,)
+    empty = System()
+    empty.add(np.zeros((0, 5)), 3.0, 1e-3)
+    assert empty.solve().shape == (0,)
+    case = shares_case(30, 5002, lifted=True)
+    assert Unknowns.of(SeenStudy(case.opened), 2).size[0] == 0
+    from_everything(case)
+
+
+def test_an_interrupted_run_goes_on(tmp_path):
+    piece, other = pieces(chosen("g"), (60, 30))
+    results = [AttackResult("g", "made up", "default", "succeeds", False, {"claims": 1.0}, 60)]
+    kept = KeptParts(tmp_path, {"evidence/attacks/a.py": {"a": "1"}, "client/release/door.py": {"b": "1"}}, [1, 2])
+    kept.write(piece, results, 2.5)
+    assert kept.read(piece) == (results, 2.5)
+    assert kept.read(other) is None
+    assert KeptParts(tmp_path, {"evidence/attacks/a.py": {"a": "1"}}, [1, 2]).read(piece) == (results, 2.5), "no door stands between"
+    assert KeptParts(tmp_path, {"evidence/attacks/a.py": {"a": "2"}}, [1, 2]).read(piece) is None
+    assert KeptParts(tmp_path, kept.covered, [1, 3]).read(piece) is None

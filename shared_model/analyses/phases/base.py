@@ -43,12 +43,16 @@ class SharedPlan:
         return tuple(sorted(entry.name for entry in lock.roster if entry.role in self.roles))
 
     def permits(self, lock: StudyLock, sites: Iterable[str]) -> bool:
-        """Whether these are the hospitals whose rows are read, whole training blocks left out or not; never one that holds shares."""
-        asked = set(sites)
+        """Whether these are the hospitals whose rows are read, each once; whole training blocks may be left out, but no holder.
+
+        Named twice, a hospital would count twice towards the minima.
+        """
+        named = tuple(sites)
+        asked = set(named)
         missing = set(self.sites(lock)) - asked
         blocks = [set(block) for block in lock.blocks.get("development", ())]
         out = [block for block in blocks if block <= missing]
-        known = asked <= set(self.sites(lock)) and missing == set().union(*out)
+        known = len(named) == len(asked) and asked <= set(self.sites(lock)) and missing == set().union(*out)
         return known and not missing & set(lock.holders) and (not out or len(out) < len(blocks))
 
     def splits_of(self, role: Role) -> tuple[str, ...]:

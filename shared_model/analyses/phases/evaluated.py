@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,14 @@ from shared_model.analyses.groups.points import Points, censored, make_points
 from shared_model.analyses.minimum import reaches
 from shared_model.analyses.pairs import Pairs, compared, make_pairs
 from shared_model.analyses.phases.described import HELD_RESPONSE, SET
-from shared_model.analyses.phases.evaluation_model import EvaluationModel, merged_quarters
+from shared_model.analyses.phases.evaluation_model import HELD_ENOUGH, EvaluationModel, merged_quarters
 from shared_model.analyses.rows import Rows
 from shared_model.analyses.scores.cutoff import CutoffEstimate, cutoff, none_kept
 from shared_model.analyses.scores.levels import above, level_below, score_levels, score_of
 from shared_model.analyses.scores.roc import RocEstimate, roc
 from shared_model.shares.arithmetic import Arithmetic, Value, concatenate, stack, together
+from shared_model.survival.cox.result import FitFinding
+from site_config.problems import survival as problems
 
 Ratios = tuple[CoxEstimate | None, ...]
 
@@ -91,11 +93,32 @@ async def evaluated(a: Arithmetic, rows: Rows, model: EvaluationModel) -> Evalua
     if model.manufacturers:
         wanted["manufacturers"] = concordance(a, rows, pairs, model.manufacturers, known)
     if model.response:
-        members = rows[HELD_RESPONSE]
-        wanted["response"] = grouped(a, rows, pairs, points, members, model.response, model.response_ratio)
+        wanted["response"] = _by_response(a, rows, pairs, points, model, model.response)
     found = dict(zip(wanted, await together(*wanted.values()), strict=True))
     sets: GroupedEstimate = found.pop("sets")
     return EvaluationEstimate(survival=sets.curves, set_ratios=sets.ratios, **found)
+
+
+async def _by_response(
+    a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model: EvaluationModel, curves: KaplanMeierModel
+) -> GroupedEstimate:
+    """Curves by progression of the held sets that are large enough themselves.
+
+    Were a small validation set among them, both groups together without the test set would be its curve.
+    """
+    members, held = rows[HELD_RESPONSE], model.held
+    sets = rows[SET] @ held
+    sizes = await a.lift(sets.sum(0).assume(len(sets), "a count of patients"))
+    enough = await reaches(a, HELD_ENOUGH, sizes, model.minimum)
+    if not enough.all():
+        kept = (sets @ enough.astype(np.int64)).assume(1.0, "one set a patient").reshape(len(sets), 1)
+        (members,) = await a.reduce(a.times(members, kept).assume(1.0, "one group a patient"))
+    found = await grouped(a, {**rows, HELD_RESPONSE: members}, pairs, points, members, curves, model.response_ratio)
+    left = ", ".join(name for name, bit in zip(model.held_sets, enough, strict=True) if not bit)
+    if not left:
+        return found
+    told = FitFinding.of(problems.NOT_ESTIMABLE, f"by progression without the {left} set, which has fewer than {model.minimum} patients")
+    return replace(found, curves=replace(found.curves, findings=(*found.curves.findings, told)))
 
 
 def frozen_cutoff(value: float | None) -> CutoffEstimate:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared_model.analyses.concordance import ConcordanceModel
 from shared_model.analyses.groups.calibration import CalibrationModel, Predicted
@@ -28,6 +29,8 @@ from site_config.study.model import Study
 from site_config.study.prognostic_models import MODELS
 
 QUANTILES = ((1, 4), (1, 2), (3, 4))
+HELD_ENOUGH = "held.enough"
+"""The bits that say which of the sets that did not train are large enough."""
 
 
 def split_sets(sets: int, groups: int) -> tuple[tuple[int, ...], ...]:
@@ -142,6 +145,17 @@ class EvaluationModel:
         return self.curves("response", Partition(part, minimum=self.minimum), 3)
 
     @property
+    def held_sets(self) -> tuple[str, ...]:
+        """The sets that did not train and have patients."""
+        empty = "validation" if self.study.validation_fraction == 0 else ""
+        return tuple(name for name in self.read if name not in ("train", empty))
+
+    @property
+    def held(self) -> NDArray[np.int64]:
+        """(sets, held sets): which set is which of those."""
+        return np.array([[one == other for other in self.held_sets] for one in self.read], dtype=np.int64)
+
+    @property
     def response_ratio(self) -> RatioModel:
         """Progression against none known."""
         return RatioModel("response-ratio", ((0, 1),), self.study.training.ties, 2 * self.minimum)
@@ -200,7 +214,7 @@ class EvaluationModel:
             found += [*self.concordance.results, *(self.roc.results if self.horizons else ())]
         found += self.manufacturers.results if self.manufacturers else ()
         if self.response:
-            found += [*self.response.results, *self.response_ratio.results]
+            found += [minimum_result(HELD_ENOUGH, len(self.held_sets)), *self.response.results, *self.response_ratio.results]
         for name in self.scores:
             found += [one for model in self.quantiles(name) for one in model.results]
             found += [*self.risk(name).results, *self.risk_ratio(name).results]

@@ -1,0 +1,143 @@
+"""Variants of the handed-over scripts: canary and full, develop and validate, with and without images, orders, joins, withdrawals."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from client.release.records import AGREED, COMPARED, AgreedRows, ComparedRows
+from shared_model.statistics.parameters import SplitOnly
+from site_config.problems import privacy
+from site_config.problems.base import Problem
+from tests.client.release import hospital_network
+from tests.client.release.test_generation_properties import LEAST, NAMES, Network, cohort_hash
+from tests.client.release.test_handed_over import FRACTION, SIZES, opened, value, write
+
+ROWS = {"train": frozenset(f"p{k}.a" for k in range(24)), "validation": frozenset(f"q{k}.a" for k in range(6))}
+EVERYBODY = frozenset().union(*ROWS.values())
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network(SIZES)
+
+
+# ---------------------------------------------------------------------------------------------------- develop, validate
+
+
+def validate(network: Network, rows: frozenset[str], roster: tuple[str, ...] = NAMES, *, whole: bool = True) -> None:
+    """The patients who trained before are held out in a second study, whose comparison of held-out sets permits it."""
+    one = network.hospitals[NAMES[0]]
+    against = {"evaluation": {name: cohort_hash(mine) for name, mine in ROWS.items()}}
+    plain = {"parts": {}, "results": (), "cohort": "", "patients": 0, "slots": 0, "bytes": 0, "rule": "", "hash": ""}
+    names = {"study": "second", "phase": "admission", "roster": roster, "holders": NAMES[:3]}
+    one.write(COMPARED, ComparedRows(**plain, **names, against=against, choices={"live.test": cohort_hash(rows)}))
+    one.write(AGREED, AgreedRows(study="second", choices=("live.test",)))
+    asked = value("second", roster, {"test": rows}, **dict.fromkeys(roster, 30))
+    one.ledger.check_rows(replace(asked, whole=whole), LEAST)
+
+
+def test_a_hospital_that_developed_validates_with_the_same_patients_elsewhere(network: Network) -> None:
+    write(network, value("evaluation", NAMES[:4], ROWS, **dict.fromkeys(NAMES[:4], 30)))
+    validate(network, EVERYBODY)
+
+
+@pytest.mark.parametrize("rows", [EVERYBODY | {"new.a"}, EVERYBODY - {"p3.a"}, EVERYBODY - {"p3.a"} | {"p3.b"}])
+def test_develop_then_validate_with_one_patient_more_or_less(network: Network, rows: frozenset[str]) -> None:
+    """All held-out results less those of training and validation would be that patient's; no set was compared under this name."""
+    write(network, value("evaluation", NAMES[:4], ROWS, **dict.fromkeys(NAMES[:4], 30)))
+    with pytest.raises(Problem) as refused:
+        validate(network, rows)
+    assert refused.value.kind == privacy.ROWS_WAIT
+
+
+def test_develop_then_validate_with_one_hospital_more(network: Network) -> None:
+    write(network, value("evaluation", NAMES[:-1], ROWS, **dict.fromkeys(NAMES[:-1], 30)))
+    with pytest.raises(Problem) as refused:
+        validate(network, EVERYBODY)
+    assert refused.value.kind == privacy.VALUE_DIFFERS_BY_FEW
+
+
+def test_validate_then_develop(network: Network) -> None:
+    write(network, value("evaluation", NAMES[:4], {"test": EVERYBODY - {"p3.a"}}, **dict.fromkeys(NAMES[:4], 30)))
+    with pytest.raises(Problem) as refused:
+        network.hospitals[NAMES[0]].ledger.check_rows(value("second", NAMES, ROWS, **dict.fromkeys(NAMES, 30)), LEAST)
+    assert refused.value.kind == privacy.ROWS_WAIT
+
+
+# ---------------------------------------------------------------------------------- models' groups, orders, joins, withdrawals
+
+
+@pytest.mark.parametrize("order", list(itertools.product([False, True], repeat=3)))
+def test_models_with_and_without_images_in_any_order(order: tuple[bool, ...]) -> None:
+    """[CLN], then all models with some patients who lack images, then [CLN] again with a join and a withdrawal between."""
+    network = Network(SIZES)
+    for number, images in enumerate(order):
+        opened(network, images=images)
+        if number == 0:
+            network.join(NAMES[0])
+            network.withdraw(NAMES[1])
+    network.check()
+
+
+@pytest.mark.parametrize("lacking", [1, 2, 19])
+def test_few_patients_lack_images(lacking: int) -> None:
+    """All models leave them out: not one study of the other kind opens, whichever came first, and each kind itself goes on."""
+    rows = {"train": frozenset(f"p{k}" for k in range(60))}
+    fewer = {"train": frozenset(f"p{k}" for k in range(lacking, 60))}
+    for first, second in ((rows, fewer), (fewer, rows)):
+        network = Network(SIZES)
+        write(network, value("clinical", NAMES, first))
+        ledger = network.hospitals[NAMES[0]].ledger
+        ledger.check_rows(value("evaluation", NAMES, first), LEAST)
+        with pytest.raises(Problem) as refused:
+            ledger.check_rows(value("evaluation", NAMES, second), LEAST)
+        assert refused.value.kind == privacy.ROWS_WAIT
+
+
+@pytest.mark.parametrize("joined", [1, 19, 20, 21, 30])
+@pytest.mark.parametrize("gone", [1, 2])
+def test_withdrawals_behind_joins(joined: int, gone: int) -> None:
+    """Who leaves and who comes are counted together as changes, never one against the other."""
+    network = Network(SIZES)
+    assert opened(network, fraction=0.0)
+    for _ in range(gone):
+        network.withdraw(NAMES[0])
+    network.join(NAMES[1], joined)
+    again = network.study(NAMES, fraction=0.0)
+    assert (again is not None) == (joined + gone >= LEAST.patients)
+    network.check()
+
+
+def test_a_corrected_row_is_a_change_like_a_join(network: Network) -> None:
+    assert opened(network)
+    network.correct(NAMES[2])
+    assert opened(network), "the old rows stay usable"
+    assert network.results[0] == network.results[1]
+    assert opened(network, fraction=FRACTION)
+
+
+# --------------------------------------------------------------------------------------------------------- canary, full
+
+
+def test_between_canary_and_full_run_the_rows_stay(tmp_path: Path) -> None:
+    """Both are runs of one lock: a patient who came, one whose row was corrected, and thirty more wait; one who withdrew closes it."""
+    network = hospital_network.Network(tmp_path)
+    try:
+        asked = ("characteristics", SplitOnly(split="train"), "evaluation")
+        assert network.ask(asked) == set()
+        one, rows = network.large, network.table(network.large)
+        before = network.agents[one].door.ledger.uses
+        more = [{**rows[0], "patient": f"new-{k}"} for k in range(30)]
+        network.write(one, [*rows, *more])
+        assert network.ask(asked) == set()
+        network.write(one, [*rows[1:], {**rows[0], "tace": str(1 - int(rows[0]["tace"]))}])
+        assert network.ask(asked) == set()
+        assert network.agents[one].door.ledger.uses == before, "the very same rows"
+        network.withdraw(one, rows[3]["patient"])
+        assert network.ask(asked) & {"FH-501", "FH-513", "FH-531"}
+    finally:
+        network.close()
