@@ -32,6 +32,7 @@ from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS
 from simulations.engines.local import local_transport
 from simulations.study.homes import Homes, approve_everywhere, enrol, publish
+from simulations.study.preparation import prepare
 from site_config.problems.base import Problem
 from site_config.study.model import StudyLock
 
@@ -91,6 +92,7 @@ class DamagedStudy:
         enrol(self.homes, 3)
         self.lock: StudyLock = publish(self.homes)
         approve_everywhere(self.homes, self.lock)
+        prepare(self.homes, self.lock, 1, lambda _words: None)
         self.hospital = self.lock.holders[1]
         self._heard_and_withdrawn()
         asked = 0
@@ -183,7 +185,7 @@ def spoil(path: Path, random: np.random.Generator) -> str:
 
 
 def damages(study: DamagedStudy, count: int, seed: int, kinds: Sequence[str] = ()) -> Iterator[Damage]:
-    """So many damages, kind after kind, half of them to a study half-way and half to a finished one. kinds: parts of their names, or all."""
+    """So many damages, kind after kind, half of them half-way and half to a finished study. kinds: parts of their names, or all."""
     random = np.random.default_rng(seed)
     for number in range(count):
         moment = ("half-way", "finished")[number % 2]

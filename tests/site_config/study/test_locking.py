@@ -158,3 +158,22 @@ def test_a_changed_copy_of_a_lock_has_an_id_and_a_roster_of_its_own() -> None:
     assert StudyLock.model_validate_json(lock.model_dump_json()) == lock and lock.model_copy() == lock
     with pytest.raises(KeyError):
         other.entry("b")
+
+
+def test_a_study_that_is_compared_with_an_earlier_one_has_one_block() -> None:
+    """Twenty changed patients of all hospitals may be one of a block, whose sums of both studies would differ by that one."""
+    study = presets.preset("paper")
+    first = lock(study)
+    again = study.model_copy(update={"title": "again"})
+
+    def published(plan: Study, *before: StudyLock) -> StudyLock:
+        return locking.lock_study(plan, entries(plan), code_digest="", coordinator_key="", published=before)
+
+    second = published(again, first)
+    assert second.compares and len(first.blocks["development"]) == 3
+    assert second.blocks == {role: (first.names(role),) for role in first.blocks}
+    assert locking.lock_faults(second) == []
+    assert [one.code for one in locking.lock_faults(second.model_copy(update={"blocks": first.blocks}))] == ["FH-127"]
+    assert published(again, first, second) == second, "locked again it is the same"
+    shown = study.model_copy(update={"privacy": study.privacy.model_copy(update={"demonstration": True}), "simulated": True})
+    assert len(published(shown, first).blocks["development"]) == 3
