@@ -192,7 +192,7 @@ def outside(asked: dict[str, Message], others: tuple[str, ...], random: np.rando
     kind = sorted(asked)[random.integers(len(asked))]
     message = asked[kind]
     body, arrays = dict(message.body), dict(message.arrays)
-    changes: list[tuple[str, Any]] = [("study", random.bytes(32).hex()), ("phase", "admission" if kind != "statements" else None)]
+    changes: list[tuple[str, Any]] = [("study", random.bytes(32).hex()), ("phase", "admission" if kind in ("rows", "hold") else None)]
     if "holders" in body:
         names = sorted(body["holders"])
         first, second = (body["holders"][name] for name in names[:2])
