@@ -33,9 +33,10 @@ SLOW = 0.6
 
 @dataclass
 class Newton:
-    """b (p,) and how it came about."""
+    """b (p,) and how it came about; room: the largest Σ|b| that the sums have room for."""
 
     p: int
+    room: float = RANGE
     b: Floats = field(init=False)
     steps: list[Floats] = field(default_factory=list)
 
@@ -81,4 +82,4 @@ class Newton:
     @property
     def too_far(self) -> list[int]:
         """The column that does most to carry b out of the range that 40 bits serve."""
-        return [int(np.abs(self.b).argmax())] if total(np.abs(self.b)) > RANGE else []
+        return [int(np.abs(self.b).argmax())] if total(np.abs(self.b)) > self.room else []

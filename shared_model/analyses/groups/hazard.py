@@ -174,8 +174,8 @@ class BaselineModel:
 
     @property
     def largest(self) -> float:
-        """Weight of the highest risk the declared ranges allow, that of their middle being 1."""
-        return shorten(largest_weight(self.b), 30)
+        """About the weight of the highest risk the declared ranges allow beside that of their middle; in few bits, so that sums have room."""
+        return shorten(largest_weight(self.b), 16)
 
     @property
     def scale(self) -> float:

@@ -17,6 +17,7 @@ docs/evidence/shares_cost.json.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log, log2
 
 import numpy as np
 
@@ -24,12 +25,14 @@ from shared_model.analyses.cox import SHARE_BITS, CoxEstimate, CoxModel, NewtonF
 from shared_model.analyses.risk_sums import block_moments, factor, largest_weight
 from shared_model.analyses.rows import Part, Rows
 from shared_model.analyses.weeks.cells import EVENT, WeekCells, from_then_on, make_cells, until_then, week_digits
-from shared_model.shares.arithmetic import Arithmetic, Value, concatenate, stack, together
+from shared_model.shares.arithmetic import ROOM, Arithmetic, F, Value, concatenate, stack, together
 from shared_model.shares.contraction import reciprocal
 from shared_model.shares.value import Field
 
 NOBODY = 2.0**-20
 """Added to S⁰, so that weeks that nobody reaches divide by something: 1e-6 of one patient of the middle risk."""
+MOST_ROOM = 14.0
+"""Of Σ|b|; a week's sums start cold in every step."""
 NO_DEATH = 2.0**-14
 """Added to d for the same reason; such a week's sums over deaths are 0."""
 
@@ -87,12 +90,18 @@ async def _prepare(a: Arithmetic, rows: Rows, model: CoxModel) -> WeekStart:
     return WeekStart(cells, half, tuple(blocks), u, dead_u, stack(uu, 1), cells.died, dead, cells.present.sum())
 
 
+def room_by_weeks(slots: int) -> float:
+    """The largest Σ|b|: half a week's dying weight, with 81 fractional bits, stays below what may be rounded; 14 up to 6,000 slots."""
+    return min(MOST_ROOM, 2 * log(2) * (ROOM - 2 * F - 1 - log2(slots)) - 0.1)
+
+
 class WeekFit(NewtonFit):
     """The same Newton steps with sums by week."""
 
     def __init__(self, a: Arithmetic, model: CoxModel, start: WeekStart, n: int, deaths: int) -> None:
         super().__init__(a, model, n, deaths)
         self.start = start
+        self.newton.room = room_by_weeks(len(start.died))
 
     async def score_and_information(self) -> tuple[Value, Value]:
         """Score (p,) and information (p, p), both divided by the number of deaths."""

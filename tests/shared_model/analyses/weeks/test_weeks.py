@@ -66,3 +66,19 @@ def test_few_deaths_end_in_a_finding_or_a_fit(events: str) -> None:
     found = fedhcc.cox(table, **NAMES, covariates="x", resolution="shares", holders=0, grid="weeks")
     assert all(text.startswith("FH-8") for text in found.findings)
     assert found.fit.kept.any() or len(found.findings) > 1
+
+
+def test_a_strong_effect_by_weeks_ends_right_or_in_a_finding() -> None:
+    """A range that the sums of a large cohort have no room for is a finding, not an error."""
+    rng = np.random.default_rng(4)
+    n = 1600
+    x = rng.normal(size=n)
+    for effect in (1.5, 4.0):
+        death = rng.exponential(400 * np.exp(-effect * x))
+        frame = pd.DataFrame({"h": np.arange(n) % 9, "x": x, "time": np.minimum(death, 2000).astype(int), "status": death < 2000})
+        found = fedhcc.cox(frame, **NAMES, covariates=["x"], resolution="shares", holders=0, grid="weeks")
+        exact = PHReg(frame["time"] // WEEK + 1, x[:, None], status=frame["status"].astype(int), ties="efron").fit(disp=0)
+        if found.fit.kept.all():
+            assert abs(found.fit.coef[0] - exact.params[0]) < 0.05 * found.fit.se[0] + 0.02
+        else:
+            assert any(text.startswith("FH-826") for text in found.findings)
