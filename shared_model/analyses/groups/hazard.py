@@ -174,7 +174,7 @@ class BaselineModel:
 
     @property
     def largest(self) -> float:
-        """About the weight of the highest risk the declared ranges allow beside that of their middle; in few bits, so that sums have room."""
+        """About the weight of the highest risk the ranges allow beside that of their middle; in few bits, so that sums have room."""
         return shorten(largest_weight(self.b), 16)
 
     @property
