@@ -80,16 +80,26 @@ def predict(
 
 
 def _table(reading: CaseReading) -> RenderableType:
+    from shared_model.bundle.intervals import INTERVALS_SAY
+
     rows = []
     for one in reading.predictions.models:
-        survival = ["–" if value is None else f"{100 * value:.0f} %" for value in one.survival.values()]
+        survival = [_with_interval(value, one.interval[day]) for day, value in one.survival.items()]
         rows.append((one.model, f"{one.score:.3f}", one.group or "no cut-off", *survival))
     horizons = [f"day {day}" for day in (reading.predictions.models[0].survival if reading.predictions.models else ())]
     missing = "; ".join(f"{model}: {', '.join(what)} missing" for model, what in reading.predictions.missing.items())
-    said = [reading.predictions.rests_on, reading.predictions.disagreement or ""]
+    known = any(found for one in reading.predictions.models for found in one.interval.values())
+    said = [reading.predictions.rests_on, reading.predictions.disagreement or "", INTERVALS_SAY if known else ""]
     said += [f"{one.model}: {sentence}" for one in reading.predictions.models for sentence in one.cautions]
     caption = "\n".join(sentence for sentence in (*said, missing) if sentence)
     return table("Prediction", ("model", "score", "risk", *horizons), rows, caption or None)
+
+
+def _with_interval(value: float | None, limits: tuple[float, float] | None) -> str:
+    """A survival in percent with its interval, where there is one."""
+    if value is None or limits is None:
+        return _percent(value)
+    return f"{100 * value:.0f} % ({100 * limits[0]:.0f} to {100 * limits[1]:.0f})"
 
 
 def heatmaps(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from client.cohort.quality import outlined, png
 from client.prediction.predict import Case, CaseReading, Extreme, Pictures
+from shared_model.bundle.intervals import INTERVALS_SAY
 from shared_model.bundle.manifest import Bundle
 from shared_model.bundle.prediction import survival_at
 from site_config.files import make_folder, write_atomic
@@ -29,6 +30,7 @@ def write_prediction(bundle: Bundle, case: Case, reading: CaseReading, out: Path
         "models": reading.predictions.models,
         "missing": reading.predictions.missing,
         "rests_on": reading.predictions.rests_on,
+        "intervals_say": INTERVALS_SAY,
         "disagreement": reading.predictions.disagreement,
         "clinical": _clinical(bundle, case),
         "remarks": case.remarks,

@@ -12,6 +12,7 @@ from server.phases.context import Running
 from server.phases.on_shares.fits import keep_frozen
 from server.report.parts.discrimination.concordance import CONCORDANCE
 from server.report.parts.part import ReportedStudy
+from server.report.parts.patients.characteristics import CHARACTERISTICS
 from server.report.parts.patients.sizes import SIZES
 from server.study.results import Cutoff, StudyResult, score_slope
 from shared_model.analyses.phases.frozen import frozen_models
@@ -58,6 +59,26 @@ def metrics_of(result: StudyResult) -> dict[str, dict[str, Any]]:
     return {row.model: {shown: getattr(row.c, name) for name, shown in METRICS.items()} for row in rows}
 
 
+def means_of(result: StudyResult) -> dict[str, float]:
+    """Design column → its mean over the training patients as far as Table 1 shows it; nothing a hidden count would be needed for."""
+    report = ReportedStudy(result)
+    rows = {row.variable: row for row in report.of(CHARACTERISTICS) if row.set == "train"}
+    found: dict[str, float] = {}
+    for column in report.study.design:
+        row, variable = rows.get(column.variable.name), column.variable
+        if row is not None and not variable.coded and row.mean is not None:
+            found[column.name] = column.of(row.mean)
+        if row is None or not variable.coded:
+            continue
+        codes = {label: code for code, label in variable.values.items()}
+        cells = [(column.of(codes[cell.value]), cell.count) for cell in row.counts if cell.value in codes]
+        known = [(value, n) for value, n in cells if n is not None]
+        total = sum(n for _, n in known)
+        if len(known) == len(cells) and total:
+            found[column.name] = sum(value * n for value, n in known) / total
+    return found
+
+
 def bundle_result(result: StudyResult, lock: StudyLock, weights: Mapping[NetworkName, NDArray[Any]], folder: Path) -> str:
     """Write a finished study's bundle; returns its SHA-256. `weights` are the final flat vectors (D,)."""
     manifest = Manifest(
@@ -74,6 +95,7 @@ def bundle_result(result: StudyResult, lock: StudyLock, weights: Mapping[Network
             one.set: {"patients": one.n, **({} if one.events is None else {"events": one.events}), "sites": one.sites}
             for one in ReportedStudy(result).of(SIZES)
         },
+        means=means_of(result),
         metrics=metrics_of(result),
         notes=tuple(result.notes),
     )

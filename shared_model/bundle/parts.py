@@ -66,6 +66,7 @@ class Manifest(ManifestPart):
     networks: dict[NetworkName, NetworkFile] = Field(default_factory=dict)
     clinical: dict[str, Any] | None = None
     fusion: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    means: dict[str, float] = Field(default_factory=dict, description="design column → mean of training patients, where Table 1 shows it")
     cohort: dict[str, dict[str, int]] = Field(default_factory=dict, description="set → patients, events, sites")
     metrics: dict[str, dict[str, Any]] = Field(default_factory=dict, description="model → figures on the held-out set")
     notes: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import exp, isfinite
 
 from shared_model.bundle.cautions import cautions, disagreement, rests_on
+from shared_model.bundle.intervals import error_of, interval_at
 from shared_model.bundle.parts import Formula, Manifest
 from shared_model.survival.nomogram import nomogram
 from site_config.study.model import Study
@@ -32,7 +33,8 @@ class Prediction:
     """What one model says of a patient.
 
     `score` is the model's linear predictor (radiology + clinical contributions); `group` is high or low, None without a
-    cut-off; `survival` by horizon in days, None beyond what was observed; `largest` the points of the worst patient.
+    cut-off; `survival` by horizon in days, None beyond what was observed, `interval` its 95 % limits, None where the bundle does not
+    hold what they need; `largest` the points of the worst patient.
     """
 
     model: ModelName
@@ -42,6 +44,7 @@ class Prediction:
     cutoff: float | None
     group: str | None
     survival: dict[int, float | None]
+    interval: dict[int, tuple[float, float] | None]
     nomogram: tuple[Position, ...]
     total_points: float
     largest: float
@@ -100,6 +103,7 @@ def _predict(
     rows = weight_clinical * sum(b * float(clinical[name] or 0.0) for name, b in zip(spec.columns, spec.coefficients, strict=True))
     score = image + rows
     survival = {horizon: survival_at(formula, score, horizon) for horizon in study.evaluation.horizons}
+    error = error_of(formula, manifest, study, clinical, radiology)
     positions, total, largest = _positions(formula, manifest, study, clinical, radiology)
     return Prediction(
         model=spec.model,
@@ -109,6 +113,7 @@ def _predict(
         cutoff=formula.cutoff,
         group=None if formula.cutoff is None else ("high" if score > formula.cutoff else "low"),
         survival=survival,
+        interval={day: interval_at(formula, manifest, value, error, day) for day, value in survival.items()},
         nomogram=positions,
         total_points=total,
         largest=largest,
