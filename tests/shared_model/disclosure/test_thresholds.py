@@ -15,6 +15,7 @@ COUNTS = re.compile(r"^(?!MOST_)(.*_)?(PATIENTS|HOSPITALS|SITES|DEATHS|EVENTS|ME
 OTHER_MATTERS = {
     ("shared_model/privacy/noised.py", "PATIENTS"): "a range for the noise, which opens nothing",
     ("shared_model/shares/ring.py", "_FEW"): "how many numbers a reduction takes at once",
+    ("shared_model/shares/plain.py", "FEWEST_HOLDERS"): "how many holders add noise at least, no patients",
     ("server/report/blocks.py", "FEW_PATIENTS"): "folds a panel on the page; what it shows was opened",
     ("server/report/parts/conduct/limitations.py", "FEW_PATIENTS"): "words about a small study",
     ("server/report/parts/conduct/limitations.py", "EVENTS_PER_VARIABLE"): "words about a small study",
