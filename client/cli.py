@@ -9,6 +9,7 @@ from site_config.console import add_version, run
 from site_config.reference import problem_command as problem
 
 app = typer.Typer(
+    name="fedhcc-site",
     help="The hospital's side of a federated study: prepare scans, join, approve studies, run, and see what left the house.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -7,6 +7,7 @@ way out (the kit's address), a bounded share of the machine, and, where `compute
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
@@ -75,9 +76,15 @@ def check(site: SiteConfig, wanted: Wanted) -> None:
         inside = HOME / PurePosixPath(path.as_posix())
         seen = ".." not in inside.parts and (HOME in inside.parents or any(mount.holds(inside) for mount in wanted.mounts))
         if name == "paths.state" and not (HOME in inside.parents and ".." not in inside.parts):
-            faults.append(host.NOT_MOUNTED.problem("the state folder has to lie beside site.yaml", where=f"site.yaml: {name}"))
+            faults.append(host.NOT_MOUNTED.problem(f"{path}: the state folder has to lie beside site.yaml", where=f"site.yaml: {name}"))
         elif not seen:
-            faults.append(host.NOT_MOUNTED.problem("the path lies outside /site and outside every mount", where=f"site.yaml: {name}"))
+            what = f"{path} lies outside /site and outside every mount"
+            held = path.parent if name in ("paths.cohort", "paths.scans") else path
+            fix = (
+                f"Mount its folder: `fedhcc-site compose --mount {shlex.quote(f'{held}=/data')}`, and write the path below /data "
+                f"into site.yaml, {name}."
+            )
+            faults.append(host.NOT_MOUNTED.problem(what, fix=fix, where=f"site.yaml: {name}"))
     if faults:
         raise together(faults)
 

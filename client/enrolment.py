@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from site_config.files import read_json, read_limited, write_atomic, write_json
 from site_config.identity import MAX_DOCUMENT, Kit, SiteIdentity, SiteRequest, private_folder, read_kit, verify_lock, verify_own_entry
+from site_config.names import clean
 from site_config.problems import identity as problems
 from site_config.problems.base import together
 from site_config.study.continuation import goes_on
@@ -58,8 +59,10 @@ def join(state: Path, kit: bytes, read_out: str | None = None) -> Kit:
     identity = SiteIdentity.load(state)
     new = read_kit(kit, identity, read_out)
     kept = identity.folder / KIT_FILE
-    if kept.exists() and load_kit(state).coordinator_key != new.coordinator_key:
-        raise problems.COORDINATOR_DIFFERS.problem("This state folder belongs to another coordinator")
+    if kept.exists() and (mine := load_kit(state)).coordinator_key != new.coordinator_key:
+        owner, other = (f"{clean(one.title)} at {one.address}" for one in (mine, new))
+        what = f"This folder belongs to {owner}; the kit is of {other}, with another key"
+        raise problems.COORDINATOR_DIFFERS.problem(what)
     write_atomic(kept, new.model_dump_json(indent=2).encode() + b"\n", 0o600)
     return new
 

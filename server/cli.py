@@ -9,6 +9,7 @@ from site_config.console import add_version, run
 from site_config.reference import problem_command as problem
 
 app = typer.Typer(
+    name="fedhcc-coordinator",
     help="The trial office: enrol hospitals, lock and publish a study, run and resume it, and read the report.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

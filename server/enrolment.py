@@ -17,6 +17,7 @@ from typing import Literal
 from pydantic import ValidationError, model_validator
 
 from server.link import certificates
+from site_config.documents.kinds import kind_of
 from site_config.files import make_folder, read_limited, write_atomic
 from site_config.identity import (
     CoordinatorIdentity,
@@ -30,15 +31,22 @@ from site_config.identity import (
     sign_kit,
     verify_lock,
 )
+from site_config.names import clean
 from site_config.problems import federation
 from site_config.problems import identity as problems
 from site_config.problems.host import USAGE
 from site_config.study.model import Role, RosterEntry, SiteName, Strict, StudyLock
+from site_config.terminal.folders import no_office
 
 LONGEST_TITLE = 200
 """Characters of the title that a kit holds (`Kit.title`)."""
 LOCK_LIMIT = 16 << 20
 REGISTER_LIMIT = 8 << 20
+LIKE_AN_ID = re.compile(r"[0-9a-fA-F]{0,64}")
+PUBLISH = (
+    "From study.yaml: `fedhcc-coordinator study lock study.yaml`, then `fedhcc-coordinator study publish LOCK`. Where it was published "
+    "elsewhere, name that office's folder with --home."
+)
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
@@ -191,11 +199,7 @@ def load(home: Path) -> Register:
     """The register; FH-401 where this folder is no coordinator's home, FH-404 when it is damaged."""
     path = home / "register.json"
     if not path.exists():
-        raise problems.IDENTITY_MISSING.problem(
-            "This folder is not a coordinator's home",
-            why="There is no register in it. An office has one folder and one certificate authority; a second one is another office.",
-            fix="Name the office's folder with --home. Only where there is no office yet: `fedhcc-coordinator init`.",
-        )
+        raise no_office(home)
     try:
         return Register.model_validate_json(read_limited(path, REGISTER_LIMIT))
     except ValidationError:
@@ -290,16 +294,42 @@ def published(home: Path) -> tuple[StudyLock, ...]:
 def find_study(home: Path, prefix: str) -> str:
     """The id of the one published study that starts with `prefix` (at least 6 digits; "": the only one there is); FH-718.
 
-    Of a study that was left by some, the one that goes on from it.
+    Of a study that was left by some, the one that goes on from it. A lock's file stands for its study.
     """
     folder = home / "studies"
     found = [path.parent.name for path in folder.glob("*/lock.json")] if folder.is_dir() else []
-    named = [name for name in found if not prefix or (len(prefix) >= 6 and name.startswith(prefix.lower()))]
+    wanted = _of_file(Path(prefix), found) if not LIKE_AN_ID.fullmatch(prefix) else prefix.lower()
+    named = [name for name in found if not wanted or (len(wanted) >= 6 and name.startswith(wanted))]
     chosen = sorted({goes_on_as(home, name) for name in named})
-    if len(chosen) != 1:
-        which = f"have an id that starts with {prefix[:12]!r}" if prefix else "stand here; none was named"
-        raise federation.STUDY_MISSING.problem(f"{len(chosen)} published studies {which}")
-    return chosen[0]
+    if len(chosen) == 1:
+        return chosen[0]
+    everything = sorted({goes_on_as(home, name) for name in found})
+    if not everything:
+        raise federation.STUDY_MISSING.problem("No study is published at this office", fix=PUBLISH)
+    if not prefix:
+        what = f"{len(everything)} published studies stand here; none was named"
+    elif len(wanted) < 6:
+        what = f"{clean(prefix)!r} is too short: a study is named by the first 6 digits of its id or more"
+    else:
+        what = f"{len(chosen)} published studies have an id that starts with {clean(prefix)!r}"
+    ids = " or ".join(name[:12] for name in everything[:4])
+    raise federation.STUDY_MISSING.problem(what, fix=f"Name one of them: {ids}. `fedhcc-coordinator status` lists them with their titles.")
+
+
+def _of_file(path: Path, published_ids: list[str]) -> str:
+    """The study of a signed lock's file. FH-718 where it is not published yet, FH-414 for another of the program's documents."""
+    if not path.is_file():
+        what = f"{clean(str(path))!r} is neither a study's id nor a file"
+        raise federation.STUDY_MISSING.problem(what, fix="`fedhcc-coordinator status` lists the studies with their ids.")
+    data = read_limited(path, LOCK_LIMIT, path.name)
+    if kind_of(data) == "study.yaml":
+        fix = f"First `fedhcc-coordinator study lock {path}`, then publish the lock that it writes, then `fedhcc-coordinator run`."
+        raise federation.STUDY_MISSING.problem(f"{path.name} is a study that is not locked yet", fix=fix)
+    study = read_lock(data, where=path.name).lock.study_id
+    if study not in published_ids:
+        fix = f"First `fedhcc-coordinator study publish {path}`, then `fedhcc-coordinator run {study[:12]}`."
+        raise federation.STUDY_MISSING.problem(f"the study of {path.name} ({study[:12]}) is not published at this office", fix=fix)
+    return study
 
 
 GOES_ON = "goes-on-as"

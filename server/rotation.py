@@ -12,8 +12,9 @@ from pathlib import Path
 from server import enrolment as enrol
 from server.link import certificates
 from server.link.gateway import OFFICE_LOCK
-from server.link.lock import Lock, held
+from server.link.lock import held
 from site_config.files import write_atomic
+from site_config.lock import Lock
 
 KEPT_AS = "earlier"
 

@@ -25,27 +25,23 @@ import typer
 from click.core import ParameterSource
 
 from site_config.files import access_problem
-from site_config.names import nearest
 from site_config.problems import host, identity
 from site_config.problems.base import Exit, Problem
 from site_config.study.code_digest import code_digest, software
+from site_config.terminal.commands import Typed
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 MOST_SHOWN = 60
-RENAMED = {"approve": "enrol", "explain": "heatmaps"}
-"""What commands were called before, where no other spelling of theirs is near."""
 ROWS_SHOWN = 8
 AT_ROW = re.compile(r"^row (\d+)(?=[,:])")
 STOPPED = "stopped; nothing was left half-written"
 OUR_PACKAGES = ("site_config", "shared_model", "client", "server", "simulations", "fedhcc")
-FIX_COMMAND = re.compile(r"`(fedhcc-(?:site|coordinator) (?!problem|predict)[a-z][^`]*)`")
-"""A command in a fix; `problem` and `predict` take no folder."""
 HOMELESS = frozenset({host.FILE_MISSING.label, identity.IDENTITY_MISSING.label})
 """Problems that a wrong folder leads to most often."""
 _json_wanted = False
-_home_given = ""
+_typed: Typed | None = None
 
 
 def _choose_json(value: bool) -> bool:
@@ -97,7 +93,8 @@ def show(data: Any, render: RenderableType | Callable[[Console], None] | None = 
     elif callable(render):
         render(console())
     else:
-        console().print(render, soft_wrap=isinstance(render, str))  # a path or a fingerprint stays in one piece
+        text = isinstance(render, str)  # a path or a fingerprint stays in one piece
+        console().print(_with_home(render) if isinstance(render, str) else render, soft_wrap=text)
 
 
 def table(
@@ -117,17 +114,17 @@ def table(
         numeric = bool(cells) and all(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in cells)
         drawn.add_column(Text(column), justify="right" if numeric else "left", no_wrap=column in whole, overflow="fold")
     for row in cells:
-        drawn.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
+        drawn.add_row(*(Text("" if cell is None else _with_home(printable(str(cell)))) for cell in row))
     parts: list[RenderableType] = [Text(printable(title), style="bold")] if title else []
     parts.append(drawn)
     if caption:
-        parts.append(Text(printable(caption), style="dim"))
+        parts.append(Text(_with_home(printable(caption)), style="dim"))
     return Group(*parts)
 
 
 def note(text: str) -> None:
     """A line for the person at the terminal; it goes to standard error so that `--json` output stays clean."""
-    typer.echo(printable(text), err=True)
+    typer.echo(_with_home(printable(text)), err=True)
 
 
 def next_command(*words: str | Path) -> str:
@@ -164,18 +161,14 @@ def problem_lines(problem: Problem) -> list[str]:
     if len(everything) > 1:
         lines.append(f"{len(everything)} problems")
     if any(one.code in HOMELESS for one in everything):
-        lines.append(
-            f"  folder: {printable(str(Path(_home_given or '.').resolve()))}" + ("" if _home_given else " (none was given with --home)")
-        )
+        home = _typed.home if _typed is not None else ""
+        lines.append(f"  folder: {printable(str(Path(home or '.').resolve()))}" + ("" if home else " (none was given with --home)"))
     return [*lines, f"  more: {program_name()} problem {' '.join(sorted({one.code for one in everything}))}"]
 
 
 def _with_home(text: str) -> str:
     """The commands in a text with `--home` again where the command now running was given one."""
-    if not _home_given:
-        return text
-    given = f" --home {shlex.quote(_home_given)}"
-    return FIX_COMMAND.sub(lambda found: f"`{found[1]}`" if "--home" in found[1] else f"`{found[1]}{given}`", text)
+    return text if _typed is None else _typed.with_home(text)
 
 
 def _home_of(words: Sequence[str]) -> str:
@@ -190,6 +183,8 @@ def _home_of(words: Sequence[str]) -> str:
 
 def program_name() -> str:
     """The command now running, as a person types it; a hospital's where the program was started in another way."""
+    if _typed is not None and _typed.program:
+        return _typed.program
     started = Path(sys.argv[0])
     by_package = {"server": "fedhcc-coordinator", "simulations": "fedhcc-sim"}
     return started.name if started.name.startswith("fedhcc-") else by_package.get(started.parent.name, "fedhcc-site")
@@ -236,23 +231,24 @@ def _usage(error: click.UsageError) -> Problem:
     if context is not None and isinstance(context.command, click.Group) and "No such command" in what:
         what = what.partition(" Did you mean")[0]  # the library's guess, which newer releases say twice
         wanted = next((part.strip("'\".") for part in what.split() if part.startswith("'")), "")
-        known = context.command.list_commands(context)
-        near = nearest(wanted, known) or nearest(RENAMED.get(wanted, ""), known)
-        fix = f"Did you mean `{context.command_path} {near}`?" if near else f"Commands: {', '.join(known)}."
+        if _typed is not None:
+            fix = _typed.instead_of(context.command, context.command_path, wanted)
     return host.USAGE.problem(what, fix=fix)
 
 
 def invoke(app: typer.Typer, arguments: Sequence[str] | None = None, program: str | None = None) -> int:
     """Run a command line and give its exit status; whatever goes wrong becomes a numbered problem on standard error."""
     wanted = list(sys.argv[1:] if arguments is None else arguments)
-    global _home_given
-    _home_given = _home_of(wanted)
+    root = typer.main.get_command(app)
+    named = root.name if root.name is not None and root.name.startswith("fedhcc-") else ""
+    global _typed
+    _typed = Typed(program or named, root, _home_of(wanted))
     _choose_json("--json" in wanted)
     for stream in (sys.stdout, sys.stderr):  # a terminal without UTF-8 gets escapes in place of a fault
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        result = typer.main.get_command(app).main(args=wanted, prog_name=program, standalone_mode=False)
+        result = root.main(args=wanted, prog_name=program, standalone_mode=False)
         if result == Exit.INTERRUPTED:  # typer's own translation of Ctrl-C
             typer.echo(STOPPED, err=True)
         return result if isinstance(result, int) else int(Exit.OK)

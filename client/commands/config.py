@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from client.commands.enrol import Home
 from site_config.console import Json, json_wanted, next_command, note, problem_lines, show, table
 from site_config.problems.base import Exit, Problem, together
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from client.doctor.documents import Checked
     from site_config.study.model import Study
 
-Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder that holds site.yaml.", file_okay=False)]
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the study's defaults are assumed.")]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from client.commands.enrol import Home
 from site_config.console import Json, note, problem_lines, show, table
 from site_config.problems.base import Exit
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from site_config.site import SiteConfig
     from site_config.study.model import Study
 
-Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder that holds site.yaml.", file_okay=False)]
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the study's defaults are assumed.")]
 Key = Annotated[str, typer.Argument(help="The patient's id (32 hex digits, or its first 6 or more), or the key of cohort.csv.")]
 
@@ -89,8 +89,8 @@ def _summary_text(summary: PrepareSummary, own: dict[str, str]) -> str:
         first = mine[0][1].problem()
         lines.append(f"{number:4d} × {code} {first.kind.title}\n       fix: {first.fix}")
         lines += [f"       {own.get(key, key[:12])}: {finding.what}" for key, finding in mine[:MOST_NAMED]]
-        lines += [f"       and {len(mine) - MOST_NAMED} more: fedhcc-site data show"] if len(mine) > MOST_NAMED else []
-    lines.append("next: fedhcc-site data show")
+        lines += [f"       and {len(mine) - MOST_NAMED} more: `fedhcc-site data show`"] if len(mine) > MOST_NAMED else []
+    lines.append("next: `fedhcc-site data show`")
     return "\n".join(lines)
 
 
@@ -212,7 +212,7 @@ def withdraw(
         f"withdrawn at {record.at}; studies under way then: {len(record.studies)}. Remove the row from cohort.csv and scans.csv too.",
     )
     for study in record.studies:
-        note(f"A study that waits for this hospital now goes on when the coordinator says: fedhcc-coordinator leave {study[:12]}")
+        note(f"A study that waits for this hospital now goes on when the coordinator says: `fedhcc-coordinator leave {study[:12]}`")
 
 
 @data.command("try")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from client.commands.enrol import Home
 from site_config.console import Json, json_wanted, next_command, note, plain, show, table
 from site_config.problems import which_scan
 from site_config.problems.base import Exit
@@ -14,7 +15,6 @@ from site_config.problems.base import Exit
 if TYPE_CHECKING:
     from client.intake.survey.found import Survey
 
-Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder that holds site.yaml.", file_okay=False)]
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the study's defaults are assumed.")]
 REVIEW = "review"
 
@@ -68,7 +68,7 @@ def _survey_text(found: Survey, page: Path) -> str:
     ]
     lines += [f"  left out: {number} {reason}" for reason, number in found.left_out.items()]
     lines += [f"  {what}: {whose}" for what, whose, _ in grouped(survey_data(found))]
-    lines.append(f"suggested table: state/review/scans.csv; pictures: {page}; next: fedhcc-site data review")
+    lines.append(f"suggested table: state/review/scans.csv; pictures: {page}; next: `fedhcc-site data review`")
     return "\n".join(lines)
 
 
@@ -95,7 +95,7 @@ def review(
         content["accepted"] = True
         write_json(folder / "review.json", content)
     asked, known = to_decide(content), grouped(content)
-    answers = "answer with: fedhcc-site data choose 1b (1b:portal with the phase you see, 1none for no scan)"
+    answers = "answer with: `fedhcc-site data choose 1b` (1b:portal with the phase you see, 1none for no scan)"
     caption = f"pictures: {folder / 'index.html'}; {answers}"
     questions = table("To decide", ("no.", "patient", "visit", "why", "candidate"), asked, caption)
     remarks = table("To know; nothing is chosen in its place", ("what", "patients", "next step"), known)

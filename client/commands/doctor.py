@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from client.commands.enrol import Home, state_of
+from client.commands.enrol import AnyHome, Home, state_of
 from site_config.console import Json, json_wanted, note, show, table
 
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the last study offered.")]
@@ -18,7 +18,7 @@ Quick = Annotated[bool, typer.Option("--quick", help="Leave the rehearsal out.")
 
 
 def doctor(
-    home: Home = Path(), study: StudyFile = None, address: Address = "", quick: Quick = False, html: Page = None, json: Json = False
+    home: AnyHome = Path(), study: StudyFile = None, address: Address = "", quick: Quick = False, html: Page = None, json: Json = False
 ) -> None:
     """Ask everything that can go wrong: machine, line, keys, versions, tables, models, policy; and rehearse one step.
 

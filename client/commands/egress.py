@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from client.commands.enrol import Home
+from client.commands.enrol import AnyHome, Home
 from site_config.console import Json, note, show, table
 from site_config.names import plural
+from site_config.terminal.folders import a_hospital
 
 if TYPE_CHECKING:
     from client.release.epsilon import Cost, EpsilonLedger
@@ -57,7 +58,7 @@ def _filter(study: str, statistic: str, phase: str, since: str) -> Filter:
 @app.callback()
 def view(
     context: typer.Context,
-    home: Home = Path(),
+    home: AnyHome = Path(),
     study: Study = "",
     statistic: Statistic = "",
     phase: Phase = "",
@@ -69,6 +70,7 @@ def view(
     """Show what left: time, study, phase, statistic, size, masked or clear, with whom, and the rule that allowed it."""
     if context.invoked_subcommand is not None:
         return
+    a_hospital(context, home)
     from client.release.journal_view import released, turned_away
     from site_config import journal
 

@@ -8,11 +8,17 @@ from typing import Annotated
 import typer
 
 from site_config.console import Json, next_command, note, show
+from site_config.terminal.folders import a_hospital, refuse_the_other
 
 Home = Annotated[
     Path,
+    typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder with site.yaml.", callback=a_hospital),
+]
+AnyHome = Annotated[
+    Path,
     typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder with site.yaml.", file_okay=False),
 ]
+"""Also a folder in which there is no hospital yet."""
 TEMPLATE = """# The hospital's own configuration. docs/reference/site.md lists every field;
 # `fedhcc-site check` reads this file and the tables.
 site: {name}
@@ -33,7 +39,7 @@ def state_of(home: Path) -> Path:
 
 def init(
     name: Annotated[str, typer.Option("--name", help="Short name of the hospital: small letters, digits, hyphens.")],
-    home: Home = Path(),
+    home: AnyHome = Path(),
     json: Json = False,
 ) -> None:
     """Make this hospital's keys and the enrolment request to send to the coordinator."""
@@ -45,6 +51,7 @@ def init(
     from site_config.problems import host
     from site_config.study.code_digest import software
 
+    refuse_the_other("hospital", home)
     document = home / "site.yaml"
     if not document.exists():
         text = TEMPLATE.format(name=written(name)).encode()

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
+from client.commands.enrol import Home
 from site_config.console import Json, json_wanted, note, show, table
-
-Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder that holds site.yaml.", file_okay=False)]
 
 CHECKSUMS = "Its makers publish no checksum: compare this one with the other hospitals' (`--sha256` asks for it)."
 
@@ -68,7 +67,7 @@ def add(
         "yaml": lines,
     }
     told = f"{chosen.licence}\nTrained on: {chosen.trained_on}. {chosen.note}\nSHA-256 of the archive: {digest}. {CHECKSUMS}"
-    show(data, f"{told}\nPut this into site.yaml, then: fedhcc-site check\n\n{lines}")
+    show(data, f"{told}\nPut this into site.yaml, then: `fedhcc-site check`\n\n{lines}")
 
 
 def _archive(file: Path | None, url: str, home: Path, sha256: str | None) -> tuple[Path, str]:

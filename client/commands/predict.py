@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from client.commands.enrol import Home
 from site_config.console import Json, note, show, table
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from shared_model.bundle.manifest import Bundle
     from site_config.site import SiteConfig
 
-Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder that holds site.yaml.", file_okay=False)]
 Folder = Annotated[Path, typer.Argument(help="The bundle's folder.", file_okay=False)]
 Hash = Annotated[str | None, typer.Option("--sha256", help="The bundle's hash as its makers published it; another bundle is refused.")]
 

@@ -36,7 +36,7 @@ def _rows(found: Status) -> list[tuple[str, object]]:
     ]
     rows += [(f"study {study[:12]}", words) for study, words in found.studies.items()]
     if found.problem:
-        rows.append(("last problem", f"{found.problem}, see fedhcc-site problem {found.problem}"))
+        rows.append(("last problem", f"{found.problem}, see `fedhcc-site problem {found.problem}`"))
     if found.trouble:
         rows.append(("cannot answer", found.trouble))
     return rows

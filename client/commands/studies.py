@@ -315,7 +315,7 @@ def leave(
         return
     enrol.decide(site.state, lock.study_id, "declined", datetime.now(UTC).isoformat(timespec="seconds"))
     show({"study": lock.study_id, "decision": "declined", "cost": lines}, f"left {lock.study_id[:12]}")
-    note(f"Tell the coordinator, who goes on by: fedhcc-coordinator leave {lock.study_id[:12]} --without {site.site}")
+    note(f"Tell the coordinator, who goes on by: `fedhcc-coordinator leave {lock.study_id[:12]} --without {site.site}`")
 
 
 def register(app: typer.Typer) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from client.doctor import documents
 from client.enrolment import Offer, load_kit, offers
 from client.program.control import ControlClient
+from client.program.gpu_watch import require
 from client.program.node import FleetNode, Interrupted
 from client.program.runner import sole_user
 from client.program.surroundings import extra_ca, use_proxy
@@ -63,12 +64,15 @@ def examine(wish: Wish, tell: Callable[[str], None] = lambda _text: None) -> Che
     checkup.check("proxy's file", lambda: use_proxy(os.environ), "no file names one, or it reads")
     tell("line to the office")
     kit = _keys(checkup, site) if site is not None else None
-    _line(checkup, wish, kit)
+    fine = _line(checkup, wish, kit)
     if site is None:
         checkup.leave_out(("versions", "tables", "policy", "rehearsal"), "site.yaml is not there, or does not read")
         return checkup
-    if kit is not None:
+    if kit is not None and fine:
         checkup.ask("key in use", lambda: _second_use(site, kit))
+    elif kit is not None:
+        checkup.leave_out(("key in use",), "the line, the proxy or the clock above comes first")
+    checkup.ask("GPU's files", lambda: _device(site))
     known = _offers(checkup, site)
     study = wish.study or (known[-1].lock.study if known else None)
     _versions(checkup, known)
@@ -120,18 +124,27 @@ def _keys(checkup: Checkup, site: SiteConfig) -> Kit | None:
     return kits[0] if kits else None
 
 
-def _line(checkup: Checkup, wish: Wish, kit: Kit | None) -> None:
+def _line(checkup: Checkup, wish: Wish, kit: Kit | None) -> bool:
+    """Proxy, office, certificate, clock and paths; whether nothing of it is wrong, so that the key can be tried."""
+    before = len(checkup.findings)
     address = kit.address if kit is not None else wish.address
     if not address:
         checkup.findings.append(clock(None))
         checkup.leave_out(("office", "certificate", "paths"), "no kit yet; `--address HOST:PORT` asks an office before there is one")
-        return
+        return False
     try:
         authority = kit.ca + extra_ca(os.environ) if kit is not None else None
     except Problem as problem:
         checkup.findings.append(wrong("certificate", problem))
-        return
+        return False
     look_at_gateway(checkup, address, authority, proxy_for(f"https://{address}"))
+    return all(one.state != "wrong" for one in checkup.findings[before:])
+
+
+def _device(site: SiteConfig) -> str:
+    """Whether the device that site.yaml asks for is there, without loading torch. Raises FH-605."""
+    files = require(site.compute.device)
+    return f"compute.device is {site.compute.device}; " + ("the device files open" if files else "the CPU computes")
 
 
 def _second_use(site: SiteConfig, kit: Kit) -> DoctorFinding:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from client.cohort.peek import Progress, peek
 from client.intake.survey.left_out import persons_in_question, said
+from client.program.gpu_watch import require
 from client.segmentation.packs import PACKS
 from site_config.documents.load import load_site
 from site_config.documents.rules import site_in_study
@@ -50,6 +51,10 @@ def examine(home: Path, study: Study | None = None, progress: Progress | None = 
     if study is not None:
         found.reads_scans = study.reads_scans
         found.faults.extend(_beside_the_study(found.site, study))
+    try:
+        require(found.site.compute.device)
+    except Problem as problem:
+        found.keep(problem)
     paths = found.site.paths
     try:
         found.cohort = load_cohort(found.site.path(paths.cohort), study)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from client.officer.opened import plain_lines
 from client.officer.summary import opened_words
+from client.officer.used import used_rows
 from client.release.policy import Floor, expected_statistics, floor
 from shared_model.analyses.trust import trust_lines
 from shared_model.statistics.base import REGISTRY
@@ -23,10 +24,9 @@ PAGE = "data-protection.html"
 UPDATE_LINES = (
     "Each round opens the sum of a block's updates, never one hospital's. To somebody who already has a patient's own images, one "
     "round tells whether that patient died: AUC 0.92 in a block of 33 patients, measured.",
-    "Masks do not help against that; only added noise does, and it is not part of this version. The final model may remember more "
-    "of patients whose images are unlike all others.",
+    "The final model may remember more of patients whose images are unlike all others.",
 )
-
+BARE = "Masks do not help against that; only added noise does, and this study adds none."
 NO_UPDATE = ("No network is trained in this study; no update leaves.",)
 
 
@@ -58,7 +58,7 @@ def categories(lock: StudyLock, site: str) -> list[Leaving]:
         counts = lock.study.privacy.dp is not None
         what = "Counts of patients as secret shares" if counts else "Patients' rows as secret shares"
         read = "days, events and levels of Table 1" if counts else "days, events, clinical columns, scores, groups"
-        found.append(Leaving(what, read, "one share a holder, sealed", "nobody; see 3"))
+        found.append(Leaving(what, read, "one share a holder, sealed", "nobody; see 4"))
     return found
 
 
@@ -69,6 +69,20 @@ def minima(least: Floor) -> str:
     return (
         f"Nothing is opened of fewer than {least.sites} hospitals or {plural(least.patients, 'patient')}; "
         f"a Cox model needs {least.cox_patients} patients and {least.events_per_variable} events a variable."
+    )
+
+
+def update_lines(lock: StudyLock) -> tuple[str, ...]:
+    """What a training update tells, and whether this study adds noise against it."""
+    if not lock.study.reads_scans:
+        return NO_UPDATE
+    dp = lock.study.privacy.dp
+    if dp is None:
+        return (*UPDATE_LINES, BARE)
+    return (
+        *UPDATE_LINES,
+        f"This study adds noise against both: of all that it opens, at most ε = {dp.epsilon:g} (δ = {dp.delta:g}) depends on one "
+        "patient's presence; 1 is little, 8 a lot. The measurement above was made without noise.",
     )
 
 
@@ -91,7 +105,8 @@ def page(site: SiteConfig, lock: StudyLock, identity: SiteIdentity, kit: Kit, wh
         opened=plain_lines(lock),
         opened_words=opened_words(floor(site.policy, lock.study), lock.study),
         trains=lock.study.reads_scans,
-        updates=UPDATE_LINES if lock.study.reads_scans else NO_UPDATE,
+        updates=update_lines(lock),
+        used=used_rows(lock, kit, floor(site.policy, lock.study)),
         own=spoken(identity.fingerprint),
         office=spoken(fingerprint(kit.coordinator_key)),
         models=", ".join(lock.study.models),

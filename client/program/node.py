@@ -39,11 +39,12 @@ from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from shared_model.flower.calls import FLEET_PATH, STANDS_STILL, Call
-from shared_model.flower.connection import Connection
+from shared_model.flower.connection import Connection, proxy_for
 from shared_model.flower.parcels import Parcel, gathered, on_lines, opened, push, pushes, small
 from shared_model.flower.records import MALFORMED, from_records, to_records
 from shared_model.secure_sum.protocol import Message
 from shared_model.secure_sum.wire import MAX_BROADCAST, WireError
+from site_config.health.proxy import hidden, proxy_fault
 from site_config.identity import Kit, SiteIdentity
 from site_config.problems import federation
 from site_config.problems.base import Kind, Problem
@@ -116,6 +117,7 @@ class FleetNode:
         self._allowed: dict[int, bool] = {}
         self._node: NodeNumber | None = None
         self._hold_s = LONGEST_HOLD_S
+        self._proxy = proxy_for(f"https://{kit.address}")
         self._connection = Connection.from_server_address(
             kit.address,
             False,
@@ -136,8 +138,14 @@ class FleetNode:
         except httpx.HTTPStatusError as error:
             raise _activation_problem(error) from None
         except (httpx.HTTPError, OSError) as error:
-            raise _interrupted(error) from None
+            raise self._why(error) from None
         self._node = NodeNumber(node_id=ActivateNodeResponse.FromString(answer).node_id)
+
+    def _why(self, error: Exception) -> Interrupted | Problem:
+        """What an error means; a proxy that does not answer is named, since the office behind it was never asked."""
+        if self._proxy and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and (fault := proxy_fault(self._proxy)):
+            return Interrupted(federation.PROXY_SILENT, f"{hidden(self._proxy)}: {fault}")
+        return _interrupted(error)
 
     def deactivate(self) -> None:
         """Say goodbye, so that a restart is accepted at once and an open question ends; a coordinator that is away is not waited for."""
@@ -277,7 +285,7 @@ class FleetNode:
         try:
             return list(self._connection.ask(FLEET_PATH, calls, wait_s))
         except (httpx.HTTPError, OSError) as error:
-            raise _interrupted(error) from None
+            raise self._why(error) from None
         except ValueError:
             raise Interrupted(federation.GATEWAY_UNREACHABLE, "an answer that is none of the coordinator's") from None
 

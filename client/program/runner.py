@@ -35,7 +35,7 @@ from shared_model.secure_sum.protocol import Message, Refusal, step_of
 from site_config.console import note
 from site_config.heap import keep_heap
 from site_config.identity import Kit, SiteIdentity, private_folder
-from site_config.lock import take
+from site_config.lock import Lock, holder_of
 from site_config.problems import federation, model
 from site_config.problems.base import Problem
 from site_config.site import OpenHours, SiteConfig
@@ -58,6 +58,8 @@ BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
 PATIENT_S = (2.0, 5.0, 10.0, 20.0, 30.0)
 MENDED_ELSEWHERE = frozenset({federation.GATEWAY_UNTRUSTED, federation.NODE_REFUSED, federation.CERTIFICATE_EXPIRED})
 SKEW_S = 240.0
+LOOK = "what it does: `fedhcc-site status`."
+ASK = "`fedhcc-site doctor` says more."
 SILENT_S = 10.0
 """A working process is named as silent no earlier; it is ended by `client.program.worker` after a minute."""
 GRACE_S = 5.0
@@ -68,14 +70,16 @@ HOUR_S = 3600.0
 @contextmanager
 def sole_user(state: Path) -> Iterator[None]:
     """Hold the state folder's lock; FH-710 while another program does. The lock ends with the process, never stale."""
-    path = private_folder(state) / "run.lock"
-    handle = take(path)
-    if handle is None:
-        raise federation.ALREADY_RUNNING.problem("Another program holds this state folder")
+    lock = Lock(private_folder(state) / "run.lock")
+    if not lock.take():
+        holder = holder_of(lock.path)
+        who = str(holder) if holder is not None else "one that has just ended; try again"
+        end = f"Let it go on, or end it with `{holder.ended_by}`; " if holder is not None and holder.ended_by else "Let it go on; "
+        raise federation.ALREADY_RUNNING.problem(f"Another program holds this state folder: {who}", fix=f"{end}{LOOK}")
     try:
         yield
     finally:
-        os.close(handle)
+        lock.release()
 
 
 def clock_offset_s(address: str, ca: str, clock: Callable[[], float] = time.time) -> float | None:
@@ -209,6 +213,8 @@ class SiteProgram:
             try:
                 node.activate()
             except Interrupted as error:
+                if self.board.status.problem != error.kind.label:
+                    note(f"not connected yet: {error.kind.label} {error.kind.title} ({error.detail}); it keeps trying. {ASK}")
                 self.board.tell(connection="disconnected", problem=error.kind.label)
                 log.warning("not connected: %s %s", error.kind.label, error.detail)
                 if error.kind == federation.NODE_ACTIVE and self._waiting.clock() - started > PATIENCE_ACTIVE_S:
@@ -222,6 +228,8 @@ class SiteProgram:
                 tries += 1
             else:
                 self.board.tell(connection="registered", problem="")
+                if tries:
+                    note(f"registered with the coordinator as {self.site.site}")
                 log.info("registered with the coordinator as %s", self.site.site)
                 return
 

@@ -1,7 +1,8 @@
 """Evidence: what a federation costs between studies, when nothing is asked.
 
 `python -m evidence.running.idle [SECONDS]` starts five loopback sites with gateway and SuperLink, waits until every site beats as
-an idle one, and counts the CPU seconds of every program over SECONDS (240). Nobody is connected to a site's control service.
+an idle one, and counts the CPU seconds of every program over SECONDS (240), and what grew meanwhile: private memory, open files and
+threads of every program, and files and bytes on the disk, logs included. Nobody is connected to a site's control service.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,6 +26,8 @@ from simulations.study.homes import Homes, enrol
 SITES, SECONDS, HOUR_S = 5, 240.0, 3600.0
 SITE_MOST, SUPERLINK_MOST = 3.0, 5.0
 START_S = 120.0
+NOISE_KIB = 256
+"""Of a program's private memory: an allocator takes and gives back single pages."""
 
 
 def federation_of(folder: Path) -> Loopback:
@@ -36,6 +39,54 @@ def federation_of(folder: Path) -> Loopback:
     return Loopback(homes.coordinator, homes.sites())
 
 
+@dataclass(frozen=True)
+class HeldNow:
+    """What programs hold: private memory in KiB, open files and threads of each, and files and bytes below a folder."""
+
+    memory: dict[str, int]
+    handles: dict[str, int]
+    files: int
+    bytes_on_disk: int
+
+    def grown(self, before: HeldNow) -> dict[str, Any]:
+        """The growth since an earlier look."""
+        return {
+            "private_memory_kib": {name: self.memory[name] - before.memory[name] for name in before.memory},
+            "open_files_and_threads": {name: self.handles[name] - before.handles[name] for name in before.handles},
+            "files": self.files - before.files,
+            "bytes_of_files_and_logs": self.bytes_on_disk - before.bytes_on_disk,
+        }
+
+
+def held_now(federation: Loopback, folder: Path) -> HeldNow:
+    """One look at every program of a federation and at everything below a folder."""
+    roots = {"SuperLink": federation.gateway.superlink.process, "gateway": federation.gateway.nginx.process}
+    roots |= {name: site.process for name, site in federation.sites.items()}
+    every = {name: (process.pid, *children(process.pid)) for name, process in roots.items() if process is not None}
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return HeldNow(
+        {name: sum(_private_kib(pid) for pid in pids) for name, pids in every.items()},
+        {name: sum(_entries(pid, "fd") + _entries(pid, "task") for pid in pids) for name, pids in every.items()},
+        len(paths),
+        sum(path.stat().st_size for path in paths),
+    )
+
+
+def _private_kib(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+
+def _entries(pid: int, what: str) -> int:
+    try:
+        return len(list(Path(f"/proc/{pid}/{what}").iterdir()))
+    except OSError:
+        return 0
+
+
 def measure(seconds: float, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
     """CPU seconds an hour, of a site (the dearest one too) and of the SuperLink for each."""
     with TemporaryDirectory(prefix="fedhcc-idle-") as folder, federation_of(Path(folder) / "run") as federation:
@@ -45,8 +96,10 @@ def measure(seconds: float, sleep: Callable[[float], None] = time.sleep) -> dict
                 raise SystemExit("the sites did not register")
             sleep(0.5)
         sleep(IDLE_BEATS_S + 30.0)
+        began = held_now(federation, Path(folder))
         before, each = programs(federation), site_seconds(federation)
         sleep(seconds)
+        grown = held_now(federation, Path(folder)).grown(began)
         after, each_after = programs(federation), site_seconds(federation)
         online = all(transport.sites().values())
     hourly = {name: (after[name] - before[name]) * HOUR_S / seconds for name in before}
@@ -61,11 +114,18 @@ def measure(seconds: float, sleep: Callable[[float], None] = time.sleep) -> dict
         "dearest_site": round(dearest, 2),
         "superlink_cpu_s_an_hour_a_site": round(hourly["SuperLink"] / SITES, 2),
         "gateway_cpu_s_an_hour_a_site": round(hourly["gateway"] / SITES, 2),
+        "growth": grown,
         "bars": {
+            "memory, open files, threads, files and logs do not grow": _nothing_grew(grown),
             "a site idles at 3 CPU-s an hour at most": site <= SITE_MOST,
             "and costs the SuperLink 5 at most": hourly["SuperLink"] / SITES <= SUPERLINK_MOST,
         },
     }
+
+
+def _nothing_grew(grown: dict[str, Any]) -> bool:
+    quiet = max(grown["private_memory_kib"].values()) <= NOISE_KIB and max(grown["open_files_and_threads"].values()) <= 0
+    return bool(quiet and grown["files"] <= 0 and grown["bytes_of_files_and_logs"] <= 0)
 
 
 def site_seconds(federation: Loopback) -> dict[str, float]:

@@ -72,13 +72,13 @@ class Happenings:
                 one_withdraws(self.homes, site)
         if self.world.calm:
             return
-        if now >= self.world.disk_lost and not self.lost:  # what was written since the last night is gone
+        lost = now >= self.world.disk_lost and not self.lost
+        if now >= self.next_backup and not (lost and self.next_backup > self.world.disk_lost):  # the night before a loss has its backup
+            self.next_backup = (now // 86_400 + 1) * 86_400 + 2 * 3600.0
+            self.backup()
+        if lost:  # what was written since the last night is gone
             self.lost = True
             raise DiskLost
-        if now >= self.next_backup:
-            self.next_backup = (now // 86_400 + 1) * 86_400 + 2 * 3600.0
-            if not self.lost:
-                self.backup()
 
 
 def one_withdraws(homes: Homes, site: str) -> None:

@@ -7,6 +7,7 @@ be the same.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,8 @@ from datetime import datetime
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from client.app import forget_agents
 from evidence.thirty_days.office import UPDATE, Days, DiskLost, Happenings, PlayClock
@@ -22,16 +24,22 @@ from evidence.thirty_days.world import BEGIN, DAY_S, World
 from server.asking.effects import Effects
 from server.asking.participation import asks, history
 from server.departure.leaving import departure, leave
+from server.enrolment import goes_on_as
 from server.study.results import LedgerEntry, StudyResult
 from server.study.run import run_study
+from server.study.state import StudyFolder
 from server.watch import standing
 from server.watch.backup import restore, write
+from shared_model.analyses.cox import FINE
 from shared_model.secure_sum.protocol import Message
+from shared_model.shares.protocol import SignedResults
 from simulations.study.homes import Homes
-from site_config.problems import federation
+from site_config.files import read_json
+from site_config.problems import federation, privacy
 from site_config.problems.base import Problem
 from site_config.study.model import StudyLock, canonical
 
+FIT_STEP = re.compile(r"(.+)\.(?:step|fine)\.\d+")
 EXACT = {"flow", "clinical", "fusion", "baseline", "cutoffs", "scores", "weights"}
 MOST_STEPS = 12
 """More commands than this and the play is given up: the study would not end."""
@@ -48,6 +56,8 @@ class Story:
     leavings: list[tuple[str, ...]] = field(default_factory=list)
     first: int = 0
     """Entries of the ledger that are of the first study."""
+    opened: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """What the last study opened on shares, in whole units of each number's grid."""
 
     def digest(self) -> str:
         """SHA-256 of the numbers that do not depend on the shares' last places: weights, patient flow, fits, cut-offs, baselines."""
@@ -55,23 +65,31 @@ class Story:
             return ""
         return hashlib.sha256(canonical(self.result.model_dump(mode="json", include=EXACT))).hexdigest()
 
-    def apart(self, other: Story) -> float:
-        """The largest difference of a number opened on shares; infinite where something else was opened."""
-        if self.result is None or other.result is None:
-            return inf
-        both = [one.model_dump(mode="json")["analyses"] for one in (self.result, other.result)]
-        return _apart(both[0], both[1])
+    def units_apart(self, other: Story) -> tuple[int, str]:
+        """By how many units of its own grid a number opened on shares differs at most, and which; -1 where other numbers were opened."""
+        if self.result is None or other.result is None or self.opened.keys() != other.opened.keys():
+            return -1, "other results"
+        far = {
+            name: max((abs(a - b) for a, b in zip(self.opened[name], other.opened[name], strict=True)), default=0) for name in self.opened
+        }
+        return max(((units, name) for name, units in far.items()), default=(0, ""))
 
 
-def _apart(one: Any, other: Any) -> float:
-    """Rounding on shares is by secret bits, so that a number may differ in the last place of its grid from play to play."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping) and one.keys() == other.keys():
-        return max((_apart(one[key], other[key]) for key in one), default=0.0)
-    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        return max((_apart(a, b) for a, b in zip(one, other, strict=True)), default=0.0)
-    if isinstance(one, float) and isinstance(other, float):
-        return abs(one - other)
-    return 0.0 if one == other else inf
+def opened_units(folder: Path) -> dict[str, tuple[int, ...]]:
+    """What a study opened on shares, `PHASE NAME` → whole units of its grid. Of a fit's steps, which lead to one estimate, their sum.
+
+    Rounding on shares is by secret bits, so that a number may differ in the last places of its grid from play to play. A fit goes on
+    from where its last step was opened, so one unit more in a coarse step is as much less in the next fine one.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for path in sorted((folder / "shares").glob("*/results.json")):
+        for record in SignedResults.model_validate(read_json(path)).results:
+            one = record.opened()
+            step = FIT_STEP.fullmatch(record.name)
+            name = f"{path.parent.name} {step[1] if step else record.name}"
+            units = np.array(one.units, dtype=object) * (1 << (FINE - one.bits) if step else 1)
+            found[name] = tuple(int(unit) for unit in (units + np.array(found[name], dtype=object) if name in found else units))
+    return found
 
 
 @dataclass(frozen=True)
@@ -106,12 +124,14 @@ def play(world: World, homes: Homes, lock: StudyLock, backups: Path, script: Scr
             shutil.rmtree(home)
             clock.sleep(4 * 3600.0)
             restore(backups / "office.tar.gz", home)
+            study = goes_on_as(home, lock.study_id)
             story.commands += [(clock.now / DAY_S, "restore office.tar.gz"), (clock.now / DAY_S, f"resume {study[:12]}")]
         except (Problem, LeaveNow) as problem:
-            if isinstance(problem, Problem) and problem.kind != federation.STUDY_STALLED:
+            if isinstance(problem, Problem) and problem.kind not in (federation.STUDY_STALLED, privacy.ROWS_WAIT):
                 raise
             clock.now = (clock.now // DAY_S + 1) * DAY_S + 8 * 3600.0  # somebody looks at the screen in the morning
-            out = tuple(name for name in sorted(world.gone) if world.gone[name] <= clock.now)
+            here = {entry.name for entry in StudyFolder(home / "studies" / study).signed_lock().lock.roster}
+            out = tuple(name for name in sorted(world.gone) if world.gone[name] <= clock.now and name in here)
             if script is not None:
                 out = script.leavings[len(story.leavings)]
                 _all_leave(happenings, out)
@@ -125,6 +145,7 @@ def play(world: World, homes: Homes, lock: StudyLock, backups: Path, script: Scr
             story.commands.append((clock.now / DAY_S, f"leave{words} --run"))
     story.days = clock.now / DAY_S
     story.ledger += _dated(home, study)
+    story.opened = opened_units(standing.folder_of(home, study))
     forget_agents()
     return story
 

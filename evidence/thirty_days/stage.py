@@ -12,6 +12,7 @@ import yaml
 
 from client.program.benches import live_table
 from evidence.thirty_days.world import DAY_S, office_hours, zones
+from server.study.state import StudyFolder
 from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS
 from simulations.study.homes import Homes
@@ -37,9 +38,11 @@ class StageScale:
 
 
 def stage(root: Path, scale: StageScale) -> tuple[Homes, StudyLock]:
-    """Everything up to approval below `root`, and the lock."""
+    """Everything up to approval below `root`, and the lock; what an earlier call made there is taken as it is."""
     one_thread()
     homes = Homes(root)
+    for made in sorted((homes.coordinator / "studies").glob("*/lock.json")):
+        return homes, StudyFolder(made.parent).signed_lock().lock
     _cohort(homes.cohort, scale)
     path = homes.cohort / "study.yaml"
     plan = yaml.safe_load(path.read_text())

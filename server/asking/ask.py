@@ -38,6 +38,20 @@ Outcome = Literal["opened", "retried", "paused", "missed", "refused", "excluded"
 RETRY_PAUSE_S = 2.0
 TELLING_S = 10.0
 WHOLE = -1
+REMEMBERED_S = 900.0
+"""Seconds for which a hospital's program is taken to hold what it was sent: a machine may be switched off in a longer wait."""
+AWAY = frozenset(
+    kind.label
+    for kind in (
+        federation.SITE_SILENT,
+        federation.SITE_UNAVAILABLE,
+        federation.SITE_CRASHED,
+        federation.SITE_FROZEN,
+        federation.SITE_PAUSED,
+        federation.LINK_LOST,
+    )
+)
+"""How a hospital fails whose program may have been started anew meanwhile: what it held in memory is sent again."""
 
 
 class Missed(Exception):
@@ -69,9 +83,9 @@ class Asker:
         self.effects = effects
         self.kept = Kept(folder.root, ledger)
         self._attempt = folder.next_epoch() << 24
-        self._told: dict[str, set[str]] = {}
+        self._told: dict[str, tuple[str, float]] = {}
         self._silent: dict[str, str] = {}
-        self._ahead: dict[Turn, KeysAhead] = {}
+        self._ahead: dict[Turn, tuple[KeysAhead, float]] = {}
         self.counts: dict[tuple[str, int, str], OpenedCounts] = {}
 
     def total(self, name: str, parameters: Parameters, *, phase: Phase, role: Role, round: int = 0, state: Arrays | None = None) -> Values:
@@ -168,11 +182,11 @@ class Asker:
             tries += 1
             self.check_stop()
             left = max(end - self.effects.monotonic(), 1.0)
-            attempt = Attempt(self, question, left, self._ahead.pop(question.turn, None))
+            attempt = Attempt(self, question, left, self._keys_ahead(question))
             failures = attempt.run()
             if attempt.values is not None:
                 if attempt.ahead is not None and question.next_round is not None:
-                    self._ahead[replace(question, round=question.next_round).turn] = attempt.ahead
+                    self._ahead[replace(question, round=question.next_round).turn] = attempt.ahead, self.effects.monotonic()
                 self._write(question, "opened", tries, {}, attempt.bytes_received)
                 return attempt.values
             cut = bool(missing) and left < TELLING_S and {f.code for f in failures.values()} == {federation.SITE_SILENT.label}
@@ -187,6 +201,11 @@ class Asker:
                 raise Missed(question.block, missing)
             if attempt.given is None:  # keys that came ahead may be gone; they are asked for anew at once
                 self.effects.sleep(RETRY_PAUSE_S)
+
+    def _keys_ahead(self, question: Question) -> KeysAhead | None:
+        """The keys that came with the block's last opening; None where they are so old that a hospital may have forgotten its halves."""
+        keys, since = self._ahead.pop(question.turn, (None, 0.0))
+        return keys if self.effects.monotonic() - since < REMEMBERED_S else None
 
     def check_stop(self) -> None:
         """Raise FH-720 when somebody asked the study to stop."""
@@ -235,6 +254,8 @@ class Asker:
                 del replies[site]
         for site in requests.keys() - replies.keys() - failures.keys():
             failures[site] = Failure(federation.SITE_SILENT.label, "silent")
+        for site in [site for site, failure in failures.items() if failure.code in AWAY]:
+            self.forgot(site)
         return Exchange(replies, failures)
 
     def signing_keys(self, sites: tuple[str, ...]) -> dict[str, str]:
@@ -246,12 +267,13 @@ class Asker:
         return self._identity.sign(message)
 
     def needs_state(self, site: str, digest: str) -> bool:
-        """Whether a site has not been sent this broadcast state by this process."""
-        return digest not in self._told.get(site, set())
+        """Whether a site was not sent this broadcast state by this process, or so long ago that its program may be another by now."""
+        told, since = self._told.get(site, ("", 0.0))
+        return digest != told or self.effects.monotonic() - since >= REMEMBERED_S
 
     def told(self, site: str, digest: str) -> None:
-        """Remember that a site holds a broadcast state; only the newest few are kept there."""
-        self._told[site] = {digest}
+        """Remember that a site holds a broadcast state; only the newest one is kept there."""
+        self._told[site] = digest, self.effects.monotonic()
 
     def forgot(self, site: str) -> None:
         """A site says it does not hold the state: send it again."""

@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from server.commands.enrol import Home
+from server.commands.enrol import AnyHome
 from site_config.console import Json, show, table
 
 Page = Annotated[Path | None, typer.Option("--html", help="Write everything as one HTML page.", dir_okay=False)]
 Quick = Annotated[bool, typer.Option("--quick", help="Leave out writing and reading back as much as a round keeps.")]
 
 
-def doctor(home: Home = Path(), quick: Quick = False, html: Page = None, json: Json = False) -> None:
+def doctor(home: AnyHome = Path(), quick: Quick = False, html: Page = None, json: Json = False) -> None:
     """Ask everything that can go wrong at the office: machine, nginx, keys, certificates, gateway, address, studies.
 
     Exit status 0: nothing to say; 1: something to look at; 2: something is wrong.

@@ -8,8 +8,11 @@ from typing import Annotated, Literal
 import typer
 
 from site_config.console import Json, next_command, note, show, table
+from site_config.terminal.folders import an_office, refuse_the_other
 
-Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The coordinator's folder.", file_okay=False)]
+Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The coordinator's folder.", callback=an_office)]
+AnyHome = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The coordinator's folder.", file_okay=False)]
+"""Also a folder in which there is no office yet."""
 ReadOut = Annotated[str | None, typer.Option("--fingerprint", help="What the hospital read out; at least 16 digits.")]
 HALF = "fingerprint (first 32 digits)"
 RoleName = Annotated[str | None, typer.Option("--role", help="development or evaluation; left out, each study decides.")]
@@ -28,7 +31,7 @@ def _role(role: str | None) -> Literal["development", "evaluation"] | None:
 def init(
     address: Annotated[str, typer.Option("--address", help="Where hospitals reach the gateway, HOST:PORT.")],
     title: Annotated[str, typer.Option("--title", help="The trial office's name, shown to hospitals.")],
-    home: Home = Path(),
+    home: AnyHome = Path(),
     listen: Annotated[str, typer.Option("--listen", help="What the gateway binds, ADDRESS:PORT; left out, every interface.")] = "",
     superlink_port: Annotated[int, typer.Option("--superlink-port", min=1, max=65535, help="Private port on loopback.")] = 8000,
     json: Json = False,
@@ -37,6 +40,7 @@ def init(
     from server import enrolment
     from site_config.identity import spoken
 
+    refuse_the_other("office", home)
     identity = enrolment.init(home, title, address, listen=listen, superlink_port=superlink_port)
     show(
         {"title": title, "address": address, "fingerprint": identity.fingerprint},

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from server.commands.enrol import Home
+from server.commands.enrol import AnyHome, Home
 from server.commands.run import Study
 from server.commands.study import warn
 from site_config.console import Json, next_command, note, show
+from site_config.terminal.folders import refuse_the_other
 
 Authority = Annotated[bool, typer.Option("--authority", help="Also a new certificate authority: every hospital needs its new kit.")]
 Without = Annotated[list[str], typer.Option("--without", help="Leave this hospital out; may be repeated.")]
@@ -31,13 +32,14 @@ def backup(
 
 def restore(
     file: Annotated[Path, typer.Argument(help="What `backup` wrote.")],
-    home: Home = Path(),
+    home: AnyHome = Path(),
     json: Json = False,
 ) -> None:
     """Put an office back into an empty folder, checked file by file; says what a backup cannot bring back."""
     from server.watch.backup import NOT_RESTORED
     from server.watch.backup import restore as put_back
 
+    refuse_the_other("office", home)
     manifest, studies = put_back(file, home)
     show({"at": manifest.at, "studies": studies, "not_restored": NOT_RESTORED}, f"Restored {manifest.title} as of {manifest.at}.")
     for line in NOT_RESTORED:

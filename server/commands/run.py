@@ -148,10 +148,10 @@ def status(
     """Every published study and where it stands; every hospital and whether it is connected."""
     from server import enrolment as enrol
     from server.link.gateway import OFFICE_LOCK
-    from server.link.lock import holder_of
     from server.link.supervisor import link_answers
     from server.watch import standing as watch
     from server.watch.awaited import waiting_words
+    from site_config.lock import holder_of
 
     _quiet()
     register = enrol.load(home)

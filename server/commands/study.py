@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from server.commands.enrol import Home
 from site_config.console import Json, next_command, note, problem_lines, show, table
 from site_config.names import plural
+from site_config.terminal.folders import an_office
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from site_config.problems.base import Problem
     from site_config.study.model import Study, StudyLock, StudySite
 
-Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The coordinator's folder.", file_okay=False)]
 StudyFile = Annotated[Path, typer.Argument(help="The study's document.")]
 PerSite = Annotated[float, typer.Option("--patients-per-site", min=0.1, help="Patients a hospital to expect.")]
 EventShare = Annotated[float, typer.Option("--event-share", min=0.01, max=1.0, help="Share of patients whose death is observed.")]
@@ -33,7 +34,8 @@ def new(
     preset: Annotated[str, typer.Option("--preset", help="paper, demo, canary, tiny, or cox (tables only).")] = "paper",
     out: Annotated[Path | None, typer.Option("--out", help="File to write; left out, the study is printed.")] = None,
     home: Annotated[
-        Path | None, typer.Option("--home", envvar="FEDHCC_HOME", help="Name the hospitals enrolled here instead of placeholders.")
+        Path | None,
+        typer.Option("--home", envvar="FEDHCC_HOME", help="Name the hospitals enrolled here instead of placeholders.", callback=an_office),
     ] = None,
 ) -> None:
     """Write a complete study to start from; its sites are placeholders unless --home names the coordinator's folder.
@@ -77,7 +79,10 @@ def check(
     event_share: EventShare = 0.6,
     step_seconds: StepSeconds = 0.0,
     hours_a_day: HoursADay = 24.0,
-    home: Annotated[Path | None, typer.Option("--home", envvar="FEDHCC_HOME", help="Also check that every site is enrolled here.")] = None,
+    home: Annotated[
+        Path | None,
+        typer.Option("--home", envvar="FEDHCC_HOME", help="Also check that every site is enrolled here.", callback=an_office),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check a study: every fault with its line, and what a study of this size can hope for.

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from server.asking.ask import Outcome
 from server.asking.participation import StudyLedger
-from server.link.lock import Lock, held
+from server.link.lock import held
 from server.study.results import LedgerEntry
 from server.study.state import StudyFolder
 from server.watch import standing
 from site_config.identity import CoordinatorIdentity, verify_lock
 from site_config.journal import local_time
+from site_config.lock import Lock
 from site_config.problems import federation
 from site_config.study.model import StudyLock
 

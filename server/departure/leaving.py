@@ -13,7 +13,7 @@ from pathlib import Path
 
 from server import enrolment as enrol
 from server.asking.participation import REMARK, KeptDigests, StudyLedger, asks, history
-from server.link.lock import Lock, held
+from server.link.lock import held
 from server.phases.admission import SPLITS
 from server.study.again import next_title
 from server.study.parts import write_with_parts
@@ -24,12 +24,13 @@ from shared_model.secure_sum.protocol import state_hash
 from shared_model.statistics.parameters import PreCounts
 from site_config.files import write_atomic, write_json
 from site_config.identity import CoordinatorIdentity, private_folder, sign_lock, verify_lock
+from site_config.lock import Lock
 from site_config.names import plural
 from site_config.problems import federation
 from site_config.problems import identity as problems
 from site_config.problems.base import together
 from site_config.study.code_digest import code_digest, office_digest
-from site_config.study.locking import lock_faults, lock_study
+from site_config.study.locking import PATIENTS_A_SITE, lock_faults, lock_study
 from site_config.study.model import LeftBehind, Role, Study, StudyLock
 from site_config.study.prognostic_models import MODELS
 
@@ -83,27 +84,32 @@ def _each(k: int) -> str:
     return "all of a" if k >= EVERYBODY else f"{k} of a"
 
 
-def departure(home: Path, study: str, without: Sequence[str] = (), each: int | None = None) -> Departure:
-    """What leaving would be; nothing is written. each: companions of a hospital and set, in place of the number that should do.
+def departure(
+    home: Path, study: str, without: Sequence[str] = (), each: int | Mapping[str, int] | None = None, *, compared: bool = False
+) -> Departure:
+    """What leaving would be; nothing is written. each: companions of a hospital (and set), in place of the number that should do;
+    compared: the holders found that something was opened, whatever this office remembers of it.
 
     FH-413 for a hospital that is none of the study's, FH-767 where a study cannot go on in this way, FH-1xx where too few are left.
+    A study that itself goes on from another one, and was refused before it counted anybody (FH-531), is given up: what leaves the one
+    before is asked anew, with more companions.
     """
     identity = CoordinatorIdentity.load(home)
+    refused = _refused(home, study)
+    if refused is not None:
+        return _once_more(home, study, refused, without, each)
     before = verify_lock(StudyFolder(home / "studies" / study).signed_lock(), identity.public_key)
     folder = standing.folder_of(home, study)
     for name in without:
         if name not in {entry.name for entry in before.roster}:
             raise problems.NOT_ENROLLED.problem(f"{name!r} is no hospital of this study")
-    opened = any(entry.outcome == "opened" and entry.bytes_out for entry in asks(history(folder / "ledger.jsonl")))
+    opened = compared or any(entry.outcome == "opened" and entry.bytes_out for entry in asks(history(folder / "ledger.jsonl")))
     _check(before, opened=opened, finished=(folder / "result.json").exists())
-    counts = kept_counts(before, folder)
+    counts = {**(_planned_counts(before) if opened else {}), **kept_counts(before, folder)}
     gone: dict[str, Role] = {entry.name: entry.role for entry in before.roster if entry.name in without}
     least = change_model(before).minimum_patients
-    many = (
-        {name: _companions(_staying(name, count, gone), least) if each is None else each for name, count in counts.items()}
-        if opened
-        else {}
-    )
+    given = each if isinstance(each, Mapping) else {} if each is None else dict.fromkeys(counts, each)
+    many = {name: given.get(name, _companions(_staying(name, count, gone), least)) for name, count in counts.items()} if opened else {}
     plan = _smaller(before, without, {lock.study.title for lock in enrol.published(home)})
     lock = lock_study(
         plan,
@@ -120,14 +126,31 @@ def departure(home: Path, study: str, without: Sequence[str] = (), each: int | N
     return Departure(lock, counts, _rounds(before, folder), opened)
 
 
+def _refused(home: Path, study: str) -> LeftBehind | None:
+    """What a study leaves behind that was refused before it counted anybody; None for any other one."""
+    lock = StudyFolder(home / "studies" / study).signed_lock().lock
+    begun = (standing.folder_of(home, study) / "ledger.jsonl").exists()
+    return lock.leaving if begun and not kept_counts(lock, standing.folder_of(home, study)) else None
+
+
+def _once_more(home: Path, study: str, refused: LeftBehind, without: Sequence[str], each: int | None) -> Departure:
+    """Leaving the study before a refused one: everybody who is gone by now; where the holders compared, one companion more than then."""
+    gone = tuple(dict.fromkeys((*refused.gone, *without)))
+    compared = (standing.folder_of(home, study) / "shares" / "admission" / "results.json").exists()
+    too_few = refused.companions if compared else {}
+    more = {name: k + 1 for name, k in too_few.items()} if each is None else each
+    return departure(home, refused.study, gone, more, compared=compared)
+
+
 def leave(home: Path, study: str, found: Departure) -> Path:
     """Publish the next study, carry over what it goes on from, and point the old one to it; the file for hospitals.
 
     FH-758 while the study runs, FH-763 where a file of it is not the one its ledger names.
     """
-    office = Lock(standing.folder_of(home, study) / standing.STUDY_LOCK)
+    given_up, study = study, found.lock.leaving.study if found.lock.leaving is not None else study
+    office = Lock(standing.folder_of(home, given_up) / standing.STUDY_LOCK)
     if not office.take():
-        raise held(office.path, f"study {study[:12]}")
+        raise held(office.path, f"study {given_up[:12]}")
     try:
         old, new = StudyFolder(standing.folder_of(home, study)), StudyFolder(standing.folder_of(home, found.lock.study_id))
         signed = sign_lock(found.lock, CoordinatorIdentity.load(home)).model_dump_json(indent=1).encode() + b"\n"
@@ -146,7 +169,8 @@ def leave(home: Path, study: str, found: Departure) -> Path:
             ledger.close()
         path = home / "studies" / f"{found.lock.study_id[:12]}.lock.json"
         write_atomic(path, signed, 0o644)
-        write_atomic(home / "studies" / study / enrol.GOES_ON, found.lock.study_id.encode())
+        for one in dict.fromkeys((study, given_up)):
+            write_atomic(home / "studies" / one / enrol.GOES_ON, found.lock.study_id.encode())
     finally:
         office.release()
     return path
@@ -171,6 +195,17 @@ def kept_counts(lock: StudyLock, folder: Path) -> dict[str, SetCount]:
             if values:
                 sums = {name: round(sum(float(one[name].reshape(-1)[0]) for one in values)) for name in ("sites", "patients")}
                 found[split] = SetCount(**sums)
+    return found
+
+
+def _planned_counts(lock: StudyLock) -> dict[str, SetCount]:
+    """What a study's sets would hold by its plan: for sets whose counts an office has lost, or not opened yet."""
+    share = lock.study.validation_fraction
+    shares = {"train": 1.0 - share, "validation": share, "test": 1.0}
+    found = {}
+    for role, splits in SPLITS.items():
+        sites = len(lock.names(role))
+        found |= {name: SetCount(sites, round(sites * PATIENTS_A_SITE * shares[name])) for name in splits if sites and shares[name]}
     return found
 
 

@@ -28,15 +28,24 @@ from site_config.study.model import Role, SignedLock
 
 SPLITS: dict[Role, tuple[Split, ...]] = {"development": ("train", "validation"), "evaluation": ("test",)}
 PAUSE_S = 2.0
+UNDER_WAY_S = 60.0
+"""For how long a study that goes on waits for hospitals to be admitted again."""
+AGAIN = "`fedhcc-coordinator leave STUDY` again: it takes one companion more of each hospital. This try opened nothing."
 
 
-def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
-    """Every site of the roster accepts, or the study does not start. Raises FH-753 on a refusal, FH-716 on silence."""
+def admit(running: Running, signed: SignedLock, transport: Transport) -> frozenset[str]:
+    """Every site of the roster accepts, or the study does not start. Raises FH-753 on a refusal, FH-716 on silence.
+
+    A study that is under way, and goes on, waits for a minute only: whoever is away then was admitted before, and its block owes the
+    turns that it misses. These sites are given back.
+    """
     sites = list(running.sites)
+    under_way = any(entry.phase != "admission" for entry in running.asker.ledger.entries)
+    patience = running.study.deadlines.admission
     seen = Journals(running.folder.home)
     offer = AdmissionRequest(signed=signed, canary=running.canary).model_dump(mode="json")
     offers = {site: {**offer, "journal": seen.last(site)} for site in sites}
-    end = running.asker.effects.monotonic() + running.study.deadlines.admission
+    end = running.asker.effects.monotonic() + (min(patience, UNDER_WAY_S) if under_way else patience)
     pauses = Pauses(running.asker.exchange, running.asker.effects, running.study.deadlines.pause)
     waiting, failures = set(sites), dict[str, Failure]()
     refused: dict[str, tuple[str, ...]] = {}
@@ -62,11 +71,12 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
         silent = f"; waiting for {', '.join(sorted(waiting))}" if waiting else ""
         tell = partial(_tell, running, len(sites) - len(waiting), f"hospitals answered{silent}")
         tell("")
-        if stood := pauses.wait(failures, tell):
+        goes_on = under_way and len(waiting) < len(sites)
+        if not goes_on and (stood := pauses.wait(failures, tell)):
             end += stood
             continue
         late = running.asker.effects.monotonic() + PAUSE_S >= end
-        _note(running, sites, {site: failures[site].code for site in sorted(waiting) if site in failures}, late)
+        _note(running, sites, {site: failures[site].code for site in sorted(waiting) if site in failures}, late and not goes_on)
         if waiting and late:
             break
         if waiting:
@@ -74,9 +84,10 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> None:
     if refused:
         who = "; ".join(f"{site}: {', '.join(codes)}" for site, codes in sorted(refused.items()))
         raise federation.ADMISSION_REFUSED.problem(f"the study is refused by {who}")
-    if waiting:
+    if waiting and not (under_way and len(waiting) < len(sites)):
         who = ", ".join(f"{site} ({failures[site].code})" for site in sorted(waiting) if site in failures)
         raise federation.STUDY_STALLED.problem(f"phase admission: no answer from {who}")
+    return frozenset(waiting)
 
 
 def compare(running: Running) -> None:
@@ -93,17 +104,18 @@ def compare(running: Running) -> None:
         for name in SETS_OF[role]:
             few = f"the {name} set: fewer than {least} patients joined, left or changed at all hospitals together"
             if not (opens[f"{LIVE}.{name}"] or opens[f"{BASE}.{name}"]):
-                raise privacy.ROWS_WAIT.problem(few)
+                raise privacy.ROWS_WAIT.problem(few, fix=AGAIN if running.lock.leaving is not None else None)
             if not opens[f"{LIVE}.{name}"] and running.lock.leaving is None:
                 running.find(privacy.OLD_ROWS.problem(few), name)
 
 
-def exchange_statements(running: Running) -> None:
+def exchange_statements(running: Running, away: frozenset[str] = frozenset()) -> None:
     """Carry to every hospital what each other one states of itself, sealed; nothing where every patient is made up.
 
-    A hospital holds its minima against these numbers. Raises FH-716 where one does not answer before the deadline.
+    A hospital holds its minima against these numbers, and keeps them with the study. While one is `away` of a study that is under
+    way, nothing is carried: every hospital has them. Raises FH-716 where one does not answer before the deadline.
     """
-    if running.study.privacy.demonstration:
+    if running.study.privacy.demonstration or away:
         return
     sites = running.sites
     own = _statements(running, {site: {} for site in sites})

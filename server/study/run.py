@@ -29,7 +29,7 @@ from server.phases.private_training import train_privately
 from server.phases.training import train
 from server.study.bundle import adopt, bundle_result
 from server.study.code import check_code
-from server.study.results import LedgerEntry, StudyResult
+from server.study.results import ADMISSION, LedgerEntry, StudyResult
 from server.study.state import StudyFolder
 from server.watch import so_far
 from shared_model.secure_sum.protocol import Message, StudyReference
@@ -75,11 +75,11 @@ def run_study(
 def _phases(running: Running, signed: SignedLock, transport: Transport, bundle: Path) -> StudyResult:
     lock, effects, canary = running.lock, running.asker.effects, running.canary
     started = effects.monotonic()
-    admit(running, signed, transport)
+    away = admit(running, signed, transport)
     private = lock.study.privacy.dp is not None
     if not private:
         compare(running)
-        exchange_statements(running)
+        exchange_statements(running, away)
         count(running)
     if private:
         _timed(running, "training", started, lambda: _train(running))
@@ -152,9 +152,13 @@ def _finish(running: Running, transport: Transport) -> StudyResult:
 
 
 def nothing_missing(ledger: Sequence[LedgerEntry]) -> bool:
-    """Whether everything that was asked was opened in the end: a question missed and never opened later is a loss."""
-    asked = {_question(entry): False for entry in ledger}
-    for entry in ledger:
+    """Whether everything that was asked was opened in the end: a question missed and never opened later is a loss.
+
+    Who was not there when a study went on opened nothing by being admitted, and stands in the ledger wherever it was missed.
+    """
+    questions = [entry for entry in ledger if entry.statistic != ADMISSION]
+    asked = {_question(entry): False for entry in questions}
+    for entry in questions:
         if entry.outcome == "opened":
             asked[_question(entry)] = True
     return all(asked.values()) and not any(entry.outcome == "excluded" for entry in ledger)

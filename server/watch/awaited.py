@@ -22,6 +22,8 @@ from site_config.step_times import StepTimes
 NAME = "awaited.json"
 LEAST_S, MOST_S = 20.0, 3600.0
 WRITE_S, SLEPT_S = 1.0, 30.0
+TOLD_S, TOLD_AGAIN_S = 10.0, 600.0
+GO_ON = "`fedhcc-coordinator sites` shows who is connected; Ctrl-C stops here, `fedhcc-coordinator resume` goes on."
 SLOW = federation.SITE_SLOW
 Keep = Callable[[str, str], None]
 
@@ -44,10 +46,18 @@ class Awaiting(BaseModel):
 
 
 class Awaited:
-    """Follows one question after the other; `keep(site, words)` is told of each who needs longer than usual, once a question."""
+    """Follows one question after the other; `keep(site, words)` is told of each who needs longer than usual, once a question.
 
-    def __init__(self, path: Path, keep: Keep, clock: Callable[[], float] = time.time) -> None:
-        self._path, self._keep, self._clock = path, keep, clock
+    `tell` gets a line for whoever watches once a step is waited for longer than a moment, and now and then after that: silence of a
+    terminal is read as a fault.
+    """
+
+    def __init__(
+        self, path: Path, keep: Keep, clock: Callable[[], float] = time.time, tell: Callable[[str], None] = lambda _text: None
+    ) -> None:
+        self._path, self._keep, self._clock, self._tell = path, keep, clock, tell
+        self._asking: tuple[str, str, int] | None = None
+        self._due = 0.0
         self.steps = StepTimes()
         self._now = Awaiting()
         self._written = self._looked = 0.0
@@ -72,6 +82,10 @@ class Awaited:
             usual_s=max(usual, default=0.0),
         )
         self._looked = moment
+        asking = (self._now.step, self._now.phase, self._now.round)
+        if asking != self._asking:  # the same question again, after a moment, is the same wait
+            self._asking, self._due = asking, moment + TOLD_S
+        self._say(moment)
         self._write(moment)
 
     def answered(self, site: str, reply: Message | None) -> None:
@@ -100,7 +114,13 @@ class Awaited:
             self._keep(site, f"{words}, usually {usual:.0f} s: {SLOW.label}" if usual is not None else f"{words}: {SLOW.label}")
         if late:
             self._now = now.model_copy(update={"slow": tuple(sorted({*now.slow, *late}))})
+        self._say(moment)
         self._write(moment)
+
+    def _say(self, moment: float) -> None:
+        if moment >= self._due and self._now.awaited:
+            self._due = moment + TOLD_AGAIN_S
+            self._tell(f"{said(self._now)}. {GO_ON}")
 
     def over(self) -> None:
         """Nobody is awaited any more: the study ended, or stopped."""
@@ -126,6 +146,11 @@ def waiting_words(folder: Path, now: float | None = None) -> str:
     if found is None or not found.awaited:
         return ""
     moment = time.time() if now is None else now
+    return said(found, f" for {max(moment - found.began, 0.0):.0f} s")
+
+
+def said(found: Awaiting, since: str = "") -> str:
+    """Whom a question waits for and until when (local time)."""
     who = ", ".join(found.awaited[:3]) + (f" and {len(found.awaited) - 3} more" if len(found.awaited) > 3 else "")
     until = datetime.fromtimestamp(found.until).astimezone().strftime("%m-%d %H:%M")
-    return f"{found.step}: waits for {who} for {max(moment - found.began, 0.0):.0f} s, until {until} at the latest"
+    return f"{found.step}: waits for {who}{since}, until {until} at the latest"

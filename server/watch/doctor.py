@@ -14,7 +14,6 @@ from server.asking.participation import KeptDigests, check_files, history
 from server.link import certificates
 from server.link.child_process import listening
 from server.link.gateway import OFFICE_LOCK, nginx_program
-from server.link.lock import holder_of
 from server.link.supervisor import link_answers
 from server.study.state import StudyFolder
 from server.watch.standing import folder_of
@@ -24,6 +23,7 @@ from site_config.health.finding import Answer, Checkup, DoctorFinding
 from site_config.health.gateway import look_at_gateway
 from site_config.health.machine import look_at_machine, written_and_read
 from site_config.identity import CoordinatorIdentity, signed_by, verify_lock
+from site_config.lock import holder_of
 from site_config.names import plural
 from site_config.problems import federation, identity
 from site_config.study.code_digest import code_digest, office_digest, software

@@ -17,12 +17,12 @@ from typing import Any
 
 from server import enrolment as enrol
 from server.asking.participation import asks, history
-from server.link.lock import holder_of
 from server.study.state import StudyFolder
 from server.watch import standing
 from server.watch.awaited import awaiting
 from server.watch.events import events_of
 from server.watch.so_far import so_far
+from site_config.lock import holder_of
 from site_config.problems.base import Problem
 
 NOTICES = 30

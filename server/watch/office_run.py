@@ -16,7 +16,7 @@ from server import enrolment as enrol
 from server.asking.effects import Effects
 from server.asking.incidents import COORDINATOR, Disturbances
 from server.link.grid import LOST, FlowerTransport, LinkEffects
-from server.link.lock import Lock, held
+from server.link.lock import held
 from server.link.superlink import attach, link_of, online_nodes
 from server.link.supervisor import Supervisor, answering
 from server.phases.context import Event
@@ -27,6 +27,7 @@ from server.watch import standing
 from server.watch.awaited import NAME as AWAITED
 from server.watch.awaited import Awaited
 from server.watch.events import Hook, StudyEvents
+from site_config.lock import Lock
 from site_config.log_lines import lines_to
 from site_config.problems import federation
 from site_config.problems.base import Problem
@@ -93,7 +94,7 @@ def _run(wish: OfficeRun, tell: Callable[[str], None], over: threading.Event, ev
         stopped = lambda: over.is_set() or standing.stop_asked(home, study)  # noqa: E731
         effects = Effects(time.monotonic, time.sleep, stopped, disturbed=disturbances.taken, notice=notice)
         folder = standing.folder_of(home, study)
-        awaited = Awaited(folder / AWAITED, lambda site, words: disturbances.keep(site, federation.SITE_SLOW, words))
+        awaited = Awaited(folder / AWAITED, lambda site, words: disturbances.keep(site, federation.SITE_SLOW, words), tell=notice)
         nodes = {site.name: site.node_id for site in enrol.load(home).active().values()}
         kept = folder / standing.FLOWER_RUN
         transport = FlowerTransport(lambda: attach(link, kept=kept), nodes, LinkEffects(watch=awaited))

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from server.asking.participation import KeptDigests, asks, history
 from server.enrolment import goes_on_as
-from server.link.lock import holder_of
 from server.study.results import LedgerEntry, StudyResult
 from server.study.state import StudyFolder
 from site_config.files import read_limited, write_atomic
 from site_config.identity import private_folder
+from site_config.lock import holder_of
 from site_config.problems import federation
 from site_config.problems.base import Problem
 

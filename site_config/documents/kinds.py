@@ -17,9 +17,9 @@ MARKS: Final[dict[Document, frozenset[str]]] = {
     "signed lock": frozenset({"lock", "signature"}),
 }
 MADE_BY: Final[dict[Document, str]] = {
-    "enrolment request": "Name the hospital's NAME.request.json, which `fedhcc-site init` wrote.",
-    "kit": "Name NAME.kit.json, which `fedhcc-coordinator enrol` wrote and the coordinator sent.",
-    "signed lock": "Name the lock, for example study.lock.json, which `fedhcc-coordinator study lock` wrote.",
+    "enrolment request": "Name NAME.request.json, which the hospital made with `fedhcc-site init` and sent.",
+    "kit": "Name NAME.kit.json, which the office made with `fedhcc-coordinator enrol` and sent.",
+    "signed lock": "Name the lock, for example study.lock.json, which the office made with `fedhcc-coordinator study lock`.",
 }
 TEXTS: Final = (("study.yaml", re.compile(rb"^sites:", re.MULTILINE)), ("site.yaml", re.compile(rb"^site:", re.MULTILINE)))
 NEITHER = "Nothing that the program signs reads from it: the file was cut short on its way, or is another one."

@@ -8,13 +8,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
 
 import httpx
 from cryptography import x509
 
 from site_config.health.finding import Checkup, DoctorFinding
 from site_config.health.machine import clock
+from site_config.health.proxy import hidden, look_at_proxy
 from site_config.problems import federation
 
 SHUT = (("GET", "/"), ("POST", "/v1/control/list-nodes"), ("POST", "/v1/runtime/acquire-task"), ("POST", "/v1/fleet/register-node"))
@@ -54,16 +54,6 @@ def look(address: str, ca: str | None, proxy: str | None) -> GatewaySeen:
     return GatewaySeen(statuses, ends, certificate.issuer.rfc4514_string() if certificate is not None else "", offset)
 
 
-def hidden(proxy: str) -> str:
-    """A proxy's address without its user and password.
-
-    >>> hidden("http://me:secret@proxy.example:3128")
-    'http://proxy.example:3128'
-    """
-    parts = urlsplit(proxy)
-    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-
-
 def unreachable(error: Exception, proxy: str | None) -> DoctorFinding:
     """What a failed connection means, in words for whoever looks after the network."""
     text = str(error).lower()
@@ -81,13 +71,21 @@ def unreachable(error: Exception, proxy: str | None) -> DoctorFinding:
         words = f"{through.removeprefix(' through ')} refuses: {str(error)[:120]}"
         return DoctorFinding("office", "wrong", words, "Ask the network team; docs/how-to/behind-a-proxy.md says what is needed.")
     words = f"no connection{through} ({type(error).__name__})"
+    if proxy:
+        words = f"the proxy {hidden(proxy)} answers, and no connection to the office comes about behind it ({type(error).__name__})"
+        fix = "Ask the network team to let the proxy CONNECT to the office's address; docs/how-to/behind-a-proxy.md says what is needed."
+        return DoctorFinding("office", "wrong", words, fix, federation.GATEWAY_UNREACHABLE.label)
     fix = "Ask the network team for one outgoing TCP connection to the office's address; `fedhcc-site firewall` prints their page."
     return DoctorFinding("office", "wrong", words, fix, federation.GATEWAY_UNREACHABLE.label)
 
 
 def look_at_gateway(checkup: Checkup, address: str, ca: str | None, proxy: str | None) -> bool:
     """Proxy, connection, certificate, clock and paths; whether the office's gateway answers as it should."""
-    checkup.findings.append(DoctorFinding("proxy", "ok", hidden(proxy) if proxy else "none for this address"))
+    seen_proxy = look_at_proxy(proxy, address) if proxy else DoctorFinding("proxy", "ok", "none for this address")
+    checkup.findings.append(seen_proxy)
+    if seen_proxy.state == "wrong":
+        checkup.leave_out(("office", "certificate", "clock", "paths"), "the proxy in front of the office does not answer")
+        return False
     try:
         seen = look(address, ca, proxy)
     except (httpx.HTTPError, OSError) as error:

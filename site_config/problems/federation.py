@@ -148,7 +148,7 @@ STUDY_MISSING = Kind(
     718,
     "study-missing",
     "The coordinator has no such study",
-    why="A study runs from its signed lock, which `study lock` and `study publish` make.",
+    why="A study runs from its signed lock, which `fedhcc-coordinator study lock` and `fedhcc-coordinator study publish` make.",
     fix="List the studies with `fedhcc-coordinator status`; publish one with `fedhcc-coordinator study publish LOCK`.",
     exit=Exit.CONFIGURATION,
 )
@@ -176,6 +176,15 @@ GATEWAY_DOWN = Kind(
     fix="Nothing if it is back by itself; otherwise `fedhcc-coordinator serve` again, then `fedhcc-coordinator resume STUDY`.",
     exit=Exit.STALLED,
 )
+PROXY_SILENT = Kind(
+    724,
+    "proxy-silent",
+    "The proxy in front of the coordinator does not answer",
+    why="The environment names a proxy (HTTPS_PROXY, or the file of FEDHCC_PROXY_FILE), and no connection to the proxy itself comes about. "
+    "Nothing was asked of the coordinator.",
+    fix="Correct HTTPS_PROXY, or name the coordinator's host in NO_PROXY; then `fedhcc-site doctor`. A running program keeps trying.",
+    exit=Exit.ACCESS,
+)
 COORDINATOR_ENDED = Kind(
     723,
     "coordinator-ended",
@@ -190,7 +199,7 @@ EMPTY_AGGREGATE = Kind(
     "empty-aggregate",
     "A sum over hospitals holds no patient",
     why="Every hospital of the roster answered, and together they contributed nothing. A study must not go on as if that were a result.",
-    fix="Look at each hospital's findings with: fedhcc-site data review",
+    fix="Ask each hospital for its findings: `fedhcc-site data review`.",
     exit=Exit.CONTENT,
 )
 STATE_UNREADABLE = Kind(
@@ -198,7 +207,7 @@ STATE_UNREADABLE = Kind(
     "state-unreadable",
     "The coordinator's stored state cannot be read",
     why="A file of the study's folder is damaged or may not be opened. It was written whole, so it was changed or its disk failed.",
-    fix="Restore the study's folder from its backup, then run: fedhcc-coordinator resume",
+    fix="Restore the study's folder from its backup, then `fedhcc-coordinator resume STUDY`.",
     exit=Exit.ACCESS,
 )
 LEDGER_DAMAGED = Kind(
@@ -226,7 +235,7 @@ STUDY_BUSY = Kind(
     "study-busy",
     "Another process works on this study",
     why="One process at a time writes a study's ledger.",
-    fix="Wait until it ends, or stop it with: fedhcc-coordinator stop STUDY",
+    fix="Wait until it ends, or stop it with `fedhcc-coordinator stop STUDY`.",
     exit=Exit.ACCESS,
 )
 ADMISSION_REFUSED = Kind(
@@ -234,7 +243,7 @@ ADMISSION_REFUSED = Kind(
     "admission-refused",
     "A hospital refuses the study",
     why="Its policy, its lock or its software does not agree with the study. The hospital's own screen says which rule.",
-    fix="Ask the hospital to run: fedhcc-site studies",
+    fix="Ask the hospital for `fedhcc-site studies`, which names the rule.",
     exit=Exit.REFUSED,
 )
 BROADCAST_MISSING = Kind(
@@ -251,7 +260,7 @@ MESSAGE_MALFORMED = Kind(
     "message-malformed",
     "A message from the coordinator does not have the declared form",
     why="A field is missing, unknown or out of range: the software at the two ends differs, or the message was changed on its way.",
-    fix="Compare the software versions with: fedhcc-coordinator list",
+    fix="Compare the releases: `fedhcc-coordinator sites` shows each hospital's, `fedhcc-site --version` is its own.",
     exit=Exit.REFUSED,
     leaves=True,
 )

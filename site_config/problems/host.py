@@ -112,3 +112,12 @@ NOT_MOUNTED = Kind(
     why="A container sees the hospital's folder as /site and nothing else of the machine, unless it is mounted. A path of the host means nothing inside.",
     fix="Mount it: `fedhcc-site compose --mount /path/on/the/host=/path/in/the/container`, and write the path in the container into site.yaml.",
 )
+
+WRONG_FOLDER = Kind(
+    920,
+    "wrong-folder",
+    "The command was given another folder than its own",
+    why="The office and each hospital have a folder of their own, with keys of their own. A command takes the one named by --home, or the one it runs in.",
+    fix="Name the folder with --home: the office's holds register.json, a hospital's site.yaml.",
+    exit=Exit.ACCESS,
+)

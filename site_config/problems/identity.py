@@ -9,7 +9,8 @@ IDENTITY_MISSING = Kind(
     "identity-missing",
     "No keys here yet",
     why="The state folder holds no signing key and no node key, so nothing can be signed and the coordinator cannot know who this is.",
-    fix="Run `fedhcc-site init --name NAME` (a hospital) or `fedhcc-coordinator init` (the trial office) once, in this folder.",
+    fix="A hospital: `fedhcc-site init --name NAME`, once. The trial office: `fedhcc-coordinator init --address HOST:PORT --title TITLE`, once. "
+    "Where keys were made before, name their folder with --home.",
     exit=Exit.IDENTITY,
 )
 IDENTITY_EXISTS = Kind(
@@ -17,8 +18,9 @@ IDENTITY_EXISTS = Kind(
     "identity-exists",
     "Keys exist already",
     why="New keys would make the coordinator refuse this site, and every release signed so far could no longer be attributed.",
-    fix="Keep the keys. To replace them on purpose, ask the coordinator for `fedhcc-coordinator revoke SITE`, "
-    "move the identity folder away, and run init again.",
+    fix="Keep the keys: the next step is `fedhcc-site join NAME.kit.json`, or `fedhcc-site status`. To replace them on purpose: move the "
+    "identity folder away, `fedhcc-site init --name NAME`, and send the new request; at the office: "
+    "`fedhcc-coordinator renew NAME --request NAME.request.json`.",
     exit=Exit.IDENTITY,
 )
 KEY_PERMISSIONS = Kind(
@@ -100,8 +102,9 @@ COORDINATOR_DIFFERS = Kind(
     412,
     "coordinator-differs",
     "Another coordinator's key",
-    why="The lock is signed, but by a coordinator this site has not joined.",
-    fix="Join that coordinator's kit with `fedhcc-site join KIT` in a state folder of its own, or refuse the study.",
+    why="A hospital's folder belongs to the one coordinator whose kit it joined. This kit or lock is of another one, or of an office that was made anew.",
+    fix="Telephone the coordinator and compare fingerprints (`fedhcc-site identity`). If the office is the same and was made anew, ask for it to be "
+    "restored from its backup. For another office make a folder of its own: `fedhcc-site init --name NAME --home NEW-FOLDER`.",
     exit=Exit.IDENTITY,
 )
 NOT_ENROLLED = Kind(
@@ -109,7 +112,8 @@ NOT_ENROLLED = Kind(
     "not-enrolled",
     "The site is not enrolled, or its enrolment was revoked",
     why="Only enrolled hospitals stand in the coordinator's register.",
-    fix="Enrol it: `fedhcc-site init`, then `fedhcc-coordinator enrol NAME.request.json`, then `fedhcc-site join`.",
+    fix="See who is: `fedhcc-coordinator list`. To enrol it: the hospital's `fedhcc-site init --name NAME`, then at the office "
+    "`fedhcc-coordinator enrol NAME.request.json`, then at the hospital `fedhcc-site join NAME.kit.json`.",
     exit=Exit.IDENTITY,
 )
 OTHER_DOCUMENT = Kind(
@@ -117,7 +121,8 @@ OTHER_DOCUMENT = Kind(
     "other-document",
     "The file is another of the program's documents",
     why="Requests, kits and locks are all files that are sent around. This one is in order, but of another kind than the command takes.",
-    fix="A hospital sends NAME.request.json and joins with NAME.kit.json; `fedhcc-coordinator study publish` and `fedhcc-site approve` take the signed lock.",
+    fix="A hospital sends NAME.request.json and joins with NAME.kit.json; the signed lock goes to `fedhcc-coordinator study publish LOCK` at the office and "
+    "to `fedhcc-site approve LOCK` at a hospital.",
     exit=Exit.IDENTITY,
 )
 CODE_DIFFERS = Kind(
@@ -135,7 +140,7 @@ OFFICE_CODE_DIFFERS = Kind(
     "The study is under way with other code of the office",
     why="The digest of the coordinator's own code is neither the one in the lock nor the last one recorded since. Another release "
     "may compute other numbers from the same answers.",
-    fix="Install the release the study began with; or record a deliberate change, which the report shows: fedhcc-coordinator upgrade STUDY",
+    fix="Install the release the study began with; or record a deliberate change, which the report shows: `fedhcc-coordinator upgrade STUDY`.",
     exit=Exit.IDENTITY,
 )
 NOT_JOINED = Kind(

@@ -219,7 +219,7 @@ JOURNAL_GONE = Kind(
     why="Beside the hospital's keys stands that a journal was begun. Without it nobody knows what was opened before, and the rules that "
     "compare a release with earlier ones would hold against nothing.",
     fix="Restore state/journal.jsonl and state/journal.head from the newest backup. Without a backup decline every study of these patients, "
-    "tell the data-protection officer, and enrol anew in an empty state folder: fedhcc-site init",
+    "tell the data-protection officer, and enrol anew in a folder of its own: `fedhcc-site init --name NAME --home NEW-FOLDER`.",
     exit=Exit.CONTENT,
     leaves=True,
 )

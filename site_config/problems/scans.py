@@ -354,6 +354,6 @@ SCANS_OVERLAP = Kind(
     "Two scans show the same slices",
     why="At least three axial slices are equal, pixel by pixel: the same scan stands in two rows, one is cut out of the other, or two "
     "patients were given the same images. A model would see one patient twice, or no change between visits.",
-    fix="Compare the two rows of scans.csv with the archive and correct the one that is wrong, then: fedhcc-site data prepare",
+    fix="Compare the two rows of scans.csv with the archive and correct the one that is wrong, then `fedhcc-site data prepare`.",
     exit=Exit.FINDINGS,
 )

@@ -24,6 +24,8 @@ MARGIN = 1.5
 
 
 FEW_HOLDERS, MANY_HOLDERS, FEW_SITES = 3, 5, 10
+NAMED = 8
+"""Hospitals of a list that are named; a study has dozens."""
 REFUSED_LATER = "The sum over a block is opened. Each hospital would refuse the study at admission unless its own policy asks for less."
 
 
@@ -138,13 +140,30 @@ def unknown_sites(study: Study, enrolled: Iterable[str]) -> list[Problem]:
     """A problem for every site of the study that is not enrolled, with the nearest name that is."""
     known = list(enrolled)
     listed = {site.name for site in study.sites}
-    found = []
-    for site in study.sites:
-        if site.name not in known:
-            near = nearest(site.name, [name for name in known if name not in listed])
-            fix = f"Write `{near}` in study.yaml." if near else f"Enrol it first: `fedhcc-coordinator enrol {site.name}.request.json`."
-            found.append(kinds.UNKNOWN_SITE.problem(f"`{site.name}` is not enrolled", fix=fix, where="study.yaml, sites"))
+    strange = {
+        site.name: nearest(site.name, [name for name in known if name not in listed]) for site in study.sites if site.name not in known
+    }
+    found = [
+        kinds.UNKNOWN_SITE.problem(f"`{name}` is not enrolled", fix=f"Write `{near}` in study.yaml.", where="study.yaml, sites")
+        for name, near in strange.items()
+        if near
+    ]
+    others = [name for name, near in strange.items() if not near]
+    if others:
+        found.append(kinds.UNKNOWN_SITE.problem(_not_enrolled(others), fix=_enrol(others, len(known)), where="study.yaml, sites"))
     return found
+
+
+def _not_enrolled(names: list[str]) -> str:
+    if len(names) == 1:
+        return f"`{names[0]}` is not enrolled"
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{len(names)} hospitals of the study are not enrolled: {', '.join(names[:NAMED])}{more}"
+
+
+def _enrol(names: list[str], enrolled: int) -> str:
+    here = "" if enrolled else "No hospital is enrolled here: is this the office's folder? "
+    return f"{here}Enrol each first: `fedhcc-coordinator enrol {names[0]}.request.json`; `fedhcc-coordinator list` shows who is."
 
 
 def lock_study(

@@ -16,7 +16,6 @@ from server import enrolment as enrol
 from server import rotation
 from server.asking.effects import Effects
 from server.link.gateway import OFFICE_LOCK
-from server.link.lock import Lock
 from server.study.again import again
 from server.study.results import StudyResult
 from server.study.run import run_study
@@ -25,6 +24,7 @@ from server.watch import backup, standing
 from simulations.engines.local import local_transport
 from simulations.study.homes import Homes, approve_everywhere
 from site_config.identity import CoordinatorIdentity
+from site_config.lock import Lock
 from site_config.problems.base import Problem
 from site_config.study.model import SignedLock, StudyLock
 

@@ -18,7 +18,7 @@ from server.study.state import StudyFolder
 from server.watch.standing import status_of
 from site_config.console import invoke
 from site_config.identity import CoordinatorIdentity, sign_lock
-from site_config.problems import identity
+from site_config.problems import identity, privacy
 from site_config.problems.base import Problem
 from tests.end_to_end.test_generations import Office
 
@@ -97,3 +97,30 @@ def test_what_is_not_the_same_study_needs_a_decision_of_its_own(office: Office) 
     with pytest.raises(Problem) as nobody:
         departure(office.homes.coordinator, first.lock.study_id, ("hospital-99",))
     assert nobody.value.kind == identity.NOT_ENROLLED
+
+
+def test_too_few_companions_are_refused_and_the_same_command_takes_one_more(office: Office) -> None:
+    first = office.study()
+    home, study = office.homes.coordinator, first.lock.study_id
+    one_withdraws(office, max(office.names, key=lambda one: len(office._table(one))))
+    few = departure(home, study, (), 0)
+    leave(home, study, few)
+    with pytest.raises(Problem) as refused:
+        office.opened(few.lock)
+    assert refused.value.kind == privacy.ROWS_WAIT and "`fedhcc-coordinator leave STUDY` again" in refused.value.fix
+    for tries in range(1, 6):  # as a person types it: the study's id leads to the last one
+        now = enrol.find_study(home, study)
+        more = departure(home, now)
+        assert more.lock.leaving is not None and more.lock.leaving.study == study, "the refused study is given up"
+        assert set(more.lock.leaving.companions.values()) == {tries} and more.counts == few.counts
+        leave(home, now, more)
+        try:
+            second = office.opened(more.lock)
+        except Problem as problem:
+            assert problem.kind == privacy.ROWS_WAIT
+            continue
+        break
+    left = first.every["train"] - second.every["train"]
+    assert LEAST <= left == second.flow["train.left"]
+    assert (second.every["validation"], second.every["test"]) == (first.every["validation"], first.every["test"])
+    assert enrol.find_study(home, study) == enrol.find_study(home, few.lock.study_id) == second.lock.study_id

@@ -15,9 +15,9 @@ import pytest
 from server import enrolment as enrol
 from server.link.child_process import Birth, group, listening
 from server.link.gateway import OFFICE_LOCK
-from server.link.lock import holder_of
 from server.link.supervisor import Supervisor, link_answers
 from simulations.engines.loopback import ONE_THREAD, loopback_address
+from site_config.lock import holder_of
 from tests.support import ROOT
 
 LIMIT_S = 60.0

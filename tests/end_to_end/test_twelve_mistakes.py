@@ -1,9 +1,11 @@
-"""Twelve mistakes of a tired person: one screen, the number of the problem, and the command or the word that mends it."""
+"""Twelve mistakes of a tired person, with variants: one screen, the number of the problem, and the command or the word that mends it."""
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -87,14 +89,84 @@ def no_gpu(desk: Desk) -> Screen:
 
 
 def a_dead_proxy(desk: Desk) -> Screen:
-    desk.monkeypatch.setenv("HTTPS_PROXY", "http://192.0.2.1:9")
-    desk.monkeypatch.setattr("site_config.health.gateway.CONNECT_S", 0.5, raising=False)
-    return "site", ["doctor", "--home", desk.home, "--quick"], "", "proxy"
+    fresh = desk.place / "fresh"
+    fresh.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    desk.monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@127.0.0.1:{port}")
+    words = ["doctor", "--home", str(fresh), "--address", "fed.example.org:443", "--quick"]
+    return "site", words, "FH-724", "NO_PROXY=fed.example.org"
+
+
+def no_gpu_in_check(desk: Desk) -> Screen:
+    desk.edit(compute={"device": "cuda"})
+    return "site", ["check", "--home", desk.home], "FH-605", "compute.device to auto or cpu"
+
+
+def no_gpu_in_doctor(desk: Desk) -> Screen:
+    desk.edit(compute={"device": "cuda"})
+    return "site", ["doctor", "--home", desk.home, "--quick"], "FH-605", "compute.device to auto or cpu"
+
+
+def the_offices_command_at_a_hospital(desk: Desk) -> Screen:
+    return "office", ["sites", "--home", desk.home], "FH-920", f"`fedhcc-site status --home {desk.home}`"
+
+
+def a_hospitals_command_at_the_office(desk: Desk) -> Screen:
+    return "site", ["run", "--home", desk.office], "FH-920", f"`fedhcc-coordinator status --home {desk.office}`"
+
+
+def the_offices_board_in_an_empty_folder(desk: Desk) -> Screen:
+    empty = desk.place / "elsewhere"
+    empty.mkdir()
+    return "office", ["sites", "--home", str(empty)], "FH-401", "Name the office's folder with --home"
+
+
+def keys_made_twice(desk: Desk) -> Screen:
+    return (
+        "site",
+        ["init", "--name", desk.name, "--home", desk.home],
+        "FH-402",
+        "`fedhcc-coordinator renew NAME --request NAME.request.json`",
+    )
+
+
+def a_kit_for_a_lock(desk: Desk) -> Screen:
+    kit = desk.homes.coordinator / "kits" / f"{desk.name}.kit.json"
+    return "site", ["approve", str(kit), "--home", desk.home], "FH-414", "which the office made with `fedhcc-coordinator study lock`"
+
+
+def a_file_for_a_study(desk: Desk) -> Screen:
+    file = desk.place / "study.lock.json"
+    file.write_bytes((desk.homes.coordinator / "studies" / desk.lock.study_id / "lock.json").read_bytes())
+    fresh = desk.place / "fresh"
+    enrol.init(fresh, "A new office", "127.0.0.1:9445")
+    return "office", ["run", str(file), "--home", str(fresh)], "FH-718", f"`fedhcc-coordinator study publish {file} --home {fresh}`"
+
+
+def a_path_that_no_container_sees(desk: Desk) -> Screen:
+    desk.edit(paths={"images": "/pacs/ct"})
+    return "site", ["compose", "--home", desk.home], "FH-919", "--mount /pacs/ct=/data"
+
+
+def a_command_of_the_other_side(desk: Desk) -> Screen:
+    return "office", ["join", "x.kit.json"], "FH-902", "`fedhcc-site join`"
+
+
+def hospitals_of_another_office(desk: Desk) -> Screen:
+    fresh = desk.place / "fresh"
+    enrol.init(fresh, "A new office", "127.0.0.1:9445")
+    return (
+        "office",
+        ["study", "check", str(desk.homes.cohort / "study.yaml"), "--home", str(fresh)],
+        "FH-113",
+        "is this the office's folder?",
+    )
 
 
 def a_second_process(desk: Desk) -> Screen:
     desk.undo.enter_context(sole_user(desk.homes.config(desk.name).state))
-    return "site", ["run", "--home", desk.home], "FH-710", "fedhcc-site status"
+    return "site", ["run", "--home", desk.home], "FH-710", f"or end it with `kill {os.getpid()}`"
 
 
 def a_stale_kit(desk: Desk) -> Screen:
@@ -142,6 +214,9 @@ def the_wrong_order(desk: Desk) -> Screen:
 MISTAKES = (
     wrong_folder_at_the_hospital, wrong_folder_at_the_office, a_path_of_the_host, no_gpu, a_dead_proxy, a_second_process, a_stale_kit,
     a_full_disk, an_unreadable_scan, a_clock_that_is_wrong, a_misspelt_hospital, the_wrong_order,
+    no_gpu_in_check, no_gpu_in_doctor, the_offices_command_at_a_hospital, a_hospitals_command_at_the_office,
+    the_offices_board_in_an_empty_folder, keys_made_twice, a_kit_for_a_lock, a_file_for_a_study, a_path_that_no_container_sees,
+    a_command_of_the_other_side, hospitals_of_another_office,
 )  # fmt: skip
 
 
@@ -176,6 +251,8 @@ def test_one_screen_says_what_to_do(
     said = "".join(capsys.readouterr())
     print(f"{mistake.__name__}: status {status}\n{said}")
     assert status != 0
-    assert code in said and fix in " ".join(said.split())
+    plain = " ".join(said.replace("│", " ").split())
+    assert code in said and fix in plain
+    assert said.count(f"{code} ") <= 1 or not code or len(code) < 6, "said once"
     assert len(said.splitlines()) <= LINES, "one screen"
     assert "Traceback" not in said

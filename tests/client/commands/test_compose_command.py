@@ -51,7 +51,9 @@ def test_every_path_the_container_would_not_see_is_named_at_once(tmp_path: Path,
     status, made = write(tmp_path, text)
     err = capsys.readouterr().err
     assert status == 10 and made == {}
-    assert all(f"FH-919 {what}" in err for what in ("the path lies outside", "the state folder")) and "3 problems" in err
+    for what in ("/pacs/ct lies outside /site", "../cohort.csv lies outside /site", "/var/state: the state folder"):
+        assert f"FH-919 {what}" in err
+    assert "`fedhcc-site compose --mount /pacs/ct=/data --home" in err and "3 problems" in err
     said = err.replace(str(tmp_path / "site.yaml"), "").replace(f"--home {tmp_path}", "")  # what the person gave stands in the fix
     assert str(tmp_path) not in said
 

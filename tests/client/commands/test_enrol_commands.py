@@ -247,9 +247,58 @@ def test_a_fix_carries_the_folder_that_was_given_and_a_wrong_folder_is_named(
         assert invoke(office_app, arguments) == 13
         said = capsys.readouterr().err
         assert f"folder: {wrong}" in said and "one certificate authority" in said
-        assert f"`fedhcc-coordinator init --home '{wrong}'`" in said, "the command can be pasted"
+        assert f"--title TITLE --home '{wrong}'`" in said, "the command can be pasted"
     assert invoke(site_app, ["status", "--home", str(wrong)]) == 12
     assert f"folder: {wrong}" in capsys.readouterr().err
     monkeypatch.chdir(tmp_path)
     assert invoke(office_app, ["list"]) == 13
     assert f"folder: {tmp_path} (none was given with --home)" in capsys.readouterr().err
+
+
+def test_a_kit_of_another_office_names_both(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    site = enrol(capsys, office(capsys, tmp_path), tmp_path, "alpha")
+    at_office.init(tmp_path / "other", "Another office", "fed.example.org:443")
+    kit = tmp_path / "other.kit.json"
+    request = (site / "alpha.request.json").read_bytes()
+    kit.write_text(at_office.enrol(tmp_path / "other", request).model_dump_json())
+    status, found, _ = say(capsys, site_app, "join", str(kit), "--home", str(site))
+    assert (status, found["problem"]["code"]) == (13, "FH-412")
+    assert "Trial office at 127.0.0.1:9443; the kit is of Another office at fed.example.org:443" in found["problem"]["what"]
+
+
+def test_what_the_other_side_types_carries_no_folder_of_this_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    home = office(capsys, tmp_path)
+    site = enrol(capsys, home, tmp_path, "alpha")
+    capsys.readouterr()
+    for app, words, own, others in (
+        (site_app, ["init", "--name", "alpha", "--home", str(site)], "fedhcc-site", "fedhcc-coordinator"),
+        (site_app, ["join", str(site / "alpha.request.json"), "--home", str(site)], "fedhcc-site", "fedhcc-coordinator"),
+        (office_app, ["enrol", str(home / "kits" / "alpha.kit.json"), "--home", str(home)], "fedhcc-coordinator", "fedhcc-site"),
+        (office_app, ["revoke", "nobody", "--home", str(home)], "fedhcc-coordinator", "fedhcc-site"),
+    ):
+        assert invoke(app, words) == 13
+        commands = [one for one in capsys.readouterr().err.split("`") if one.startswith("fedhcc-")]
+        assert any(one.startswith(others) for one in commands)
+        assert all("--home" not in one for one in commands if one.startswith(others))
+        assert all("--home" in one for one in commands if one.startswith(own))
+
+
+@pytest.mark.parametrize("given", ["lock", "study", "word"])
+def test_a_file_given_for_a_study_is_answered_with_the_next_step(capsys: pytest.CaptureFixture[str], tmp_path: Path, given: str) -> None:
+    home = office(capsys, tmp_path)
+    names = ("alpha", "beta", "gamma")
+    for name in names:
+        enrol(capsys, home, tmp_path, name)
+    lock = lock_file(home, tmp_path, names)
+    study = tmp_path / "study.yaml"
+    study.write_text("title: x\nsites: []\n")
+    file, fix = {
+        "lock": (lock, f"study publish {lock}"),
+        "study": (study, f"study lock {study}"),
+        "word": ("Rad-D", "fedhcc-coordinator status"),
+    }[given]
+    status, found, _ = say(capsys, office_app, "run", str(file), "--home", str(home))
+    assert (status, found["problem"]["code"]) == (10, "FH-718") and fix in found["problem"]["fix"]
+    assert say(capsys, office_app, "study", "publish", str(lock), "--home", str(home))[0] == 0
+    if given == "lock":
+        assert at_office.find_study(home, str(lock)) == at_office.find_study(home, "")

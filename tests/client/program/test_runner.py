@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,22 @@ def test_it_waits_for_the_coordinator(program: SiteProgram) -> None:
     node = Node(program, activate=[cut(), cut(), None])
     program._connect(node)  # type: ignore[arg-type]
     assert program.board.status.connection == "registered" and len(node.said) == 3
+
+
+def test_the_terminal_says_once_why_it_is_not_connected_and_that_it_is_again(
+    program: SiteProgram, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silent = Interrupted(federation.PROXY_SILENT, "http://proxy:3128: no answer within 5 s")
+    program._connect(Node(program, activate=[cut(), cut(), silent, silent, None]))  # type: ignore[arg-type]
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3 and said[0].startswith("not connected yet: FH-715") and said[2].startswith("registered")
+    assert "FH-724" in said[1] and "proxy:3128" in said[1] and "`fedhcc-site doctor`" in said[1]
+
+
+def test_a_second_program_is_told_who_runs(tmp_path: Path) -> None:
+    with sole_user(tmp_path), pytest.raises(Problem, match="FH-710") as caught, sole_user(tmp_path):
+        raise AssertionError("let in")
+    assert f"process {os.getpid()}, since 20" in caught.value.what and f"`kill {os.getpid()}`" in caught.value.fix
 
 
 def test_it_gives_up_on_a_key_that_stays_refused(program: SiteProgram) -> None:

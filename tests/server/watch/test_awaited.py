@@ -90,3 +90,23 @@ def test_the_office_s_own_sleep_is_nobody_s_fault(tmp_path: Path) -> None:
     assert len(watched.said) == 1
     watched.awaited.over()
     assert awaiting(tmp_path) is None
+
+
+def test_a_long_wait_is_told_once_and_again_after_ten_minutes_however_often_it_is_asked(tmp_path: Path) -> None:
+    told: list[str] = []
+    now = [1000.0]
+    awaited = Awaited(tmp_path / "awaited.json", lambda _site, _words: None, lambda: now[0], told.append)
+    for _ in range(150):  # every two seconds, as admission asks hospitals that are not connected
+        awaited.asked(dict.fromkeys(("a", "b", "c", "d"), Message("admission", {})), 600.0)
+        for _ in range(2):
+            now[0] += 1.0
+            awaited.look()
+    assert len(told) == 1, "within seconds, and not for every try"
+    assert told[0].startswith("admission: waits for a, b, c and 1 more, until ") and "`fedhcc-coordinator resume`" in told[0]
+    for _ in range(400):
+        now[0] += 1.0
+        awaited.look()
+    assert len(told) == 2
+    awaited.asked({"a": UPDATE}, 600.0)
+    awaited.look()
+    assert len(told) == 2, "another question is another wait"

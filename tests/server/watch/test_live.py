@@ -13,13 +13,13 @@ import pytest
 
 from server import enrolment as enrol
 from server.asking.participation import StudyLedger
-from server.link.lock import Lock
 from server.study.results import LedgerEntry, StudyResult
 from server.watch import live, so_far, standing
 from server.watch.awaited import Awaited
 from server.watch.events import Hook, StudyEvents, events_of
 from shared_model.secure_sum.protocol import Message
 from site_config.identity import CoordinatorIdentity, sign_lock
+from site_config.lock import Lock
 from site_config.study.model import RosterEntry, Study, StudyLock, StudySite
 
 NAMES = ("alpha", "beta", "gamma")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from server.asking.participation import Kept, StudyLedger
-from server.link.lock import Lock
 from server.study.results import LedgerEntry, StudyResult
 from server.watch import standing as watch
 from site_config.identity import CoordinatorIdentity, sign_lock
+from site_config.lock import Lock
 from site_config.study.model import Study, StudyLock, StudySite
 
 STUDY = {"title": "A study", "sites": (StudySite(name="alpha", role="development"),)}

@@ -95,8 +95,15 @@ def test_a_site_that_is_not_enrolled_is_answered_with_the_nearest() -> None:
         locking.lock_study(study, [*known[:3], known[4]], code_digest="", coordinator_key="")
     told = [caught.value, *caught.value.others]
     assert [one.code for one in told] == ["FH-113", "FH-113"]
-    assert "enrol centre-04.request.json" in told[0].fix
-    assert "hamburg-eppendorf" in told[1].fix
+    assert "hamburg-eppendorf" in told[0].fix
+    assert "enrol centre-04.request.json" in told[1].fix
+
+
+def test_fifty_hospitals_that_are_not_enrolled_are_one_problem() -> None:
+    study = study_of(presets.centres(52, 0), draw=None)
+    (one,) = locking.unknown_sites(study, [])
+    assert one.what.startswith("52 hospitals of the study are not enrolled: centre-01, ") and one.what.endswith(" and 44 more")
+    assert "is this the office's folder?" in one.fix
 
 
 def test_blocks_that_hospitals_refuse_are_known_beforehand() -> None:

@@ -1,0 +1,1 @@
+"""What a terminal's screen says of commands and folders."""
