@@ -30,7 +30,7 @@ from server.study.run import run_study
 from server.study.state import StudyFolder
 from server.watch import standing
 from server.watch.backup import restore, write
-from shared_model.analyses.cox import FINE
+from shared_model.analyses.newton import FINE
 from shared_model.secure_sum.protocol import Message
 from shared_model.shares.protocol import SignedResults
 from simulations.study.homes import Homes

@@ -52,13 +52,15 @@ class SetCount:
 class Departure:
     """What going on without some patients is: the new lock, and what it costs.
 
-    counts: of each set before. rounds: network → rounds that are kept, of all.
+    counts: of each set before; those in `planned` are the plan's numbers, because the office does not know them. rounds: network →
+    rounds that are kept, of all.
     """
 
     lock: StudyLock
     counts: Mapping[str, SetCount]
     rounds: Mapping[str, tuple[int, int]]
     opened: bool
+    planned: frozenset[str] = frozenset()
 
     def words(self) -> list[str]:
         """The price, one line a thing; said before anything is done."""
@@ -67,7 +69,9 @@ class Departure:
         for name, k in leaving.companions.items() if leaving else ():
             count = self.counts[name]
             most = min(k * count.sites, count.patients)
-            found.append(f"{name}: where somebody left, up to {most} of {count.patients} patients leave with them, {_each(k)} hospital")
+            found.append(
+                f"{name}: where somebody left, up to {most} of {'about ' * (name in self.planned)}{count.patients} patients leave with them, {_each(k)} hospital"
+            )
         found.append(
             "asked again over the rows that are left: admission, clinical model, fusion, evaluation"
             if self.opened
@@ -105,7 +109,8 @@ def departure(
             raise problems.NOT_ENROLLED.problem(f"{name!r} is no hospital of this study")
     opened = compared or any(entry.outcome == "opened" and entry.bytes_out for entry in asks(history(folder / "ledger.jsonl")))
     _check(before, opened=opened, finished=(folder / "result.json").exists())
-    counts = {**(_planned_counts(before) if opened else {}), **kept_counts(before, folder)}
+    known = kept_counts(before, folder)
+    counts = {**(_planned_counts(before) if opened else {}), **known}
     gone: dict[str, Role] = {entry.name: entry.role for entry in before.roster if entry.name in without}
     least = change_model(before).minimum_patients
     given = each if isinstance(each, Mapping) else {} if each is None else dict.fromkeys(counts, each)
@@ -123,7 +128,7 @@ def departure(
     faults = lock_faults(lock)
     if faults:
         raise together(faults)
-    return Departure(lock, counts, _rounds(before, folder), opened)
+    return Departure(lock, counts, _rounds(before, folder), opened, frozenset(counts.keys() - known.keys()))
 
 
 def _refused(home: Path, study: str) -> LeftBehind | None:
@@ -133,7 +138,7 @@ def _refused(home: Path, study: str) -> LeftBehind | None:
     return lock.leaving if begun and not kept_counts(lock, standing.folder_of(home, study)) else None
 
 
-def _once_more(home: Path, study: str, refused: LeftBehind, without: Sequence[str], each: int | None) -> Departure:
+def _once_more(home: Path, study: str, refused: LeftBehind, without: Sequence[str], each: int | Mapping[str, int] | None) -> Departure:
     """Leaving the study before a refused one: everybody who is gone by now; where the holders compared, one companion more than then."""
     gone = tuple(dict.fromkeys((*refused.gone, *without)))
     compared = (standing.folder_of(home, study) / "shares" / "admission" / "results.json").exists()
@@ -161,7 +166,7 @@ def leave(home: Path, study: str, found: Departure) -> Path:
             if kept.believed(old.root, old.training_file(model)) is not None:
                 data, parts = TrainingState.load(old.training_file(model)).as_file()
                 write_with_parts(new.carried_file(f"{model}.safetensors"), data, parts)
-        write_json(new.carried_file("counts.json"), {name: count.patients for name, count in found.counts.items()})
+        write_json(new.carried_file("counts.json"), _known(found))
         ledger = StudyLedger(new.ledger_file)
         try:
             ledger.note(REMARK, words=_remark(study, found))
@@ -174,6 +179,10 @@ def leave(home: Path, study: str, found: Departure) -> Path:
     finally:
         office.release()
     return path
+
+
+def _known(found: Departure) -> dict[str, int]:
+    return {name: count.patients for name, count in found.counts.items() if name not in found.planned}
 
 
 def kept_counts(lock: StudyLock, folder: Path) -> dict[str, SetCount]:
@@ -202,7 +211,7 @@ def _planned_counts(lock: StudyLock) -> dict[str, SetCount]:
     """What a study's sets would hold by its plan: for sets whose counts an office has lost, or not opened yet."""
     share = lock.study.validation_fraction
     shares = {"train": 1.0 - share, "validation": share, "test": 1.0}
-    found = {}
+    found: dict[str, SetCount] = {}
     for role, splits in SPLITS.items():
         sites = len(lock.names(role))
         found |= {name: SetCount(sites, round(sites * PATIENTS_A_SITE * shares[name])) for name in splits if sites and shares[name]}
