@@ -70,7 +70,9 @@ class Departure:
             count = self.counts[name]
             most = min(k * count.sites, count.patients)
             found.append(
-                f"{name}: where somebody left, up to {most} of {'about ' * (name in self.planned)}{count.patients} patients leave with them, {_each(k)} hospital"
+            about = "about " if name in self.planned else ""
+            who = f"up to {most} of {about}{count.patients} patients leave with them, {_each(k)} hospital"
+            found.append(f"{name}: where somebody left, {who}")
             )
         found.append(
             "asked again over the rows that are left: admission, clinical model, fusion, evaluation"

@@ -6,6 +6,7 @@ request against them, and the report's patient flow is their sum.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from pydantic import ValidationError
@@ -54,18 +55,8 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> frozens
         running.asker.check_stop()
         left = max(end - running.asker.effects.monotonic(), 1.0)
         done = running.asker.exchange({site: Message("admission", offers[site]) for site in sorted(waiting)}, left)
-        failures = dict(done.failures)
-        for site, reply in done.replies.items():
-            try:
-                answer = AdmissionReply.model_validate(reply.body)
-            except ValidationError:
-                failures[site] = Failure(federation.REPLY_MALFORMED.label, "admission")
-                continue
-            waiting.discard(site)
-            told[site] = answer
-            other = answer.code_digest != (running.lock.code_digest or answer.code_digest)
-            if not answer.accepted or other:
-                refused[site] = answer.refusals or (identity.CODE_DIFFERS.label,)
+        failures = {**done.failures, **_take(running, done.replies, told, refused)}
+        waiting -= told.keys()
         seen.keep({site: answer.journal for site, answer in told.items()})
         board.keep(running.folder.home, running.lock.study_id, told)
         silent = f"; waiting for {', '.join(sorted(waiting))}" if waiting else ""
@@ -88,6 +79,24 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> frozens
         who = ", ".join(f"{site} ({failures[site].code})" for site in sorted(waiting) if site in failures)
         raise federation.STUDY_STALLED.problem(f"phase admission: no answer from {who}")
     return frozenset(waiting)
+
+
+def _take(
+    running: Running, replies: Mapping[str, Message], told: dict[str, AdmissionReply], refused: dict[str, tuple[str, ...]]
+) -> dict[str, Failure]:
+    """Keep who answered and who refused; a failure for each answer that does not read."""
+    failures: dict[str, Failure] = {}
+    for site, reply in replies.items():
+        try:
+            answer = AdmissionReply.model_validate(reply.body)
+        except ValidationError:
+            failures[site] = Failure(federation.REPLY_MALFORMED.label, "admission")
+            continue
+        told[site] = answer
+        other = answer.code_digest != (running.lock.code_digest or answer.code_digest)
+        if not answer.accepted or other:
+            refused[site] = answer.refusals or (identity.CODE_DIFFERS.label,)
+    return failures
 
 
 def compare(running: Running) -> None:
