@@ -69,11 +69,9 @@ class Departure:
         for name, k in leaving.companions.items() if leaving else ():
             count = self.counts[name]
             most = min(k * count.sites, count.patients)
-            found.append(
             about = "about " if name in self.planned else ""
             who = f"up to {most} of {about}{count.patients} patients leave with them, {_each(k)} hospital"
             found.append(f"{name}: where somebody left, {who}")
-            )
         found.append(
             "asked again over the rows that are left: admission, clinical model, fusion, evaluation"
             if self.opened
