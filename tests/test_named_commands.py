@@ -113,7 +113,7 @@ def test_words_of_the_other_side_lead_to_commands(program: str) -> None:
         ("fedhcc-site", "prepare", "fedhcc-site data prepare"),
         ("fedhcc-site", "withdraw", "fedhcc-site data withdraw"),
         ("fedhcc-site", "enrol", "fedhcc-coordinator enrol"),
-        ("fedhcc-site", "aprove", "fedhcc-site approve"),
+        ("fedhcc-site", "approv", "fedhcc-site approve"),
         ("fedhcc-site", "docter", "fedhcc-site doctor"),
         ("fedhcc-sim", "serve", "fedhcc-coordinator serve"),
     ],
