@@ -298,7 +298,7 @@ def check_sharing(policy: Policy, lock: StudyLock, site: str, plan: SharedPlan, 
     """The rule that allows sharing rows for a plan, in words for the journal; raises the problem of the first rule that forbids it."""
     if lock.study.privacy.dp is not None and not all(one.noise and not one.bit for one in plan.declaration.results.values()):
         raise privacy.ONLY_WITH_NOISE.problem("results on shares without noise")
-    if lock.study.resolution != "shares" or "shares" not in policy.resolutions:
+    if not lock.study.shares_rows or "shares" not in policy.resolutions:
         raise privacy.RESOLUTION_REFUSED.problem("rows are not shared in this study, or this hospital does not share rows")
     for problem in _refused_holders(policy, lock, site):
         raise problem
