@@ -36,6 +36,7 @@ def main() -> None:
         axes.errorbar(x, c, yerr=se, fmt=line, color=colour, label=label, capsize=3, markersize=5)
     axes.set(xscale="log", xlabel="ε (δ = 1e-5)", ylabel="C-index, 2,070 others")
     axes.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
+    axes.set_ylim(top=bare + 0.012)
     axes.minorticks_off()
     axes.legend(frameon=False, loc="lower right")
     figure.savefig(HERE.with_suffix(".svg"), metadata={"Date": None})
