@@ -1,7 +1,8 @@
 """Kaplan-Meier curves from noised counts, against ε and patients: how wide their intervals are, and how often these hold the truth.
 
-The functions of a study that form intervals from counts, on plain numbers with the noise of three holders, three tenths of the budget
-for results; the circuit itself is compared with them in the tests. Survival is exponential with a median of 500 days, follow-up ends uniformly between 300 and 1,500 days.
+The functions of a study that form intervals from counts, on plain numbers with the noise of three holders, three tenths of the
+budget for results; the circuit itself is compared with them in the tests. Survival is exponential with a median of 500 days,
+follow-up ends uniformly between 300 and 1,500 days.
 
 `python -m evidence.privacy.dp_results` writes docs/evidence/dp_results.json.
 """
