@@ -15,7 +15,7 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from client.program.node import Handle, answer
-from shared_model.secure_sum.protocol import Message as Reply
+from shared_model.secure_sum.messages import Message as Reply
 from site_config.problems import identity
 from site_config.problems.base import Problem
 

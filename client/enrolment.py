@@ -18,12 +18,12 @@ from pydantic import ValidationError
 
 from site_config.files import read_json, read_limited, write_atomic, write_json
 from site_config.identity import MAX_DOCUMENT, Kit, SiteIdentity, SiteRequest, private_folder, read_kit, verify_lock, verify_own_entry
-from site_config.names import clean
 from site_config.problems import identity as problems
 from site_config.problems.base import together
 from site_config.study.continuation import goes_on
 from site_config.study.locking import lock_faults
-from site_config.study.model import RosterEntry, SignedLock, StudyLock
+from site_config.study.plan_and_lock import RosterEntry, SignedLock, StudyLock
+from site_config.wording import clean
 
 Decision = Literal["pending", "approved", "declined"]
 KIT_FILE = "kit.json"

@@ -8,7 +8,7 @@ from site_config.documents.load import load_study
 from site_config.files import read_limited
 from site_config.identity import read_lock
 from site_config.problems import configuration as kinds
-from site_config.study.model import Study, StudySite
+from site_config.study.plan_and_lock import Study, StudySite
 
 
 def read_study(path: Path | None) -> Study:

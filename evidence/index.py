@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from evidence.code_meaning import ROOT
 from evidence.everything import pieces
-from evidence.meaning import ROOT
 from evidence.record import FOLDER, stale
 from site_config.files import write_atomic
 

@@ -1,7 +1,7 @@
 """Evidence: figures with the commit, command, seeds, machine and the code they speak for.
 
 `record` writes `docs/evidence/NAME.json`. `python -m evidence.record` checks every piece: it is stale, and the check fails, when
-a covered definition means something else now (`evidence.meaning`). A definition that only moved is found where it stands now.
+a covered definition means something else now (`evidence.code_meaning`). A definition that only moved is found where it stands now.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evidence.meaning import ROOT, everywhere, meaning
+from evidence.code_meaning import ROOT, everywhere, meaning
 from site_config.files import read_json, write_json
 
 FOLDER = ROOT / "docs" / "evidence"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from evidence.meaning import ROOT
+from evidence.code_meaning import ROOT
 
 REGIONS = (311, 196, 206, 162, 162, 51)
 PUBLIC = ROOT / "evidence" / "accuracy" / "public"

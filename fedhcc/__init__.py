@@ -17,9 +17,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fedhcc.lung import load_lung
-    from fedhcc.methods import MethodsCompared as Comparison
-    from fedhcc.methods import compare
+    from fedhcc.compare_methods import MethodsCompared as Comparison
+    from fedhcc.compare_methods import compare
+    from fedhcc.example_data import load_lung
     from fedhcc.models import BundleModel, load_bundle
     from fedhcc.results import CoxResult, MetricsResult
     from fedhcc.studies import OwnStudy as Study
@@ -46,16 +46,16 @@ __all__ = [
 
 _HOMES = {
     "BundleModel": ("fedhcc.models", "BundleModel"),
-    "Comparison": ("fedhcc.methods", "MethodsCompared"),
+    "Comparison": ("fedhcc.compare_methods", "MethodsCompared"),
     "CoxResult": ("fedhcc.results", "CoxResult"),
     "MetricsResult": ("fedhcc.results", "MetricsResult"),
     "Problem": ("site_config.problems.base", "Problem"),
     "Study": ("fedhcc.studies", "OwnStudy"),
     "StudyRun": ("fedhcc.studies", "StudyRun"),
-    "compare": ("fedhcc.methods", "compare"),
+    "compare": ("fedhcc.compare_methods", "compare"),
     "cox": ("fedhcc.tables", "cox"),
     "load_bundle": ("fedhcc.models", "load_bundle"),
-    "load_lung": ("fedhcc.lung", "load_lung"),
+    "load_lung": ("fedhcc.example_data", "load_lung"),
     "metrics": ("fedhcc.tables", "metrics"),
     "simulate": ("fedhcc.studies", "simulate"),
 }

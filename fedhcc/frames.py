@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from simulations.tabular.marks import looks_numeric
+from simulations.tabular.decimal_marks import looks_numeric
 from simulations.tabular.read import Reading, TabularTable, read_table
 from site_config.problems import survival as problems
 

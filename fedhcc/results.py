@@ -16,9 +16,9 @@ from fedhcc import figures
 from fedhcc.frames import Frame, index_of, table_of
 from shared_model.survival.cox.result import CoxFit
 from simulations.tabular.alone import each_alone
-from simulations.tabular.apply import Applied, apply_to
-from simulations.tabular.measured import TabularMetrics
+from simulations.tabular.printed_metrics import TabularMetrics
 from simulations.tabular.rows import FitRows, Named
+from simulations.tabular.score_rows import Applied, apply_to
 
 COX_COLUMNS = ("coef", "exp(coef)", "se(coef)", "exp(coef) lower 95%", "exp(coef) upper 95%", "z", "p")
 

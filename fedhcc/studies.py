@@ -20,9 +20,9 @@ from simulations.cohort.presets import PRESETS
 from simulations.study.run import Engine, Options
 from simulations.study.run import run as run_study
 from site_config.documents.load import load_study
-from site_config.names import choice
 from site_config.problems import host
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
+from site_config.wording import choice
 
 ENGINES = ("local", "loopback", "ray")
 Tell = Callable[[Event], None]

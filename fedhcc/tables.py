@@ -9,16 +9,16 @@ from typing import Any, Literal
 from fedhcc.frames import Frame, table_of
 from fedhcc.results import CoxResult, MetricsResult
 from simulations.tabular.as_study import Settings, settings_of
+from simulations.tabular.decimal_marks import DecimalMark
 from simulations.tabular.fit import fit_cox
-from simulations.tabular.marks import DecimalMark
 from simulations.tabular.metrics import fit_metrics
 from simulations.tabular.read import Reading
 from simulations.tabular.rows import DAYS, Named, TimeUnit, rows_of
 from simulations.tabular.shares.cox import fit_cox_on_shares
 from simulations.tabular.shares.metrics import fit_metrics_on_shares
 from site_config.documents.load import load_study
-from site_config.names import choice
 from site_config.problems import host, survival
+from site_config.wording import choice
 
 Study = str | Path | None
 RESOLUTIONS = ("exact", "shares")

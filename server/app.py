@@ -61,10 +61,10 @@ def tell_once() -> Callable[[Event], None]:
 @app.main()  # type: ignore[untyped-decorator]
 def main(grid: Grid, context: Context) -> None:
     """Run the study; its result and its report are written to the coordinator's home."""
-    from server.study.outcome import write_outcome
+    from server.study.deliverables import write_outcome
     from server.study.run import run_study
     from server.study.state import StudyFolder
-    from server.watch.standing import folder_of
+    from server.watch.study_status import folder_of
 
     home = context.run_config.get("home") or os.environ.get("FEDHCC_HOME")
     study = context.run_config.get("study") or os.environ.get("FEDHCC_STUDY")

@@ -31,12 +31,12 @@ from site_config.identity import (
     sign_kit,
     verify_lock,
 )
-from site_config.names import clean
 from site_config.problems import federation
 from site_config.problems import identity as problems
 from site_config.problems.host import USAGE
-from site_config.study.model import Role, RosterEntry, SiteName, Strict, StudyLock
+from site_config.study.plan_and_lock import Role, RosterEntry, SiteName, Strict, StudyLock
 from site_config.terminal.folders import no_office
+from site_config.wording import clean
 
 LONGEST_TITLE = 200
 """Characters of the title that a kit holds (`Kit.title`)."""

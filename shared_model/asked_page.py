@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shared_model.analyses.plan import BUILDERS
 from shared_model.statistics import catalogue
-from shared_model.statistics.base import REGISTRY, Statistic
+from shared_model.statistics.statistic import REGISTRY, Statistic
 from site_config.files import write_atomic
 from site_config.problems import all_kinds
 

@@ -23,7 +23,7 @@ from site_config.documents.kinds import not_a
 from site_config.files import write_atomic
 from site_config.problems import identity as problems
 from site_config.problems.base import Kind
-from site_config.study.model import Role, SignedLock, SiteName, Strict, StudyLock, canonical
+from site_config.study.plan_and_lock import Role, SignedLock, SiteName, Strict, StudyLock, canonical
 
 Hex = str
 SIGNING_FILE = "signing_key.pem"

@@ -21,10 +21,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from site_config.file_lock import take
 from site_config.files import access_problem, make_folder, sync, write_problem
-from site_config.lock import take
 from site_config.problems import privacy
-from site_config.study.model import canonical
+from site_config.study.plan_and_lock import canonical
 
 FIRST = "0" * 64
 REPAIR = "repair"

@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from site_config.hours import OpenHours as OpenHours
-from site_config.study.model import SiteName, Strict
+from site_config.study.plan_and_lock import SiteName, Strict
+from site_config.week_hours import OpenHours as OpenHours
 
 
 class Paths(Strict):

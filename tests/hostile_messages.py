@@ -13,9 +13,9 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from flwr.app.message import Array
 
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from shared_model.secure_sum.wire import pack
-from site_config.study.model import canonical
+from site_config.study.plan_and_lock import canonical
 
 Random = np.random.Generator
 ODD: tuple[Any, ...] = (

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.archive.codes import Code, Meaning
-from client.intake.dicom_header import MALFORMED, SliceHeader
+from client.archive.segment_codes import Code, Meaning
+from client.intake.dicom.header import MALFORMED, SliceHeader
 from site_config.files import access_problem
 from site_config.problems import segmentation as problems
 

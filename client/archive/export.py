@@ -15,25 +15,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from client.archive.codes import organ_meaning, tumour_meaning
 from client.archive.dicom_seg import Maker, MarkedSegment, check_written, encoded, read_sources
+from client.archive.segment_codes import organ_meaning, tumour_meaning
 from client.cohort.jobs import prepared_folder
+from client.cohort.one_scan import role_of
 from client.cohort.pseudonyms import site_secret
-from client.cohort.views import role_of
 from client.imaging.slices import Grid, grid_of, nearest_planes
 from client.imaging.volume import Volume
-from client.intake.dicom_header import is_dicom
-from client.intake.dicom_read import Candidate, as_stored, choose_volume, decode
+from client.intake.dicom.header import is_dicom
+from client.intake.dicom.read import Candidate, as_stored, choose_volume, decode
 from client.intake.unpack import is_zip, unpacked
-from client.segmentation.cache import LabelCache
-from client.segmentation.models import SiteModels
+from client.segmentation.declared_models import SiteModels
+from client.segmentation.mask_cache import LabelCache
 from client.segmentation.segmenter import Segmented, Segmenter
 from site_config.files import make_folder, write_atomic
 from site_config.problems import host
 from site_config.problems import segmentation as problems
 from site_config.problems.base import Problem
 from site_config.site import SiteConfig
-from site_config.study.model import Organ, Study
+from site_config.study.plan_and_lock import Organ, Study
 from site_config.tables.cohort import Scan
 
 Mask = NDArray[np.bool_]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from client.cohort.record import Record, write_record
+from client.cohort.provenance import Record, write_record
 from site_config.files import write_atomic
 from site_config.site import SiteConfig
 from site_config.tables.cohort import Scan
-from site_config.tables.moments import Declared
+from site_config.tables.patient_moments import Declared
 
 SOFTWARE = "3"  # raise when the same inputs would give other slices
 

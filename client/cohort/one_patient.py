@@ -13,20 +13,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from client.cohort import choose
-from client.cohort.record import OrganRecord
-from client.cohort.views import OrganView, look_at, role_of
+from client.cohort import choose_scan
+from client.cohort.one_scan import OrganView, look_at, role_of
+from client.cohort.provenance import OrganRecord
 from client.imaging.volume import Volume
-from client.intake.identity import Identity, beside_table, together
 from client.intake.slice_fingerprints import slice_prints
+from client.intake.whose_scan import Identity, beside_table, together
 from client.segmentation.segmenter import Segmenter
 from site_config.problems import scans as problems
 from site_config.problems import segmentation as models
 from site_config.problems import which_scan
 from site_config.problems.base import Exit, Problem
-from site_config.study.model import Organ, Study
+from site_config.study.plan_and_lock import Organ, Study
 from site_config.tables.cohort import Scan
-from site_config.tables.moments import Declared
+from site_config.tables.patient_moments import Declared
 
 VISITS = ("baseline", "followup")
 MODEL_PROBLEMS = frozenset(
@@ -122,7 +122,7 @@ def _assemble(views: list[OrganView], findings: list[Problem], study: Study, dec
     for organ in study.organs:
         for visit in VISITS:
             candidates = [view for view in views if view.organ == organ.name and view.scan.visit == visit]
-            best, remarks = choose.best(candidates, visit, organ, declared)
+            best, remarks = choose_scan.best(candidates, visit, organ, declared)
             findings = [*findings, *remarks]
             if best is not None:
                 chosen[visit, organ.name] = replace(best, record=best.record.model_copy(update={"chosen_among": len(candidates)}))
@@ -145,7 +145,7 @@ def _assemble(views: list[OrganView], findings: list[Problem], study: Study, dec
     tensor: NDArray[np.float32] | None = None
     if all(key in tensors for key in wanted):
         tensor = np.stack([np.stack([tensors[visit, organ.name] for organ in study.organs]) for visit in VISITS])
-    comparison = choose.compare_visits(chosen, study)
+    comparison = choose_scan.compare_visits(chosen, study)
     pictures = {f"{visit}.{organ}": view.picture for (visit, organ), view in sorted(chosen.items())}
     return Prepared(
         tensor,

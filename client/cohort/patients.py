@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from client.cohort.jobs import prepared_folder
 from client.cohort.prepare import PrepareSummary, prepare, settings_digest, tensor_shape
+from client.cohort.provenance import Index, Record, read_index, read_record
 from client.cohort.pseudonyms import is_validation, patient_key, site_secret
-from client.cohort.record import Index, Record, read_index, read_record
 from client.cohort.withdrawal import withdrawn_keys
 from site_config.files import read_limited
 from site_config.problems import scans as problems
 from site_config.site import SiteConfig
-from site_config.study.model import Role, Study
+from site_config.study.plan_and_lock import Role, Study
 from site_config.study.prognostic_models import MODELS
 from site_config.tables.cohort import Cohort, Patient, load_cohort
 

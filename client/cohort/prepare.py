@@ -15,21 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client.cohort.jobs import SOFTWARE, Job, prepared_folder
+from client.cohort.provenance import INDEX, Finding, Index, Record, read_record, sealed
 from client.cohort.pseudonyms import keyed_hash, patient_key, site_secret
-from client.cohort.record import INDEX, Finding, Index, Record, read_record, sealed
 from client.cohort.withdrawal import withdrawn_keys
 from client.cohort.workers import sources_digest, work
+from client.intake.file_stamp import stamp
 from client.intake.slice_fingerprints import shared
-from client.intake.stamp import stamp
+from site_config.file_lock import take
 from site_config.files import access_problem, make_folder, write_json
-from site_config.lock import take
 from site_config.problems import scans as scan_problems
 from site_config.problems import which_scan
 from site_config.problems.base import together
 from site_config.site import SiteConfig
-from site_config.study.model import Study, canonical
+from site_config.study.plan_and_lock import Study, canonical
 from site_config.tables.cohort import Scan, check_together, load_cohort, load_scans
-from site_config.tables.moments import Declared
+from site_config.tables.patient_moments import Declared
 
 Progress = Callable[[int, int], None]
 MOST_SHARED = 3

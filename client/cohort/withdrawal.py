@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from site_config.files import make_folder, read_json, write_json
 from site_config.problems import host
-from site_config.study.model import Strict
+from site_config.study.plan_and_lock import Strict
 
 WITHDRAWN = "withdrawn.json"
 

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 from client.cohort.jobs import SOFTWARE, prepared_folder, store
 from client.cohort.one_patient import prepare_patient
+from client.cohort.provenance import Finding, Record
 from client.cohort.pseudonyms import keyed_hash, site_secret
-from client.cohort.record import Finding, Record
-from client.segmentation.cache import LabelCache
-from client.segmentation.models import SiteModels, check_targets
+from client.segmentation.declared_models import SiteModels, check_targets
+from client.segmentation.mask_cache import LabelCache
 from client.segmentation.segmenter import Segmenter
-from site_config.heap import keep_heap
+from site_config.heap_memory import keep_heap
 from site_config.problems import segmentation as problems
 from site_config.site import SiteConfig
-from site_config.study.model import Study, canonical
+from site_config.study.plan_and_lock import Study, canonical
 from site_config.tables.cohort import Scan
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from client.doctor.documents import Checked
-    from site_config.study.model import Study
+    from site_config.study.plan_and_lock import Study
 
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the study's defaults are assumed.")]
 

@@ -14,7 +14,7 @@ from site_config.problems.base import Exit
 if TYPE_CHECKING:
     from client.cohort.patients import PrepareSummary
     from site_config.site import SiteConfig
-    from site_config.study.model import Study
+    from site_config.study.plan_and_lock import Study
 
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the study's defaults are assumed.")]
 Key = Annotated[str, typer.Argument(help="The patient's id (32 hex digits, or its first 6 or more), or the key of cohort.csv.")]
@@ -77,7 +77,7 @@ def _own_keys(site: SiteConfig) -> dict[str, str]:
 
 
 def _summary_text(summary: PrepareSummary, own: dict[str, str]) -> str:
-    from client.cohort.record import counted
+    from client.cohort.provenance import counted
 
     lines = [
         f"{summary.patients} patients: {summary.made} prepared now, {summary.kept} kept, {summary.with_images} with complete images",
@@ -105,16 +105,16 @@ def show_command(
     json: Json = False,
 ) -> None:
     """Show a patient's provenance and findings, or the cohort with its quality page. Pictures stay on this machine."""
-    from client.cohort import quality
+    from client.cohort import contact_sheets
     from client.cohort.jobs import prepared_folder
-    from client.cohort.record import read_record
+    from client.cohort.provenance import read_record
     from site_config.problems import scans as problems
 
     site = _site(home)
     folder = prepared_folder(site)
     if key is None:
         own = _own_keys(site)
-        out = quality.write_page(folder, page or site.state / "quality" / "index.html", own)
+        out = contact_sheets.write_page(folder, page or site.state / "quality" / "index.html", own)
         _show_cohort(folder, out, own)
         return
     full = _find(site, key)
@@ -122,13 +122,13 @@ def show_command(
     if record is None:
         raise problems.KEY_UNKNOWN.problem("this patient has no prepared record")
     if picture is not None:
-        quality.write_sheet(folder, full, picture)
+        contact_sheets.write_sheet(folder, full, picture)
     called = _own_keys(site).get(full, "")
     show({"key": full, **record.model_dump(mode="json")}, lambda console: console.print(f"{called}  {_record_text(full, record)}".lstrip()))
 
 
 def _show_cohort(folder: Path, out: Path, own: dict[str, str]) -> None:
-    from client.cohort.record import read_index, read_record
+    from client.cohort.provenance import read_index, read_record
 
     index = read_index(folder)
     records = {key: read_record(folder, key) for key in (index.patients if index else ())}
@@ -164,8 +164,8 @@ def _record_text(key: str, record: Any) -> str:
 def _find(site: SiteConfig, wanted: str) -> str:
     """A patient's id from an id, the start of one, or a key of cohort.csv. Raises FH-352."""
     from client.cohort.jobs import prepared_folder
+    from client.cohort.provenance import read_index
     from client.cohort.pseudonyms import patient_key, site_secret
-    from client.cohort.record import read_index
     from site_config.problems import scans as problems
 
     index = read_index(prepared_folder(site))

@@ -35,7 +35,7 @@ def export_seg(
     from client.archive.export import export_patient
     from client.cohort.pseudonyms import patient_key, site_secret
     from client.cohort.withdrawal import withdrawn_keys
-    from client.segmentation.models import check_targets
+    from client.segmentation.declared_models import check_targets
     from client.study_file import read_study
     from site_config.documents.load import load_site
     from site_config.files import make_folder

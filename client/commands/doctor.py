@@ -28,7 +28,7 @@ def doctor(
 
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
-    from client.doctor.doctor import Wish, examine
+    from client.doctor.questions import Wish, examine
     from client.study_file import read_study
     from site_config.files import write_atomic
 

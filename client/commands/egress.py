@@ -11,14 +11,14 @@ import typer
 
 from client.commands.enrol import AnyHome, Home
 from site_config.console import Json, note, show, table
-from site_config.names import plural
 from site_config.terminal.folders import a_hospital
+from site_config.wording import plural
 
 if TYPE_CHECKING:
     from client.release.epsilon import Cost, EpsilonLedger
     from client.release.journal_view import Egress, Filter, StudyEgress
     from site_config.site import SiteConfig
-    from site_config.study.model import StudyLock
+    from site_config.study.plan_and_lock import StudyLock
 
 app = typer.Typer(help="Everything that left the hospital, from the journal.", invoke_without_command=True)
 
@@ -115,7 +115,7 @@ def summary(home: Home = Path(), json: Json = False) -> None:
 @app.command()
 def told(home: Home = Path(), study: Study = "", json: Json = False) -> None:
     """In words, for a data-protection officer: what left, of how many patients, to whom, and what this hospital opened as a holder."""
-    from client.officer.told import told as sentences
+    from client.officer.journal_in_words import told as sentences
     from site_config import journal
 
     lines = list(sentences(journal.read(_path(home)), study))
@@ -203,7 +203,7 @@ def allow(
     json: Json = False,
 ) -> None:
     """Agree that a study opens values that differ by few hospitals or patients from earlier ones. Stop the client first."""
-    from client.release.records import CONSENT, Consent
+    from client.release.journal_entries import CONSENT, Consent
     from site_config.journal import Journal
     from site_config.problems import host
 
@@ -220,7 +220,7 @@ def allow(
 def privacy(home: Home = Path(), study: Awaiting = "", opacus: Opacus = False, json: Json = False) -> None:
     """Show ε spent by the patients of cohort.csv, the budget, and what the next study would spend."""
     from client import enrolment as enrol
-    from client.program.benches import live_table
+    from client.program.patients_by_study import live_table
     from client.release.epsilon import DELTA, EpsilonLedger
     from site_config import journal
     from site_config.documents.load import load_site

@@ -18,7 +18,7 @@ models = typer.Typer(name="models", help="Segmentation models that exist: list t
 @models.command("list")
 def list_command(json: Json = False) -> None:
     """List the model packs: source, what they mark, licence and what they were trained on."""
-    from client.segmentation.packs import PACKS
+    from client.segmentation.published_models import PACKS
 
     rows = [(pack.name, ", ".join(pack.targets), pack.trained_on, pack.licence, pack.url) for pack in PACKS.values()]
     data = {"packs": [{**vars(pack), "url": pack.url} for pack in PACKS.values()]}
@@ -41,7 +41,7 @@ def add(
 
     With --fetch it is fetched first; else no connection is opened, and the command says where the archive is.
     """
-    from client.segmentation.packs import add_pack, pack_of
+    from client.segmentation.published_models import add_pack, pack_of
     from site_config.documents.load import load_site
     from site_config.problems import segmentation as problems
 
@@ -74,7 +74,7 @@ def _archive(file: Path | None, url: str, home: Path, sha256: str | None) -> tup
     """The archive and its SHA-256: the file as given, or fetched into models/fetched."""
     import time
 
-    from client.segmentation.fetch import checked, fetch
+    from client.segmentation.fetch_model import checked, fetch
 
     if file is not None:
         return file, checked(file, sha256)

@@ -20,7 +20,7 @@ def run(home: Home = Path(), json: Json = False) -> None:
     import signal
     import threading
 
-    from client.program.surroundings import use_proxy
+    from client.program.environment import use_proxy
     from site_config.problems.base import Problem
     from site_config.restarts import end_with
 
@@ -42,9 +42,9 @@ def _serve(home: Path, over: threading.Event) -> None:
     import os
     import signal
 
+    from client.program.environment import check_mounts
     from client.program.logs import log_to_file
     from client.program.runner import SiteProgram
-    from client.program.surroundings import check_mounts
     from site_config.documents.load import load_site
 
     site = load_site(home / "site.yaml")

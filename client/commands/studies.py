@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from client.enrolment import RosterChange
     from site_config.site import SiteConfig
-    from site_config.study.model import RosterEntry, StudyLock
+    from site_config.study.plan_and_lock import RosterEntry, StudyLock
 
 NO_LOCK = "Name the file with the signed lock, or a study by its id as `fedhcc-site studies` lists it."
 UPDATES_TELL = (
@@ -55,7 +55,7 @@ def studies(home: Home = Path(), json: Json = False) -> None:
 
 def _waiting(site: SiteConfig, lock: StudyLock) -> str:
     """What waits for the next generation of rows, in words; nothing where the table has yet to be written."""
-    from client.program.benches import waiting
+    from client.program.patients_by_study import waiting
 
     return waiting(site, lock) if site.path(site.paths.cohort).is_file() else ""
 
@@ -72,9 +72,9 @@ def _known(state: Path, study: str) -> StudyLock:
 
 
 def _conflicts(site: SiteConfig, lock: StudyLock) -> list[Any]:
-    from client.program.benches import live_table
+    from client.program.patients_by_study import live_table
     from client.release.epsilon import EpsilonLedger, budget_faults
-    from client.release.peers import effective, holder_faults
+    from client.release.known_hospitals import effective, holder_faults
     from client.release.policy import refusals
     from site_config import journal
     from site_config.problems import identity as problems
@@ -102,7 +102,7 @@ def _hear(site: SiteConfig, lock: StudyLock, given: tuple[str, ...], *, ask: boo
 
     The digits of the lock are not shown before: who reads them from the screen has checked nothing.
     """
-    from client.release.peers import check, effective, holder_faults, unchecked, wanted
+    from client.release.known_hospitals import check, effective, holder_faults, unchecked, wanted
     from client.release.policy import known
 
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -136,8 +136,8 @@ def approve(
 ) -> None:
     """Show who is in a study, what changed, and what conflicts with this hospital's policy; then approve it."""
     from client import enrolment as enrol
-    from client.officer.summary import summary_lines
-    from shared_model.analyses.trust import opened_lines
+    from client.officer.approval_screen import summary_lines
+    from shared_model.analyses.trust_in_words import opened_lines
     from shared_model.privacy.price import price_lines
     from site_config.problems.base import together
     from site_config.study.code_digest import code_digest
@@ -226,7 +226,7 @@ def _write_folder(site: SiteConfig, lock: StudyLock, folder: Path) -> None:
 
 def _not_heard(site: SiteConfig, lock: StudyLock) -> frozenset[str]:
     """Hospitals whose digits are not shown, because nobody read them out yet."""
-    from client.release.peers import effective, unchecked
+    from client.release.known_hospitals import effective, unchecked
 
     return frozenset() if site.policy.simulated_patients else frozenset(one.name for one in unchecked(effective(site), lock, site.site))
 
@@ -241,7 +241,7 @@ def _draw(
     summary: Sequence[str] = (),
 ) -> None:
     """Everything, the summary last: it is what stands on the screen when the question comes."""
-    from shared_model.analyses.trust import trust_text
+    from shared_model.analyses.trust_in_words import trust_text
     from shared_model.privacy.price import price_lines
     from site_config.identity import spoken_half
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from client.cohort.record import OrganRecord
+from client.cohort.provenance import OrganRecord
 from site_config.problems.base import Problem
 
 if TYPE_CHECKING:
-    from client.intake.single import MaskFile
-    from site_config.study.model import Study
+    from client.intake.trial_scan import MaskFile
+    from site_config.study.plan_and_lock import Study
 
 WARNING = "The network's weights are random: the score shows that the chain works and says nothing about a patient."
 
@@ -42,7 +42,7 @@ class Trial:
 
 def parse_mask(text: str) -> tuple[str, MaskFile]:
     """`TARGET=FILE` or `TARGET=FILE:5,6`."""
-    from client.intake.single import MaskFile
+    from client.intake.trial_scan import MaskFile
     from site_config.problems import host
 
     target, separator, rest = text.partition("=")
@@ -65,9 +65,9 @@ def run_trial(
     """Slices, picture and score of one scan. Raises problems 3xx, and FH-902 for a model that is no network."""
     import torch
 
-    from client.cohort.quality import contact_sheet, png
-    from client.intake.single import case_to_slices
-    from shared_model.networks.rad import build
+    from client.cohort.contact_sheets import contact_sheet, png
+    from client.intake.trial_scan import case_to_slices
+    from shared_model.networks.rad_networks import build
     from site_config.files import write_atomic
     from site_config.problems import host
     from site_config.study.prognostic_models import MODELS, RAD_S

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from client.cohort.peek import Progress, peek
+from client.cohort.check_scans import Progress, peek
 from client.intake.survey.left_out import persons_in_question, said
 from client.program.gpu_watch import require
-from client.segmentation.packs import PACKS
+from client.segmentation.published_models import PACKS
 from site_config.documents.load import load_site
 from site_config.documents.rules import site_in_study
 from site_config.problems import scans as problems
 from site_config.problems.base import Problem
 from site_config.site import SiteConfig
-from site_config.study.minima import minima_clashes
-from site_config.study.model import Organ, Study, two_organs
+from site_config.study.plan_and_lock import Organ, Study, two_organs
+from site_config.study.policy_clashes import minima_clashes
 from site_config.tables.cohort import Cohort, Scan, check_together, load_cohort, load_scans
 
 

@@ -18,21 +18,21 @@ from numpy.typing import NDArray
 
 from client.cohort.one_patient import prepare_patient
 from client.cohort.prepare import tensor_shape
-from client.program.rehearsed import TRAINING, Rehearsal, keep
-from client.segmentation.models import SiteModels
+from client.program.rehearsal_times import TRAINING, Rehearsal, keep
+from client.segmentation.declared_models import SiteModels
 from client.segmentation.segmenter import Segmenter
 from client.training.update import local_update
-from shared_model.networks.rad import build
-from shared_model.networks.weights import to_vector
+from shared_model.networks.rad_networks import build
+from shared_model.networks.weight_vector import to_vector
 from shared_model.secure_sum import masks
-from shared_model.secure_sum.protocol import Context
-from shared_model.statistics.base import Segment
+from shared_model.secure_sum.messages import Context
+from shared_model.statistics.statistic import Segment
 from shared_model.survival.hazard import PiecewiseHazard, piecewise_hazard
 from site_config.health.finding import DoctorFinding
 from site_config.health.machine import written_and_read
 from site_config.problems import host, privacy
 from site_config.site import SiteConfig
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS
 from site_config.tables.cohort import Cohort, Scan
 

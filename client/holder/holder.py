@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from client.holder.records import HolderRecords
 from client.release.policy import check_holding
 from shared_model.analyses.plan import request_plan
-from shared_model.shares.protocol import (
+from shared_model.shares.holder.dealt_rows import Rows, gather
+from shared_model.shares.holder.session import Finished, Plan, Seat, Session
+from shared_model.shares.messages.protocol import (
     BOXES,
     FRAME,
     HolderKeyReply,
@@ -33,15 +35,13 @@ from shared_model.shares.protocol import (
     sign_results,
     signed_slots,
 )
-from shared_model.shares.rows import Rows, gather
-from shared_model.shares.seal import admission_of
-from shared_model.shares.session import Finished, Plan, Seat, Session
+from shared_model.shares.messages.seal import admission_of
 from site_config.files import read_limited, write_atomic
 from site_config.identity import private_folder
 from site_config.journal import Journal
 from site_config.problems import shares as problems
 from site_config.site import Policy
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 Arrays = Mapping[str, NDArray[Any]]
 SESSIONS = 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shared_model.shares.protocol import ResultRecord
-from shared_model.shares.record import Opened
+from shared_model.shares.messages.opened_record import Opened
+from shared_model.shares.messages.protocol import ResultRecord
 from site_config.journal import Entry, Journal
 
 ATTEMPT, REVEALED = "share-attempt", "revealed"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from client.imaging.planes import Planes
 from client.imaging.volume import HU_LOWEST, Volume
 from shared_model.networks.slice_values import averaging, normalised
-from site_config.study.model import Imaging, Window
+from site_config.study.plan_and_lock import Imaging, Window
 
 Mask = NDArray[np.bool_]
 FIELD_MARGIN_MM = 10.0

@@ -8,17 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from client.officer.opened import plain_lines
-from client.officer.summary import opened_words
+from client.officer.approval_screen import opened_words
+from client.officer.opened_of_shares import plain_lines
 from client.officer.used import used_rows
 from client.release.policy import Floor, expected_statistics, floor
-from shared_model.analyses.trust import trust_lines
-from shared_model.statistics.base import REGISTRY
+from shared_model.analyses.trust_in_words import trust_lines
+from shared_model.statistics.statistic import REGISTRY
 from site_config.files import make_folder, write_atomic
 from site_config.identity import Kit, SiteIdentity, fingerprint, spoken
-from site_config.names import plural
 from site_config.site import SiteConfig
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
+from site_config.wording import plural
 
 PAGE = "data-protection.html"
 UPDATE_LINES = (

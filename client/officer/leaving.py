@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from client.release.ledger import Ledger
+from client.release.earlier_releases import Ledger
 from client.release.policy import floor
 from client.release.site_journal import JOURNAL
 from site_config.journal import read
-from site_config.names import plural
 from site_config.site import SiteConfig
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
+from site_config.wording import plural
 
 SHOWN = 4
 

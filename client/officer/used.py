@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from client.release.policy import Floor
 from site_config.identity import Kit
-from site_config.names import plural
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 from site_config.study.prognostic_models import MODELS
+from site_config.wording import plural
 
 HOUR_S = 3600.0
 

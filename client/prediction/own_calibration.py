@@ -16,8 +16,8 @@ from client.cohort.pseudonyms import patient_key, site_secret
 from client.training.update import scores
 from shared_model.bundle.manifest import Bundle
 from shared_model.bundle.prediction import predict
+from shared_model.survival.evaluation_table import Cells
 from shared_model.survival.kaplan_meier import kaplan_meier
-from shared_model.survival.table import Cells
 from site_config.problems.base import Problem
 from site_config.site import SiteConfig
 from site_config.tables.cohort import load_cohort

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.cohort.quality import outlined, png
+from client.cohort.contact_sheets import outlined, png
 from client.prediction.predict import Case, CaseReading, Extreme, Pictures
 from shared_model.bundle.intervals import INTERVALS_SAY
 from shared_model.bundle.manifest import Bundle

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from client.cohort.contact_sheets import read_views
 from client.cohort.jobs import prepared_folder
 from client.cohort.one_patient import prepare_patient
 from client.cohort.patients import load_patients
-from client.cohort.quality import read_views
-from client.segmentation.models import SiteModels
+from client.segmentation.declared_models import SiteModels
 from client.segmentation.segmenter import Segmenter
 from client.training.update import scores
 from shared_model.bundle.manifest import Bundle
@@ -27,7 +27,7 @@ from site_config.problems import model as problems
 from site_config.problems import scans as scan_problems
 from site_config.problems.base import Problem
 from site_config.site import SiteConfig
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS
 from site_config.tables.cohort import load_cohort, load_scans
 

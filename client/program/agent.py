@@ -22,21 +22,21 @@ from pydantic import BaseModel, ValidationError
 import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
 from client import enrolment as enrol
 from client.holder.holder import Holder
-from client.program.benches import COUNTED, Benches, live_table
-from client.program.declared import machine
-from client.program.rehearsed import declared_seconds
-from client.release.contributed import keep
+from client.program.declared_machine import machine
+from client.program.patients_by_study import COUNTED, Benches, live_table
+from client.program.rehearsal_times import declared_seconds
+from client.release.contributed_counts import keep
 from client.release.door import Door, outward_code
 from client.release.epsilon import budget_faults
-from client.release.peers import effective, heard, holder_faults
+from client.release.journal_entries import REFUSAL, Refused
+from client.release.known_hospitals import effective, heard, holder_faults
 from client.release.policy import refusals
-from client.release.records import REFUSAL, Refused
 from client.release.site_journal import check_seen, last_hash, open_journal, print_of
 from client.statistics.counts import compute
-from client.statistics.rows import counted_patients, padded, shared_rows
+from client.statistics.shared_rows import counted_patients, padded, shared_rows
 from shared_model.analyses.phases.admission import change_model
 from shared_model.analyses.plan import request_plan
-from shared_model.secure_sum.protocol import (
+from shared_model.secure_sum.messages import (
     AdmissionReply,
     AdmissionRequest,
     KeysRequest,
@@ -49,8 +49,8 @@ from shared_model.secure_sum.protocol import (
     state_hash,
 )
 from shared_model.secure_sum.statements import StatementsReply, StatementsRequest, make, opened, sealed
-from shared_model.shares.protocol import HolderKeyRequest, HoldRequest, RowsRequest, believe
-from shared_model.statistics.base import REGISTRY, Parameters, Statistic
+from shared_model.shares.messages.protocol import HolderKeyRequest, HoldRequest, RowsRequest, believe
+from shared_model.statistics.statistic import REGISTRY, Parameters, Statistic
 from site_config.documents.load import load_site
 from site_config.identity import SiteIdentity
 from site_config.journal import local_time
@@ -58,7 +58,7 @@ from site_config.problems import all_kinds, federation, identity, model, privacy
 from site_config.problems.base import Kind, Problem
 from site_config.site import Policy, SiteConfig
 from site_config.study.code_digest import code_digest, software
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 from site_config.study.prognostic_models import MODELS
 
 log = logging.getLogger("fedhcc.site")

@@ -42,7 +42,7 @@ from shared_model.flower.calls import FLEET_PATH, STANDS_STILL, Call
 from shared_model.flower.connection import Connection, proxy_for
 from shared_model.flower.parcels import Parcel, gathered, on_lines, opened, push, pushes, small
 from shared_model.flower.records import MALFORMED, from_records, to_records
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from shared_model.secure_sum.wire import MAX_BROADCAST, WireError
 from site_config.health.proxy import hidden, proxy_fault
 from site_config.identity import Kit, SiteIdentity

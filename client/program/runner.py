@@ -24,18 +24,18 @@ import httpx
 
 from client.enrolment import load_kit
 from client.program.control import Board, ControlServer
+from client.program.environment import extra_ca
 from client.program.gpu_watch import GpuWatch, require
 from client.program.node import FleetNode, Interrupted, Pulse, answer
-from client.program.rehearsed import rehearsed
-from client.program.surroundings import extra_ca
+from client.program.rehearsal_times import rehearsed
 from client.program.worker import FROZEN_S, GPU_LOST_STATUS, Worker, WorkerEnded, WorkerFrozen
 from shared_model.flower.connection import proxy_for
 from shared_model.flower.pin import check_version
-from shared_model.secure_sum.protocol import Message, Refusal, step_of
+from shared_model.secure_sum.messages import Message, Refusal, step_of
 from site_config.console import note
-from site_config.heap import keep_heap
+from site_config.file_lock import Lock, holder_of
+from site_config.heap_memory import keep_heap
 from site_config.identity import Kit, SiteIdentity, private_folder
-from site_config.lock import Lock, holder_of
 from site_config.problems import federation, model
 from site_config.problems.base import Problem
 from site_config.site import OpenHours, SiteConfig

@@ -22,10 +22,10 @@ from typing import Any
 from client.program.agent import Agent
 from client.program.logs import log_to_file
 from client.program.pipe import give, take
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from site_config.documents.load import load_site
 from site_config.files import access_problem
-from site_config.heap import keep_heap
+from site_config.heap_memory import keep_heap
 from site_config.problems.base import Problem
 
 log = logging.getLogger("fedhcc.site")

@@ -3,7 +3,7 @@
 A release passes policy → compute → clip → noise → mask → journal, in this order; nothing else builds a vector. One attempt
 at a statistic is three exchanges (`keys`, `release`, `open`), each bound to one context; a key of the next turn may be given
 with the opening of this one. Ephemeral keys and the seed b_i live in this object only and die with the process
-(`shared_model.secure_sum.attempts`). Every refusal is journalled with its reason; what leaves is a code.
+(`shared_model.secure_sum.hospital_attempts`). Every refusal is journalled with its reason; what leaves is a code.
 """
 
 from __future__ import annotations
@@ -19,22 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from client.release.earlier_releases import Ledger, OpenedValue, cohort_hash, question_of
 from client.release.epsilon import EpsilonLedger
-from client.release.ledger import Ledger, OpenedValue, cohort_hash, question_of
-from client.release.noised import NoisedReleases, words_of
-from client.release.policy import (
-    Ask,
-    CohortFacts,
-    check_contributed,
-    check_ledger,
-    check_release,
-    check_role,
-    check_roster,
-    clear_allowed,
-    floor,
-    rows_value,
-)
-from client.release.records import (
+from client.release.journal_entries import (
     AGREED,
     COHORT,
     COMPARED,
@@ -51,15 +38,28 @@ from client.release.records import (
     Refused,
     Released,
 )
+from client.release.noise_and_charge import NoisedReleases, words_of
+from client.release.policy import (
+    Ask,
+    CohortFacts,
+    check_contributed,
+    check_ledger,
+    check_release,
+    check_role,
+    check_roster,
+    clear_allowed,
+    floor,
+    rows_value,
+)
 from client.release.shares.noised_counts import NoisedCounts
-from client.release.shares.sharing import RowsOf, compared_patients, share, shared_record
+from client.release.shares.share_rows import RowsOf, compared_patients, share, shared_record
+from shared_model.analyses.patient_slots import PaddedPatients
 from shared_model.analyses.phases.admission import BASE, LIVE, SETS_OF, change_model
 from shared_model.analyses.plan import SharedPlan
-from shared_model.analyses.rows import PaddedPatients
 from shared_model.secure_sum import masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
-from shared_model.secure_sum.attempts import SiteAttempt, SiteAttempts
-from shared_model.secure_sum.protocol import (
+from shared_model.secure_sum.hospital_attempts import SiteAttempt, SiteAttempts
+from shared_model.secure_sum.messages import (
     Arrays,
     Context,
     KeysReply,
@@ -73,13 +73,13 @@ from shared_model.secure_sum.protocol import (
     roster_hash,
     state_hash,
 )
-from shared_model.shares.protocol import RowsReply, RowsRequest, boxes_hash, recipients, sign_rows
-from shared_model.statistics.base import REGISTRY, Parameters, Registry, Statistic
+from shared_model.shares.messages.protocol import RowsReply, RowsRequest, boxes_hash, recipients, sign_rows
+from shared_model.statistics.statistic import REGISTRY, Parameters, Registry, Statistic
 from site_config.journal import Clock, Journal, local_time
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site import Policy
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 __all__ = ["CohortFacts", "Compute", "Door", "outward_code"]
 

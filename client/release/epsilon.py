@@ -14,18 +14,18 @@ from math import sqrt
 
 from pydantic import Field
 
-from client.release.records import COHORT, CohortSeen, DoorRecord
+from client.release.journal_entries import COHORT, CohortSeen, DoorRecord
 from shared_model.analyses.noised.budget import ResultsNoise
 from shared_model.privacy.accounting import epsilon_of
-from shared_model.privacy.noised import PrivateHazard, PrivateUpdate, noise_of
+from shared_model.privacy.noised_statistics import PrivateHazard, PrivateUpdate, noise_of
 from shared_model.privacy.schedule import NoiseSchedule
-from shared_model.statistics.base import Parameters
 from shared_model.statistics.grids import training_cuts
+from shared_model.statistics.statistic import Parameters
 from site_config.journal import Entry, Fold
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site import Policy
-from site_config.study.model import Role, Study, StudyLock
+from site_config.study.plan_and_lock import Role, Study, StudyLock
 from site_config.study.prognostic_models import MODELS
 
 CHARGE = "epsilon"

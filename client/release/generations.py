@@ -3,7 +3,7 @@
 A study computes from rows as they stand (`live`) or as they were used last (`base`), decided for each set (training, validation,
 test) at its first question and kept. Live rows open where, against every earlier result, nothing changed or at least the minimum
 did: at this hospital alone, or over all hospitals together, which the holders find out without anybody seeing a number
-(`shared_model.analyses.change`). Until then new patients, corrected rows and later follow-ups wait. A patient who withdrew is in
+(`shared_model.analyses.generation_change`). Until then new patients, corrected rows and later follow-ups wait. A patient who withdrew is in
 no rows any more.
 
 The kept tables lie in state/generations, one CSV file each, without withdrawn patients; the journal holds every row's keyed
@@ -22,17 +22,17 @@ from pathlib import Path
 from pydantic import Field
 
 from client.cohort.pseudonyms import keyed_hash, patient_key, site_secret
-from client.release.ledger import differing
-from client.release.records import DoorRecord
+from client.release.earlier_releases import differing
+from client.release.journal_entries import DoorRecord
 from shared_model.analyses.phases.admission import BASE as BASE_ROWS
 from shared_model.analyses.phases.admission import LIVE
 from site_config.files import make_folder, read_limited, write_atomic
 from site_config.journal import Entry, Journal
-from site_config.names import plural
 from site_config.problems import host
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 from site_config.tables.cohort import Cohort, parse_cohort
 from site_config.tables.csv_text import BYTES, raw_rows
+from site_config.wording import plural
 
 GENERATION, CANDIDATE, BASE = "generation", "candidate", "base"
 PATIENT = "patient"

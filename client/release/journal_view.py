@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from client.release.records import CONSENT, OPEN, REFUSAL, RELEASE, OpenedMask, Refused, Released
+from client.release.journal_entries import CONSENT, OPEN, REFUSAL, RELEASE, OpenedMask, Refused, Released
 from site_config.journal import Entry
 
 

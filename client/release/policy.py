@@ -12,20 +12,20 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import shared_model.statistics.catalogue  # noqa: F401 - fills the registry
-from client.release.contributed import Contributed, behind, held
+from client.release.contributed_counts import Contributed, behind, held
+from client.release.earlier_releases import Ledger, Minima, OpenedValue
 from client.release.epsilon import check_noise, trains_bare
-from client.release.held import check_numbers, study_floor_faults
-from client.release.ledger import Ledger, Minima, OpenedValue
+from client.release.request_against_lock import check_numbers, study_floor_faults
 from shared_model.analyses.plan import SharedPlan
-from shared_model.privacy.noised import noise_of
-from shared_model.secure_sum.protocol import Context, OpenedCounts
-from shared_model.statistics.base import REGISTRY, Parameters, Statistic
-from site_config.names import plural
+from shared_model.privacy.noised_statistics import noise_of
+from shared_model.secure_sum.messages import Context, OpenedCounts
+from shared_model.statistics.statistic import REGISTRY, Parameters, Statistic
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site import OpenHours, Policy
-from site_config.study.minima import minima_clashes
-from site_config.study.model import Role, Study, StudyLock
+from site_config.study.plan_and_lock import Role, Study, StudyLock
+from site_config.study.policy_clashes import minima_clashes
+from site_config.wording import plural
 
 TRAINING = "training."
 

@@ -13,20 +13,20 @@ import numpy as np
 
 import shared_model.statistics.catalogue  # noqa: F401 - fills the registry
 from client.cohort.patients import load_patients
-from client.statistics.bench import Bench
 from client.statistics.counts import compute
-from shared_model.statistics.base import REGISTRY, Parameters
+from client.statistics.study_patients import Bench
 from shared_model.statistics.parameters import PreCounts, Split, TrainingStart
-from site_config.lazy import lazy
+from shared_model.statistics.statistic import REGISTRY, Parameters
+from site_config.lazy_modules import lazy
 from site_config.site import SiteConfig
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 from site_config.study.prognostic_models import MODELS
 
 if TYPE_CHECKING:
-    from shared_model.networks import rad, weights
+    from shared_model.networks import rad_networks, weight_vector
 else:
-    rad = lazy("shared_model.networks.rad")
-    weights = lazy("shared_model.networks.weights")
+    rad_networks = lazy("shared_model.networks.rad_networks")
+    weight_vector = lazy("shared_model.networks.weight_vector")
 
 SHOWN = 24
 EXAMPLE_CUTS = (182.5, 365.0, 547.5, 730.0)
@@ -68,4 +68,4 @@ def _text(vector: Any) -> str:
 
 
 def _dimension(lock: StudyLock, model: str) -> int:
-    return len(weights.to_vector(rad.build(lock.study, model)))
+    return len(weight_vector.to_vector(rad_networks.build(lock.study, model)))

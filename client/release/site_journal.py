@@ -15,12 +15,12 @@ from pathlib import Path
 
 from client.cohort.pseudonyms import keyed_hash, site_secret
 from client.cohort.withdrawal import withdrawn_keys
-from client.release.records import DoorRecord
+from client.release.journal_entries import DoorRecord
 from site_config.files import read_limited, write_atomic
 from site_config.identity import private_folder
 from site_config.journal import Clock, Entry, Journal, local_time
-from site_config.names import plural
 from site_config.problems import host, privacy
+from site_config.wording import plural
 
 STATE, WITHDRAWAL, WENT_BACK = "state", "withdrawal", "went-back"
 MARK = "journal-begun"

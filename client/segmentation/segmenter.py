@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from client.imaging.slices import Grid, nearest_planes
 from client.imaging.volume import Volume
 from client.intake.masks.read import read_any_mask
-from client.segmentation.cache import LabelCache
 from client.segmentation.cleaning import Mask, clean, without_strays
+from client.segmentation.mask_cache import LabelCache
 from site_config.problems import scans as problems
 from site_config.site import Segmentation, Target
-from site_config.study.model import Organ, Study
+from site_config.study.plan_and_lock import Organ, Study
 from site_config.tables.cohort import Scan
 
 LabelMap = NDArray[np.uint8]

@@ -13,15 +13,15 @@ import numpy as np
 
 from client.cohort.patients import Patients
 from client.statistics import evaluation as compute_evaluation
-from client.statistics import private as compute_private
+from client.statistics import noised_statistics as compute_private
 from client.statistics import survival as compute_survival
-from client.statistics.bench import Arrays, Bench, Floats, Values, columns
-from shared_model.analyses.phases.described import LONGEST_INTERVAL
+from client.statistics.study_patients import Arrays, Bench, Floats, Values, columns
+from shared_model.analyses.phases.table1_slots import LONGEST_INTERVAL
 from shared_model.statistics import parameters as asked
-from shared_model.statistics.base import Parameters
 from shared_model.statistics.parameters import EXCLUSIONS, FLAGS, MANUFACTURERS, RESPONSES
-from shared_model.survival.cox.moments import site_moments
-from site_config.study.model import ClinicalVariable
+from shared_model.statistics.statistic import Parameters
+from shared_model.survival.cox.covariate_moments import site_moments
+from site_config.study.plan_and_lock import ClinicalVariable
 from site_config.study.prognostic_models import MODELS
 
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.cohort.patients import Patients
-from client.statistics.bench import Bench
+from client.statistics.study_patients import Bench
 from shared_model.statistics import parameters as asked
 from shared_model.survival.concordance import concordance
+from shared_model.survival.evaluation_table import EvaluationTable, score_bin, site_table, time_cell
 from shared_model.survival.hazard import day_cells
-from shared_model.survival.table import EvaluationTable, score_bin, site_table, time_cell
 
 Floats = NDArray[np.float64]
 Values = dict[str, NDArray[Any]]

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.cohort.patients import Patients
-from client.statistics.bench import Bench
+from client.statistics.study_patients import Bench
 from shared_model.statistics import parameters as asked
 from shared_model.survival.cox import api as cox
 from shared_model.survival.hazard import PiecewiseHazard, day_sums, exposures, hazard_from_dict, interval_of, log_rates, piecewise_sums
-from site_config.lazy import lazy
+from site_config.lazy_modules import lazy
 
 if TYPE_CHECKING:
     from client.training import update

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from shared_model.networks.weights import floating
+from shared_model.networks.weight_vector import floating
 
 
 class ClippedSum:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.func import grad, vmap
 
-from shared_model.networks.rad import HIDDEN, RadNetwork
+from shared_model.networks.rad_networks import HIDDEN, RadNetwork
 from shared_model.survival.loss import broadcast_loss
 
 LAYERS = 2

@@ -22,13 +22,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from client.training.batches_and_flips import SeedParts, Trainees, draw, flipped, is_flipped, load_batch, per_patient, with_images
 from client.training.clipping import ClippedSum
-from client.training.data import SeedParts, Trainees, draw, flipped, is_flipped, load_batch, per_patient, with_images
 from client.training.device import Hardware, arithmetic, choose_device, is_out_of_memory, place
-from shared_model.networks.rad import RadNetwork, build
-from shared_model.networks.weights import from_vector, gradient_vector, to_vector
+from shared_model.networks.rad_networks import RadNetwork, build
+from shared_model.networks.weight_vector import from_vector, gradient_vector, to_vector
 from shared_model.survival.loss import broadcast_loss
-from site_config.study.model import Study, Training
+from site_config.study.plan_and_lock import Study, Training
 
 Floats = NDArray[np.float64]
 

@@ -20,7 +20,7 @@ import numpy as np
 from evidence.accuracy.cohort_coverage import BAR, CoverageRun, chance_of_bar, compared, covered, outcomes, within_bar
 from evidence.record import record
 from simulations.cohort.presets import PRESETS
-from simulations.cohort.survival import BINARY_COUNTS, GRADE_COUNTS, MALE_COUNT, SimulatedPopulation, simulate
+from simulations.cohort.simulated_patients import BINARY_COUNTS, GRADE_COUNTS, MALE_COUNT, SimulatedPopulation, simulate
 
 DECLARED: Final = CoverageRun(50_000, 200)
 EARLIER: Final = CoverageRun(40_000, 1000)
@@ -137,11 +137,11 @@ def main() -> int:
         "marginals without a stated figure": {name: one for name, one in simulated.items() if name not in STATED},
     }
     covers = [
-        "simulations/cohort/survival.py",
+        "simulations/cohort/simulated_patients.py",
         "simulations/cohort/presets.py",
         "evidence/accuracy/cohort.py",
         "evidence/accuracy/cohort_coverage.py",
-        "shared_model/survival/cox/exact.py",
+        "shared_model/survival/cox/newton_exact.py",
     ]
     seeds = [seed for run in (DECLARED, EARLIER, PRECISE, TENFOLD) for seed in run.seeds]
     path = record("cohort", covers=covers, figures=figures, seeds=seeds)

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from shared_model.survival.cox import api as cox
 from shared_model.survival.cox.exact_sums import likelihood
 from shared_model.survival.cox.result import CoxFit, solve_kept
-from shared_model.survival.normal import Z95
+from shared_model.survival.normal_tails import Z95
 from simulations.cohort.presets import PRESETS
-from simulations.cohort.survival import COEFFICIENTS, SimulatedPopulation, simulate
+from simulations.cohort.simulated_patients import COEFFICIENTS, SimulatedPopulation, simulate
 from simulations.tabular.fit import FitRows, SiteRows, TableOpener
 from site_config.problems import survival as problems
 

@@ -14,13 +14,13 @@ from evidence.record import record
 from simulations.compare.cohorts import ScenarioName
 from simulations.compare.comparison import MethodComparison, compare_simulated
 from simulations.compare.methods import default_plan
-from simulations.compare.models import ModelName
+from simulations.compare.tabular_models import ModelName
 
 RUNS: tuple[tuple[ModelName, tuple[ScenarioName, ...]], ...] = (("linear", ("skewed", "mild", "iid", "six-centres")), ("mlp", ("skewed",)))
 COVERS = [
     "simulations/compare/cohorts.py",
     "simulations/compare/methods.py",
-    "simulations/compare/models.py",
+    "simulations/compare/tabular_models.py",
     "shared_model/survival/hazard.py",
     "shared_model/survival/loss.py",
 ]

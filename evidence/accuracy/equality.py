@@ -23,17 +23,17 @@ from numpy.typing import NDArray
 
 import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
 from client.training.update import local_update, scores
-from evidence.made_up import MadeUpPatients, made_up_patients
+from evidence.made_up_patients import MadeUpPatients, made_up_patients
 from evidence.record import record
 from server.phases.update_scale import ScaleState
 from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
-from shared_model.networks.rad import RadNetwork, build
-from shared_model.networks.weights import Schema, from_vector, gradient_vector, to_vector
+from shared_model.networks.rad_networks import RadNetwork, build
+from shared_model.networks.weight_vector import Schema, from_vector, gradient_vector, to_vector
 from shared_model.secure_sum.masks import add_pair_masks, dequantise, dtype, encode
-from shared_model.statistics.base import REGISTRY
 from shared_model.statistics.parameters import TrainingUpdate
+from shared_model.statistics.statistic import REGISTRY
 from shared_model.survival.hazard import day_sums, step_hazard
-from site_config.study.model import Study, StudySite
+from site_config.study.plan_and_lock import Study, StudySite
 
 SITES = {
     "small": (0, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 6, 8),
@@ -260,11 +260,16 @@ def rows_of(backbone: str, rounds: int) -> dict[str, object]:
 
 def keep(backbone: str, figures: dict[str, object]) -> None:
     """Record the figures of one backbone."""
-    covers = ["client/training/update.py", "client/training/data.py", "shared_model/networks/rad.py", "shared_model/networks/extractors.py"]
+    covers = [
+        "client/training/update.py",
+        "client/training/batches_and_flips.py",
+        "shared_model/networks/rad_networks.py",
+        "shared_model/networks/extractors.py",
+    ]
     covers += [
         "server/phases/update_scale.py",
         "shared_model/networks/efficientnet.py",
-        "shared_model/networks/weights.py",
+        "shared_model/networks/weight_vector.py",
         "shared_model/networks/optimiser.py",
         "shared_model/survival/hazard.py",
         "shared_model/survival/loss.py",

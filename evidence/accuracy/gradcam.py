@@ -21,16 +21,16 @@ from numpy.typing import NDArray
 from client.imaging import slices
 from client.imaging.volume import Volume
 from client.training.update import local_update, scores
-from evidence.made_up import MadeUpPatients, MemorySlices
-from evidence.meaning import ROOT
+from evidence.code_meaning import ROOT
+from evidence.made_up_patients import MadeUpPatients, MemorySlices
 from evidence.record import record
 from shared_model.networks.grad_cam import grad_cam
 from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
-from shared_model.networks.rad import RadNetwork, build
-from shared_model.networks.weights import from_vector, load_named, to_vector
+from shared_model.networks.rad_networks import RadNetwork, build
+from shared_model.networks.weight_vector import from_vector, load_named, to_vector
 from shared_model.survival.hazard import piecewise_hazard, piecewise_sums
 from simulations.cohort.nnunet_models import TASKS, Task, phantom_scans
-from site_config.study.model import Study, StudySite
+from site_config.study.plan_and_lock import Study, StudySite
 
 TRAIN, TEST, LARGE_MM2, ROUNDS = 40, 20, 600.0, 40
 SEED, FIRST_TRAIN, FIRST_TEST = 31, 51_000, 52_000
@@ -155,7 +155,7 @@ def main() -> None:
     print(json.dumps(figures, indent=1))
     covers = [
         "shared_model/networks/grad_cam.py",
-        "shared_model/networks/rad.py",
+        "shared_model/networks/rad_networks.py",
         "shared_model/networks/extractors.py",
         "client/training/update.py",
         "shared_model/networks/efficientnet.py",

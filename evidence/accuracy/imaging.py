@@ -23,13 +23,13 @@ from client.imaging import slices
 from client.imaging.hounsfield import hounsfield
 from client.imaging.volume import Volume
 from client.segmentation.cleaning import clean
-from client.segmentation.models import SiteModels
+from client.segmentation.declared_models import SiteModels
 from client.segmentation.segmenter import Segmenter
-from evidence.meaning import ROOT
+from evidence.code_meaning import ROOT
 from evidence.record import record
 from simulations.cohort.nnunet_models import TASKS, phantom_scans, targets
 from site_config.site import Policy, Segmentation, SegmentationModel, SiteConfig, Target
-from site_config.study.model import Imaging, Study, StudySite, two_organs
+from site_config.study.plan_and_lock import Imaging, Study, StudySite, two_organs
 from site_config.tables.cohort import Scan
 
 SHAPE = (600, 512, 512)

@@ -115,7 +115,7 @@ def main() -> int:
     found = figures(paper_rows(study), study, holders)
     found["printed by the report"] = printed_figures(PrintedRows(study, printed_metrics(study)).compared())
     print({name: value for name, value in found.items() if name != "items"})
-    covers = [*COVERED, "shared_model/analyses/phases", "shared_model/disclosure/results.py", "evidence/accuracy/shares/paper_cohort.py"]
+    covers = [*COVERED, "shared_model/analyses/phases", "shared_model/disclosure/limits.py", "evidence/accuracy/shares/paper_cohort.py"]
     record(
         "paper_table",
         covers=[*covers, *(f"evidence/accuracy/shares/{name}.py" for name in ("paper_items", "paper_rows", "printed", "printed_rows"))],

@@ -24,10 +24,10 @@ import numpy as np
 from client.cohort.prepare import prepare
 from client.cohort.workers import targets_of
 from evidence.accuracy.imaging import SHAPE, MadeScans, make, resident
-from evidence.meaning import ROOT
+from evidence.code_meaning import ROOT
 from evidence.record import record
 from site_config.site import Policy, SiteConfig
-from site_config.study.model import Study, StudySite
+from site_config.study.plan_and_lock import Study, StudySite
 
 REPETITIONS = 5
 SEED = 7

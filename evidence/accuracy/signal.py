@@ -22,18 +22,18 @@ from client.imaging.slices import choose, grid_of, labels_on, measure
 from client.imaging.slices import render as render_slices
 from client.imaging.volume import Volume
 from client.training.update import local_update, scores
-from evidence.made_up import MadeUpPatients, MemorySlices
+from evidence.made_up_patients import MadeUpPatients, MemorySlices
 from evidence.record import record
 from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
-from shared_model.networks.pretrained import load_warm_start
-from shared_model.networks.rad import build
-from shared_model.networks.weights import from_vector, to_vector
+from shared_model.networks.pretrained_weights import load_warm_start
+from shared_model.networks.rad_networks import build
+from shared_model.networks.weight_vector import from_vector, to_vector
 from shared_model.survival.hazard import day_sums, step_hazard
-from simulations.cohort.cohort import LABELS, WARM_START
-from simulations.cohort.ct import SCANNERS, PhantomOptions, PhantomScan, Visit, draw_anatomy, render
+from simulations.cohort.phantom_ct import SCANNERS, PhantomOptions, PhantomScan, Visit, draw_anatomy, render
 from simulations.cohort.presets import PRESETS
-from simulations.cohort.survival import SimulatedPatient, SimulatedPopulation, concordance, simulate
-from site_config.study.model import Study
+from simulations.cohort.simulated_patients import SimulatedPatient, SimulatedPopulation, concordance, simulate
+from simulations.cohort.write_cohort import LABELS, WARM_START
+from site_config.study.plan_and_lock import Study
 from site_config.study.presets import preset
 from site_config.study.prognostic_models import RAD_D, NetworkName
 
@@ -179,7 +179,7 @@ def store(rows: list[dict[str, Any]], seconds: float) -> dict[str, float]:
     }
     figures = {"settings": settings, "median": median, "seeds": rows, "cpu_seconds": round(seconds)}
     covers = [
-        *(f"simulations/cohort/{name}.py" for name in ("ct", "survival", "warm_start", "presets")),
+        *(f"simulations/cohort/{name}.py" for name in ("phantom_ct", "simulated_patients", "warm_start", "presets")),
         "evidence/accuracy/signal.py",
         "simulations/cohort/models/warm_start_small.safetensors",
         "client/imaging/slices.py",

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from statsmodels.duration.hazard_regression import PHReg
 
 from evidence.attacks.cohorts import COLUMNS
-from evidence.attacks.shares.study import OpenedStudy, StudyCohort, draw_study, locked, opened_study
+from evidence.attacks.shares.attacked_study import OpenedStudy, StudyCohort, draw_study, locked, opened_study
 from evidence.record import record
 from shared_model.analyses.cox import CoxEstimate
-from shared_model.analyses.phases.evaluation_model import EvaluationModel
-from shared_model.analyses.phases.known import known_scores
+from shared_model.analyses.phases.earlier_results import known_scores
+from shared_model.analyses.phases.evaluation_openings import EvaluationModel
 from shared_model.survival.concordance import concordance
+from shared_model.survival.evaluation_table import patient_cells
 from shared_model.survival.kaplan_meier import kaplan_meier
-from shared_model.survival.table import patient_cells
 from site_config.study.prognostic_models import MODELS
 
 Generator = np.random.Generator
@@ -36,7 +36,7 @@ FIRST: Final = 9001
 TOLERANCE: Final = {"coefficient": 2e-5, "C": 1e-6, "survival": 1e-4}
 LARGEST: Final = 6.0
 """Of a coefficient, on a column of unit variance: beyond it the pooled likelihood is flat too, and the estimate is not compared."""
-COVERS: Final = ["shared_model/analyses", "shared_model/shares/arithmetic.py", "shared_model/shares/contraction.py"]
+COVERS: Final = ["shared_model/analyses", "shared_model/shares/circuits/arithmetic.py", "shared_model/shares/circuits/reciprocals.py"]
 
 
 def _separated(cohort: StudyCohort, rng: Generator) -> StudyCohort:

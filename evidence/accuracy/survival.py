@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evidence.record import record
 from shared_model.survival.concordance import concordance
-from shared_model.survival.table import patient_cells
+from shared_model.survival.evaluation_table import patient_cells
 
 Floats = NDArray[np.float64]
 COVERAGE_COHORTS, COVERAGE_SEED = 2000, 11

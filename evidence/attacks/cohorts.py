@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simulations.cohort.survival import SurvivalOptions, simulate
+from simulations.cohort.simulated_patients import SurvivalOptions, simulate
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from client.release.door import CohortFacts, Compute, Door
 from shared_model.secure_sum import masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
-from shared_model.secure_sum.protocol import (
+from shared_model.secure_sum.messages import (
     Arrays,
     Context,
     KeysReply,
@@ -32,11 +32,11 @@ from shared_model.secure_sum.protocol import (
     roster_hash,
     state_hash,
 )
-from shared_model.statistics.base import REGISTRY, Parameters, Registry, Segment
+from shared_model.statistics.statistic import REGISTRY, Parameters, Registry, Segment
 from site_config.journal import Journal
 from site_config.site import Policy
 from site_config.study.locking import planned_holders
-from site_config.study.model import Role, RosterEntry, Study, StudyLock, StudySite, Training
+from site_config.study.plan_and_lock import Role, RosterEntry, Study, StudyLock, StudySite, Training
 
 CUTS = (91.0, 182.0, 365.0)
 """Days that cut the hazards of the attacked studies: a hospital answers no question on other ones (FH-532)."""

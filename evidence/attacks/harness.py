@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from evidence.attacks import protocol, updates
+from evidence.attacks.attack_result import AttackResult, judged
 from evidence.attacks.claims import NOT_PROOF
-from evidence.attacks.result import AttackResult, judged
 from evidence.attacks.shares import families
 from site_config.problems import host
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from evidence.attacks.attack_result import AttackResult
 from evidence.attacks.harness import Piece
-from evidence.attacks.result import AttackResult
 from site_config.files import read_json, write_json
-from site_config.study.model import canonical
+from site_config.study.plan_and_lock import canonical
 
 DOOR = "client/release/"
 """What attacks over cohorts do not go through: they take what a study opens."""

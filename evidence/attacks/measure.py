@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import time
 
+from evidence.attacks.attack_result import AttackResult
 from evidence.attacks.harness import ATTACKS, EVIDENCE_SEED, SIZES, Report, pieces
 from evidence.attacks.kept import KeptParts
-from evidence.attacks.result import AttackResult
-from evidence.meaning import ROOT
+from evidence.code_meaning import ROOT
 from evidence.record import covered, record
 
 COHORTS = 20
@@ -23,11 +23,11 @@ CHOICE = (
 COVERS = [
     "evidence/attacks",
     "client/release/door.py",
-    "client/release/ledger.py",
+    "client/release/earlier_releases.py",
     "shared_model/secure_sum/masks.py",
     "shared_model/analyses",
     "shared_model/disclosure",
-    "simulations/cohort/survival.py",
+    "simulations/cohort/simulated_patients.py",
 ]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from evidence.attacks.claims import NEAR_DAYS, Claims
 from evidence.attacks.cohorts import COLUMNS, LEVELS, AttackedCohort, Floats, encode, patterns
-from evidence.attacks.system import System
+from evidence.attacks.nonnegative_solver import System
 from shared_model.survival.hazard import exposures
 
 RiskSums = tuple[Floats, Floats, Floats | None, Floats | None]

@@ -1,8 +1,8 @@
 """Evidence: whether a patient died, read from training under differential privacy, beside the bound Φ(√2 μ).
 
 Thirty-three patients with drawn outcomes, of which their images tell nothing, train the head of Rad-S by the hospital's own code
-(`client.training.private`): clipped gradients in whole numbers with the noise of the fewest honest hospitals. Two attackers see every
-round's noised sum:
+(`client.training.private_update`): clipped gradients in whole numbers with the noise of the fewest honest hospitals. Two attackers see
+every round's noised sum:
 
 - **images**: holds the target's images. The target's gradient directions (both flips), less what strangers' gradients span, are
   fitted to each sum; a death pulls the coefficient down. This is the attack that read 0.92 from training without noise.
@@ -22,20 +22,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from client.training.private import patient_gradients
-from evidence.made_up import MadeUpPatients, made_up_patients
+from client.training.private_update import patient_gradients
+from evidence.made_up_patients import MadeUpPatients, made_up_patients
 from evidence.record import record
-from shared_model.networks.rad import RadNetwork, build
+from shared_model.networks.rad_networks import RadNetwork, build
 from shared_model.networks.trainable import trained_places
-from shared_model.networks.weights import Schema, from_vector, to_vector
+from shared_model.networks.weight_vector import Schema, from_vector, to_vector
 from shared_model.privacy.accounting import mu_of, outcome_auc
 from shared_model.privacy.discrete_gaussian import discrete_gaussian
-from shared_model.privacy.noised import NoiseShare
+from shared_model.privacy.noised_statistics import NoiseShare
 from shared_model.privacy.random_words import WordStream
 from shared_model.privacy.schedule import NoiseSchedule, baseline_rate
 from simulations.threads import one_thread
 from site_config.study.differential_privacy import DifferentialPrivacy
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 from site_config.study.presets import preset
 from site_config.study.prognostic_models import RAD_S
 
@@ -212,7 +212,7 @@ def main() -> None:
     one_thread()
     found = figures(SEEDS)
     print(found, flush=True)
-    covers = ["client/training/private.py", "shared_model/privacy/noised.py", "shared_model/privacy/schedule.py"]
+    covers = ["client/training/private_update.py", "shared_model/privacy/noised_statistics.py", "shared_model/privacy/schedule.py"]
     covers += ["shared_model/privacy/accounting.py", "shared_model/privacy/discrete_gaussian.py", "evidence/attacks/outcome.py"]
     record("outcome", covers=covers, figures=found, seeds=list(SEEDS))
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from client.release.door import Compute
+from evidence.attacks.attack_result import AttackResult, control, refused
 from evidence.attacks.cohorts import AttackedCohort, draw
 from evidence.attacks.federation import CUTS, AttackedFederation
-from evidence.attacks.result import AttackResult, control, refused
 from shared_model.secure_sum import masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
-from shared_model.secure_sum.protocol import KeysReply, KeysRequest
-from shared_model.statistics.base import Parameters, Statistic
+from shared_model.secure_sum.messages import KeysReply, KeysRequest
 from shared_model.statistics.parameters import TrainingHazard
+from shared_model.statistics.statistic import Parameters, Statistic
 from shared_model.survival.hazard import piecewise_sums
 from site_config.problems.base import Problem
 from site_config.site import Policy

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from evidence.attacks.attack_result import AttackResult, control, statistical
 from evidence.attacks.claims import Claims, score, summary
 from evidence.attacks.cohorts import LEVELS, AttackedCohort, Floats, controls, draw, encode
 from evidence.attacks.federation import seeded_bytes
-from evidence.attacks.result import AttackResult, control, statistical
 from shared_model.secure_sum import masks
-from shared_model.statistics.base import Segment
+from shared_model.statistics.statistic import Segment
 
 HIDDEN = 8
 SITES, DIMENSION, ROUNDS, BLOCK = 52, 64, 200, 13

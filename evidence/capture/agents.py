@@ -18,7 +18,7 @@ from client.program import agent as handlers
 from client.program.agent import Agent
 from client.program.worker import Handle, make_agent
 from evidence.capture.canaries import LEAK, MARK, UID_ROOT
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from shared_model.statistics.parameters import SplitOnly
 from site_config.problems import tables
 

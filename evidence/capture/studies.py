@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evidence.capture.canaries import LEAK, MARK, Planted, Rows, change_rows, plant, read_rows
+from evidence.capture.recorded_federation import recorded
 from evidence.capture.recorder import Pieces
-from evidence.capture.stage import recorded
-from server.asking.effects import Effects
+from server.asking.clocks_and_waiting import Effects
 from server.study.results import StudyResult
 from server.study.run import run_study
-from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS, CohortOptions
-from simulations.study.homes import Homes, approve_everywhere, enrol, publish
+from simulations.cohort.write_cohort import make_cohort
 from simulations.study.preparation import prepare_site
-from site_config.study.model import StudyLock
+from simulations.study.site_folders import Homes, approve_everywhere, enrol, publish
+from site_config.study.plan_and_lock import StudyLock
 
 PHASES = ("admission", "clinical", "training", "fusion", "evaluation")
 DEADLINE_S = 600.0

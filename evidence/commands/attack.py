@@ -9,7 +9,7 @@ import typer
 from site_config.console import Json, note, show, table
 
 if TYPE_CHECKING:
-    from evidence.attacks.result import AttackResult
+    from evidence.attacks.attack_result import AttackResult
 
 
 def register(app: typer.Typer) -> None:

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import yaml
 
+from evidence.containers.container_federation import SITES, ContainerStage
 from evidence.containers.podman import Ended
-from evidence.containers.stage import SITES, ContainerStage
 
 WATCHED_S: Final = 40.0
 """How long an engine that starts a failing container again at once is watched."""

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
+from evidence.containers.container_federation import COORDINATOR, ROUNDS, SITES, ContainerStage
 from evidence.containers.podman import Ended, until
-from evidence.containers.stage import COORDINATOR, ROUNDS, SITES, ContainerStage
 
 STOP_BAR_S: Final = 10.0
 UNHEALTHY_BAR_S: Final = 90.0

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from evidence.containers import bad_inputs, contents, ends
+from evidence.containers.container_federation import COORDINATOR, SITES, ContainerStage
 from evidence.containers.network import GATEWAY, OFFICE, PORT, Line, counters, network, reachable
 from evidence.containers.podman import Podman, engine_file
-from evidence.containers.stage import COORDINATOR, SITES, ContainerStage
 from evidence.record import record
 
 COVERS = [
@@ -29,7 +29,7 @@ COVERS = [
     "client/compose_file.py",
     "client/commands/run.py",
     "client/program/runner.py",
-    "client/program/surroundings.py",
+    "client/program/environment.py",
     "evidence/containers",
 ]
 SEED = 7

@@ -21,9 +21,9 @@ import fedhcc
 from evidence.accuracy.signal import trained, trainees
 from evidence.record import record
 from shared_model.survival.concordance import concordance
-from shared_model.survival.table import patient_cells
+from shared_model.survival.evaluation_table import patient_cells
 from simulations.cohort.presets import PRESETS
-from simulations.cohort.survival import SimulatedPatient, simulate
+from simulations.cohort.simulated_patients import SimulatedPatient, simulate
 from site_config.study.presets import preset
 from site_config.study.prognostic_models import CLN, MODELS
 
@@ -127,7 +127,7 @@ def store(rows: list[dict[str, Any]], figures: dict[str, Any]) -> None:
         "training": "pooled, full batch, fresh exact hazard",
     }
     covers = [
-        *(f"simulations/cohort/{name}.py" for name in ("ct", "survival", "presets")),
+        *(f"simulations/cohort/{name}.py" for name in ("phantom_ct", "simulated_patients", "presets")),
         "evidence/demo_story/measure.py",
         "simulations/cohort/models/warm_start_small.safetensors",
     ]

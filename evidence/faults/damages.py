@@ -23,18 +23,18 @@ import numpy as np
 from client.app import forget_agents
 from client.cohort.pseudonyms import patient_key, site_secret
 from client.cohort.withdrawal import withdraw
-from client.release import peers
+from client.release import known_hospitals
 from evidence.record import record
-from server.asking.effects import Effects
+from server.asking.clocks_and_waiting import Effects
 from server.study.results import StudyResult
 from server.study.run import run_study
-from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS
+from simulations.cohort.write_cohort import make_cohort
 from simulations.engines.local import local_transport
-from simulations.study.homes import Homes, approve_everywhere, enrol, publish
 from simulations.study.preparation import prepare
+from simulations.study.site_folders import Homes, approve_everywhere, enrol, publish
 from site_config.problems.base import Problem
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 DAMAGES, SEED = 112, 112
 NUMBERS: Final = ("clinical", "fusion", "baseline", "cutoffs", "scores", "analyses", "tables", "flow", "weights")
@@ -118,7 +118,7 @@ class DamagedStudy:
         site = self.homes.config(self.hospital)
         for other in self.lock.roster:
             if other.name != self.hospital:
-                peers.check(site.state, other, other.fingerprint, datetime.now(UTC).isoformat(timespec="seconds"))
+                known_hospitals.check(site.state, other, other.fingerprint, datetime.now(UTC).isoformat(timespec="seconds"))
         largest = max(self.lock.names("development"), key=lambda name: len(self._rows(name)))
         state = self.homes.config(largest).state
         withdraw(state, state / "prepared", patient_key(site_secret(state), self._rows(largest)[0].split(",")[0]), ())

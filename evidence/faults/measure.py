@@ -15,9 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from evidence.code_meaning import ROOT
+from evidence.faults.faulty_federation import EVIDENCE, Stage
 from evidence.faults.scenarios import PLAYS
-from evidence.faults.stage import EVIDENCE, Stage
-from evidence.meaning import ROOT
 from evidence.record import FOLDER, covered, record
 from site_config.files import read_json, write_atomic
 

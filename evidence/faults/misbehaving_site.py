@@ -14,7 +14,7 @@ import time
 from client.cli import main as start
 from client.program import runner
 from client.program.worker import Worker
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from site_config.study.flower_bundle import bundle_hash
 
 AHEAD_S = 600.0

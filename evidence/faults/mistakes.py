@@ -7,8 +7,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from evidence.faults.faulty_federation import Stage, status_of
 from evidence.faults.observed import Observed, in_ledger, see_through
-from evidence.faults.stage import Stage, status_of
 from server import enrolment as enrol
 from server.enrolment import find_study
 from simulations.engines.loopback import SiteProcess

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from evidence.faults.stage import Stage, StageRun
+from evidence.faults.faulty_federation import Stage, StageRun
 from server.study.results import LedgerEntry
 from site_config.problems.base import Exit
 

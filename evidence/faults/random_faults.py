@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from evidence.faults.faulty_federation import SMOKE, Form, Stage, StageRun
 from evidence.faults.observed import commands
-from evidence.faults.stage import SMOKE, Form, Stage, StageRun
 from evidence.record import record
 
 ROLES: Final = ("hospital", "working process", "SuperLink", "gateway", "coordinator")

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from evidence.faults import mistakes
+from evidence.faults.faulty_federation import Stage, StageRun
 from evidence.faults.observed import Observed, in_ledger, see_through, site_log
-from evidence.faults.stage import Stage, StageRun
 from site_config.problems import federation
 
 Play = Callable[[Stage], Observed]

@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import torch
 
+from evidence.code_meaning import ROOT
 from evidence.gpu import numbers, segmentation, steps
 from evidence.gpu.meter import StepClock, seconds
-from evidence.meaning import ROOT
 from evidence.record import record
 from site_config.problems.base import Problem
 
@@ -30,10 +30,10 @@ COVERS = [
     "client/training/device.py",
     "client/training/clipping.py",
     "client/training/update.py",
-    "client/training/data.py",
+    "client/training/batches_and_flips.py",
     "client/segmentation/nnunet.py",
     "shared_model/networks/efficientnet.py",
-    "shared_model/networks/rad.py",
+    "shared_model/networks/rad_networks.py",
     "evidence/gpu",
 ]
 

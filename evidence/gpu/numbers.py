@@ -15,7 +15,7 @@ from client.training.clipping import ClippedSum
 from client.training.device import arithmetic, choose_device
 from evidence.gpu.meter import seconds, settle
 from evidence.gpu.steps import GpuSetting, our_gradient, our_scores
-from shared_model.networks.weights import gradient_vector
+from shared_model.networks.weight_vector import gradient_vector
 from site_config.problems.base import Problem
 
 Floats = NDArray[np.float64]

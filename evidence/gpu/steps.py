@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from client.training.device import Hardware
 from client.training.update import scores, summed_gradient
 from evidence.gpu.meter import Step, peak_mib, seconds
-from evidence.made_up import MadeUpPatients, made_up_patients
+from evidence.made_up_patients import MadeUpPatients, made_up_patients
 from evidence.running.training_step import authors_scores, with_stock_extractors
-from shared_model.networks.rad import RadNetwork, build
-from shared_model.networks.weights import from_vector, to_vector
+from shared_model.networks.rad_networks import RadNetwork, build
+from shared_model.networks.weight_vector import from_vector, to_vector
 from shared_model.survival.hazard import PiecewiseHazard, piecewise_hazard, piecewise_sums
 from shared_model.survival.loss import local_risk_set_loss
-from site_config.study.model import Study, StudySite
+from site_config.study.plan_and_lock import Study, StudySite
 
 Precision = Literal["float32", "float64", "mixed"]
 SLICES = 12

@@ -21,24 +21,24 @@ import torch
 from numpy.typing import NDArray
 
 from client.training.head_gradients import head_gradients
-from client.training.private import patient_gradients
+from client.training.private_update import patient_gradients
 from evidence.accuracy.signal import slices_of
-from evidence.made_up import made_up_patients
+from evidence.made_up_patients import made_up_patients
 from evidence.record import record
-from shared_model.networks.pretrained import load_warm_start
-from shared_model.networks.rad import RadNetwork, build
+from shared_model.networks.pretrained_weights import load_warm_start
+from shared_model.networks.rad_networks import RadNetwork, build
 from shared_model.networks.trainable import is_trained, trained_places
-from shared_model.networks.weights import Schema, floating, from_vector, to_vector
+from shared_model.networks.weight_vector import Schema, floating, from_vector, to_vector
 from shared_model.privacy.discrete_gaussian import discrete_gaussian
-from shared_model.privacy.noised import NoiseShare
+from shared_model.privacy.noised_statistics import NoiseShare
 from shared_model.privacy.random_words import WordStream
 from shared_model.privacy.schedule import NoiseSchedule, baseline_rate
-from simulations.cohort.cohort import WARM_START
 from simulations.cohort.presets import PRESETS
-from simulations.cohort.survival import concordance, simulate
+from simulations.cohort.simulated_patients import concordance, simulate
+from simulations.cohort.write_cohort import WARM_START
 from simulations.threads import one_thread
 from site_config.study.differential_privacy import Trainable
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 from site_config.study.presets import preset
 from site_config.study.prognostic_models import RAD_D
 
@@ -180,7 +180,7 @@ def main() -> None:
     for patients in parser.parse_args().patients:
         seeds = tuple(range(FIRST_SEED, FIRST_SEED + SIZES.get(patients, 1)))
         figures[f"{patients} patients"] = of_size(patients, seeds)
-        covers = ["client/training/head_gradients.py", "shared_model/privacy/noised.py", "shared_model/privacy/schedule.py"]
+        covers = ["client/training/head_gradients.py", "shared_model/privacy/noised_statistics.py", "shared_model/privacy/schedule.py"]
         covers += ["shared_model/privacy/accounting.py", "evidence/privacy/dp_networks.py"]
         record("dp_networks", covers=covers, figures=figures, seeds=list(range(FIRST_SEED, FIRST_SEED + max(SIZES.values()))))
 

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from evidence.record import record
 from shared_model.analyses.noised.budget import ResultsNoise
 from shared_model.analyses.noised.cells import SET, edges_of, survival_part
-from shared_model.analyses.rows import PaddedPatients
+from shared_model.analyses.patient_slots import PaddedPatients
 from shared_model.privacy.discrete_gaussian import discrete_gaussian
 from shared_model.privacy.random_words import WordStream
 from shared_model.survival.noised_table import noised_survival
 from simulations.threads import one_thread
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 from site_config.study.presets import preset
 from site_config.study.prognostic_models import RAD_D
 

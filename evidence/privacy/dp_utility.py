@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from evidence.record import record
 from shared_model.privacy.discrete_gaussian import discrete_gaussian
-from shared_model.privacy.noised import NoiseShare
+from shared_model.privacy.noised_statistics import NoiseShare
 from shared_model.privacy.random_words import WordStream
 from shared_model.privacy.schedule import NoiseSchedule
 from shared_model.survival.concordance import concordance
-from shared_model.survival.table import patient_cells
+from shared_model.survival.evaluation_table import patient_cells
 from simulations.cohort.presets import PRESETS
-from simulations.cohort.survival import simulate
-from site_config.study.model import Study, StudySite, seven_variables
+from simulations.cohort.simulated_patients import simulate
+from site_config.study.plan_and_lock import Study, StudySite, seven_variables
 from site_config.study.prognostic_models import RAD_S
 
 Floats = NDArray[np.float64]
@@ -103,7 +103,7 @@ def main() -> None:
     """Measure and record."""
     found = figures(SEEDS)
     print(found, flush=True)
-    covers = ["shared_model/privacy/discrete_gaussian.py", "shared_model/privacy/noised.py", "shared_model/privacy/schedule.py"]
+    covers = ["shared_model/privacy/discrete_gaussian.py", "shared_model/privacy/noised_statistics.py", "shared_model/privacy/schedule.py"]
     covers += ["shared_model/privacy/accounting.py", "evidence/privacy/dp_utility.py"]
     record("dp_utility", covers=covers, figures=found, seeds=list(SEEDS))
 

@@ -24,21 +24,21 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from evidence.meaning import ROOT
+from evidence.code_meaning import ROOT
 from evidence.record import record
 from server.phases.first_weights import initial_weights
 from server.report.metrics import compute
 from server.study.results import StudyResult
 from server.study.state import StudyFolder, load_arrays
-from server.watch.standing import folder_of
-from simulations.cohort.cohort import make_cohort
+from server.watch.study_status import folder_of
 from simulations.cohort.presets import PRESETS
+from simulations.cohort.write_cohort import make_cohort
 from simulations.engines.loopback import ONE_THREAD
-from simulations.study.homes import Homes
 from simulations.study.run import Options, federate, ready
+from simulations.study.site_folders import Homes
 from simulations.threads import one_thread
 from site_config.files import read_json, write_json
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 COVERS: Final = [
     "simulations/engines",

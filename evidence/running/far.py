@@ -26,14 +26,14 @@ from evidence.record import record
 from evidence.running.flower_round import five_sites, measured
 from evidence.running.flower_speed import COVERS, EXCHANGES, offices, spread, timed
 from server import enrolment as at_office
-from server.asking.effects import Effects
+from server.asking.clocks_and_waiting import Effects
 from server.link.transport import Exchange, Transport
 from server.study.run import run_study
-from shared_model.secure_sum.protocol import Message
-from simulations.cohort.cohort import make_cohort
+from shared_model.secure_sum.messages import Message
 from simulations.cohort.presets import PRESETS
+from simulations.cohort.write_cohort import make_cohort
 from simulations.engines.loopback import Loopback, SiteProcess, loopback_address
-from simulations.study.homes import Homes, approve_everywhere, enrol, publish
+from simulations.study.site_folders import Homes, approve_everywhere, enrol, publish
 from site_config.documents.load import load_site
 from site_config.identity import CoordinatorIdentity, sign_kit
 
@@ -201,7 +201,7 @@ def main() -> None:
         return
     figures["load_after"] = [round(one, 1) for one in os.getloadavg()]
     figures["bars"] = {"a round takes at most the sites' own time and 5 s": figures["beyond_the_sites_own_s"] <= ROUND_MOST_S}
-    covers = [*COVERS, "evidence/running/far.py", "server/asking/attempt.py", "server/asking/shared.py"]
+    covers = [*COVERS, "evidence/running/far.py", "server/asking/sum_attempt.py", "server/asking/ask_on_shares.py"]
     record("far", covers=covers, figures=figures, seeds=[3, 7], command="python -m evidence.running.far")
 
 

@@ -26,22 +26,22 @@ from client.program.logs import log_to_file
 from client.program.runner import SiteProgram
 from client.program.worker import Handle, Worker
 from server.asking.ask import Asker, Question
-from server.asking.effects import Effects
-from server.asking.participation import StudyLedger
+from server.asking.clocks_and_waiting import Effects
+from server.asking.ledger import StudyLedger
 from server.link.transport import Exchange, Transport
 from server.study.run import run_study
 from server.study.state import StudyFolder
-from shared_model.secure_sum.protocol import AdmissionRequest, Message
-from shared_model.statistics.base import REGISTRY
+from shared_model.secure_sum.messages import AdmissionRequest, Message
 from shared_model.statistics.parameters import PreCounts
-from simulations.cohort.cohort import make_cohort
+from shared_model.statistics.statistic import REGISTRY
 from simulations.cohort.presets import PRESETS
+from simulations.cohort.write_cohort import make_cohort
 from simulations.engines.loopback import Loopback, SiteProcess
-from simulations.study.homes import Homes
 from simulations.study.run import Options, ready
+from simulations.study.site_folders import Homes
 from site_config.documents.load import load_site
 from site_config.identity import CoordinatorIdentity
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 ROUNDS = 5
 SECURE_SUMS = 7

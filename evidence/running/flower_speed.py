@@ -31,7 +31,7 @@ from server.link.child_process import environment
 from server.link.gateway import Gateway
 from server.link.grid import FlowerTransport
 from server.link.superlink import attach, link_of
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from simulations.engines.loopback import ONE_THREAD, Loopback, SiteProcess, free_ports, loopback_address
 from site_config.documents.load import load_site
 from site_config.files import write_atomic
@@ -48,8 +48,8 @@ COVERS = [
     "client/program/runner.py",
     "server/link/grid.py",
     "server/link/superlink.py",
-    "server/link/front.py",
-    "server/link/desk.py",
+    "server/link/superlink_front.py",
+    "server/link/superlink_calls.py",
     "shared_model/flower/calls.py",
     "shared_model/flower/connection.py",
     "shared_model/flower/parcels.py",

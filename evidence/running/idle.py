@@ -18,10 +18,10 @@ from typing import Any
 from client.program.runner import IDLE_BEATS_S
 from evidence.record import record
 from evidence.running.flower_round import children, cpu_seconds, programs
-from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS
+from simulations.cohort.write_cohort import make_cohort
 from simulations.engines.loopback import Loopback
-from simulations.study.homes import Homes, enrol
+from simulations.study.site_folders import Homes, enrol
 
 SITES, SECONDS, HOUR_S = 5, 240.0, 3600.0
 SITE_MOST, SUPERLINK_MOST = 3.0, 5.0
@@ -142,7 +142,7 @@ def main() -> None:
     figures = measure(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)
     print(figures, flush=True)
     covers = ["client/program/node.py", "client/program/control.py", "client/program/sleeping_socket.py", "client/program/worker.py"]
-    record("idle", covers=[*covers, "client/program/runner.py", "server/link/desk.py"], figures=figures, seeds=[7])
+    record("idle", covers=[*covers, "client/program/runner.py", "server/link/superlink_calls.py"], figures=figures, seeds=[7])
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from evidence.record import record
 from shared_model.secure_sum import masks
-from shared_model.statistics.base import Segment
+from shared_model.statistics.statistic import Segment
 
 PEERS = 51
 VALUES = 8_000_000
-COVERS = ["shared_model/secure_sum/masks.py", "shared_model/statistics/base.py", "evidence/running/masking.py"]
+COVERS = ["shared_model/secure_sum/masks.py", "shared_model/statistics/statistic.py", "evidence/running/masking.py"]
 
 
 def _keys() -> dict[str, bytes]:

@@ -19,11 +19,11 @@ from typing import Any, Final
 from evidence.record import record
 from server.phases.context import Event
 from server.study.results import StudyResult
-from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS
-from simulations.study.homes import Homes
+from simulations.cohort.write_cohort import make_cohort
 from simulations.study.outputs import write_out
 from simulations.study.run import Options, federate, ready
+from simulations.study.site_folders import Homes
 from simulations.threads import one_thread
 
 SEED: Final = 7

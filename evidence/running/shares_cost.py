@@ -23,11 +23,11 @@ from evidence.accuracy.shares.pooled import PooledRows
 from evidence.accuracy.shares.tables import rotterdam
 from evidence.record import FOLDER, record
 from fedhcc.frames import table_of
-from shared_model.analyses.locally import Computed
+from shared_model.analyses.patient_slots import contribution
 from shared_model.analyses.plan import plan_of
-from shared_model.analyses.rows import contribution
-from shared_model.shares.rows import deal
-from shared_model.shares.seal import Recipient, admission_of
+from shared_model.analyses.run_locally import Computed
+from shared_model.shares.holder.dealt_rows import deal
+from shared_model.shares.messages.seal import Recipient, admission_of
 from simulations.tabular.rows import FitRows, Named, rows_of
 from simulations.tabular.shares.cox import carried, columns_on_shares, fit_by_days, fit_by_weeks, model_on_shares
 from simulations.tabular.shares.table import SharedTable
@@ -172,7 +172,12 @@ def main() -> None:
         if not chosen or name.replace(" ", "-") in chosen:
             found[name] = measure()
             print(name, found[name], flush=True)
-    covers = [*COVERED, "shared_model/analyses/weeks", "shared_model/analyses/phases/evaluated.py", "evidence/running/shares_cost.py"]
+    covers = [
+        *COVERED,
+        "shared_model/analyses/weeks",
+        "shared_model/analyses/phases/evaluation_circuit.py",
+        "evidence/running/shares_cost.py",
+    ]
     record("shares_cost", covers=covers, figures={**found, "bars": BARS}, seeds=[207], command="python -m evidence.running.shares_cost")
 
 

@@ -28,14 +28,14 @@ import torch
 from torch import Tensor
 
 from client.training.update import local_update, summed_gradient
-from evidence.made_up import MadeUpPatients, made_up_patients
-from evidence.meaning import ROOT
+from evidence.code_meaning import ROOT
+from evidence.made_up_patients import MadeUpPatients, made_up_patients
 from evidence.record import record
 from shared_model.networks.extractors import FEATURES
-from shared_model.networks.rad import RadNetwork, build
+from shared_model.networks.rad_networks import RadNetwork, build
 from shared_model.survival.hazard import PiecewiseHazard, piecewise_hazard, piecewise_sums
 from shared_model.survival.loss import local_risk_set_loss
-from site_config.study.model import Study, StudySite
+from site_config.study.plan_and_lock import Study, StudySite
 
 BATCH, SIZE, SEED = 4, 224, 11
 MEMORY = ("authors", "ours", "ours, MONAI imported")
@@ -252,8 +252,8 @@ def main() -> None:
     if not options.no_record:
         covers = [
             "client/training/update.py",
-            "client/training/data.py",
-            "shared_model/networks/rad.py",
+            "client/training/batches_and_flips.py",
+            "shared_model/networks/rad_networks.py",
             "shared_model/networks/extractors.py",
         ]
         covers += ["shared_model/networks/efficientnet.py"]

@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from evidence.meaning import ROOT
+from evidence.code_meaning import ROOT
 from evidence.record import record
 
 PAGES = ("docs/tutorials/coordinator.md", "docs/tutorials/site-it.md")

@@ -13,16 +13,16 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from evidence.meaning import ROOT
+from evidence.code_meaning import ROOT
 from evidence.record import record
+from evidence.thirty_days.calendar import world
+from evidence.thirty_days.federation import StageScale, copied, patients_of, stage
 from evidence.thirty_days.picture import draw
 from evidence.thirty_days.play import Story, calm, play, script_of
-from evidence.thirty_days.stage import StageScale, copied, patients_of, stage
-from evidence.thirty_days.world import world
-from simulations.study.homes import Homes
+from simulations.study.site_folders import Homes
 from site_config.files import read_json, write_atomic, write_json
 from site_config.study.code_digest import code_digest, office_digest
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 SEEDS = range(1, 11)
 MOST_COMMANDS = 3
@@ -33,15 +33,15 @@ PICTURE = "docs/pictures/thirty_days.png"
 COVERS = [
     "evidence/thirty_days",
     "server/asking/ask.py",
-    "server/asking/shared.py",
+    "server/asking/ask_on_shares.py",
     "server/phases/network_rounds.py",
     "server/phases/training.py",
     "server/departure/leaving.py",
     "server/study/run.py",
     "server/watch/backup.py",
     "client/release/generations.py",
-    "client/release/ledger.py",
-    "client/program/benches.py",
+    "client/release/earlier_releases.py",
+    "client/program/patients_by_study.py",
 ]
 
 

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 
 from client.app import forget_agents
 from client.cohort.withdrawal import withdraw
-from client.program.benches import live_table
-from evidence.thirty_days.world import BEGIN, World
+from client.program.patients_by_study import live_table
+from evidence.thirty_days.calendar import BEGIN, World
 from server.link.transport import Exchange, Failure
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from simulations.engines.local import local_transport
-from simulations.study.homes import Homes
+from simulations.study.site_folders import Homes
 from site_config.problems import federation
 
 STEP_S: Mapping[str, float] = {"rows": 60.0, "hold": 1.0}

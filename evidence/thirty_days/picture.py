@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from evidence.thirty_days.calendar import DAY_S, HALF_S, World
 from evidence.thirty_days.office import UPDATE
 from evidence.thirty_days.play import Story
-from evidence.thirty_days.world import DAY_S, HALF_S, World
 
 PHASES = {"admission": "#7a7f87", "clinical": "#1f4e8c", "training": "#1c6b2a", "fusion": "#a35200", "evaluation": "#6a2c91"}
 

@@ -19,25 +19,25 @@ from pathlib import Path
 import numpy as np
 
 from client.app import forget_agents
+from evidence.thirty_days.calendar import BEGIN, DAY_S, World
 from evidence.thirty_days.office import UPDATE, Days, DiskLost, Happenings, PlayClock
-from evidence.thirty_days.world import BEGIN, DAY_S, World
-from server.asking.effects import Effects
-from server.asking.participation import asks, history
+from server.asking.clocks_and_waiting import Effects
+from server.asking.ledger import asks, history
 from server.departure.leaving import departure, leave
 from server.enrolment import goes_on_as
 from server.study.results import LedgerEntry, StudyResult
 from server.study.run import run_study
 from server.study.state import StudyFolder
-from server.watch import standing
+from server.watch import study_status
 from server.watch.backup import restore, write
 from shared_model.analyses.newton import FINE
-from shared_model.secure_sum.protocol import Message
-from shared_model.shares.protocol import SignedResults
-from simulations.study.homes import Homes
+from shared_model.secure_sum.messages import Message
+from shared_model.shares.messages.protocol import SignedResults
+from simulations.study.site_folders import Homes
 from site_config.files import read_json
 from site_config.problems import federation, privacy
 from site_config.problems.base import Problem
-from site_config.study.model import StudyLock, canonical
+from site_config.study.plan_and_lock import StudyLock, canonical
 
 FIT_STEP = re.compile(r"(.+)\.(?:step|fine)\.\d+")
 EXACT = {"flow", "clinical", "fusion", "baseline", "cutoffs", "scores", "weights"}
@@ -145,7 +145,7 @@ def play(world: World, homes: Homes, lock: StudyLock, backups: Path, script: Scr
             story.commands.append((clock.now / DAY_S, f"leave{words} --run"))
     story.days = clock.now / DAY_S
     story.ledger += _dated(home, study)
-    story.opened = opened_units(standing.folder_of(home, study))
+    story.opened = opened_units(study_status.folder_of(home, study))
     forget_agents()
     return story
 
@@ -198,5 +198,5 @@ def script_of(story: Story, lock: StudyLock, world: World) -> Script:
 
 
 def _dated(home: Path, study: str) -> list[tuple[float, LedgerEntry]]:
-    entries = asks(history(standing.folder_of(home, study) / "ledger.jsonl"))
+    entries = asks(history(study_status.folder_of(home, study) / "ledger.jsonl"))
     return [((datetime.fromisoformat(entry.time) - BEGIN).total_seconds() / DAY_S, entry) for entry in entries]

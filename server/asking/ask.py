@@ -13,24 +13,24 @@ from functools import partial
 from typing import Any, Literal
 
 import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
-from server.asking.attempt import Arrays, Attempt, KeysAhead, Question, Turn, Values
-from server.asking.effects import Effects
-from server.asking.participation import Kept, StudyLedger
+from server.asking.clocks_and_waiting import Effects
+from server.asking.ledger import Kept, StudyLedger
 from server.asking.pauses import Pauses
 from server.asking.refusals import are_final, refused_with
+from server.asking.sum_attempt import Arrays, Attempt, KeysAhead, Question, Turn, Values
 from server.link.transport import Exchange, Failure, Transport
 from server.study.results import LedgerEntry
 from server.study.state import StudyFolder, arrays_bytes, ask_key, load_arrays
-from shared_model.secure_sum.protocol import (
+from shared_model.secure_sum.messages import (
     Message,
     OpenedCounts,
     state_hash,
 )
-from shared_model.statistics.base import REGISTRY, Parameters
+from shared_model.statistics.statistic import REGISTRY, Parameters
 from site_config.identity import CoordinatorIdentity
 from site_config.problems import federation
 from site_config.problems.base import Problem
-from site_config.study.model import Phase, Role, StudyLock
+from site_config.study.plan_and_lock import Phase, Role, StudyLock
 
 __all__ = ["Asker", "Missed", "Question", "Values"]
 

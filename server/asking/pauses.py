@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from server.link.transport import Exchange, Failure
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from site_config.problems import federation
 
 if TYPE_CHECKING:
-    from server.asking.effects import Effects
+    from server.asking.clocks_and_waiting import Effects
 
 PROBE_S = 15.0
 PROBE_LIMIT_S = 30.0

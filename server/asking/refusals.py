@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pydantic import ValidationError
 
 from server.link.transport import Failure
-from shared_model.secure_sum.protocol import Message, Refusal
+from shared_model.secure_sum.messages import Message, Refusal
 from site_config.problems import federation, privacy
 
 FINAL_CODES = range(400, 600)

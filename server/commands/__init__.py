@@ -6,7 +6,7 @@ from importlib import import_module
 
 import typer
 
-MODULES = ("enrol", "doctor", "study", "run", "report", "watch", "keep", "leaving", "state")
+MODULES = ("enrol", "doctor", "study", "run", "report", "live_and_sites", "backup_and_rotate", "exclude_and_leave", "repair_and_upgrade")
 
 
 def register_all(app: typer.Typer) -> None:

@@ -23,7 +23,7 @@ def export(study: Study = "", home: Home = Path(), out: Out = Path("report-expor
     """
     from server import enrolment as enrol
     from server.report.export.folder import export as write
-    from server.watch import standing as watch
+    from server.watch import study_status as watch
 
     study_id = enrol.find_study(home, study)
     written = write(watch.result_of(home, study_id), out)

@@ -90,9 +90,9 @@ def run_study(home: Path, study: str, canary: bool, wait_s: float, on_event: str
 
 
 def _report(home: Path, study_id: str) -> Path:
-    from server.study.outcome import write_outcome
+    from server.study.deliverables import write_outcome
     from server.study.state import StudyFolder
-    from server.watch import standing as watch
+    from server.watch import study_status as watch
 
     folder = watch.folder_of(home, study_id)
     return write_outcome(watch.result_of(home, study_id), StudyFolder(folder), folder)
@@ -131,7 +131,7 @@ def resume(
 def stop(study: Study = "", home: Home = Path(), json: Json = False) -> None:
     """Ask a running study to end after the present round; `resume` goes on."""
     from server import enrolment as enrol
-    from server.watch import standing as watch
+    from server.watch import study_status as watch
 
     study_id = enrol.find_study(home, study)
     watch.ask_stop(home, study_id)
@@ -149,9 +149,9 @@ def status(
     from server import enrolment as enrol
     from server.link.gateway import OFFICE_LOCK
     from server.link.supervisor import link_answers
-    from server.watch import standing as watch
+    from server.watch import study_status as watch
     from server.watch.awaited import waiting_words
-    from site_config.lock import holder_of
+    from site_config.file_lock import holder_of
 
     _quiet()
     register = enrol.load(home)

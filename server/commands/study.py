@@ -9,15 +9,15 @@ import typer
 
 from server.commands.enrol import Home
 from site_config.console import Json, next_command, note, problem_lines, show, table
-from site_config.names import plural
 from site_config.terminal.folders import an_office
+from site_config.wording import plural
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from server.study.expected_precision import Expectation, ExpectedSize
     from site_config.problems.base import Problem
-    from site_config.study.model import Study, StudyLock, StudySite
+    from site_config.study.plan_and_lock import Study, StudyLock, StudySite
 
 StudyFile = Annotated[Path, typer.Argument(help="The study's document.")]
 PerSite = Annotated[float, typer.Option("--patients-per-site", min=0.1, help="Patients a hospital to expect.")]
@@ -64,7 +64,7 @@ def _enrolled(home: Path) -> tuple[StudySite, ...]:
     """The hospitals enrolled here, each in the role it was enrolled in."""
     from server import enrolment as enrol
     from site_config.problems import identity as kinds
-    from site_config.study.model import StudySite
+    from site_config.study.plan_and_lock import StudySite
 
     found = tuple(StudySite(name=one.name, role=one.role) for one in enrol.load(home).active().values())
     if not found:
@@ -91,12 +91,12 @@ def check(
     """
     from server.study.expected_precision import expect
     from server.study.plan_days import plan_days
-    from server.watch.board import slowest_step
+    from server.watch.hospital_board import slowest_step
     from site_config.documents.load import load_study
     from site_config.problems.base import together
     from site_config.site import Policy
     from site_config.study.locking import honest_faults, planned_blocks, refused_blocks
-    from site_config.study.minima import minima_clashes
+    from site_config.study.policy_clashes import minima_clashes
 
     plan = load_study(study)
     if home is not None:
@@ -128,7 +128,7 @@ def _earlier(plan: Study, home: Path) -> str:
     """Which studies of the same hospitals came before, and what that means for new patients; '' where there is none."""
     from datetime import UTC, datetime
 
-    from server.study.earlier import begun
+    from server.study.earlier_studies import begun
 
     names = {site.name for site in plan.sites}
     found = [one.study_id for one in begun(home) if names & {entry.name for entry in one.roster} and one.study != plan]
@@ -156,7 +156,7 @@ def _one_block(plan: Study) -> str:
 
 
 def _check_data(plan: Study, expected: Expectation, findings: list[Problem]) -> dict[str, Any]:
-    from site_config.study.paper import warning
+    from site_config.study.deviations import warning
 
     def size(one: ExpectedSize) -> dict[str, Any]:
         return {"sites": one.sites, "patients": one.patients, "events": one.events, "c_half_width": one.c_half_width}
@@ -178,9 +178,9 @@ def _price(plan: Study) -> list[str]:
     if plan.privacy.dp is None:
         return []
     from shared_model.analyses.noised.budget import ResultsNoise
-    from shared_model.networks.rad import build
+    from shared_model.networks.rad_networks import build
     from shared_model.networks.trainable import trained_places
-    from shared_model.networks.weights import Schema
+    from shared_model.networks.weight_vector import Schema
     from shared_model.privacy.opacus_accounts import planned_multiplier, prv_epsilon, rdp_epsilon
     from shared_model.privacy.price import price_lines, signal_line
     from shared_model.privacy.schedule import NoiseSchedule
@@ -202,10 +202,10 @@ def _price(plan: Study) -> list[str]:
 
 
 def _draw_check(console: Console, plan: Study, expected: Expectation, findings: list[Problem]) -> None:
-    from shared_model.analyses.trust import trust_lines
+    from shared_model.analyses.trust_in_words import trust_lines
     from site_config.problems.base import together
+    from site_config.study.deviations import warning
     from site_config.study.locking import planned_holders
-    from site_config.study.paper import warning
 
     sets = (("training", expected.training), ("validation", expected.validation), ("test", expected.test))
     rows = [
@@ -243,7 +243,7 @@ def lock(
     The same study, keys and code always give the same study id, unless it is on shares and others were published before it.
     """
     from server import enrolment as enrol
-    from server.study.earlier import begun
+    from server.study.earlier_studies import begun
     from site_config.documents.load import load_study
     from site_config.files import write_atomic
     from site_config.identity import CoordinatorIdentity, sign_lock
@@ -274,8 +274,8 @@ def lock(
 def warn(locked: StudyLock) -> None:
     """Tell of a start that is not the paper's, and of blocks that hospitals refuse (their policies may ask for less)."""
     from site_config.problems.base import together
+    from site_config.study.deviations import warning
     from site_config.study.locking import refused_blocks
-    from site_config.study.paper import warning
 
     if words := warning(locked.study):
         note(words)
@@ -304,7 +304,7 @@ def show_lock(
 
 
 def _lock_data(locked: StudyLock) -> dict[str, Any]:
-    from shared_model.analyses.trust import opened_lines
+    from shared_model.analyses.trust_in_words import opened_lines
     from shared_model.privacy.price import price_lines
 
     roster = [{"name": entry.name, "role": entry.role, "fingerprint": entry.fingerprint} for entry in locked.roster]
@@ -321,7 +321,7 @@ def _lock_data(locked: StudyLock) -> dict[str, Any]:
 
 
 def _draw_lock(console: Console, locked: StudyLock) -> None:
-    from shared_model.analyses.trust import trust_text
+    from shared_model.analyses.trust_in_words import trust_text
     from shared_model.privacy.price import price_lines
 
     place = {name: number for blocks in locked.blocks.values() for number, block in enumerate(blocks, 1) for name in block}

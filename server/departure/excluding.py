@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from server.asking.ask import Outcome
-from server.asking.participation import StudyLedger
-from server.link.lock import held
+from server.asking.ledger import StudyLedger
+from server.link.owner_lock import held
 from server.study.results import LedgerEntry
 from server.study.state import StudyFolder
-from server.watch import standing
+from server.watch import study_status
+from site_config.file_lock import Lock
 from site_config.identity import CoordinatorIdentity, verify_lock
 from site_config.journal import local_time
-from site_config.lock import Lock
 from site_config.problems import federation
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 EXCLUDED: Outcome = "excluded"
 WHAT = "exclude"
@@ -29,11 +29,11 @@ def exclude(home: Path, study: str, block: int) -> tuple[str, ...]:
     """
     root = home / "studies" / study
     lock = verify_lock(StudyFolder(root).signed_lock(), CoordinatorIdentity.load(home).public_key)
-    office = Lock(standing.folder_of(home, study) / standing.STUDY_LOCK)
+    office = Lock(study_status.folder_of(home, study) / study_status.STUDY_LOCK)
     if not office.take():
         raise held(office.path, f"study {study[:12]}")
     try:
-        folder = StudyFolder(standing.folder_of(home, study))
+        folder = StudyFolder(study_status.folder_of(home, study))
         ledger = StudyLedger(folder.ledger_file)
         try:
             _check(lock, ledger, block, finished=folder.result_file.exists())

@@ -12,27 +12,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server import enrolment as enrol
-from server.asking.participation import REMARK, KeptDigests, StudyLedger, asks, history
-from server.link.lock import held
+from server.asking.ledger import REMARK, KeptDigests, StudyLedger, asks, history
+from server.link.owner_lock import held
 from server.phases.admission import SPLITS
-from server.study.again import next_title
-from server.study.parts import write_with_parts
+from server.study.array_files import write_with_parts
+from server.study.run_again import next_title
 from server.study.state import StudyFolder, TrainingState, ask_key, load_arrays
-from server.watch import standing
+from server.watch import study_status
 from shared_model.analyses.phases.admission import SETS_OF, change_model
-from shared_model.secure_sum.protocol import state_hash
+from shared_model.secure_sum.messages import state_hash
 from shared_model.statistics.parameters import PreCounts
+from site_config.file_lock import Lock
 from site_config.files import write_atomic, write_json
 from site_config.identity import CoordinatorIdentity, private_folder, sign_lock, verify_lock
-from site_config.lock import Lock
-from site_config.names import plural
 from site_config.problems import federation
 from site_config.problems import identity as problems
 from site_config.problems.base import together
 from site_config.study.code_digest import code_digest, office_digest
 from site_config.study.locking import PATIENTS_A_SITE, lock_faults, lock_study
-from site_config.study.model import LeftBehind, Role, Study, StudyLock
+from site_config.study.plan_and_lock import LeftBehind, Role, Study, StudyLock
 from site_config.study.prognostic_models import MODELS
+from site_config.wording import plural
 
 EVERYBODY = 1_000
 """Companions of a hospital where a set has to be left by all."""
@@ -103,7 +103,7 @@ def departure(
     if refused is not None:
         return _once_more(home, study, refused, without, each)
     before = verify_lock(StudyFolder(home / "studies" / study).signed_lock(), identity.public_key)
-    folder = standing.folder_of(home, study)
+    folder = study_status.folder_of(home, study)
     for name in without:
         if name not in {entry.name for entry in before.roster}:
             raise problems.NOT_ENROLLED.problem(f"{name!r} is no hospital of this study")
@@ -134,14 +134,14 @@ def departure(
 def _refused(home: Path, study: str) -> LeftBehind | None:
     """What a study leaves behind that was refused before it counted anybody; None for any other one."""
     lock = StudyFolder(home / "studies" / study).signed_lock().lock
-    begun = (standing.folder_of(home, study) / "ledger.jsonl").exists()
-    return lock.leaving if begun and not kept_counts(lock, standing.folder_of(home, study)) else None
+    begun = (study_status.folder_of(home, study) / "ledger.jsonl").exists()
+    return lock.leaving if begun and not kept_counts(lock, study_status.folder_of(home, study)) else None
 
 
 def _once_more(home: Path, study: str, refused: LeftBehind, without: Sequence[str], each: int | Mapping[str, int] | None) -> Departure:
     """Leaving the study before a refused one: everybody who is gone by now; where the holders compared, one companion more than then."""
     gone = tuple(dict.fromkeys((*refused.gone, *without)))
-    compared = (standing.folder_of(home, study) / "shares" / "admission" / "results.json").exists()
+    compared = (study_status.folder_of(home, study) / "shares" / "admission" / "results.json").exists()
     too_few = refused.companions if compared else {}
     more = {name: k + 1 for name, k in too_few.items()} if each is None else each
     return departure(home, refused.study, gone, more, compared=compared)
@@ -153,11 +153,11 @@ def leave(home: Path, study: str, found: Departure) -> Path:
     FH-758 while the study runs, FH-763 where a file of it is not the one its ledger names.
     """
     given_up, study = study, found.lock.leaving.study if found.lock.leaving is not None else study
-    office = Lock(standing.folder_of(home, given_up) / standing.STUDY_LOCK)
+    office = Lock(study_status.folder_of(home, given_up) / study_status.STUDY_LOCK)
     if not office.take():
         raise held(office.path, f"study {given_up[:12]}")
     try:
-        old, new = StudyFolder(standing.folder_of(home, study)), StudyFolder(standing.folder_of(home, found.lock.study_id))
+        old, new = StudyFolder(study_status.folder_of(home, study)), StudyFolder(study_status.folder_of(home, found.lock.study_id))
         signed = sign_lock(found.lock, CoordinatorIdentity.load(home)).model_dump_json(indent=1).encode() + b"\n"
         enrol.publish(home, signed)
         private_folder(new.carried_file("counts.json").parent)

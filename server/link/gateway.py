@@ -14,10 +14,10 @@ from pathlib import Path
 
 from server.enrolment import Register, load
 from server.link.child_process import Child
-from server.link.lock import held
+from server.link.owner_lock import held
+from site_config.file_lock import Lock
 from site_config.files import write_atomic
 from site_config.identity import private_folder
-from site_config.lock import Lock
 from site_config.problems import federation
 
 OFFICE_LOCK = "office.lock"

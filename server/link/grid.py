@@ -15,7 +15,7 @@ from flwr.supercore.run import RunNotRunningException
 
 from server.link.transport import Exchange, Failure, Watch
 from shared_model.flower.records import MESSAGE_TYPE, from_records, to_many
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from shared_model.secure_sum.wire import WireError
 from site_config.problems import federation
 

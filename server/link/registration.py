@@ -16,7 +16,7 @@ from flwr.supercore.constant import NodeStatus
 from flwr.supercore.date import now
 
 from server.enrolment import Enrolled, Register, load
-from server.link.desk import Desk
+from server.link.superlink_calls import Desk
 from site_config.problems.base import Problem
 
 

@@ -55,7 +55,7 @@ from shared_model.flower.parcels import gathered, lacking, on_lines, opened, par
 from shared_model.flower.pin import check_version
 from shared_model.flower.records import MALFORMED, MESSAGE_TYPE
 from site_config.files import read_limited, write_atomic
-from site_config.heap import keep_heap
+from site_config.heap_memory import keep_heap
 from site_config.study.flower_bundle import app_bundle
 
 HEARTBEAT_S = 10.0

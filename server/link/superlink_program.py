@@ -18,12 +18,12 @@ from flwr.superlink.cli.flower_superlink import SuperLinkLifespan, _parse_superl
 from flwr.superlink.main import create_app
 
 from server.enrolment import Register, load
-from server.link.desk import Desk
-from server.link.front import Front
 from server.link.registration import Registration
+from server.link.superlink_calls import Desk
+from server.link.superlink_front import Front
 from shared_model.flower.pin import check_version
 from site_config.files import read_limited
-from site_config.heap import keep_heap
+from site_config.heap_memory import keep_heap
 
 IDLE_S = 75
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from server.enrolment import renew_in_time
 from server.link.child_process import Child, last_words, listening
 from server.link.gateway import OFFICE_LOCK, Gateway
-from server.link.lock import held
-from site_config.lock import Lock
+from server.link.owner_lock import held
+from site_config.file_lock import Lock
 from site_config.problems.base import Problem
 
 LOOK_S, ASK_S = 0.5, 3.0

@@ -12,20 +12,20 @@ from functools import partial
 from pydantic import ValidationError
 
 from server.asking.ask import WHOLE, Missed, Outcome
-from server.asking.journals import Journals
+from server.asking.journal_heads import Journals
 from server.asking.pauses import Pauses
 from server.link.transport import Failure, Transport
 from server.phases.context import Event, Running, scalar
 from server.phases.on_shares.fits import compute
 from server.study.results import ADMISSION
-from server.watch import board
+from server.watch import hospital_board
 from shared_model.analyses.phases.admission import BASE, LIVE, SETS_OF, change_model
-from shared_model.secure_sum.protocol import AdmissionReply, AdmissionRequest, Message, OpenedCounts
+from shared_model.secure_sum.messages import AdmissionReply, AdmissionRequest, Message, OpenedCounts
 from shared_model.secure_sum.statements import StatementsReply, StatementsRequest
 from shared_model.statistics.parameters import EXCLUSIONS, PreCounts, Split
 from site_config.files import read_json
 from site_config.problems import federation, identity, privacy
-from site_config.study.model import Role, SignedLock
+from site_config.study.plan_and_lock import Role, SignedLock
 
 SPLITS: dict[Role, tuple[Split, ...]] = {"development": ("train", "validation"), "evaluation": ("test",)}
 PAUSE_S = 2.0
@@ -58,7 +58,7 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> frozens
         failures = {**done.failures, **_take(running, done.replies, told, refused)}
         waiting -= told.keys()
         seen.keep({site: answer.journal for site, answer in told.items()})
-        board.keep(running.folder.home, running.lock.study_id, told)
+        hospital_board.keep(running.folder.home, running.lock.study_id, told)
         silent = f"; waiting for {', '.join(sorted(waiting))}" if waiting else ""
         tell = partial(_tell, running, len(sites) - len(waiting), f"hospitals answered{silent}")
         tell("")

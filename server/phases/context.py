@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from server.asking.ask import Asker, Values
 from server.study.results import StudyResult
 from server.study.state import StudyFolder
-from shared_model.shares.protocol import SignedResults
-from shared_model.statistics.base import Parameters
+from shared_model.shares.messages.protocol import SignedResults
 from shared_model.statistics.parameters import ScoreSpec
+from shared_model.statistics.statistic import Parameters
 from site_config.problems.base import Problem
-from site_config.study.model import Phase, Role, Study, StudyLock
+from site_config.study.plan_and_lock import Phase, Role, Study, StudyLock
 
 WEIGHTS = "weights."
 

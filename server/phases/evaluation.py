@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from server.phases.context import Event, Running, scalar
 from server.phases.on_shares.evaluation import evaluate_on_shares
-from server.phases.scores import SCORE_BINS, ScoreOpener, Spread, role_of
+from server.phases.score_sums import SCORE_BINS, ScoreOpener, Spread, role_of
 from server.study.results import Characteristics, ScorePair, ScoreTable
-from shared_model.analyses.groups.measures import least_known
-from shared_model.disclosure.results import SUBGROUP_PATIENTS
+from shared_model.analyses.groups.means_and_medians import least_known
+from shared_model.disclosure.limits import SUBGROUP_PATIENTS
 from shared_model.statistics.parameters import (
     FLAGS,
     MANUFACTURERS,
@@ -34,7 +34,7 @@ from shared_model.statistics.parameters import (
 )
 from shared_model.survival.cutoff import quantile_edges
 from site_config.problems import federation
-from site_config.study.model import ClinicalVariable, Study
+from site_config.study.plan_and_lock import ClinicalVariable, Study
 from site_config.study.prognostic_models import MODELS
 
 Floats = NDArray[np.float64]

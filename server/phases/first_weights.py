@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
 
-from shared_model.networks.pretrained import load_imagenet, load_warm_start, read_verified
-from shared_model.networks.rad import build
-from shared_model.networks.weights import Schema, to_vector
+from shared_model.networks.pretrained_weights import load_imagenet, load_warm_start, read_verified
+from shared_model.networks.rad_networks import build
+from shared_model.networks.weight_vector import Schema, to_vector
 from site_config.problems import model as problems
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 
 if TYPE_CHECKING:
-    from shared_model.networks.rad import RadNetwork
+    from shared_model.networks.rad_networks import RadNetwork
 
 FOLDER = "pretrained"
 DRAWS: Final = 16

@@ -16,8 +16,8 @@ from server.phases.context import WEIGHTS, Running
 from server.study.results import RoundPoint
 from server.study.state import TrainingState, arrays_bytes
 from shared_model.networks.optimiser import VectorOptimiser
-from shared_model.statistics.base import Parameters
 from shared_model.statistics.grids import training_cuts
+from shared_model.statistics.statistic import Parameters
 
 RESTING_S = 60.0
 """Seconds for which a block is asked that was not complete in its last turn."""

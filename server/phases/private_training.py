@@ -19,10 +19,10 @@ from server.phases.update_scale import ScaleState
 from server.study.results import RoundPoint
 from server.study.state import TrainingState
 from shared_model.networks.optimiser import pseudo_gradient
-from shared_model.networks.rad import build
+from shared_model.networks.rad_networks import build
 from shared_model.networks.trainable import trained_places
-from shared_model.networks.weights import Schema
-from shared_model.privacy.noised import PrivateHazard, PrivateUpdate
+from shared_model.networks.weight_vector import Schema
+from shared_model.privacy.noised_statistics import PrivateHazard, PrivateUpdate
 from shared_model.privacy.schedule import NoiseSchedule, baseline_rate
 from site_config.problems import federation
 

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from server.report.parts.at_a_glance import GLANCE
+from server.report.parts.conduct.deviations import PAPER
 from server.report.parts.conduct.egress import EGRESS
 from server.report.parts.conduct.grad_cam import GRAD_CAM
 from server.report.parts.conduct.limitations import LIMITATIONS
-from server.report.parts.conduct.paper import PAPER
 from server.report.parts.conduct.participation import PARTICIPATION
-from server.report.parts.conduct.protection import PROTECTION
+from server.report.parts.conduct.privacy_settings import PROTECTION
 from server.report.parts.conduct.reproduce import REPRODUCE
 from server.report.parts.conduct.simulation import SIMULATION
 from server.report.parts.conduct.training import TRAINING
-from server.report.parts.discrimination.areas import AREAS
+from server.report.parts.discrimination.auc_and_roc import AREAS
 from server.report.parts.discrimination.comparisons import COMPARISONS
 from server.report.parts.discrimination.concordance import CONCORDANCE
-from server.report.parts.discrimination.fitted import FITTED
-from server.report.parts.glance import GLANCE
+from server.report.parts.discrimination.models_without_scores import FITTED
 from server.report.parts.models.calibration import CALIBRATION
 from server.report.parts.models.clinical import CLINICAL
 from server.report.parts.models.importance import IMPORTANCE

@@ -10,7 +10,7 @@ from pydantic import Field, create_model
 from server.report.common.estimates import Numbers
 from server.report.contents import CONTENTS
 from server.report.parts.part import ReportedStudy
-from server.report.printed import printed
+from server.report.printed_digits import printed
 from server.study.results import StudyResult
 from site_config.study.prognostic_models import ModelName
 

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.report import text
-from server.report.blocks import Block, Section
+from server.report import number_text
 from server.report.contents import CONTENTS
 from server.report.metrics import metrics_text
+from server.report.page_blocks import Block, Section
 from server.report.parts.part import Heading, ReportedStudy, shown
 from server.report.parts.patients.sizes import SIZES
 from server.study.results import StudyResult
 from site_config.files import write_atomic
-from site_config.study.moments import zero_words
+from site_config.study.time_points import zero_words
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
@@ -45,10 +45,10 @@ class Document:
 def render(report: ReportedStudy) -> str:
     """The report as HTML text."""
     result, study, sizes = report.result, report.study, report.of(SIZES)
-    total, events = sum(size.n for size in sizes), text.total(size.events for size in sizes)
+    total, events = sum(size.n for size in sizes), number_text.total(size.events for size in sizes)
     hospitals = len({entry["name"] for entry in result.lock.get("roster", [])})
     word = study.endpoint.event_label
-    who = f"{text.plural(total, 'patient')} and {text.events(events, word)} in {text.plural(hospitals, 'hospital')}"
+    who = f"{number_text.plural(total, 'patient')} and {number_text.events(events, word)} in {number_text.plural(hospitals, 'hospital')}"
     how = "sums over several hospitals" if result.analyses is None else "secret shares that several hospitals hold"
     record = "no patient's record left one" if result.analyses is None else "no patient's record left one in the clear"
     lede = f"{who}; time is counted in days from {zero_words(study)}. Every number below was computed from {how}; {record}."

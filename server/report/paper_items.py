@@ -62,7 +62,7 @@ METHODS: tuple[PaperItem, ...] = (
         test="site_config/study/test_locking.py::test_written_roles_stay_and_the_rest_is_drawn",
     ),
     PaperItem("development patients split into training and validation", "client/cohort/patients.py", RUN, "differs"),
-    PaperItem("outcome: overall survival from the start of treatment", "site_config/study/model.py", NEW, "equal", test=PRESET),
+    PaperItem("outcome: overall survival from the start of treatment", "site_config/study/plan_and_lock.py", NEW, "equal", test=PRESET),
     PaperItem("seven clinical variables", "site_config/study/variables.py", NEW, "equal", test=PRESET),
     PaperItem(
         "CT protocols and scanners of the trial",
@@ -89,11 +89,15 @@ METHODS: tuple[PaperItem, ...] = (
         test="client/imaging/test_slices.py::test_area_resize_window_and_normalisation_equal_monai",
     ),
     PaperItem(
-        "EfficientNet-b0 a organ with 32 features, mean over the slices", "shared_model/networks/rad.py", RUN, "equal", test=NETWORKS
+        "EfficientNet-b0 a organ with 32 features, mean over the slices",
+        "shared_model/networks/rad_networks.py",
+        RUN,
+        "equal",
+        test=NETWORKS,
     ),
-    PaperItem("ImageNet weights", "shared_model/networks/pretrained.py", RUN, "differs"),
-    PaperItem("two-layer LSTM(32) over two visits, 64 to 8 to 1", "shared_model/networks/rad.py", RUN, "equal", test=NETWORKS),
-    PaperItem("batch normalisation", "shared_model/networks/rad.py", RUN, "differs"),
+    PaperItem("ImageNet weights", "shared_model/networks/pretrained_weights.py", RUN, "differs"),
+    PaperItem("two-layer LSTM(32) over two visits, 64 to 8 to 1", "shared_model/networks/rad_networks.py", RUN, "equal", test=NETWORKS),
+    PaperItem("batch normalisation", "shared_model/networks/rad_networks.py", RUN, "differs"),
     PaperItem(
         "dropout 0.1 (Rad-D) and 0.25 (Rad-S), flips with probability 0.5",
         "site_config/study/prognostic_models.py",
@@ -103,10 +107,10 @@ METHODS: tuple[PaperItem, ...] = (
     ),
     PaperItem("Cox partial likelihood in batches of 16", "shared_model/survival/loss.py", RUN, "differs"),
     PaperItem("Adam at 5e-5, 200 epochs", "site_config/study/presets.py", RUN, "equal", "1,600 updates", test=PRESET),
-    PaperItem("Cox model of the clinical variables (CLN)", "server/phases/cox.py", RUN, "differs"),
+    PaperItem("Cox model of the clinical variables (CLN)", "server/phases/clinical_and_fusion.py", RUN, "differs"),
     PaperItem(
         "radiological and clinical score fused by a Cox model (RadCLN)",
-        "server/phases/cox.py",
+        "server/phases/clinical_and_fusion.py",
         RUN,
         "equal",
         test="shared_model/analyses/phases/test_fusion.py::test_every_fit_is_the_pooled_one",
@@ -177,7 +181,7 @@ SHOWN: tuple[PaperItem, ...] = (
         test=PRINTED,
     ),
     PaperItem("Table 2, C-index", f"{PARTS}/discrimination/concordance.py", REPORT, "equal", test=PRINTED),
-    PaperItem("Table 3, AUC at 1 and 2 years of five models", f"{PARTS}/discrimination/areas.py", REPORT, "equal", test=PRINTED),
+    PaperItem("Table 3, AUC at 1 and 2 years of five models", f"{PARTS}/discrimination/auc_and_roc.py", REPORT, "equal", test=PRINTED),
     PaperItem("Figure 1, flow of patients", f"{PARTS}/patients/flow.py", REPORT, "equal", "exclusions as counts", test=PRINTED),
     PaperItem(
         "Figure 2, design of the network",
@@ -230,7 +234,7 @@ SHOWN: tuple[PaperItem, ...] = (
     PaperItem("Figure S3, clinical model", f"{PARTS}/models/clinical.py", REPORT, "equal", test=PRINTED),
     PaperItem(
         "Figure S4, ROC curves",
-        f"{PARTS}/discrimination/areas.py",
+        f"{PARTS}/discrimination/auc_and_roc.py",
         REPORT,
         "differs",
         "on secret shares the areas alone: the points of a curve order the patients; the curve where every hospital chose exact",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from server.report.paper_items import METHODS, SHOWN, PaperItem
 from site_config.files import write_atomic
-from site_config.study.paper import CITED, differences
+from site_config.study.deviations import CITED, differences
 from site_config.study.presets import preset
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,13 +15,13 @@ from server.report.parts.part import ReportedStudy
 from server.report.parts.patients.characteristics import CHARACTERISTICS
 from server.report.parts.patients.sizes import SIZES
 from server.study.results import Cutoff, StudyResult, score_slope
-from shared_model.analyses.phases.frozen import frozen_models
+from shared_model.analyses.phases.frozen_models import frozen_models
 from shared_model.bundle.manifest import Bundle, load_bundle, write_bundle
-from shared_model.bundle.parts import Formula, Manifest
-from shared_model.networks.weights import to_vector
+from shared_model.bundle.manifest_values import Formula, Manifest
+from shared_model.networks.weight_vector import to_vector
 from shared_model.statistics.parameters import ScoreSpec
 from site_config.problems import model as problems
-from site_config.study.model import Study, StudyLock
+from site_config.study.plan_and_lock import Study, StudyLock
 from site_config.study.prognostic_models import MODELS, ModelName, NetworkName
 
 METRICS = {"value": "C-index", "low": "95 % from", "high": "to"}

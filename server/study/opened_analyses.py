@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from server.study.stored import SetName, StoredResult
+from server.study.stored_result import SetName, StoredResult
 from site_config.study.prognostic_models import ModelName
 
 Population = SetName | Literal["combined", "all"]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from server.asking.participation import DROPPED, REMARK, StudyLedger, history
-from server.study.parts import part_folder
+from server.asking.ledger import DROPPED, REMARK, StudyLedger, history
+from server.study.array_files import part_folder
 from site_config.files import read_limited, write_atomic
 from site_config.journal import FIRST, Entry, parse
-from site_config.names import plural
 from site_config.problems import federation, privacy
 from site_config.problems.base import Problem
-from site_config.study.model import canonical
+from site_config.study.plan_and_lock import canonical
+from site_config.wording import plural
 
 LEDGER_LIMIT = 1 << 30
 

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from server.study.opened_analyses import OpenedAnalyses
-from server.study.stored import SetName as SetName
-from server.study.stored import StoredResult
+from server.study.stored_result import SetName as SetName
+from server.study.stored_result import StoredResult
 from shared_model.statistics.parameters import ScoreSpec
 from site_config.study.prognostic_models import ModelName
 

@@ -16,29 +16,29 @@ from contextlib import closing
 from pathlib import Path
 
 from server.asking.ask import Asker
-from server.asking.effects import Effects
-from server.asking.participation import StudyLedger, check_files, remarks
+from server.asking.clocks_and_waiting import Effects
+from server.asking.ledger import StudyLedger, check_files, remarks
 from server.link.transport import Transport
 from server.phases.admission import admit, compare, count, exchange_statements
+from server.phases.clinical_and_fusion import clinical, fuse
 from server.phases.context import Event, Running
-from server.phases.cox import clinical, fuse
 from server.phases.evaluation import evaluate
 from server.phases.first_weights import start
 from server.phases.on_shares.noised import evaluate_with_noise
 from server.phases.private_training import train_privately
 from server.phases.training import train
 from server.study.bundle import adopt, bundle_result
-from server.study.code import check_code
+from server.study.office_code import check_code
 from server.study.results import ADMISSION, LedgerEntry, StudyResult
 from server.study.state import StudyFolder
-from server.watch import so_far
-from shared_model.secure_sum.protocol import Message, StudyReference
+from server.watch import opened_so_far
+from shared_model.secure_sum.messages import Message, StudyReference
 from site_config.files import read_json
 from site_config.identity import CoordinatorIdentity, verify_lock
 from site_config.problems import federation
 from site_config.problems.base import Problem
 from site_config.study.code_digest import software
-from site_config.study.model import SignedLock
+from site_config.study.plan_and_lock import SignedLock
 from site_config.study.prognostic_models import MODELS
 
 
@@ -108,7 +108,7 @@ def _empty(title: str, study_id: str, simulated: bool, effects: Effects, lock: d
 def _timed(running: Running, phase: str, started: float, work: Callable[[], None]) -> None:
     work()
     running.result.timing[phase] = round(running.asker.effects.monotonic() - started, 3)
-    so_far.keep(running.folder.root, running.result)
+    opened_so_far.keep(running.folder.root, running.result)
 
 
 def _clinical(running: Running) -> None:

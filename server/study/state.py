@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from server.phases.update_scale import ScaleState
-from server.study.parts import Parts, part_file
+from server.study.array_files import Parts, part_file
 from server.study.results import RoundPoint
 from site_config.files import read_json, write_atomic, write_json
 from site_config.problems import federation
 from site_config.problems.base import Problem
-from site_config.study.model import SignedLock, canonical
+from site_config.study.plan_and_lock import SignedLock, canonical
 
 Array = NDArray[Any]
 HASHING = 2

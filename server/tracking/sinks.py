@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from server.tracking.points import OpenedPoint
+from server.tracking.tracked_numbers import OpenedPoint
 from site_config.problems import host
 
 EXPERIMENT = "fedhcc"

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from server.study.state import StudyFolder
-from server.tracking.points import OpenedPoint, points_of
 from server.tracking.sinks import Sink, SinkFailed, make_sink
-from server.watch import standing
+from server.tracking.tracked_numbers import OpenedPoint, points_of
+from server.watch import study_status
 from site_config.files import read_json, write_json
 from site_config.problems.base import Problem
 
@@ -29,7 +29,7 @@ class Tracker:
     def __init__(self, home: Path, study: str, words: Sequence[str], tell: Callable[[str], None]) -> None:
         simulated = StudyFolder(home / "studies" / study).signed_lock().lock.study.simulated
         self._home, self._study, self._tell = home, study, tell
-        self._path = standing.folder_of(home, study) / NAME
+        self._path = study_status.folder_of(home, study) / NAME
         self._sinks: dict[str, Sink] = {_key(word): make_sink(word, study, simulated) for word in dict.fromkeys(words)}
         self._failed: set[str] = set()
 
@@ -52,7 +52,7 @@ class Tracker:
 
     def close(self) -> None:
         """Close every sink."""
-        finished = (standing.folder_of(self._home, self._study) / "result.json").exists()
+        finished = (study_status.folder_of(self._home, self._study) / "result.json").exists()
         for key, sink in self._sinks.items():
             try:
                 sink.close(finished)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from shared_model.secure_sum.protocol import Message, step_of
+from shared_model.secure_sum.messages import Message, step_of
 from site_config.files import read_limited, write_atomic
 from site_config.problems import federation
 from site_config.problems.base import Problem

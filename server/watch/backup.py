@@ -22,8 +22,8 @@ from pathlib import Path, PurePosixPath
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from server import enrolment as enrol
-from server.asking.participation import REMARK, KeptDigests, StudyLedger, history
-from server.watch.standing import FLOWER_RUN, STOP_FILE, STUDY_LOCK, folder_of
+from server.asking.ledger import REMARK, KeptDigests, StudyLedger, history
+from server.watch.study_status import FLOWER_RUN, STOP_FILE, STUDY_LOCK, folder_of
 from site_config.files import access_problem, make_folder, write_atomic
 from site_config.identity import CoordinatorIdentity
 from site_config.problems import federation, identity

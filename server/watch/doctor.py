@@ -10,23 +10,23 @@ import socket
 from pathlib import Path
 
 from server import enrolment as enrol
-from server.asking.participation import KeptDigests, check_files, history
+from server.asking.ledger import KeptDigests, check_files, history
 from server.link import certificates
 from server.link.child_process import listening
 from server.link.gateway import OFFICE_LOCK, nginx_program
 from server.link.supervisor import link_answers
 from server.study.state import StudyFolder
-from server.watch.standing import folder_of
+from server.watch.study_status import folder_of
 from shared_model.flower.pin import check_version
+from site_config.file_lock import holder_of
 from site_config.files import read_limited
 from site_config.health.finding import Answer, Checkup, DoctorFinding
 from site_config.health.gateway import look_at_gateway
 from site_config.health.machine import look_at_machine, written_and_read
 from site_config.identity import CoordinatorIdentity, signed_by, verify_lock
-from site_config.lock import holder_of
-from site_config.names import plural
 from site_config.problems import federation, identity
 from site_config.study.code_digest import code_digest, office_digest, software
+from site_config.wording import plural
 
 WEIGHTS_BYTES = 32 << 20
 NAMES = (("gateway", "gateway's certificate"), ("superlink", "SuperLink's certificate"), ("ca", "authority"))

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from server import enrolment as enrol
-from server.asking.participation import asks, history
+from server.asking.ledger import asks, history
 from server.study.state import StudyFolder
-from server.watch import standing
+from server.watch import study_status
 from server.watch.awaited import awaiting
 from server.watch.events import events_of
-from server.watch.so_far import so_far
-from site_config.lock import holder_of
+from server.watch.opened_so_far import so_far
+from site_config.file_lock import holder_of
 from site_config.problems.base import Problem
 
 NOTICES = 30
@@ -35,12 +35,12 @@ Connected = Callable[[], set[str] | None]
 def snapshot(home: Path, study: str, connected: set[str] | None, now: float | None = None) -> dict[str, Any]:
     """Everything the page shows of a study; times are seconds since 1970, numbers are opened sums."""
     moment = time.time() if now is None else now
-    folder = standing.folder_of(home, study)
-    stands = standing.status_of(home, study)
+    folder = study_status.folder_of(home, study)
+    stands = study_status.status_of(home, study)
     lock = StudyFolder(home / "studies" / study).signed_lock().lock
     events = events_of(folder)
     waits = awaiting(folder)
-    running = holder_of(folder / standing.STUDY_LOCK) is not None
+    running = holder_of(folder / study_status.STUDY_LOCK) is not None
     state = stands.state if stands.state != "interrupted" else LOST
     place = {name: number for blocks in lock.blocks.values() for number, block in enumerate(blocks, 1) for name in block}
     missing = stands.missing or {}

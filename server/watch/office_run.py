@@ -13,21 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server import enrolment as enrol
-from server.asking.effects import Effects
+from server.asking.clocks_and_waiting import Effects
 from server.asking.incidents import COORDINATOR, Disturbances
 from server.link.grid import LOST, FlowerTransport, LinkEffects
-from server.link.lock import held
+from server.link.owner_lock import held
 from server.link.superlink import attach, link_of, online_nodes
 from server.link.supervisor import Supervisor, answering
 from server.phases.context import Event
 from server.study.results import StudyResult
 from server.study.run import run_study
 from server.tracking.tracker import Following, Tracker
-from server.watch import standing
+from server.watch import study_status
 from server.watch.awaited import NAME as AWAITED
 from server.watch.awaited import Awaited
 from server.watch.events import Hook, StudyEvents
-from site_config.lock import Lock
+from site_config.file_lock import Lock
 from site_config.log_lines import lines_to
 from site_config.problems import federation
 from site_config.problems.base import Problem
@@ -50,7 +50,7 @@ class OfficeRun:
 
 def run_published(wish: OfficeRun, tell: Callable[[str], None], over: threading.Event) -> StudyResult:
     """Run or go on with a study until it ends or `over` is set; FH-758 while another program runs it."""
-    lock = Lock(standing.folder_of(wish.home, wish.study) / standing.STUDY_LOCK)
+    lock = Lock(study_status.folder_of(wish.home, wish.study) / study_status.STUDY_LOCK)
     if not lock.take():
         raise held(lock.path, f"study {wish.study[:12]}")
     lines_to(wish.home / "logs" / "coordinator.jsonl", "fedhcc.office", "info", OFFICE_LOG_MEGABYTES)
@@ -64,7 +64,7 @@ def run_published(wish: OfficeRun, tell: Callable[[str], None], over: threading.
         events.state("canary passed" if wish.canary else result.label)
         return result
     except Problem as problem:
-        standing.note_end(wish.home, wish.study, problem.code)
+        study_status.note_end(wish.home, wish.study, problem.code)
         events.state(STATES.get(problem.code, "ended"), str(problem))
         raise
     finally:
@@ -81,9 +81,9 @@ def _run(wish: OfficeRun, tell: Callable[[str], None], over: threading.Event, ev
         tell(text)
         events.write("notice", text)
 
-    killed = standing.was_killed(home, study)
-    standing.clear_stop(home, study)
-    standing.note_end(home, study, "")
+    killed = study_status.was_killed(home, study)
+    study_status.clear_stop(home, study)
+    study_status.note_end(home, study, "")
     with Supervisor(home, notice):
         link = link_of(home)
         disturbances = Disturbances(home, notice, answering(home))
@@ -91,16 +91,16 @@ def _run(wish: OfficeRun, tell: Callable[[str], None], over: threading.Event, ev
             kind = federation.COORDINATOR_ENDED
             words = f"the last run ended without a word ({kind.label}); going on from its last finished round"
             disturbances.keep(COORDINATOR, kind, words)
-        stopped = lambda: over.is_set() or standing.stop_asked(home, study)  # noqa: E731
+        stopped = lambda: over.is_set() or study_status.stop_asked(home, study)  # noqa: E731
         effects = Effects(time.monotonic, time.sleep, stopped, disturbed=disturbances.taken, notice=notice)
-        folder = standing.folder_of(home, study)
+        folder = study_status.folder_of(home, study)
         awaited = Awaited(folder / AWAITED, lambda site, words: disturbances.keep(site, federation.SITE_SLOW, words), tell=notice)
         nodes = {site.name: site.node_id for site in enrol.load(home).active().values()}
-        kept = folder / standing.FLOWER_RUN
+        kept = folder / study_status.FLOWER_RUN
         transport = FlowerTransport(lambda: attach(link, kept=kept), nodes, LinkEffects(watch=awaited))
         disturbances.start()
         try:
-            _wait_online(transport, standing.hospitals(home, study), wish.wait_s, stopped, tell)
+            _wait_online(transport, study_status.hospitals(home, study), wish.wait_s, stopped, tell)
             return run_study(home, study, transport, effects=effects, tell=_teller(tell, events), canary=wish.canary)
         finally:
             awaited.over()

@@ -18,14 +18,14 @@ from itertools import combinations
 
 import numpy as np
 
+from shared_model.analyses.count_minimum import minimum_result, reaches
 from shared_model.analyses.groups.partition import Partition, admitted
-from shared_model.analyses.minimum import minimum_result, reaches
 from shared_model.analyses.pairs import Pairs, compared, day_parts, level_parts, mirrored, same_group
-from shared_model.analyses.rows import Floats, OneHot, Part, Rows
-from shared_model.disclosure.results import CONCORDANCE_BITS, CONCORDANCE_VARIANCE_BITS, GROUP_PATIENTS
-from shared_model.shares.arithmetic import Arithmetic, Value, stack, together
-from shared_model.shares.contraction import reciprocal
-from shared_model.shares.declaration import Result
+from shared_model.analyses.patient_slots import Floats, OneHot, Part, Rows
+from shared_model.disclosure.limits import CONCORDANCE_BITS, CONCORDANCE_VARIANCE_BITS, GROUP_PATIENTS
+from shared_model.shares.circuits.arithmetic import Arithmetic, Value, stack, together
+from shared_model.shares.circuits.declared_results import Result
+from shared_model.shares.circuits.reciprocals import reciprocal
 from shared_model.survival.cox.result import FitFinding
 from site_config.problems import survival as problems
 

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
-from shared_model.analyses.rows import Floats, PaddedPatients, Part, Rows, checked
-from shared_model.shares.constants import exp, exponential_series
-from shared_model.shares.value import F, Field, Value
+from shared_model.analyses.patient_slots import Floats, PaddedPatients, Part, Rows, checked
+from shared_model.shares.circuits.constants import exp, exponential_series
+from shared_model.shares.circuits.value import F, Field, Value
 from site_config.problems import privacy
 
 MOST_CELLS = 256

@@ -23,13 +23,13 @@ import numpy as np
 from shared_model.analyses.covariates import SlotCovariates
 from shared_model.analyses.newton import CAP, COARSE, DONE_BELOW, FINE, STEPS, Newton
 from shared_model.analyses.pairs import Pairs, day_parts
+from shared_model.analyses.patient_slots import Floats, Part, Rows
 from shared_model.analyses.risk_sums import Start, largest_weight, prepare
-from shared_model.analyses.rows import Floats, Part, Rows
-from shared_model.disclosure.results import COX_PATIENTS, EVENTS_A_COLUMN, VARIANCE_BITS
-from shared_model.shares.arithmetic import Arithmetic, F, Value, concatenate, stack, together
-from shared_model.shares.constants import exp, shorten
-from shared_model.shares.contraction import inverse, reciprocal
-from shared_model.shares.declaration import Result
+from shared_model.disclosure.limits import COX_PATIENTS, EVENTS_A_COLUMN, VARIANCE_BITS
+from shared_model.shares.circuits.arithmetic import Arithmetic, F, Value, concatenate, stack, together
+from shared_model.shares.circuits.constants import exp, shorten
+from shared_model.shares.circuits.declared_results import Result
+from shared_model.shares.circuits.reciprocals import inverse, reciprocal
 from shared_model.survival.cox.result import FitFinding
 from site_config.problems import survival as problems
 

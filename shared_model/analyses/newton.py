@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from shared_model.analyses.rows import Floats
-from shared_model.disclosure.results import COEFFICIENT_BITS, STEP_BITS
-from shared_model.shares.constants import exp, total
+from shared_model.analyses.patient_slots import Floats
+from shared_model.disclosure.limits import COEFFICIENT_BITS, STEP_BITS
+from shared_model.shares.circuits.constants import exp, total
 
 STEPS = 10
 """Newton steps before a fit is given up."""

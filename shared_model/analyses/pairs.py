@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared_model.analyses.rows import Floats, PaddedPatients, Part, Rows, checked
-from shared_model.shares.arithmetic import Arithmetic, Value
+from shared_model.analyses.patient_slots import Floats, PaddedPatients, Part, Rows, checked
+from shared_model.shares.circuits.arithmetic import Arithmetic, Value
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from shared_model.analyses.phases.admission import admission
-from shared_model.analyses.phases.base import Earlier as Earlier
-from shared_model.analyses.phases.base import SharedPlan as SharedPlan
 from shared_model.analyses.phases.clinical import clinical
 from shared_model.analyses.phases.clinical import clinical_model as clinical_model
+from shared_model.analyses.phases.earlier_results import every_score
 from shared_model.analyses.phases.evaluation import evaluation
-from shared_model.analyses.phases.evaluation_model import EvaluationModel
-from shared_model.analyses.phases.frozen import NOTHING_FROZEN, Frozen, frozen_models
+from shared_model.analyses.phases.evaluation_openings import EvaluationModel
+from shared_model.analyses.phases.frozen_models import NOTHING_FROZEN, Frozen, frozen_models
 from shared_model.analyses.phases.fusion import fusion, fusion_results
-from shared_model.analyses.phases.known import every_score
 from shared_model.analyses.phases.noised import noised
-from shared_model.shares.declaration import Result
-from shared_model.shares.protocol import SignedResults, believe
+from shared_model.analyses.phases.phase_plan import Earlier as Earlier
+from shared_model.analyses.phases.phase_plan import SharedPlan as SharedPlan
+from shared_model.shares.circuits.declared_results import Result
+from shared_model.shares.messages.protocol import SignedResults, believe
 from site_config.problems import shares as problems
-from site_config.study.model import Phase, StudyLock
+from site_config.study.plan_and_lock import Phase, StudyLock
 
 
 def plan_of(lock: StudyLock, phase: Phase, earlier: Earlier, frozen: Frozen = NOTHING_FROZEN) -> SharedPlan:

@@ -18,10 +18,10 @@ import numpy as np
 
 from shared_model.analyses.covariates import LevelBlock, SlotCovariates
 from shared_model.analyses.pairs import Pairs
-from shared_model.analyses.rows import Floats, Rows
-from shared_model.shares.arithmetic import Arithmetic, Value, concatenate, stack, together
-from shared_model.shares.constants import exp, total
-from shared_model.shares.value import F, Field
+from shared_model.analyses.patient_slots import Floats, Rows
+from shared_model.shares.circuits.arithmetic import Arithmetic, Value, concatenate, stack, together
+from shared_model.shares.circuits.constants import exp, total
+from shared_model.shares.circuits.value import F, Field
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ import html
 import re
 from typing import TYPE_CHECKING, Any
 
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 from site_config.study.prognostic_models import MODELS
 
 if TYPE_CHECKING:
-    from shared_model.bundle.parts import Formula, Manifest
+    from shared_model.bundle.manifest_values import Formula, Manifest
 
 
 def model_card(manifest: Manifest, lock: StudyLock) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import exp, isfinite
 
-from shared_model.bundle.parts import Formula, Manifest
-from shared_model.disclosure.results import EVENTS_A_COLUMN
-from site_config.names import plural
-from site_config.study.model import Study
+from shared_model.bundle.manifest_values import Formula, Manifest
+from shared_model.disclosure.limits import EVENTS_A_COLUMN
+from site_config.study.plan_and_lock import Study
+from site_config.wording import plural
 
 LARGEST_COEFFICIENT = 8.0
 """A coefficient beyond it is a hazard ratio over 3,000 a unit: it ran away where a column predicts all deaths or none."""

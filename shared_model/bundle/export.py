@@ -26,11 +26,11 @@ from torch import Tensor, nn
 from shared_model.bundle.manifest import Bundle
 from shared_model.bundle.monai_bundle import load_monai, write_monai
 from shared_model.bundle.onnx_program import export_onnx, onnx_missing, run_elsewhere
-from shared_model.bundle.quiet import quiet
-from shared_model.networks.rad import RadNetwork
+from shared_model.bundle.quiet_exporters import quiet
+from shared_model.networks.rad_networks import RadNetwork
 from site_config.files import make_folder, read_limited, write_atomic
 from site_config.problems import model as problems
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 
 TOLERANCE = 1e-4
 PATIENTS = (1, 3, 7)

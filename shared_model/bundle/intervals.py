@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from math import exp, isfinite, sqrt
 from typing import Any
 
-from shared_model.bundle.parts import Formula, Manifest
-from shared_model.survival.normal import Z95
-from site_config.study.model import Study
+from shared_model.bundle.manifest_values import Formula, Manifest
+from shared_model.survival.normal_tails import Z95
+from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS
 
 INTERVALS_SAY = (

@@ -20,19 +20,19 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from shared_model.bundle.card import model_card
-from shared_model.bundle.parts import Manifest, NetworkFile
-from shared_model.networks.rad import build
-from shared_model.networks.weights import Schema, from_vector, load_safetensors, save_safetensors
+from shared_model.bundle.manifest_values import Manifest, NetworkFile
+from shared_model.networks.rad_networks import build
+from shared_model.networks.weight_vector import Schema, from_vector, load_safetensors, save_safetensors
 from site_config.files import make_folder, read_limited, write_atomic
 from site_config.problems import model as problems
 from site_config.problems.base import Problem
-from site_config.study.model import StudyLock, canonical
+from site_config.study.plan_and_lock import StudyLock, canonical
 from site_config.study.prognostic_models import MODELS, NetworkName
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shared_model.networks.rad import RadNetwork
+    from shared_model.networks.rad_networks import RadNetwork
 
 LIMIT_BYTES = 2**30
 MANIFEST, LOCK, CARD = "bundle.json", "lock.json", "card.md"

@@ -20,8 +20,8 @@ from torch import nn
 
 from shared_model.bundle.manifest import Bundle
 from shared_model.bundle.monai_parts import LIMIT_BYTES, BundledNetwork, check_versions, network_for_monai
-from shared_model.networks.rad import RadNetwork
-from shared_model.networks.weights import floating, load_named
+from shared_model.networks.rad_networks import RadNetwork
+from shared_model.networks.weight_vector import floating, load_named
 from site_config.files import make_folder, read_limited, write_atomic, write_json
 from site_config.study.prognostic_models import MODELS, NetworkName
 

@@ -12,9 +12,9 @@ from math import exp, isfinite
 
 from shared_model.bundle.cautions import cautions, disagreement, rests_on
 from shared_model.bundle.intervals import error_of, interval_at
-from shared_model.bundle.parts import Formula, Manifest
+from shared_model.bundle.manifest_values import Formula, Manifest
 from shared_model.survival.nomogram import nomogram
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS, ModelName
 
 

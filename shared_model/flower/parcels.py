@@ -19,7 +19,7 @@ from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, 
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 
 from shared_model.flower.calls import Call, split_calls, together
-from shared_model.secure_sum.pieces import MOST_PIECES, Pieces
+from shared_model.secure_sum.message_pieces import MOST_PIECES, Pieces
 from shared_model.secure_sum.wire import WireError
 
 LINES = 3

@@ -8,7 +8,7 @@ from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from flwr.app.message import Array
 from google.protobuf.message import DecodeError
 
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from shared_model.secure_sum.wire import MAX_BROADCAST, WireError, pack, received
 
 MESSAGE_TYPE = "query.fedhcc"

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from shared_model.networks.rad import RadNetwork
+from shared_model.networks.rad_networks import RadNetwork
 
 
 def recompute(network: RadNetwork, batches: Iterable[Tensor]) -> None:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from shared_model.networks.rad import RadNetwork
+from shared_model.networks.rad_networks import RadNetwork
 
 PLACES = 7
 Floats = NDArray[np.float32]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from site_config.study.model import Training
+from site_config.study.plan_and_lock import Training
 
 State = dict[str, NDArray[Any]]
 

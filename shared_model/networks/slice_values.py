@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from site_config.study.model import Window
+from site_config.study.plan_and_lock import Window
 
 
 def averaging(source: int, target: int) -> NDArray[np.float64]:

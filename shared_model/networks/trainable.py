@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.networks.weights import Schema
+from shared_model.networks.weight_vector import Schema
 from site_config.study.differential_privacy import Trainable
 
 HEAD, RECURRENT, LAST_BIAS = "cls_", "LSTM_", "cls_2.bias"

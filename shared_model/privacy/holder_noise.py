@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from shared_model.privacy.discrete_gaussian import discrete_gaussian
 from shared_model.privacy.random_words import WordStream
-from shared_model.shares.declaration import Result
-from shared_model.shares.ring import MAIN, Residues
+from shared_model.shares.circuits.declared_results import Result
+from shared_model.shares.numbers.residues import MAIN, Residues
 
 Integers = NDArray[np.int64]
 WIDEST = 16.0

@@ -7,8 +7,8 @@ from math import isfinite, sqrt
 from shared_model.analyses.noised.budget import ResultsNoise
 from shared_model.privacy.accounting import composed, epsilon_of, outcome_auc
 from shared_model.privacy.schedule import NoiseSchedule
-from site_config.names import plural
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
+from site_config.wording import plural
 
 BARE_AUC = 0.92
 """Measured without noise, a block of 33 (docs/threat-model.md)."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from math import ceil, log, sqrt
 
 from shared_model.privacy.accounting import composed, epsilon_of, mu_of
-from shared_model.privacy.noised import NoiseShare
+from shared_model.privacy.noised_statistics import NoiseShare
 from site_config.study.differential_privacy import DifferentialPrivacy
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS
 
 HAZARD_SHARE = 0.1

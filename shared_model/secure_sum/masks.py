@@ -23,10 +23,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 from numpy.typing import NDArray
 
-from shared_model.secure_sum.protocol import Arrays, Context
-from shared_model.statistics.base import Segment
+from shared_model.secure_sum.messages import Arrays, Context
+from shared_model.statistics.statistic import Segment
 from site_config.problems import privacy
-from site_config.study.model import canonical
+from site_config.study.plan_and_lock import canonical
 
 Unsigned = NDArray[Any]
 CHUNK_BYTES = 1 << 18

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from shared_model.secure_sum.protocol import Kind, Message
-from site_config.study.model import canonical
+from shared_model.secure_sum.messages import Kind, Message
+from site_config.study.plan_and_lock import canonical
 
 INLINE = 1 << 18
 MAX_HEADER = 16 << 20

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shared_model.statistics import private as private
-from shared_model.statistics.base import REGISTRY, Resolution, Split, Statistic, no_covariates
+from shared_model.statistics import private_statistics as private_statistics
 from shared_model.statistics.parameters import (
     Contributions,
     CoxExact,
@@ -37,7 +36,8 @@ from shared_model.statistics.segments import (
     of_table,
     of_update,
 )
-from site_config.study.model import Role, Study
+from shared_model.statistics.statistic import REGISTRY, Resolution, Split, Statistic, no_covariates
+from site_config.study.plan_and_lock import Role, Study
 
 ALL_ROLES: frozenset[Role] = frozenset({"development", "evaluation"})
 DEVELOPMENT: frozenset[Role] = frozenset({"development"})

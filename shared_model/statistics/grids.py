@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from site_config.study.model import Training
+from site_config.study.plan_and_lock import Training
 
 QUARTER = 365.25 / 4
 LONGEST_DAYS = 4_000

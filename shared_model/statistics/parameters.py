@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from shared_model.statistics.base import Parameters
-from shared_model.statistics.base import Split as Split
+from shared_model.statistics.statistic import Parameters
+from shared_model.statistics.statistic import Split as Split
 from site_config.study.prognostic_models import ModelName, NetworkName
 
 Finite = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]

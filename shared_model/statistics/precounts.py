@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shared_model.disclosure.results import COLUMN_HOSPITALS, COLUMN_PATIENTS
+from shared_model.disclosure.limits import COLUMN_HOSPITALS, COLUMN_PATIENTS
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from shared_model.statistics.base import Segment
 from shared_model.statistics.parameters import (
     EXCLUSIONS,
     FAR,
@@ -17,6 +16,7 @@ from shared_model.statistics.parameters import (
     TrainingHazard,
     TrainingUpdate,
 )
+from shared_model.statistics.statistic import Segment
 
 GRID = 2.0**-8
 MOMENT_GRID = 2.0**-20

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.survival.normal import Z95
+from shared_model.survival.evaluation_table import Cells, EvaluationTable, as_cells
+from shared_model.survival.normal_tails import Z95
 from shared_model.survival.pairs import ordered_pairs
-from shared_model.survival.table import Cells, EvaluationTable, as_cells
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]

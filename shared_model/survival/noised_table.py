@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shared_model.survival.normal import Z95
+from shared_model.survival.normal_tails import Z95
 
 Floats = NDArray[np.float64]
 CLEAR = 2.0

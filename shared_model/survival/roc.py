@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.survival.normal import Z95
-from shared_model.survival.table import Cells, EvaluationTable, as_cells
+from shared_model.survival.evaluation_table import Cells, EvaluationTable, as_cells
+from shared_model.survival.normal_tails import Z95
 from site_config.problems import survival as problems
 
 Floats = NDArray[np.float64]

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulations.cohort.ct import SCANNERS, PhantomOptions, PhantomScan, Region, draw_anatomy, render
 from simulations.cohort.nnunet_plans import Intensities, dataset_json, plans_json
-from simulations.cohort.survival import BURDEN_MEAN, BURDEN_SD
+from simulations.cohort.phantom_ct import SCANNERS, PhantomOptions, PhantomScan, Region, draw_anatomy, render
+from simulations.cohort.simulated_patients import BURDEN_MEAN, BURDEN_SD
 from site_config.files import write_json
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from simulations.cohort.ct import PhantomOptions
-from simulations.cohort.files import GeometryFault
-from simulations.cohort.survival import SurvivalOptions, simulate
-from site_config.names import choice, plural
+from simulations.cohort.phantom_ct import PhantomOptions
+from simulations.cohort.scan_files import GeometryFault
+from simulations.cohort.simulated_patients import SurvivalOptions, simulate
 from site_config.problems import host
 from site_config.study.presets import DEMO, PAPER, TINY
 from site_config.study.prognostic_models import CLN
+from site_config.wording import choice, plural
 
 
 @dataclass(frozen=True)

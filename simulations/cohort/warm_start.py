@@ -22,16 +22,16 @@ from numpy.typing import NDArray
 
 from client.imaging.slices import cut, field_of, grid_of, labels_on, measure, slice_at
 from client.imaging.volume import HU_LOWEST, Volume
-from shared_model.networks.rad import build
+from shared_model.networks.rad_networks import build
 from shared_model.networks.slice_values import normalised
 from simulations.cohort.nnunet_models import TASKS, Task, phantom_scans
-from site_config.study.model import Imaging, Study, StudySite, two_organs
+from site_config.study.plan_and_lock import Imaging, Study, StudySite, two_organs
 from site_config.study.prognostic_models import RAD_D, RAD_S, no_dropout
 
 if TYPE_CHECKING:
     import torch
 
-    from shared_model.networks.rad import RadNetwork
+    from shared_model.networks.rad_networks import RadNetwork
 
 FILE: Final = Path(__file__).parent / "models" / "warm_start_small.safetensors"
 SOFTENING_MM2: Final = {"liver": 150.0, "lung": 30.0}

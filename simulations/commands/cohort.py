@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from site_config.console import Json, json_wanted, note, show, table
-from site_config.names import plural
+from site_config.wording import plural
 
 if TYPE_CHECKING:
-    from simulations.cohort.cohort import CohortSummary
+    from simulations.cohort.write_cohort import CohortSummary
 
 models = typer.Typer(help="The tiny nnU-Net models of the phantoms: fit for phantoms only.", no_args_is_help=True)
 
@@ -44,8 +44,8 @@ def cohort(
     as_json: Json = False,
 ) -> None:
     """Make up patients, their CT and their survival, and write what each hospital would hold."""
-    from simulations.cohort.cohort import make_cohort
     from simulations.cohort.presets import CohortChange
+    from simulations.cohort.write_cohort import make_cohort
 
     change = CohortChange(
         sites=sites,
@@ -127,8 +127,8 @@ def warm_start(out: Annotated[Path, typer.Argument(help="safetensors file to wri
 @models.command("list")
 def list_(as_json: Json = False) -> None:
     """The committed models with the SHA-256 of every file."""
-    from simulations.cohort.cohort import MODELS
     from simulations.cohort.nnunet_models import list_hashes
+    from simulations.cohort.write_cohort import MODELS
 
     hashes = list_hashes(MODELS)
     lines = [f"{digest}  {folder}/{name}" for folder, files in hashes.items() for name, digest in files.items()]

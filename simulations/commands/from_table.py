@@ -9,7 +9,7 @@ import typer
 
 from simulations.commands import table_options as options
 from site_config.console import Json, next_command, note, show
-from site_config.names import plural
+from site_config.wording import plural
 
 
 def register(app: typer.Typer) -> None:
@@ -49,8 +49,8 @@ def from_table(
     from simulations.tabular.rows import DAYS, Named
     from site_config.documents.load import load_study
     from site_config.files import write_atomic
-    from site_config.names import choice
     from site_config.problems import host
+    from site_config.wording import choice
 
     for value, known, name in ((resolution, ("exact", "shares"), "--resolution"), (time_unit or "days", tuple(DAYS), "--time-unit")):
         if value not in known:

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from site_config.console import table
-from site_config.names import plural
+from site_config.wording import plural
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from shared_model.survival.cox.result import CoxFit
-    from simulations.tabular.apply import Applied
     from simulations.tabular.lung import Lung
-    from simulations.tabular.measured import ScoreFigures, TabularMetrics
+    from simulations.tabular.printed_metrics import ScoreFigures, TabularMetrics
     from simulations.tabular.rows import FitRows
+    from simulations.tabular.score_rows import Applied
 
 
 def _p(value: float | None) -> str:

@@ -61,7 +61,7 @@ def cox(
     )
     second = found.apply(apply) if apply is not None else None
     if predictions is not None:
-        from simulations.tabular.apply import write_predictions
+        from simulations.tabular.score_rows import write_predictions
 
         write_predictions(predictions, found.fit, found.rows, csv.name, second)
     shown = found.to_dict() | {"applied": second.as_dict() if second else None}

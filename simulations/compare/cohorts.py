@@ -8,10 +8,10 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from simulations.cohort.survival import SimulatedPatient, SurvivalOptions, simulate
+from simulations.cohort.simulated_patients import SimulatedPatient, SurvivalOptions, simulate
 from simulations.tabular.fit import FitRows, SiteRows, default_cuts
-from site_config.names import plural
 from site_config.problems import host
+from site_config.wording import plural
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

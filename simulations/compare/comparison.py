@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.survival.concordance import Concordance, concordance
-from shared_model.survival.table import patient_cells
+from shared_model.survival.evaluation_table import patient_cells
 from simulations.compare.cohorts import SCENARIO_TITLE, ComparedCohort, Floats, ScenarioName, from_rows, from_split, simulated
 from simulations.compare.methods import METHODS, REFERENCE, Method, Trained, TrainingPlan, methods_of, train
-from simulations.compare.models import Architecture, ModelName
+from simulations.compare.tabular_models import Architecture, ModelName
 from simulations.tabular.rows import FitRows, SiteRows
 from simulations.tabular.shares.cox import concordance_on_shares
 from simulations.tabular.shares.table import SharedTable

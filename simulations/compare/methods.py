@@ -20,8 +20,8 @@ from torch import Tensor
 from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
 from shared_model.secure_sum import masks
 from shared_model.statistics import catalogue
-from shared_model.statistics.base import REGISTRY, Segment
 from shared_model.statistics.parameters import TrainingUpdate, UpdateScale
+from shared_model.statistics.statistic import REGISTRY, Segment
 from shared_model.survival.hazard import (
     DaySums,
     PiecewiseHazard,
@@ -35,9 +35,9 @@ from shared_model.survival.hazard import (
 )
 from shared_model.survival.loss import broadcast_loss
 from simulations.compare.cohorts import ComparedCohort, Floats
-from simulations.compare.models import Architecture, ModelName, Padded, PooledLikelihood, local_partial_likelihood
 from simulations.compare.private import Placement, share_of, trained_privately
-from site_config.study.model import ServerOptimiser, SiteOptimiser, Training
+from simulations.compare.tabular_models import Architecture, ModelName, Padded, PooledLikelihood, local_partial_likelihood
+from site_config.study.plan_and_lock import ServerOptimiser, SiteOptimiser, Training
 from site_config.study.prognostic_models import RAD_D
 
 Kind = Literal["pooled", "alone", "local", "ours", "private"]

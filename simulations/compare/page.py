@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from server.report import text
-from server.report.blocks import Facts, Figure, Panel, Paragraph, Section, TableBlock
+from server.report import number_text
 from server.report.common import style
 from server.report.common.style import Picture
 from server.report.page import Document, document
+from server.report.page_blocks import Facts, Figure, Panel, Paragraph, Section, TableBlock
 from simulations.compare.comparison import MethodComparison, Summary, as_csv
 from simulations.compare.methods import REFERENCE
 from site_config.files import write_atomic
@@ -32,11 +32,11 @@ def comparison_page(comparison: MethodComparison) -> Document:
     scenarios = list(dict.fromkeys(one.scenario for one in comparison.summaries))
     sections = [_scenario(comparison, [one for one in comparison.summaries if one.scenario == name]) for name in scenarios]
     made = "made-up " if comparison.simulated else ""
-    ways = text.plural(len({one.method for one in comparison.summaries}), "way")
+    ways = number_text.plural(len({one.method for one in comparison.summaries}), "way")
     lede = (
         f"A {'linear' if comparison.model == 'linear' else 'small network'} model of tabular covariates, trained in {ways} on the same "
         f"{made}patients with the same first weights, optimiser and number of updates, "
-        f"{text.plural(len(comparison.seeds), 'paired seed')}. "
+        f"{number_text.plural(len(comparison.seeds), 'paired seed')}. "
         "The C-index is taken on hospitals that no method saw; differences are taken seed by seed."
     )
     chips = [(f"{len(comparison.seeds)} seeds", ""), (comparison.model, "")]
@@ -90,7 +90,7 @@ def _picture(rows: Sequence[Summary], dots: dict[str, list[float]], name: str, w
             if row.low is not None and row.high is not None:
                 axes.plot([row.low, row.high], [index, index], color=colour, linewidth=2.2, solid_capstyle="butt")
             axes.plot([row.difference], [index], marker="D", markersize=6, color=colour, markeredgecolor="white")
-        mean = text.number(row.difference, 4)
+        mean = number_text.number(row.difference, 4)
         if wide:
             axes.text(1.02, index, mean, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
         else:
@@ -101,7 +101,7 @@ def _picture(rows: Sequence[Summary], dots: dict[str, list[float]], name: str, w
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("C-index minus that of pooled full batch")
-    told = "; ".join(f"{row.method_title} {text.with_interval(row.difference, row.low, row.high, 4)}" for row in shown)
+    told = "; ".join(f"{row.method_title} {number_text.with_interval(row.difference, row.low, row.high, 4)}" for row in shown)
     return style.finish(figure, name, f"Difference in C-index to pooled full batch, {rows[0].title}: {told}.", simulated=simulated)
 
 
@@ -109,13 +109,13 @@ def _table(rows: Sequence[Summary]) -> TableBlock:
     body = [
         [
             row.method_title,
-            text.number(row.c, 4),
-            text.interval(row.c_low, row.c_high, 2),
-            text.with_interval(row.difference, row.low, row.high, 4),
-            text.number(row.worst, 4),
-            text.bytes_size(row.bytes_up),
-            text.bytes_size(row.bytes_down),
-            text.seconds(row.seconds),
+            number_text.number(row.c, 4),
+            number_text.interval(row.c_low, row.c_high, 2),
+            number_text.with_interval(row.difference, row.low, row.high, 4),
+            number_text.number(row.worst, 4),
+            number_text.bytes_size(row.bytes_up),
+            number_text.bytes_size(row.bytes_down),
+            number_text.seconds(row.seconds),
         ]
         for row in rows
     ]

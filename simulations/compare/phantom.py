@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from server.report import text
-from server.report.blocks import Facts, Figure, Panel, Paragraph, Section, TableBlock
+from server.report import number_text
 from server.report.common import style
 from server.report.common.style import Picture
 from server.report.page import Document, document
+from server.report.page_blocks import Facts, Figure, Panel, Paragraph, Section, TableBlock
 from server.study.results import StudyResult
 from simulations.compare.comparison import mean_interval
 from simulations.study.run import Options, run
@@ -155,7 +155,7 @@ def write_phantom(comparison: PhantomComparison, folder: Path) -> tuple[Path, Pa
 
 def _page(comparison: PhantomComparison) -> Document:
     mean = comparison.mean
-    done = f"{len(comparison.outcomes)} of {text.plural(comparison.asked, 'seed')}"
+    done = f"{len(comparison.outcomes)} of {number_text.plural(comparison.asked, 'seed')}"
     lede = (
         "The same network trained by broadcast hazard over hospitals and on pooled patients, from the same first weights and with the same "
         f"flips, optimiser and number of updates; C-index on held-out phantoms, {done}."
@@ -165,12 +165,12 @@ def _page(comparison: PhantomComparison) -> Document:
             str(one.seed),
             str(one.n),
             str(one.events),
-            text.with_interval(one.c_federated, one.federated_low, one.federated_high, 3),
-            text.with_interval(one.c_pooled, one.pooled_low, one.pooled_high, 3),
-            text.number(one.difference, 4),
-            text.number(one.spearman, 4),
-            text.number(one.oracle_images, 3),
-            text.seconds(one.seconds),
+            number_text.with_interval(one.c_federated, one.federated_low, one.federated_high, 3),
+            number_text.with_interval(one.c_pooled, one.pooled_low, one.pooled_high, 3),
+            number_text.number(one.difference, 4),
+            number_text.number(one.spearman, 4),
+            number_text.number(one.oracle_images, 3),
+            number_text.seconds(one.seconds),
         ]
         for one in comparison.outcomes
     ]
@@ -186,7 +186,7 @@ def _page(comparison: PhantomComparison) -> Document:
         "Time",
     ]
     table = TableBlock("Seed by seed", header, body)
-    words = "No seed was finished." if mean is None else f"Mean difference {text.with_interval(*mean, 4)}."
+    words = "No seed was finished." if mean is None else f"Mean difference {number_text.with_interval(*mean, 4)}."
     blocks: list[Paragraph | Figure | TableBlock | Facts] = [Paragraph(words)]
     if comparison.outcomes:
         pairs = [(one.c_pooled, one.c_federated) for one in comparison.outcomes]
@@ -214,5 +214,5 @@ def paired(points: Sequence[tuple[float, float]], name: str, *, simulated: bool)
     axes.plot([low, high], [low, high], color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
     axes.plot([x for x, _ in points], [y for _, y in points], linestyle="none", marker="o", markersize=6, color=style.LOW, alpha=0.8)
     axes.set(xlim=(low, high), ylim=(low, high), xlabel="C-index, pooled", ylabel="C-index, federated", aspect="equal")
-    told = "; ".join(f"pooled {text.number(x, 3)}, federated {text.number(y, 3)}" for x, y in points)
+    told = "; ".join(f"pooled {number_text.number(x, 3)}, federated {number_text.number(y, 3)}" for x, y in points)
     return style.finish(figure, name, f"C-index of the federated against the pooled network by seed: {told}.", simulated=simulated)

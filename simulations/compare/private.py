@@ -16,11 +16,11 @@ import torch
 from shared_model.networks.optimiser import VectorOptimiser
 from shared_model.privacy.accounting import mu_of
 from shared_model.privacy.discrete_gaussian import discrete_gaussian
-from shared_model.privacy.noised import NoiseShare
+from shared_model.privacy.noised_statistics import NoiseShare
 from shared_model.privacy.random_words import WordStream
 from shared_model.survival.loss import broadcast_loss
 from simulations.compare.cohorts import ComparedCohort, Floats
-from simulations.compare.models import Architecture
+from simulations.compare.tabular_models import Architecture
 
 Placement = Literal["distributed", "local"]
 DELTA: Final = 1e-5

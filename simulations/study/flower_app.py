@@ -11,10 +11,10 @@ import os
 from importlib.metadata import version
 from pathlib import Path
 
-from simulations.study.homes import Homes
+from simulations.study.site_folders import Homes
 from site_config.files import write_atomic
 from site_config.problems import host
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 STUDY = "study"
 CPUS = 2

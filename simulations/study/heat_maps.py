@@ -16,11 +16,11 @@ from client.training.update import scores
 from server.study.results import CamPicture, StudyResult
 from server.study.state import load_arrays
 from shared_model.networks.grad_cam import grad_cam
-from shared_model.networks.rad import build
-from shared_model.networks.weights import from_vector
-from simulations.study.homes import Homes
+from shared_model.networks.rad_networks import build
+from shared_model.networks.weight_vector import from_vector
 from simulations.study.pooled_twin import Pool, pool
-from site_config.study.model import StudyLock
+from simulations.study.site_folders import Homes
+from site_config.study.plan_and_lock import StudyLock
 from site_config.study.prognostic_models import RAD_D
 
 VISITS = ("baseline", "follow-up")

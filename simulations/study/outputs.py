@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from client.cohort.patients import load_patients
-from client.statistics.bench import Bench
+from client.statistics.study_patients import Bench
 from server.phases.context import WEIGHTS, Event
-from server.study.outcome import write_outcome
+from server.study.deliverables import write_outcome
 from server.study.results import StudyResult
 from server.study.state import StudyFolder, load_arrays
 from shared_model.bundle.manifest import load_bundle
-from shared_model.networks.weights import to_vector
+from shared_model.networks.weight_vector import to_vector
 from simulations.study.heat_maps import add_heat_maps
-from simulations.study.homes import Homes
 from simulations.study.pooled_twin import Beside
+from simulations.study.site_folders import Homes
 from site_config.files import write_atomic
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 
 def write_out(homes: Homes, lock: StudyLock, result: StudyResult, beside: Beside | None, tell: Callable[[Event], None]) -> Path:

@@ -10,9 +10,9 @@ from pathlib import Path
 from client.cohort.patients import prepare as prepare_cohort
 from server.phases.context import Event
 from simulations.interrupts import before_processes
-from simulations.study.homes import Homes
+from simulations.study.site_folders import Homes
 from simulations.threads import one_thread
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 from site_config.study.prognostic_models import MODELS
 
 Tell = Callable[[Event], None]

@@ -15,21 +15,21 @@ from pathlib import Path
 from typing import Literal
 
 from client.app import forget_agents
-from server.asking.effects import Effects
+from server.asking.clocks_and_waiting import Effects
 from server.link.transport import Transport
 from server.phases.context import Event
 from server.study.results import StudyResult
 from server.study.run import run_study
-from simulations.cohort.cohort import make_cohort as make
+from simulations.cohort.write_cohort import make_cohort as make
 from simulations.engines.local import local_transport
 from simulations.engines.loopback import Loopback
 from simulations.engines.ray import ray_transport
-from simulations.study.homes import Homes, adopt, approve_everywhere, enrol, publish
 from simulations.study.outputs import write_out
 from simulations.study.pooled_twin import compare_with_pooled
 from simulations.study.preparation import prepare
+from simulations.study.site_folders import Homes, adopt, approve_everywhere, enrol, publish
 from simulations.threads import one_thread
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 Engine = Literal["local", "loopback", "ray"]
 Tell = Callable[[Event], None]

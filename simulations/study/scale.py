@@ -20,16 +20,16 @@ from typing import Any, Final
 import numpy as np
 
 from client.app import forget_agents
-from server.asking.effects import Effects
-from server.asking.participation import asks, history
+from server.asking.clocks_and_waiting import Effects
+from server.asking.ledger import asks, history
 from server.phases.context import Event
 from server.study.run import run_study
 from server.study.state import StudyFolder, TrainingState
-from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS
+from simulations.cohort.write_cohort import make_cohort
 from simulations.engines.local import local_transport
-from simulations.study.homes import Homes
 from simulations.study.run import Options, ready
+from simulations.study.site_folders import Homes
 from simulations.threads import one_thread
 from site_config.problems import federation
 from site_config.problems.base import Problem

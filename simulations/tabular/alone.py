@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shared_model.survival.concordance import concordance
-from shared_model.survival.table import patient_cells
+from shared_model.survival.evaluation_table import patient_cells
 from simulations.tabular.fit import FitRows, SiteRows, fit_cox
 
 REASONS = {"FH-801": "no deaths", "FH-807": "coefficients run to infinity", "FH-808": "does not converge"}

@@ -22,11 +22,11 @@ from simulations.tabular.read import Faults, TabularTable
 from simulations.tabular.rows import DAYS, Named, short_unit, unit_text
 from site_config.documents.rules import RESERVED
 from site_config.documents.yaml_text import written
-from site_config.names import plural
 from site_config.problems import host
 from site_config.site import Policy
-from site_config.study.model import Privacy
-from site_config.study.moments import STARTS
+from site_config.study.plan_and_lock import Privacy
+from site_config.study.time_points import STARTS
+from site_config.wording import plural
 
 Floats = NDArray[np.float64]
 Resolution = Literal["exact", "shares"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared_model.disclosure.results import GROUP_PATIENTS
-from site_config.study.model import Evaluation, Privacy
+from shared_model.disclosure.limits import GROUP_PATIENTS
+from site_config.study.plan_and_lock import Evaluation, Privacy
 
 if TYPE_CHECKING:
-    from site_config.study.model import Study
+    from site_config.study.plan_and_lock import Study
 
 
 @dataclass(frozen=True)

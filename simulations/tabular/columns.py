@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.survival.cox.result import FitFinding
-from simulations.tabular.marks import decimal_mark, looks_numeric, number_of
+from simulations.tabular.decimal_marks import decimal_mark, looks_numeric, number_of
 from simulations.tabular.read import Faults, TabularTable
-from site_config.names import plural
 from site_config.problems import survival as problems
 from site_config.problems.base import Problem
+from site_config.wording import plural
 
 Floats = NDArray[np.float64]
 Kind = Literal["number", "logical", "levels"]

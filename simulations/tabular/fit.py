@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from shared_model.survival.concordance import concordance
 from shared_model.survival.cox import api as cox
+from shared_model.survival.cox.covariate_moments import standardise
 from shared_model.survival.cox.exact_sums import cell_sums
-from shared_model.survival.cox.moments import standardise
+from shared_model.survival.evaluation_table import patient_cells
 from shared_model.survival.hazard import Ties
-from shared_model.survival.table import patient_cells
 from simulations.tabular.rows import FitRows, SiteRows, load_rows
-from simulations.tabular.small import small_parts
+from simulations.tabular.too_small import small_parts
 
 __all__ = ["FitRows", "SiteRows", "TableOpener", "default_cuts", "fit_cox", "load_rows"]
 

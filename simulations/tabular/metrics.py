@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.survival.comparison import Difference, paired_cells, squared_site_sum
+from shared_model.survival.compare_cindex import Difference, paired_cells, squared_site_sum
 from shared_model.survival.concordance import Concordance, concordance
 from shared_model.survival.cox.result import ChiTest, FitFinding
+from shared_model.survival.evaluation_table import Cells, patient_cells
 from shared_model.survival.kaplan_meier import group_hazard_ratio, hazard_ratio_dict, kaplan_meier, logrank, reversed_cells
 from shared_model.survival.roc import Convention, roc
-from shared_model.survival.table import Cells, patient_cells
 from simulations.tabular.as_study import Settings, default_settings
-from simulations.tabular.measured import Area, ScoreFigures, TabularMetrics, day_key
+from simulations.tabular.printed_metrics import Area, ScoreFigures, TabularMetrics, day_key
 from simulations.tabular.rows import FitRows
-from simulations.tabular.small import constant_score, small_parts
+from simulations.tabular.too_small import constant_score, small_parts
 from site_config.problems import survival as problems
 from site_config.problems.base import Problem
 

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from simulations.tabular.marks import DecimalMark
-from site_config.names import plural
+from simulations.tabular.decimal_marks import DecimalMark
 from site_config.problems import survival as problems
 from site_config.problems.base import Kind, Problem, together
+from site_config.wording import plural
 
 DELIMITERS = (",", ";", "\t", "|", " ")
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")

@@ -26,8 +26,8 @@ from simulations.tabular.columns import (
     numbers,
 )
 from simulations.tabular.read import Faults, Reading, TabularTable, read_table
-from site_config.names import plural
 from site_config.problems import survival as problems
+from site_config.wording import plural
 
 Floats = NDArray[np.float64]
 CellNumbers = NDArray[np.int64]

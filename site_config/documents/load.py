@@ -19,11 +19,11 @@ from site_config.documents import rules
 from site_config.documents import yaml_text as yamltext
 from site_config.documents.former_words import instead_of_field, instead_of_value
 from site_config.files import read_limited
-from site_config.names import clean, nearest
 from site_config.problems import configuration as kinds
 from site_config.problems.base import Problem, together
 from site_config.site import SiteConfig
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
+from site_config.wording import clean, nearest
 
 M = TypeVar("M", bound=BaseModel)
 Location = tuple[int | str, ...]

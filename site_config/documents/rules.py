@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import PurePosixPath
 
-from site_config.names import nearest, plural
 from site_config.problems import configuration as kinds
 from site_config.problems.base import Kind
 from site_config.site import SiteConfig
-from site_config.study.horizons import APART_DAYS, close_horizons
-from site_config.study.model import ClinicalVariable, Study
-from site_config.study.moments import STARTS
+from site_config.study.horizon_spacing import APART_DAYS, close_horizons
+from site_config.study.plan_and_lock import ClinicalVariable, Study
 from site_config.study.prognostic_models import CLN, MODELS
+from site_config.study.time_points import STARTS
+from site_config.wording import nearest, plural
 
 
 @dataclass(frozen=True)

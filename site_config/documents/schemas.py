@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from site_config.documents.field_notes import NOTES
 from site_config.site import SiteConfig
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 
 DOCUMENTS: dict[str, type[BaseModel]] = {"study": Study, "site": SiteConfig}
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from site_config.files import CONTAINER, read_limited, write_atomic
 from site_config.health.finding import Checkup, DoctorFinding
-from site_config.names import plural
 from site_config.problems import host as host_problems
+from site_config.wording import plural
 
 GIB = 1 << 30
 LITTLE_DISK, NO_DISK = 5 * GIB, GIB // 4

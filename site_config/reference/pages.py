@@ -22,7 +22,7 @@ from site_config.problems import all_kinds
 from site_config.problems.base import Kind
 from site_config.problems.texts import EXITS, GROUP_TITLES
 from site_config.reference.tables_page import EXAMPLES, INTRODUCTION
-from site_config.study.model import seven_variables, two_organs
+from site_config.study.plan_and_lock import seven_variables, two_organs
 from site_config.study.prognostic_models import Known
 from site_config.tables.columns import MOMENTS, cohort_columns, scans_columns
 

@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 
 from site_config.console import Json, program_name, show, table
-from site_config.names import clean, nearest
 from site_config.problems import all_kinds, host
 from site_config.problems.base import Kind
 from site_config.problems.texts import EXITS, GROUP_TITLES
+from site_config.wording import clean, nearest
 
 
 def find(given: str) -> Kind:

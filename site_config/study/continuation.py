@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 
 def goes_on(before: StudyLock, lock: StudyLock) -> bool:

@@ -10,13 +10,13 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from site_config.documents.rules import study_faults
-from site_config.hours import grouped
-from site_config.names import nearest, plural
 from site_config.problems import configuration as kinds
 from site_config.problems import privacy
 from site_config.problems.base import Problem, together
 from site_config.site import Policy
-from site_config.study.model import EarlierStudy, LeftBehind, Role, RosterEntry, Study, StudyLock
+from site_config.study.plan_and_lock import EarlierStudy, LeftBehind, Role, RosterEntry, Study, StudyLock
+from site_config.week_hours import grouped
+from site_config.wording import nearest, plural
 
 PATIENTS_A_SITE = 4.0
 MARGIN = 1.5

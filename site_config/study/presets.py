@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from site_config.names import choice, clean
 from site_config.problems import configuration as kinds
-from site_config.study.model import Study, StudySite
+from site_config.study.plan_and_lock import Study, StudySite
 from site_config.study.prognostic_models import CLN, RAD_D, no_dropout
+from site_config.wording import choice, clean
 
 Settings = dict[str, Any]
 

@@ -14,14 +14,14 @@ from pathlib import Path
 from site_config.files import read_limited
 from site_config.problems import tables as kinds
 from site_config.problems.base import Problem
-from site_config.study.model import ClinicalVariable, Study, seven_variables
-from site_config.study.moments import zero_column
+from site_config.study.plan_and_lock import ClinicalVariable, Study, seven_variables
 from site_config.study.prognostic_models import MODELS
+from site_config.study.time_points import zero_column
 from site_config.tables import cells
 from site_config.tables.columns import RESPONSES, Moment, columns_of, study_moments, unread_names
 from site_config.tables.csv_text import BYTES, CsvFaults, CsvTable, Row, read_table
 from site_config.tables.scans import check_together, load_scans
-from site_config.tables.types import Cohort, Patient, Region, Response, Scan, Visit
+from site_config.tables.table_values import Cohort, Patient, Region, Response, Scan, Visit
 
 __all__ = ["Cohort", "Patient", "Region", "Response", "Scan", "Visit", "check_together", "load_cohort", "load_scans", "parse_cohort"]
 

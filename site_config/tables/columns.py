@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from site_config.study.model import ClinicalVariable, Endpoint, Organ, Study, seven_variables
-from site_config.study.moments import zero_column, zero_words
+from site_config.study.plan_and_lock import ClinicalVariable, Endpoint, Organ, Study, seven_variables
 from site_config.study.prognostic_models import MODELS
+from site_config.study.time_points import zero_column, zero_words
 
 RESPONSES = ("CR", "PR", "SD", "PD", "NE")
 VISITS = ("baseline", "followup")

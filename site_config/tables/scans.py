@@ -14,12 +14,12 @@ from site_config.files import path_problem, read_limited, real_path
 from site_config.problems import host
 from site_config.problems import tables as kinds
 from site_config.problems.base import Problem
-from site_config.study.model import Organ, Study, two_organs
+from site_config.study.plan_and_lock import Organ, Study, two_organs
 from site_config.tables import cells
 from site_config.tables.columns import MASK, PHASES, REGIONS, VISITS, scans_columns
 from site_config.tables.csv_text import BYTES, CsvFaults, Row, read_table
-from site_config.tables.moments import Declared
-from site_config.tables.types import Patient, Scan
+from site_config.tables.patient_moments import Declared
+from site_config.tables.table_values import Patient, Scan
 
 NO_SCANS = (
     "Run `fedhcc-site data scan`, which suggests one from the images folder, or write it: docs/how-to/prepare-a-cohort.md, step 2."

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import click
 
-from site_config.names import nearest
+from site_config.wording import nearest
 
 COMMAND = re.compile(r"`(fedhcc-(?:site|coordinator|sim)) ([a-z][^`]*)`")
 """A command in a text: program and words."""

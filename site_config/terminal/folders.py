@@ -16,9 +16,9 @@ from typing import Final, Literal
 
 import typer
 
-from site_config.names import clean
 from site_config.problems import host, identity
 from site_config.problems.base import Problem
+from site_config.wording import clean
 
 Side = Literal["office", "hospital"]
 MARKS: Final[dict[Side, str]] = {"office": "register.json", "hospital": "site.yaml"}

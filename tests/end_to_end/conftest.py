@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS
-from simulations.study.homes import Homes, enrol, publish
+from simulations.cohort.write_cohort import make_cohort
 from simulations.study.run import FinishedRun, Options, run
-from site_config.study.model import StudyLock
+from simulations.study.site_folders import Homes, enrol, publish
+from site_config.study.plan_and_lock import StudyLock
 from site_config.study.variables import seven_variables
 
 PHASES = ("admission", "clinical", "training", "fusion", "evaluation")

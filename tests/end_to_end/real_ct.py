@@ -15,7 +15,7 @@ import numpy as np
 
 from site_config.documents.load import dump_yaml
 from site_config.site import Compute, Policy, SiteConfig
-from site_config.study.model import Study, StudySite
+from site_config.study.plan_and_lock import Study, StudySite
 
 VARIABLES = ("differentiation", "nash", "pvtt", "surgery", "ebrt", "tace", "rfa")
 Masks = dict[str, tuple[str, tuple[int, ...]]]

@@ -11,7 +11,7 @@ from client import enrolment as at_site
 from client.cli import app as site_app
 from client.program.worker import Worker
 from client.release.site_journal import withdrawals_known
-from shared_model.secure_sum.protocol import (
+from shared_model.secure_sum.messages import (
     AdmissionRequest,
     Context,
     KeysRequest,
@@ -23,10 +23,10 @@ from shared_model.secure_sum.protocol import (
     state_hash,
 )
 from shared_model.statistics.parameters import SplitOnly
-from simulations.study.homes import Homes, approve_everywhere
+from simulations.study.site_folders import Homes, approve_everywhere
 from site_config.identity import CoordinatorIdentity, sign_lock
 from site_config.journal import read
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 from tests.support import run_cli
 
 Make = Callable[..., tuple[Homes, StudyLock]]

@@ -15,11 +15,11 @@ from client.cohort.pseudonyms import patient_key, site_secret
 from client.cohort.withdrawal import withdraw
 from server.study.repair import repair
 from server.study.results import StudyResult
-from server.watch.standing import folder_of, result_of, status_of
+from server.watch.study_status import folder_of, result_of, status_of
 from simulations.engines.local import local_transport
-from simulations.study.homes import Homes, approve_everywhere
+from simulations.study.site_folders import Homes, approve_everywhere
 from site_config.problems.base import Problem
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 from tests.end_to_end.test_faults_local import go
 
 Make = Callable[..., tuple[Homes, StudyLock]]

@@ -12,22 +12,22 @@ from pathlib import Path
 import pytest
 
 from client.cli import app as site_app
-from client.doctor import doctor
+from client.doctor import questions
 from client.program.node import FleetNode
-from client.program.rehearsed import declared_seconds
+from client.program.rehearsal_times import declared_seconds
 from server import enrolment as enrol
 from server.cli import app as office_app
 from server.link.gateway import Gateway
 from server.watch import doctor as at_office
 from simulations.engines.loopback import loopback_address
-from simulations.study.homes import Homes
 from simulations.study.run import Options, make_cohort, ready
+from simulations.study.site_folders import Homes
 from site_config.console import invoke
 from site_config.documents.load import load_study
 from site_config.health.finding import Checkup, DoctorFinding
 from site_config.identity import SiteIdentity
 from site_config.study.flower_bundle import bundle_hash
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 
 class Place:
@@ -58,7 +58,7 @@ class Place:
         join(self.state, kit or enrol.kit(self.homes.coordinator, self.name).model_dump_json().encode())
 
     def examine(self, *, rehearse: bool = False) -> Checkup:
-        return doctor.examine(doctor.Wish(self.home, rehearse=rehearse, when="2026-11-26 20:00"))
+        return questions.examine(questions.Wish(self.home, rehearse=rehearse, when="2026-11-26 20:00"))
 
     def node(self) -> FleetNode:
         from client.enrolment import load_kit
@@ -146,11 +146,11 @@ def test_a_dead_proxy_and_a_port_that_is_shut(place: Place, monkeypatch: pytest.
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@127.0.0.1:{taken.getsockname()[1]}")
-        found = doctor.examine(doctor.Wish(place.home.parent, address="office.example:443", rehearse=False))
+        found = questions.examine(questions.Wish(place.home.parent, address="office.example:443", rehearse=False))
     office = named(found, "office")
     assert [one.state for one in office] == ["wrong"] and "proxy" in office[0].words and "secret" not in str(found.findings)
     monkeypatch.delenv("HTTPS_PROXY")
-    found = doctor.examine(doctor.Wish(place.home.parent, address=f"127.0.0.1:{taken_port()}", rehearse=False))
+    found = questions.examine(questions.Wish(place.home.parent, address=f"127.0.0.1:{taken_port()}", rehearse=False))
     assert [(one.state, one.code) for one in named(found, "office")] == [("wrong", "FH-715")]
 
 
@@ -192,7 +192,7 @@ def test_what_is_wrong_in_a_document_is_named(place: Place, change: Change, file
 
 def test_before_enrolment_an_office_can_be_asked(place: Place, tmp_path: Path) -> None:
     address = enrol.load(place.homes.coordinator).address
-    found = doctor.examine(doctor.Wish(tmp_path, address=address))
+    found = questions.examine(questions.Wish(tmp_path, address=address))
     assert found.status == 1 and [one.state for one in named(found, "paths")] == ["ok"]
     assert "held against no kit" in named(found, "certificate")[0].words
     assert load_study(place.homes.cohort / "study.yaml").reads_scans and not list(tmp_path.iterdir())

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from client.app import forget_agents
-from server.asking.effects import Effects
-from server.asking.participation import StudyLedger
+from server.asking.clocks_and_waiting import Effects
+from server.asking.ledger import StudyLedger
 from server.cli import app as office
 from server.departure.excluding import exclude
 from server.link.transport import Exchange, Failure
@@ -17,14 +17,14 @@ from server.report.page import build
 from server.study.results import StudyResult
 from server.study.run import run_study
 from server.study.state import StudyFolder
-from server.watch import standing
-from shared_model.secure_sum.protocol import Message
+from server.watch import study_status
+from shared_model.secure_sum.messages import Message
 from simulations.engines.local import local_transport
-from simulations.study.homes import Homes, approve_everywhere
+from simulations.study.site_folders import Homes, approve_everywhere
 from site_config.console import invoke
 from site_config.problems import federation
 from site_config.problems.base import Problem
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 Tables = Callable[..., tuple[Homes, StudyLock]]
 
@@ -84,7 +84,7 @@ def test_a_block_is_taken_out_and_the_report_says_so(tables: Tables, capsys: pyt
     assert needed.value.kind == federation.BLOCK_STAYS and "hold shares" in str(needed.value)
     assert invoke(office, ["exclude", str(number), study[:12], "--home", str(home), "--yes"]) == 0
     assert gone in capsys.readouterr().out
-    assert standing.hospitals(home, study) == {entry.name for entry in lock.roster} - set(blocks[number - 1])
+    assert study_status.hospitals(home, study) == {entry.name for entry in lock.roster} - set(blocks[number - 1])
     assert invoke(office, ["exclude", str(number), study[:12], "--home", str(home), "--yes"]) != 0, "it is out already"
 
     transport.asked = 1  # the hospital answers nothing at all any more
@@ -92,7 +92,7 @@ def test_a_block_is_taken_out_and_the_report_says_so(tables: Tables, capsys: pyt
     result = go(homes, lock, transport)
     assert result.label == "INCOMPLETE" and time.monotonic() - began < 300
     assert result.clinical is not None and result.analyses is not None and result.analyses.concordance
-    folder = StudyFolder(standing.folder_of(home, study))
+    folder = StudyFolder(study_status.folder_of(home, study))
     ledger = StudyLedger(folder.ledger_file)
     out = [entry for entry in ledger.entries if entry.outcome == "excluded"]
     ledger.close()

@@ -11,18 +11,18 @@ import pytest
 
 from client.cohort.patients import load_patients
 from client.program.agent import Agent
-from client.statistics.bench import Bench
-from server.asking.effects import Effects
+from client.statistics.study_patients import Bench
+from server.asking.clocks_and_waiting import Effects
 from server.link.transport import Exchange, Failure, Transport
 from server.study.run import run_study
-from server.watch.standing import status_of
-from shared_model.secure_sum.protocol import AdmissionRequest, Message
+from server.watch.study_status import status_of
+from shared_model.secure_sum.messages import AdmissionRequest, Message
 from shared_model.survival.cox import api as cox
 from simulations.engines.local import local_transport
-from simulations.study.homes import Homes
+from simulations.study.site_folders import Homes
 from site_config.documents.load import load_site
 from site_config.problems.base import Problem
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 Make = Callable[..., tuple[Homes, StudyLock]]
 
@@ -249,18 +249,18 @@ def test_a_lock_for_other_code_is_refused_on_both_sides(tables: Make) -> None:
 
 
 def test_another_office_code_goes_on_only_on_the_record(tables: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    from server.study import code
+    from server.study import office_code
 
     homes, lock = tables()
     asked = iter(range(1000))
     with pytest.raises(Problem):
         go(homes, lock, local_transport(homes.sites()), lambda: next(asked) > 9)
-    monkeypatch.setattr(code, "office_digest", lambda: "ab" * 32)
+    monkeypatch.setattr(office_code, "office_digest", lambda: "ab" * 32)
     with pytest.raises(Problem) as refused:
         go(homes, lock, local_transport(homes.sites()))
     assert refused.value.code == "FH-420" and "upgrade" in refused.value.fix
     ledger = homes.coordinator / "studies" / lock.study_id / "run" / "ledger.jsonl"
-    assert code.upgrade(ledger, lock) and not code.upgrade(ledger, lock)
+    assert office_code.upgrade(ledger, lock) and not office_code.upgrade(ledger, lock)
     result = go(homes, lock, local_transport(homes.sites()))
     assert result.label == "COMPLETE" and len(result.remarks) == 1 and "ab" * 6 in result.remarks[0]
     monkeypatch.undo()

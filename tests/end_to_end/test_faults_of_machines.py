@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from evidence.faults.faulty_federation import Stage
 from evidence.faults.scenarios import PLAYS
-from evidence.faults.stage import Stage
 from tests.end_to_end.fault_play import LIMIT_S, MACHINES, WANTED, play, small_stage
 
 pytest.importorskip("grpc_health")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from evidence.faults.stage import Stage
+from evidence.faults.faulty_federation import Stage
 from tests.end_to_end.fault_play import LIMIT_S, PEOPLE, play, small_stage
 
 pytest.importorskip("grpc_health")

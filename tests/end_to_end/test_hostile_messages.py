@@ -18,14 +18,14 @@ from client.app import app as installed
 from client.app import forget_agents
 from client.program.agent import Agent
 from server.asking.ask import Asker, Missed
-from server.asking.effects import Effects
-from server.asking.participation import StudyLedger
+from server.asking.clocks_and_waiting import Effects
+from server.asking.ledger import StudyLedger
 from server.link.grid import FlowerTransport
 from server.phases.admission import admit
 from server.phases.context import Running
 from server.study.results import StudyResult
 from server.study.state import StudyFolder
-from shared_model.secure_sum.protocol import (
+from shared_model.secure_sum.messages import (
     AdmissionReply,
     AdmissionRequest,
     KeysRequest,
@@ -36,11 +36,11 @@ from shared_model.secure_sum.protocol import (
 )
 from shared_model.statistics.parameters import PreCounts
 from simulations.engines.local import LocalGrid
-from simulations.study.homes import Homes
+from simulations.study.site_folders import Homes
 from site_config.documents.load import load_site
 from site_config.identity import CoordinatorIdentity
 from site_config.problems.base import Problem
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 from tests.hostile_messages import broken, memory_limit
 
 

@@ -17,26 +17,26 @@ import client.program.node as at_site
 from client.app import forget_agents
 from client.program.agent import Agent
 from server.asking.ask import Asker
-from server.asking.effects import Effects
-from server.asking.participation import StudyLedger
-from server.asking.shared import Shared, SharedComputation
+from server.asking.ask_on_shares import Shared, SharedComputation
+from server.asking.clocks_and_waiting import Effects
+from server.asking.ledger import StudyLedger
 from server.link.transport import Exchange, Failure
 from server.phases.admission import exchange_statements
 from server.phases.context import Running
 from server.study.results import StudyResult
 from server.study.state import StudyFolder
 from shared_model.analyses.plan import plan_of
-from shared_model.secure_sum.protocol import AdmissionRequest, Message
+from shared_model.secure_sum.messages import AdmissionRequest, Message
 from shared_model.secure_sum.statements import StatementsReply, StatementsRequest
 from shared_model.secure_sum.wire import WireError
-from shared_model.shares.protocol import HolderKeyReply, HolderKeyRequest, HoldReply, HoldRequest, RowsReply, RowsRequest
-from simulations.study.homes import Homes, approve_everywhere
+from shared_model.shares.messages.protocol import HolderKeyReply, HolderKeyRequest, HoldReply, HoldRequest, RowsReply, RowsRequest
+from simulations.study.site_folders import Homes, approve_everywhere
 from site_config.documents.load import load_site
 from site_config.identity import CoordinatorIdentity
 from site_config.journal import read as read_journal
 from site_config.problems import federation
 from site_config.problems.base import Problem
-from site_config.study.model import Privacy, StudyLock
+from site_config.study.plan_and_lock import Privacy, StudyLock
 from tests.hostile_messages import broken, memory_limit
 
 Make = Callable[..., tuple[Homes, StudyLock]]

@@ -12,9 +12,9 @@ import pytest
 from client.cli import app as site
 from server import enrolment as enrol
 from server.cli import app as office
-from simulations.study.homes import Homes
+from simulations.study.site_folders import Homes
 from site_config.console import invoke
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 from tests.support import ROOT
 
 NAMES = (

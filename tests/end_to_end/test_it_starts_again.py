@@ -26,7 +26,7 @@ from server.link import certificates
 from server.study.state import StudyFolder
 from shared_model.flower.calls import FLEET_PATH, join_replies, split_calls
 from shared_model.flower.connection import Connection, proxy_for
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from site_config.identity import SiteIdentity
 from site_config.problems import federation
 from site_config.problems.base import Problem

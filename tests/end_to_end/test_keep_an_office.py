@@ -13,20 +13,20 @@ import pytest
 from client import enrolment as at_site
 from client.app import forget_agents
 from server import enrolment as enrol
-from server import rotation
-from server.asking.effects import Effects
+from server import key_rotation
+from server.asking.clocks_and_waiting import Effects
 from server.link.gateway import OFFICE_LOCK
-from server.study.again import again
 from server.study.results import StudyResult
 from server.study.run import run_study
+from server.study.run_again import again
 from server.study.state import StudyFolder
-from server.watch import backup, standing
+from server.watch import backup, study_status
 from simulations.engines.local import local_transport
-from simulations.study.homes import Homes, approve_everywhere
+from simulations.study.site_folders import Homes, approve_everywhere
+from site_config.file_lock import Lock
 from site_config.identity import CoordinatorIdentity
-from site_config.lock import Lock
 from site_config.problems.base import Problem
-from site_config.study.model import SignedLock, StudyLock
+from site_config.study.plan_and_lock import SignedLock, StudyLock
 
 Tables = Callable[..., tuple[Homes, StudyLock]]
 
@@ -115,7 +115,7 @@ def test_a_study_is_run_again_under_a_new_id(place: tuple[Homes, StudyLock]) -> 
     assert path.exists() and second.roster == lock.roster
     approve_everywhere(homes, second)
     assert numbers(run(homes, second.study_id, homes.coordinator)) == numbers(first), "the same rows, the same numbers"
-    assert standing.result_of(homes.coordinator, lock.study_id).study_id == lock.study_id, "the earlier run stays"
+    assert study_status.result_of(homes.coordinator, lock.study_id).study_id == lock.study_id, "the earlier run stays"
 
 
 def test_a_hospital_that_left_before_anything_was_opened_is_left_out_by_one_command(place: tuple[Homes, StudyLock]) -> None:
@@ -147,14 +147,14 @@ def test_secrets_are_made_anew_and_an_authority_needs_new_kits(tmp_path: Path) -
     at_site.join(site, kit.model_dump_json().encode())
     names = ("identity/runtime.secret", "tls/gateway.pem", "tls/superlink.key", "tls/ca.pem")
     before = {name: (home / name).read_bytes() for name in names}
-    rotation.rotate(home, authority=False)
+    key_rotation.rotate(home, authority=False)
     assert [name for name in names if (home / name).read_bytes() == before[name]] == ["tls/ca.pem"]
-    rotation.rotate(home, authority=True)
+    key_rotation.rotate(home, authority=True)
     assert (home / "tls/ca.pem").read_bytes() != before["tls/ca.pem"] and len(list((home / "tls").glob("earlier-*.ca.pem"))) == 1
     at_site.join(site, (home / "kits" / "alpha.kit.json").read_bytes())
     assert at_site.load_kit(site).ca.encode() == (home / "tls/ca.pem").read_bytes(), "the same office with another authority"
     lock = Lock(home / OFFICE_LOCK)
     assert lock.take()
     with pytest.raises(Problem, match="FH-758"):
-        rotation.rotate(home, authority=False)
+        key_rotation.rotate(home, authority=False)
     lock.release()

@@ -15,7 +15,7 @@ from server import enrolment as enrol
 from server.cli import app as office_app
 from server.departure.leaving import departure, leave
 from server.study.state import StudyFolder
-from server.watch.standing import status_of
+from server.watch.study_status import status_of
 from site_config.console import invoke
 from site_config.identity import CoordinatorIdentity, sign_lock
 from site_config.problems import identity, privacy

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from evidence.faults.stage import SMOKE, Stage, StageRun
+from evidence.faults.faulty_federation import SMOKE, Stage, StageRun
 from server.watch.events import events_of
 from server.watch.live import LivePage
 from server.watch.office_run import connected_hospitals

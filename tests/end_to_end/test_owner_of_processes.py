@@ -17,7 +17,7 @@ from server.link.child_process import Birth, group, listening
 from server.link.gateway import OFFICE_LOCK
 from server.link.supervisor import Supervisor, link_answers
 from simulations.engines.loopback import ONE_THREAD, loopback_address
-from site_config.lock import holder_of
+from site_config.file_lock import holder_of
 from tests.support import ROOT
 
 LIMIT_S = 60.0

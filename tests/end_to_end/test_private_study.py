@@ -11,18 +11,18 @@ from safetensors.numpy import load_file
 
 from client.cli import app as site_app
 from client.holder.records import REVEALED
+from client.release.earlier_releases import RELEASE
 from client.release.epsilon import CHARGE, EpsilonLedger, study_cost
-from client.release.ledger import RELEASE
-from client.release.records import COUNTED, OPEN
+from client.release.journal_entries import COUNTED, OPEN
 from server.phases.first_weights import initial_weights
 from shared_model.analyses.phases.noised import noised_results
-from shared_model.analyses.trust import opened_lines
-from shared_model.networks.rad import build
+from shared_model.analyses.trust_in_words import opened_lines
+from shared_model.networks.rad_networks import build
 from shared_model.networks.trainable import trained_places
-from shared_model.networks.weights import Schema
+from shared_model.networks.weight_vector import Schema
 from shared_model.privacy.price import price_lines
-from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS
+from simulations.cohort.write_cohort import make_cohort
 from simulations.study.run import FinishedRun, Options, run
 from site_config import journal
 from site_config.console import invoke

@@ -12,19 +12,19 @@ from statsmodels.duration.hazard_regression import PHReg
 
 from client.app import forget_agents
 from client.cohort.patients import load_patients
-from client.statistics.bench import Bench, columns
+from client.statistics.study_patients import Bench, columns
 from evidence.accuracy.shares.killed_office import DeathMoment, OfficeTransport, journals, opened_twice
-from server.asking.effects import Effects
+from server.asking.clocks_and_waiting import Effects
 from server.link.transport import Exchange, Failure, Transport
 from server.study.results import StudyResult
 from server.study.run import run_study
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from simulations.engines.local import local_transport
-from simulations.study.homes import Homes, approve_everywhere
+from simulations.study.site_folders import Homes, approve_everywhere
 from site_config.journal import read as read_journal
 from site_config.problems import federation
 from site_config.problems.base import Problem
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 Tables = Callable[..., tuple[Homes, StudyLock]]
 SHARES = {"resolution": "shares", "models": ("CLN",)}

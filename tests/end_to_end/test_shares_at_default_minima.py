@@ -15,27 +15,27 @@ from numpy.typing import NDArray
 
 from client.app import forget_agents
 from client.cohort.patients import load_patients
-from client.statistics.bench import Bench
-from server.asking.effects import Effects
+from client.statistics.study_patients import Bench
+from server.asking.clocks_and_waiting import Effects
 from server.report.page import render
 from server.report.parts.part import ReportedStudy
 from server.study.opened_analyses import OpenedAnalyses
 from server.study.results import StudyResult
 from server.study.run import run_study
-from shared_model.analyses.phases.frozen import frozen_models
-from shared_model.analyses.trust import closed_lines, opened_lines
+from shared_model.analyses.phases.frozen_models import frozen_models
+from shared_model.analyses.trust_in_words import closed_lines, opened_lines
 from shared_model.bundle.manifest import Bundle, load_bundle
 from shared_model.survival.concordance import concordance
+from shared_model.survival.evaluation_table import patient_cells
 from shared_model.survival.kaplan_meier import kaplan_meier
-from shared_model.survival.table import patient_cells
-from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS
+from simulations.cohort.write_cohort import make_cohort
 from simulations.engines.local import local_transport
-from simulations.study.homes import Homes, approve_everywhere, enrol, publish
+from simulations.study.site_folders import Homes, approve_everywhere, enrol, publish
 from site_config.documents.load import dump_yaml
 from site_config.journal import read as read_journal
 from site_config.problems.base import Problem
-from site_config.study.model import Role, StudyLock
+from site_config.study.plan_and_lock import Role, StudyLock
 
 SETTINGS: dict[str, Any] = {"resolution": "shares", "models": ("CLN",), "shares": {"slots": 4}}
 

@@ -9,14 +9,14 @@ import pytest
 from client import enrolment as at_site
 from client.app import agent_of, forget_agents
 from client.program.agent import Agent
-from server.asking.effects import Effects
+from server.asking.clocks_and_waiting import Effects
 from server.phases.context import Event
 from server.study.run import run_study
 from simulations.engines.local import local_transport
-from simulations.study.homes import Homes
+from simulations.study.site_folders import Homes
 from site_config.identity import read_lock
 from site_config.problems.base import Problem
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 
 class Clock:

@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from client.cohort.patients import load_patients
-from client.statistics.bench import Bench
+from client.statistics.study_patients import Bench
 from server.phases.first_weights import initial_weights, start
 from server.study.state import StudyFolder, load_arrays
 from simulations.study.run import FinishedRun, Options, run

@@ -12,18 +12,18 @@ import pytest
 from client.statistics import counts
 from server.phases import evaluation
 from server.phases.context import Running
-from server.phases.scores import role_of
+from server.phases.score_sums import role_of
 from server.report.contents import CONTENTS
 from server.report.metrics import metrics_schema
 from server.report.page import build
 from server.study.results import Characteristics
 from shared_model.bundle.manifest import load_bundle
-from shared_model.statistics.base import REGISTRY, Split
+from shared_model.statistics.statistic import REGISTRY, Split
 from simulations.engines.local import local_transport
-from simulations.study.homes import Homes
 from simulations.study.run import FinishedRun, Options, run
+from simulations.study.site_folders import Homes
 from site_config.documents.load import dump_yaml
-from site_config.study.model import ClinicalVariable, StudyLock
+from site_config.study.plan_and_lock import ClinicalVariable, StudyLock
 from site_config.study.prognostic_models import CLN, MODELS, RAD_S
 from site_config.tables.cohort import load_cohort
 from tests.end_to_end.test_faults_local import go

@@ -18,12 +18,12 @@ from client.cli import app as site_app
 from client.program.runner import sole_user
 from server import enrolment as enrol
 from server.cli import app as office_app
-from simulations.study.homes import Homes
+from simulations.study.site_folders import Homes
 from site_config.console import invoke
 from site_config.files import CONTAINER
 from site_config.health import machine
 from site_config.identity import SiteIdentity
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 LINES = 40
 """Of a terminal; a longer screen scrolls away."""
@@ -193,7 +193,7 @@ def an_unreadable_scan(desk: Desk) -> Screen:
 
 def a_clock_that_is_wrong(desk: Desk) -> Screen:
     seen = machine.clock(-600.0)  # with real programs and a real clock: the play `clock-off`
-    desk.monkeypatch.setattr("client.doctor.doctor.look_at_gateway", lambda checkup, *_, **__: checkup.findings.append(seen))
+    desk.monkeypatch.setattr("client.doctor.questions.look_at_gateway", lambda checkup, *_, **__: checkup.findings.append(seen))
     return "site", ["doctor", "--home", desk.home, "--quick"], "FH-711", "timedatectl set-ntp true"
 
 

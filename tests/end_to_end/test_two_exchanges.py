@@ -10,19 +10,19 @@ import pytest
 from client import app as resident
 from client.app import forget_agents
 from server.asking.ask import Asker, Missed, Question
-from server.asking.effects import Effects
-from server.asking.participation import StudyLedger
+from server.asking.clocks_and_waiting import Effects
+from server.asking.ledger import StudyLedger
 from server.link.transport import Exchange, Failure
 from server.phases.admission import admit
 from server.phases.context import Running
 from server.study.results import StudyResult
 from server.study.state import StudyFolder
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from shared_model.statistics.parameters import PreCounts
 from simulations.engines.local import local_transport
-from simulations.study.homes import Homes
+from simulations.study.site_folders import Homes
 from site_config.identity import CoordinatorIdentity
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 from tests.end_to_end.test_faults_local import Broken, Clock
 
 Make = Callable[..., tuple[Homes, StudyLock]]

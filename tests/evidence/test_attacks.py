@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 
 from evidence.attacks import harness
+from evidence.attacks.attack_result import AttackResult, judged, statistical
 from evidence.attacks.claims import Claims, Score, chance_probability, score, summary
 from evidence.attacks.cohorts import AttackedCohort, controls, draw, encode, patterns
 from evidence.attacks.harness import ATTACKS, chosen, pieces, run
 from evidence.attacks.kept import KeptParts
-from evidence.attacks.result import AttackResult, judged, statistical
-from evidence.attacks.shares.curves import falls
+from evidence.attacks.nonnegative_solver import System
+from evidence.attacks.shares.attacked_study import shares_case
+from evidence.attacks.shares.curve_counts import falls
 from evidence.attacks.shares.differences import generation_score
 from evidence.attacks.shares.equations import SeenStudy, Unknowns
 from evidence.attacks.shares.iterates import from_all_others, iterates
 from evidence.attacks.shares.reconstruct import from_everything
-from evidence.attacks.shares.study import shares_case
-from evidence.attacks.system import System
 from evidence.commands import attack as command
+from shared_model.survival.evaluation_table import patient_cells
 from shared_model.survival.kaplan_meier import kaplan_meier
-from shared_model.survival.table import patient_cells
 from site_config.problems.base import Problem
 from tests.support import app_of, run_cli
 

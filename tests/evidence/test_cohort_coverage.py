@@ -89,7 +89,7 @@ def test_a_marginal_is_within_sampling_error_or_not():
 
 
 def test_every_cohort_has_every_stated_figure():
-    from simulations.cohort.survival import SurvivalOptions, simulate
+    from simulations.cohort.simulated_patients import SurvivalOptions, simulate
 
     assert set(cohort.values(simulate(SurvivalOptions(), 5))) > set(cohort.STATED)
 

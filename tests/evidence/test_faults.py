@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from evidence.faults import faulty_federation
 from evidence.faults import scenarios as plays
-from evidence.faults import stage
 from evidence.faults.measure import page
 from evidence.faults.observed import Observed, commands, ledger_words
 from server.study.results import LedgerEntry
@@ -41,7 +41,7 @@ class Empty:
 
 @pytest.fixture
 def one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "Stage", Empty)
+    monkeypatch.setattr(faulty_federation, "Stage", Empty)
     monkeypatch.setitem(plays.PLAYS, "site-killed", lambda _stage: SEEN)
 
 

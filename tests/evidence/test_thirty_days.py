@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from evidence.thirty_days.calendar import DAY_S, EAST, EVENTS, HALF_S, UPTIME, WEST, World, office_hours, world
 from evidence.thirty_days.play import calm
-from evidence.thirty_days.world import DAY_S, EAST, EVENTS, HALF_S, UPTIME, WEST, World, office_hours, world
-from site_config.hours import together
+from site_config.week_hours import together
 
 TRAINS = [f"hospital-{k:02d}" for k in range(37)]
 HELD_OUT = [f"hospital-{k:02d}" for k in range(37, 52)]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import fedhcc
-from simulations.cohort.cohort import make_cohort
+from simulations.cohort.write_cohort import make_cohort
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from client.program.gpu_watch import fault, require
-from client.training.data import load_batch
+from client.training.batches_and_flips import load_batch
 from client.training.device import GPU_PATIENTS, arithmetic, choose_device
 from client.training.update import local_update, scores
 from evidence.gpu.numbers import apart, out_of_memory, share_for
 from evidence.gpu.steps import GpuSetting, our_gradient, our_scores
 from shared_model.networks.grad_cam import grad_cam
-from shared_model.networks.weights import from_vector, to_vector
+from shared_model.networks.weight_vector import from_vector, to_vector
 
 pytestmark = pytest.mark.gpu
 CUDA, CPU = torch.device("cuda"), torch.device("cpu")

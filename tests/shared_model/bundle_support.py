@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared_model.bundle.manifest import write_bundle
-from shared_model.bundle.parts import Formula, Manifest
-from shared_model.networks.rad import build
-from shared_model.networks.weights import to_vector
+from shared_model.bundle.manifest_values import Formula, Manifest
+from shared_model.networks.rad_networks import build
+from shared_model.networks.weight_vector import to_vector
 from shared_model.statistics.parameters import ScoreSpec
-from site_config.study.model import RosterEntry, Study, StudyLock, StudySite
+from site_config.study.plan_and_lock import RosterEntry, Study, StudyLock, StudySite
 from site_config.study.prognostic_models import NetworkName
 
 COLUMNS = ("differentiation", "nash", "pvtt", "surgery", "ebrt", "tace", "rfa")

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from site_config.site import SiteConfig
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("site_config", "shared_model", "client", "server", "simulations")

@@ -13,7 +13,7 @@ from site_config import identity as ident
 from site_config.identity import CoordinatorIdentity, SiteIdentity
 from site_config.problems import identity as kinds
 from site_config.problems.base import Kind, Problem
-from site_config.study.model import SignedLock, Study, StudyLock, StudySite
+from site_config.study.plan_and_lock import SignedLock, Study, StudyLock, StudySite
 
 ADDRESS = "localhost:9443"
 

@@ -8,8 +8,8 @@ import pytest
 
 from client.program.runner import hours_begin
 from site_config.documents.load import parse_site
-from site_config.hours import WEEK, OpenHours
 from site_config.problems.base import Problem
+from site_config.week_hours import WEEK, OpenHours
 
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 

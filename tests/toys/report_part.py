@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from server.report.blocks import Block, TableBlock
 from server.report.common.estimates import Numbers
+from server.report.page_blocks import Block, TableBlock
 from server.report.parts.part import Heading, ReportedStudy, ReportPart
 from server.report.parts.patients.set_survival import SET_SURVIVAL
 

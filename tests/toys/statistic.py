@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from client.statistics.bench import Arrays, Bench, Values
-from shared_model.statistics.base import Parameters, Split, Statistic, no_covariates
+from client.statistics.study_patients import Arrays, Bench, Values
 from shared_model.statistics.segments import amount, count
+from shared_model.statistics.statistic import Parameters, Split, Statistic, no_covariates
 
 LONGEST_DAYS = 10_000.0
 

@@ -10,7 +10,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from client.intake.dicom_read import Candidate
+from client.intake.dicom.read import Candidate
 from client.intake.masks.dicom_masks import described, one_structure
 from client.intake.masks.names import FILES, target_of
 from client.intake.nifti import size_of

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.imaging.volume import Volume
-from client.intake.dicom_header import MALFORMED, RTSTRUCT, SEGMENTATION, is_dicom
+from client.intake.dicom.header import MALFORMED, RTSTRUCT, SEGMENTATION, is_dicom
 from client.intake.masks.names import target_of
 from site_config.files import access_problem
 from site_config.problems import scans as problems

@@ -11,7 +11,7 @@ from site_config.problems import configuration as kinds
 from site_config.problems.base import Problem
 from site_config.tables.cohort import Patient
 from site_config.tables.columns import PHASES
-from site_config.tables.moments import Declared
+from site_config.tables.patient_moments import Declared
 
 FORMS = (
     "a number and a letter, such as 1b, or 1none (no scan), 1same (all scans asked about are this patient's); after a colon"

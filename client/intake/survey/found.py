@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from client.intake.dicom_read import Candidate
-from client.intake.identity import Identity
-from client.intake.order import OrderFacts
+from client.intake.dicom.read import Candidate
+from client.intake.volume_order import OrderFacts
+from client.intake.whose_scan import Identity
 from site_config.problems.base import Problem
-from site_config.study.model import Organ, two_organs
+from site_config.study.plan_and_lock import Organ, two_organs
 from site_config.tables.columns import MASK
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from site_config.files import read_json
 from site_config.problems import tables as kinds
 from site_config.problems.base import Problem
-from site_config.tables.types import Patient
+from site_config.tables.table_values import Patient
 
 FIX = "Compare the images with the archive, then answer the question of `fedhcc-site data review`; add no row unseen."
 

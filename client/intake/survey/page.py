@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.intake.dicom_read import Candidate, pixels
+from client.intake.dicom.read import Candidate, pixels
 from client.intake.nifti import is_nifti, read_ct
 from client.intake.survey.found import Found, SeenVolume, Survey
 from site_config.files import make_folder, write_atomic

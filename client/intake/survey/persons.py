@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from client.intake.identity import Identity, beside_table, together
 from client.intake.survey.found import Remark, SeenVolume
-from client.intake.survey.look import KnownKeys, Looked
+from client.intake.survey.one_entry import KnownKeys, Looked
+from client.intake.whose_scan import Identity, beside_table, together
 from site_config.problems import which_scan
 from site_config.problems.base import Problem
-from site_config.tables.moments import Declared
+from site_config.tables.patient_moments import Declared
 
 MOST_SHARED = 3
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from client.intake.slice_fingerprints import shared
 from client.intake.survey.found import Remark, Survey, SurveyQuestion
-from client.intake.survey.look import KnownKeys, Looked, look
+from client.intake.survey.one_entry import KnownKeys, Looked, look
 from client.intake.survey.persons import MOST_SHARED, aside, compare, with_heads
 from client.intake.survey.suggest import Suggestion, unsupplied
 from site_config.files import access_problem, readable_name
 from site_config.problems import scans as problems
 from site_config.problems.base import Problem
-from site_config.study.model import Organ, two_organs
+from site_config.study.plan_and_lock import Organ, two_organs
 from site_config.tables.cohort import Patient
-from site_config.tables.moments import Declared
+from site_config.tables.patient_moments import Declared
 
 Progress = Callable[[int, int], None]
 

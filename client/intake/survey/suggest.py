@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from client.intake.dicom_read import look_inside
-from client.intake.order import OrderDecision, OrderFacts, decide
+from client.intake.dicom.read import look_inside
 from client.intake.survey.found import Remark, SeenVolume, SurveyQuestion, row_of
-from client.intake.survey.look import Looked
+from client.intake.survey.one_entry import Looked
+from client.intake.volume_order import OrderDecision, OrderFacts, decide
 from site_config.problems import scans as problems
 from site_config.problems import tables as kinds
 from site_config.problems import which_scan
 from site_config.problems.base import Problem
-from site_config.study.model import Organ
-from site_config.tables.moments import NEAR_DAYS, Declared
+from site_config.study.plan_and_lock import Organ
+from site_config.tables.patient_moments import NEAR_DAYS, Declared
 
 VISITS = ("baseline", "followup")
 DISPUTED = "the images name different persons; nothing is suggested before one has looked"

@@ -19,16 +19,16 @@ from safetensors.numpy import load, save
 from client.release.epsilon import CHARGE, Charged, EpsilonLedger, check_budget, check_promise, results_cost
 from client.release.policy import check_sharing
 from shared_model.analyses.noised.cells import summed
+from shared_model.analyses.patient_slots import PaddedPatients
 from shared_model.analyses.plan import SharedPlan
-from shared_model.analyses.rows import PaddedPatients
-from shared_model.shares.protocol import BOXES, boxes_hash
-from shared_model.shares.rows import deal
-from shared_model.shares.seal import Recipient
-from shared_model.shares.sharing import Source
+from shared_model.shares.holder.dealt_rows import deal
+from shared_model.shares.messages.protocol import BOXES, boxes_hash
+from shared_model.shares.messages.seal import Recipient
+from shared_model.shares.numbers.shamir import Source
 from site_config.files import make_folder, write_atomic
 from site_config.journal import Clock, Journal
 from site_config.site import Policy
-from site_config.study.model import StudyLock, canonical
+from site_config.study.plan_and_lock import StudyLock, canonical
 
 Boxes = dict[str, NDArray[np.uint8]]
 FOLDER = "noised"

@@ -24,20 +24,20 @@ from statsmodels.duration.hazard_regression import PHReg
 
 from client.app import forget_agents
 from client.cohort.patients import load_patients
-from client.statistics.bench import Bench, columns
+from client.statistics.study_patients import Bench, columns
 from evidence.record import record
-from server.asking.effects import Effects
+from server.asking.clocks_and_waiting import Effects
 from server.link.transport import Exchange, Transport
 from server.study.results import StudyResult
 from server.study.run import run_study
-from shared_model.secure_sum.protocol import Message
-from simulations.cohort.cohort import make_cohort
+from shared_model.secure_sum.messages import Message
 from simulations.cohort.presets import PRESETS
+from simulations.cohort.write_cohort import make_cohort
 from simulations.engines.local import local_transport
-from simulations.study.homes import Homes, approve_everywhere, enrol, publish
+from simulations.study.site_folders import Homes, approve_everywhere, enrol, publish
 from site_config.files import read_json, write_json
 from site_config.journal import read as read_journal
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 SEED: Final = 3
 PHASES: Final = ("clinical", "fusion", "evaluation")
@@ -190,7 +190,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="fedhcc-killed-") as folder:
         figures = measure(Path(folder))
-    covers = ["server/asking/shared.py", "client/holder", "shared_model/shares", "evidence/accuracy/shares/killed_office.py"]
+    covers = ["server/asking/ask_on_shares.py", "client/holder", "shared_model/shares", "evidence/accuracy/shares/killed_office.py"]
     record("killed_office", covers=covers, figures=figures, seeds=[SEED])
     sys.stderr.write(f"{figures}\n")
 

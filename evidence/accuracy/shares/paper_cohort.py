@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.analyses.locally import Computed, compute_locally
-from shared_model.analyses.phases.base import SharedPlan
-from shared_model.analyses.phases.described import INTERVAL
+from shared_model.analyses.patient_slots import PaddedPatients
+from shared_model.analyses.phases.phase_plan import SharedPlan
+from shared_model.analyses.phases.table1_slots import INTERVAL
 from shared_model.analyses.plan import plan_of
-from shared_model.analyses.rows import PaddedPatients
-from shared_model.analyses.scores.levels import LOW, STEP, level_of
+from shared_model.analyses.run_locally import Computed, compute_locally
+from shared_model.analyses.scores.score_levels import LOW, STEP, level_of
 from shared_model.statistics.parameters import FLAGS, ScoreSpec
 from site_config.study.locking import lock_study
-from site_config.study.model import Phase, RosterEntry, Study, StudyLock
+from site_config.study.plan_and_lock import Phase, RosterEntry, Study, StudyLock
 
 Floats = NDArray[np.float64]
 NAMES = ("differentiation", "nash", "pvtt", "surgery", "ebrt", "tace", "rfa")

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from evidence.accuracy.shares.paper_cohort import NAMES, PaperStudy
 from evidence.accuracy.shares.paper_rows import FEW_AT_RISK, FEW_COMPARED, SMALL_COUNT, SMALL_GROUP, PaperRow, PaperRows
 from shared_model.analyses.cox import CoxEstimate
-from shared_model.analyses.phases.described import INTERVAL
-from shared_model.analyses.phases.evaluated import EvaluationEstimate, GroupedEstimate
-from shared_model.analyses.phases.evaluation_model import EvaluationModel
-from shared_model.analyses.phases.known import known_scores
-from shared_model.disclosure.results import GROUP_PATIENTS, POINT_PATIENTS, ROC_PATIENTS
+from shared_model.analyses.phases.earlier_results import known_scores
+from shared_model.analyses.phases.evaluation_circuit import EvaluationEstimate, GroupedEstimate
+from shared_model.analyses.phases.evaluation_openings import EvaluationModel
+from shared_model.analyses.phases.table1_slots import INTERVAL
+from shared_model.disclosure.limits import GROUP_PATIENTS, POINT_PATIENTS, ROC_PATIENTS
 
 Floats = NDArray[np.float64]
 SETS = ("training", "validation", "test")

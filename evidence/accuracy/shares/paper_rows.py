@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from evidence.accuracy.shares.paper_cohort import PaperStudy
 from evidence.accuracy.shares.pooled import PooledRows
+from shared_model.analyses.groups.declared_days import MONTH
 from shared_model.analyses.groups.kaplan_meier import KaplanMeierEstimate
-from shared_model.analyses.groups.points import MONTH
-from shared_model.disclosure.results import FEW, GROUP_PATIENTS, POINT_PATIENTS, ROC_PATIENTS
+from shared_model.disclosure.limits import FEW, GROUP_PATIENTS, POINT_PATIENTS, ROC_PATIENTS
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

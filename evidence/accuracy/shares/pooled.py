@@ -15,8 +15,8 @@ from lifelines.statistics import multivariate_logrank_test
 from numpy.typing import NDArray
 from statsmodels.duration.hazard_regression import PHReg
 
+from shared_model.survival.evaluation_table import patient_cells
 from shared_model.survival.roc import roc
-from shared_model.survival.table import patient_cells
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -16,8 +16,8 @@ from server.report.metrics import metrics_text
 from server.report.parts.part import ReportedStudy
 from server.study.results import StudyResult
 from server.study.state import StudyFolder
-from shared_model.analyses.phases.evaluation_model import EvaluationModel
-from shared_model.analyses.phases.known import known_scores
+from shared_model.analyses.phases.earlier_results import known_scores
+from shared_model.analyses.phases.evaluation_openings import EvaluationModel
 
 AT = "2026-01-01T00:00:00+00:00"
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from evidence.accuracy.shares.paper_cohort import NAMES, PaperStudy
 from evidence.accuracy.shares.pooled import PooledRows
-from shared_model.analyses.phases.known import known_scores
+from shared_model.analyses.phases.earlier_results import known_scores
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -14,8 +14,8 @@ import pandas as pd
 from lifelines import datasets
 
 from simulations.cohort.presets import PRESETS
-from simulations.cohort.survival import simulate
-from site_config.study.model import seven_variables
+from simulations.cohort.simulated_patients import simulate
+from site_config.study.plan_and_lock import seven_variables
 
 PUBLIC = Path(__file__).parents[1] / "public"
 SEEDS = tuple(range(4001, 4021))

@@ -6,13 +6,13 @@ import numpy as np
 
 from evidence.attacks.claims import NEAR_DAYS, Claims, Score, score
 from evidence.attacks.cohorts import COLUMNS, LEVELS, Floats, Ints, encode, patterns
-from evidence.attacks.shares import curves
-from evidence.attacks.shares.curves import CurveCells
+from evidence.attacks.nonnegative_solver import System
+from evidence.attacks.shares import curve_counts
+from evidence.attacks.shares.attacked_study import SharesCase, StudyCohort, locked, opened_study
+from evidence.attacks.shares.curve_counts import CurveCells
 from evidence.attacks.shares.equations import NEAR, PRESENT, SeenStudy
 from evidence.attacks.shares.reconstruct import WITHOUT_STEPS, masses
-from evidence.attacks.shares.study import SharesCase, StudyCohort, locked, opened_study
-from evidence.attacks.system import System
-from shared_model.disclosure.results import GROUP_PATIENTS
+from shared_model.disclosure.limits import GROUP_PATIENTS
 from shared_model.survival.calibration import predicted_survival
 
 GENERATION = GROUP_PATIENTS.value
@@ -28,7 +28,7 @@ def without_new(cohort: StudyCohort, seed: int, new: int) -> tuple[StudyCohort, 
 
 
 def _counted(seen: SeenStudy) -> CurveCells:
-    return curves.cells(seen.opened, seen.model.survival, 0)
+    return curve_counts.cells(seen.opened, seen.model.survival, 0)
 
 
 def _difference(before: CurveCells, after: CurveCells) -> CurveCells:

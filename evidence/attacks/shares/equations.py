@@ -17,16 +17,16 @@ from scipy.special import ndtr
 
 from evidence.attacks.claims import Claims
 from evidence.attacks.cohorts import COLUMNS, LEVELS, Floats, Ints, encode, patterns
-from evidence.attacks.shares import curves
-from evidence.attacks.shares.curves import CurveCells
-from evidence.attacks.shares.study import IMAGE_SD, OpenedStudy, on_grid
-from evidence.attacks.system import System
+from evidence.attacks.nonnegative_solver import System
+from evidence.attacks.shares import curve_counts
+from evidence.attacks.shares.attacked_study import IMAGE_SD, OpenedStudy, on_grid
+from evidence.attacks.shares.curve_counts import CurveCells
 from shared_model.analyses.groups.kaplan_meier import KaplanMeierModel
 from shared_model.analyses.phases.clinical import ClinicalEstimate
-from shared_model.analyses.phases.evaluated import EvaluationEstimate
-from shared_model.analyses.phases.evaluation_model import EvaluationModel
-from shared_model.analyses.phases.known import known_scores
-from shared_model.disclosure.results import PREDICTED_BITS
+from shared_model.analyses.phases.earlier_results import known_scores
+from shared_model.analyses.phases.evaluation_circuit import EvaluationEstimate
+from shared_model.analyses.phases.evaluation_openings import EvaluationModel
+from shared_model.disclosure.limits import PREDICTED_BITS
 from shared_model.survival.calibration import predicted_survival
 
 SETS = 3
@@ -105,7 +105,7 @@ class Unknowns:
         A row of which fewer than a thirtieth of a patient is expected, were columns independent, is left out.
         """
         rows = patterns()
-        found = curves.cells(seen.opened, seen.model.survival, at)
+        found = curve_counts.cells(seen.opened, seen.model.survival, at)
         possible = prior(seen, at, rows) * float(found.deaths.sum() + found.lost.sum()) >= LEAST_EXPECTED
         intervals, dies = [], []
         for k in range(len(found.end)):
@@ -191,7 +191,7 @@ def add_groups(system: System, unknowns: Unknowns, seen: SeenStudy, at: int, mod
     asked: KaplanMeierModel = seen.model.risk(model)
     for group, chance in ((2 * at, 1 - high), (2 * at + 1, high)):
         size = float(seen.opened.opened["evaluation"][f"{asked.name}.patients"][group])
-        found = curves.cells(seen.opened, asked, group)
+        found = curve_counts.cells(seen.opened, asked, group)
         if not size or not len(found.end):
             continue
         system.add(unknowns.of_pattern(chance), size, _group_error(chance, unsure, size))
@@ -232,7 +232,7 @@ def add_calibration(system: System, unknowns: Unknowns, seen: SeenStudy, at: int
         system.add(unknowns.of_pattern(members), size, EXACT)
         hazard, greenwood = opened[f"{asked.name}.hazard"][:, number], opened[f"{asked.name}.greenwood"][:, number] / size
         shown = np.isfinite(one.observed[number])
-        deaths, _ = curves.falls(hazard[shown], greenwood[shown])
+        deaths, _ = curve_counts.falls(hazard[shown], greenwood[shown])
         for day, total in zip(np.array(asked.horizons)[shown], np.cumsum(deaths), strict=True):
             inside = ((unknowns.end <= day) & unknowns.dies).astype(np.float64)
             system.add(members[:, None] * inside, float(np.rint(total)), NEAR)

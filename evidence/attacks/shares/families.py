@@ -9,8 +9,9 @@ from functools import partial
 import numpy as np
 
 from evidence.attacks import opened_sums
+from evidence.attacks.attack_result import AttackResult, control, statistical
 from evidence.attacks.claims import Claims, Score, score, summary, unique_hits
-from evidence.attacks.result import AttackResult, control, statistical
+from evidence.attacks.shares.attacked_study import SharesCase, shares_case
 from evidence.attacks.shares.differences import GENERATION, generation_score, one_apart, target_score
 from evidence.attacks.shares.iterates import from_all_others
 from evidence.attacks.shares.reconstruct import (
@@ -23,7 +24,6 @@ from evidence.attacks.shares.reconstruct import (
     from_steps,
     from_swapped,
 )
-from evidence.attacks.shares.study import SharesCase, shares_case
 
 LARGEST = 207
 """Every result is open in a study of so many; smaller ones are also attacked with minima lifted."""

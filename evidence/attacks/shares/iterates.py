@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from evidence.attacks.claims import Claims
 from evidence.attacks.cohorts import COLUMNS, Floats, patterns
+from evidence.attacks.nonnegative_solver import System
+from evidence.attacks.shares.attacked_study import SharesCase, StudyCohort
 from evidence.attacks.shares.equations import SeenStudy, Unknowns
-from evidence.attacks.shares.study import SharesCase, StudyCohort
-from evidence.attacks.system import System
 from shared_model.analyses.newton import Newton
 from shared_model.analyses.phases.clinical import clinical_model
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from evidence.attacks.claims import Claims
 from evidence.attacks.cohorts import COLUMNS, Floats, encode, patterns
-from evidence.attacks.shares import curves
+from evidence.attacks.nonnegative_solver import System
+from evidence.attacks.shares import curve_counts
+from evidence.attacks.shares.attacked_study import SharesCase, on_grid
 from evidence.attacks.shares.equations import SETS, SeenStudy, Unknowns, add_calibration, add_curve, add_groups, add_table, beyond, prior
 from evidence.attacks.shares.iterates import add_iterates
-from evidence.attacks.shares.study import SharesCase, on_grid
-from evidence.attacks.system import System
 from site_config.study.prognostic_models import CLN
 
 Adding = Callable[[System, Unknowns, SeenStudy, int], None]
@@ -90,10 +90,10 @@ def from_score_groups(case: SharesCase) -> Claims:
         for group in (0, 1) if cut is not None and seen.evaluation.models[CLINICAL].risk is not None else ():
             inside = np.flatnonzero((score > (cut or 0.0)) == bool(group))
             likely = inside[np.argsort(-chance[inside], kind="stable")]
-            cells = curves.cells(seen.opened, asked, 2 * at + group)
+            cells = curve_counts.cells(seen.opened, asked, 2 * at + group)
             for middle, count in zip(cells.middle, cells.deaths + cells.lost, strict=True):
                 found += [(int(pattern), float(middle)) for pattern in likely[: int(count)]]
-    cells = curves.cells(seen.opened, seen.model.survival, 0)
+    cells = curve_counts.cells(seen.opened, seen.model.survival, 0)
     for cut in seen.cuts(CLINICAL):
         same = np.flatnonzero(score == cut)
         if len(cells.middle) and same.size:
@@ -107,9 +107,9 @@ def from_swapped(case: SharesCase) -> Claims:
     names = [name for name in seen.model.scores if seen.middle(name) is not None]
     found: list[tuple[int, float]] = []
     for at in range(SETS):
-        by_model = {name: curves.cells(seen.opened, seen.model.risk(name), 2 * at) for name in names}
+        by_model = {name: curve_counts.cells(seen.opened, seen.model.risk(name), 2 * at) for name in names}
         chance = prior(seen, at, rows)
-        unknowns = Unknowns(rows, encode(rows), curves.CurveCells.none(), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_))
+        unknowns = Unknowns(rows, encode(rows), curve_counts.CurveCells.none(), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_))
         for a, one in enumerate(names):
             for other in names[a + 1 :]:
                 first, second = by_model[one], by_model[other]

@@ -19,11 +19,11 @@ from server.study.opened_analyses import (
     Population,
 )
 from shared_model.analyses.cox import CoxEstimate
-from shared_model.analyses.groups.curve import Median
 from shared_model.analyses.groups.kaplan_meier import KaplanMeierEstimate, KaplanMeierModel
-from shared_model.analyses.phases.evaluated import GroupedEstimate
+from shared_model.analyses.groups.survival_medians import Median
+from shared_model.analyses.phases.evaluation_circuit import GroupedEstimate
 from shared_model.survival.cox.result import ChiTest
-from shared_model.survival.normal import Z95, two_sided
+from shared_model.survival.normal_tails import Z95, two_sided
 
 TOO_SMALL = "fewer than {} patients in it or in the rest of its set"
 

@@ -9,7 +9,7 @@ import numpy as np
 from server.phases.context import Event, Running
 from server.phases.on_shares.curves import TOO_SMALL, closed_group, count, curve, families, logrank_of, median_of, ratio_of
 from server.phases.on_shares.fits import analyses, compute, keep_cutoff
-from server.phases.on_shares.table import characteristics
+from server.phases.on_shares.table1 import characteristics
 from server.study.opened_analyses import (
     ClosedResult,
     OpenedAnalyses,
@@ -27,14 +27,14 @@ from server.study.opened_analyses import (
     Population,
 )
 from shared_model.analyses.concordance import ConcordanceEstimate
-from shared_model.analyses.phases.described import PROGRESSION
-from shared_model.analyses.phases.evaluated import EvaluationEstimate, ModelEstimate
-from shared_model.analyses.phases.evaluation_model import EvaluationModel
-from shared_model.analyses.phases.frozen import frozen_models
-from shared_model.analyses.phases.known import known_scores
-from shared_model.shares.protocol import believe
+from shared_model.analyses.phases.earlier_results import known_scores
+from shared_model.analyses.phases.evaluation_circuit import EvaluationEstimate, ModelEstimate
+from shared_model.analyses.phases.evaluation_openings import EvaluationModel
+from shared_model.analyses.phases.frozen_models import frozen_models
+from shared_model.analyses.phases.table1_slots import PROGRESSION
+from shared_model.shares.messages.protocol import believe
 from shared_model.statistics.parameters import MANUFACTURERS
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 HELD: tuple[Population, ...] = ("validation", "test")
 """Sets that no model was fitted on."""

@@ -13,23 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from server.asking.shared import Shared, SharedComputation
+from server.asking.ask_on_shares import Shared, SharedComputation
 from server.phases.context import Running
 from server.study.opened_analyses import ClosedResult, OpenedAnalyses, OpenedBaseline, OpenedCutoff, SharesCost
 from server.study.results import Cutoff
 from shared_model.analyses.cox import CoxEstimate
-from shared_model.analyses.fitted import fitted
+from shared_model.analyses.fit_on_shares import fitted
 from shared_model.analyses.groups.hazard import BaselineEstimate
 from shared_model.analyses.phases.clinical import ClinicalEstimate
-from shared_model.analyses.phases.frozen import Frozen
+from shared_model.analyses.phases.frozen_models import Frozen
 from shared_model.analyses.phases.fusion import FusionEstimate
-from shared_model.analyses.phases.scores import centred, clinical_spec, fused_spec, single_specs
+from shared_model.analyses.phases.score_formation import centred, clinical_spec, fused_spec, single_specs
 from shared_model.analyses.plan import request_plan
 from shared_model.analyses.scores.cutoff import CutoffEstimate
-from shared_model.shares.protocol import believe
+from shared_model.shares.messages.protocol import believe
 from shared_model.survival.cox.result import FitFinding
 from site_config.problems import federation
-from site_config.study.model import Phase
+from site_config.study.plan_and_lock import Phase
 from site_config.study.prognostic_models import CLN, MODELS
 
 

@@ -22,10 +22,10 @@ from server.study.opened_analyses import (
     OpenedVariable,
     Population,
 )
-from shared_model.analyses.groups.curve import median
+from shared_model.analyses.groups.survival_medians import median
 from shared_model.analyses.noised.cells import edges_of
-from shared_model.analyses.phases.described import TableVariable, counted, sets_of
 from shared_model.analyses.phases.noised import NoisedEstimate, results_noise
+from shared_model.analyses.phases.table1_slots import TableVariable, counted, sets_of
 from shared_model.statistics.parameters import FLAGS
 from shared_model.survival.noised_table import NoisedSurvival
 from site_config.problems import privacy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from server.report import text
+from server.report import number_text
 from server.study.opened_analyses import OpenedAnalyses
 from server.study.results import StudyResult
 from site_config.study.prognostic_models import ModelName
@@ -46,4 +46,5 @@ def beyond(result: StudyResult, model: ModelName, horizons: tuple[int, ...]) -> 
     lost = [str(h) for h in horizons if baseline_at(result, model, h) is None]
     if not lost:
         return ""
-    return f"{model}: nothing is predicted for {text.listed(lost)} days, beyond day {base['time'][-1]:.0f}, where its baseline hazard ends."
+    days = number_text.listed(lost)
+    return f"{model}: nothing is predicted for {days} days, beyond day {base['time'][-1]:.0f}, where its baseline hazard ends."

@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import Field
 
-from server.report import text
-from server.report.blocks import TableBlock
+from server.report import number_text
 from server.report.common import style
 from server.report.common.estimates import Numbers, Test
 from server.report.common.style import Picture
+from server.report.page_blocks import TableBlock
 from server.report.parts.part import ReportedStudy
 from site_config.problems import survival as problems
 from site_config.study.prognostic_models import MODELS, ModelName
@@ -20,7 +20,7 @@ from site_config.study.prognostic_models import MODELS, ModelName
 LARGEST_STEP = 9.0
 """A covariate one standard deviation higher multiplies the hazard by e^9: no such effect is estimated, it has run to infinity."""
 AXIS_SD = 3
-"""Half the declared axis of a score, in standard deviations (`server.phases.cox`)."""
+"""Half the declared axis of a score, in standard deviations (`server.phases.clinical_and_fusion`)."""
 
 
 class Coefficient(Numbers):
@@ -136,24 +136,24 @@ def cox_table(model: ShownCoxModel) -> TableBlock:
     """Coefficients of one Cox model."""
     rows = [
         [
-            c.label, text.number(c.coef, 3), text.number(c.se, 3), hazard_ratio_words(c.hr, c.low, c.high), text.number(c.wald_chi2, 1),
-            text.p_value(c.p),
+            c.label, number_text.number(c.coef, 3), number_text.number(c.se, 3), hazard_ratio_words(c.hr, c.low, c.high),
+            number_text.number(c.wald_chi2, 1), number_text.p_value(c.p),
         ]
         if c.reason is None
-        else [c.label, text.MISSING, text.MISSING, c.reason, text.MISSING, text.MISSING]
+        else [c.label, number_text.MISSING, number_text.MISSING, c.reason, number_text.MISSING, number_text.MISSING]
         for c in model.coefficients
     ]  # fmt: skip
     note = f"n {model.n}, {model.events} events"
     if model.likelihood_ratio:
         test = model.likelihood_ratio
-        note += f"; likelihood ratio χ² {text.number(test.chi2, 1)} on {test.df} df, {text.p_equals(test.p)}"
+        note += f"; likelihood ratio χ² {number_text.number(test.chi2, 1)} on {test.df} df, {number_text.p_equals(test.p)}"
     header = ["", "Coefficient", "SE", "Hazard ratio (95 % CI)", "Wald χ²", "p"]
     return TableBlock(f"Cox model {model.model}", header, rows, note=note + ".")
 
 
 def hazard_ratio_words(hr: float | None, low: float | None, high: float | None) -> str:
     """`1.52 (1.10–2.11)`."""
-    return text.MISSING if hr is None else f"{text.ratio(hr)} ({text.ratio(low)}–{text.ratio(high)})"
+    return number_text.MISSING if hr is None else f"{number_text.ratio(hr)} ({number_text.ratio(low)}–{number_text.ratio(high)})"
 
 
 @style.styled
@@ -200,7 +200,7 @@ def _hazard_ratio(axes: Any, index: int, row: Coefficient, width: int) -> None:
     axes.plot([row.low, row.high], [index, index], color=style.LOW, linewidth=1.6, solid_capstyle="butt")
     axes.plot([row.hr], [index], marker="s", markersize=6, color=style.LOW, markeredgecolor="white")
     if width > 500:
-        for at, words in ((1.03, _shown(row)), (1.27, text.p_equals(row.p))):
+        for at, words in ((1.03, _shown(row)), (1.27, number_text.p_equals(row.p))):
             axes.text(at, index, words, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from server.report import text
+from server.report import number_text
 from server.report.common import style
 from server.report.common.curves import SurvivalCurve, at_month, median_months, told
 from server.report.common.estimates import Estimate, Test
@@ -36,9 +36,11 @@ def survival_panel(
     """One panel: groups compared on one set. `months` are the ticks all panels of the figure share."""
     lines = []
     if hazard_ratio is not None and hazard_ratio.value is not None:
-        lines.append(f"HR {text.ratio(hazard_ratio.value)} ({text.ratio(hazard_ratio.low)}–{text.ratio(hazard_ratio.high)})")
+        lines.append(
+            f"HR {number_text.ratio(hazard_ratio.value)} ({number_text.ratio(hazard_ratio.low)}–{number_text.ratio(hazard_ratio.high)})"
+        )
     if logrank is not None:
-        lines.append(f"log-rank {text.p_equals(logrank.p)}")
+        lines.append(f"log-rank {number_text.p_equals(logrank.p)}")
     rows = len(curves) + bool(lines)
     height = 190 + 16 * rows + 22 + 17 * len(curves) + 30 + (60 if width > 400 else 0)
     figure, (upper, lower) = style.panel(width, height, nrows=2, sharex=True, height_ratios=[1, 0.085 * len(curves)])
@@ -58,7 +60,7 @@ def survival_panel(
 def _steps(axes: Any, curves: Sequence[SurvivalCurve], colours: Sequence[str], dashes: Sequence[Any]) -> None:
     for one, colour, dash in zip(curves, colours, dashes, strict=True):
         months = [day / style.MONTH for day in one.day]
-        label = f"{one.label}: {text.size(one.n, one.events)}, median {median_months(one)}"
+        label = f"{one.label}: {number_text.size(one.n, one.events)}, median {median_months(one)}"
         if one.points:
             axes.plot(months, one.survival, color=colour, linestyle=dash, label=label)
         else:
@@ -99,4 +101,6 @@ def _at_risk(axes: Any, curves: Sequence[SurvivalCurve], colours: Sequence[str],
     for row, (one, colour) in enumerate(zip(curves, colours, strict=True)):
         axes.get_yticklabels()[row].set_color(colour)
         for month in months:
-            axes.text(month, row, text.count(at_month(one, month), one.hidden_below), ha="center", va="center", fontsize=8.5, color=colour)
+            axes.text(
+                month, row, number_text.count(at_month(one, month), one.hidden_below), ha="center", va="center", fontsize=8.5, color=colour
+            )

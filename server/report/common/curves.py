@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from server.report import text
-from server.report.blocks import TableBlock
+from server.report import number_text
 from server.report.common.estimates import Numbers
-from shared_model.analyses.groups.measures import least_known
+from server.report.page_blocks import TableBlock
+from shared_model.analyses.groups.means_and_medians import least_known
+from shared_model.survival.evaluation_table import Cells
 from shared_model.survival.kaplan_meier import KaplanMeier, kaplan_meier, quantile_interval
-from shared_model.survival.table import Cells
 
 MONTH = 365.25 / 12
 HALF_YEAR = 365.25 / 2
@@ -106,7 +106,7 @@ def median_months(one: SurvivalCurve) -> str:
     A curve known at declared days alone has it in whole months: `19 (14–NR)`.
     """
     if one.n is None or one.n < least_known(one.hidden_below):
-        return text.MISSING
+        return number_text.MISSING
     if one.median is None:
         return "NR"
     decimals = 0 if one.points else 1
@@ -115,7 +115,7 @@ def median_months(one: SurvivalCurve) -> str:
 
 
 def _months(day: float | None, decimals: int) -> str:
-    return "NR" if day is None else text.number(day / MONTH, decimals)
+    return "NR" if day is None else number_text.number(day / MONTH, decimals)
 
 
 def curve_table(curves: Sequence[SurvivalCurve], caption: str) -> TableBlock:
@@ -125,8 +125,10 @@ def curve_table(curves: Sequence[SurvivalCurve], caption: str) -> TableBlock:
         ended = next((i for i, k in enumerate(one.at_risk) if not k and at_day(one, one.ticks[i])[0] is None), len(one.ticks))
         for day, at_risk in list(zip(one.ticks, one.at_risk, strict=True))[: ended + 1]:
             value, low, high = at_day(one, day)
-            body.append([one.label, f"{day:.0f}", text.count(at_risk, one.hidden_below), text.with_interval(value, low, high)])
-    note = "; ".join(f"{c.label}: {text.size(c.n, c.events)}, median {median_months(c)} months" for c in curves)
+            body.append(
+                [one.label, f"{day:.0f}", number_text.count(at_risk, one.hidden_below), number_text.with_interval(value, low, high)]
+            )
+    note = "; ".join(f"{c.label}: {number_text.size(c.n, c.events)}, median {median_months(c)} months" for c in curves)
     return TableBlock(caption, ["Group", "Day", "At risk", "Survival (95 % CI)"], body, note=note + ". NR: not reached.")
 
 
@@ -150,4 +152,4 @@ def curve_note(minimum: int, *, points: bool = False) -> str:
 def told(one: SurvivalCurve) -> str:
     """A curve in words, for a picture's text alternative."""
     median = f"median {median_months(one)} months" if one.median is not None else "median not reached"
-    return f"{one.label}, {text.size(one.n, one.events)}, {median}"
+    return f"{one.label}, {number_text.size(one.n, one.events)}, {median}"

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from server.study.results import SetName
-from shared_model.survival import comparison
+from shared_model.survival import compare_cindex
 from shared_model.survival.cox.result import ChiTest
 
 Where = SetName | Literal["combined"]
@@ -53,5 +53,5 @@ def chi_test(found: ChiTest) -> Test | None:
 
 def share_estimate(n: int | None, events: int | None, value: float, se: float, p: float | None = None) -> Estimate:
     """A number between 0 and 1 with its interval value ± 1.96 se, cut at 0 and 1."""
-    low, high = comparison.normal_interval(value, se)
+    low, high = compare_cindex.normal_interval(value, se)
     return Estimate(n=n, events=events, value=value, low=max(low, 0.0), high=min(high, 1.0), se=se, p=p)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from server.report import text
+from server.report import number_text
 from server.report.common.curves import MONTH, SurvivalCurve
 from server.report.common.estimates import Estimate, Test, Where, share_estimate
 from server.report.common.style import SET_NAME
+from server.report.display_names import SUBGROUP_LABELS, VALUE_LABELS
 from server.report.parts.part import ReportedStudy
-from server.report.words import SUBGROUP_LABELS, VALUE_LABELS
 from server.study.opened_analyses import (
     Analysis,
     ClosedResult,
@@ -63,7 +63,7 @@ def total(groups: Iterable[OpenedCurve]) -> tuple[int | None, int | None]:
     known = list(groups)
     if not known:
         return None, None
-    return text.total(group.n for group in known), text.total(group.events for group in known)
+    return number_text.total(group.n for group in known), number_text.total(group.events for group in known)
 
 
 def logrank_test(opened: OpenedLogRank | None) -> Test | None:
@@ -74,7 +74,7 @@ def logrank_test(opened: OpenedLogRank | None) -> Test | None:
 def area(n: int | None, events: int | None, value: float, se: float) -> Estimate:
     """A C-index or an area with its interval; the reason where its error means nothing."""
     if not se > 0:
-        return Estimate(n=n, events=events, reason=f"{text.number(value)} without an error: every pair is in the same order")
+        return Estimate(n=n, events=events, reason=f"{number_text.number(value)} without an error: every pair is in the same order")
     return share_estimate(n, events, value, se)
 
 
@@ -97,7 +97,7 @@ def closed(report: ReportedStudy, *kinds: Analysis, variable: str | None = None)
     words = []
     for reason, same in groupby(sorted(found, key=lambda one: one.text), key=lambda one: one.text):
         about = list(dict.fromkeys(_about(one) for one in same if _about(one)))
-        words.append(f"{text.listed(about)} ({reason})" if about else reason)
+        words.append(f"{number_text.listed(about)} ({reason})" if about else reason)
     return f"Not opened: {'; '.join(words)}." if words else ""
 
 

@@ -1,5 +1,7 @@
 """The look of the figures: one palette, one type, and matplotlib figures as inline SVG.
 
+A model's colour and dash are not here: they are part of the model's value, in `site_config.study.prognostic_models`.
+
 Colours are Okabe and Ito's, told apart by every common form of colour blindness; wherever colour separates two things, line
 style or marker does so too. Text stays text in the SVG, so it can be selected, searched and read at any zoom.
 """

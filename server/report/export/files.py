@@ -7,11 +7,11 @@ import csv
 import io
 from pathlib import Path
 
-from server.report import text
-from server.report.blocks import Figure, Flow, Photos, TableBlock
+from server.report import number_text
 from server.report.common import style
 from server.report.common.style import Picture
 from server.report.export.items import Drawn, slug
+from server.report.page_blocks import Figure, Flow, Photos, TableBlock
 from site_config.files import write_atomic
 
 
@@ -68,7 +68,7 @@ def csv_text(table: TableBlock) -> str:
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow([" ".join(cell.split()) for cell in table.header])
-    writer.writerows([cell.replace(text.INDENT, "  ") for cell in row] for row in table.rows)
+    writer.writerows([cell.replace(number_text.INDENT, "  ") for cell in row] for row in table.rows)
     if table.note:
         writer.writerow([table.note])
     return written.getvalue()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from server.report.blocks import Figure, Flow, Photos, Section, TableBlock
+from server.report.page_blocks import Figure, Flow, Photos, Section, TableBlock
 
 Drawn = Figure | Flow | Photos
 

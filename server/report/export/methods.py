@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from server.report import text
+from server.report import number_text
 from server.report.parts.part import ReportedStudy
-from site_config.study.model import Study
-from site_config.study.moments import zero_words
+from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS
+from site_config.study.time_points import zero_words
 
 BACKBONES = {"efficientnet-b0": "an EfficientNet-b0", "small": "a small convolutional network"}
 
@@ -38,21 +38,23 @@ def _design(report: ReportedStudy) -> Iterator[str]:
     kind = "evaluated a frozen prognostic model" if study.kind == "validate" else "developed and evaluated prognostic models"
     yield (
         f"This federated multi-centre study {kind} without moving patients' records: "
-        f"{text.plural(develop, 'hospital')} took part in development and {text.plural(evaluate, 'hospital')} in evaluation alone."
+        f"{number_text.plural(develop, 'hospital')} took part in development and "
+        f"{number_text.plural(evaluate, 'hospital')} in evaluation alone."
     )
     if report.simulated:
         yield "All patients were simulated."
     if study.draw is not None:
         yield f"The evaluation hospitals were drawn at random (seed {study.draw.seed}) before the study was locked."
     if study.validation_fraction:
+        share = number_text.number(study.validation_fraction)
         yield (
-            f"In every development hospital a patient fell into validation with probability {text.number(study.validation_fraction)}, by a "
+            f"In every development hospital a patient fell into validation with probability {share}, by a "
             "hash of the pseudonym keyed with a secret of the hospital."
         )
 
 
 def _outcome(study: Study) -> Iterator[str]:
-    horizons = text.listed([f"{horizon}" for horizon in study.evaluation.horizons])
+    horizons = number_text.listed([f"{horizon}" for horizon in study.evaluation.horizons])
     yield (
         f"The outcome was {study.endpoint.label[:1].lower()}{study.endpoint.label[1:]}: days from {zero_words(study)} to "
         f"{study.endpoint.event_label}, censored on the right. Predictions were evaluated at {horizons} days."
@@ -62,12 +64,12 @@ def _outcome(study: Study) -> Iterator[str]:
 def _predictors(study: Study) -> Iterator[str]:
     if MODELS.read_variables(study.models):
         names = [f"{variable.titled} ({variable.kind})" for variable in study.clinical]
-        yield f"Clinical predictors were {text.listed(names)}; patients who lacked one were left out."
+        yield f"Clinical predictors were {number_text.listed(names)}; patients who lacked one were left out."
 
 
 def _images(study: Study) -> Iterator[str]:
     imaging = study.imaging
-    organs = text.listed([f"{o.name} (window {o.window.width:g}/{o.window.level:g} HU)" for o in study.organs])
+    organs = number_text.listed([f"{o.name} (window {o.window.width:g}/{o.window.level:g} HU)" for o in study.organs])
     yield (
         f"CT at baseline and at the first follow-up ({imaging.interval_days[0]} to {imaging.interval_days[1]} days later) was resampled to "
         f"{imaging.spacing_mm:g} mm in z; of each organ ({organs}) {imaging.slices} slices were selected by tumour area "
@@ -79,7 +81,7 @@ def _images(study: Study) -> Iterator[str]:
 
 def _models(study: Study) -> Iterator[str]:
     models = MODELS.fitted(study.models)
-    yield f"Models were {text.listed([_described(model.name) for model in models])}."
+    yield f"Models were {number_text.listed([_described(model.name) for model in models])}."
     if MODELS.networks(study.models):
         training, network = study.training, study.network
         start = "ImageNet weights" if network.pretrained_sha256 and network.warm_start == "none" else _start(study)
@@ -101,7 +103,7 @@ def _start(study: Study) -> str:
 def _described(name: str) -> str:
     model = MODELS[name]
     if model.is_fused:
-        return f"{name} ({text.listed(list(model.needs))} fused)"
+        return f"{name} ({number_text.listed(list(model.needs))} fused)"
     return f"{name} ({model.scans})" if model.is_network else f"{name} (a Cox model of the clinical predictors)"
 
 
@@ -121,7 +123,7 @@ def _protection(report: ReportedStudy) -> Iterator[str]:
     if report.analyses is not None or report.study.resolution == "shares":
         holders = report.result.lock.get("holders", [])
         yield (
-            f"Statistics were computed on secret shares of patients' rows held by {text.plural(len(holders), 'hospital')}; only the "
+            f"Statistics were computed on secret shares of patients' rows held by {number_text.plural(len(holders), 'hospital')}; only the "
             "declared results were opened."
         )
     if privacy.masks:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from server.report import text
-from server.report.blocks import TableBlock
+from server.report import number_text
+from server.report.page_blocks import TableBlock
 from server.report.parts.conduct.limitations import LIMITATIONS
 from server.report.parts.part import ReportedStudy
 from server.report.parts.patients.sizes import SIZES
-from site_config.study.moments import zero_words
+from site_config.study.time_points import zero_words
 
 AUTHORS = "to be written by the authors"
 
@@ -42,23 +42,25 @@ def _objectives(report: ReportedStudy) -> str:
 def _centres(report: ReportedStudy) -> str:
     roles = [entry["role"] for entry in report.result.lock.get("roster", [])]
     return (
-        f"{text.plural(len(roles), 'hospital')}: {roles.count('development')} development, {roles.count('evaluation')} evaluation "
+        f"{number_text.plural(len(roles), 'hospital')}: {roles.count('development')} development, {roles.count('evaluation')} evaluation "
         f"(Participation). Kind and location of the hospitals: {AUTHORS}"
     )
 
 
 def _outcome(report: ReportedStudy) -> str:
-    horizons = text.listed([str(h) for h in report.study.evaluation.horizons])
+    horizons = number_text.listed([str(h) for h in report.study.evaluation.horizons])
     return f"{report.study.endpoint.label}, days from {zero_words(report.study)}; horizons {horizons} days. How it was assessed: {AUTHORS}"
 
 
 def _predictors(report: ReportedStudy) -> str:
-    names = text.listed([variable.titled for variable in report.study.clinical])
+    names = number_text.listed([variable.titled for variable in report.study.clinical])
     return f"declared before any data were read: {names}" + ("; CT slices by rule" if report.study.reads_scans else "")
 
 
 def _sizes(report: ReportedStudy) -> str:
-    return "; ".join(f"{size.set} {text.size(size.n, size.events)}, {text.plural(size.sites, 'hospital')}" for size in report.of(SIZES))
+    return "; ".join(
+        f"{size.set} {number_text.size(size.n, size.events)}, {number_text.plural(size.sites, 'hospital')}" for size in report.of(SIZES)
+    )
 
 
 def _missing(report: ReportedStudy) -> str:
@@ -80,7 +82,9 @@ def _specification(report: ReportedStudy) -> str:
 
 
 def _limitations(report: ReportedStudy) -> str:
-    return f"{text.plural(len(report.of(LIMITATIONS)), 'limitation')} generated from facts (Limitations); their discussion: {AUTHORS}"
+    return (
+        f"{number_text.plural(len(report.of(LIMITATIONS)), 'limitation')} generated from facts (Limitations); their discussion: {AUTHORS}"
+    )
 
 
 def place(words: str) -> Callable[[ReportedStudy], str]:

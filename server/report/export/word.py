@@ -7,9 +7,9 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from server.report.blocks import Bullets, Facts, Figure, Flow, Headline, Paragraph, Photos, Section, TableBlock
 from server.report.export.files import pictures
 from server.report.export.items import Drawn, tables
+from server.report.page_blocks import Bullets, Facts, Figure, Flow, Headline, Paragraph, Photos, Section, TableBlock
 
 if TYPE_CHECKING:
     from docx.document import Document as WordDocument

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from server.report.blocks import Block, Paragraph
+from server.report.page_blocks import Block, Paragraph
 from server.study.opened_analyses import OpenedAnalyses
 from server.study.results import StudyResult
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS, ModelName, PrognosticModel
 
 Found = TypeVar("Found")

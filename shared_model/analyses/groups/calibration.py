@@ -16,15 +16,15 @@ import numpy as np
 
 from shared_model.analyses.covariates import Continuous, SlotCovariates
 from shared_model.analyses.cox import CoxModel
+from shared_model.analyses.groups.declared_days import Points
 from shared_model.analyses.groups.kaplan_meier import KaplanMeierEstimate, KaplanMeierModel, kaplan_meier
 from shared_model.analyses.groups.partition import Partition
-from shared_model.analyses.groups.points import Points
 from shared_model.analyses.pairs import Pairs
-from shared_model.analyses.rows import Floats, PaddedPatients, Part, Rows
-from shared_model.disclosure.results import PREDICTED_BITS
-from shared_model.shares.arithmetic import Arithmetic, F, Value, together
-from shared_model.shares.declaration import Result
-from shared_model.shares.value import Field
+from shared_model.analyses.patient_slots import Floats, PaddedPatients, Part, Rows
+from shared_model.disclosure.limits import PREDICTED_BITS
+from shared_model.shares.circuits.arithmetic import Arithmetic, F, Value, together
+from shared_model.shares.circuits.declared_results import Result
+from shared_model.shares.circuits.value import Field
 from shared_model.survival.calibration import predicted_survival
 from shared_model.survival.cox.result import FitFinding
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.analyses.groups.measures import (
+from shared_model.analyses.count_minimum import minimum_result
+from shared_model.analyses.groups.means_and_medians import (
     GridVariable,
     Measure,
     TableColumns,
@@ -27,11 +28,10 @@ from shared_model.analyses.groups.measures import (
 )
 from shared_model.analyses.groups.partition import Admitted, Partition, admitted
 from shared_model.analyses.groups.suppression import Hidden, suppressed
-from shared_model.analyses.minimum import minimum_result
-from shared_model.analyses.rows import Floats, OneHot, Part, Rows
-from shared_model.disclosure.results import FEW, GROUP_PATIENTS
-from shared_model.shares.arithmetic import Arithmetic, Value, concatenate, together
-from shared_model.shares.declaration import Result
+from shared_model.analyses.patient_slots import Floats, OneHot, Part, Rows
+from shared_model.disclosure.limits import FEW, GROUP_PATIENTS
+from shared_model.shares.circuits.arithmetic import Arithmetic, Value, concatenate, together
+from shared_model.shares.circuits.declared_results import Result
 from shared_model.survival.cox.result import FitFinding
 
 

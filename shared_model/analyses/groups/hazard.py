@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from shared_model.analyses.count_minimum import minimum_result, reaches
 from shared_model.analyses.covariates import SlotCovariates
-from shared_model.analyses.groups.points import Points
-from shared_model.analyses.minimum import minimum_result, reaches
+from shared_model.analyses.groups.declared_days import Points
 from shared_model.analyses.newton import CAP
 from shared_model.analyses.pairs import Pairs, day_parts
+from shared_model.analyses.patient_slots import Floats, PaddedPatients, Part, Rows
 from shared_model.analyses.risk_sums import Blocks, Linear, largest_weight, prepare
-from shared_model.analyses.rows import Floats, PaddedPatients, Part, Rows
-from shared_model.disclosure.results import (
+from shared_model.disclosure.limits import (
     BASELINE_BITS,
     COX_PATIENTS,
     FIRST_HAZARD_BITS,
@@ -33,11 +33,11 @@ from shared_model.disclosure.results import (
     INTERVAL_DEATHS,
     POINT_PATIENTS,
 )
-from shared_model.shares.arithmetic import Arithmetic, Value, concatenate, together
-from shared_model.shares.constants import bits_of, exp, shorten, total
-from shared_model.shares.contraction import reciprocal
-from shared_model.shares.declaration import Result
-from shared_model.shares.value import Field
+from shared_model.shares.circuits.arithmetic import Arithmetic, Value, concatenate, together
+from shared_model.shares.circuits.constants import bits_of, exp, shorten, total
+from shared_model.shares.circuits.declared_results import Result
+from shared_model.shares.circuits.reciprocals import reciprocal
+from shared_model.shares.circuits.value import Field
 from shared_model.survival.cox.result import FitFinding
 from shared_model.survival.hazard import PiecewiseHazard, exposures, interval_of
 from site_config.problems import survival as problems

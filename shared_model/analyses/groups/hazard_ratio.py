@@ -16,9 +16,9 @@ from shared_model.analyses.covariates import Levels, SlotCovariates
 from shared_model.analyses.cox import CoxEstimate, CoxModel, fit_from
 from shared_model.analyses.pairs import Pairs
 from shared_model.analyses.risk_sums import Linear, Start
-from shared_model.disclosure.results import EVENTS_A_COLUMN, RATIO_PATIENTS
-from shared_model.shares.arithmetic import Arithmetic, Value, stack, together
-from shared_model.shares.declaration import Result
+from shared_model.disclosure.limits import EVENTS_A_COLUMN, RATIO_PATIENTS
+from shared_model.shares.circuits.arithmetic import Arithmetic, Value, stack, together
+from shared_model.shares.circuits.declared_results import Result
 
 
 @dataclass(frozen=True)

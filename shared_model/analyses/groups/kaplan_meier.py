@@ -19,17 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from shared_model.analyses.groups.curve import Median, interval, median
+from shared_model.analyses.count_minimum import minimum_result, reaches
+from shared_model.analyses.groups.declared_days import Points
 from shared_model.analyses.groups.logrank import gaps, logrank_results, open_logrank
 from shared_model.analyses.groups.partition import Admitted, Bits, Partition, admitted
-from shared_model.analyses.groups.points import Points
-from shared_model.analyses.minimum import minimum_result, reaches
+from shared_model.analyses.groups.survival_medians import Median, interval, median
 from shared_model.analyses.pairs import Pairs, day_parts
-from shared_model.analyses.rows import Floats, Integers, Part, Rows
-from shared_model.disclosure.results import FEW, FINE_PATIENTS, GREENWOOD_BITS, POINT_PATIENTS, SURVIVAL_BITS
-from shared_model.shares.arithmetic import Arithmetic, Value, together
-from shared_model.shares.contraction import reciprocal
-from shared_model.shares.declaration import Result
+from shared_model.analyses.patient_slots import Floats, Integers, Part, Rows
+from shared_model.disclosure.limits import FEW, FINE_PATIENTS, GREENWOOD_BITS, POINT_PATIENTS, SURVIVAL_BITS
+from shared_model.shares.circuits.arithmetic import Arithmetic, Value, together
+from shared_model.shares.circuits.declared_results import Result
+from shared_model.shares.circuits.reciprocals import reciprocal
 from shared_model.survival.cox.result import ChiTest, FitFinding
 
 HAZARD = (2 * 0.3333389569765212, 2 * 0.19910545328494592, 2 * 0.16355940409237255)

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from shared_model.analyses.groups.partition import Admitted, Partition
-from shared_model.analyses.rows import Floats
-from shared_model.disclosure.results import LOGRANK_BITS
-from shared_model.shares.arithmetic import Arithmetic, Value, stack, together
-from shared_model.shares.contraction import reciprocal
-from shared_model.shares.declaration import Result
+from shared_model.analyses.patient_slots import Floats
+from shared_model.disclosure.limits import LOGRANK_BITS
+from shared_model.shares.circuits.arithmetic import Arithmetic, Value, stack, together
+from shared_model.shares.circuits.declared_results import Result
+from shared_model.shares.circuits.reciprocals import reciprocal
 from shared_model.survival.cox.result import ChiTest, independent, solve_kept
 
 _LARGEST = 2.0**20

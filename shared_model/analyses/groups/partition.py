@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.analyses.minimum import minimum_result, reaches
+from shared_model.analyses.count_minimum import minimum_result, reaches
 from shared_model.analyses.pairs import Pairs
-from shared_model.analyses.rows import OneHot, Part, Rows
-from shared_model.disclosure.results import GROUP_PATIENTS
-from shared_model.shares.arithmetic import Arithmetic, Value, concatenate, together
-from shared_model.shares.declaration import Result
+from shared_model.analyses.patient_slots import OneHot, Part, Rows
+from shared_model.disclosure.limits import GROUP_PATIENTS
+from shared_model.shares.circuits.arithmetic import Arithmetic, Value, concatenate, together
+from shared_model.shares.circuits.declared_results import Result
 from shared_model.survival.cox.result import FitFinding
 from site_config.problems import survival as problems
 

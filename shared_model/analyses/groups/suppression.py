@@ -15,9 +15,9 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.analyses.minimum import reaches
-from shared_model.disclosure.results import FEW
-from shared_model.shares.arithmetic import Arithmetic, Value
+from shared_model.analyses.count_minimum import reaches
+from shared_model.disclosure.limits import FEW
+from shared_model.shares.circuits.arithmetic import Arithmetic, Value
 
 Bits = NDArray[np.bool_]
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, sqrt
 
-from shared_model.analyses.phases.described import counted
+from shared_model.analyses.phases.table1_slots import counted
 from shared_model.privacy.accounting import mu_of
 from site_config.study.locking import planned_holders
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 
 UNIT_BITS = 10
 

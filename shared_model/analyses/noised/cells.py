@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.analyses.groups.points import MONTH
-from shared_model.analyses.phases.described import TableVariable, counted, sets_of
-from shared_model.analyses.rows import Floats, Integers, PaddedPatients, Part
-from shared_model.shares.value import Field
-from site_config.study.model import Study
+from shared_model.analyses.groups.declared_days import MONTH
+from shared_model.analyses.patient_slots import Floats, Integers, PaddedPatients, Part
+from shared_model.analyses.phases.table1_slots import TableVariable, counted, sets_of
+from shared_model.shares.circuits.value import Field
+from site_config.study.plan_and_lock import Study
 
 MOST = 4096
 """A hospital's count of a cell is held within this; holding it there moves no two cohorts further apart."""

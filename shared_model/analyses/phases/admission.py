@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shared_model.analyses.change import ChangeModel, change
-from shared_model.analyses.phases.base import Earlier, SharedPlan, context
-from shared_model.analyses.rows import Rows, layout
-from shared_model.disclosure.results import GROUP_PATIENTS
-from shared_model.shares.arithmetic import Arithmetic
-from shared_model.shares.declaration import Declaration
+from shared_model.analyses.generation_change import ChangeModel, change
+from shared_model.analyses.patient_slots import Rows, layout
+from shared_model.analyses.phases.phase_plan import Earlier, SharedPlan, context
+from shared_model.disclosure.limits import GROUP_PATIENTS
+from shared_model.shares.circuits.arithmetic import Arithmetic
+from shared_model.shares.circuits.declared_results import Declaration
 from site_config.problems import shares as problems
-from site_config.study.model import EarlierStudy, Role, StudyLock
+from site_config.study.plan_and_lock import EarlierStudy, Role, StudyLock
 
 SETS_OF: Mapping[Role, tuple[str, ...]] = {"development": ("train", "validation"), "evaluation": ("test",)}
 """The sets of patients at a hospital of each role."""

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from shared_model.analyses.columns import ColumnsEstimate, ColumnsModel, Held, columns
+from shared_model.analyses.columns_held import ColumnsEstimate, ColumnsModel, Held, columns
 from shared_model.analyses.covariates import Continuous, Levels, SlotCovariates
 from shared_model.analyses.cox import CoxEstimate, CoxModel, cox
+from shared_model.analyses.groups.declared_days import make_points
 from shared_model.analyses.groups.hazard import BaselineEstimate, BaselineModel, baseline
-from shared_model.analyses.groups.points import make_points
 from shared_model.analyses.pairs import make_pairs
-from shared_model.analyses.phases.base import Earlier, SharedPlan, context, lifted, minima
-from shared_model.analyses.rows import Rows, layout
-from shared_model.shares.arithmetic import Arithmetic, together
-from shared_model.shares.declaration import Declaration
-from site_config.study.model import Study, StudyLock
+from shared_model.analyses.patient_slots import Rows, layout
+from shared_model.analyses.phases.phase_plan import Earlier, SharedPlan, context, lifted, minima
+from shared_model.shares.circuits.arithmetic import Arithmetic, together
+from shared_model.shares.circuits.declared_results import Declaration
+from site_config.study.plan_and_lock import Study, StudyLock
 from site_config.study.variables import DesignColumn
 
 NAME = "cln"

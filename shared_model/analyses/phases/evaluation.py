@@ -7,15 +7,15 @@ else it needs of a model, from the bundle; it reads the held-out set alone.
 
 from __future__ import annotations
 
-from shared_model.analyses.phases.base import Earlier, SharedPlan, context
-from shared_model.analyses.phases.evaluated import EvaluationEstimate, evaluated
-from shared_model.analyses.phases.evaluation_model import EvaluationModel
-from shared_model.analyses.phases.frozen import NOTHING_FROZEN, Frozen
-from shared_model.analyses.phases.known import known_scores
-from shared_model.analyses.rows import Rows
-from shared_model.shares.arithmetic import Arithmetic
-from shared_model.shares.declaration import Declaration
-from site_config.study.model import StudyLock
+from shared_model.analyses.patient_slots import Rows
+from shared_model.analyses.phases.earlier_results import known_scores
+from shared_model.analyses.phases.evaluation_circuit import EvaluationEstimate, evaluated
+from shared_model.analyses.phases.evaluation_openings import EvaluationModel
+from shared_model.analyses.phases.frozen_models import NOTHING_FROZEN, Frozen
+from shared_model.analyses.phases.phase_plan import Earlier, SharedPlan, context
+from shared_model.shares.circuits.arithmetic import Arithmetic
+from shared_model.shares.circuits.declared_results import Declaration
+from site_config.study.plan_and_lock import StudyLock
 
 
 def evaluation(lock: StudyLock, earlier: Earlier, frozen: Frozen = NOTHING_FROZEN) -> SharedPlan:

@@ -13,15 +13,16 @@ from typing import Any
 
 from shared_model.analyses.covariates import Continuous, SlotCovariates
 from shared_model.analyses.cox import CoxEstimate, CoxModel, cox
+from shared_model.analyses.groups.declared_days import Points, make_points
 from shared_model.analyses.groups.hazard import BaselineEstimate, baseline
-from shared_model.analyses.groups.points import Points, make_points
 from shared_model.analyses.pairs import Pairs, day_parts, make_pairs
-from shared_model.analyses.phases.base import Earlier, SharedPlan, context, group_minimum, minima
+from shared_model.analyses.patient_slots import Part, Rows, layout
 from shared_model.analyses.phases.clinical import baseline_model
-from shared_model.analyses.phases.scores import single_specs
-from shared_model.analyses.rows import Part, Rows, layout
+from shared_model.analyses.phases.phase_plan import Earlier, SharedPlan, context, group_minimum, minima
+from shared_model.analyses.phases.score_formation import single_specs
 from shared_model.analyses.scores.cutoff import CutoffEstimate, CutoffModel, cutoff
-from shared_model.analyses.scores.levels import (
+from shared_model.analyses.scores.nearer import CLIPPED, Ends, Ranges, nearer_ends, quarter_models, with_extremes_said
+from shared_model.analyses.scores.score_levels import (
     LEVELS,
     LOW,
     STEP,
@@ -32,11 +33,10 @@ from shared_model.analyses.scores.levels import (
     score_number,
     score_range,
 )
-from shared_model.analyses.scores.nearer import CLIPPED, Ends, Ranges, nearer_ends, quarter_models, with_extremes_said
-from shared_model.shares.arithmetic import Arithmetic, Value, together
-from shared_model.shares.declaration import Declaration, Result
+from shared_model.shares.circuits.arithmetic import Arithmetic, Value, together
+from shared_model.shares.circuits.declared_results import Declaration, Result
 from shared_model.statistics.parameters import ScoreSpec
-from site_config.study.model import Study, StudyLock
+from site_config.study.plan_and_lock import Study, StudyLock
 from site_config.study.prognostic_models import MODELS
 
 UNIT = (0.0, 1.0)

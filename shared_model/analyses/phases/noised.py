@@ -15,14 +15,14 @@ import numpy as np
 
 from shared_model.analyses.noised.budget import UNIT_BITS, ResultsNoise
 from shared_model.analyses.noised.cells import level_part, parts_of, survival_part
-from shared_model.analyses.phases.base import Earlier, SharedPlan, context
-from shared_model.analyses.phases.described import counted, sets_of
-from shared_model.analyses.rows import Floats, Part, Rows, layout
-from shared_model.shares.arithmetic import Arithmetic, together
-from shared_model.shares.declaration import Declaration, Result
+from shared_model.analyses.patient_slots import Floats, Part, Rows, layout
+from shared_model.analyses.phases.phase_plan import Earlier, SharedPlan, context
+from shared_model.analyses.phases.table1_slots import counted, sets_of
+from shared_model.shares.circuits.arithmetic import Arithmetic, together
+from shared_model.shares.circuits.declared_results import Declaration, Result
 from shared_model.survival.noised_table import NoisedSurvival, noised_survival
 from site_config.problems import shares as problems
-from site_config.study.model import Study, StudyLock
+from site_config.study.plan_and_lock import Study, StudyLock
 
 LARGEST = 2.0**32
 """Beyond every hospital's slots filled to the last, and any noise."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from shared_model.analyses.cox import CoxEstimate
 from shared_model.analyses.scores.cutoff import CutoffModel
-from shared_model.analyses.scores.levels import LEVELS, LOW, STEP, wide_enough
+from shared_model.analyses.scores.score_levels import LEVELS, LOW, STEP, wide_enough
 from shared_model.survival.cox.result import FitFinding
 from site_config.problems import survival as problems
 

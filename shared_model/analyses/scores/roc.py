@@ -22,16 +22,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_model.analyses.count_minimum import minimum_result, reaches
+from shared_model.analyses.groups.declared_days import Points
 from shared_model.analyses.groups.partition import Partition, admitted
-from shared_model.analyses.groups.points import Points
-from shared_model.analyses.minimum import minimum_result, reaches
 from shared_model.analyses.pairs import Pairs, compared, day_parts, level_parts
-from shared_model.analyses.rows import Floats, Part, Rows
-from shared_model.analyses.scores.weights import InTime, Weights, main_requests, squared, weights
-from shared_model.disclosure.results import AUC_BITS, AUC_VARIANCE_BITS, ROC_PATIENTS
-from shared_model.shares.arithmetic import Arithmetic, Value, concatenate, together
-from shared_model.shares.contraction import reciprocal
-from shared_model.shares.declaration import Result
+from shared_model.analyses.patient_slots import Floats, Part, Rows
+from shared_model.analyses.scores.censoring_weights import InTime, Weights, main_requests, squared, weights
+from shared_model.disclosure.limits import AUC_BITS, AUC_VARIANCE_BITS, ROC_PATIENTS
+from shared_model.shares.circuits.arithmetic import Arithmetic, Value, concatenate, together
+from shared_model.shares.circuits.declared_results import Result
+from shared_model.shares.circuits.reciprocals import reciprocal
 from shared_model.survival.cox.result import FitFinding
 from site_config.problems import survival as problems
 

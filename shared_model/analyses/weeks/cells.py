@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from shared_model.analyses.pairs import Digit
-from shared_model.analyses.rows import Floats, PaddedPatients, Part, Rows
-from shared_model.shares.arithmetic import Arithmetic, Value, concatenate, together
+from shared_model.analyses.patient_slots import Floats, PaddedPatients, Part, Rows
+from shared_model.shares.circuits.arithmetic import Arithmetic, Value, concatenate, together
 
 WEEK = 7
 """Days of a cell."""

@@ -22,12 +22,12 @@ from math import log, log2
 import numpy as np
 
 from shared_model.analyses.cox import SHARE_BITS, CoxEstimate, CoxModel, NewtonFit
+from shared_model.analyses.patient_slots import Part, Rows
 from shared_model.analyses.risk_sums import block_moments, factor, largest_weight
-from shared_model.analyses.rows import Part, Rows
 from shared_model.analyses.weeks.cells import EVENT, WeekCells, from_then_on, make_cells, until_then, week_digits
-from shared_model.shares.arithmetic import ROOM, Arithmetic, F, Value, concatenate, stack, together
-from shared_model.shares.contraction import reciprocal
-from shared_model.shares.value import Field
+from shared_model.shares.circuits.arithmetic import ROOM, Arithmetic, F, Value, concatenate, stack, together
+from shared_model.shares.circuits.reciprocals import reciprocal
+from shared_model.shares.circuits.value import Field
 
 NOBODY = 2.0**-20
 """Added to S⁰, so that weeks that nobody reaches divide by something: 1e-6 of one patient of the middle risk."""

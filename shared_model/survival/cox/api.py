@@ -6,9 +6,9 @@ study of the resolution `exact`), and `fit_exact` does the rest. On secret share
 
 from __future__ import annotations
 
-from shared_model.survival.cox.exact import ExactOpener, fit_exact
+from shared_model.survival.cox.covariate_moments import CovariateMoments, Scale, open_scale, site_moments
 from shared_model.survival.cox.exact_sums import DayGrid, ExactSums, exact_sums
-from shared_model.survival.cox.moments import CovariateMoments, Scale, open_scale, site_moments
+from shared_model.survival.cox.newton_exact import ExactOpener, fit_exact
 from shared_model.survival.cox.result import Baseline, ChiTest, CoxFit, FitFinding, ProportionalHazards
 
 __all__ = [

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from shared_model.survival.concordance import Concordance
-from shared_model.survival.normal import Z95, chi2_tail, two_sided
+from shared_model.survival.normal_tails import Z95, chi2_tail, two_sided
 from site_config.problems.base import Kind
 
 Floats = NDArray[np.float64]

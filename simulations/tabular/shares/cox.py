@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 from shared_model.analyses.concordance import ConcordanceEstimate, ConcordanceModel, concordance
 from shared_model.analyses.covariates import Column, SlotCovariates
 from shared_model.analyses.cox import CoxEstimate, CoxModel, cox
-from shared_model.analyses.fitted import NAN, fitted
+from shared_model.analyses.fit_on_shares import NAN, fitted
+from shared_model.analyses.groups.declared_days import make_points
 from shared_model.analyses.groups.hazard import BaselineEstimate, BaselineModel, baseline
-from shared_model.analyses.groups.points import make_points
-from shared_model.analyses.locally import Computed
 from shared_model.analyses.pairs import Pairs, make_pairs, within
-from shared_model.analyses.rows import OneHot, Rows
+from shared_model.analyses.patient_slots import OneHot, Rows
+from shared_model.analyses.run_locally import Computed
 from shared_model.analyses.weeks.cells import WEEK
 from shared_model.analyses.weeks.cox import cox_by_weeks, week_parts
-from shared_model.disclosure.results import PAIRED_PATIENTS
-from shared_model.shares.arithmetic import Arithmetic
+from shared_model.disclosure.limits import PAIRED_PATIENTS
+from shared_model.shares.circuits.arithmetic import Arithmetic
 from shared_model.survival.concordance import Concordance, PairCounts
 from shared_model.survival.cox.result import Baseline, CoxFit, FitFinding
 from shared_model.survival.hazard import Ties
 from simulations.tabular.as_study import Settings, default_settings
 from simulations.tabular.rows import FitRows
 from simulations.tabular.shares.table import SharedTable, as_carried, column_of, leveled
-from simulations.tabular.small import small_parts
+from simulations.tabular.too_small import small_parts
 from site_config.problems import survival as problems
 
 Floats = NDArray[np.float64]

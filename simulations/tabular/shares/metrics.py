@@ -10,20 +10,20 @@ import numpy as np
 from shared_model.analyses.concordance import ConcordanceEstimate
 from shared_model.analyses.cox import CoxEstimate
 from shared_model.analyses.groups.calibration import CalibrationEstimate
-from shared_model.disclosure.results import POINT_PATIENTS
-from shared_model.survival.comparison import Difference
+from shared_model.disclosure.limits import POINT_PATIENTS
+from shared_model.survival.compare_cindex import Difference
 from shared_model.survival.cox.result import ChiTest, FitFinding
-from shared_model.survival.normal import Z95, two_sided, upper_tail
+from shared_model.survival.normal_tails import Z95, two_sided, upper_tail
 from simulations.tabular.as_study import Settings, default_settings
-from simulations.tabular.measured import Area, Calibrated, PointCurve, ScoreFigures, TabularMetrics, day_key
 from simulations.tabular.metrics import few_groups, no_concordance
+from simulations.tabular.printed_metrics import Area, Calibrated, PointCurve, ScoreFigures, TabularMetrics, day_key
 from simulations.tabular.rows import FitRows
 from simulations.tabular.shares.cox import opened_concordance
 from simulations.tabular.shares.plan import MetricsPlan, OpenedMetrics
 from simulations.tabular.shares.points import closed_points, declared_points, opened_curve
 from simulations.tabular.shares.predicted import predict
 from simulations.tabular.shares.table import SharedTable
-from simulations.tabular.small import constant_score, small_parts
+from simulations.tabular.too_small import constant_score, small_parts
 from site_config.problems import survival as problems
 
 

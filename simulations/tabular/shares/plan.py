@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from shared_model.analyses.concordance import ConcordanceModel, concordance
 from shared_model.analyses.cox import CoxEstimate
 from shared_model.analyses.groups.calibration import CalibrationModel, Predicted, calibration
+from shared_model.analyses.groups.declared_days import censored, make_points
 from shared_model.analyses.groups.hazard_ratio import FamilySize, RatioModel, hazard_ratios
 from shared_model.analyses.groups.kaplan_meier import KaplanMeierEstimate, KaplanMeierModel, kaplan_meier
 from shared_model.analyses.groups.partition import Partition
-from shared_model.analyses.groups.points import censored, make_points
 from shared_model.analyses.pairs import make_pairs
-from shared_model.analyses.rows import OneHot, Part, Rows, layout
+from shared_model.analyses.patient_slots import OneHot, Part, Rows, layout
 from shared_model.analyses.scores.roc import RocModel, roc
-from shared_model.disclosure.results import ROC_PATIENTS
-from shared_model.shares.arithmetic import Arithmetic, together
-from shared_model.shares.declaration import Result
+from shared_model.disclosure.limits import ROC_PATIENTS
+from shared_model.shares.circuits.arithmetic import Arithmetic, together
+from shared_model.shares.circuits.declared_results import Result
 from simulations.tabular.as_study import Settings
 from simulations.tabular.shares.predicted import ScorePrediction, minima
 from simulations.tabular.shares.table import SharedTable, leveled

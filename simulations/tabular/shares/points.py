@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from shared_model.analyses.groups.declared_days import MONTH, grid
 from shared_model.analyses.groups.kaplan_meier import KaplanMeierEstimate
-from shared_model.analyses.groups.points import MONTH, grid
-from shared_model.disclosure.results import FINE_PATIENTS, POINT_PATIENTS
+from shared_model.disclosure.limits import FINE_PATIENTS, POINT_PATIENTS
 from shared_model.survival.cox.result import FitFinding
-from simulations.tabular.measured import PointCurve, day_key
+from simulations.tabular.printed_metrics import PointCurve, day_key
 from simulations.tabular.rows import FitRows
 from site_config.problems import survival as problems
 

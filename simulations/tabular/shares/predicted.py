@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from shared_model.analyses.covariates import SlotCovariates
 from shared_model.analyses.cox import CoxEstimate, CoxModel, cox
+from shared_model.analyses.groups.declared_days import make_points
 from shared_model.analyses.groups.hazard import BaselineEstimate, BaselineModel, baseline
-from shared_model.analyses.groups.points import make_points
-from shared_model.analyses.locally import Computed
 from shared_model.analyses.pairs import make_pairs
-from shared_model.analyses.rows import Rows
+from shared_model.analyses.patient_slots import Rows
+from shared_model.analyses.run_locally import Computed
 from shared_model.analyses.scores.cutoff import CutoffEstimate, CutoffModel, cutoff
-from shared_model.shares.arithmetic import Arithmetic, together
+from shared_model.shares.circuits.arithmetic import Arithmetic, together
 from shared_model.survival.cox.result import FitFinding
 from simulations.tabular.as_study import Settings
 from simulations.tabular.shares.table import SharedTable, as_carried, column_of, leveled

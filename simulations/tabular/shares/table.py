@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.analyses.covariates import Column, Continuous, Levels
-from shared_model.analyses.locally import Computed, compute_locally
-from shared_model.analyses.rows import PaddedPatients, Part, Rows
-from shared_model.shares.arithmetic import Arithmetic
-from shared_model.shares.declaration import Declaration, Result
+from shared_model.analyses.patient_slots import PaddedPatients, Part, Rows
+from shared_model.analyses.run_locally import Computed, compute_locally
+from shared_model.shares.circuits.arithmetic import Arithmetic
+from shared_model.shares.circuits.declared_results import Declaration, Result
 from shared_model.survival.cox.result import FitFinding
 from simulations.tabular.rows import FitRows
-from site_config.names import plural
 from site_config.problems import survival as problems
+from site_config.wording import plural
 
 Floats = NDArray[np.float64]
 Circuit = Callable[[Arithmetic, Rows], Awaitable[Any]]

@@ -17,7 +17,7 @@ from client.commands import data
 from client.imaging.slices import grid_of, nearest_planes
 from client.intake.masks.dicom_masks import described
 from client.intake.masks.read import read_any_mask
-from client.intake.read import read_scan
+from client.intake.read_scan import read_scan
 from client.segmentation.segmenter import Segmenter
 from site_config.problems.base import Exit
 from site_config.site import Segmentation, SiteConfig, Target
@@ -129,7 +129,7 @@ def test_drawn_masks_become_segments_that_our_reader_and_dciodvfy_accept(tmp_pat
 
 
 def test_a_models_segments_name_the_model_and_nothing_drawn_is_exported_unasked(tmp_path: Path) -> None:
-    from client.segmentation.models import SiteModels
+    from client.segmentation.declared_models import SiteModels
 
     study = a_study(rule="paper")  # marks of random weights do not survive careful cleaning
     model = write_model(tmp_path / "models" / "tiny")

@@ -22,7 +22,7 @@ PROGRAM = """
 import os, pathlib, signal, sys
 from client.cohort.patients import prepare
 from site_config.site import SiteConfig
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 home, moment, side = pathlib.Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 site = SiteConfig.model_validate_json((home / "site.json").read_text()).model_copy(update={"home": home})
 study = Study.model_validate_json((home / "study.json").read_text())

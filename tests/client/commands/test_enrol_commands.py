@@ -17,7 +17,7 @@ from site_config.console import invoke
 from site_config.documents.load import load_site
 from site_config.identity import CoordinatorIdentity, SiteIdentity, sign_lock, spoken
 from site_config.study.code_digest import code_digest
-from site_config.study.model import Study, StudyLock, StudySite
+from site_config.study.plan_and_lock import Study, StudyLock, StudySite
 
 
 def say(capsys: pytest.CaptureFixture[str], app: Any, *words: str) -> tuple[int, Any, str]:

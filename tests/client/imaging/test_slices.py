@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from client.imaging import slices
 from client.imaging.volume import Volume
-from client.intake.dicom_read import read_folder
+from client.intake.dicom.read import read_folder
 from client.intake.nifti import read_ct, read_mask
 from shared_model.networks.slice_values import averaging, normalised
-from site_config.study.model import Imaging, Window
+from site_config.study.plan_and_lock import Imaging, Window
 from site_config.tables.cohort import Scan
 
 

@@ -13,7 +13,7 @@ import pytest
 from client.cohort.patients import load_patients, prepare
 from client.intake import nifti
 from client.intake.nifti import read_ct, read_mask
-from client.intake.read import read_scan
+from client.intake.read_scan import read_scan
 from site_config.problems import all_kinds
 from site_config.problems.base import Exit, Problem
 from site_config.tables.cohort import Scan

@@ -14,12 +14,12 @@ from client import enrolment as at_site
 from client.officer import folder
 from client.release.policy import expected_statistics
 from server import enrolment as at_office
-from shared_model.analyses.trust import trust_lines
-from shared_model.statistics.base import REGISTRY
+from shared_model.analyses.trust_in_words import trust_lines
+from shared_model.statistics.statistic import REGISTRY
 from site_config.identity import CoordinatorIdentity, SiteIdentity
 from site_config.site import Policy, SiteConfig
 from site_config.study.locking import lock_study, resolve_roles
-from site_config.study.model import StudyLock, StudySite
+from site_config.study.plan_and_lock import StudyLock, StudySite
 from site_config.study.presets import preset
 
 NAMES = [f"hospital-{number:02d}" for number in range(1, 53)]

@@ -10,8 +10,8 @@ import pytest
 from lifelines import KaplanMeierFitter
 
 from client.commands.predict import register
-from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS, CohortChange
+from simulations.cohort.write_cohort import make_cohort
 from site_config.documents.load import load_site, load_study
 from site_config.tables.cohort import load_cohort
 from tests.shared_model.bundle_support import bundle_for, lock_for

@@ -13,8 +13,8 @@ import pytest
 from client.cohort.patients import prepare
 from client.commands.predict import register
 from client.prediction.page import overlay
-from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import CohortChange
+from simulations.cohort.write_cohort import make_cohort
 from site_config.documents.load import load_site, load_study
 from tests.shared_model.bundle_support import bundle_for, lock_for
 from tests.support import Ran, app_of, run_cli

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from client.program.pipe import give, take
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 
 
 @pytest.mark.parametrize("sizes", [(), (0,), (1, 7), (3_000_000, 5)])

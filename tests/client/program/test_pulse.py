@@ -9,7 +9,7 @@ import pytest
 
 from client.program import node
 from client.program.node import HEARTBEAT_S, IDLE_HEARTBEAT_S, FleetNode, Pulse
-from server.link.desk import PATIENCE_S
+from server.link.superlink_calls import PATIENCE_S
 
 
 class Beaten(FleetNode):

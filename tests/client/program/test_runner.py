@@ -18,7 +18,7 @@ from client.program.node import Delivery, Interrupted
 from client.program.runner import SiteProgram, Waiting, clock_offset_s, sole_user
 from client.program.worker import GPU_LOST_STATUS, WorkerEnded
 from server import enrolment as at_office
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from site_config.problems import federation, model
 from site_config.problems.base import Problem
 from site_config.site import SiteConfig
@@ -160,7 +160,7 @@ def test_a_bundle_that_is_not_allowed_reaches_no_worker(program: SiteProgram) ->
 
 def test_a_planned_pause_is_told_and_asks_nobody(program: SiteProgram, monkeypatch: pytest.MonkeyPatch) -> None:
     from client.program.node import Delivery
-    from shared_model.secure_sum.protocol import Message
+    from shared_model.secure_sum.messages import Message
 
     monkeypatch.setattr(runner, "answer", lambda flower, handle: handle(flower))
     program._worker = object()  # type: ignore[assignment]

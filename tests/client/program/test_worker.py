@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from client.program.worker import GPU_LOST_STATUS, Worker, WorkerEnded
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from site_config.problems import model
 
 

@@ -17,10 +17,10 @@ from client.cohort.pseudonyms import patient_key, site_secret
 from client.cohort.withdrawal import withdraw
 from client.program.agent import Agent
 from evidence.attacks.federation import NOON
-from server.asking.participation import StudyLedger
+from server.asking.ledger import StudyLedger
 from server.study.results import LedgerEntry
 from server.study.state import StudyFolder
-from shared_model.secure_sum.protocol import (
+from shared_model.secure_sum.messages import (
     AdmissionRequest,
     Context,
     KeysRequest,
@@ -35,9 +35,9 @@ from shared_model.secure_sum.protocol import (
 )
 from shared_model.secure_sum.signatures import list_bytes
 from shared_model.statistics.parameters import Covariates, CoxExact, Moments, SplitOnly
-from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS
-from simulations.study.homes import Homes, approve_everywhere, enrol, publish
+from simulations.cohort.write_cohort import make_cohort
+from simulations.study.site_folders import Homes, approve_everywhere, enrol, publish
 from site_config.documents.load import load_site
 from site_config.identity import CoordinatorIdentity, sign_lock
 

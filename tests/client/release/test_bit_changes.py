@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from evidence.attacks.federation import AttackedFederation, Hospital
 from shared_model.secure_sum import masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
-from shared_model.secure_sum.protocol import Context, KeysReply, KeysRequest, OpenRequest
+from shared_model.secure_sum.messages import Context, KeysReply, KeysRequest, OpenRequest
 from shared_model.statistics.parameters import PreCounts
 from site_config.identity import lock_bytes, signed_by, verify_lock
 from site_config.problems.base import Problem
-from site_config.study.model import SignedLock
+from site_config.study.plan_and_lock import SignedLock
 
 SITES = ("site-a", "site-b", "site-c")
 PARAMETERS = PreCounts(split="train", columns=())

@@ -12,7 +12,7 @@ from client.release.epsilon import CHARGE, EpsilonLedger, release_cost, schedule
 from site_config import journal
 from site_config.journal import FIRST, Entry, Journal, parse
 from site_config.problems.base import Problem
-from site_config.study.model import canonical
+from site_config.study.plan_and_lock import canonical
 from tests.client.release.test_epsilon import ROUNDS, Site, ask, lock
 
 PATIENTS = ("p", "q")

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from client.release.door import Door, outward_code
-from client.release.records import CONSENT, REFUSAL, RELEASE
+from client.release.journal_entries import CONSENT, REFUSAL, RELEASE
 from evidence.attacks.federation import NOON, AttackedFederation
 from shared_model.secure_sum import masks as pair_masks
-from shared_model.secure_sum.protocol import KeysReply, KeysRequest, OpenedCounts
-from shared_model.statistics.base import Parameters, Registry, Segment, Statistic
+from shared_model.secure_sum.messages import KeysReply, KeysRequest, OpenedCounts
+from shared_model.statistics.statistic import Parameters, Registry, Segment, Statistic
 from site_config.journal import Journal
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site import KnownPeers, OpenHours, Policy
-from site_config.study.model import Privacy, Study, StudySite
+from site_config.study.plan_and_lock import Privacy, Study, StudySite
 
 
 class Weights(Parameters):

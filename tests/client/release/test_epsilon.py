@@ -9,20 +9,20 @@ import pytest
 
 from client.release.epsilon import CHARGE, EpsilonLedger, budget_faults, check_noise
 from client.release.generations import LiveTable
-from client.release.noised import FOLDER, NoisedReleases
+from client.release.journal_entries import COHORT, CohortSeen
+from client.release.noise_and_charge import FOLDER, NoisedReleases
 from client.release.policy import Ask, CohortFacts
-from client.release.records import COHORT, CohortSeen
-from shared_model.privacy.noised import PrivateUpdate
+from shared_model.privacy.noised_statistics import PrivateUpdate
 from shared_model.privacy.schedule import NoiseSchedule
 from shared_model.secure_sum import masks
-from shared_model.secure_sum.protocol import Context
-from shared_model.statistics.base import REGISTRY
+from shared_model.secure_sum.messages import Context
 from shared_model.statistics.catalogue import __doc__ as catalogue
 from shared_model.statistics.parameters import PreCounts
+from shared_model.statistics.statistic import REGISTRY
 from site_config.journal import Journal
 from site_config.problems.base import Problem
 from site_config.site import Policy
-from site_config.study.model import RosterEntry, StudyLock
+from site_config.study.plan_and_lock import RosterEntry, StudyLock
 from tests.client.training_support import study_with
 
 assert catalogue

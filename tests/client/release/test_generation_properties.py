@@ -12,18 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from client.release.earlier_releases import Ledger, Minima, OpenedValue, cohort_hash, differing
 from client.release.generations import choose
-from client.release.ledger import Ledger, Minima, OpenedValue, cohort_hash, differing
-from client.release.records import AGREED, COHORT, COMPARED, SHARED, AgreedRows, CohortSeen, ComparedRows, SharedRows
-from client.release.shares.sharing import compared_patients
+from client.release.journal_entries import AGREED, COHORT, COMPARED, SHARED, AgreedRows, CohortSeen, ComparedRows, SharedRows
+from client.release.shares.share_rows import compared_patients
 from evidence.attacks.federation import NOON
 from shared_model.analyses.phases.admission import BASE, LIVE, change_model
-from shared_model.secure_sum.protocol import Context
+from shared_model.secure_sum.messages import Context
 from site_config.journal import Journal
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.study.locking import earlier_studies
-from site_config.study.model import RosterEntry, Study, StudyLock, StudySite
+from site_config.study.plan_and_lock import RosterEntry, Study, StudyLock, StudySite
 
 NAMES = tuple(f"site-{k}" for k in range(8))
 SETS, LEAST = ("train", "validation"), Minima(sites=3, patients=20)

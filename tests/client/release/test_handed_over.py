@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client.release.ledger import Minima, OpenedValue, cohort_hash
+from client.release.earlier_releases import Minima, OpenedValue, cohort_hash
+from client.release.journal_entries import COHORT, RELEASE, CohortSeen, Released
 from client.release.policy import refusals
-from client.release.records import COHORT, RELEASE, CohortSeen, Released
-from evidence.attacks.shares.study import draw_study, locked
+from evidence.attacks.shares.attacked_study import draw_study, locked
 from shared_model.analyses.plan import plan_of
-from shared_model.secure_sum.protocol import Context, OpenedCounts
-from shared_model.shares.declaration import Undeclared
-from shared_model.shares.plain import PlainArithmetic
+from shared_model.secure_sum.messages import Context, OpenedCounts
+from shared_model.shares.circuits.declared_results import Undeclared
+from shared_model.shares.circuits.plain_numbers import PlainArithmetic
 from site_config.documents.rules import study_faults
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site import Policy
 from site_config.study.locking import lock_study
-from site_config.study.model import Evaluation, Privacy, RosterEntry, Study, StudyLock, StudySite, Training
+from site_config.study.plan_and_lock import Evaluation, Privacy, RosterEntry, Study, StudyLock, StudySite, Training
 from tests.client.release.test_generation_properties import LEAST, NAMES, Network
 
 SIZES = (60, 40, 24, 12, 6, 2, 1, 1)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client.release.records import OPEN, REFUSAL
+from client.release.journal_entries import OPEN, REFUSAL
 from evidence.attacks.federation import AttackedFederation
 from shared_model.secure_sum import masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
-from shared_model.secure_sum.protocol import Context, KeysReply, KeysRequest, OpenReply
+from shared_model.secure_sum.messages import Context, KeysReply, KeysRequest, OpenReply
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from tests.client.release.test_door import SITES, Weights, computing, patients, refused, toy_registry

@@ -14,7 +14,7 @@ import pytest
 from client.program import agent as handlers
 from client.program.agent import Agent
 from evidence.attacks.federation import NOON, seeded_bytes
-from shared_model.secure_sum.protocol import (
+from shared_model.secure_sum.messages import (
     AdmissionRequest,
     Context,
     KeysRequest,
@@ -27,11 +27,11 @@ from shared_model.secure_sum.protocol import (
     state_hash,
 )
 from shared_model.secure_sum.signatures import list_bytes
-from shared_model.statistics.base import REGISTRY
 from shared_model.statistics.parameters import PreCounts, SplitOnly
-from simulations.cohort.cohort import make_cohort
+from shared_model.statistics.statistic import REGISTRY
 from simulations.cohort.presets import PRESETS
-from simulations.study.homes import Homes, enrol, publish
+from simulations.cohort.write_cohort import make_cohort
+from simulations.study.site_folders import Homes, enrol, publish
 from site_config.documents.load import load_site
 from site_config.identity import CoordinatorIdentity, sign_lock
 from site_config.problems import tables

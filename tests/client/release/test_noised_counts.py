@@ -12,20 +12,20 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from client.release.epsilon import CHARGE, EpsilonLedger, results_cost, study_cost
+from client.release.journal_entries import COHORT, CohortSeen
 from client.release.policy import check_sharing
-from client.release.records import COHORT, CohortSeen
 from client.release.shares.noised_counts import FOLDER, Boxes, NoisedCounts
 from shared_model.analyses.noised.cells import SET
-from shared_model.analyses.phases.described import counted
+from shared_model.analyses.patient_slots import PaddedPatients
+from shared_model.analyses.phases.table1_slots import counted
 from shared_model.analyses.plan import computed_phases, plan_of
-from shared_model.analyses.rows import PaddedPatients
-from shared_model.shares.declaration import Declaration
-from shared_model.shares.seal import Recipient
+from shared_model.shares.circuits.declared_results import Declaration
+from shared_model.shares.messages.seal import Recipient
 from site_config.journal import Journal
 from site_config.problems.base import Problem
 from site_config.site import Policy
 from site_config.study.locking import lock_study
-from site_config.study.model import RosterEntry, StudyLock
+from site_config.study.plan_and_lock import RosterEntry, StudyLock
 from tests.client.training_support import study_with
 
 SITES = 8

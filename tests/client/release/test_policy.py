@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from client.release.ledger import question_of
+from client.release.earlier_releases import question_of
 from client.release.policy import (
     Ask,
     CohortFacts,
@@ -20,13 +20,13 @@ from client.release.policy import (
     refusals,
 )
 from evidence.attacks.federation import AttackedFederation
-from shared_model.secure_sum.protocol import OpenedCounts
-from shared_model.statistics.base import REGISTRY
+from shared_model.secure_sum.messages import OpenedCounts
 from shared_model.statistics.parameters import Covariates, CoxExact
+from shared_model.statistics.statistic import REGISTRY
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site import KnownPeers, OpenHours, Policy
-from site_config.study.model import Privacy, Study, StudySite
+from site_config.study.plan_and_lock import Privacy, Study, StudySite
 
 SITES = tuple(f"site-{k:02d}" for k in range(12))
 BLOCKS = (SITES[:6], SITES[6:])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from client.release.records import AGREED, COMPARED, AgreedRows, ComparedRows
+from client.release.journal_entries import AGREED, COMPARED, AgreedRows, ComparedRows
 from shared_model.statistics.parameters import SplitOnly
 from site_config.problems import privacy
 from site_config.problems.base import Problem

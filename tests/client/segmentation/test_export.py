@@ -10,7 +10,7 @@ import pytest
 
 from client.imaging import slices
 from client.intake.nifti import read_ct
-from client.segmentation.models import SiteModels
+from client.segmentation.declared_models import SiteModels
 from site_config.site import Segmentation, SegmentationModel, SiteConfig
 from tests.client.made_scans import body, write_nifti
 from tests.client.nnunet_folder import plans_3d, plans_of, write_model

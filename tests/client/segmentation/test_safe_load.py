@@ -17,7 +17,7 @@ import pytest
 from client.imaging import slices
 from client.imaging.volume import Volume
 from client.segmentation import safe_load
-from client.segmentation.models import SiteModels, check_targets, label_numbers
+from client.segmentation.declared_models import SiteModels, check_targets, label_numbers
 from client.segmentation.safe_load import read_model
 from site_config.problems.base import Problem
 from site_config.site import Policy, Segmentation, SegmentationModel, SiteConfig, Target
@@ -190,7 +190,7 @@ def test_a_genuine_folder_gives_the_labels_nnunet_itself_gives(
 def test_another_window_needs_no_second_segmentation_and_another_scan_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from client.cohort.patients import prepare
     from client.segmentation.nnunet import NnUNetModel
-    from site_config.study.model import Organ, Window
+    from site_config.study.plan_and_lock import Organ, Window
 
     made = write_site(tmp_path / "site", patients=2, scans=lambda key, visit, region: region == "abdomen")
     targets = {"liver": Target(model="m", labels=(1, 2)), "liver_tumour": Target(model="m", labels=(2,))}

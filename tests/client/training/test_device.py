@@ -11,7 +11,7 @@ import torch
 from client.training import device as place
 from client.training.clipping import ClippedSum
 from client.training.device import Hardware, arithmetic, choose_device, is_device_fault, is_out_of_memory, patients_at_once
-from shared_model.networks.weights import gradient_vector
+from shared_model.networks.weight_vector import gradient_vector
 from site_config.problems.base import Problem
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")

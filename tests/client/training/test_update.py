@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from client.training import update as training
-from client.training.data import draw, is_flipped
+from client.training.batches_and_flips import draw, is_flipped
 from client.training.update import LocalUpdate, local_update, loss_sum, scores, scores_at
-from shared_model.networks.rad import RadNetwork, build
-from shared_model.networks.weights import Schema, from_vector, to_vector
+from shared_model.networks.rad_networks import RadNetwork, build
+from shared_model.networks.weight_vector import Schema, from_vector, to_vector
 from shared_model.survival.hazard import PiecewiseHazard, StepHazard, day_sums, piecewise_hazard, piecewise_sums, step_hazard
 from site_config.problems.base import Problem
-from site_config.study.model import Organ, Study, Window, two_organs
+from site_config.study.plan_and_lock import Organ, Study, Window, two_organs
 from site_config.study.prognostic_models import NetworkName
 from tests.client.training_support import MadeUp, made_up, study_with
 

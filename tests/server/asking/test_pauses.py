@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from client.program.runner import hours_begin
-from server.asking.effects import Effects
+from server.asking.clocks_and_waiting import Effects
 from server.asking.pauses import PROBE_S, Pauses, resting
 from server.asking.refusals import are_final, refused_with
 from server.link.transport import Exchange, Failure
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from site_config.site import OpenHours
 
 START = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.asking.shared import ROWS, SharedComputation
+from server.asking.ask_on_shares import ROWS, SharedComputation
 from server.link.transport import Failure
 from server.study.state import StudyFolder
 from site_config.problems import federation, privacy

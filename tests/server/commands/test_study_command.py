@@ -11,7 +11,7 @@ from site_config.documents.load import dump_yaml, load_study
 from site_config.identity import SiteIdentity, verify_lock
 from site_config.problems.base import Exit
 from site_config.study import presets
-from site_config.study.model import SignedLock
+from site_config.study.plan_and_lock import SignedLock
 from tests.support import app_of, run_cli
 
 APP = app_of(study.register)
@@ -127,7 +127,7 @@ def test_an_unknown_schema_is_a_matter_of_usage() -> None:
 
 
 def test_a_new_study_names_the_enrolled_hospitals(tmp_path: Path) -> None:
-    from site_config.study.model import StudySite
+    from site_config.study.plan_and_lock import StudySite
 
     given = (StudySite(name="one", role="evaluation"), *(StudySite(name=f"open-{i}") for i in range(6)))
     paper, tiny = presets.preset("paper", given), presets.preset("tiny", given)

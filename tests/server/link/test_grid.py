@@ -19,7 +19,7 @@ import client.program.node as at_site
 from server.link.grid import FlowerTransport, LinkEffects
 from shared_model.flower import pin
 from shared_model.flower.records import from_records, to_records
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from simulations.engines.local import LocalGrid
 
 

@@ -11,7 +11,7 @@ from flwr.app.message import arraychunk
 
 from shared_model.flower.parcels import parcels_of
 from shared_model.flower.records import LARGE, MESSAGE_TYPE, from_records, to_many
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 
 WEIGHTS = np.arange(200_000, dtype=np.float32)
 

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from server.link.child_process import Birth, Child, began
-from server.link.lock import held
+from server.link.owner_lock import held
 from server.link.supervisor import ASK_S, CALM_S, PAUSES_S, SILENT, Keeper
-from site_config.lock import Lock, holder_of
+from site_config.file_lock import Lock, holder_of
 from site_config.problems import federation
 
 

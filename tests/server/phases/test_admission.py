@@ -10,19 +10,19 @@ import pytest
 from client import enrolment as at_site
 from server import enrolment as enrol
 from server.asking.ask import REMEMBERED_S, Asker
-from server.asking.effects import Effects
-from server.asking.participation import StudyLedger
+from server.asking.clocks_and_waiting import Effects
+from server.asking.ledger import StudyLedger
 from server.link.transport import Exchange, Failure
 from server.phases.admission import UNDER_WAY_S, admit
 from server.phases.context import Running
 from server.study.results import StudyResult
 from server.study.run import nothing_missing
 from server.study.state import StudyFolder
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from site_config.identity import CoordinatorIdentity, sign_lock
 from site_config.problems import federation
 from site_config.problems.base import Problem
-from site_config.study.model import Study, StudyLock, StudySite
+from site_config.study.plan_and_lock import Study, StudyLock, StudySite
 
 NAMES = ("alpha", "beta", "gamma", "delta")
 

@@ -11,10 +11,10 @@ import torch
 
 from server.phases import first_weights
 from server.phases.first_weights import can_learn, initial_weights, start
-from shared_model.networks.rad import RadNetwork, build
-from shared_model.networks.weights import floating, to_vector
+from shared_model.networks.rad_networks import RadNetwork, build
+from shared_model.networks.weight_vector import floating, to_vector
 from site_config.problems.base import Problem
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 from site_config.study.presets import preset
 
 DEAD_SEED = 393

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from server.asking.ask import Missed
 from server.phases.network_rounds import NetworkRounds, block_of, is_missed
 from server.phases.update_scale import ScaleState
-from server.study.parts import Parts, write_with_parts
+from server.study.array_files import Parts, write_with_parts
 from server.study.results import RoundPoint
 from server.study.state import TrainingState
 from site_config.problems import federation
 from site_config.problems.base import Problem
-from site_config.study.model import BlockMinima, Training
+from site_config.study.plan_and_lock import BlockMinima, Training
 
 BLOCKS, ROUNDS = 3, 9
 

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
 from server.phases.update_scale import ScaleState
 from shared_model.secure_sum import masks
-from shared_model.statistics.base import REGISTRY
 from shared_model.statistics.parameters import TrainingUpdate, UpdateScale
+from shared_model.statistics.statistic import REGISTRY
 
 LENGTHS = (3, 1, 40, 2)
 UNIT = UpdateScale(lengths=LENGTHS, exponents=(0, 0, 0, 0))

@@ -11,7 +11,7 @@ from server.report.metrics import compute
 from server.report.page import build
 from server.report.parts.part import ReportedStudy
 from server.study.results import StudyResult
-from simulations.cohort.survival import SurvivalOptions
+from simulations.cohort.simulated_patients import SurvivalOptions
 from tests.server.report.fixture_study import Cohort, make
 
 

@@ -22,9 +22,9 @@ from server.study.results import (
     Simulation,
     StudyResult,
 )
-from shared_model.survival.table import coarse_time_edges
-from simulations.cohort.survival import SimulatedPatient, SurvivalOptions, simulate
-from site_config.study.model import Study
+from shared_model.survival.evaluation_table import coarse_time_edges
+from simulations.cohort.simulated_patients import SimulatedPatient, SurvivalOptions, simulate
+from site_config.study.plan_and_lock import Study
 
 NAMES = ("differentiation", "nash", "pvtt", "surgery", "ebrt", "tace", "rfa")
 MODELS = ("CLN", "Rad-S", "Rad-D", "RadCLN-S", "RadCLN-D")

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from server.report.blocks import Figure
 from server.report.export.folder import export
 from server.report.export.items import figures, tables
 from server.report.export.tripod import AUTHORS, ITEMS
 from server.report.metrics import metrics_model, metrics_schema
 from server.report.page import sections
+from server.report.page_blocks import Figure
 from server.report.parts.part import ReportedStudy
 from server.study.results import StudyResult
 

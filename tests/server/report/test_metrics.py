@@ -19,7 +19,7 @@ from server.report.parts.part import ReportedStudy
 from server.report.parts.patients.characteristics import CHARACTERISTICS
 from server.report.parts.risk.risk_groups import RISK_GROUPS
 from server.study.results import StudyResult
-from shared_model.survival.table import Cells
+from shared_model.survival.evaluation_table import Cells
 from tests.server.report.fixture_study import Cohort, influences
 
 

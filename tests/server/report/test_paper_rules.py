@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from server.report.common.cox_tables import is_estimated
-from server.report.common.standardised import difference_of_shares
+from server.report.common.standardised_differences import difference_of_shares
 from server.report.metrics import compute
 from server.report.parts.discrimination.comparisons import COMPARISONS
 from server.report.parts.discrimination.concordance import CONCORDANCE, score_test
 from server.report.parts.models.importance import IMPORTANCE
 from server.report.parts.part import ReportedStudy
 from server.study.results import ScoreTable, StudyResult
-from shared_model.survival.comparison import combined_correlation, is_degenerate
+from shared_model.survival.compare_cindex import combined_correlation, is_degenerate
 from site_config.problems import survival
 
 

@@ -14,7 +14,7 @@ from statsmodels.duration.hazard_regression import PHReg
 
 from server.report.metrics import compute
 from server.study.results import ScoreTable, StudyResult
-from shared_model.survival.table import site_table
+from shared_model.survival.evaluation_table import site_table
 from tests.server.report.fixture_study import MODELS, Cohort, influences
 
 SETS = ("train", "validation", "test")

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from server.report.blocks import TableBlock
 from server.report.common.curves import MONTH
 from server.report.metrics import compute
 from server.report.page import build
+from server.report.page_blocks import TableBlock
 from server.report.parts.part import ReportedStudy
 from server.report.parts.patients.characteristics import CHARACTERISTICS
 from server.study.opened_analyses import OpenedCount, OpenedVariable

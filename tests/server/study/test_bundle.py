@@ -12,11 +12,11 @@ import pytest
 from server.study.bundle import adopt, bundle_result, formulas
 from server.study.results import Characteristics, Cutoff, StudyResult
 from shared_model.bundle.manifest import load_bundle
-from shared_model.networks.rad import build
-from shared_model.networks.weights import to_vector
+from shared_model.networks.rad_networks import build
+from shared_model.networks.weight_vector import to_vector
 from shared_model.statistics.parameters import ScoreSpec
 from site_config.problems.base import Problem
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 from site_config.study.prognostic_models import NetworkName
 from tests.shared_model.bundle_support import lock_of
 

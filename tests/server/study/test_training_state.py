@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import server.study.parts
-from server.asking.participation import Kept, StudyLedger, check_files
+import server.study.array_files
+from server.asking.ledger import Kept, StudyLedger, check_files
 from server.phases.update_scale import ScaleState
-from server.study.parts import part_file, part_folder
+from server.study.array_files import part_file, part_folder
 from server.study.repair import repair
 from server.study.results import RoundPoint
 from server.study.state import BlockSums, StudyFolder, TrainingState, arrays_bytes, load_arrays
@@ -102,7 +102,7 @@ def test_only_what_is_new_is_written(folder: StudyFolder, kept: Kept, monkeypatc
         written.append(path.name)
         write_atomic(path, data)
 
-    monkeypatch.setattr(server.study.parts, "write_atomic", noted)
+    monkeypatch.setattr(server.study.array_files, "write_atomic", noted)
     before = {path.stem for path in part_folder(folder.training_file("Rad-D")).iterdir()}
     step(state, np.random.default_rng(8))
     kept.save_behind(folder.training_file("Rad-D"), *state.as_file())
@@ -123,7 +123,7 @@ def test_a_start_that_was_cut_short_goes_on_from_a_whole_state(folder: StudyFold
                 raise KeyboardInterrupt
             write_atomic(path, data)
 
-        monkeypatch.setattr(server.study.parts, "write_atomic", cut)
+        monkeypatch.setattr(server.study.array_files, "write_atomic", cut)
         step(state, np.random.default_rng(20 + stop_at))
         kept.save_behind(path, *state.as_file())
         with pytest.raises(KeyboardInterrupt):

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from server.asking.participation import Kept, StudyLedger
+from server.asking.ledger import Kept, StudyLedger
 from server.commands import report, run
 from server.report.metrics import compute
 from server.study.results import LedgerEntry
 from server.tracking.sinks import SinkFailed, make_sink
 from server.tracking.tracker import NAME, Following, Tracker
-from server.watch import standing
+from server.watch import study_status
 from server.watch.events import StudyEvents
 from site_config.problems.base import Exit, Problem
 from tests.server.report.fixture_study import make
-from tests.server.watch.test_standing import published
+from tests.server.watch.test_study_status import published
 from tests.support import app_of, run_cli
 
 APP = app_of(report.register, run.register)
@@ -38,8 +38,8 @@ def office(tmp_path: Path) -> tuple[Path, str, StudyLedger, StudyEvents]:
     """Three rounds told, of which the ledger has opened two, and one validation loss."""
     home = tmp_path / "office"
     study = published(home)
-    ledger = StudyLedger(standing.folder_of(home, study) / "ledger.jsonl")
-    events = StudyEvents(standing.folder_of(home, study), study)
+    ledger = StudyLedger(study_status.folder_of(home, study) / "ledger.jsonl")
+    events = StudyEvents(study_status.folder_of(home, study), study)
     for round, loss in enumerate((0.9, 0.8, 0.7)):
         told(events, "Rad-S", round, **{"loss": loss, "validation loss": 0.95 if round == 1 else float("nan"), "rate": 1e-4})
     opened(ledger, 0)
@@ -90,12 +90,12 @@ def test_both_are_told_what_the_ledger_has_as_opened_and_nothing_else_once(offic
     (tags,) = (path.parent / "tags" for path in (tmp_path / "mlruns").glob("[0-9]*/*/meta.yaml") if (path.parent / "tags").exists())
     ours = {path.name: path.read_text() for path in tags.iterdir() if not path.name.startswith("mlflow.")}
     assert ours == {"fedhcc.study": study, "fedhcc.patients": "real"}
-    assert str(tmp_path) not in (standing.folder_of(home, study) / NAME).read_text()
+    assert str(tmp_path) not in (study_status.folder_of(home, study) / NAME).read_text()
 
 
 def test_a_finished_study_tells_its_evaluation_where_that_phase_was_opened(office: Any, tmp_path: Path) -> None:
     home, study, ledger, _ = office
-    folder = standing.folder_of(home, study)
+    folder = study_status.folder_of(home, study)
     words = (f"tensorboard:{tmp_path / 'tb'}",)
     result = make(seed=7)
     Kept(folder, ledger).save(folder / "result.json", result.model_dump_json().encode())

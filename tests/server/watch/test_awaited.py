@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from server.watch.awaited import LEAST_S, Awaited, awaiting
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 
 UPDATE = Message("release", {"context": {"statistic": "training.update", "phase": "training", "round": 7}})
 

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from server import enrolment as enrol
-from server.asking.participation import StudyLedger
+from server.asking.ledger import StudyLedger
 from server.study.results import LedgerEntry, StudyResult
-from server.watch import live, so_far, standing
+from server.watch import live, opened_so_far, study_status
 from server.watch.awaited import Awaited
 from server.watch.events import Hook, StudyEvents, events_of
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
+from site_config.file_lock import Lock
 from site_config.identity import CoordinatorIdentity, sign_lock
-from site_config.lock import Lock
-from site_config.study.model import RosterEntry, Study, StudyLock, StudySite
+from site_config.study.plan_and_lock import RosterEntry, Study, StudyLock, StudySite
 
 NAMES = ("alpha", "beta", "gamma")
 
@@ -58,7 +58,7 @@ def entry(outcome: str, **more: object) -> LedgerEntry:
 
 
 def test_a_study_that_runs_that_waits_and_that_was_lost(home: Path, study: str) -> None:
-    folder = standing.folder_of(home, study)
+    folder = study_status.folder_of(home, study)
     assert live.snapshot(home, study, None)["state"] == "published"
     events = StudyEvents(folder, study)
     events.write("progress", "block 1", phase="training Rad-D", done=1, total=9, numbers={"loss": 2.5, "validation loss": np.nan})
@@ -67,7 +67,7 @@ def test_a_study_that_runs_that_waits_and_that_was_lost(home: Path, study: str) 
     ledger = StudyLedger(folder / "ledger.jsonl")
     ledger.append(entry("opened"))
     ledger.append(entry("retried", missing={"beta": "FH-702"}))
-    lock = Lock(folder / standing.STUDY_LOCK)
+    lock = Lock(folder / study_status.STUDY_LOCK)
     assert lock.take()
     now = [1000.0]
     awaited = Awaited(folder / "awaited.json", lambda _site, _words: None, lambda: now[0])
@@ -164,7 +164,7 @@ def test_an_event_that_was_cut_off_and_many_events(tmp_path: Path, monkeypatch: 
 
 
 def test_what_was_opened_so_far_is_shown_with_its_interval_and_its_curves(home: Path, study: str) -> None:
-    folder = standing.folder_of(home, study)
+    folder = study_status.folder_of(home, study)
     assert live.snapshot(home, study, set())["so_far"] == {"values": [], "curves": []}
     groups = [{"value": "low", "day": [30, 60], "survival": [0.9, 0.8], "n": 20, "events": 3}]
     analyses = {
@@ -185,7 +185,7 @@ def test_what_was_opened_so_far_is_shown_with_its_interval_and_its_curves(home: 
             "analyses": analyses,
         }
     )
-    so_far.keep(folder, result)
+    opened_so_far.keep(folder, result)
     shown = live.snapshot(home, study, set())["so_far"]
     assert [(row["what"], row["of"], row["value"]) for row in shown["values"]] == [
         ("patients", "train", "120"),
@@ -195,5 +195,5 @@ def test_what_was_opened_so_far_is_shown_with_its_interval_and_its_curves(home: 
     assert shown["curves"] == [
         {"title": "CLN: risk groups, test", "groups": [{"name": "low", "day": [0, 30, 60], "survival": [1.0, 0.9, 0.8]}]}
     ]
-    (folder / so_far.NAME).write_text("{")
+    (folder / opened_so_far.NAME).write_text("{")
     assert not live.snapshot(home, study, set())["so_far"]["values"], "a file cut off shows nothing and harms nothing"

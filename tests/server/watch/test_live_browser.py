@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.study.results import StudyResult
-from server.watch import so_far, standing
+from server.watch import opened_so_far, study_status
 from server.watch.live import LivePage
 from tests.server.watch.test_live import home, study  # noqa: F401  fixtures
 
@@ -31,7 +31,7 @@ def test_rows_and_curves_at_the_width_of_a_telephone(home: Path, study: str) -> 
         pytest.fail("no Chromium on this machine: install the Debian package chromium")
     from playwright.sync_api import sync_playwright
 
-    so_far.keep(standing.folder_of(home, study), result_of(study))
+    opened_so_far.keep(study_status.folder_of(home, study), result_of(study))
     page = LivePage(home, study, lambda: {"alpha", "beta"})
     page.start()
     complaints: list[str] = []

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from shared_model.analyses.rows import PaddedPatients, Part, Rows, contribution, layout, plain_rows
-from shared_model.shares.arithmetic import Arithmetic
-from shared_model.shares.declaration import Declaration
-from shared_model.shares.lockstep import run
-from shared_model.shares.plain import PlainArithmetic
-from shared_model.shares.relay import Relay
+from shared_model.analyses.patient_slots import PaddedPatients, Part, Rows, contribution, layout, plain_rows
+from shared_model.shares.circuits.arithmetic import Arithmetic
+from shared_model.shares.circuits.declared_results import Declaration
+from shared_model.shares.circuits.plain_numbers import PlainArithmetic
+from shared_model.shares.holder.in_one_process import run
+from shared_model.shares.messages.relay import Relay
 from tests.shared_model.shares.shares_support import House
 
 Circuit = Callable[[Arithmetic, Rows], Awaitable[Any]]

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from shared_model.analyses.rows import PaddedPatients, Part, Rows, contribution, layout, plain_rows
-from shared_model.shares.arithmetic import Arithmetic
-from shared_model.shares.declaration import Declaration
-from shared_model.shares.plain import PlainArithmetic
-from shared_model.shares.replay import replay
-from shared_model.shares.requests import Reveal, RevealZero
+from shared_model.analyses.patient_slots import PaddedPatients, Part, Rows, contribution, layout, plain_rows
+from shared_model.shares.circuits.arithmetic import Arithmetic
+from shared_model.shares.circuits.declared_results import Declaration
+from shared_model.shares.circuits.plain_numbers import PlainArithmetic
+from shared_model.shares.circuits.replay import replay
+from shared_model.shares.circuits.requests import Reveal, RevealZero
 
 
 class Recording(PlainArithmetic):

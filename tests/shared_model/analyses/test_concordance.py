@@ -10,12 +10,12 @@ from lifelines.utils import concordance_index
 
 from shared_model.analyses.concordance import ConcordanceEstimate, ConcordanceModel, concordance
 from shared_model.analyses.pairs import make_pairs
-from shared_model.analyses.rows import OneHot, Rows
-from shared_model.shares.arithmetic import Arithmetic
-from shared_model.shares.declaration import Declaration
-from shared_model.shares.plain import PlainArithmetic
+from shared_model.analyses.patient_slots import OneHot, Rows
+from shared_model.shares.circuits.arithmetic import Arithmetic
+from shared_model.shares.circuits.declared_results import Declaration
+from shared_model.shares.circuits.plain_numbers import PlainArithmetic
 from shared_model.survival.concordance import concordance as pooled
-from shared_model.survival.table import patient_cells
+from shared_model.survival.evaluation_table import patient_cells
 from tests.shared_model.analyses.cohorts import Cohort, made_up
 from tests.shared_model.analyses.holders import on_plain, on_shares
 

@@ -12,10 +12,10 @@ from statsmodels.duration.hazard_regression import PHReg
 from shared_model.analyses.covariates import Levels
 from shared_model.analyses.cox import CoxEstimate, CoxModel, cox
 from shared_model.analyses.pairs import make_pairs
-from shared_model.analyses.rows import Rows
-from shared_model.shares.arithmetic import Arithmetic
-from shared_model.shares.declaration import Declaration
-from shared_model.shares.plain import PlainArithmetic
+from shared_model.analyses.patient_slots import Rows
+from shared_model.shares.circuits.arithmetic import Arithmetic
+from shared_model.shares.circuits.declared_results import Declaration
+from shared_model.shares.circuits.plain_numbers import PlainArithmetic
 from site_config.problems import survival as problems
 from tests.shared_model.analyses.cohorts import Cohort, made_up, of_data
 from tests.shared_model.analyses.holders import on_shares

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from shared_model.analyses.pairs import compared, day_parts, level_parts, make_pairs, mirrored
-from shared_model.analyses.rows import PaddedPatients, contribution
-from shared_model.shares.declaration import Declaration
-from shared_model.shares.plain import PlainArithmetic
+from shared_model.analyses.patient_slots import PaddedPatients, contribution
+from shared_model.shares.circuits.declared_results import Declaration
+from shared_model.shares.circuits.plain_numbers import PlainArithmetic
 from site_config.problems.base import Problem
 from tests.shared_model.analyses.cohorts import Cohort
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from lifelines import CoxPHFitter
 
-from shared_model.bundle.parts import Formula, Manifest
+from shared_model.bundle.manifest_values import Formula, Manifest
 from shared_model.bundle.prediction import predict
 from shared_model.statistics.parameters import ScoreSpec
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 from tests.shared_model.bundle.test_prediction import VALUES
 from tests.shared_model.bundle_support import COEFFICIENTS, COLUMNS, lock_of, manifest_of
 

@@ -6,17 +6,17 @@ import ast
 import re
 from pathlib import Path
 
-from shared_model.disclosure import results
-from shared_model.disclosure.results import Limit
+from shared_model.disclosure import limits
+from shared_model.disclosure.limits import Limit
 from tests.support import ROOT
 
 WHERE = ("shared_model", "server/phases", "server/asking", "server/report", "client/release", "client/statistics", "client/holder")
 COUNTS = re.compile(r"^(?!MOST_)(.*_)?(PATIENTS|HOSPITALS|SITES|DEATHS|EVENTS|MEMBERS|FEW|FEWEST|MINIMUM|SMALL)(_.*)?$")
 OTHER_MATTERS = {
-    ("shared_model/privacy/noised.py", "PATIENTS"): "a range for the noise, which opens nothing",
-    ("shared_model/shares/ring.py", "_FEW"): "how many numbers a reduction takes at once",
-    ("shared_model/shares/plain.py", "FEWEST_HOLDERS"): "how many holders add noise at least, no patients",
-    ("server/report/blocks.py", "FEW_PATIENTS"): "folds a panel on the page; what it shows was opened",
+    ("shared_model/privacy/noised_statistics.py", "PATIENTS"): "a range for the noise, which opens nothing",
+    ("shared_model/shares/numbers/residues.py", "_FEW"): "how many numbers a reduction takes at once",
+    ("shared_model/shares/circuits/plain_numbers.py", "FEWEST_HOLDERS"): "how many holders add noise at least, no patients",
+    ("server/report/page_blocks.py", "FEW_PATIENTS"): "folds a panel on the page; what it shows was opened",
     ("server/report/parts/conduct/limitations.py", "FEW_PATIENTS"): "words about a small study",
     ("server/report/parts/conduct/limitations.py", "EVENTS_PER_VARIABLE"): "words about a small study",
 }
@@ -41,5 +41,5 @@ def test_no_other_module_has_a_threshold_of_its_own() -> None:
 
 
 def test_every_limit_has_a_reason() -> None:
-    limits = {name: one for name, one in vars(results).items() if isinstance(one, Limit)}
-    assert len(limits) > 20 and all(one.value > 0 and len(one.reason.split()) >= 5 for one in limits.values())
+    found = {name: one for name, one in vars(limits).items() if isinstance(one, Limit)}
+    assert len(found) > 20 and all(one.value > 0 and len(one.reason.split()) >= 5 for one in found.values())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from shared_model.networks.batch_statistics import recompute
-from shared_model.networks.rad import build
-from site_config.study.model import Study, StudySite
+from shared_model.networks.rad_networks import build
+from site_config.study.plan_and_lock import Study, StudySite
 
 
 def test_one_batch_gives_the_scores_of_training_mode() -> None:

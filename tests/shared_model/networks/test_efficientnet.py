@@ -107,7 +107,7 @@ def test_a_copy_draws_from_its_own_noise() -> None:
 
 def test_building_and_training_do_not_import_monai() -> None:
     code = (
-        "import sys, torch; from shared_model.networks.rad import RadNetwork; "
+        "import sys, torch; from shared_model.networks.rad_networks import RadNetwork; "
         "n = RadNetwork('Rad-D', ['liver'], backbone='efficientnet-b0', norm='group', dropout=0.0).train(); "
         "n(torch.rand(1, 2, 1, 1, 32, 32)).sum().backward(); print('monai' in sys.modules)"
     )

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from shared_model.networks.grad_cam import grad_cam, target_layer
-from shared_model.networks.rad import build
+from shared_model.networks.rad_networks import build
 from site_config.study.prognostic_models import NetworkName
 from tests.shared_model.bundle_support import lock_of
 

@@ -10,11 +10,11 @@ from scipy import stats
 
 from shared_model.privacy.accounting import composed, delta_of, epsilon_of, mu_of, outcome_auc
 from shared_model.privacy.discrete_gaussian import discrete_gaussian
-from shared_model.privacy.noised import NoiseShare
+from shared_model.privacy.noised_statistics import NoiseShare
 from shared_model.privacy.opacus_accounts import planned_multiplier, prv_epsilon, rdp_epsilon
 from shared_model.privacy.price import price_lines, signal_line
 from shared_model.privacy.schedule import NoiseSchedule
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 from tests.client.training_support import study_with
 from tests.shared_model.privacy.test_noise import seeded
 

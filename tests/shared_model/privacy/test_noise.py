@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from client.release.noised import add_noise
+from client.release.noise_and_charge import add_noise
 from shared_model.privacy.discrete_gaussian import discrete_gaussian
-from shared_model.privacy.noised import WIDEST, NoiseShare
+from shared_model.privacy.noised_statistics import WIDEST, NoiseShare
 from shared_model.privacy.random_words import WordStream
 from shared_model.secure_sum import masks
 

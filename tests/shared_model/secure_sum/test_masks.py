@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared_model.secure_sum import masks as secure_sum
-from shared_model.secure_sum.protocol import Context
-from shared_model.statistics.base import Segment
+from shared_model.secure_sum.messages import Context
+from shared_model.statistics.statistic import Segment
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from shared_model.secure_sum.wire import INLINE, Packed, WireError, pack, unpack
 
 arrays = st.dictionaries(

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from shared_model.shares import messages
-from shared_model.shares.declaration import Declaration
-from shared_model.shares.messages import Frame, Step
-from shared_model.shares.record import Opened
-from shared_model.shares.relay import Relay, permuted
-from shared_model.shares.rows import Column, Rows, deal, gather
-from shared_model.shares.seal import Recipient
-from shared_model.shares.session import Circuit, Plan, Seat, Session
-from shared_model.shares.value import Field
+from shared_model.shares.circuits.declared_results import Declaration
+from shared_model.shares.circuits.value import Field
+from shared_model.shares.holder.dealt_rows import Column, Rows, deal, gather
+from shared_model.shares.holder.session import Circuit, Plan, Seat, Session
+from shared_model.shares.messages import frames as wire_frames
+from shared_model.shares.messages.frames import Frame, Step
+from shared_model.shares.messages.opened_record import Opened
+from shared_model.shares.messages.relay import Relay, permuted
+from shared_model.shares.messages.seal import Recipient
 
 CONTEXT = b"a study, evaluation, generation 1"
 
@@ -111,14 +111,14 @@ class Liar:
         self.relay, self.seen, self.last = Relay(self.m), 0, list[Frame]()
 
     def __call__(self, data: list[bytes]) -> list[bytes]:
-        frames = [messages.decode(one, self.m) for one in data]
+        frames = [wire_frames.decode(one, self.m) for one in data]
         mine = frames[0].kind is self.kind
         self.seen += mine
         now = mine and self.seen == self.at
         if now and self.before:
             data = [frame.encode(self.m) for frame in self.before(frames)]
         back = self.relay.exchange(data)
-        answers = [messages.decode(one, self.m) for one in back]
+        answers = [wire_frames.decode(one, self.m) for one in back]
         if now and self.after:
             return [frame.encode(self.m) for frame in self.after(answers)]
         if mine:

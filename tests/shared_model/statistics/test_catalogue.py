@@ -5,8 +5,8 @@ import pytest
 
 import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
 from shared_model.secure_sum import masks
-from shared_model.statistics.base import REGISTRY
 from shared_model.statistics.parameters import Covariates, Moments, ScoreSpec
+from shared_model.statistics.statistic import REGISTRY
 
 
 @pytest.mark.parametrize("n_sites", [2, 52, 208])

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from client.statistics import counts, evaluation, private, survival
+from client.statistics import counts, evaluation, noised_statistics, survival
 from shared_model import asked_page
 from shared_model.statistics import catalogue
-from shared_model.statistics.base import REGISTRY, Statistic
+from shared_model.statistics.statistic import REGISTRY, Statistic
 
 assert catalogue.__doc__
 
@@ -44,7 +44,7 @@ def test_nothing_is_given_by_position() -> None:
 
 
 def test_every_statistic_is_computed_and_nothing_else_is() -> None:
-    assert set(counts.FUNCTIONS | survival.FUNCTIONS | evaluation.FUNCTIONS | private.FUNCTIONS) == set(REGISTRY)
+    assert set(counts.FUNCTIONS | survival.FUNCTIONS | evaluation.FUNCTIONS | noised_statistics.FUNCTIONS) == set(REGISTRY)
 
 
 def test_a_name_decides_nothing() -> None:

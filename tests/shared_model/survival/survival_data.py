@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from shared_model.survival.cox import api as cox
+from shared_model.survival.cox.covariate_moments import standardise
 from shared_model.survival.cox.exact_sums import cell_sums
-from shared_model.survival.cox.moments import standardise
 from shared_model.survival.hazard import day_cells
 
 

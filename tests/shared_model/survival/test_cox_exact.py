@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared_model.survival.cox.api import DayGrid, exact_sums, fit_exact
+from shared_model.survival.evaluation_table import patient_cells
 from shared_model.survival.kaplan_meier import single_cox
-from shared_model.survival.table import patient_cells
 from site_config.problems.base import Problem
 from tests.shared_model.survival.survival_data import SETS, Data, Opener, fit_days, lung
 
@@ -106,8 +106,8 @@ def test_converges_where_undamped_newton_diverges():
 
 
 def _null_information(data):
+    from shared_model.survival.cox.covariate_moments import open_scale
     from shared_model.survival.cox.exact_sums import likelihood
-    from shared_model.survival.cox.moments import open_scale
 
     opener = Opener(data.sites(), n_days=data.n_days)
     scale = open_scale(opener, len(data.names))

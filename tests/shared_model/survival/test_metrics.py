@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 
 from shared_model.survival.calibration import calibration, calibration_slope, predicted_survival, quantile_groups, with_bin_scores
-from shared_model.survival.comparison import (
+from shared_model.survival.compare_cindex import (
     combine_fixed,
     correlated_t,
     cross_sum,
@@ -17,11 +17,11 @@ from shared_model.survival.comparison import (
     suppressed,
 )
 from shared_model.survival.concordance import concordance, error_bound, logit_interval
+from shared_model.survival.evaluation_table import coarse_time_edges, patient_cells, site_table
 from shared_model.survival.kaplan_meier import group_hazard_ratio, kaplan_meier, logrank, split_at
 from shared_model.survival.nomogram import nice_ticks, nomogram
-from shared_model.survival.normal import chi2_tail, two_sided
+from shared_model.survival.normal_tails import chi2_tail, two_sided
 from shared_model.survival.roc import roc
-from shared_model.survival.table import coarse_time_edges, patient_cells, site_table
 from site_config.problems.base import Problem
 from tests.shared_model.survival.survival_data import SETS, federations, fit_days
 

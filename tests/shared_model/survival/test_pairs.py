@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 
 from shared_model.survival.concordance import count_pairs
-from shared_model.survival.table import Cells
+from shared_model.survival.evaluation_table import Cells
 from tests.shared_model.survival.survival_data import federations
 
 

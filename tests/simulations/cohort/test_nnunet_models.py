@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from simulations.cohort.cohort import MODELS
 from simulations.cohort.nnunet_models import CHECKPOINT, MARK, TASKS, TrainingOptions, dice, evaluate, list_hashes, train
 from simulations.cohort.warm_start import FILE
+from simulations.cohort.write_cohort import MODELS
 
 
 def test_the_folders_are_small_marked_and_listed_with_their_hashes():
@@ -76,9 +76,9 @@ def demo_study(**changes: object):
 
 def test_the_demonstration_starts_from_the_committed_file_and_from_no_other(tmp_path: Path):
     from server.phases.first_weights import initial_weights
-    from shared_model.networks.pretrained import load_warm_start
-    from shared_model.networks.rad import build
-    from shared_model.networks.weights import to_vector
+    from shared_model.networks.pretrained_weights import load_warm_start
+    from shared_model.networks.rad_networks import build
+    from shared_model.networks.weight_vector import to_vector
     from site_config.problems.base import Problem
 
     study = demo_study()
@@ -99,8 +99,8 @@ def test_the_demonstration_starts_from_the_committed_file_and_from_no_other(tmp_
 
 
 def test_a_warm_start_for_another_network_is_refused_by_name():
-    from shared_model.networks.pretrained import load_warm_start
-    from shared_model.networks.rad import RadNetwork
+    from shared_model.networks.pretrained_weights import load_warm_start
+    from shared_model.networks.rad_networks import RadNetwork
     from site_config.problems.base import Problem
 
     with pytest.raises(Problem, match="do not fit"):

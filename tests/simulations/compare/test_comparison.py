@@ -16,9 +16,9 @@ from simulations.compare import cohorts as compare_data
 from simulations.compare import comparison as compare
 from simulations.compare.cohorts import ComparedCohort
 from simulations.compare.methods import METHODS, Federation, Method, TrainingPlan, methods_of, train
-from simulations.compare.models import Architecture, Padded, PooledLikelihood, local_partial_likelihood
 from simulations.compare.page import write_comparison
 from simulations.compare.private import share_of
+from simulations.compare.tabular_models import Architecture, Padded, PooledLikelihood, local_partial_likelihood
 
 BY_NAME = {method.name: method for method in METHODS}
 SHORT = TrainingPlan(rounds=25)

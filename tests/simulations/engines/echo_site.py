@@ -12,7 +12,7 @@ from client.program import runner
 from client.program.logs import log_to_file
 from client.program.runner import SiteProgram
 from client.program.worker import Worker
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from site_config.documents.load import load_site
 from site_config.problems.base import Problem
 

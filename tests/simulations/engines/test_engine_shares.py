@@ -10,17 +10,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from server.asking.effects import Effects
+from server.asking.clocks_and_waiting import Effects
 from server.link.transport import Exchange, Transport
 from server.study.results import StudyResult
 from server.study.run import run_study
-from shared_model.secure_sum.protocol import Message
-from simulations.cohort.cohort import make_cohort
+from shared_model.secure_sum.messages import Message
 from simulations.cohort.presets import PRESETS
+from simulations.cohort.write_cohort import make_cohort
 from simulations.engines.loopback import Loopback
-from simulations.study.homes import Homes, approve_everywhere, enrol, publish
 from simulations.study.run import Options, carrier
-from site_config.study.model import StudyLock
+from simulations.study.site_folders import Homes, approve_everywhere, enrol, publish
+from site_config.study.plan_and_lock import StudyLock
 
 pytest.importorskip("grpc_health")
 TWO_UNITS = 2 * 2.0**-20

@@ -15,19 +15,19 @@ import numpy as np
 import pytest
 
 from server.asking.ask import Asker
-from server.asking.effects import Effects
-from server.asking.participation import StudyLedger
+from server.asking.clocks_and_waiting import Effects
+from server.asking.ledger import StudyLedger
 from server.link.transport import Transport
 from server.study.state import StudyFolder
-from shared_model.secure_sum.protocol import AdmissionRequest, Message, OpenedCounts
+from shared_model.secure_sum.messages import AdmissionRequest, Message, OpenedCounts
 from shared_model.statistics.parameters import Covariates, Moments, PreCounts, SplitOnly
-from simulations.cohort.cohort import make_cohort
 from simulations.cohort.presets import PRESETS
-from simulations.study.homes import Homes, approve_everywhere, enrol, publish
+from simulations.cohort.write_cohort import make_cohort
 from simulations.study.run import Options, carrier
+from simulations.study.site_folders import Homes, approve_everywhere, enrol, publish
 from site_config.identity import CoordinatorIdentity
 from site_config.study.flower_bundle import app_bundle
-from site_config.study.model import StudyLock
+from site_config.study.plan_and_lock import StudyLock
 
 pytest.importorskip("grpc_health")
 PACKAGES = ("client", "server", "shared_model", "site_config", "simulations", "fedhcc")

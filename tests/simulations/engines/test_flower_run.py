@@ -18,13 +18,13 @@ import pytest
 from flwr.app import Context, RecordDict
 
 from client.app import home_of
-from server.watch.standing import result_of
-from simulations.cohort.cohort import make_cohort
+from server.watch.study_status import result_of
 from simulations.cohort.presets import PRESETS
+from simulations.cohort.write_cohort import make_cohort
 from simulations.commands import flower
 from simulations.engines.loopback import free_ports
-from simulations.study.homes import Homes
 from simulations.study.run import Options, federate
+from simulations.study.site_folders import Homes
 from site_config.problems.base import Problem
 from tests.support import ROOT, app_of, run_cli
 

@@ -20,7 +20,7 @@ from client import enrolment as at_site
 from client.program.control import ControlClient
 from server import enrolment as at_office
 from server.asking.incidents import Disturbances
-from shared_model.secure_sum.protocol import Message
+from shared_model.secure_sum.messages import Message
 from simulations.engines.loopback import Loopback, SiteProcess, loopback_address
 from site_config.files import write_atomic
 from site_config.identity import Kit

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from simulations.cli import app
-from simulations.study.homes import Homes, adopt
+from simulations.study.site_folders import Homes, adopt
 from site_config.documents.load import load_site
 from tests.support import ROOT, run_cli
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from shared_model.survival.table import patient_cells
+from shared_model.survival.evaluation_table import patient_cells
 from simulations.commands import table_views, tabular
 from simulations.tabular.columns import merge_near_times
 from tests.support import ROOT, app_of, run_cli

@@ -10,8 +10,8 @@ from lifelines.statistics import logrank_test
 
 import fedhcc
 from shared_model.survival.calibration import predicted_survival
+from shared_model.survival.evaluation_table import patient_cells
 from shared_model.survival.roc import roc
-from shared_model.survival.table import patient_cells
 from simulations.commands import tabular
 from site_config.problems.base import Problem
 from tests.support import app_of, run_cli

@@ -12,7 +12,7 @@ from site_config.documents.load import dump_yaml, fields_at, load_site, parse_si
 from site_config.problems.base import Problem
 from site_config.site import SiteConfig
 from site_config.study import presets
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 from tests.site_config.broken import SITE, STUDY
 
 

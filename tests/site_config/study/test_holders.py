@@ -6,7 +6,7 @@ import pytest
 
 from site_config.documents.rules import study_faults
 from site_config.study.locking import lock_faults, lock_study, planned_holders
-from site_config.study.model import RosterEntry, Study
+from site_config.study.plan_and_lock import RosterEntry, Study
 
 
 def study(count: int, **more: object) -> Study:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from site_config.problems.base import Problem
 from site_config.study import locking, presets
-from site_config.study.model import BlockMinima, Draw, RosterEntry, Study, StudyLock, StudySite
+from site_config.study.plan_and_lock import BlockMinima, Draw, RosterEntry, Study, StudyLock, StudySite
 
 
 def entries(study: Study) -> list[RosterEntry]:
@@ -152,7 +152,7 @@ def test_presets_are_what_they_say() -> None:
 
 
 def test_a_changed_copy_of_a_lock_has_an_id_and_a_roster_of_its_own() -> None:
-    from site_config.study.model import RosterEntry, StudyLock
+    from site_config.study.plan_and_lock import RosterEntry, StudyLock
 
     entries = tuple(RosterEntry(name=name, role="development", signing_key=key * 64, node_fingerprint="0") for name, key in ("aa", "bb"))
     study = Study(title="t", sites=tuple(StudySite(name=entry.name) for entry in entries))

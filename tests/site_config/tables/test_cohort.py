@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from site_config.problems.base import Problem
 from site_config.study import presets
-from site_config.study.model import Endpoint
+from site_config.study.plan_and_lock import Endpoint
 from site_config.tables.cohort import Cohort, parse_cohort
 from tests.site_config.broken import COHORT, GOOD, HEAD
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from site_config.problems.base import Problem
-from site_config.study.model import two_organs
+from site_config.study.plan_and_lock import two_organs
 from site_config.tables.cohort import load_scans
 from site_config.tables.scans import ImagesFolder, parse_scans
 

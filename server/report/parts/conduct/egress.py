@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from server.report import text
-from server.report.blocks import Block, Paragraph, TableBlock
+from server.report import number_text
 from server.report.common.estimates import Numbers
+from server.report.page_blocks import Block, Paragraph, TableBlock
 from server.report.parts.part import Heading, ReportedStudy, ReportPart
 from server.study.results import ADMISSION, LedgerEntry
 from shared_model.statistics import catalogue
-from shared_model.statistics.base import REGISTRY
+from shared_model.statistics.statistic import REGISTRY
 
 
 class OpenedStatistic(Numbers):
@@ -79,8 +79,8 @@ def blocks(found: list[OpenedStatistic], report: ReportedStudy) -> Iterator[Bloc
         kept = f"{image}, and no {rows}" if image else f"No {rows.replace('row in the clear', 'row left a hospital in the clear')}"
     what = "the named sums" if report.result.analyses is None else "what is named"
     yield Paragraph(
-        f"Nothing but {what} below, {text.bytes_size(total)} in all, sent by all hospitals together. {kept}"
-        + (f" Not masked: {text.listed(sorted(set(clear)))}." if clear else "")
+        f"Nothing but {what} below, {number_text.bytes_size(total)} in all, sent by all hospitals together. {kept}"
+        + (f" Not masked: {number_text.listed(sorted(set(clear)))}." if clear else "")
     )
     yield table(found, titles())
 
@@ -95,7 +95,7 @@ def table(rows: Sequence[OpenedStatistic], names: Mapping[str, str]) -> TableBlo
             str(row.opened),
             str(row.other),
             str(row.smallest_roster) if row.smallest_roster == row.largest_roster else f"{row.smallest_roster}–{row.largest_roster}",
-            text.bytes_size(row.bytes_out),
+            number_text.bytes_size(row.bytes_out),
             "yes" if row.masked else "no",
         ]
         for row in rows

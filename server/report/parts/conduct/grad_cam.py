@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from server.report.blocks import Block, Photo, Photos
+from server.report.page_blocks import Block, Photo, Photos
 from server.report.parts.part import Heading, ReportedStudy, ReportPart, nothing, reads_scans
 from server.study.results import CamPicture
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from server.report import text
-from server.report.blocks import Block, Bullets
+from server.report import number_text
 from server.report.common.cox_tables import ShownCoxModel
+from server.report.page_blocks import Block, Bullets
 from server.report.parts.discrimination.concordance import CONCORDANCE, ConcordanceRow
 from server.report.parts.models.clinical import CLINICAL
 from server.report.parts.part import Heading, ReportedStudy, ReportPart, sentence
 from server.report.parts.patients.sizes import SIZES, SetSize
 from server.study.results import StudyResult
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS
 
 FEW_PATIENTS = 100
@@ -51,14 +51,14 @@ def _kind(result: StudyResult, study: Study) -> Iterator[str]:
 def _participation(result: StudyResult) -> Iterator[str]:
     if result.label == "INCOMPLETE":
         out = sorted({site for entry in result.ledger if entry.outcome == "excluded" for site in entry.roster})
-        who = f" The blocks of {text.listed(out)} were taken out." if out else ""
+        who = f" The blocks of {number_text.listed(out)} were taken out." if out else ""
         yield f"The study is INCOMPLETE: not every planned hospital took part to the end.{who}"
     if result.remarks:
-        done = text.plural(len(result.remarks), "change")
+        done = number_text.plural(len(result.remarks), "change")
         yield f"The office's state or code was changed by hand while the study ran ({done}; section on repeating the study)."
     missed = sum(entry.outcome == "missed" for entry in result.ledger)
     if missed:
-        yield f"{text.plural(missed, 'release')} planned did not happen because a hospital was missing; the ledger names them."
+        yield f"{number_text.plural(missed, 'release')} planned did not happen because a hospital was missing; the ledger names them."
 
 
 def _size(sizes: list[SetSize], concordance: list[ConcordanceRow]) -> Iterator[str]:
@@ -69,14 +69,15 @@ def _size(sizes: list[SetSize], concordance: list[ConcordanceRow]) -> Iterator[s
     elif test.n < FEW_PATIENTS:
         rows = [r for r in concordance if r.set == "test" and r.c.low is not None and r.c.high is not None]
         widest = max(((r.c.high or 0) - (r.c.low or 0)) / 2 for r in rows) if rows else None
-        half = f" the 95 % interval of a C-index reaches up to ±{text.number(widest)}." if widest else ""
+        half = f" the 95 % interval of a C-index reaches up to ±{number_text.number(widest)}." if widest else ""
         yield (
-            f"The test set has {text.plural(test.n, 'patient')} and {text.events(test.events)} from "
-            f"{text.plural(test.sites, 'hospital')}:{half or ' small.'}"
+            f"The test set has {number_text.plural(test.n, 'patient')} and {number_text.events(test.events)} from "
+            f"{number_text.plural(test.sites, 'hospital')}:{half or ' small.'}"
         )
     validation = by_set.get("validation")
     if validation is not None and 0 < validation.n < FEW_PATIENTS:
-        yield f"The validation patients ({validation.n}, {text.events(validation.events)}) come from the hospitals that trained the models."
+        events = number_text.events(validation.events)
+        yield f"The validation patients ({validation.n}, {events}) come from the hospitals that trained the models."
 
 
 def _order(study: Study, concordance: list[ConcordanceRow]) -> Iterator[str]:
@@ -93,23 +94,26 @@ def _order(study: Study, concordance: list[ConcordanceRow]) -> Iterator[str]:
     ]
     lower = [(one, other) for one, other in pairs if (held[one].value or 0.0) < (held[other].value or 0.0)]
     if lower:
-        said = [f"{one} ({text.number(held[one].value)}) below {other} ({text.number(held[other].value)})" for one, other in lower]
+        said = [
+            f"{one} ({number_text.number(held[one].value)}) below {other} ({number_text.number(held[other].value)})" for one, other in lower
+        ]
         first = held[lower[0][0]]
         few = (first.n or 0) < FEW_PATIENTS
-        size = f"{text.plural(first.n or 0, 'patient')} and {text.events(first.events)}"
+        size = f"{number_text.plural(first.n or 0, 'patient')} and {number_text.events(first.events)}"
         settled = f"{size} do not settle such an order. " if few else ""
-        yield f"On the test patients C stands for {text.listed(said)}. {settled}Table S2 has the differences with their intervals."
+        yield f"On the test patients C stands for {number_text.listed(said)}. {settled}Table S2 has the differences with their intervals."
 
 
 def _models(result: StudyResult, study: Study, sizes: list[SetSize], clinical: ShownCoxModel | None) -> Iterator[str]:
     train = next((size for size in sizes if size.set == "train"), None)
     variables = len(study.design) if MODELS.read_variables(study.models) else 0
     if train is not None and train.events is not None and train.events < EVENTS_PER_VARIABLE * variables:
-        yield f"{text.plural(train.events, 'event')} for {variables} clinical variables is fewer than {EVENTS_PER_VARIABLE} a variable."
+        events = number_text.plural(train.events, "event")
+        yield f"{events} for {variables} clinical variables is fewer than {EVENTS_PER_VARIABLE} a variable."
     if clinical is not None:
         lost = [c.label for c in clinical.coefficients if c.reason is not None]
         if lost:
-            yield f"The clinical model could not estimate {text.listed(lost)}."
+            yield f"The clinical model could not estimate {number_text.listed(lost)}."
         yield from (f"Clinical model: {warning}" for warning in clinical.warnings)
     if any(model.is_fused for model in MODELS.preferred(result.fusion)):
         yield "The fused models weigh their two scores on the same patients the scores were trained on, which favours the radiological one."
@@ -124,15 +128,15 @@ def _data(result: StudyResult, sizes: list[SetSize]) -> Iterator[str]:
     total = sum(size.n for size in sizes)
     carried = sum((c.counts.get("flags", {}).get("carried_forward") or 0) for c in result.characteristics)
     if carried and total:
-        share = text.percent(carried, total)
+        share = number_text.percent(carried, total)
         yield (
             "Where a follow-up chest scan was missing, the baseline slices stand in for it "
-            f"({text.count(carried if carried >= 5 else None)} of {total} patients, {share})."
+            f"({number_text.count(carried if carried >= 5 else None)} of {total} patients, {share})."
         )
     lost = sum(count for key, count in result.flow.items() if key.split(".")[-1] in ("no_images", "clinical_missing"))
     if lost:
         yield (
-            f"{text.plural(lost, 'enrolled patient')} could not be analysed; their reasons are in Figure 1, and whether they differ "
+            f"{number_text.plural(lost, 'enrolled patient')} could not be analysed; their reasons are in Figure 1, and whether they differ "
             "is not known."
         )
     if result.weights:

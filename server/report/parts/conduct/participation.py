@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from server.report import text
-from server.report.blocks import Block, Paragraph, TableBlock
+from server.report import number_text
 from server.report.common.estimates import Numbers
+from server.report.page_blocks import Block, Paragraph, TableBlock
 from server.report.parts.part import Heading, ReportedStudy, ReportPart
 
 SHORT_LIST = 12
@@ -58,8 +58,10 @@ def blocks(found: list[Participation], _report: ReportedStudy) -> Iterator[Block
     if not found:
         return
     missing_ones = [row for row in found if row.missed]
-    some = f"{text.plural(len(missing_ones), 'hospital')} missed {text.plural(sum(row.missed for row in missing_ones), 'ask')}."
-    yield Paragraph(f"{text.plural(len(found), 'hospital')} took part. {some if missing_ones else 'No hospital missed an ask.'}")
+    some = (
+        f"{number_text.plural(len(missing_ones), 'hospital')} missed {number_text.plural(sum(row.missed for row in missing_ones), 'ask')}."
+    )
+    yield Paragraph(f"{number_text.plural(len(found), 'hospital')} took part. {some if missing_ones else 'No hospital missed an ask.'}")
     if len(found) <= SHORT_LIST:
         yield table(found, "Participation by hospital")
         return
@@ -77,7 +79,7 @@ def table(rows: Sequence[Participation], caption: str) -> TableBlock:
             str(row.asked),
             str(row.took_part),
             str(row.missed),
-            ", ".join(f"{code} × {n}" for code, n in row.reasons.items()) or text.MISSING,
+            ", ".join(f"{code} × {n}" for code, n in row.reasons.items()) or number_text.MISSING,
         ]
         for row in rows
     ]

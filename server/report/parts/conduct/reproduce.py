@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from server.report import text
-from server.report.blocks import Block, Facts, Paragraph
+from server.report import number_text
+from server.report.page_blocks import Block, Facts, Paragraph
 from server.report.parts.part import Heading, ReportedStudy, ReportPart, nothing
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 
 
 def blocks(_found: None, report: ReportedStudy) -> Iterator[Block]:
@@ -16,17 +16,17 @@ def blocks(_found: None, report: ReportedStudy) -> Iterator[Block]:
     yield Facts(
         [
             ("Study id (SHA-256 of the lock)", result.study_id),
-            ("Code digest", str(result.lock.get("code_digest", text.MISSING))),
-            ("Office code digest", str(result.lock.get("office_digest") or text.MISSING)),
+            ("Code digest", str(result.lock.get("code_digest", number_text.MISSING))),
+            ("Office code digest", str(result.lock.get("office_digest") or number_text.MISSING)),
             *((f"Changed by hand ({number})", words) for number, words in enumerate(result.remarks, 1)),
-            ("Coordinator's key", str(result.lock.get("coordinator_key", text.MISSING))),
+            ("Coordinator's key", str(result.lock.get("coordinator_key", number_text.MISSING))),
             ("Software", result.software),
             ("Report of", result.created),
             ("Seed", str(study.training.seed)),
             *(networks(study) if study.reads_scans else []),
             *((f"Seed of the first weights of {model}", str(seed)) for model, seed in result.first_seeds.items()),
             *((f"Weights of {model} (SHA-256)", digest) for model, digest in result.weights.items()),
-            *((f"Time, {phase}", text.seconds(span)) for phase, span in result.timing.items()),
+            *((f"Time, {phase}", number_text.seconds(span)) for phase, span in result.timing.items()),
         ]
     )
     yield Paragraph(
@@ -42,7 +42,7 @@ def networks(study: Study) -> list[tuple[str, str]]:
     return [
         (
             "Training",
-            f"{training.rounds} rounds, {text.plural(training.local_steps, 'local step')}, batch {training.batch}, "
+            f"{training.rounds} rounds, {number_text.plural(training.local_steps, 'local step')}, batch {training.batch}, "
             f"server {training.server.name} at {training.server.rate:g}, hazard {training.hazard} {training.hazard_resolution}",
         ),
         ("Images", f"{imaging.slices} slices an organ, {imaging.size} px, {imaging.spacing_mm:g} mm, field {imaging.field}"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from server.report import text
-from server.report.blocks import Block, Bullets, Facts, Paragraph, TableBlock
+from server.report import number_text
+from server.report.page_blocks import Block, Bullets, Facts, Paragraph, TableBlock
 from server.report.parts.part import Heading, ReportedStudy, ReportPart, nothing
 from server.study.results import Simulation
 
@@ -20,7 +20,7 @@ def blocks(_found: None, report: ReportedStudy) -> Iterator[Block]:
         "beside the federated one."
     )
     if truth.oracle:
-        rows = [[name, text.number(c, 3), text.number(truth.oracle_images.get(name), 3)] for name, c in truth.oracle.items()]
+        rows = [[name, number_text.number(c, 3), number_text.number(truth.oracle_images.get(name), 3)] for name, c in truth.oracle.items()]
         yield TableBlock("C-index of the true predictor (the ceiling)", ["Patients", "Everything", "Images alone"], rows)
     if truth.pooled:
         yield _pooled(truth)
@@ -42,7 +42,7 @@ def _pooled(truth: Simulation) -> TableBlock:
             str(p.events),
             _c(p.c_federated, p.c_federated_ci),
             _c(p.c_pooled, p.c_pooled_ci),
-            text.number(p.spearman, 4),
+            number_text.number(p.spearman, 4),
         ]
         for p in truth.pooled
     ]
@@ -52,7 +52,7 @@ def _pooled(truth: Simulation) -> TableBlock:
 
 def _c(value: float | None, interval: tuple[float, float] | None) -> str:
     low, high = interval or (None, None)
-    return text.with_interval(value, low, high, 3)
+    return number_text.with_interval(value, low, high, 3)
 
 
 SIMULATION = ReportPart(name="simulation", heading=Heading("simulation", "What only a simulation knows"), numbers=nothing, blocks=blocks)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from server.report import text
-from server.report.blocks import Block, Figure, Panel, TableBlock
+from server.report import number_text
 from server.report.common import style
 from server.report.common.style import Picture
+from server.report.page_blocks import Block, Figure, Panel, TableBlock
 from server.report.parts.part import Heading, ReportedStudy, ReportPart, nothing, reads_scans
 from server.study.results import RoundPoint
 from site_config.study.prognostic_models import MODELS
@@ -37,8 +37,8 @@ def table(rounds: Iterable[RoundPoint]) -> TableBlock:
             str(p.round),
             str(p.block),
             str(p.patients),
-            text.number(p.loss, 4),
-            text.number(p.validation_loss, 4),
+            number_text.number(p.loss, 4),
+            number_text.number(p.validation_loss, 4),
             "yes" if p.accepted else "taken back",
         ]
         for p in kept
@@ -75,8 +75,8 @@ def draw(model: str, rounds: Sequence[RoundPoint], name: str, scale: tuple[float
     axes.set_title(model, loc="left", pad=22)
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0, ncols=3, columnspacing=1.2, handletextpad=0.5)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    ends = f"from {text.number(taken[0].loss, 3)} to {text.number(taken[-1].loss, 3)}" if taken else "no loss was opened"
-    told = f"{text.plural(len(rounds), 'round')}, training loss {ends}, {len(rejected)} taken back"
+    ends = f"from {number_text.number(taken[0].loss, 3)} to {number_text.number(taken[-1].loss, 3)}" if taken else "no loss was opened"
+    told = f"{number_text.plural(len(rounds), 'round')}, training loss {ends}, {len(rejected)} taken back"
     return style.finish(figure, name, f"Training of {model}: {told}.", simulated=simulated)
 
 

@@ -6,20 +6,20 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from server.report import text
-from server.report.blocks import Block, TableBlock
+from server.report import number_text
 from server.report.common import score_tables
 from server.report.common.estimates import HELD, Estimate, Numbers, Where
-from server.report.common.groups import estimate_words
 from server.report.common.style import SET_LABEL
+from server.report.common.two_groups import estimate_words
+from server.report.page_blocks import Block, TableBlock
 from server.report.parts.discrimination.concordance import CONCORDANCE, enters
-from server.report.parts.discrimination.fitted import DISCRIMINATION
+from server.report.parts.discrimination.models_without_scores import DISCRIMINATION
 from server.report.parts.part import ReportedStudy, ReportPart
 from server.study.opened_analyses import OpenedAnalyses
 from server.study.results import ScorePair, StudyResult
-from shared_model.survival import comparison
+from shared_model.survival import compare_cindex
 from shared_model.survival import concordance as harrell
-from shared_model.survival.normal import two_sided, upper_tail
+from shared_model.survival.normal_tails import two_sided, upper_tail
 from site_config.study.prognostic_models import MODELS, ModelName
 
 
@@ -65,7 +65,7 @@ def _from_shares(analyses: OpenedAnalyses, first: ModelName, second: ModelName) 
     for set_ in [s for s in wanted if s in mine]:
         one = mine[set_]
         value = one.difference if one.first == first else -one.difference
-        low, high = comparison.normal_interval(value, one.se)
+        low, high = compare_cindex.normal_interval(value, one.se)
         z = value / one.se if one.se > 0 else 0.0
         paired = Estimate(n=one.n, events=one.events, value=value, low=low, high=high, se=one.se, p=two_sided(z))
         rows.append(Comparison(first=first, second=second, set=set_, paired=paired, p_one_sided=upper_tail(z)))
@@ -80,11 +80,11 @@ def _comparison(result: StudyResult, pair: ScorePair, first: ModelName, second: 
     one, two = [*found, None, None][:2]
     if one is None or two is None or tables[0] is None:
         return None
-    gap = comparison.paired_difference(one, two, pair.covariance[0][1])
+    gap = compare_cindex.paired_difference(one, two, pair.covariance[0][1])
     correlation = spearman(pair)
-    meta = comparison.correlated_t(one.c, one.se, two.c, two.se, correlation or 0.0, pair.patients)
+    meta = compare_cindex.correlated_t(one.c, one.se, two.c, two.se, correlation or 0.0, pair.patients)
     _, events = score_tables.size(tables[0])
-    low, high = comparison.normal_interval(gap.difference, gap.se)
+    low, high = compare_cindex.normal_interval(gap.difference, gap.se)
     return Comparison(
         first=first,
         second=second,
@@ -111,12 +111,12 @@ def _combined(report: ReportedStudy, first: ModelName, second: ModelName, rows: 
 
     A set in which both scores put everybody in the same order has a difference of 0 without an error: it does not enter.
     """
-    kept = [row.paired for row in rows if row.paired.value is not None and (row.paired.se or 0.0) > comparison.DEGENERATE]
+    kept = [row.paired for row in rows if row.paired.value is not None and (row.paired.se or 0.0) > compare_cindex.DEGENERATE]
     if [row.set for row in rows] != list(HELD) or not kept:
         return []
-    n, events = text.total(one.n for one in kept), text.total(one.events for one in kept)
-    value, se = comparison.combine_fixed([one.value or 0.0 for one in kept], [one.se or 1.0 for one in kept])
-    low, high = comparison.normal_interval(value, se)
+    n, events = number_text.total(one.n for one in kept), number_text.total(one.events for one in kept)
+    value, se = compare_cindex.combine_fixed([one.value or 0.0 for one in kept], [one.se or 1.0 for one in kept])
+    low, high = compare_cindex.normal_interval(value, se)
     meta = _meta(report, first, second, rows, n) if n is not None and len(kept) == len(rows) else None
     return [
         Comparison(
@@ -135,18 +135,20 @@ def _combined(report: ReportedStudy, first: ModelName, second: ModelName, rows: 
 
 def _correlation(rows: Sequence[Comparison]) -> float | None:
     known = [row for row in rows if row.spearman is not None]
-    return comparison.combined_correlation([row.spearman or 0.0 for row in known], [row.paired.n or 0 for row in known])
+    return compare_cindex.combined_correlation([row.spearman or 0.0 for row in known], [row.paired.n or 0 for row in known])
 
 
-def _meta(report: ReportedStudy, first: ModelName, second: ModelName, rows: Sequence[Comparison], n: int) -> comparison.Difference | None:
+def _meta(
+    report: ReportedStudy, first: ModelName, second: ModelName, rows: Sequence[Comparison], n: int
+) -> compare_cindex.Difference | None:
     """The paper's t of two combined C-indices; None where one of their errors means nothing: all pairs of a tiny set in one order."""
     c = []
     for model in (first, second):
         mine = [row for row in report.of(CONCORDANCE) if row.model == model and row.set in HELD]
         if len(mine) < len(HELD) or not all(enters(row) for row in mine):
             return None
-        c.append(comparison.combine_fixed([row.c.value or 0.0 for row in mine], [row.c.se or 1.0 for row in mine]))
-    return comparison.correlated_t(*c[0], *c[1], _correlation(rows) or 0.0, n)
+        c.append(compare_cindex.combine_fixed([row.c.value or 0.0 for row in mine], [row.c.se or 1.0 for row in mine]))
+    return compare_cindex.correlated_t(*c[0], *c[1], _correlation(rows) or 0.0, n)
 
 
 def blocks(found: list[Comparison], _report: ReportedStudy) -> Iterator[Block]:
@@ -164,7 +166,7 @@ def table(rows: Sequence[Comparison]) -> TableBlock:
         if mine:
             heads.add(len(body))
             most = max((row.paired for row in mine), key=lambda one: one.n or 0)
-            body.append([f"{SET_LABEL[set_]} · {text.size(most.n, most.events)}", *([""] * 6)])
+            body.append([f"{SET_LABEL[set_]} · {number_text.size(most.n, most.events)}", *([""] * 6)])
             body += [_line(row) for row in mine]
     note = (
         "Paired: difference of two C-indices on the same patients with the jackknife covariance of both; the test to read. As "
@@ -179,9 +181,9 @@ def table(rows: Sequence[Comparison]) -> TableBlock:
 
 
 def _line(row: Comparison) -> list[str]:
-    published = [text.p_value(p) for p in (row.meta_p_two_sided, row.meta_p_one_sided)]
-    own = [text.p_value(p) for p in (row.paired.p, row.p_one_sided)]
-    return [f"{row.first} against {row.second}", estimate_words(row.paired, 3), *own, text.number(row.spearman), *published]
+    published = [number_text.p_value(p) for p in (row.meta_p_two_sided, row.meta_p_one_sided)]
+    own = [number_text.p_value(p) for p in (row.paired.p, row.p_one_sided)]
+    return [f"{row.first} against {row.second}", estimate_words(row.paired, 3), *own, number_text.number(row.spearman), *published]
 
 
 def missing(found: list[Comparison], report: ReportedStudy) -> dict[str, str]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from server.report import text
-from server.report.blocks import Block, TableBlock
+from server.report import number_text
 from server.report.common import from_shares, score_tables
 from server.report.common.estimates import HELD, SETS, Estimate, Numbers, Where, share_estimate
-from server.report.common.groups import estimate_words, size_words
 from server.report.common.style import SET_LABEL
-from server.report.parts.discrimination.fitted import DISCRIMINATION
+from server.report.common.two_groups import estimate_words, size_words
+from server.report.page_blocks import Block, TableBlock
+from server.report.parts.discrimination.models_without_scores import DISCRIMINATION
 from server.report.parts.part import ReportedStudy, ReportPart
 from server.study.opened_analyses import OpenedAnalyses
 from server.study.results import ScoreTable, StudyResult
-from shared_model.survival import comparison
+from shared_model.survival import compare_cindex
 from shared_model.survival import concordance as harrell
 from shared_model.survival.kaplan_meier import single_cox
 from site_config.problems.base import Problem
@@ -118,7 +118,7 @@ def _row(result: StudyResult, table: ScoreTable) -> ConcordanceRow:
 def _no_error(found: harrell.Concordance | None) -> str:
     if found is None:
         return "not estimable: too few pairs of patients can be compared"
-    return f"C {text.number(found.c)} without an error: every pair that can be compared is in the same order"
+    return f"C {number_text.number(found.c)} without an error: every pair that can be compared is in the same order"
 
 
 def _clustered(result: StudyResult, table: ScoreTable, c: float) -> Estimate | None:
@@ -149,8 +149,8 @@ def _combined(result: StudyResult, model: ModelName, rows: list[ConcordanceRow])
     if not kept:
         return []
     left_out = [f"{SET_LABEL[row.set]} (n {row.c.n})" for row in rows if row not in kept]
-    n, events = text.total(row.c.n for row in kept), text.total(row.c.events for row in kept)
-    value, se = comparison.combine_fixed([row.c.value or 0.0 for row in kept], [row.c.se or 1.0 for row in kept])
+    n, events = number_text.total(row.c.n for row in kept), number_text.total(row.c.events for row in kept)
+    value, se = compare_cindex.combine_fixed([row.c.value or 0.0 for row in kept], [row.c.se or 1.0 for row in kept])
     low, high = harrell.logit_interval(value, se)
     return [
         ConcordanceRow(
@@ -162,7 +162,7 @@ def _combined(result: StudyResult, model: ModelName, rows: list[ConcordanceRow])
             noether=None if left_out or n is None or events is None else _noether(result, model, n, events),
             error_bound=max((row.error_bound for row in kept if row.error_bound is not None), default=None),
             exact=all(row.exact for row in kept),
-            left_out=text.listed(left_out) if left_out else None,
+            left_out=number_text.listed(left_out) if left_out else None,
         )
     ]
 
@@ -170,7 +170,7 @@ def _combined(result: StudyResult, model: ModelName, rows: list[ConcordanceRow])
 def enters(row: ConcordanceRow) -> bool:
     """Whether a set's C has an error that may weigh it against another."""
     c = row.c
-    return c.value is not None and c.se is not None and not comparison.is_degenerate(c.value, c.se, c.n or 0, c.events or 0)
+    return c.value is not None and c.se is not None and not compare_cindex.is_degenerate(c.value, c.se, c.n or 0, c.events or 0)
 
 
 def _noether(result: StudyResult, model: ModelName, n: int, events: int) -> Estimate | None:
@@ -181,11 +181,11 @@ def _noether(result: StudyResult, model: ModelName, n: int, events: int) -> Esti
         cells = None if table is None or not table.exact else score_tables.evaluation_table(table).cells()
         if cells is None or len(set(cells.score.tolist())) < cells.n:
             return None
-        found.append(comparison.noether(cells))
+        found.append(compare_cindex.noether(cells))
     pairs = [pair for pair in found if pair is not None and pair[1] > 0]
     if len(pairs) < len(HELD):
         return None
-    return share_estimate(n, events, *comparison.combine_fixed([c for c, _ in pairs], [error for _, error in pairs]))
+    return share_estimate(n, events, *compare_cindex.combine_fixed([c for c, _ in pairs], [error for _, error in pairs]))
 
 
 def blocks(found: list[ConcordanceRow], _report: ReportedStudy) -> Iterator[Block]:
@@ -227,21 +227,29 @@ def _without(place: int, cells: list[str]) -> list[str]:
 
 
 def _line(row: ConcordanceRow) -> list[str]:
-    bound = "exact" if row.exact else text.MISSING if row.error_bound is None else f"±{text.number(row.error_bound, 3)}"
+    bound = "exact" if row.exact else number_text.MISSING if row.error_bound is None else f"±{number_text.number(row.error_bound, 3)}"
     return [
         row.model,
         size_words(row.c.n),
         size_words(row.c.events),
         estimate_words(row.c, 3),
-        text.interval(row.logit.low, row.logit.high, 3),
+        number_text.interval(row.logit.low, row.logit.high, 3),
         bound,
-        text.p_value(row.p_score),
+        number_text.p_value(row.p_score),
     ]
 
 
 def _noether_line(row: ConcordanceRow, one: Estimate) -> list[str]:
     name = f"{row.model}, Noether SE"
-    return [name, size_words(one.n), size_words(one.events), estimate_words(one, 3), text.MISSING, text.MISSING, text.MISSING]
+    return [
+        name,
+        size_words(one.n),
+        size_words(one.events),
+        estimate_words(one, 3),
+        number_text.MISSING,
+        number_text.MISSING,
+        number_text.MISSING,
+    ]
 
 
 def missing(found: list[ConcordanceRow], report: ReportedStudy) -> dict[str, str]:

@@ -7,24 +7,24 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from server.report import text
-from server.report.blocks import Block, Figure, Panel, TableBlock
+from server.report import number_text
 from server.report.common import score_tables, style
 from server.report.common.baseline import baseline_at, beyond
 from server.report.common.estimates import SETS, Estimate, Numbers, Where
 from server.report.common.from_shares import with_closed
-from server.report.common.groups import estimate_words, size_words
 from server.report.common.style import SET_LABEL, Picture
+from server.report.common.two_groups import estimate_words, size_words
+from server.report.page_blocks import Block, Figure, Panel, TableBlock
 from server.report.parts.models.importance import FUSED
 from server.report.parts.part import ReportedStudy, ReportPart
 from server.study.opened_analyses import OpenedAnalyses, OpenedCalibration
 from server.study.results import ScoreTable, score_slope
-from shared_model.disclosure.results import CURVE_GROUP_PATIENTS
+from shared_model.disclosure.limits import CURVE_GROUP_PATIENTS
 from shared_model.survival import calibration as calibrate
-from shared_model.survival import comparison
+from shared_model.survival import compare_cindex
+from shared_model.survival.evaluation_table import Cells
 from shared_model.survival.kaplan_meier import kaplan_meier
-from shared_model.survival.normal import two_sided
-from shared_model.survival.table import Cells
+from shared_model.survival.normal_tails import two_sided
 from site_config.problems.base import Problem
 from site_config.study.prognostic_models import MODELS, ModelName
 
@@ -88,7 +88,7 @@ def _opened_slope(row: OpenedCalibration) -> Estimate:
     n = sum(group.n for group in row.groups)
     if row.slope is None or not row.slope_se:
         return Estimate(n=n, events=None, reason="not opened")
-    low, high = comparison.normal_interval(row.slope, row.slope_se)
+    low, high = compare_cindex.normal_interval(row.slope, row.slope_se)
     p = two_sided(row.slope / row.slope_se)
     return Estimate(n=n, events=None, value=row.slope, low=low, high=high, se=row.slope_se, p=p)
 
@@ -163,9 +163,17 @@ def table(rows: list[Calibration]) -> TableBlock:
     for row in rows:
         name = [SET_LABEL[row.set], f"{row.horizon} d"]
         for g in row.groups:
-            body.append([*name, str(g.n), size_words(g.events), text.number(g.predicted), text.with_interval(g.observed, g.low, g.high)])
+            body.append(
+                [
+                    *name,
+                    str(g.n),
+                    size_words(g.events),
+                    number_text.number(g.predicted),
+                    number_text.with_interval(g.observed, g.low, g.high),
+                ]
+            )
         if not row.groups:
-            body.append([*name, text.MISSING, text.MISSING, text.MISSING, row.reason or text.MISSING])
+            body.append([*name, number_text.MISSING, number_text.MISSING, number_text.MISSING, row.reason or number_text.MISSING])
     slopes = {SET_LABEL[row.set]: estimate_words(row.slope) for row in rows}
     note = f"Slopes: {'; '.join(f'{name} {words}' for name, words in slopes.items())}."
     return TableBlock(
@@ -185,7 +193,7 @@ def draw(one: Calibration, name: str, *, simulated: bool) -> Picture:
     axes.plot(predicted, observed, color=colour, marker="o", markersize=6, markeredgecolor="white", linewidth=1.2)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=f"Predicted survival at {one.horizon} days", ylabel="Observed (Kaplan–Meier)", aspect="equal")
     known = one.slope.value is not None
-    slope = f"slope {text.with_interval(one.slope.value, one.slope.low, one.slope.high)}" if known else ""
+    slope = f"slope {number_text.with_interval(one.slope.value, one.slope.low, one.slope.high)}" if known else ""
     axes.set_title(f"{SET_LABEL[one.set]} · {one.horizon} days\n", loc="left")
     axes.text(0, 1.02, slope, transform=axes.transAxes, va="bottom", fontsize=9)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])

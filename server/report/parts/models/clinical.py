@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from server.report.blocks import Block, Figure, Panel
 from server.report.common.cox_tables import ShownCoxModel, cox_model, cox_table, forest
 from server.report.common.from_shares import with_closed
+from server.report.page_blocks import Block, Figure, Panel
 from server.report.parts.part import Heading, ReportedStudy, ReportPart
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import CLN, MODELS
 
 Fitted = ShownCoxModel | None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from server.report.blocks import Block, Figure, Panel
 from server.report.common import style
 from server.report.common.cox_tables import ShownCoxModel, cox_model, cox_table
 from server.report.common.style import Picture
+from server.report.page_blocks import Block, Figure, Panel
 from server.report.parts.models.clinical import CLINICAL
 from server.report.parts.part import Heading, ReportedStudy, ReportPart, fuses
 from site_config.study.prognostic_models import MODELS

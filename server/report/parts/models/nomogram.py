@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import Field
 
-from server.report import text
-from server.report.blocks import Block, Figure, Panel, TableBlock
+from server.report import number_text
 from server.report.common import style
 from server.report.common.baseline import baseline_at, beyond
 from server.report.common.estimates import Numbers
 from server.report.common.style import Picture
+from server.report.page_blocks import Block, Figure, Panel, TableBlock
 from server.report.parts.models.importance import FUSED
 from server.report.parts.part import ReportedStudy, ReportPart, fuses
 from shared_model.survival.nomogram import Nomogram as PointScale
@@ -132,7 +132,7 @@ def _pairs(scale: PointScale, axis: int) -> list[tuple[float, float]]:
 
 
 def _ticks(scale: PointScale, axis: int) -> list[tuple[str, float]]:
-    return [(text.number(tick, 1), points) for tick, points in _pairs(scale, axis)]
+    return [(number_text.number(tick, 1), points) for tick, points in _pairs(scale, axis)]
 
 
 def blocks(found: Nomograms | None, report: ReportedStudy) -> Iterator[Block]:
@@ -163,9 +163,9 @@ def missing(found: Nomograms | None, report: ReportedStudy) -> dict[str, str]:
 
 def table(one: DrawnNomogram) -> TableBlock:
     """Every tick of every axis."""
-    body = [[axis.label, value, text.number(points, 1)] for axis in one.axes for value, points in axis.ticks]
+    body = [[axis.label, value, number_text.number(points, 1)] for axis in one.axes for value, points in axis.ticks]
     for horizon, ticks in one.survival.items():
-        body += [[f"Survival at {horizon} days", text.share(chance), text.number(points, 1)] for chance, points in ticks]
+        body += [[f"Survival at {horizon} days", number_text.share(chance), number_text.number(points, 1)] for chance, points in ticks]
     return TableBlock(f"Nomogram of {one.model}", ["Axis", "Value", "Points"], body)
 
 
@@ -179,7 +179,7 @@ def draw(one: DrawnNomogram, name: str, *, simulated: bool, width: int = 760) ->
     rulers += [(axis.label, axis.ticks) for axis in one.axes]
     rulers.append(("Total points", [(f"{v:.0f}", 100 * (v - low) / (high - low)) for v in range(round(low), int(high) + 1, step)]))
     for horizon, ticks in one.survival.items():
-        scaled = [(text.share(chance), 100 * (points - low) / (high - low)) for chance, points in ticks]
+        scaled = [(number_text.share(chance), 100 * (points - low) / (high - low)) for chance, points in ticks]
         rulers.append((f"Survival at {horizon} days", [tick for tick in scaled if 0 <= tick[1] <= 100]))
     places = [0.0]
     for _, marks in rulers[:-1]:

@@ -8,18 +8,18 @@ from typing import Literal
 
 from pydantic import Field
 
-from server.report import text
-from server.report.blocks import Block, TableBlock
-from server.report.common import suppress
+from server.report import number_text
+from server.report.common import small_cells
 from server.report.common.estimates import SETS, Numbers
-from server.report.common.standardised import difference_of_means, difference_of_shares
+from server.report.common.standardised_differences import difference_of_means, difference_of_shares
 from server.report.common.style import SET_NAME
+from server.report.display_names import LABELS, VALUE_LABELS
+from server.report.page_blocks import Block, TableBlock
 from server.report.parts.part import ReportedStudy, ReportPart
 from server.report.parts.patients.sizes import PATIENTS, SIZES
-from server.report.words import LABELS, VALUE_LABELS
 from server.study.opened_analyses import OpenedAnalyses
 from server.study.results import Characteristics, SetName
-from shared_model.analyses.groups.measures import least_known
+from shared_model.analyses.groups.means_and_medians import least_known
 from site_config.study.prognostic_models import MODELS
 
 VARIABLES, VALUES = 16, 8
@@ -92,7 +92,7 @@ def _rows(one: Characteristics, report: ReportedStudy) -> list[Characteristic]:
     ]
     for name, counts in one.counts.items():
         # Flags overlap and need not add up to n, so one hidden flag cannot be worked out from the others.
-        shown = suppress.group(counts, report.minimum, total_known=name != "flags")
+        shown = small_cells.group(counts, report.minimum, total_known=name != "flags")
         cells = [_cell(value, shown[value], counts[value], report.minimum) for value in counts if counts[value] != 0 or name not in LABELS]
         rows.append(Characteristic(variable=name, label=labels.get(name, name), set=one.set, counts=cells))
     return rows
@@ -162,7 +162,7 @@ def blocks(found: list[Characteristic], report: ReportedStudy) -> Iterator[Block
     for variable in dict.fromkeys(row.variable for row in found):
         mine = {row.set: row for row in found if row.variable == variable}
         head, lines = _lines(variable, mine, columns, held, report)
-        differences = [text.number(mine[s].difference) if s in mine else text.MISSING for s in differ]
+        differences = [number_text.number(mine[s].difference) if s in mine else number_text.MISSING for s in differ]
         if head is not None:
             heads.add(len(rows))
             rows.append([head, *([""] * (len(columns) + len(differ)))])
@@ -172,7 +172,7 @@ def blocks(found: list[Characteristic], report: ReportedStudy) -> Iterator[Block
     few = "A count of 1 reads" if report.minimum == 2 else f"Counts from 1 to {report.minimum - 1} read"
     note = (
         f"Patients (share of the set). {few} <{report.minimum}; a count that would let one be "
-        f"worked out reads {text.HIDDEN}. "
+        f"worked out reads {number_text.HIDDEN}. "
         + (
             "On secret shares the coordinator does not learn them either. "
             if report.analyses is not None
@@ -188,9 +188,9 @@ def blocks(found: list[Characteristic], report: ReportedStudy) -> Iterator[Block
 def _head(column: Column, report: ReportedStudy) -> str:
     sizes = report.of(SIZES)
     if column == "overall":
-        return f"Overall\n{text.size(sum(s.n for s in sizes), text.total(s.events for s in sizes))}"
+        return f"Overall\n{number_text.size(sum(s.n for s in sizes), number_text.total(s.events for s in sizes))}"
     one = next(size for size in sizes if size.set == column)
-    return f"{SET_NAME[column]}\n{text.size(one.n, one.events)}\n{text.plural(one.sites, 'hospital')}"
+    return f"{SET_NAME[column]}\n{number_text.size(one.n, one.events)}\n{number_text.plural(one.sites, 'hospital')}"
 
 
 def _lines(
@@ -209,7 +209,7 @@ def _lines(
     if any(row.mean is not None for row in mine.values()):
         return None, [[f"{label}, mean ± SD", *(_mean(cell) for cell in cells)]]
     if any(row.median is not None for row in mine.values()):
-        medians = [text.MISSING if cell is None else text.number(cell.median, 0) for cell in cells]
+        medians = [number_text.MISSING if cell is None else number_text.number(cell.median, 0) for cell in cells]
         return None, [[f"{label}, median", *medians]]
     if values and set(values) <= {"no", "yes"}:
         return None, [[label, *_counts(cells, "yes", sizes, minimum)]]
@@ -217,8 +217,8 @@ def _lines(
         name = values[0][:1].upper() + values[0][1:] if variable == "flags" else f"{label}: {values[0]}"
         return None, [[name, *_counts(cells, values[0], sizes, minimum)]]
     if not values:
-        return None, [[label, *([text.HIDDEN] * len(columns))]] if every else []
-    return label, [[f"{text.INDENT}{value}", *_counts(cells, value, sizes, minimum)] for value in values]
+        return None, [[label, *([number_text.HIDDEN] * len(columns))]] if every else []
+    return label, [[f"{number_text.INDENT}{value}", *_counts(cells, value, sizes, minimum)] for value in values]
 
 
 def _shows(row: Characteristic, value: str) -> bool:
@@ -227,13 +227,17 @@ def _shows(row: Characteristic, value: str) -> bool:
 
 
 def _mean(cell: Characteristic | None) -> str:
-    return text.MISSING if cell is None or cell.mean is None else f"{text.number(cell.mean, 1)} ± {text.number(cell.sd, 1)}"
+    return (
+        number_text.MISSING
+        if cell is None or cell.mean is None
+        else f"{number_text.number(cell.mean, 1)} ± {number_text.number(cell.sd, 1)}"
+    )
 
 
 def _geometric(cell: Characteristic | None) -> str:
     """The mean and spread of a logarithm as the number itself: what multiplies and divides it."""
     if cell is None or cell.mean is None or cell.sd is None:
-        return text.MISSING
+        return number_text.MISSING
     return f"{math.exp(cell.mean):.3g} ×/÷ {math.exp(cell.sd):.2g}"
 
 
@@ -244,10 +248,10 @@ def _counts(cells: Sequence[Characteristic | None], value: str, sizes: Sequence[
 def _count(cell: Characteristic | None, value: str, n: int, minimum: int) -> str:
     found = next((c for c in cell.counts if c.value == value), None) if cell else None
     if found is None:
-        return "0" if cell and cell.counts else text.MISSING
+        return "0" if cell and cell.counts else number_text.MISSING
     if found.count is None:
-        return text.HIDDEN if found.hidden == "complement" else text.count(None, minimum)
-    return f"{found.count} ({text.percent(found.count, n)})"
+        return number_text.HIDDEN if found.hidden == "complement" else number_text.count(None, minimum)
+    return f"{found.count} ({number_text.percent(found.count, n)})"
 
 
 def missing(_found: list[Characteristic], report: ReportedStudy) -> dict[str, str]:
@@ -256,8 +260,8 @@ def missing(_found: list[Characteristic], report: ReportedStudy) -> dict[str, st
         return {}
     rest = [variable.titled for variable in report.study.clinical[VARIABLES:]]
     long = [variable.titled for variable in report.study.clinical[:VARIABLES] if len(variable.codes) > VALUES]
-    words = [f"Not in Table 1, which holds {VARIABLES} clinical variables: {text.listed(rest)}."] if rest else []
-    words += [f"Only the first {VALUES} values of {text.listed(long)} are in Table 1."] if long else []
+    words = [f"Not in Table 1, which holds {VARIABLES} clinical variables: {number_text.listed(rest)}."] if rest else []
+    words += [f"Only the first {VALUES} values of {number_text.listed(long)} are in Table 1."] if long else []
     return {"characteristics": " ".join(words)} if words else {}
 
 

@@ -7,8 +7,7 @@ from itertools import combinations
 
 from pydantic import Field
 
-from server.report import text
-from server.report.blocks import Block, Figure, Panel, TableBlock
+from server.report import number_text
 from server.report.common import from_shares, score_tables
 from server.report.common.curve_pictures import survival_panel
 from server.report.common.curves import (
@@ -23,14 +22,15 @@ from server.report.common.curves import (
     median_of,
 )
 from server.report.common.estimates import SETS, Numbers, Test, chi_test
-from server.report.common.groups import GroupsCompared, compared, ratio_words, size_words
 from server.report.common.style import SET_COLOUR, SET_DASH, SET_NAME
+from server.report.common.two_groups import GroupsCompared, compared, ratio_words, size_words
+from server.report.page_blocks import Block, Figure, Panel, TableBlock
 from server.report.parts.part import ReportedStudy, ReportPart
 from server.report.parts.patients.sizes import PATIENTS
 from server.study.opened_analyses import OpenedAnalyses, OpenedGroupCurves
 from server.study.results import SetName
+from shared_model.survival.evaluation_table import Cells
 from shared_model.survival.kaplan_meier import kaplan_meier, logrank, reversed_cells
-from shared_model.survival.table import Cells
 
 
 class FollowUp(Numbers):
@@ -159,23 +159,32 @@ def medians(found: SetSurvival) -> TableBlock:
 
 
 def _months(one: FollowUp | None, survival: str) -> str:
-    if survival == text.MISSING:  # too few patients for a median of any kind
+    if survival == number_text.MISSING:  # too few patients for a median of any kind
         return survival
     if one is None or one.median is None:
         return "NR"
-    low, high = ("NR" if value is None else text.number(value / MONTH, 1).removesuffix(".0") for value in (one.low, one.high))
-    return f"{text.number(one.median / MONTH, 1).removesuffix('.0')} ({low}–{high})"
+    low, high = ("NR" if value is None else number_text.number(value / MONTH, 1).removesuffix(".0") for value in (one.low, one.high))
+    return f"{number_text.number(one.median / MONTH, 1).removesuffix('.0')} ({low}–{high})"
 
 
 def pairs(found: SetSurvival) -> TableBlock:
     """Every two sets: hazard ratio with interval and p, and the log-rank test."""
     rows = [
-        [f"{one.name} against {one.against}", ratio_words(one.hazard_ratio), text.p_value(one.hazard_ratio.p), text.p_value(one.logrank_p)]
+        [
+            f"{one.name} against {one.against}",
+            ratio_words(one.hazard_ratio),
+            number_text.p_value(one.hazard_ratio.p),
+            number_text.p_value(one.logrank_p),
+        ]
         for one in found.pairs
     ]
     header = ["Sets", "Hazard ratio (95 % CI)", "p (Wald)", "p (log-rank)"]
     test = found.logrank
-    note = f"All sets together: log-rank χ² {text.number(test.chi2, 1)} on {test.df} df, {text.p_equals(test.p)}. " if test else ""
+    note = (
+        f"All sets together: log-rank χ² {number_text.number(test.chi2, 1)} on {test.df} df, {number_text.p_equals(test.p)}. "
+        if test
+        else ""
+    )
     return TableBlock("Sets compared two by two", header, rows, note=note + "No correction for multiple comparisons.")
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import Field
 
-from server.report import text
-from server.report.blocks import Block, Figure, Panel, TableBlock
+from server.report import number_text
 from server.report.common import score_tables, style
 from server.report.common.estimates import Numbers, Where
 from server.report.common.from_shares import with_closed
-from server.report.common.groups import size_words
 from server.report.common.style import SET_LABEL, Picture
+from server.report.common.two_groups import size_words
+from server.report.page_blocks import Block, Figure, Panel, TableBlock
 from server.report.parts.part import Heading, ReportedStudy, ReportPart
 from server.study.opened_analyses import OpenedAnalyses
 from server.study.results import ScoreTable
@@ -128,8 +128,8 @@ def table(rows: Sequence[Distribution]) -> TableBlock:
     body = []
     for row in rows:
         for index, patients in enumerate(row.patients):
-            means = [text.number(_at(row.contributions, part, index), 2) for part in parts]
-            events = str(row.bin_events[index]) if row.bin_events else text.MISSING
+            means = [number_text.number(_at(row.contributions, part, index), 2) for part in parts]
+            events = str(row.bin_events[index]) if row.bin_events else number_text.MISSING
             name = f"{row.model}, {SET_LABEL[row.set]}"
             body.append([name, _edge(row.low[index], row.high[index]), size_words(patients), events, *means])
     return TableBlock("Patients by score bin", ["Model and set", "Score", "n", "Events", *(f"mean {p} part" for p in parts)], body)
@@ -141,8 +141,8 @@ def _at(parts: Mapping[str, Sequence[float | None]], part: str, index: int) -> f
 
 def _edge(low: float | None, high: float | None) -> str:
     if low is None:
-        return f"≤ {text.number(high)}"
-    return f"> {text.number(low)}" if high is None else f"{text.number(low)} to {text.number(high)}"
+        return f"≤ {number_text.number(high)}"
+    return f"> {number_text.number(low)}" if high is None else f"{number_text.number(low)} to {number_text.number(high)}"
 
 
 @style.styled
@@ -166,7 +166,7 @@ def draw(one: Distribution, name: str, *, simulated: bool) -> Picture:
         _contributions(axes[1], one, middle)
     (axes[1] if parts else axes).set_xlabel("Score (linear predictor)")
     told = (
-        f"{text.plural(one.n, 'patient')}, {text.events(one.events)} in {len(one.patients)} bins: "
+        f"{number_text.plural(one.n, 'patient')}, {number_text.events(one.events)} in {len(one.patients)} bins: "
         f"{', '.join(map(size_words, one.patients))}"
     )
     return style.finish(figure, name, f"Distribution of the {one.model} score, {SET_LABEL[one.set]}: {told}.", simulated=simulated)

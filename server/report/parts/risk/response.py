@@ -6,20 +6,20 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import Field
 
-from server.report import text
-from server.report.blocks import Block, Figure, Panel, TableBlock
+from server.report import number_text
 from server.report.common import from_shares, score_tables
 from server.report.common.curve_pictures import survival_panel
 from server.report.common.curves import SurvivalCurve, axis_months, curve, curve_note, curve_table, drawable
 from server.report.common.estimates import Estimate, Numbers, Test, chi_test
-from server.report.common.groups import hazard_ratio, ratio_words, size_words, split
+from server.report.common.two_groups import hazard_ratio, ratio_words, size_words, split
+from server.report.page_blocks import Block, Figure, Panel, TableBlock
 from server.report.parts.part import ReportedStudy, ReportPart, reads_scans
 from server.report.parts.risk.risk_groups import LABELS
 from server.report.parts.risk.subgroups import SUBGROUPS_HEADING
 from server.study.opened_analyses import OpenedAnalyses, OpenedGroupCurves, Population
 from server.study.results import ScoreTable
+from shared_model.survival.evaluation_table import Cells
 from shared_model.survival.kaplan_meier import logrank
-from shared_model.survival.table import Cells
 from site_config.study.prognostic_models import ModelName
 
 PROGRESSED, JUDGED = "PD", ("CR", "PR", "SD", "PD")
@@ -156,8 +156,8 @@ def blocks(found: ResponseCompared | None, report: ReportedStudy) -> Iterator[Bl
         )
         for index, side in enumerate(drawn)
     ]
-    out = f" Not among them: patients in class {text.listed(found.left_out)}, whose tables are not open." if found.left_out else ""
-    n, events = size_words(found.n), text.events(found.events)
+    out = f" Not among them: patients in class {number_text.listed(found.left_out)}, whose tables are not open." if found.left_out else ""
+    n, events = size_words(found.n), number_text.events(found.events)
     who = (
         _who_on_shares(found, n, events)
         if found.by_set
@@ -195,9 +195,13 @@ def table(found: ResponseCompared) -> TableBlock:
     """Both stratifiers beside each other."""
     body = []
     for side in found.strata:
-        sizes = ", ".join(f"{one.label.lower()} {size_words(one.n)} / {size_words(one.events)}" for one in side.curves) or text.MISSING
-        test = f"{text.number(side.logrank.chi2, 1)}, {text.p_equals(side.logrank.p)}" if side.logrank else text.MISSING
-        body.append([side.by, sizes, ratio_words(side.hazard_ratio), text.p_value(side.hazard_ratio.p), test])
+        sizes = (
+            ", ".join(f"{one.label.lower()} {size_words(one.n)} / {size_words(one.events)}" for one in side.curves) or number_text.MISSING
+        )
+        test = (
+            f"{number_text.number(side.logrank.chi2, 1)}, {number_text.p_equals(side.logrank.p)}" if side.logrank else number_text.MISSING
+        )
+        body.append([side.by, sizes, ratio_words(side.hazard_ratio), number_text.p_value(side.hazard_ratio.p), test])
     header = ["Parted by", "n / events", "HR (95 % CI)", "p (Wald)", "Log-rank χ², p"]
     return TableBlock("Two ways to part the same patients", header, body, align="llrrr")
 

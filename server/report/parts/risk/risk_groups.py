@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import Field
 
-from server.report import text
-from server.report.blocks import Block, Figure, Panel, TableBlock
+from server.report import number_text
 from server.report.common import from_shares, score_tables
 from server.report.common.curve_pictures import survival_panel
 from server.report.common.curves import SurvivalCurve, axis_months, curve, curve_note, curve_table, drawable
 from server.report.common.estimates import SETS, Estimate, Numbers, Test, Where, chi_test
-from server.report.common.groups import hazard_ratio, ratio_words, size_words, split
 from server.report.common.style import SET_LABEL, SET_NAME
+from server.report.common.two_groups import hazard_ratio, ratio_words, size_words, split
+from server.report.page_blocks import Block, Figure, Panel, TableBlock
 from server.report.parts.part import ReportedStudy, ReportPart, reasons
 from server.report.parts.risk.distribution import RISK
 from server.study.opened_analyses import OpenedGroupCurves
@@ -101,14 +101,14 @@ def blocks(found: list[RiskGroups], report: ReportedStudy) -> Iterator[Block]:
                     logrank=group.logrank,
                     simulated=report.simulated,
                 ),
-                patients=text.total(one.n for one in group.curves) or 0,
+                patients=number_text.total(one.n for one in group.curves) or 0,
             )
             for group in drawn
         ]
         if panels:
             caption = (
-                f"High risk is a score above {text.number(groups[0].cutoff)} (linear predictor), the training median, frozen before a "
-                f"held-out hospital was opened. {curve_note(report.minimum, points=report.analyses is not None)}"
+                f"High risk is a score above {number_text.number(groups[0].cutoff)} (linear predictor), the training median, frozen before "
+                f"a held-out hospital was opened. {curve_note(report.minimum, points=report.analyses is not None)}"
             )
             tables = [table(groups), *(curve_table(g.curves, f"{model}, {SET_LABEL[g.set]}") for g in drawn)]
             label = MODELS[model].risk_figure or ""
@@ -123,9 +123,9 @@ def table(rows: Sequence[RiskGroups]) -> TableBlock:
     """Hazard ratios and log-rank tests of high against low risk."""
     body = []
     for row in rows:
-        test = f"{text.number(row.logrank.chi2, 1)}, {text.p_equals(row.logrank.p)}" if row.logrank else text.MISSING
+        test = f"{number_text.number(row.logrank.chi2, 1)}, {number_text.p_equals(row.logrank.p)}" if row.logrank else number_text.MISSING
         hr = row.hazard_ratio
-        body.append([row.model, SET_LABEL[row.set], *group_sizes(row.curves), ratio_words(hr), text.p_value(hr.p), test])
+        body.append([row.model, SET_LABEL[row.set], *group_sizes(row.curves), ratio_words(hr), number_text.p_value(hr.p), test])
     header = ["Model", "Set", "Low: n / events", "High: n / events", "HR high against low (95 % CI)", "p (Wald)", "Log-rank χ², p"]
     return TableBlock("Risk groups by the frozen cut-off", header, body, align="llrrrrr")
 
@@ -133,7 +133,7 @@ def table(rows: Sequence[RiskGroups]) -> TableBlock:
 def group_sizes(curves: Sequence[SurvivalCurve]) -> list[str]:
     """`n / events` of low and of high risk."""
     by = {one.label: one for one in curves}
-    return [f"{size_words(by[label].n)} / {size_words(by[label].events)}" if label in by else text.MISSING for label in LABELS]
+    return [f"{size_words(by[label].n)} / {size_words(by[label].events)}" if label in by else number_text.MISSING for label in LABELS]
 
 
 def missing(found: list[RiskGroups], report: ReportedStudy) -> dict[str, str]:

@@ -6,21 +6,21 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import Field
 
-from server.report import text
-from server.report.blocks import Block, Figure, Panel, TableBlock
+from server.report import number_text
 from server.report.common import from_shares, score_tables, style
 from server.report.common.cox_tables import hazard_ratio_words, ratio_ticks
 from server.report.common.curve_pictures import survival_panel
 from server.report.common.curves import SurvivalCurve, axis_months, curve, curve_note, curve_table, drawable
 from server.report.common.estimates import HELD, Estimate, Numbers, Test, chi_test
-from server.report.common.groups import estimate_words, hazard_ratio, ratio_words, size_words, split
 from server.report.common.style import Picture
+from server.report.common.two_groups import estimate_words, hazard_ratio, ratio_words, size_words, split
+from server.report.display_names import SUBGROUP_LABELS, VALUE_LABELS
+from server.report.page_blocks import Block, Figure, Panel, TableBlock
 from server.report.parts.part import Heading, ReportedStudy, ReportPart, reads_scans
 from server.report.parts.risk.risk_groups import LABELS, group_sizes
-from server.report.words import SUBGROUP_LABELS, VALUE_LABELS
 from server.study.opened_analyses import OpenedAnalyses
 from server.study.results import ScoreTable, StudyResult
-from shared_model.disclosure.results import GROUP_PATIENTS, SUBGROUP_PATIENTS
+from shared_model.disclosure.limits import GROUP_PATIENTS, SUBGROUP_PATIENTS
 from shared_model.survival import concordance as harrell
 from shared_model.survival.kaplan_meier import logrank
 from site_config.study.prognostic_models import ModelName
@@ -192,8 +192,8 @@ def table(rows: Sequence[Subgroup]) -> TableBlock:
     """Risk groups within subgroups; hidden ones say why."""
     body = []
     for row in rows:
-        test = text.p_value(row.logrank.p) if row.logrank else text.MISSING
-        c = text.MISSING if row.c is None else estimate_words(row.c)
+        test = number_text.p_value(row.logrank.p) if row.logrank else number_text.MISSING
+        c = number_text.MISSING if row.c is None else estimate_words(row.c)
         sizes = [size_words(row.n), size_words(row.events), *group_sizes(row.curves)]
         body.append([row.named, row.model, *sizes, ratio_words(row.hazard_ratio), test, c])
     header = [
@@ -208,7 +208,7 @@ def draw(rows: Sequence[Subgroup], name: str, *, simulated: bool, width: int = 7
     wide = width > 500
     figure, axes = style.panel(width, 70 + (28 if wide else 40) * len(rows))
     axes.axvline(1, color=style.MUTED, linewidth=0.9)
-    labels = [f"{VALUE_LABELS.get(row.value, row.value)} ({text.size(row.n, row.events)})" for row in rows]
+    labels = [f"{VALUE_LABELS.get(row.value, row.value)} ({number_text.size(row.n, row.events)})" for row in rows]
     place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 9}
     for index, (row, label) in enumerate(zip(rows, labels, strict=True)):
         hr = row.hazard_ratio
@@ -217,7 +217,7 @@ def draw(rows: Sequence[Subgroup], name: str, *, simulated: bool, width: int = 7
         axes.plot([hr.value], [index], marker="s", markersize=6, color=style.HIGH, markeredgecolor="white")
         if wide:
             axes.text(1.03, index, shown, **place)
-            axes.text(1.27, index, text.p_equals(hr.p), **place)
+            axes.text(1.27, index, number_text.p_equals(hr.p), **place)
         else:
             axes.text(0.0, index - 0.36, f"{label}   {shown}", **place)
         if index and rows[index - 1].variable != row.variable:

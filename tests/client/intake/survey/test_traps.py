@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 
+from client.cohort.check_scans import peek
 from client.cohort.one_patient import prepare_patient
-from client.cohort.peek import peek
 from client.commands.data_review import grouped, survey_data, to_decide
 from client.intake.survey.found import Survey, as_csv
 from client.intake.survey.run import survey
 from site_config.problems import scans as problems
 from site_config.problems import tables as kinds
 from site_config.problems import which_scan
-from site_config.study.model import two_organs
-from site_config.tables.moments import Declared
+from site_config.study.plan_and_lock import two_organs
+from site_config.tables.patient_moments import Declared
 from site_config.tables.scans import ImagesFolder, check_together, parse_scans
-from site_config.tables.types import Patient, Scan
+from site_config.tables.table_values import Patient, Scan
 from tests.client.intake.survey import more_traps, third_traps
 from tests.client.intake.survey.traps import BASELINE, TRAPS, Trap, both, series
 from tests.client.made_scans import a_study

@@ -10,15 +10,15 @@ from statsmodels.duration.hazard_regression import PHReg
 
 from shared_model.analyses.cox import CoxEstimate, cox
 from shared_model.analyses.groups.calibration import CalibrationEstimate, CalibrationModel, Predicted, calibration, slope_model
+from shared_model.analyses.groups.declared_days import make_points
 from shared_model.analyses.groups.partition import Partition
-from shared_model.analyses.groups.points import make_points
-from shared_model.analyses.groups.restriction import restricted
+from shared_model.analyses.groups.rows_of_one_set import restricted
 from shared_model.analyses.pairs import make_pairs
-from shared_model.analyses.rows import OneHot, Rows
-from shared_model.shares.arithmetic import Arithmetic, together
-from shared_model.shares.declaration import Declaration
+from shared_model.analyses.patient_slots import OneHot, Rows
+from shared_model.shares.circuits.arithmetic import Arithmetic, together
+from shared_model.shares.circuits.declared_results import Declaration
+from shared_model.survival.evaluation_table import patient_cells
 from shared_model.survival.kaplan_meier import kaplan_meier as pooled
-from shared_model.survival.table import patient_cells
 from tests.shared_model.analyses.cohorts import Cohort, made_up
 from tests.shared_model.analyses.holders import on_plain, on_shares
 

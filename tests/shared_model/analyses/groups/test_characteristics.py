@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shared_model.analyses.count_minimum import minimum_result
 from shared_model.analyses.groups.characteristics import CharacteristicsEstimate, CharacteristicsModel, characteristics
-from shared_model.analyses.groups.measures import GridVariable, Measure, Number
+from shared_model.analyses.groups.means_and_medians import GridVariable, Measure, Number
 from shared_model.analyses.groups.partition import Partition
 from shared_model.analyses.groups.suppression import Hidden, suppressed
-from shared_model.analyses.minimum import minimum_result
-from shared_model.analyses.rows import OneHot, Rows
-from shared_model.shares.arithmetic import Arithmetic
-from shared_model.shares.declaration import Declaration, Result
-from shared_model.shares.plain import PlainArithmetic
+from shared_model.analyses.patient_slots import OneHot, Rows
+from shared_model.shares.circuits.arithmetic import Arithmetic
+from shared_model.shares.circuits.declared_results import Declaration, Result
+from shared_model.shares.circuits.plain_numbers import PlainArithmetic
 from tests.shared_model.analyses.cohorts import Cohort, made_up
 from tests.shared_model.analyses.holders import on_plain, on_shares
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from shared_model.analyses.covariates import Continuous, SlotCovariates
+from shared_model.analyses.groups.declared_days import make_points
 from shared_model.analyses.groups.hazard import (
     BaselineEstimate,
     BaselineModel,
@@ -17,11 +18,10 @@ from shared_model.analyses.groups.hazard import (
     first_hazard,
     joined_intervals,
 )
-from shared_model.analyses.groups.points import make_points
 from shared_model.analyses.pairs import make_pairs
-from shared_model.analyses.rows import Rows
-from shared_model.shares.arithmetic import Arithmetic, together
-from shared_model.shares.declaration import Declaration
+from shared_model.analyses.patient_slots import Rows
+from shared_model.shares.circuits.arithmetic import Arithmetic, together
+from shared_model.shares.circuits.declared_results import Declaration
 from shared_model.survival.hazard import day_sums, piecewise_hazard, piecewise_sums, step_hazard
 from tests.shared_model.analyses.cohorts import Cohort, made_up
 from tests.shared_model.analyses.holders import on_plain, on_shares

@@ -9,16 +9,16 @@ import pytest
 from lifelines import KaplanMeierFitter
 from lifelines.statistics import multivariate_logrank_test
 
+from shared_model.analyses.groups.declared_days import censored, grid, make_points
 from shared_model.analyses.groups.kaplan_meier import KaplanMeierEstimate, KaplanMeierModel, kaplan_meier
 from shared_model.analyses.groups.partition import Partition
-from shared_model.analyses.groups.points import censored, grid, make_points
 from shared_model.analyses.pairs import make_pairs
-from shared_model.analyses.rows import OneHot, Rows
-from shared_model.shares.arithmetic import Arithmetic, together
-from shared_model.shares.declaration import Declaration
+from shared_model.analyses.patient_slots import OneHot, Rows
+from shared_model.shares.circuits.arithmetic import Arithmetic, together
+from shared_model.shares.circuits.declared_results import Declaration
+from shared_model.survival.evaluation_table import Cells, patient_cells
 from shared_model.survival.kaplan_meier import kaplan_meier as pooled
 from shared_model.survival.kaplan_meier import logrank
-from shared_model.survival.table import Cells, patient_cells
 from tests.shared_model.analyses.cohorts import Cohort, made_up
 from tests.shared_model.analyses.holders import on_plain, on_shares
 

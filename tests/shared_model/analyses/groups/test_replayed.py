@@ -10,14 +10,14 @@ import pytest
 
 from shared_model.analyses.groups.calibration import calibration
 from shared_model.analyses.groups.characteristics import characteristics
+from shared_model.analyses.groups.declared_days import grid, make_points
 from shared_model.analyses.groups.hazard import BaselineModel, FirstHazardModel, baseline, first_hazard
 from shared_model.analyses.groups.kaplan_meier import kaplan_meier
 from shared_model.analyses.groups.partition import Partition
-from shared_model.analyses.groups.points import grid, make_points
 from shared_model.analyses.pairs import make_pairs
-from shared_model.analyses.rows import Rows, layout
-from shared_model.shares.arithmetic import Arithmetic, together
-from shared_model.shares.declaration import Declaration
+from shared_model.analyses.patient_slots import Rows, layout
+from shared_model.shares.circuits.arithmetic import Arithmetic, together
+from shared_model.shares.circuits.declared_results import Declaration
 from tests.shared_model.analyses.cohorts import made_up
 from tests.shared_model.analyses.groups import test_calibration, test_characteristics, test_kaplan_meier
 from tests.shared_model.analyses.recorded import on_record, same

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from shared_model.analyses.noised.budget import UNIT_BITS, ResultsNoise
 from shared_model.analyses.noised.cells import MOST, SET, edges_of, level_part, parts_of, summed, survival_part
-from shared_model.analyses.phases.described import counted, sets_of
-from shared_model.analyses.rows import PaddedPatients
+from shared_model.analyses.patient_slots import PaddedPatients
+from shared_model.analyses.phases.table1_slots import counted, sets_of
 from shared_model.privacy.accounting import epsilon_of, mu_of
 from shared_model.privacy.opacus_accounts import prv_epsilon
 from shared_model.privacy.schedule import NoiseSchedule
-from site_config.study.model import Study
+from site_config.study.plan_and_lock import Study
 from tests.client.training_support import study_with
 
 

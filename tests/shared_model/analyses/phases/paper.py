@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from evidence.accuracy.shares.paper_cohort import NAMES, PaperCohort, locked, paper_cohort, ragged
-from shared_model.analyses.locally import Computed, compute_locally
-from shared_model.analyses.phases.base import SharedPlan
+from shared_model.analyses.phases.phase_plan import SharedPlan
 from shared_model.analyses.plan import plan_of
-from site_config.study.model import Phase, StudyLock
+from shared_model.analyses.run_locally import Computed, compute_locally
+from site_config.study.plan_and_lock import Phase, StudyLock
 from tests.shared_model.analyses.recorded import on_record
 
 __all__ = ["NAMES", "PaperCohort", "Walk", "locked", "paper_cohort", "ragged"]

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from evidence.attacks.shares.attacked_study import StudyCohort, draw_study, locked, opened_study
 from evidence.attacks.shares.equations import SeenStudy
-from evidence.attacks.shares.study import StudyCohort, draw_study, locked, opened_study
-from shared_model.analyses.phases.evaluated import EvaluationEstimate
-from shared_model.disclosure.results import GROUP_PATIENTS
+from shared_model.analyses.phases.evaluation_circuit import EvaluationEstimate
+from shared_model.disclosure.limits import GROUP_PATIENTS
 from shared_model.statistics.parameters import RESPONSES
 
 Members = NDArray[np.int64]

@@ -10,13 +10,13 @@ from lifelines import KaplanMeierFitter
 from lifelines.statistics import multivariate_logrank_test
 from statsmodels.duration.hazard_regression import PHReg
 
-from shared_model.analyses.phases.evaluated import EvaluationEstimate, GroupedEstimate
-from shared_model.analyses.phases.evaluation_model import merged_quarters, near
-from shared_model.analyses.phases.known import known_scores
+from shared_model.analyses.phases.earlier_results import known_scores
+from shared_model.analyses.phases.evaluation_circuit import EvaluationEstimate, GroupedEstimate
+from shared_model.analyses.phases.evaluation_openings import merged_quarters, near
 from shared_model.survival.concordance import concordance
+from shared_model.survival.evaluation_table import Cells, patient_cells
 from shared_model.survival.kaplan_meier import kaplan_meier, logrank
 from shared_model.survival.roc import roc
-from shared_model.survival.table import Cells, patient_cells
 from tests.shared_model.analyses.phases.paper import PaperCohort, Walk, locked, paper_cohort
 
 SETS = 3

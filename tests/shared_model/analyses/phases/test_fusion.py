@@ -9,7 +9,7 @@ import pytest
 from statsmodels.duration.hazard_regression import PHReg
 
 from evidence.accuracy.shares.extreme_scores import CASES, FITTED, NETWORK, held, outcome
-from shared_model.analyses.phases.known import known_scores
+from shared_model.analyses.phases.earlier_results import known_scores
 from site_config.problems import survival as problems
 from tests.shared_model.analyses.phases.paper import NAMES, PaperCohort, Walk, locked, paper_cohort
 

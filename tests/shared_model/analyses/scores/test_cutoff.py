@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared_model.analyses.rows import PaddedPatients, Rows
+from shared_model.analyses.patient_slots import PaddedPatients, Rows
 from shared_model.analyses.scores.cutoff import CutoffEstimate, CutoffModel, cutoff
-from shared_model.analyses.scores.levels import LEVELS, level_of, score_of
-from shared_model.shares.arithmetic import Arithmetic
-from shared_model.shares.declaration import Declaration
+from shared_model.analyses.scores.score_levels import LEVELS, level_of, score_of
+from shared_model.shares.circuits.arithmetic import Arithmetic
+from shared_model.shares.circuits.declared_results import Declaration
 from shared_model.survival.cutoff import counts_above, median_cutoff
 from site_config.problems.base import Problem
 from tests.shared_model.analyses.holders import on_shares

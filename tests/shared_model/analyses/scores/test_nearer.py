@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared_model.analyses.scores.levels import WIDTHS
 from shared_model.analyses.scores.nearer import DISTANCE, nearer_ends
+from shared_model.analyses.scores.score_levels import WIDTHS
 
 
 def test_ends_are_a_declared_distance_from_the_median_and_never_wider_than_the_range() -> None:

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shared_model.analyses.groups.declared_days import make_points
 from shared_model.analyses.groups.partition import Partition
-from shared_model.analyses.groups.points import make_points
 from shared_model.analyses.pairs import make_pairs
-from shared_model.analyses.rows import OneHot, Rows
+from shared_model.analyses.patient_slots import OneHot, Rows
+from shared_model.analyses.scores.censoring_weights import falling
 from shared_model.analyses.scores.roc import RocEstimate, RocModel, roc
-from shared_model.analyses.scores.weights import falling
-from shared_model.shares.arithmetic import Arithmetic, together
-from shared_model.shares.declaration import Declaration, Result
-from shared_model.shares.plain import PlainArithmetic
+from shared_model.shares.circuits.arithmetic import Arithmetic, together
+from shared_model.shares.circuits.declared_results import Declaration, Result
+from shared_model.shares.circuits.plain_numbers import PlainArithmetic
+from shared_model.survival.evaluation_table import patient_cells
 from shared_model.survival.roc import roc as pooled
-from shared_model.survival.table import patient_cells
 from tests.shared_model.analyses.cohorts import Cohort, made_up
 from tests.shared_model.analyses.holders import on_shares
 from tests.shared_model.analyses.recorded import on_record

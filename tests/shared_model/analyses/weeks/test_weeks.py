@@ -9,7 +9,7 @@ from lifelines import datasets
 from statsmodels.duration.hazard_regression import PHReg
 
 import fedhcc
-from shared_model.analyses.rows import PaddedPatients
+from shared_model.analyses.patient_slots import PaddedPatients
 from shared_model.analyses.weeks.cells import WEEK, week_digits
 from site_config.problems.base import Problem
 

@@ -1,0 +1,134 @@
+"""Do the slices of a series make a volume? Checked from their own positions, before any pixel is read.
+
+SimpleITK stacks whatever it is given: tilt, gaps and copies change the volume silently. Here every case is named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.imaging.volume import (
+    LEAST_SLICES,
+    MOST_OBLIQUE_DEGREES,
+    MOST_TILT_DEGREES,
+    angle_degrees,
+    check_size,
+    check_spacing,
+)
+from client.intake.dicom.folder_index import Series
+from client.intake.dicom.header import SliceHeader
+from client.intake.dicom.series_volumes import volumes_of
+from client.intake.dicom.stored_values import check_rescale
+from site_config.problems import scans as problems
+from site_config.problems.base import Problem
+
+SAME_PLACE_MM = 0.01
+MOST_JITTER = 0.25
+
+
+@dataclass(frozen=True)
+class Stacking:
+    """Slices in order towards the head with positions from the first one; `copies` are further files at the same places."""
+
+    slices: tuple[SliceHeader, ...]
+    copies: tuple[tuple[SliceHeader, ...], ...]
+    z_mm: NDArray[np.float64]
+    normal: NDArray[np.float64]
+    findings: tuple[Problem, ...]
+    interpolated: bool
+
+
+def stackings(series: Series, role: str) -> tuple[list[Stacking], list[Problem]]:
+    """The volumes a series holds, and what was wrong with others of them. Pixels of copies are compared by the reader.
+
+    Raises FH-302 (cut-off file), FH-305, FH-308 or FH-319 of the whole series.
+    """
+    whole = series.slices
+    check_size((max(LEAST_SLICES, len(whole)), *whole[0].shape), role)
+    normal = direction(whole, role)
+    found: list[Stacking] = []
+    wrong: list[Problem] = []
+    for part in volumes_of(whole, normal):
+        try:
+            broken = sum(not header.complete for header in part)
+            if broken:
+                raise problems.IMAGE_INCOMPLETE.problem(f"{broken} of {len(part)} files of {role} end before their pixels do", where=role)
+            check_rescale(tuple(header.units for header in part), role)
+            found.append(stack_of(part, normal, role))
+        except Problem as problem:
+            wrong.append(problem)
+    return found, wrong
+
+
+def direction(slices: tuple[SliceHeader, ...], role: str) -> NDArray[np.float64]:
+    """The slice normal, towards the head. Raises FH-305, FH-308 with the angle, FH-319 with the angle."""
+    first = slices[0]
+    check_spacing(first.spacing, role)
+    normal = np.cross(first.row_axis, first.column_axis)
+    length = float(np.linalg.norm(normal))
+    if length < 0.9:
+        raise problems.IMPLAUSIBLE_GEOMETRY.problem(f"{role} states row and column directions that are not at right angles", where=role)
+    normal = normal / length
+    normal = normal if normal[2] >= 0 else -normal
+    heights = np.array([float(header.position @ normal) for header in slices])
+    low, high = slices[int(heights.argmin())], slices[int(heights.argmax())]
+    if float(np.ptp(heights)) > SAME_PLACE_MM:
+        tilt = angle_degrees(high.position - low.position, normal)
+        if tilt > MOST_TILT_DEGREES:
+            raise problems.GANTRY_TILT.problem(f"{role} was taken with the gantry tilted by {tilt:.1f} degrees", where=role)
+    oblique = angle_degrees(normal, np.array([0.0, 0.0, 1.0]))
+    if oblique > MOST_OBLIQUE_DEGREES:
+        raise problems.OBLIQUE.problem(f"{role} stands at {oblique:.0f} degrees to the body's axis", where=role)
+    return normal
+
+
+def places(slices: tuple[SliceHeader, ...], normal: NDArray[np.float64]) -> list[list[SliceHeader]]:
+    """Slices grouped by position, lowest first."""
+    ordered = sorted(slices, key=lambda header: (float(header.position @ normal), header.path.name))
+    found: list[list[SliceHeader]] = []
+    for header in ordered:
+        if found and abs(float((header.position - found[-1][0].position) @ normal)) < SAME_PLACE_MM:
+            found[-1].append(header)
+        else:
+            found.append([header])
+    return found
+
+
+def stack_of(slices: tuple[SliceHeader, ...], normal: NDArray[np.float64], role: str) -> Stacking:
+    """Order one group of slices and name what is missing. Raises FH-307, FH-309 or FH-310."""
+    found = places(slices, normal)
+    crowded = sum(len(place) > 1 for place in found)
+    if len(found) < LEAST_SLICES:
+        if crowded:
+            text = f"{len(slices)} files of {role} lie at {len(found)} position{'s' if len(found) > 1 else ''}"
+            raise problems.SAME_POSITION.problem(text, where=role)
+        raise problems.TOO_FEW_SLICES.problem(f"{role} has {len(found)} slice{'s' if len(found) > 1 else ''}", where=role)
+    ordered = tuple(place[0] for place in found)
+    heights = np.array([float(header.position @ normal) for header in ordered])
+    z_mm = heights - heights[0]
+    findings, interpolated = gaps(z_mm, heights, role)
+    return Stacking(ordered, tuple(tuple(place) for place in found if len(place) > 1), z_mm, normal, tuple(findings), interpolated)
+
+
+def gaps(z_mm: NDArray[np.float64], heights: NDArray[np.float64], role: str) -> tuple[list[Problem], bool]:
+    """One missing slice is a finding that names its place; more, or uneven spacing, is refused (FH-309)."""
+    steps = np.diff(z_mm)
+    usual = float(np.median(steps) if len(steps) > 3 else steps.min())  # among few, one gap would be the median
+    check_spacing((usual,), role)
+    multiples = np.maximum(1, np.rint(steps / usual)).astype(int)
+    missing = int((multiples - 1).sum())
+    uneven = float(np.max(np.abs(steps / usual - multiples)))
+    wide = np.flatnonzero(multiples > 1)
+    if uneven > MOST_JITTER:
+        at = int(np.argmax(np.abs(steps / usual - multiples)))
+        text = f"{role}: slices {at + 1} and {at + 2} of {len(z_mm)} are {steps[at]:.2f} mm apart, the others {usual:.2f} mm"
+        raise problems.SLICES_MISSING.problem(text, where=role)
+    if missing == 0:
+        return [], False
+    named = ", ".join(f"{heights[k] + (steps[k]) / 2:.1f} mm (after slice {k + 1} of {len(z_mm)})" for k in wide[:5])
+    if missing > 1 or len(z_mm) < LEAST_SLICES + 1:
+        raise problems.SLICES_MISSING.problem(f"{role} lacks {missing} slices, at {named}", where=role)
+    return [problems.SLICE_INTERPOLATED.problem(f"{role} lacks one slice, at {named}", where=role)], True

@@ -1,0 +1,299 @@
+"""One entry of the images folder: the volumes below it, archives and links, masks beside it, and what could not be used.
+
+A patient's files lie below a folder called like the patient's key in cohort.csv; files that lie otherwise are matched by
+the PatientID of their headers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+
+from client.intake.dicom.folder_index import Contents, walk
+from client.intake.dicom.header import is_dicom
+from client.intake.dicom.read import Candidate, FolderOffer, offer
+from client.intake.masks.beside import MASK_FIX, MaskFolder, mask_name, masks_beside, structure_masks
+from client.intake.names.makers import closed_set
+from client.intake.names.traits import region_of
+from client.intake.nifti import is_nifti, read_ct
+from client.intake.survey.found import Found, Remark, SeenVolume
+from client.intake.unpack import is_other_archive, is_zip, refused, unpacked
+from client.intake.volume_order import OrderFacts
+from client.intake.whose_scan import Identity, identity_of
+from site_config.files import readable_name, readable_path
+from site_config.problems import scans as scan_problems
+from site_config.problems import which_scan
+from site_config.problems.base import Exit, Problem
+from site_config.tables.patient_moments import Declared
+
+DATE_IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d{2})[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
+BASELINE_NAME = re.compile(r"(?<![a-z])(baseline|bl|visit[ _-]?1|t0|pre[ _-]?treatment)(?![a-z0-9])", re.IGNORECASE)
+FOLLOWUP_NAME = re.compile(r"(?<![a-z])(follow[ _-]?up|fu|fu1|visit[ _-]?2|t1|post[ _-]?treatment)(?![a-z0-9])", re.IGNORECASE)
+OTHER_FORMATS = {
+    ".nrrd": "NRRD",
+    ".mha": "MetaImage",
+    ".mhd": "MetaImage",
+    ".img": "Analyze",
+    ".hdr": "Analyze",
+    ".mgz": "FreeSurfer",
+    ".ima": "IMA",
+}
+QUIET = {"not DICOM"}
+
+
+@dataclass
+class Looked:
+    """What one entry of the images folder gave."""
+
+    folder: str
+    patient: str | None
+    seen: list[SeenVolume] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+    minor: list[Problem] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    unusable: list[Identity] = field(default_factory=list)
+
+    def say(self, problem: Problem) -> None:
+        """Note a problem of this entry."""
+        self.remarks.append(Remark(self.folder, problem, self.patient))
+
+
+@dataclass(frozen=True)
+class KnownKeys:
+    """The keys of cohort.csv with what it declares of them, and the same keys as headers may spell them."""
+
+    declared: Mapping[str, Declared]
+
+    def by_folder(self, name: str) -> str | None:
+        """The key a folder is called like."""
+        plain = readable_name(name)
+        if plain in self.declared:
+            return plain
+        matches = [key for key in self.declared if readable_name(key).casefold() == plain.casefold()]
+        return matches[0] if len(matches) == 1 else None
+
+    def by_id(self, who: Identity) -> str | None:
+        """The key that a header's PatientID is."""
+        matches = [key for key in self.declared if who.id and identity_of(key, "", "", "").id == who.id]
+        return matches[0] if len(matches) == 1 else None
+
+
+def look(entry: Path, root: Path, known: KnownKeys) -> Looked:
+    """Everything one entry of the images folder holds. Raises access problems of the entry itself."""
+    looked = Looked(readable_name(entry.name), known.by_folder(entry.name) or known.by_folder(entry.name.split(".")[0]))
+    if entry.is_symlink() and _outside(entry, root):
+        looked.say(which_scan.LINK_UNFOLLOWED.problem("the entry is a link that leads nowhere or out of the images folder"))
+        return looked
+    files = walk(entry, "a folder", root)
+    for reason, number in Counter(files.links).items():
+        looked.say(which_scan.LINK_UNFOLLOWED.problem(f"{number} link{'s' if number > 1 else ''} in the folder: {reason}"))
+    niftis, zips, others = _sorted(files.paths, looked)
+    folders = masks_beside(niftis, entry if entry.is_dir() else root)
+    called = [path for path in niftis if not any(path in folder.files for folder in folders)]
+    for path in called:
+        if not mask_name(path):
+            _nifti(path, root, looked, known)
+    masks = sum(mask_name(path) for path in called)
+    if masks:
+        text = f"{masks} NIfTI file{'s' if masks > 1 else ''} of the folder called like a mask, with no target's name: not suggested"
+        looked.say(which_scan.MASK_NAME_UNKNOWN.problem(text, fix=MASK_FIX))
+    _dicom(entry, root, looked, known, bool(files.paths) and not set(files.paths) <= {*niftis, *zips, *others})
+    for path in zips:
+        _zip(path, root, looked, known)
+    _attach(folders, looked, root)
+    return looked
+
+
+def _outside(entry: Path, root: Path) -> bool:
+    try:
+        return not entry.resolve(strict=True).is_relative_to(root.resolve())
+    except (OSError, RuntimeError):
+        return True
+
+
+def _sorted(paths: tuple[Path, ...], looked: Looked) -> tuple[list[Path], list[Path], set[Path]]:
+    """NIfTI files, zip archives, and files of formats that are named and not read."""
+    niftis = [path for path in paths if is_nifti(path)]
+    rest = [path for path in paths if not is_nifti(path)]
+    zips = [path for path in rest if path.suffix.lower() in (".zip", ".zipx") or (not path.suffix and is_zip(path))]
+    others = {path for path in rest if path not in zips and _is_other(path)}
+    archives = [path for path in others if is_other_archive(path)]
+    if archives:
+        looked.say(refused("the folder", f"{len(archives)} file{'s' if len(archives) > 1 else ''} of another kind than zip"))
+    formats = Counter(OTHER_FORMATS[path.suffix.lower()] for path in others if path not in archives)
+    for name, number in formats.items():
+        looked.say(
+            scan_problems.NOT_AN_IMAGE.problem(
+                f"{number} file{'s' if number > 1 else ''} of the folder in the format {name}, which is not read",
+                fix="Export the DICOM series, or convert the file to NIfTI (.nii.gz), then run `fedhcc-site data scan` again.",
+            )
+        )
+    return niftis, zips, others
+
+
+def _is_other(path: Path) -> bool:
+    """Whether a file is of a kind that is named and not read; DICOM files may be called anything (`.IMA`, `.img`)."""
+    return (is_other_archive(path) or path.suffix.lower() in OTHER_FORMATS) and not is_dicom(path)
+
+
+def _zip(path: Path, root: Path, looked: Looked, known: KnownKeys) -> None:
+    try:
+        with unpacked(path, "the folder") as folder:
+            before = len(looked.seen)
+            _dicom(folder, folder, looked, known, True)
+            within = [one for one in walk(folder, "an archive").paths if is_nifti(one) or is_zip(one) or _is_other(one)]
+            if within:
+                text = f"an archive of the folder holds {len(within)} archive or image of another format: unpack it into the folder"
+                looked.say(which_scan.ARCHIVE_UNREAD.problem(text))
+            place = readable_path(path, root)
+            looked.seen[before:] = [
+                replace(seen, found=replace(seen.found, folder=place), path=path, candidate=None) for seen in looked.seen[before:]
+            ]
+    except Problem as problem:
+        if problem.kind.exit == Exit.ACCESS:
+            raise
+        looked.say(problem)
+
+
+def _nifti(path: Path, root: Path, looked: Looked, known: KnownKeys) -> None:
+    try:
+        volume = read_ct(path, "a NIfTI file")
+    except Problem as problem:
+        if problem.kind.exit == Exit.ACCESS:
+            raise
+        looked.say(problem)
+        return
+    place = readable_path(path, root)
+    extent = float(volume.z_mm[-1])
+    taken = _date_in(place)
+    found = Found(
+        patient=looked.patient,
+        folder=place,
+        series_uid="",
+        acquisition=None,
+        day=_day(taken, looked.patient, known),
+        taken=taken.isoformat() if taken else None,
+        region=region_of(" ".join(place.split("/")[1:]), extent),
+        phase=None,
+        kernel=None,
+        derived=None,
+        low_dose=False,
+        manufacturer="unknown",
+        slices=volume.shape[0],
+        spacing_mm=round(volume.slice_mm, 2),
+        extent_mm=round(extent, 1),
+        description="",
+        visit=_visit_in(place),
+    )
+    facts = OrderFacts(1, None, None, False, None, extent, volume.slice_mm, 0.0, (place,))
+    looked.seen.append(SeenVolume(found, Identity(), "", facts, path))
+
+
+def _date_in(place: str) -> date | None:
+    dates = {match.groups() for match in DATE_IN_NAME.finditer(place)}
+    if len(dates) != 1:
+        return None
+    year, month, day = (int(part) for part in dates.pop())
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+def _visit_in(place: str) -> str | None:
+    """The visit that the hospital's own names of folders and files state."""
+    before, after = BASELINE_NAME.search(place), FOLLOWUP_NAME.search(place)
+    return None if bool(before) == bool(after) else "baseline" if before else "followup"
+
+
+def _day(taken: date | None, patient: str | None, known: KnownKeys) -> float | None:
+    stated = known.declared.get(patient) if patient else None
+    return float(taken.toordinal() - stated.zero) if taken and stated and stated.dated and stated.zero is not None else None
+
+
+def _dicom(entry: Path, root: Path, looked: Looked, known: KnownKeys, wanted: bool) -> None:
+    if not wanted:
+        return
+    offered = offer(entry, "a folder", root=root)
+    for candidate in offered.candidates:
+        looked.seen.append(_seen(candidate, entry, root, looked, known))
+    for series, problem in offered.faulty:
+        if problem.kind in (scan_problems.OBLIQUE, scan_problems.TOO_FEW_SLICES) or len(_places(series.slices)) < 3:
+            looked.minor.append(problem)
+            looked.left_out[problem.kind.title.lower()] += len(series.slices)
+        else:
+            looked.say(problem)
+        if isinstance(series.who, Identity):
+            looked.unusable.append(series.who)
+    _count(offered, looked)
+    for problem in structure_masks(offered.contents.structures, looked.seen, root):
+        looked.say(problem)
+
+
+def _places(slices: tuple[object, ...]) -> set[tuple[float, ...]]:
+    return {tuple(round(float(number), 1) for number in one.position) for one in slices}  # type: ignore[attr-defined]
+
+
+def _count(offered: FolderOffer, looked: Looked) -> None:
+    contents: Contents = offered.contents
+    for reason, number in contents.left_out.items():
+        if reason not in QUIET:
+            looked.left_out[reason] += number
+    if contents.enhanced and not offered.candidates:
+        looked.say(scan_problems.ENHANCED_MULTIFRAME.problem("the folder holds an enhanced multi-frame object and no classic CT series"))
+
+
+def _seen(candidate: Candidate, entry: Path, root: Path, looked: Looked, known: KnownKeys) -> SeenVolume:
+    series = candidate.series
+    who = series.who if isinstance(series.who, Identity) else Identity()
+    patient = looked.patient or known.by_id(who)
+    parents = {header.path.parent for header in candidate.stacking.slices}
+    place = parents.pop() if len(parents) == 1 else entry
+    text = f"{series.description} {series.about.body_part}"
+    region = region_of(text, candidate.extent_mm) or region_of(series.about.study_description, candidate.extent_mm)
+    facts = candidate.facts()
+    taken = candidate.taken
+    clock = candidate.stacking.slices[0].taken_text
+    found = Found(
+        patient=patient,
+        folder=readable_path(place, root),
+        series_uid=series.uid,
+        acquisition=candidate.acquisition,
+        day=_day(taken, patient, known),
+        taken=taken.isoformat() if taken else None,
+        region=region,
+        phase=facts.phase,
+        kernel=series.about.kernel or facts.kernel,
+        derived=facts.derived,
+        low_dose=facts.low_dose,
+        manufacturer=closed_set(series.manufacturer),
+        slices=len(candidate.stacking.slices),
+        spacing_mm=round(candidate.step_mm, 2),
+        extent_mm=round(candidate.extent_mm, 1),
+        description=series.description,
+        time=f"{clock[:2]}:{clock[2:4]}:{clock[4:6]}" if len(clock) >= 6 else "",
+        visit=None if taken else _visit_in(readable_path(place, root)),
+    )
+    return SeenVolume(found, who, series.about.study, facts, place, candidate)
+
+
+def _attach(folders: list[MaskFolder], looked: Looked, root: Path) -> None:
+    """Give a mask folder to the one volume that has its size."""
+    for folder in folders:
+        fitting = folder.nearest(looked.seen)
+        if len(fitting) != 1:
+            if looked.seen:
+                text = (
+                    "a folder of masks fits none of the scans by its size"
+                    if not fitting
+                    else f"a folder of masks fits {len(fitting)} scans by its size"
+                )
+                looked.say(scan_problems.MASK_MISMATCH.problem(text, fix=MASK_FIX))
+            continue
+        seen = looked.seen[fitting[0]]
+        masks = {**seen.found.masks, **{target: readable_path(path, root) for target, path in folder.targets.items()}}
+        looked.seen[fitting[0]] = replace(seen, found=replace(seen.found, masks=masks))

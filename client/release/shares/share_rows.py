@@ -1,0 +1,115 @@
+"""Rows through the door: policy → rows → share → journal. What leaves is sealed to the holders, slot by slot.
+
+The coordinator carries the boxes and cannot open them; a holder opens its own and learns nothing from it. What the holders may
+then open together is the plan's declaration, which follows from the lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.release.earlier_releases import Ledger, cohort_hash
+from client.release.journal_entries import SharedRows
+from client.release.policy import check_sharing
+from shared_model.analyses.patient_slots import PaddedPatients, contribution
+from shared_model.analyses.phases.admission import change_model
+from shared_model.analyses.plan import SharedPlan
+from shared_model.shares.holder.dealt_rows import deal
+from shared_model.shares.messages.protocol import BOXES
+from shared_model.shares.messages.seal import Recipient
+from shared_model.shares.numbers.shamir import Source
+from site_config.problems import privacy
+from site_config.site import Policy
+from site_config.study.plan_and_lock import EarlierStudy, StudyLock
+
+RowsOf = Callable[[], tuple[PaddedPatients, tuple[str, ...]]]
+
+
+def share(
+    policy: Policy,
+    lock: StudyLock,
+    site: str,
+    plan: SharedPlan,
+    roster: tuple[str, ...],
+    recipients: Mapping[int, Recipient],
+    rows_of: RowsOf,
+    slots_of: Callable[[int], int],
+    now: datetime,
+    random: Source,
+) -> tuple[dict[str, NDArray[np.uint8]], tuple[str, ...], str]:
+    """The boxes by holder, the keys of the patients in them, and the rule that allowed it."""
+    rule = check_sharing(policy, lock, site, plan, roster, now)
+    patients, keys = rows_of()
+    vectors = contribution(plan.parts, patients, slots_of(len(patients)))
+    boxes = deal(plan.parts, vectors, recipients, plan.context, random=random)
+    of_holder: dict[str, NDArray[np.uint8]] = {
+        f"{BOXES}{holder}": np.stack([np.frombuffer(slot[holder - 1], dtype=np.uint8) for slot in boxes]) for holder in recipients
+    }
+    return of_holder, keys, rule
+
+
+def compared_patients(
+    lock: StudyLock, ledger: Ledger, choices: Mapping[str, frozenset[str]]
+) -> tuple[PaddedPatients, dict[str, dict[str, str]]]:
+    """Who changed against each earlier study of a lock, by choice of rows; and the hashes of the rows used there, by set.
+
+    choices: `live.SET` and `base.SET` → rows. Raises OUTSIDE_LOCK where the lock tells another roster of an earlier study than this
+    hospital knows, ROWS_WAIT where one of them used several rows of one set.
+    """
+    model = change_model(lock)
+    earlier = [_used(lock, ledger, one) for one in lock.earlier]
+    every = [rows for used in earlier for rows in used.values()] + list(choices.values())
+    patients = sorted({row.partition(".")[0] for rows in every for row in rows})
+    values = {}
+    for k, used in enumerate(earlier):
+        for c, choice in enumerate(model.choices):
+            apart = choices.get(choice, frozenset()) ^ used.get(choice.partition(".")[2], frozenset())
+            ids = {row.partition(".")[0] for row in apart}
+            values[f"{model.name}.{k * len(model.choices) + c}"] = np.array([one in ids for one in patients], dtype=np.float64)
+    nobody = np.zeros(len(patients))
+    hashes = {one.study: {name: cohort_hash(rows) for name, rows in used.items()} for one, used in zip(lock.earlier, earlier, strict=True)}
+    return PaddedPatients(nobody.astype(np.int64), nobody.astype(np.bool_), values), hashes
+
+
+def _used(lock: StudyLock, ledger: Ledger, earlier: EarlierStudy) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for use in ledger.uses:
+        if use.study != earlier.study:
+            continue
+        if not use.roster <= set(earlier.roster):
+            raise privacy.OUTSIDE_LOCK.problem("an earlier study had other hospitals than the lock says")
+        for name, cohort in use.sets:
+            if found.setdefault(name, ledger.rows(cohort)) != ledger.rows(cohort):
+                raise privacy.ROWS_WAIT.problem("an earlier study used several rows of one set; the hospital decides by `consent`")
+    return found
+
+
+def shared_record(
+    lock: StudyLock,
+    plan: SharedPlan,
+    roster: tuple[str, ...],
+    boxes: Mapping[str, NDArray[np.uint8]],
+    cohort: str,
+    n: int,
+    rule: str,
+    digest: str,
+) -> SharedRows:
+    """The journal's line."""
+    return SharedRows(
+        study=lock.study_id,
+        phase=plan.phase,
+        roster=roster,
+        holders=lock.holders,
+        parts={part.name: part.width for part in plan.parts},
+        results=tuple(sorted(plan.declaration.results)),
+        cohort=cohort,
+        patients=n,
+        slots=len(next(iter(boxes.values()))),
+        bytes=sum(box.nbytes for box in boxes.values()),
+        rule=rule,
+        hash=digest,
+    )

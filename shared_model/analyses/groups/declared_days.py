@@ -1,0 +1,59 @@
+"""Declared days on shares: who is still followed, who has died by then. Made once for all curves that are opened at those days."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared_model.analyses.pairs import at_least, less, more
+from shared_model.analyses.patient_slots import Rows
+from shared_model.shares.circuits.arithmetic import Arithmetic, Value, together
+
+MONTH = 30.4375
+"""Days of a month of the Julian year."""
+
+
+def grid(months: int, last_day: int) -> tuple[int, ...]:
+    """The days of every first, third or sixth month up to the last one."""
+    return tuple(int(MONTH * k + 0.5) for k in range(months, int(last_day / MONTH) + 1, months) if int(MONTH * k + 0.5) <= last_day)
+
+
+@dataclass(frozen=True)
+class Points:
+    """At every declared day (N, P): `at_risk` [T ≥ day], `dies` [died that day], both counting; `dead` [died by then] in the main field."""
+
+    days: tuple[int, ...]
+    at_risk: Value
+    dies: Value
+    dead: Value
+
+    def columns(self, days: Sequence[int]) -> NDArray[np.int64]:
+        """Where some of the days stand; `ValueError` for one that is not declared."""
+        return np.array([self.days.index(day) for day in days], dtype=np.int64)
+
+
+async def make_points(a: Arithmetic, rows: Rows, days: Sequence[int]) -> Points:
+    """All of it in one opening; `ValueError` for a day beyond the declared ones."""
+    high, low, died_high, died_low = (rows[name] for name in ("day.0", "day.1", "died.0", "died.1"))
+    upper, lower = np.divmod(np.array(days, dtype=np.int64), low.shape[1])
+    if len(days) == 0 or min(days) < 0 or upper.max() >= high.shape[1]:
+        raise ValueError("the declared points lie beyond the declared days")
+    followed = more(high)[:, upper] + a.times(high[:, upper], at_least(low)[:, lower])
+    dead = less(died_high)[:, upper] + a.times(died_high[:, upper], (less(died_low) + died_low)[:, lower])
+    dies = a.times(died_high[:, upper], died_low[:, lower])
+    why = "a higher digit decides, or the lower one where both agree"
+    requests: list[Awaitable[Any]] = [
+        a.reduce(followed.assume(1.0, why), dies.assume(1.0, "both digits agree")),
+        a.lift(dead.assume(1.0, why)),
+    ]
+    (at_risk, that_day), lifted = await together(*requests)
+    return Points(tuple(days), at_risk, that_day, cast("Value", lifted))
+
+
+def censored(rows: Rows) -> Rows:
+    """The same rows with the end of follow-up as the event and death as its censoring: pairs and points made of them give follow-up."""
+    return {**rows, **{f"died.{k}": (rows[f"day.{k}"] - rows[f"died.{k}"]).assume(1.0, "who did not die") for k in (0, 1)}}

@@ -1,0 +1,71 @@
+"""Limits of the results that are computed on shared rows. Each says why it is what it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from site_config.study.horizon_spacing import APART_DAYS
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A number and its reason."""
+
+    value: int
+    reason: str
+
+
+COX_PATIENTS = Limit(
+    100,
+    "two exact fits that differ by one patient give that patient's covariates away in 11 of 11 cases at 60 patients, and the numbers"
+    " opened by one fit (about 600 bits) come near what the rows of 30 patients hold (500 bits)",
+)
+RATIO_PATIENTS = Limit(
+    40,
+    "the hazard ratio of two groups of the minimum each, whose curves are opened anyway: one number of one column, which says nothing of"
+    " anybody's covariates",
+)
+EVENTS_A_COLUMN = Limit(10, "below ten events a variable the estimates are not reliable, so there is nothing to open them for")
+GROUP_PATIENTS = Limit(20, "a result of a small group, or of what is left beside a large one, is a statement on few patients")
+STEP_BITS = Limit(14, "iterates before the last only have to lead to the next one; coarser ones cost accuracy of the standard errors")
+COEFFICIENT_BITS = Limit(20, "the coefficient equals the pooled one to 1e-5")
+VARIANCE_BITS = Limit(
+    16,
+    "of a variance times deaths: the standard error equals the pooled one to 1e-4; covariances stay closed, as 28 numbers gave small"
+    " counts of pairs of columns away",
+)
+CONCORDANCE_BITS = Limit(22, "the C-index equals the pooled one to 1e-6")
+CONCORDANCE_VARIANCE_BITS = Limit(28, "the standard error of a C-index or of a small difference equals the pooled one to 1e-5")
+POINT_PATIENTS = Limit(5, "a step of a curve where fewer are at risk is one patient's day")
+FEW = Limit(4, "a count from 1 to 4 points at persons, so only that it is one of these is said")
+FINE_PATIENTS = Limit(100, "monthly points of a small set let the days of single deaths be read off; below this the points are half-yearly")
+HORIZON_DAYS = Limit(
+    APART_DAYS,
+    "predictions, baselines and curves are opened at every horizon: two of them a day apart, as a study could declare, name the day"
+    " of a death between them",
+)
+SURVIVAL_BITS = Limit(
+    20,
+    "of −log S: the log(−log) interval equals the pooled one to 1e-4 even after a first death, where it is seven times as far off",
+)
+GREENWOOD_BITS = Limit(20, "of Greenwood's sum times the patients of the group: as for the curve")
+LOGRANK_BITS = Limit(20, "χ² equals the pooled one to 1e-4")
+PREDICTED_BITS = Limit(18, "a group's mean prediction equals the pooled one to 1e-4")
+INTERVAL_DEATHS = Limit(5, "the hazard of an interval with fewer deaths is a statement on persons")
+FIRST_HAZARD_BITS = Limit(28, "of deaths a day: a daily hazard of a thousandth is right to one part in ten thousand")
+BASELINE_BITS = Limit(20, "of the hazard of the highest risk the declared ranges allow: predicted survival equals the pooled one to 1e-4")
+MEAN_PATIENTS = Limit(5, "a mean or a median of fewer known values is a statement on persons, in a demonstration too")
+MEAN_BITS = Limit(8, "in steps of a variable: a mean is printed to one decimal")
+SPREAD_BITS = Limit(8, "in squared steps of a variable: a standard deviation is printed to one decimal")
+ROC_PATIENTS = Limit(5, "an AUC of fewer cases or controls is a statement on persons: with one case it is the rank of a score")
+AUC_BITS = Limit(22, "the AUC equals the pooled one to 1e-5")
+AUC_VARIANCE_BITS = Limit(28, "the standard error of an AUC equals the pooled one to 1e-5")
+COLUMN_PATIENTS = Limit(5, "a coefficient of a column that fewer patients have is a statement on them")
+COLUMN_HOSPITALS = Limit(3, "a column that one or two hospitals have is a statement on these, and each can take its own patients off")
+SUBGROUP_PATIENTS = Limit(10, "where each hospital opens its rows' sums (`exact`): a smaller subgroup is added to the others and not drawn")
+CURVE_GROUP_PATIENTS = Limit(20, "a dot of the calibration figure is the survival of its group, so each group needs a group's minimum")
+PAIRED_PATIENTS = Limit(
+    1500,
+    "a table of more patients is fitted by weeks: pairs of 2,000 cost a holder 13 CPU-s and half a GB, and grow with the square; it opens"
+    " nothing more",
+)

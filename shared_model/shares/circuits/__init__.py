@@ -1,0 +1,1 @@
+"""How a circuit is written, once: secret values, their arithmetic, and plain numbers in its place."""

@@ -1,0 +1,51 @@
+"""A hospital's own summary of a study: one screen, whatever the study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client.officer.approval_screen import MOST_LINES, WIDTH, summary_lines
+from site_config.site import SiteConfig
+from site_config.study.plan_and_lock import Shares
+from tests.client.release.test_handed_over import study_lock
+
+SITE = SiteConfig.model_construct(site="site-00", policy=SiteConfig.model_fields["policy"].get_default(call_default_factory=True))
+
+
+@pytest.mark.parametrize("more", [{}, {"models": ("CLN",)}, {"title": "A very long title " * 9}, {"shares": Shares(holders=5)}])
+def test_it_fits_one_screen_and_says_what_counts(more: dict[str, Any]) -> None:
+    lock = study_lock(**more)
+    lines = summary_lines(SITE, lock, 3, "Trial office " * 9)
+    assert len(lines) <= MOST_LINES
+    assert max(map(len, lines)) <= WIDTH
+    text = " ".join(" ".join(lines).split())
+    for words in (
+        "no scan, no name",
+        "no part readable alone",
+        "rebuild every row",
+        "still personal data",
+        "under 20 patients",
+        "`decline`",
+        "`leave`",
+        *lock.holders,
+    ):
+        assert words in text, words
+    assert ("AUC 0.92" in text) == lock.study.reads_scans
+    assert not any(Path(line).is_absolute() for line in lines)
+
+
+def test_a_holder_is_told_so_and_it_still_fits_one_screen() -> None:
+    lock = study_lock(shares=Shares(holders=5))
+    lines = summary_lines(SITE.model_copy(update={"site": lock.holders[0]}), lock, 3, "Trial office")
+    assert len(lines) <= MOST_LINES and "This hospital is a holder" in " ".join(" ".join(lines).split())
+
+
+def test_a_minimum_of_one_promises_nothing_for_a_single_patient() -> None:
+    made_up = SITE.model_copy(update={"policy": SITE.policy.model_copy(update={"simulated_patients": True})})
+    lock = study_lock()
+    lifted = lock.study.model_copy(update={"simulated": True, "privacy": lock.study.privacy.model_copy(update={"demonstration": True})})
+    text = " ".join(" ".join(summary_lines(made_up, lock.model_copy(update={"study": lifted}), 3, "Trial office")).split())
+    assert "can show by subtraction" in text and "never shows" not in text

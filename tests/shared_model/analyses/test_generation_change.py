@@ -1,0 +1,90 @@
+"""A generation opens where nobody or enough patients changed against every earlier one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared_model.analyses.generation_change import ChangeModel, change
+from shared_model.analyses.patient_slots import PaddedPatients, Rows
+from shared_model.shares.circuits.arithmetic import Arithmetic
+from shared_model.shares.circuits.declared_results import Declaration
+from tests.shared_model.analyses.holders import on_shares
+from tests.shared_model.analyses.recorded import on_record
+
+SIZES = (0, 1, 1, 2, 4, 8, 16)
+
+
+def run(totals: tuple[int, ...], minimum: int = 20, m: int = 0, nobody: bool = True) -> tuple[bool, Any]:
+    model = ChangeModel("changed", nobody=((nobody,),) * len(totals), minimum_patients=minimum)
+    rng, n = np.random.default_rng(sum(totals)), sum(SIZES)
+    flags = np.stack([rng.permutation(np.arange(n) < total) for total in totals], 1).astype(float)
+    pieces = np.split(flags, np.cumsum(SIZES)[:-1])
+    sites = [
+        PaddedPatients(np.zeros(len(one), np.int64), np.zeros(len(one), bool), {f"changed.{k}": one[:, k] for k in range(len(totals))})
+        for one in pieces
+    ]
+
+    async def circuit(a: Arithmetic, rows: Rows) -> bool:
+        return (await change(a, rows, model))["rows"]
+
+    inputs = (circuit, Declaration.of(model.results), model.parts(0), sites, 16)
+    return on_shares(*inputs, m) if m else on_record(*inputs)
+
+
+@pytest.mark.parametrize("total", range(33))
+def test_one_earlier_generation(total: int) -> None:
+    found, a = run((total,))
+    assert found == (total == 0 or total >= 20)
+    assert set(a.opened) == {"changed.few"}
+
+
+@pytest.mark.parametrize(
+    ("totals", "opens"), [((0, 0, 0), True), ((0, 20, 32), True), ((0, 20, 19), False), ((1, 30, 30), False), ((20, 0, 3), False)]
+)
+def test_every_earlier_generation_counts(totals: tuple[int, ...], opens: bool) -> None:
+    found, a = run(totals)
+    assert found == opens and a.openings <= 9
+
+
+@pytest.mark.parametrize(("totals", "opens"), [((0, 20), True), ((0, 19), False)])
+def test_shares_give_what_plain_numbers_give(totals: tuple[int, ...], opens: bool) -> None:
+    found, cost = run(totals, m=3)
+    assert found == opens and cost.openings <= 9
+
+
+@pytest.mark.parametrize(("totals", "opens"), [((0,), False), ((19,), False), ((20,), True), ((20, 0), False)])
+def test_where_a_hospital_left_a_change_of_nobody_is_one_of_its_patients(totals: tuple[int, ...], opens: bool) -> None:
+    found, _ = run(totals, nobody=False)
+    assert found == opens
+
+
+def test_every_choice_of_rows_has_its_own_bit() -> None:
+    model = ChangeModel("changed", choices=("live", "base"), nobody=((True, True), (True, True)), minimum_patients=20)
+    flags = np.zeros((40, 4))
+    flags[:21, 0], flags[:3, 1], flags[:40, 2] = 1, 1, 1  # live: 21 and 40; base: 3 and nobody
+    values = {f"changed.{k}": flags[:, k] for k in range(4)}
+    site = PaddedPatients(np.zeros(40, np.int64), np.zeros(40, bool), values)
+
+    async def circuit(a: Arithmetic, rows: Rows) -> dict[str, bool]:
+        return await change(a, rows, model)
+
+    found, _ = on_record(circuit, Declaration.of(model.results), model.parts(0), [site], 40)
+    assert found == {"live": True, "base": False}
+
+
+@pytest.mark.parametrize(
+    ("nobody", "opens"), [((True, True), (True, True)), ((False, True), (False, True)), ((True, False), (True, False))]
+)
+def test_a_change_of_nobody_is_permitted_choice_by_choice(nobody: tuple[bool, bool], opens: tuple[bool, bool]) -> None:
+    model = ChangeModel("changed", choices=("train", "test"), nobody=(nobody,), minimum_patients=20)
+    values = {f"changed.{k}": np.zeros(40) for k in range(2)}
+    site = PaddedPatients(np.zeros(40, np.int64), np.zeros(40, bool), values)
+
+    async def circuit(a: Arithmetic, rows: Rows) -> dict[str, bool]:
+        return await change(a, rows, model)
+
+    found, _ = on_record(circuit, Declaration.of(model.results), model.parts(0), [site], 40)
+    assert tuple(found.values()) == nobody
