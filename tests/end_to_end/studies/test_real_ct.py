@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from simulations.study.run import Options, run
-from tests.end_to_end.real_ct import CASES, arrange
+from tests.end_to_end.studies.real_ct import CASES, arrange
 
 
 def test_three_hospitals_of_real_scans_end_with_slices_scores_and_findings(tmp_path: Path, shared_data: Path) -> None:

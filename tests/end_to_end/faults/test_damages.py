@@ -20,7 +20,7 @@ from simulations.engines.local import local_transport
 from simulations.study.site_folders import Homes, approve_everywhere
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import StudyLock
-from tests.end_to_end.test_faults_local import go
+from tests.end_to_end.faults.test_faults_local import go
 
 Make = Callable[..., tuple[Homes, StudyLock]]
 DAMAGES = 112

@@ -26,7 +26,7 @@ from site_config.documents.load import dump_yaml
 from site_config.study.plan_and_lock import ClinicalVariable, StudyLock
 from site_config.study.prognostic_models import CLN, MODELS, RAD_S
 from site_config.tables.cohort import load_cohort
-from tests.end_to_end.test_faults_local import go
+from tests.end_to_end.faults.test_faults_local import go
 from tests.toys.fused_model import TOY
 from tests.toys.report_part import TOY_PART
 from tests.toys.statistic import TOY_STATISTIC, FollowUp, compute

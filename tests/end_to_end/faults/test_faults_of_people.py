@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from evidence.faults.faulty_federation import Stage
-from tests.end_to_end.fault_play import LIMIT_S, PEOPLE, play, small_stage
+from tests.end_to_end.faults.fault_play import LIMIT_S, PEOPLE, play, small_stage
 
 pytest.importorskip("grpc_health")
 pytestmark = pytest.mark.timeout(LIMIT_S)

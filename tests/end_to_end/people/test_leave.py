@@ -20,7 +20,7 @@ from site_config.console import invoke
 from site_config.identity import CoordinatorIdentity, sign_lock
 from site_config.problems import identity, privacy
 from site_config.problems.base import Problem
-from tests.end_to_end.test_generations import Office
+from tests.end_to_end.shares.test_generations import Office
 
 LEAST = 20
 

@@ -8,7 +8,7 @@ import pytest
 
 from evidence.faults.faulty_federation import Stage
 from evidence.faults.scenarios import PLAYS
-from tests.end_to_end.fault_play import LIMIT_S, MACHINES, WANTED, play, small_stage
+from tests.end_to_end.faults.fault_play import LIMIT_S, MACHINES, WANTED, play, small_stage
 
 pytest.importorskip("grpc_health")
 pytestmark = pytest.mark.timeout(LIMIT_S)

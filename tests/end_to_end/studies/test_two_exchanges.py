@@ -23,7 +23,7 @@ from simulations.engines.local import local_transport
 from simulations.study.site_folders import Homes
 from site_config.identity import CoordinatorIdentity
 from site_config.study.plan_and_lock import StudyLock
-from tests.end_to_end.test_faults_local import Broken, Clock
+from tests.end_to_end.faults.test_faults_local import Broken, Clock
 
 Make = Callable[..., tuple[Homes, StudyLock]]
 Change = Callable[[str, Message, Message], Message | Failure]
