@@ -31,7 +31,7 @@ REPORT = "`fedhcc-coordinator report export`"
 PARTS, SURVIVAL = "server/report/parts", "shared_model/survival"
 PRESET = "server/report/test_paper.py::test_the_preset_holds_the_papers_settings"
 PRINTED = "python -m evidence.accuracy.paper_table"
-NETWORKS = "shared_model/networks/test_rad.py::test_eval_outputs_and_parameter_counts_equal_the_published_networks"
+NETWORKS = "shared_model/networks/test_rad_networks.py::test_eval_outputs_and_parameter_counts_equal_the_published_networks"
 
 METHODS: tuple[PaperItem, ...] = (
     PaperItem(
