@@ -28,7 +28,7 @@ from site_config.health.gateway import look_at_gateway
 from site_config.health.machine import clock, look_at_machine
 from site_config.identity import Kit, SiteIdentity
 from site_config.lazy_modules import lazy
-from site_config.problems import federation
+from site_config.problems import federation, model
 from site_config.problems import identity as identities
 from site_config.problems.base import Problem
 from site_config.site import SiteConfig
@@ -200,6 +200,7 @@ def _versions(checkup: Checkup, known: tuple[Offer, ...]) -> None:
 
 def _tables(checkup: Checkup, site: SiteConfig, home: Path, study: Study | None) -> documents.Checked:
     found = documents.examine(home, study)
+    found.faults = [one for one in found.faults if one.kind != model.NO_GPU]  # asked above, by a question of its own
     for problem in found.faults:
         checkup.findings.append(wrong("tables", problem))
     for problem in found.findings:
