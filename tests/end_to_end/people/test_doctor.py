@@ -147,8 +147,9 @@ def test_a_dead_proxy_and_a_port_that_is_shut(place: Place, monkeypatch: pytest.
         taken.bind(("127.0.0.1", 0))
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@127.0.0.1:{taken.getsockname()[1]}")
         found = questions.examine(questions.Wish(place.home.parent, address="office.example:443", rehearse=False))
-    office = named(found, "office")
-    assert [one.state for one in office] == ["wrong"] and "proxy" in office[0].words and "secret" not in str(found.findings)
+    proxy = named(found, "proxy")
+    assert [(one.state, one.code) for one in proxy] == [("wrong", "FH-724")] and "secret" not in str(found.findings)
+    assert [one.state for one in named(found, "office")] == ["not asked"]
     monkeypatch.delenv("HTTPS_PROXY")
     found = questions.examine(questions.Wish(place.home.parent, address=f"127.0.0.1:{taken_port()}", rehearse=False))
     assert [(one.state, one.code) for one in named(found, "office")] == [("wrong", "FH-715")]
