@@ -15,7 +15,7 @@ import torch
 
 from shared_model.networks.optimiser import VectorOptimiser
 from shared_model.privacy.accounting import mu_of
-from shared_model.privacy.discrete_gaussian import discrete_gaussian
+from shared_model.privacy.discrete_gaussian import LARGEST_VARIANCE, discrete_gaussian
 from shared_model.privacy.noised_statistics import NoiseShare
 from shared_model.privacy.random_words import WordStream
 from shared_model.survival.loss import broadcast_loss
@@ -42,11 +42,13 @@ def trained_privately(
     patients, died, weights = torch.from_numpy(x)[:, None], torch.from_numpy(event), start
     # So many independent shares are one draw of their summed variance, to 1e-30 (`discrete_gaussian`).
     variance = share.variance * len(cohort.sites)
+    draws = -(-variance // LARGEST_VARIANCE)
     for _ in range(rounds):
         leaf = torch.from_numpy(np.tile(weights, (len(days), 1))).requires_grad_()  # a row a patient: gradients stay apart
         broadcast_loss(architecture.score(leaf, patients)[:, 0], hazard, died, centre=0.0).sum().backward()  # type: ignore[no-untyped-call]
         assert leaf.grad is not None
         total = sum((share.part(one) for one in leaf.grad.numpy()), np.zeros(architecture.size, dtype=np.int64))
-        total = total + discrete_gaussian(WordStream(), variance, architecture.size)
+        for _draw in range(draws):
+            total = total + discrete_gaussian(WordStream(), variance // draws, architecture.size)
         weights = optimiser.step(weights, total * share.unit / cohort.n)
     return weights

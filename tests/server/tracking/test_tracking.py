@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from server import enrolment as enrol
 from server.asking.ledger import Kept, StudyLedger
 from server.commands import report, run
 from server.report.metrics import compute
@@ -37,6 +38,7 @@ def told(events: StudyEvents, model: str, round: int, **numbers: float) -> None:
 def office(tmp_path: Path) -> tuple[Path, str, StudyLedger, StudyEvents]:
     """Three rounds told, of which the ledger has opened two, and one validation loss."""
     home = tmp_path / "office"
+    enrol.init(home, "Trial office", "127.0.0.1:9443", listen="127.0.0.1:9443", superlink_port=9444)
     study = published(home)
     ledger = StudyLedger(study_status.folder_of(home, study) / "ledger.jsonl")
     events = StudyEvents(study_status.folder_of(home, study), study)

@@ -15,7 +15,7 @@ STUDY = {"title": "A study", "sites": (StudySite(name="alpha", role="development
 
 
 def published(home: Path) -> str:
-    coordinator = CoordinatorIdentity.create(home)
+    coordinator = CoordinatorIdentity.load(home) if (home / "identity").exists() else CoordinatorIdentity.create(home)
     lock = StudyLock(
         study=Study(**STUDY),
         roster=(),

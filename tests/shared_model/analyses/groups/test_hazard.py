@@ -98,7 +98,7 @@ def test_baseline_equals_pooled_rows(coarse: int, ties: str) -> None:
     expect(found, cohort, ties, cohort.x @ BETA)
     smooth, b = base(cohort, ties, SlotCovariates((Continuous("lp", -2.0, 5.0),)), np.array([1.0]))
     expect(smooth, cohort, ties, cohort.x @ BETA + np.linspace(0, 1, 207))
-    assert max(a.openings, b.openings) <= 40
+    assert max(a.openings, b.openings) <= 44  # the reciprocal is followed from 0 to the coefficients, a few steps more
 
 
 def test_shares_give_what_plain_numbers_give() -> None:

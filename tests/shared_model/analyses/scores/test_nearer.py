@@ -10,7 +10,7 @@ def test_ends_are_a_declared_distance_from_the_median_and_never_wider_than_the_r
     low, high = nearer_ends((-40.0, 40.0), 1.0, (0.5, 1.5))
     assert 1.0 - low == high - 1.0 and 1.0 - low in WIDTHS
     assert DISTANCE <= (1.0 - low) * 1.349 < DISTANCE * 2**0.5
-    assert nearer_ends((-2.0, 40.0), 1.0, (0.5, 1.5)) == (-2.0, high)
+    assert nearer_ends((-1.0, 40.0), 1.0, (0.5, 1.5)) == (-1.0, high)
 
 
 def test_quartiles_that_do_not_tell_move_nothing() -> None:
