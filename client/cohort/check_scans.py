@@ -55,7 +55,24 @@ def _placed(problem: Problem, row: int) -> Problem:
     return Problem(problem.kind, problem.what, problem.why, problem.fix, f"scans.csv:{row}")
 
 
+def strangers(scans: Sequence[Scan]) -> list[Problem]:
+    """A fault (FH-356) for each row of which the hospital itself says that the images are another person's."""
+    fix = "Remove the row; if the archive says that the scan is this patient's, write `yes` into the column `same_person`."
+    return [
+        which_scan.PERSONS_DIFFER.problem(
+            f"row {scan.row}: the row says that its images are another person's (same_person: no); the patient is left out",
+            fix=fix,
+            where=f"scans.csv:{scan.row}",
+        )
+        for scan in scans
+        if scan.same_person is False
+    ]
+
+
 def _persons(mine: Sequence[tuple[Scan, Glimpse]], stated: Declared) -> list[Problem]:
+    """Rows that name different persons; rows with `no` are `strangers`, a fault."""
+    if any(scan.same_person is False for scan, _ in mine):
+        return []
     persons: list[tuple[Identity, bool | None]] = [(one.who, scan.same_person) for scan, one in mine]
     problem = whose(persons, stated)
     if problem is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from site_config.problems.base import Exit
 
 if TYPE_CHECKING:
     from client.intake.survey.found import Survey
+    from site_config.tables.cohort import Patient
 
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the study's defaults are assumed.")]
 REVIEW = "review"
@@ -22,7 +24,8 @@ REVIEW = "review"
 def scan(home: Home = Path(), study: StudyFile = None, json: Json = False) -> None:
     """Look through the images folder: which series it holds, what is wrong with others, and a suggested scans.csv.
 
-    Nothing is changed. The suggestion is written to state/review/scans.csv; `data review` shows what needs a choice.
+    Images and tables are only read. The suggestion is written to state/review/scans.csv; `data review` shows what needs a choice.
+    Answers of an earlier `data choose` stand where the same scans are asked about; those that do not are named.
     """
     from client.intake.survey.found import as_csv
     from client.intake.survey.page import write_review
@@ -41,33 +44,69 @@ def scan(home: Home = Path(), study: StudyFile = None, json: Json = False) -> No
 
     found = survey(site.path(site.paths.images), cohort.patients, wanted.organs, progress)
     folder = make_folder(site.state / REVIEW)
-    write_atomic(folder / "scans.csv", as_csv(found.rows, found.moments, wanted.organs))
     content = survey_data(found)
+    answers = _keep_answers(folder, content, cohort.patients)
+    text = as_csv(tuple(content["rows"]), found.moments, wanted.organs)
+    _still_accepted(folder, content, text)
+    write_atomic(folder / "scans.csv", text)
     write_json(folder / "review.json", content)
     page = write_review(found, folder / "index.html")
-    show(content, lambda console: console.print(_survey_text(found, page)))
+    show(content, lambda console: console.print("\n".join([_survey_text(found, content, page), *answers])))
     if found.questions or found.problems:
         raise typer.Exit(int(Exit.FINDINGS))
+
+
+def _keep_answers(folder: Path, content: dict[str, Any], patients: tuple[Patient, ...]) -> list[str]:
+    """Carry an earlier review's answers over; the sentences say which stand and which are dropped, and why."""
+    from client.intake.survey.kept_answers import KeptAnswers, keep_answers
+    from site_config.problems.base import Problem
+
+    if not (folder / "review.json").exists():
+        return []
+    try:
+        result = keep_answers(_content(folder), content, patients)
+    except Problem as problem:
+        result = KeptAnswers(dropped=[f"the answers of the earlier scan could not be read: {problem.what}"])
+    content["answers"] = {"kept": result.kept, "dropped": result.dropped}
+    kept = [f"answers kept: {', '.join(result.kept)}"] if result.kept else []
+    return [*kept, *(f"answer {one}" if one[:1].isdigit() else one for one in result.dropped)]
+
+
+def _still_accepted(folder: Path, content: dict[str, Any], text: bytes) -> None:
+    """Whether the table that was accepted is the one suggested now; noted only where one was accepted or answered before."""
+    from site_config.files import read_limited
+    from site_config.problems.base import Problem
+
+    try:
+        before = _content(folder).get("accepted")
+        same = sorted(read_limited(folder / "scans.csv", 64 * 2**20).splitlines()) == sorted(text.splitlines())
+    except Problem:
+        return
+    if before is not None:
+        content["accepted"] = bool(before and same)
 
 
 def survey_data(found: Survey) -> dict[str, Any]:
     """The survey as `--json` gives it and as `data review` reads it again."""
     data = plain({"found": found.found, "rows": found.rows, "questions": found.questions, "left_out": found.left_out})
     data["moment"] = found.moments
+    data |= plain({"visits": found.visits, "regions": found.regions})
     data["problems"] = [
         {"folder": one.folder, "patient": one.patient, "visit": one.visit, **one.problem.as_dict()} for one in found.problems
     ]
     return dict(data)
 
 
-def _survey_text(found: Survey, page: Path) -> str:
+def _survey_text(found: Survey, content: dict[str, Any], page: Path) -> str:
     patients = ({question.patient for question in found.questions} | {one.patient for one in found.problems}) - {None}
+    given = sum(bool(question.get("answer")) for question in content["questions"])
     lines = [
-        f"{len(found.found)} volumes found, {len(found.rows)} rows suggested, {len(found.questions)} questions,"
+        f"{len(found.found)} volumes found, {len(content['rows'])} rows suggested, {len(found.questions)} questions"
+        f"{f' ({given} answered)' if given else ''},"
         f" {len(found.problems)} remarks about {len(patients)} patients"
     ]
     lines += [f"  left out: {number} {reason}" for reason, number in found.left_out.items()]
-    lines += [f"  {what}: {whose}" for what, whose, _ in grouped(survey_data(found))]
+    lines += [f"  {what}: {whose}" for what, whose, _ in grouped(content)]
     lines.append(f"suggested table: state/review/scans.csv; pictures: {page}; next: `fedhcc-site data review`")
     return "\n".join(lines)
 
@@ -142,12 +181,14 @@ def _following(content: dict[str, Any], target: Path) -> str:
 
 def to_decide(content: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
     """Every open question, a row for each candidate: number, patient, visit and region, why, and the candidate."""
+    from client.intake.survey.question_words import letter, reason
+
     return [
         (
             f"{number}{letter(place)}",
             question["patient"] or "",
             " ".join(word for word in (question["visit"], question["region"]) if word),
-            _reason(number, question) if place == 0 else "",
+            reason(number, question) if place == 0 else "",
             _candidate(one),
         )
         for number, question in enumerate(content["questions"], start=1)
@@ -156,27 +197,16 @@ def to_decide(content: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
     ]
 
 
-def _reason(number: int, question: dict[str, Any]) -> str:
-    """Why a question is asked; where it asks whose the scans are, whom each is headed, and what the answers state."""
-    if not question["persons"]:
-        return str(question["reason"])
-    heads = [one.get("headed") or "unknown" for one in question["candidates"]]
-    named = ", ".join(f"{number}{letter(place)} {'is headed ' if place == 0 else ''}{head}" for place, head in enumerate(heads))
-    every = {1: "it is", 2: "both are"}.get(len(heads), "all are")
-    return (
-        f"{question['reason']}: {named}. {number}{letter(len(heads) - 1)} keeps that scan alone; {number}same states in your name"
-        f" that {every} this patient's; {number}none leaves {every.split()[0]} out"
-    )
-
-
 def grouped(content: dict[str, Any]) -> list[tuple[str, str, str]]:
     """The remarks, each once with everybody it concerns; a next step stands once, at the first remark that needs it.
 
     What an answer has settled is not said again.
     """
+    from client.intake.survey.after_answers import remarks_now
+
     settled = {question["patient"] for question in content["questions"] if question.get("settled") and question["persons"]}
     found: dict[tuple[str, str], list[str]] = {}
-    for problem in sorted(content["problems"], key=lambda problem: (problem["code"], problem["fix"])):
+    for problem in sorted(remarks_now(content), key=lambda problem: (problem["code"], problem["fix"])):
         whose = problem["patient"] or problem["folder"]
         if problem["code"] == which_scan.PERSONS_DIFFER.label and whose in settled:
             continue
@@ -199,11 +229,14 @@ def choose(
     1b is candidate b of question 1; 1b:portal adds the phase you see: native, arterial, portal, delayed or other;
     1b:baseline:abdomen:portal also the visit (baseline, followup) and the region (abdomen, chest, whole).
 
-    1none takes no scan. 1same states in your name that scans which name different persons are all this patient's.
+    1none takes no scan. Another person's scan is taken only with 1same, as in 1a 1same.
+
+    1same states in your name that scans which name different persons are all this patient's.
 
     The last answer to a question replaces an earlier one. Several scans of one question stand in one command: 1a 1b.
     """
     from client.intake.survey.answers import answer
+    from client.intake.survey.question_words import taken
     from site_config.documents.load import load_site
     from site_config.files import write_atomic, write_json
     from site_config.tables.cohort import load_cohort
@@ -213,6 +246,7 @@ def choose(
     content = _content(folder)
     cohort = load_cohort(site.path(site.paths.cohort))
     text, changed = answer(content, answers, cohort.patients)
+    took = taken(content, [int(match.group()) for text_ in answers if (match := re.match(r"\s*(\d+)", text_))])
     content["accepted"] = False
     write_atomic(folder / "scans.csv", text)
     write_json(folder / "review.json", content)
@@ -220,8 +254,8 @@ def choose(
     target = site.path(site.paths.scans or Path("scans.csv"))
     following = next_command("fedhcc-site", "data", "review") if left else _following(content, target)
     show(
-        {"rows": content["rows"], "open": left, "changed": changed},
-        "\n".join([*changed, f"{len(content['rows'])} rows suggested, {left} questions open. Next: {following}"]),
+        {"rows": content["rows"], "open": left, "changed": changed, "taken": took},
+        "\n".join([*changed, *took, f"{len(content['rows'])} rows suggested, {left} questions open. Next: {following}"]),
     )
 
 
@@ -234,16 +268,11 @@ def _content(folder: Path) -> dict[str, Any]:
     return dict(read_json(folder / "review.json", "state/review/review.json"))
 
 
-def letter(place: int) -> str:
-    """a, b, … z, aa, ab for a candidate's place."""
-    first, second = divmod(place, 26)
-    return (chr(96 + first) if first else "") + chr(97 + second)
-
-
 def _candidate(one: dict[str, Any]) -> str:
     words = [
         one["description"] or one["folder"],
         " ".join(part for part in (one["taken"] or "day unknown", one["time"]) if part),
+        one.get("beside") or "",
         one["phase"] or "phase unknown",
         one["kernel"] or "kernel unknown",
         f"{one['slices']} images every {one['spacing_mm']} mm",

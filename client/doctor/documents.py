@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from client.cohort.check_scans import Progress, peek
-from client.intake.survey.left_out import persons_in_question, said
+from client.cohort.check_scans import Progress, peek, strangers
+from client.intake.survey.left_out import older_than_review, persons_in_question, review_of, said
 from client.program.gpu_watch import require
 from client.segmentation.published_models import PACKS
 from site_config.documents.load import load_site
@@ -71,6 +71,8 @@ def examine(home: Path, study: Study | None = None, progress: Progress | None = 
     if found.cohort is not None and found.scans:
         faults, findings = check_together(found.cohort.patients, found.scans)
         found.faults.extend(faults)
+        found.faults.extend(strangers(found.scans))
+        found.findings.extend(older_than_review(review_of(found.site.state), found.cohort.patients, found.scans))
         left_out = persons_in_question(found.site.state)
         found.findings.extend(said(findings, found.cohort.patients, left_out))
         organs = None if study is None else study.organs

@@ -127,3 +127,11 @@ ROW_CONTRADICTS = Kind(
     fix="Look at the scan; correct the row of scans.csv. If the row is right, leave it: the remark stays.",
     exit=Exit.FINDINGS,
 )
+REVIEW_NEWER = Kind(
+    373,
+    "review-newer",
+    "The review of the images is further than scans.csv, or has open questions",
+    why="`data scan` or `data choose` changed the suggested table since it was accepted, or asks which scan is a patient's and nobody answered: scans.csv lacks what was decided, or the patient's scan.",
+    fix="Answer what `fedhcc-site data review` asks with `fedhcc-site data choose`, then `fedhcc-site data review --accept --replace`.",
+    exit=Exit.FINDINGS,
+)

@@ -135,7 +135,8 @@ def scans_columns(organs: tuple[Organ, ...]) -> tuple[TableColumn, ...]:
         TableColumn(
             "same_person",
             False,
-            "yes, where you have checked that images which name others are this patient's; no, where they are somebody else's",
+            "yes, where you have checked that images which name others are this patient's; no, where they are somebody else's:"
+            " a fault of `check`, and the patient is left out until the row is removed",
             "not checked",
         ),
         TableColumn("manufacturer", False, "maker of the scanner; needed for NIfTI, which does not record it", "from DICOM, else unknown"),

@@ -20,6 +20,9 @@ FORMS = (
 ANSWER = re.compile(rf"(\d{{1,4}})(none|same|[a-z]{{1,2}})(?::(baseline|followup))?(?::(abdomen|chest|whole))?(?::({'|'.join(PHASES)}))?")
 
 
+Said = tuple[str | None, str | None, str | None]
+
+
 def answer(content: dict[str, Any], answers: Sequence[str], patients: Sequence[Patient]) -> tuple[bytes, list[str]]:
     """Note answers such as `1b` in a review's content; give the table they make, and which earlier answers they replace.
 
@@ -62,29 +65,41 @@ def _answered(question: dict[str, Any], texts: list[str], declared: dict[str, De
         raise _no_answer(" ".join(texts), "none says that no scan is taken, the rest names one")
     if "same" in words and not question["persons"]:
         raise _no_answer(texts[words.index("same")], "this question does not ask whose scans these are")
-    chosen = []
+    chosen: list[tuple[str, dict[str, Any], Said]] = []
     for text, match in named:
         if match.group(2) not in ("none", "same"):
-            place = _place(match.group(2))
+            place = place_of(match.group(2))
             if place >= len(candidates):
                 raise _no_answer(text, f"the question has {len(candidates)} candidates")
             chosen.append((text, candidates[place], (match.group(3), match.group(4), match.group(5))))
     if "same" in words and not chosen:
         chosen = [(texts[words.index("same")], one, (None, None, None)) for one in candidates]
+    if "same" not in words and question["persons"]:
+        _refuse_strangers(chosen)
     rows = []
     for text, one, said in chosen:
         row = _row(text, Found(**one), question, declared, moment, said)
         if "same" in words:
             row |= {"same_person": "yes"}
-        elif question["persons"] and one.get("other_person"):
-            row |= {"same_person": "no"}
         rows += [row] if row not in rows else []
     return rows
 
 
+def _refuse_strangers(chosen: list[tuple[str, dict[str, Any], Said]]) -> None:
+    """Another person's scan is taken only with the word that it is the patient's. Raises FH-129."""
+    for text, one, _ in chosen:
+        if one.get("other_person"):
+            number = re.match(r"\d+", text).group()  # type: ignore[union-attr]
+            raise _no_answer(
+                text,
+                f"this scan is headed {one.get('headed') or 'another person'}, not the patient; `{text} {number}same` takes it and states"
+                f" in your name that it is this patient's, {number}none takes no scan",
+            )
+
+
 def _settled(question: dict[str, Any], texts: list[str]) -> bool:
     """Whether nothing is left to say about persons: left out, stated to be one, or only scans of the patient's own header."""
-    places = [_place(match.group(2)) for text in texts if (match := ANSWER.fullmatch(text)) and match.group(2) not in ("none", "same")]
+    places = [place_of(match.group(2)) for text in texts if (match := ANSWER.fullmatch(text)) and match.group(2) not in ("none", "same")]
     if any(text.endswith(("none", "same")) for text in texts):
         return True
     chosen = [question["candidates"][place] for place in places]
@@ -93,16 +108,15 @@ def _settled(question: dict[str, Any], texts: list[str]) -> bool:
     return len(heads) == 1 < len(asked) and not any(one.get("other_person") for one in chosen)
 
 
-def _place(letters: str) -> int:
+def place_of(letters: str) -> int:
+    """The place of a candidate's letters: a is 0, z 25, aa 26."""
     place = 0
     for one in letters:
         place = 26 * place + ord(one) - 96
     return place - 1
 
 
-def _row(
-    text: str, found: Found, question: dict[str, Any], declared: dict[str, Declared], moment: str, said: tuple[str | None, ...]
-) -> dict[str, str]:
+def _row(text: str, found: Found, question: dict[str, Any], declared: dict[str, Declared], moment: str, said: Said) -> dict[str, str]:
     visit, region, phase = said
     key = question["patient"] or found.patient
     stated = declared.get(key or "")

@@ -21,7 +21,8 @@ class Found:
     """One usable volume: whose, where, and what its headers say. `day` counts from the patient's time zero.
 
     `headed` and `other_person` are filled where persons are in question: the person the headers name, for a reader within
-    the hospital, and whether that is known to be somebody else than the patient.
+    the hospital, and whether that is known to be somebody else than the patient. `beside` is filled where a scan is asked
+    about: how its day stands to the day that cohort.csv states.
     """
 
     patient: str | None
@@ -45,6 +46,7 @@ class Found:
     masks: Mapping[str, str] = field(default_factory=dict)
     headed: str = ""
     other_person: bool = False
+    beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,10 @@ class Remark:
 
 @dataclass(frozen=True)
 class Survey:
-    """Everything found, the rows suggested for scans.csv, open questions, and what a person should know of the rest."""
+    """Everything found, the rows suggested for scans.csv, open questions, and what a person should know of the rest.
+
+    `visits` are the visits that cohort.csv states of each patient; `regions` those that the study looks at.
+    """
 
     found: tuple[Found, ...]
     rows: tuple[dict[str, str], ...]
@@ -92,6 +97,8 @@ class Survey:
     left_out: dict[str, int] = field(default_factory=dict)
     seen: tuple[SeenVolume, ...] = ()
     moments: str = "date"
+    visits: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    regions: tuple[str, ...] = ()
 
 
 COLUMNS = ("patient", "visit", "{moment}", "region", "phase", "path", "{masks}", "series_uid", "acquisition", "manufacturer", "same_person")

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from client.intake.dicom.read import Candidate, pixels
 from client.intake.nifti import is_nifti, read_ct
-from client.intake.survey.found import Found, SeenVolume, Survey
+from client.intake.survey.found import Found, SeenVolume, Survey, SurveyQuestion
+from client.intake.survey.question_words import letter, reason
+from site_config.console import plain
 from site_config.files import make_folder, write_atomic
 from site_config.problems.base import Problem
 
@@ -30,7 +32,7 @@ def write_review(found: Survey, out: Path) -> Path:
     asked = [one for question in found.questions for one in question.candidates][:MOST_PICTURES]
     pictures = {_name(one): _thumbnail(seen.get(_name(one))) for one in asked}
     environment = Environment(loader=PackageLoader("client"), autoescape=select_autoescape(default=True), trim_blocks=True)
-    page = environment.get_template("review.html.j2").render(survey=found, picture=_picture(pictures), letter=_letter)
+    page = environment.get_template("review.html.j2").render(survey=found, picture=_picture(pictures), letter=letter, reason=_reason)
     make_folder(out.parent)
     write_atomic(out, page.encode())
     return out
@@ -44,9 +46,8 @@ def _picture(pictures: Mapping[Any, str]) -> Any:
     return lambda one: pictures.get(_name(one), "")
 
 
-def _letter(place: int) -> str:
-    first, second = divmod(place, 26)
-    return (chr(96 + first) if first else "") + chr(97 + second)
+def _reason(number: int, question: SurveyQuestion) -> str:
+    return reason(number, dict(plain(question)))
 
 
 def _thumbnail(seen: SeenVolume | None) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from client.intake.slice_fingerprints import shared
 from client.intake.survey.found import Remark, Survey, SurveyQuestion
+from client.intake.survey.lacking import VISITS
 from client.intake.survey.one_entry import KnownKeys, Looked, look
 from client.intake.survey.persons import MOST_SHARED, aside, compare, with_heads
 from client.intake.survey.suggest import Suggestion, unsupplied
@@ -51,7 +52,10 @@ def survey(root: Path, patients: tuple[Patient, ...], organs: Sequence[Organ] | 
         left_out.update({reason: number for reason, number in entry.left_out.items() if number})
     moments = "date" if all(stated.dated for stated in known.declared.values()) else "day"
     found = tuple(one.found for one in seen)
-    return Survey(found, tuple(rows), tuple(questions), tuple(persons + remarks), dict(sorted(left_out.items())), seen, moments)
+    visits = {key: tuple(visit for visit in VISITS if stated.moment(visit) is not None) for key, stated in known.declared.items()}
+    regions = tuple(dict.fromkeys(str(organ.region) for organ in organs or two_organs()))
+    told = tuple(persons + remarks)
+    return Survey(found, tuple(rows), tuple(questions), told, dict(sorted(left_out.items())), seen, moments, visits, regions)
 
 
 def _alike(prints: Mapping[tuple[str, str], tuple[str, ...]]) -> list[Remark]:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import date
 
 from client.intake.dicom.read import look_inside
-from client.intake.survey.found import Remark, SeenVolume, SurveyQuestion, row_of
+from client.intake.survey.found import Found, Remark, SeenVolume, SurveyQuestion, row_of
+from client.intake.survey.lacking import VISITS, gaps, partly, whole
 from client.intake.survey.one_entry import Looked
 from client.intake.volume_order import OrderDecision, OrderFacts, decide
 from site_config.problems import scans as problems
@@ -17,13 +18,8 @@ from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import Organ
 from site_config.tables.patient_moments import NEAR_DAYS, Declared
 
-VISITS = ("baseline", "followup")
 DISPUTED = "the images name different persons; nothing is suggested before one has looked"
 NEEDED_MM = {"abdomen": 220.0, "chest": 250.0}
-LACKING = {
-    "baseline": "without it the patient takes no part in the imaging models",
-    "followup": "the baseline's slices stand in where the study declares so, and the patient is flagged",
-}
 Row = dict[str, str]
 
 
@@ -41,7 +37,7 @@ class Suggestion:
     def make(self) -> None:
         """Fill rows, questions and remarks."""
         if self.disputed and self.mine:
-            found = tuple(one.found for one in self.mine)
+            found = tuple(self._beside(one, None) for one in self.mine)
             self.questions.append(SurveyQuestion(self.key, None, DISPUTED, found, None, True))
             return
         self._without_day()
@@ -115,10 +111,20 @@ class Suggestion:
         return chosen
 
     def _ask(self, visit: str, reason: str, seen: list[SeenVolume], region: str) -> None:
-        question = SurveyQuestion(self.key, visit, reason, tuple(one.found for one in seen), region)
+        question = SurveyQuestion(self.key, visit, reason, tuple(self._beside(one, visit) for one in seen), region)
         same = [k for k, one in enumerate(self.questions) if (one.visit, one.candidates) == (visit, question.candidates)]
         if not same:
             self.questions.append(question)
+
+    def _beside(self, one: SeenVolume, visit: str | None) -> Found:
+        """The volume with its day beside cohort.csv's, for the reader of a question."""
+        day = one.found.day
+        if day is None:
+            return one.found
+        near = [name for name in VISITS if self.stated.may_be(name, day)]
+        visit = visit or (near[0] if len(near) == 1 else None)
+        verdict = None if visit is None else self.stated.verdict(visit, day)
+        return one.found if verdict is None else replace(one.found, beside=verdict.finding or verdict.fault or "")
 
     def _facts(self, one: SeenVolume, visit: str, region: str) -> OrderFacts:
         stated, day = self.stated.moment(visit), one.found.day
@@ -174,29 +180,13 @@ def _days_by_interval(mine: Sequence[SeenVolume], stated: Declared, to: Suggesti
 
 def unsupplied(key: str, stated: Declared, made: Suggestion, looked: Sequence[Looked]) -> list[Remark]:
     """A remark for every visit of cohort.csv that has neither a row nor a question, or lacks one of the study's regions."""
-    remarks = []
-    lacking: dict[str, list[str]] = {}
-    for visit in VISITS:
-        asked = {question.region for question in made.questions if question.visit in (visit, None)}
-        if stated.moment(visit) is None or None in asked:
-            continue
-        regions = dict.fromkeys(organ.region for organ in made.organs)
-        missing = [region for region in regions if region not in asked and not _supplied(made.rows, visit, region)]
-        if not missing:
-            continue
-        if len(missing) == len(regions) or "abdomen" in missing:
-            what = _instead(visit, stated, made, looked)
-            remarks.append(Remark(key, which_scan.VISIT_UNSUPPLIED.problem(f"{visit}: {what}"), key, visit))
-        else:
-            lacking.setdefault(f"no {' and no '.join(missing)} scan", []).append(visit)
-    for what, visits in lacking.items():
-        text = f"{what} was found for {' and '.join(visits)}; {LACKING[visits[0]]}"
-        remarks.append(Remark(key, which_scan.VISIT_UNSUPPLIED.problem(text), key, visits[0]))
-    return remarks
-
-
-def _supplied(rows: Sequence[Row], visit: str, region: str) -> bool:
-    return any(row["visit"] == visit and row["region"] in (region, "whole") for row in rows)
+    asked: dict[str, set[str | None]] = {
+        visit: {question.region for question in made.questions if question.visit in (visit, None)} for visit in VISITS
+    }
+    regions = tuple(dict.fromkeys(str(organ.region) for organ in made.organs))
+    found = gaps([visit for visit in VISITS if stated.moment(visit) is not None], regions, made.rows, asked)
+    texts = [(visit, f"{visit}: {_instead(visit, stated, made, looked)}") for visit, missing in found.items() if whole(missing, regions)]
+    return [Remark(key, which_scan.VISIT_UNSUPPLIED.problem(text), key, visit) for visit, text in texts + partly(found, regions)]
 
 
 def _instead(visit: str, stated: Declared, made: Suggestion, looked: Sequence[Looked]) -> str:

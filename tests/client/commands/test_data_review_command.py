@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from client.commands import data
+from client.commands import config, data
+from client.commands.data_review import grouped
 from client.doctor.documents import examine
+from client.intake.survey.question_words import reason
 from site_config.problems.base import Exit
 from tests.client.commands.test_data_command import home_of
 from tests.client.made_scans import body, write_series
 from tests.support import app_of, run_cli
 
 APP = app_of(data.register)
+CHECK = app_of(config.register)
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +86,6 @@ STRANGER, OWN = ("baseline", "P000/b"), ("followup", "P000/f")
 @pytest.mark.parametrize(
     ("answers", "rows", "remark"),
     [
-        (["1a"], [(*STRANGER, "no")], True),
-        (["1a", "1b"], [(*STRANGER, "no"), (*OWN, "")], True),
         (["1b"], [(*OWN, "")], False),
         (["1same"], [(*STRANGER, "yes"), (*OWN, "yes")], False),
         (["1a", "1same"], [(*STRANGER, "yes")], False),
@@ -102,6 +103,96 @@ def test_only_same_states_that_a_stranger_is_the_patient(
     told = [one for one in said if "FH-230" in one and "left out at the review, its images name different persons" in one]
     visits = {"baseline", "followup"} - {visit for visit, *_ in rows}
     assert len(told) == (0 if "1same" in answers else len(visits))
+
+
+@pytest.mark.parametrize("answers", [["1a"], ["1a", "1b"], ["1a:baseline:abdomen:portal"]])
+def test_a_strangers_scan_is_refused_without_the_word_that_it_is_the_patients(home: Path, answers: list[str]) -> None:
+    before = (home / "state/review/review.json").read_bytes()
+    ran = run_cli(APP, "data", "choose", *answers, "--home", home)
+    text = " ".join(ran.err.split())
+    assert ran.status == Exit.CONFIGURATION and f"headed somebody_else, not the patient; `{answers[0]} 1same`" in text
+    assert (home / "state/review/review.json").read_bytes() == before
+
+
+def test_choose_says_what_was_taken_and_check_who_vouched(home: Path) -> None:
+    ran = run_cli(APP, "data", "choose", "1a", "1same", "2b:portal", "--home", home, "--json")
+    assert ran.data["taken"] == [
+        "1a 1same: P000, baseline abdomen, 2024-03-01, portal, Abdomen portal, headed somebody_else,"
+        " stated in your name to be this patient's",
+        "2b:portal: P001, baseline abdomen, 2024-03-01, portal, Abdomen portal",
+    ]
+    checked(home)
+    shown = run_cli(CHECK, "check", "--home", home)
+    told = run_cli(CHECK, "check", "--home", home, "--json").data
+    assert told["counts"]["with both visits in cohort.csv"] == 2 and told["counts"]["with scans of both visits"] == 1
+    assert told["taking_part"]["left_out"]["P001"] == "no baseline chest, no followup chest scan" and "P001" in shown.out
+    row = 1 + next(place for place, line in enumerate((home / "scans.csv").read_text().splitlines()) if line.endswith(",yes"))
+    assert f"(same_person: yes): scans.csv rows {row}" in shown.out and "No fault" in shown.out
+
+
+def test_a_row_that_says_it_is_a_strangers_is_a_fault_and_its_patient_takes_no_part(home: Path) -> None:
+    choose(home, "1same", "2a")
+    checked(home)
+    table = (home / "scans.csv").read_text().splitlines()
+    place = next(place for place, line in enumerate(table) if "P000/b" in line)
+    table[place] = table[place].removesuffix("yes") + "no"
+    (home / "scans.csv").write_text("\n".join(table) + "\n")
+    ran = run_cli(CHECK, "check", "--home", home, "--json")
+    assert ran.status == Exit.CONTENT
+    assert [(fault["code"], fault["where"]) for fault in ran.data["faults"]] == [("FH-356", f"scans.csv:{place + 1}")]
+    assert "another person's (FH-356)" in ran.data["taking_part"]["left_out"]["P000"]
+    assert "No fault" not in run_cli(CHECK, "check", "--home", home).out
+
+
+def test_a_new_scan_keeps_the_answers_and_check_names_a_table_that_is_older(home: Path) -> None:
+    rows = choose(home, "1b", "2b:portal")
+    assert not any("FH-373" in one for one in checked(home))
+    again = run_cli(APP, "data", "scan", "--home", home)
+    assert "answers kept: 1b, 2b:portal" in again.out
+    with (home / "state/review/scans.csv").open() as file:
+        assert sorted(row["path"] for row in csv.DictReader(file)) == sorted(path for mine in rows.values() for _, path, _ in mine)
+    found = examine(home)
+    assert not any("FH-373" in str(one) for one in found.findings)
+    hu, _ = body((20, 48, 48))
+    tags = {"SeriesInstanceUID": "1.1.300", "StudyInstanceUID": "2.1.20240301"}
+    write_series(home / "images/P001/three", hu, AcquisitionDate="20240301", SeriesDescription="Abdomen portal", PatientID="P001", **tags)
+    more = run_cli(APP, "data", "scan", "--home", home, "--json").data
+    assert more["answers"] == {
+        "kept": ["1b"],
+        "dropped": [
+            "2b:portal of the earlier scan (P001 baseline abdomen) is dropped: 1 of its scans are new or changed; it is question 2 now"
+        ],
+    }
+    said = [str(one) for one in examine(home).findings if "FH-373" in str(one)]
+    assert len(said) == 1 and "older than the review" in said[0]
+    checked_again = run_cli(APP, "data", "review", "--accept", "--replace", "--yes", "--home", home)
+    assert checked_again.status == Exit.FINDINGS
+    said = [str(one) for one in examine(home).findings if "FH-373" in str(one)]
+    assert len(said) == 1 and "question 2 (row 3 of cohort.csv) is open" in said[0]
+
+
+def test_remarks_are_those_that_stand_after_the_answers(home: Path) -> None:
+    def about(key: str) -> list[str]:
+        shown = run_cli(APP, "data", "review", "--home", home, "--json").data
+        return [what for what, whose, _ in grouped(shown) if key in whose and "FH-362" in what]
+
+    assert about("P000") == []
+    choose(home, "1b")
+    assert "FH-362 baseline: no usable scan of this visit was taken at the review" in about("P000")
+    assert not any("stand in" in one for one in about("P000"))
+    choose(home, "1same")
+    assert not any("baseline: " in one for one in about("P000"))
+
+
+def test_a_question_says_what_its_answers_mean() -> None:
+    scan = {"phase": None, "low_dose": True}
+    asked = {"persons": False, "reason": "only a low-dose scan is left", "visit": "baseline", "region": "chest", "candidates": [scan]}
+    assert reason(2, asked) == (
+        "only a low-dose scan is left; 2a takes the low-dose scan's slices as they are, as those of any other scan;"
+        " 2none takes no scan: without it the patient takes no part in the imaging models"
+    )
+    asked |= {"region": "abdomen", "candidates": [scan | {"low_dose": False}] * 2}
+    assert "such as 3b:portal" in reason(3, asked)
 
 
 def test_the_last_answer_replaces_the_earlier_one(home: Path) -> None:
