@@ -50,7 +50,7 @@ def scan(home: Home = Path(), study: StudyFile = None, json: Json = False) -> No
     _still_accepted(folder, content, text)
     write_atomic(folder / "scans.csv", text)
     write_json(folder / "review.json", content)
-    page = write_review(found, folder / "index.html")
+    page = write_review(found, folder / "index.html", _given(content))
     show(content, lambda console: console.print("\n".join([_survey_text(found, content, page), *answers])))
     if found.questions or found.problems:
         raise typer.Exit(int(Exit.FINDINGS))
@@ -70,6 +70,11 @@ def _keep_answers(folder: Path, content: dict[str, Any], patients: tuple[Patient
     content["answers"] = {"kept": result.kept, "dropped": result.dropped}
     kept = [f"answers kept: {', '.join(result.kept)}"] if result.kept else []
     return [*kept, *(f"answer {one}" if one[:1].isdigit() else one for one in result.dropped)]
+
+
+def _given(content: dict[str, Any]) -> dict[int, str]:
+    """The answers that stand, by the question's number."""
+    return {number: " ".join(one["answer"]) for number, one in enumerate(content["questions"], start=1) if one.get("answer")}
 
 
 def _still_accepted(folder: Path, content: dict[str, Any], text: bytes) -> None:
@@ -99,7 +104,7 @@ def survey_data(found: Survey) -> dict[str, Any]:
 
 def _survey_text(found: Survey, content: dict[str, Any], page: Path) -> str:
     patients = ({question.patient for question in found.questions} | {one.patient for one in found.problems}) - {None}
-    given = sum(bool(question.get("answer")) for question in content["questions"])
+    given = len(_given(content))
     lines = [
         f"{len(found.found)} volumes found, {len(content['rows'])} rows suggested, {len(found.questions)} questions"
         f"{f' ({given} answered)' if given else ''},"

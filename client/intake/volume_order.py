@@ -90,6 +90,38 @@ def decide(candidates: Sequence[C], facts: Callable[[C], OrderFacts], region: st
     return OrderDecision(tuple(left), because)
 
 
+BEHIND = {
+    "declared": "another day than cohort.csv states",
+    "phase": "another phase, or none known",
+    "original": "reformatted or low dose",
+    "kernel": "a sharp or unknown kernel",
+    "completeness": "shorter",
+    "thickness": "slice distance farther from 5 mm",
+    "day": "farther from the day that cohort.csv states",
+}
+AHEAD = {
+    "the only one": "the only candidate of its region and visit",
+    "declared": "of the day that cohort.csv states",
+    "phase": "by its phase",
+    "original": "original and of full dose",
+    "kernel": "by its kernel",
+    "completeness": "the longest",
+    "thickness": "slice distance nearest to 5 mm",
+    "day": "nearest to the day that cohort.csv states",
+}
+
+
+def passed_over(one: C, chosen: C, facts: Callable[[C], OrderFacts], region: str) -> str:
+    """The first rule in which a volume stands behind the chosen one, in words."""
+    if facts(one).derived == "map":
+        return "of another quantity or energy (iodine, monoenergetic, projection)"
+    for name, rank in _steps(region):
+        shorter = name == "completeness" and facts(one).extent_mm < AS_LONG * facts(chosen).extent_mm
+        if shorter or rank(facts(one)) > rank(facts(chosen)):
+            return BEHIND[name]
+    return "equal in every rule"
+
+
 def _steps(region: str) -> tuple[tuple[str, Callable[[OrderFacts], float]], ...]:
     chest = region == "chest"
     return (

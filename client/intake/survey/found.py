@@ -74,6 +74,18 @@ class SurveyQuestion:
 
 
 @dataclass(frozen=True)
+class DecidedRow:
+    """A row suggested without a question: the volume taken, the rule that decided, and each volume passed over with its reason."""
+
+    patient: str
+    visit: str
+    region: str
+    chosen: Found
+    because: str
+    passed: tuple[tuple[Found, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Remark:
     """A problem of one entry of the images folder, and the patient and visit it concerns."""
 
@@ -99,6 +111,7 @@ class Survey:
     moments: str = "date"
     visits: dict[str, tuple[str, ...]] = field(default_factory=dict)
     regions: tuple[str, ...] = ()
+    decided: tuple[DecidedRow, ...] = ()
 
 
 COLUMNS = ("patient", "visit", "{moment}", "region", "phase", "path", "{masks}", "series_uid", "acquisition", "manufacturer", "same_person")

@@ -24,15 +24,16 @@ WINDOW = (-160.0, 240.0)
 MOST_PICTURES = 400
 
 
-def write_review(found: Survey, out: Path) -> Path:
-    """Write the page of open questions, one self-contained HTML file."""
+def write_review(found: Survey, out: Path, answers: Mapping[int, str]) -> Path:
+    """Write the page of questions, those answered with their answer, and of rows decided without one: a self-contained HTML file."""
     from jinja2 import Environment, PackageLoader, select_autoescape
 
     seen = {_name(one.found): one for one in found.seen}
     asked = [one for question in found.questions for one in question.candidates][:MOST_PICTURES]
     pictures = {_name(one): _thumbnail(seen.get(_name(one))) for one in asked}
     environment = Environment(loader=PackageLoader("client"), autoescape=select_autoescape(default=True), trim_blocks=True)
-    page = environment.get_template("review.html.j2").render(survey=found, picture=_picture(pictures), letter=letter, reason=_reason)
+    words = {"picture": _picture(pictures), "letter": letter, "reason": _reason, "answers": answers}
+    page = environment.get_template("review.html.j2").render(survey=found, **words)
     make_folder(out.parent)
     write_atomic(out, page.encode())
     return out

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from client.intake.slice_fingerprints import shared
-from client.intake.survey.found import Remark, Survey, SurveyQuestion
+from client.intake.survey.found import DecidedRow, Remark, Survey, SurveyQuestion
 from client.intake.survey.lacking import VISITS
 from client.intake.survey.one_entry import KnownKeys, Looked, look
 from client.intake.survey.persons import MOST_SHARED, aside, compare, with_heads
@@ -32,6 +32,7 @@ def survey(root: Path, patients: tuple[Patient, ...], organs: Sequence[Organ] | 
     disputed = {remark.patient for remark in persons}
     rows: list[dict[str, str]] = []
     questions: list[SurveyQuestion] = []
+    decided: list[DecidedRow] = []
     prints: dict[tuple[str, str], tuple[str, ...]] = {}
     nobody = tuple(one.found for one in seen if one.found.patient is None)
     if nobody:
@@ -43,6 +44,7 @@ def survey(root: Path, patients: tuple[Patient, ...], organs: Sequence[Organ] | 
         made.make()
         rows += made.rows
         questions += made.questions
+        decided += made.decided
         prints |= {(key, visit): found for visit, found in made.prints.items()}
         entries = [entry for entry in looked if entry.patient == key or any(one.found.patient == key for one in entry.seen)]
         remarks += [*made.remarks, *unsupplied(key, stated, made, entries)]
@@ -54,8 +56,8 @@ def survey(root: Path, patients: tuple[Patient, ...], organs: Sequence[Organ] | 
     found = tuple(one.found for one in seen)
     visits = {key: tuple(visit for visit in VISITS if stated.moment(visit) is not None) for key, stated in known.declared.items()}
     regions = tuple(dict.fromkeys(str(organ.region) for organ in organs or two_organs()))
-    told = tuple(persons + remarks)
-    return Survey(found, tuple(rows), tuple(questions), told, dict(sorted(left_out.items())), seen, moments, visits, regions)
+    told, reasons = tuple(persons + remarks), dict(sorted(left_out.items()))
+    return Survey(found, tuple(rows), tuple(questions), told, reasons, seen, moments, visits, regions, tuple(decided))
 
 
 def _alike(prints: Mapping[tuple[str, str], tuple[str, ...]]) -> list[Remark]:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import date
 
 from client.intake.dicom.read import look_inside
-from client.intake.survey.found import Found, Remark, SeenVolume, SurveyQuestion, row_of
+from client.intake.survey.found import DecidedRow, Found, Remark, SeenVolume, SurveyQuestion, row_of
 from client.intake.survey.lacking import VISITS, gaps, partly, whole
 from client.intake.survey.one_entry import Looked
-from client.intake.volume_order import OrderDecision, OrderFacts, decide
+from client.intake.volume_order import AHEAD, OrderDecision, OrderFacts, decide, passed_over
 from site_config.problems import scans as problems
 from site_config.problems import tables as kinds
 from site_config.problems import which_scan
@@ -32,6 +32,8 @@ class Suggestion:
         self.rows: list[Row] = []
         self.questions: list[SurveyQuestion] = []
         self.remarks: list[Remark] = []
+        self.decided: list[DecidedRow] = []
+        self.reasons: dict[tuple[str, str], tuple[str, tuple[tuple[Found, str], ...]]] = {}
         self.prints: dict[str, tuple[str, ...]] = {}
 
     def make(self) -> None:
@@ -108,6 +110,10 @@ class Suggestion:
             self.prints[visit] = inside.prints
         if chosen is None and decision.left:
             self._ask(visit, decision.doubt or f"several {region} scans of this visit fit equally", list(decision.left), region)
+        if chosen is not None:
+            others = [one for one in fitting if one is not chosen]
+            passed = tuple((one.found, passed_over(one, chosen, lambda each: facts[id(each)], region)) for one in others)
+            self.reasons[visit, region] = AHEAD[decision.because], passed
         return chosen
 
     def _ask(self, visit: str, reason: str, seen: list[SeenVolume], region: str) -> None:
@@ -137,6 +143,7 @@ class Suggestion:
         for region, one in list(chosen.items())[: 1 if both else None]:
             name = "whole" if both else region
             self.rows.append(row_of(one.found, self.key, visit, name, "date" if self.stated.dated else "day", self._day(one, visit)))
+            self.decided.append(DecidedRow(self.key, visit, name, one.found, *self.reasons[visit, region]))
             self._remark_on(one, visit, region)
 
     def _day(self, one: SeenVolume, visit: str) -> str:

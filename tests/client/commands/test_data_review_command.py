@@ -195,6 +195,20 @@ def test_a_question_says_what_its_answers_mean() -> None:
     assert "such as 3b:portal" in reason(3, asked)
 
 
+def test_the_page_shows_rows_decided_without_a_question_and_answers_that_stand(home: Path) -> None:
+    hu, _ = body((20, 48, 48))
+    tags = {"SeriesInstanceUID": "1.1.301", "StudyInstanceUID": "2.1.20240503"}
+    write_series(home / "images/P001/late", hu, AcquisitionDate="20240503", SeriesDescription="Abdomen arterial", PatientID="P001", **tags)
+    choose(home, "1b")
+    assert run_cli(APP, "data", "scan", "--home", home).status == Exit.FINDINGS
+    page = (home / "state/review/index.html").read_text()
+    folded = page[page.index("<details>") : page.index("</details>")]
+    assert "Rows decided without a question (1)" in folded and "by its phase" in folded
+    assert "Abdomen portal · 2024-05-03 · portal" in folded
+    assert "Abdomen arterial · 2024-05-03 · arterial" in folded and "<b>another phase, or none known</b>" in folded
+    assert "Answered: <code>1b</code>" in page and "Answered: <code>2" not in page
+
+
 def test_the_last_answer_replaces_the_earlier_one(home: Path) -> None:
     first = choose(home, "2b:portal")["P001"]
     ran = run_cli(APP, "data", "choose", "2a:portal", "--home", home)
