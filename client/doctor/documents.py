@@ -68,11 +68,12 @@ def examine(home: Path, study: Study | None = None, progress: Progress | None = 
             found.scans = load_scans(found.site.path(paths.scans), found.site.path(paths.images), study)
         except Problem as problem:
             found.keep(problem)
+    if found.cohort is not None and found.scans != () and paths.scans is not None and found.site.path(paths.scans).exists():
+        found.findings.extend(older_than_review(review_of(found.site.state), found.cohort.patients, found.scans))
     if found.cohort is not None and found.scans:
         faults, findings = check_together(found.cohort.patients, found.scans)
         found.faults.extend(faults)
         found.faults.extend(strangers(found.scans))
-        found.findings.extend(older_than_review(review_of(found.site.state), found.cohort.patients, found.scans))
         left_out = persons_in_question(found.site.state)
         found.findings.extend(said(findings, found.cohort.patients, left_out))
         organs = None if study is None else study.organs

@@ -22,13 +22,20 @@ def review_of(state: Path) -> dict[str, Any]:
     return dict(read_json(path, "state/review/review.json")) if path.exists() else {}
 
 
-def older_than_review(content: Mapping[str, Any], patients: Sequence[Patient], scans: Sequence[Scan]) -> list[Problem]:
-    """Findings (FH-373) where answers or a new scan were not accepted, or a question is open whose scan no row supplies."""
+def older_than_review(content: Mapping[str, Any], patients: Sequence[Patient], scans: Sequence[Scan] | None) -> list[Problem]:
+    """Findings (FH-373) where answers or a new scan were not accepted, or a question is open whose scan no row supplies.
+
+    `scans` is None where scans.csv has faults; then nothing is said of questions.
+    """
     found = []
     if content.get("accepted") is False:
         text = "scans.csv is older than the review: its suggested table was changed and not accepted since"
         fix = "`fedhcc-site data review --accept --replace`, which keeps the old table as scans.csv.1."
         found.append(which_scan.REVIEW_NEWER.problem(text, fix=fix, where="scans.csv"))
+    return found if scans is None else found + _open_questions(content, patients, scans)
+
+
+def _open_questions(content: Mapping[str, Any], patients: Sequence[Patient], scans: Sequence[Scan]) -> list[Problem]:
     rows = {patient.key: patient.row for patient in patients}
     listed: dict[str, list[dict[str, str]]] = {}
     for scan in scans:
@@ -41,10 +48,10 @@ def older_than_review(content: Mapping[str, Any], patients: Sequence[Patient], s
         regions = [question["region"]] if question["region"] else content.get("regions") or ["abdomen"]
         if key is None or (key in rows and not all(supplied(listed.get(key, []), visit, region) for visit in visits for region in regions)):
             waiting.append(f"{number} ({f'row {rows[key]} of cohort.csv' if key is not None else 'scans of no patient'})")
-    if waiting:
-        text = f"the review's question{'s' if len(waiting) > 1 else ''} {', '.join(waiting)} {'are' if len(waiting) > 1 else 'is'} open"
-        found.append(which_scan.REVIEW_NEWER.problem(text, where="state/review"))
-    return found
+    if not waiting:
+        return []
+    text = f"the review's question{'s' if len(waiting) > 1 else ''} {', '.join(waiting)} {'are' if len(waiting) > 1 else 'is'} open"
+    return [which_scan.REVIEW_NEWER.problem(text, where="state/review")]
 
 
 def persons_in_question(state: Path) -> frozenset[str]:

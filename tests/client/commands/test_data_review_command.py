@@ -165,6 +165,10 @@ def test_a_new_scan_keeps_the_answers_and_check_names_a_table_that_is_older(home
     }
     said = [str(one) for one in examine(home).findings if "FH-373" in str(one)]
     assert len(said) == 1 and "older than the review" in said[0]
+    table = (home / "scans.csv").read_text()
+    (home / "scans.csv").write_text(table.replace("P001/two", "P001/gone"))
+    assert sum("FH-373" in str(one) for one in examine(home).findings) == 1
+    (home / "scans.csv").write_text(table)
     checked_again = run_cli(APP, "data", "review", "--accept", "--replace", "--yes", "--home", home)
     assert checked_again.status == Exit.FINDINGS
     said = [str(one) for one in examine(home).findings if "FH-373" in str(one)]
