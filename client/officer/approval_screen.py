@@ -68,7 +68,7 @@ def opened_words(least: Floor, study: Study) -> str:
         counts = ", and noised counts by set with the survival curves computed from them" if study.shares_rows else ""
         return f"noised sums of a block's updates, one noised hazard a network{counts}; every other number is refused (FH-540)."
     small = f"no group of under {GROUP_PATIENTS.value} patients, no curve where fewer than {POINT_PATIENTS.value} are at risk, no count "
-    small += f"from 1 to {FEW.value}, no Cox model of under {least.cox_patients} patients."
+    small += f"from 1 to {FEW.value}, no Cox model of several variables of under {least.cox_patients} patients."
     if least.lifted:
         small = "minima are lifted: every patient is made up."
     return f"results: model coefficients, C-index, AUC, survival curves, calibration, Table 1; {small}"

@@ -58,7 +58,7 @@ def categories(lock: StudyLock, site: str) -> list[Leaving]:
         counts = lock.study.privacy.dp is not None
         what = "Counts of patients as secret shares" if counts else "Patients' rows as secret shares"
         read = "days, events and levels of Table 1" if counts else "days, events, clinical columns, scores, groups"
-        found.append(Leaving(what, read, "one share a holder, sealed", "nobody; see 4"))
+        found.append(Leaving(what, read, "one share a holder, sealed", "nobody alone; as many holders together as 4 says"))
     return found
 
 
@@ -68,7 +68,7 @@ def minima(least: Floor) -> str:
         return "Every patient of this study is made up, by the word of the hospital and of the study: minima are lifted."
     return (
         f"Nothing is opened of fewer than {least.sites} hospitals or {plural(least.patients, 'patient')}; "
-        f"a Cox model needs {least.cox_patients} patients and {least.events_per_variable} events a variable."
+        f"a Cox model of several variables needs {least.cox_patients} patients and {least.events_per_variable} events a variable."
     )
 
 

@@ -22,8 +22,16 @@ def used_rows(lock: StudyLock, kit: Kit, least: Floor) -> list[tuple[str, str]]:
         ("On the way", _way(lock, kit)),
         ("At rest here", "The state folder can be read by the program's account alone. The program does not encrypt it: encrypt the disk."),
         ("How long", _long(lock)),
+        ("If something goes wrong", _wrong(lock)),
         ("Decisions", "None about a patient: the study makes a model and a report."),
     ]
+
+
+def _wrong(lock: StudyLock) -> str:
+    return (
+        f"fedhcc-site decline {lock.study_id[:12]} stops everything from the next message on; keep the state folder, whose journal says "
+        "what left (fedhcc-site egress summary); call the contact in 3. A breach is reported within 72 hours (GDPR Article 33)."
+    )
 
 
 def _whom(lock: StudyLock) -> str:
@@ -42,7 +50,10 @@ def _read(lock: StudyLock) -> str:
         parts.append(", ".join(one.label for one in study.clinical))
     if study.reads_scans:
         organs = " and ".join(dict.fromkeys(organ.name for organ in study.organs))
-        parts.append(f"CT of {organs} at baseline and follow-up, of which a few slices are used; the response class where it is known")
+        parts.append(
+            f"CT of {organs} at baseline and follow-up, of which a few slices are used; "
+            "the response class where it is known; the scanner's manufacturer"
+        )
     return "; ".join(parts) + "."
 
 
@@ -75,7 +86,8 @@ def _way(lock: StudyLock, kit: Kit) -> str:
         f"One outgoing TLS connection to {kit.address}; nothing is opened inwards. Every message that carries numbers is signed (Ed25519)."
     )
     if lock.study.privacy.masks:
-        text += " Masks: X25519 and AES-256 between every two hospitals."
+        text += " Masks: X25519 and AES-256 between every two hospitals; "
+        text += "reading one hospital's vector takes the coordinator and all others of the sum."
     return text + (
         " Shares are sealed to one holder each (X25519, AES-256-GCM): the coordinator passes on what it cannot read." * bool(lock.holders)
     )
