@@ -186,4 +186,5 @@ def test_an_office_that_dies_goes_on_with_the_same_numbers_and_opens_nothing_twi
     assert opened_twice(journals(homes, lock.holders)) == []
     for name in homes.sites():
         kinds = [entry.data["phase"] for entry in read_journal(homes.config(name).state / "journal.jsonl") if entry.kind == "shared-rows"]
-        assert len(kinds) == len(set(kinds)), "rows are uploaded once a phase"
+        again = [phase for phase in set(kinds) if kinds.count(phase) > 1]
+        assert again in ([], ["clinical"]) and kinds.count("clinical") <= 2, "once a phase, and again where the office never kept them"
