@@ -21,7 +21,7 @@ import yaml
 from evidence.code_meaning import ROOT
 from evidence.containers.network import GATEWAY, OFFICE, PORT, Line
 from evidence.containers.podman import Ended, Podman, until, words
-from server.study.state import TrainingState
+from server.study.state import TrainingState, next_round_of
 from site_config.problems.base import Exit
 
 SITES: Final = ("hospital-01", "hospital-02", "hospital-03")
@@ -153,7 +153,7 @@ class ContainerStage:
     def rounds_done(self) -> int:
         """Finished rounds of training."""
         states = list(self.run_folder().glob("training/Rad-D.safetensors"))
-        return max((TrainingState.load(path).next_round for path in states), default=0)
+        return max((next_round_of(path) for path in states), default=0)
 
     def digest(self) -> str:
         """SHA-256 of the last weights."""

@@ -24,7 +24,7 @@ from evidence.faults.forwarder import Forwarder
 from server import enrolment as enrol
 from server.link.child_process import environment
 from server.study.results import LedgerEntry, StudyResult
-from server.study.state import TrainingState
+from server.study.state import next_round_of
 from server.watch.study_status import FLOWER_RUN, folder_of, ledger_of
 from simulations.engines.loopback import ONE_THREAD, Loopback, SiteProcess, loopback_address
 from simulations.study.run import Options, make_cohort, ready
@@ -182,7 +182,7 @@ class Stage:
     def next_round(self) -> int:
         """The round of training that is asked next, from 0; 0 before training."""
         path = self.folder / "training" / "Rad-D.safetensors"
-        return TrainingState.load(path).next_round if path.exists() else 0
+        return next_round_of(path) if path.exists() else 0
 
     def set_back(self) -> None:
         """The coordinator's folder as it was after the first round; the count of Flower's runs goes on."""

@@ -248,6 +248,11 @@ class TrainingState:
         )
 
 
+def next_round_of(path: Path) -> int:
+    """The round that a stored state asks next, for whoever watches a running office, which may replace the state's arrays meanwhile."""
+    return int(json.loads(load_arrays(path)[1]["state"])["next_round"])
+
+
 def _part(path: Path, digest: str, dtype: str) -> Array:
     """An array of a stored state, held against its digest."""
     try:

@@ -105,7 +105,9 @@ def no_gpu_in_check(desk: Desk) -> Screen:
 
 def no_gpu_in_doctor(desk: Desk) -> Screen:
     desk.edit(compute={"device": "cuda"})
-    desk.monkeypatch.setattr("client.doctor.doctor.look_at_gateway", lambda *_, **__: True)  # no office runs here, which is another mistake
+    desk.monkeypatch.setattr(
+        "client.doctor.questions.look_at_gateway", lambda *_, **__: True
+    )  # no office runs here, which is another mistake
     return "site", ["doctor", "--home", desk.home, "--quick"], "FH-605", "compute.device to auto or cpu"
 
 
