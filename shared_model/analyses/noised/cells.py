@@ -35,16 +35,15 @@ def edges_of(study: Study) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class SurvivalCells(Part):
-    """Cells by set, kind and interval; a death on an interval's last day belongs to it."""
+class CellsBySet(Part):
+    """Counts of a hospital in cells, so many for every set."""
 
     sets: int = 1
-    edges: tuple[int, ...] = ()
 
     @property
     def of_set(self) -> int:
         """Cells of one set."""
-        return 2 * len(self.edges) + 1
+        raise NotImplementedError
 
     @property
     def width(self) -> int:
@@ -60,6 +59,18 @@ class SurvivalCells(Part):
     def bound(self) -> float:
         """Patients of a hospital."""
         return float(MOST)
+
+
+@dataclass(frozen=True)
+class SurvivalCells(CellsBySet):
+    """Cells by set, kind and interval; a death on an interval's last day belongs to it."""
+
+    edges: tuple[int, ...] = ()
+
+    @property
+    def of_set(self) -> int:
+        """Cells of one set."""
+        return 2 * len(self.edges) + 1
 
     def of(self, patients: PaddedPatients) -> Floats:
         """One 1 a patient (n, width), none for a day that is no number or a set that there is not."""
@@ -75,31 +86,15 @@ class SurvivalCells(Part):
 
 
 @dataclass(frozen=True)
-class LevelCells(Part):
+class LevelCells(CellsBySet):
     """Cells of one variable by set and level, the last level being unknown."""
 
-    sets: int = 1
     levels: int = 1
 
     @property
     def of_set(self) -> int:
         """Cells of one set."""
         return self.levels + 1
-
-    @property
-    def width(self) -> int:
-        """Cells of all sets."""
-        return self.sets * self.of_set
-
-    @property
-    def field(self) -> Field:
-        """Sums are opened as they are."""
-        return Field.MAIN
-
-    @property
-    def bound(self) -> float:
-        """Patients of a hospital."""
-        return float(MOST)
 
     def of(self, patients: PaddedPatients) -> Floats:
         """One 1 a patient (n, width), none for a set that there is not."""

@@ -13,6 +13,7 @@ import pytest
 from client.app import forget_agents
 from client.cohort.pseudonyms import patient_key, site_secret
 from client.cohort.withdrawal import withdraw
+from evidence.faults.damages import spoil
 from server.study.repair import repair
 from server.study.results import StudyResult
 from server.watch.study_status import folder_of, result_of, status_of
@@ -72,24 +73,6 @@ def scene(tables: Make, tmp_path: Path) -> Scene:
     return Scene(homes, lock, tmp_path / "aside", undisturbed)
 
 
-def damage(path: Path, random: np.random.Generator) -> str:
-    """One of four ways a file goes bad."""
-    way = ("flip", "cut", "zeros", "gone")[random.integers(4)]
-    data = bytearray(path.read_bytes())
-    if way == "gone" or not data:
-        path.unlink()
-        return "gone"
-    place = int(random.integers(len(data)))
-    if way == "flip":
-        data[place] ^= 1 << int(random.integers(8))
-    elif way == "cut":
-        del data[place:]
-    else:
-        data[place : place + 64] = bytes(len(data[place : place + 64]))
-    path.write_bytes(bytes(data))
-    return way
-
-
 def test_no_damage_gives_other_numbers(scene: Scene) -> None:
     random = np.random.default_rng(112)
     bad: list[str] = []
@@ -98,7 +81,7 @@ def test_no_damage_gives_other_numbers(scene: Scene) -> None:
         scene.restore()
         files = scene.files()
         path = files[number % len(files)] if number < len(files) else files[random.integers(len(files))]
-        what = f"{number}: {path.relative_to(scene.homes.root)} {damage(path, random)}"
+        what = f"{number}: {path.relative_to(scene.homes.root)} {spoil(path, random)}"
         try:
             result = scene.run()
         except Problem as problem:

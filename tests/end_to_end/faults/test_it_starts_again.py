@@ -35,14 +35,17 @@ from site_config.site import SiteConfig
 NAME = "office.example"
 
 
-class Answering:
-    """A TLS server that answers every list of calls with empty replies, under a certificate of an office."""
+class Listener:
+    """A server of this machine with a thread a connection, until it is closed; `asked` is what it was asked for."""
 
-    def __init__(self, tls: Path, port: int = 0) -> None:
-        self.tls, self.asked = tls, list[str]()
+    def __init__(self, port: int = 0) -> None:
+        self.asked = list[str]()
         self._listener = socket.create_server(("127.0.0.1", port))
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def _serve(self, near: socket.socket) -> None:
+        raise NotImplementedError
 
     def _accept(self) -> None:
         while True:
@@ -51,6 +54,17 @@ class Answering:
             except OSError:
                 return
             threading.Thread(target=self._serve, args=(near,), daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+class Answering(Listener):
+    """A TLS server that answers every list of calls with empty replies, under a certificate of an office."""
+
+    def __init__(self, tls: Path, port: int = 0) -> None:
+        self.tls = tls
+        super().__init__(port)
 
     def _serve(self, near: socket.socket) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -68,26 +82,14 @@ class Answering:
             answer = join_replies([(200, b"") for _ in calls])
             line.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
 
-    def close(self) -> None:
-        self._listener.close()
 
-
-class Proxy:
+class Proxy(Listener):
     """A proxy that knows CONNECT: it takes every name for this machine's server, and notes what it was asked for."""
 
     def __init__(self, target: int) -> None:
-        self.asked, self._target = list[str](), target
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(near,), daemon=True).start()
+        self._target = target
+        super().__init__()
+        self.address = f"http://127.0.0.1:{self.port}"
 
     def _serve(self, near: socket.socket) -> None:
         head = b""
@@ -98,9 +100,6 @@ class Proxy:
         far = socket.create_connection(("127.0.0.1", self._target))
         threading.Thread(target=_pump, args=(far, near), daemon=True).start()
         _pump(near, far)
-
-    def close(self) -> None:
-        self._listener.close()
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
