@@ -51,16 +51,18 @@ COVERS: Final = [
 ]
 
 
-class _Clock:
+class WaitedClock:
     """A clock that only waiting moves."""
 
     def __init__(self) -> None:
         self.now = 0.0
 
     def monotonic(self) -> float:
+        """Seconds waited so far."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
+        """Time passes."""
         self.now += seconds
 
 
@@ -139,7 +141,7 @@ class DamagedStudy:
 
     def go(self, should_stop: Callable[[], bool] = lambda: False) -> StudyResult:
         """Run or go on, in this process."""
-        clock = _Clock()
+        clock = WaitedClock()
         try:
             effects = Effects(clock.monotonic, clock.sleep, should_stop)
             return run_study(self.homes.coordinator, self.lock.study_id, local_transport(self.homes.sites()), effects=effects)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from statsmodels.duration.hazard_regression import PHReg
 
 from client.app import forget_agents
@@ -115,14 +116,20 @@ def go_on(homes: Homes, study: str, transport: Transport) -> StudyResult:
         forget_agents()
 
 
-def far_from_pooled(result: StudyResult, homes: Homes, lock: StudyLock) -> tuple[float, float]:
-    """Largest error of coefficients and standard errors beside statsmodels' Efron fit of the rows."""
+def pooled(homes: Homes, lock: StudyLock) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Covariates, days and events of all training patients."""
     names = tuple(variable.name for variable in lock.study.clinical)
     parts = []
     for site in lock.names("development"):
         patients = Bench(lock.study, load_patients(homes.config(site), lock.study, lock.study_id, "development")).split("train")
         parts.append((columns(patients, names), patients.event_day, patients.event))
     x, day, event = (np.concatenate([part[k] for part in parts]) for k in range(3))
+    return x, day, event
+
+
+def far_from_pooled(result: StudyResult, homes: Homes, lock: StudyLock) -> tuple[float, float]:
+    """Largest error of coefficients and standard errors beside statsmodels' Efron fit of the rows."""
+    x, day, event = pooled(homes, lock)
     fit = PHReg(day, x, status=event.astype(int), ties="efron").fit(disp=0)
     assert result.clinical is not None
     gaps = [np.abs(np.array(result.clinical[name]) - known).max() for name, known in (("coef", fit.params), ("se", fit.bse))]

@@ -12,6 +12,7 @@ import pytest
 from client.cohort.patients import load_patients
 from client.program.agent import Agent
 from client.statistics.study_patients import Bench
+from evidence.faults.damages import WaitedClock
 from server.asking.clocks_and_waiting import Effects
 from server.link.transport import Exchange, Failure, Transport
 from server.study.run import run_study
@@ -25,19 +26,6 @@ from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import StudyLock
 
 Make = Callable[..., tuple[Homes, StudyLock]]
-
-
-class Clock:
-    """A clock that only waiting moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class Broken(Transport):
@@ -62,7 +50,7 @@ class Broken(Transport):
 
 
 def go(homes: Homes, lock: StudyLock, transport: Transport, should_stop: Callable[[], bool] = lambda: False):
-    clock = Clock()
+    clock = WaitedClock()
     return run_study(homes.coordinator, lock.study_id, transport, effects=Effects(clock.monotonic, clock.sleep, should_stop))
 
 
@@ -114,7 +102,7 @@ def test_a_hospital_that_comes_back_in_time_costs_nothing(tables: Make) -> None:
 def test_a_planned_pause_longer_than_the_deadline_stalls_nothing(tables: Make) -> None:
     homes, lock = tables()
     paused = lock.names("development")[1]
-    clock, began, hour = Clock(), datetime(2026, 11, 24, 18, 0, tzinfo=UTC), 3600.0
+    clock, began, hour = WaitedClock(), datetime(2026, 11, 24, 18, 0, tzinfo=UTC), 3600.0
     until = int(began.timestamp() + hour)
 
     def rests(site: str, request: Message, reply: Message) -> Message | Failure:
@@ -161,7 +149,7 @@ def test_a_study_stalled_at_admission_says_so_and_completes_later(tables: Make) 
 def test_a_stall_names_who_kept_it_closed_and_not_whom_the_deadline_cut(tables: Make) -> None:
     homes, lock = tables()
     full = lock.names("development")[1]
-    clock = Clock()
+    clock = WaitedClock()
 
     def refuses(site: str, request: Message, reply: Message) -> Message | Failure:
         if request.kind != "release":
@@ -179,7 +167,7 @@ def test_what_happened_on_the_way_stands_in_the_ledger_and_silence_is_told_once(
     homes, lock = tables()
     lost, told, failures = lock.names("development")[1], list[str](), iter([True, True, True])
     happened = iter([{"SuperLink": "FH-706"}])
-    clock = Clock()
+    clock = WaitedClock()
     effects = Effects(clock.monotonic, clock.sleep, disturbed=lambda: next(happened, {}), notice=told.append)
 
     def flaky(site: str, request: Message, reply: Message) -> Message | Failure:

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from statsmodels.duration.hazard_regression import PHReg
 
 from client.app import forget_agents
-from client.cohort.patients import load_patients
-from client.statistics.study_patients import Bench, columns
-from evidence.accuracy.shares.killed_office import DeathMoment, OfficeTransport, journals, opened_twice
+from evidence.accuracy.shares.killed_office import DeathMoment, OfficeTransport, journals, opened_twice, pooled
 from server.asking.clocks_and_waiting import Effects
 from server.link.transport import Exchange, Failure, Transport
 from server.study.results import StudyResult
@@ -38,17 +36,6 @@ def study(homes: Homes, lock: StudyLock, transport: Transport | None = None, **e
         return run_study(homes.coordinator, lock.study_id, transport, effects=Effects(time.monotonic, lambda _s: None, **effects))  # type: ignore[arg-type]
     finally:
         forget_agents()
-
-
-def pooled(homes: Homes, lock: StudyLock) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Covariates, days and events of all training patients."""
-    names = tuple(variable.name for variable in lock.study.clinical)
-    parts = []
-    for site in lock.names("development"):
-        patients = Bench(lock.study, load_patients(homes.config(site), lock.study, lock.study_id, "development")).split("train")
-        parts.append((columns(patients, names), patients.event_day, patients.event))
-    x, day, event = (np.concatenate([part[k] for part in parts]) for k in range(3))
-    return x, day, event
 
 
 def oracle(homes: Homes, lock: StudyLock) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,6 +9,7 @@ import pytest
 
 from client import app as resident
 from client.app import forget_agents
+from evidence.faults.damages import WaitedClock
 from server.asking.ask import Asker, Missed, Question
 from server.asking.clocks_and_waiting import Effects
 from server.asking.ledger import StudyLedger
@@ -23,7 +24,7 @@ from simulations.engines.local import local_transport
 from simulations.study.site_folders import Homes
 from site_config.identity import CoordinatorIdentity
 from site_config.study.plan_and_lock import StudyLock
-from tests.end_to_end.faults.test_faults_local import Broken, Clock
+from tests.end_to_end.faults.test_faults_local import Broken
 
 Make = Callable[..., tuple[Homes, StudyLock]]
 Change = Callable[[str, Message, Message], Message | Failure]
@@ -47,7 +48,7 @@ class Office:
         self.sites = lock.blocks["development"][0]
         self.link = Listened(local_transport(homes.sites()), lambda *words: self.change(*words))
         self.link.kinds = []
-        self.clock = Clock()
+        self.clock = WaitedClock()
         self.open()
         result = StudyResult(study_id=lock.study_id, title="", label="INCOMPLETE", simulated=True, created="", software="", lock={})
         signed = StudyFolder(homes.coordinator / "studies" / lock.study_id).signed_lock()
