@@ -38,5 +38,5 @@ def shared_data() -> Path:
     """The folder of real test data; a test that needs it is skipped, with the reason tests/allowed_skips.txt lists, where it is absent."""
     folder = find_shared_data()
     if folder is None:
-        pytest.skip("no shared test data on this machine")
+        pytest.skip("real CT scans are not here: their licences keep them out of the repository; FEDHCC_TEST_DATA names their folder")
     return folder
