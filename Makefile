@@ -46,7 +46,7 @@ $(VENV)/ready: .tools/ready requirements/$(LOCK).txt pyproject.toml evidence/pyp
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps $(INSTALLED)
 	@touch $@
 
-demo: $(VENV)/ready ## the whole study on simulated patients, with a report to look at (2 to 3 minutes on 2 cores, once installed)
+demo: $(VENV)/ready ## the whole study on simulated patients, with a report to look at (3 to 4 minutes on 2 cores, set-up included, where the index is near)
 	@$(BIN)/fedhcc-sim run --preset demo --out demo-run
 
 test: .venv/ready ## all tests
