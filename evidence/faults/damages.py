@@ -1,8 +1,8 @@
 """Evidence: damaged files at the office and at a hospital, drawn by a seed: `python -m evidence.faults.damages`.
 
-A study on shares with images is stopped half-way, finished, and kept at both moments. Each damage flips a bit of one file, cuts it, fills a
+A study with images, on shares or from sums, is stopped half-way, finished, and kept at both moments. Each damage flips a bit of one file, cuts it, fills a
 part with zeros or takes it away; every kind of file has its turns. Then the study goes on. Good is a numbered problem with a way
-back, or the very numbers of the undisturbed study.
+back, or the numbers of the undisturbed study (`evidence.opened_units` says what that is on shares).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from client.app import forget_agents
 from client.cohort.pseudonyms import patient_key, site_secret
 from client.cohort.withdrawal import withdraw
 from client.release import known_hospitals
+from evidence.opened_units import StudyNumbers
 from evidence.record import record
 from server.asking.clocks_and_waiting import Effects
 from server.study.results import StudyResult
@@ -35,12 +36,14 @@ from simulations.study.preparation import prepare
 from simulations.study.site_folders import Homes, approve_everywhere, enrol, publish
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import StudyLock
+from site_config.study.prognostic_models import CLN, RAD_D, RADCLN_D
 
-DAMAGES, SEED = 112, 112
-NUMBERS: Final = ("clinical", "fusion", "baseline", "cutoffs", "scores", "analyses", "tables", "flow", "weights")
+DAMAGES, SEEDS = 112, (112, 113, 114)
+RESOLUTIONS: Final = ("exact", "shares")
 UNKEPT: Final = ("superlink.db",)
 COVERS: Final = [
     "evidence/faults/damages.py",
+    "evidence/opened_units.py",
     "server/asking",
     "server/study",
     "client/holder",
@@ -79,23 +82,19 @@ class Damage:
     wrong: str = ""
 
 
-def numbers(result: StudyResult) -> dict[str, Any]:
-    """What a reader takes from a study."""
-    return result.model_dump(mode="json", include=set(NUMBERS))
-
-
 class DamagedStudy:
     """A study kept at two moments, and what it comes to undisturbed."""
 
-    def __init__(self, root: Path, **study: Any) -> None:
+    def __init__(self, root: Path, resolution: str, **study: Any) -> None:
         self.homes = Homes(root / "run")
         base = PRESETS["tiny"]
-        make_cohort(replace(base, study={**base.study, "resolution": "shares", **study}), self.homes.cohort, seed=3)
+        settings = {**base.study, "resolution": resolution, "models": tuple(model.name for model in (CLN, RAD_D, RADCLN_D)), **study}
+        make_cohort(replace(base, study=settings), self.homes.cohort, seed=3)
         enrol(self.homes, 3)
         self.lock: StudyLock = publish(self.homes)
         approve_everywhere(self.homes, self.lock)
         prepare(self.homes, self.lock, 1, lambda _words: None)
-        self.hospital = self.lock.holders[1]
+        self.hospital = (self.lock.holders or self.lock.names("development"))[1]
         self._heard_and_withdrawn()
         asked = 0
 
@@ -108,9 +107,13 @@ class DamagedStudy:
             self.go(once_trained)
         except Problem:
             self._keep(root / "half-way")
-        self.undisturbed = numbers(self.go())
+        self.undisturbed = self.numbers(self.go())
         self._keep(root / "finished")
         self.kept = {"half-way": root / "half-way", "finished": root / "finished"}
+
+    def numbers(self, result: StudyResult) -> StudyNumbers:
+        """What this run of the study came to."""
+        return StudyNumbers.of(result, self._run_folder())
 
     def _run_folder(self) -> Path:
         return self.homes.coordinator / "studies" / self.lock.study_id / "run"
@@ -202,34 +205,48 @@ def damages(study: DamagedStudy, count: int, seed: int, kinds: Sequence[str] = (
         except Problem as problem:
             yield replace(told, end=problem.code, wrong="" if problem.fix and problem.what else "without a way back")
         else:
-            other = [name for name, value in numbers(result).items() if value != study.undisturbed[name]]
+            other = study.numbers(result).other_than(study.undisturbed)
             yield replace(told, end=result.label, wrong=f"other {', '.join(other)}" if other else "")
+
+
+def measured(resolution: str, count: int, seed: int, kinds: Sequence[str]) -> list[Damage]:
+    """So many damages to one study, told as they end."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for one in damages(DamagedStudy(Path(folder), resolution), count, seed, kinds):
+            found.append(one)
+            sys.stderr.write(f"{resolution} {seed} {one}\n")
+    return found
+
+
+def told(found: Sequence[Damage]) -> dict[str, Any]:
+    """Damages, how they ended by kind of file, and what was wrong."""
+    return {
+        "damages": len(found),
+        "kinds_of_file": len({one.kind for one in found}),
+        "ends": dict(sorted(Counter(one.end for one in found).items())),
+        "by_kind": {kind: dict(Counter(one.end for one in found if one.kind == kind)) for kind in sorted({one.kind for one in found})},
+        "wrong": [f"{one.kind}, {one.way}, {one.moment}: {one.end} {one.wrong}" for one in found if one.wrong],
+    }
 
 
 def main() -> int:
     """Run and record; 1 when a damage gave other numbers or a problem without a way back."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--damages", type=int, default=DAMAGES)
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS))
+    parser.add_argument("--resolutions", nargs="*", choices=RESOLUTIONS, default=list(RESOLUTIONS))
     parser.add_argument("--only", default="", help="kinds of file, by parts of their names, as prepared,generations; nothing is recorded")
     asked = parser.parse_args()
     kinds = tuple(part for part in asked.only.split(",") if part)
-    with tempfile.TemporaryDirectory() as folder:
-        study = DamagedStudy(Path(folder))
-        found = []
-        for one in damages(study, asked.damages, SEED, kinds):
-            found.append(one)
-            sys.stderr.write(f"{one}\n")
-    wrong = [f"{one.kind}, {one.way}, {one.moment}: {one.end} {one.wrong}" for one in found if one.wrong]
-    figures = {
-        "damages": len(found),
-        "kinds_of_file": len({one.kind for one in found}),
-        "ends": dict(sorted(Counter(one.end for one in found).items())),
-        "by_kind": {kind: dict(Counter(one.end for one in found if one.kind == kind)) for kind in sorted({one.kind for one in found})},
-        "wrong": wrong,
-        "bars": {"none gives COMPLETE with other numbers, each is a numbered problem or harmless": not wrong},
-    }
+    figures: dict[str, Any] = {}
+    for seed in asked.seeds:
+        for resolution in asked.resolutions:
+            figures[f"{resolution}, seed {seed}"] = told(measured(resolution, asked.damages, seed, kinds))
+    wrong = [one for figure in figures.values() for one in figure["wrong"]]
+    figures["bars"] = {"none gives COMPLETE with other numbers, each is a numbered problem or harmless": not wrong}
     if not kinds:
-        record("damages", covers=COVERS, figures=figures, seeds=[SEED])
+        record("damages", covers=COVERS, figures=figures, seeds=asked.seeds)
     return int(bool(wrong))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from evidence.code_meaning import ROOT
+from evidence.opened_units import LAST_UNITS
 from evidence.record import record
 from evidence.thirty_days.calendar import world
 from evidence.thirty_days.federation import StageScale, copied, patients_of, stage
@@ -26,12 +27,11 @@ from site_config.study.plan_and_lock import StudyLock
 
 SEEDS = range(1, 11)
 MOST_COMMANDS = 3
-LAST_UNITS = 2
-"""Units of its own grid by which a number opened on shares may differ: each of two plays rounds it by one at most, by secret bits."""
 COMMAND = "python -m evidence.thirty_days.measure"
 PICTURE = "docs/pictures/thirty_days.png"
 COVERS = [
     "evidence/thirty_days",
+    "evidence/opened_units.py",
     "server/asking/ask.py",
     "server/asking/ask_on_shares.py",
     "server/phases/network_rounds.py",

@@ -7,7 +7,6 @@ be the same.
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,9 +15,8 @@ from functools import partial
 from math import inf
 from pathlib import Path
 
-import numpy as np
-
 from client.app import forget_agents
+from evidence.opened_units import opened_units, units_apart
 from evidence.thirty_days.calendar import BEGIN, DAY_S, World
 from evidence.thirty_days.office import UPDATE, Days, DiskLost, Happenings, PlayClock
 from server.asking.clocks_and_waiting import Effects
@@ -30,16 +28,12 @@ from server.study.run import run_study
 from server.study.state import StudyFolder
 from server.watch import study_status
 from server.watch.backup import restore, write
-from shared_model.analyses.newton import FINE
 from shared_model.secure_sum.messages import Message
-from shared_model.shares.messages.protocol import SignedResults
 from simulations.study.site_folders import Homes
-from site_config.files import read_json
 from site_config.problems import federation, privacy
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import StudyLock, canonical
 
-FIT_STEP = re.compile(r"(.+)\.(?:step|fine)\.\d+")
 EXACT = {"flow", "clinical", "fusion", "baseline", "cutoffs", "scores", "weights"}
 MOST_STEPS = 12
 """More commands than this and the play is given up: the study would not end."""
@@ -67,29 +61,9 @@ class Story:
 
     def units_apart(self, other: Story) -> tuple[int, str]:
         """By how many units of its own grid a number opened on shares differs at most, and which; -1 where other numbers were opened."""
-        if self.result is None or other.result is None or self.opened.keys() != other.opened.keys():
+        if self.result is None or other.result is None:
             return -1, "other results"
-        far = {
-            name: max((abs(a - b) for a, b in zip(self.opened[name], other.opened[name], strict=True)), default=0) for name in self.opened
-        }
-        return max(((units, name) for name, units in far.items()), default=(0, ""))
-
-
-def opened_units(folder: Path) -> dict[str, tuple[int, ...]]:
-    """What a study opened on shares, `PHASE NAME` → whole units of its grid. Of a fit's steps, which lead to one estimate, their sum.
-
-    Rounding on shares is by secret bits, so that a number may differ in the last places of its grid from play to play. A fit goes on
-    from where its last step was opened, so one unit more in a coarse step is as much less in the next fine one.
-    """
-    found: dict[str, tuple[int, ...]] = {}
-    for path in sorted((folder / "shares").glob("*/results.json")):
-        for record in SignedResults.model_validate(read_json(path)).results:
-            one = record.opened()
-            step = FIT_STEP.fullmatch(record.name)
-            name = f"{path.parent.name} {step[1] if step else record.name}"
-            units = np.array(one.units, dtype=object) * (1 << (FINE - one.bits) if step else 1)
-            found[name] = tuple(int(unit) for unit in (units + np.array(found[name], dtype=object) if name in found else units))
-    return found
+        return units_apart(self.opened, other.opened)
 
 
 @dataclass(frozen=True)
