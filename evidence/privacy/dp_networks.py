@@ -180,7 +180,13 @@ def main() -> None:
     one_thread()
     parser = argparse.ArgumentParser()
     parser.add_argument("--patients", type=int, nargs="*", default=list(SIZES))
-    figures: dict[str, Any] = {"rounds": ROUNDS, "rate": RATE, "held_out": HELD_OUT, "matrix": MATRIX, "milliseconds_a_patient": together_or_alone()}
+    figures: dict[str, Any] = {
+        "rounds": ROUNDS,
+        "rate": RATE,
+        "held_out": HELD_OUT,
+        "matrix": MATRIX,
+        "milliseconds_a_patient": together_or_alone(),
+    }
     for patients in parser.parse_args().patients:
         seeds = tuple(range(FIRST_SEED, FIRST_SEED + SIZES.get(patients, 1)))
         figures[f"{patients} patients"] = of_size(patients, seeds)

@@ -39,7 +39,6 @@ from simulations.engines.local import LocalGrid
 from simulations.study.site_folders import Homes
 from site_config.documents.load import load_site
 from site_config.identity import CoordinatorIdentity
-from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import StudyLock
 from tests.hostile_messages import broken, memory_limit
 
@@ -53,6 +52,7 @@ TIMES = 200
 CODE = re.compile(r"FH-\d{3}")
 
 
+REPLIES = ("keys", "release", "open")
 FORMS: dict[str, type[BaseModel]] = {
     "admission": AdmissionRequest,
     "keys": KeysRequest,
@@ -87,8 +87,6 @@ class Hostile(LocalGrid):
                 honest = at_site.from_records(reply.content)
                 if honest.kind == self.kind:
                     reply.content = broken(honest, self.random)
-                    while self.kind == "admission" and well_formed(reply.content):
-                        reply.content = broken(honest, self.random)
         return replies
 
 
@@ -141,19 +139,7 @@ def office(tables: Make) -> Office:
     return Office(*tables(sites=(3, 1), patients=(30, 10)))
 
 
-def test_a_malformed_admission_is_one_hospitals_fault(office: Office) -> None:
-    office.grid.kind = "admission"
-    with memory_limit():
-        for _ in range(TIMES // 10):
-            with pytest.raises(Problem) as stalled:
-                office.admit()
-            assert stalled.value.code == "FH-716"
-            assert re.findall(r"site-\d+|hospital-\d+", stalled.value.what) == [office.evil], stalled.value.what
-    office.grid.kind = ""
-    office.admit()
-
-
-@pytest.mark.parametrize("kind", ["keys", "release", "open"])
+@pytest.mark.parametrize("kind", REPLIES)
 def test_a_malformed_reply_is_one_hospitals_fault(office: Office, kind: str) -> None:
     office.admit()
     assert office.ask() == {}
