@@ -1,8 +1,8 @@
 """Evidence: damaged files at the office and at a hospital, drawn by a seed: `python -m evidence.faults.damages`.
 
-A study with images, on shares or from sums, is stopped half-way, finished, and kept at both moments. Each damage flips a bit of one file, cuts it, fills a
-part with zeros or takes it away; every kind of file has its turns. Then the study goes on. Good is a numbered problem with a way
-back, or the numbers of the undisturbed study (`evidence.opened_units` says what that is on shares).
+A study with images, on shares or from sums, is stopped half-way, finished, and kept at both moments. Each damage flips a bit of one
+file, cuts it, fills a part with zeros or takes it away; every kind of file has its turns. Then the study goes on. Good is a numbered
+problem with a way back, or the numbers of the undisturbed study (`evidence.opened_units` says what that is on shares).
 """
 
 from __future__ import annotations
