@@ -7,7 +7,7 @@ from importlib import import_module
 
 import matplotlib.pyplot as plt
 
-from simulations.tabular.lung import compare_lung
+from simulations.compare.lung import compare_lung
 from tests.support import ROOT, run_cli
 
 README = (ROOT / "README.md").read_text("utf-8")

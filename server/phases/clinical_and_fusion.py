@@ -6,11 +6,13 @@ mathematics of sums; here its opener asks hospitals under masks.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from server.asking.ask import WHOLE
-from server.phases.context import Running, scalar
+from server.phases.context import Running, column_labels, scalar
 from server.phases.on_shares.fits import clinical_on_shares, fuse_on_shares
 from server.phases.score_sums import ScoreOpener
 from server.study.results import Cutoff
@@ -88,7 +90,8 @@ def clinical(running: Running) -> None:
     except Problem as problem:
         not_estimable(running, problem, CLN.name)
         return
-    running.result.clinical = found.as_dict()
+    labels = column_labels(running)
+    running.result.clinical = replace(found, findings=tuple(one.labelled(labels) for one in found.findings)).as_dict()
     kept = [j for j, keep in enumerate(found.kept) if keep]
     if not kept:
         running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name}: no covariate varies"), CLN.name)
@@ -105,8 +108,9 @@ def permitted(running: Running) -> tuple[str, ...]:
     lifted = privacy.demonstration and running.study.simulated
     minima = ColumnMinima(1, 1) if lifted else ColumnMinima(privacy.minimum_sites, privacy.minimum_patients)
     decision = decide(columns, Counts.of(values), minima)
+    labels = column_labels(running)
     for dropped in decision.dropped:
-        running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name}: {dropped.column} was left out: {dropped.reason}"), CLN.name)
+        running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name} leaves out {labels[dropped.column]}: {dropped.reason}"), CLN.name)
     return tuple(decision.kept)
 
 

@@ -77,6 +77,11 @@ class Running:
         self.result.findings.append(problem.as_dict() | {"about": about})
 
 
+def column_labels(running: Running) -> dict[str, str]:
+    """What a reader calls the columns of the clinical model."""
+    return {column.name: column.label for column in running.study.design}
+
+
 def scalar(values: Values, name: str) -> float:
     """A segment of one number."""
     return float(np.asarray(values[name]).reshape(-1)[0])

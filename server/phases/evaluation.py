@@ -38,7 +38,10 @@ from site_config.study.plan_and_lock import ClinicalVariable, Study
 from site_config.study.prognostic_models import MODELS
 
 Floats = NDArray[np.float64]
-FINE_BINS = 1 << 14
+COARSE_BINS, FINE_BINS = 1 << 12, 1 << 16
+"""Cells of a score: over twelve standard deviations either side to find its range, then over that range alone."""
+MOST_CUTS = 4_900
+"""Cells of a score that a table has room for; of more, neighbours are joined."""
 
 
 def evaluate(running: Running) -> None:
@@ -166,19 +169,34 @@ def merge(opener: ScoreOpener, cuts: list[float], keep: float, n: int, minimum: 
 
 
 def exact_cuts(running: Running, opener: ScoreOpener, spread: Spread) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Cuts between occupied fine score cells, and the occupied days: the first of two passes."""
+    """Cuts between occupied fine score cells, and the occupied days: what comes before the table.
+
+    A first histogram finds the range that scores lie in and a second divides it into 65,536 cells, so that two scores count as equal
+    only where they differ by less than about a ten-thousandth of their standard deviation.
+    """
     if spread.sd <= 0 or spread.n < 2:
         return (), ()
     low, high = spread.mean - 12 * spread.sd, spread.mean + 12 * spread.sd
-    n_days = running.study.shares.longest_days
-    parameters = Histogram(split=opener.split, score=opener.spec, low=low, high=high, bins=FINE_BINS, n_days=n_days)
-    values = running.total("evaluation.histogram", parameters, "evaluation", role_of(opener.split), opener.spec)
-    grid = np.linspace(low, high, FINE_BINS + 1)
-    occupied = np.flatnonzero(np.rint(values["scores"]))
+    occupied, _, days = _occupied(running, opener, (low, high), COARSE_BINS)
+    step = (high - low) / COARSE_BINS
+    ends = (low + (int(occupied[0]) - 1) * step, low + (int(occupied[-1]) + 2) * step)
+    occupied, grid, _ = _occupied(running, opener, ends, FINE_BINS)
+    while len(occupied) > MOST_CUTS:
+        occupied, grid = np.unique(occupied // 2), grid[::2]
     cutoff = [c.value for c in running.result.cutoffs if c.model == opener.spec.model]
     cuts = sorted({*(float(grid[cell + 1]) for cell in occupied[:-1]), *cutoff})
-    days = np.flatnonzero(np.rint(values["days"])).astype(float)
     return tuple(cuts), tuple(float(day) for day in (days[0] - 1, *days))
+
+
+def _occupied(
+    running: Running, opener: ScoreOpener, ends: tuple[float, float], bins: int
+) -> tuple[NDArray[np.intp], Floats, NDArray[np.intp]]:
+    """Occupied cells of a score between two ends, their edges (bins + 1,), and the occupied days."""
+    n_days = running.study.shares.longest_days
+    parameters = Histogram(split=opener.split, score=opener.spec, low=ends[0], high=ends[1], bins=bins, n_days=n_days)
+    values = running.total("evaluation.histogram", parameters, "evaluation", role_of(opener.split), opener.spec)
+    found = (np.flatnonzero(np.rint(values[name])) for name in ("scores", "days"))
+    return next(found), np.linspace(*ends, bins + 1), next(found)
 
 
 def means(running: Running, table: ScoreTable, spec: ScoreSpec, split: Split, cuts: tuple[float, ...]) -> None:

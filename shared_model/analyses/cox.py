@@ -32,6 +32,7 @@ from shared_model.shares.circuits.declared_results import Result
 from shared_model.shares.circuits.reciprocals import inverse, reciprocal
 from shared_model.survival.cox.result import FitFinding
 from site_config.problems import survival as problems
+from site_config.problems.base import Kind
 
 SMALLEST = 2.0**-13
 """Eigenvalues of the information below this share of their largest possible value are not inverted exactly."""
@@ -156,9 +157,9 @@ class NewtonFit(ABC):
             fine = newton.fine
             newton.take(await self._open_step(u, k, fine))
             if newton.growing:
-                return self.without(FitFinding.of(problems.MONOTONE, MONOTONE.format(self._listed(newton.growing))))
+                return self.without(self._of_columns(problems.MONOTONE, MONOTONE, newton.growing))
             if newton.too_far:
-                found = self.without(FitFinding.of(problems.RANGE_TOO_WIDE, TOO_WIDE.format(self._listed(newton.too_far))))
+                found = self.without(self._of_columns(problems.RANGE_TOO_WIDE, TOO_WIDE, newton.too_far))
                 return replace(found, too_wide=True)
             if fine and newton.reach < DONE_BELOW:
                 return await self._finished()
@@ -203,8 +204,9 @@ class NewtonFit(ABC):
         missing = self.model.width - self.p
         return concatenate([x, *[x[:1] * 0] * missing]) if missing else x
 
-    def _listed(self, columns: Iterable[int]) -> str:
-        return ", ".join(self.model.covariates.columns[j].name for j in columns)
+    def _of_columns(self, kind: Kind, text: str, columns: Iterable[int]) -> FitFinding:
+        names = [self.model.covariates.columns[j].name for j in columns]
+        return FitFinding.of(kind, text.format(", ".join(names)), names)
 
     async def _finished(self) -> CoxEstimate:
         """Open the variances, and say what they tell."""
@@ -212,7 +214,7 @@ class NewtonFit(ABC):
         opened = (await self.a.reveal(f"{self.model.name}.variance", self._wide(self.variance), VARIANCE_BITS.value))[: self.p]
         flat = np.flatnonzero(opened > FLAT)
         if flat.size:
-            return self.without(FitFinding.of(problems.COLLINEAR, FLAT_COLUMNS.format(self._listed(flat))))
+            return self.without(self._of_columns(problems.COLLINEAR, FLAT_COLUMNS, flat))
         width = self.model.covariates.width
         se = np.sqrt(np.maximum(opened, 0) * self.share) / width
         return CoxEstimate(self.n, self.deaths, self.newton.b / width, se, self.score, len(self.newton.steps))

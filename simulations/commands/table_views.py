@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from shared_model.survival.cox.result import CoxFit
-    from simulations.tabular.lung import Lung
+    from simulations.compare.lung import Lung
     from simulations.tabular.printed_metrics import ScoreFigures, TabularMetrics
     from simulations.tabular.rows import FitRows
     from simulations.tabular.score_rows import Applied

@@ -17,12 +17,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from simulations.tabular.columns import Events, Labels, events, held_out, labels, numbers, recipe_of, words_kept
-from simulations.tabular.read import Faults, TabularTable
-from simulations.tabular.rows import DAYS, Named, short_unit, unit_text
+from simulations.tabular.columns import Events, Labels, doubts_of, events, held_out, labels, numbers, recipe_of
+from simulations.tabular.doubts import odd_times, repeated_rows
+from simulations.tabular.read import Faults, TabularTable, lines_text
+from simulations.tabular.rows import DAYS, Named, unit_text
 from site_config.documents.rules import RESERVED
 from site_config.documents.yaml_text import written
-from site_config.problems import host
+from site_config.problems import host, survival
 from site_config.site import Policy
 from site_config.study.plan_and_lock import Privacy
 from site_config.study.time_points import STARTS
@@ -86,8 +87,7 @@ def as_folder(table: TabularTable, plan: FolderPlan) -> StudyFiles:
             made = _variable(table, name, taken)
             notes += [f"{name} has one value only and was left out"] if made is None else []
             columns += [] if made is None else [made]
-            kept = words_kept(name, table.column(name)) if recipe_of(table, name).kind == "levels" else ()
-            notes += [f"{one.code}: {one.what}" for one in kept]
+            notes += [f"{one.code}: {one.what}" for one in doubts_of(table, name)]
     faults.raise_any()
     return _files(table, plan, found, columns, notes)
 
@@ -98,11 +98,12 @@ def _files(table: TabularTable, plan: FolderPlan, found: Mapping[str, Any], colu
     rows = [i for i, one in enumerate(known) if one]
     if not rows or not columns:
         raise host.USAGE.problem("no row has a hospital, a time and an event, or no column is left for the model")
-    notes[:0] = _how_read(plan.named, found["site"], found["died"], float(max(days[i] for i in rows)))
+    notes[:0] = _how_read(plan.named, found["site"], found["died"], np.array([days[i] for i in rows]))
+    notes += [f"{one.code}: {one.what}" for one in repeated_rows(table.rows, table.lines)]
     if len(rows) < len(site):
         notes.append(f"{plural(len(site) - len(rows), 'row')} without hospital, time, event or side left out")
     hospitals = _hospitals([str(site[i]) for i in rows], [bool(test[i]) for i in rows])
-    keys = table.column(plan.key) if plan.key else [None] * len(site)
+    keys = _keys(table, plan.key)
     cohorts: dict[str, list[list[str]]] = {}
     for i, hospital in zip(rows, hospitals, strict=True):
         day = max(int(np.ceil(days[i] - 1e-9)), 0)
@@ -123,10 +124,27 @@ def _files(table: TabularTable, plan: FolderPlan, found: Mapping[str, Any], colu
     return StudyFiles(files, tuple(notes), len(cohorts), len(rows))
 
 
-def _how_read(named: Named, site: Labels, died: Events, longest: float) -> list[str]:
+def _keys(table: TabularTable, key: str | None) -> list[str | None]:
+    """The patients' keys, None where rows are numbered; FH-822 for a key that names two rows."""
+    if key is None:
+        return [None] * len(table.rows)
+    keys = table.column(key)
+    lines: dict[str, list[int]] = {}
+    for line, value in zip(table.lines, keys, strict=True):
+        if value is not None:
+            lines.setdefault(value, []).append(line)
+    twice = [held for held in lines.values() if len(held) > 1]
+    if twice:
+        more = f", and {plural(len(twice) - 1, 'other key')} too" if len(twice) > 1 else ""
+        what = f"{lines_text(twice[0])} have one key in column {key!r}{more}: a patient is one row"
+        raise survival.TABLE_MALFORMED.problem(what, fix="Keep one row a patient, or leave --key out where rows are patients.")
+    return keys
+
+
+def _how_read(named: Named, site: Labels, died: Events, days: Floats) -> list[str]:
     """How events and times were read, and what a person must know of it."""
     unit = unit_text(named.time_unit or "days", declared=named.time_unit is not None)
-    findings = [*died.findings, *site.findings, *short_unit(longest, named)]
+    findings = [*died.findings, *site.findings, *odd_times(named.time, days, declared=named.time_unit is not None)]
     return [f"Events read: {died.text()}", f"Times read: {named.time}: {unit}", *(f"{one.code}: {one.what}" for one in findings)]
 
 

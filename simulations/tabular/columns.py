@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from shared_model.survival.cox.result import FitFinding
 from simulations.tabular.decimal_marks import decimal_mark, looks_numeric, number_of
+from simulations.tabular.doubts import alike_labels, codes_for_missing
 from simulations.tabular.read import Faults, TabularTable
 from site_config.problems import survival as problems
 from site_config.problems.base import Problem
@@ -37,6 +38,9 @@ SPLIT_WORDS = {
 LOGICAL = {"true": 1.0, "false": 0.0, "t": 1.0, "f": 0.0}
 DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[./-](\d{1,2}|[^\W\d]{3,})\.?[./-]\d{2,4}([T ].*)?")
 DAYS_OF_DATES = "Write the time between the start and the last contact, for example the days; a date alone does not tell it."
+BESIDE = re.compile(r"[<>≤≥~]?\s*[+-]?\d[\d.,]*\s*[^\d\s.,][^\d]*|[<>≤≥~]\s*[+-]?\d[\d.,]*")
+"""A number and a unit, or one below or above a limit."""
+ALONE = "Write the number alone: a unit belongs in the column's name (of times, in `--time-unit`), and `<5` is no number."
 NO_THOUSANDS = "Write numbers with digits and one mark for decimals, or leave the field empty if it is unknown."
 
 
@@ -58,6 +62,9 @@ def numbers(table: TabularTable, name: str, *, lowest: float | None = None) -> F
         if value is None or not np.isfinite(value):
             if DATE.fullmatch(text):
                 faults.add(problems.BAD_VALUE, name, index, "is a date, not a number", DAYS_OF_DATES)
+                continue
+            if BESIDE.fullmatch(text) and not looks_numeric(text):
+                faults.add(problems.BAD_VALUE, name, index, "is a number with something beside it", ALONE)
                 continue
             faults.add(problems.BAD_VALUE, name, index, "is not a finite number", NO_THOUSANDS if looks_numeric(text) else None)
         elif lowest is not None and value < lowest:
@@ -150,7 +157,7 @@ def labels(table: TabularTable, name: str) -> Labels:
     for text in table.column(name):
         value = None if text is None else number_of(text)
         found.append(f"{int(value)}" if value is not None and np.isfinite(value) and value == int(value) else text)
-    return Labels(found, words_kept(name, found))
+    return Labels(found, (*words_kept(name, found), *alike_labels(name, found)))
 
 
 def held_out(table: TabularTable, name: str) -> list[bool | None]:
@@ -173,6 +180,14 @@ def words_kept(name: str, found: Sequence[str | None]) -> tuple[FitFinding, ...]
     flags = " ".join(f"--missing {word}" for word in kept)
     what = f"{name}: {', '.join(kept)} is a label of {plural(count, 'row')}; where it means a missing value say {flags}"
     return (FitFinding.of(problems.WORD_KEPT, what),)
+
+
+def doubts_of(table: TabularTable, name: str) -> tuple[FitFinding, ...]:
+    """What a reader may doubt of a covariate: words or numbers that often mean a missing value, labels that differ in case."""
+    kind = recipe_of(table, name).kind
+    if kind == "levels":
+        return (*words_kept(name, table.column(name)), *alike_labels(name, table.column(name)))
+    return tuple(codes_for_missing(name, numbers(table, name))) if kind == "number" else ()
 
 
 def in_order(found: Sequence[str | None]) -> list[str]:
@@ -233,7 +248,8 @@ def recipe_of(table: TabularTable, name: str) -> Recipe:
         return Recipe(name, "number")
     levels = in_order(texts)
     if len(levels) > MOST_LEVELS:
-        raise problems.BAD_VALUE.problem(f"column {name!r} holds {len(levels)} different texts; at most {MOST_LEVELS} are levels")
+        fix = ALONE if all(map(BESIDE.fullmatch, levels)) else "Group them into fewer levels, or give the column as numbers."
+        raise problems.BAD_VALUE.problem(f"column {name!r} holds {len(levels)} different texts; at most {MOST_LEVELS} are levels", fix=fix)
     return Recipe(name, "levels", tuple(levels))
 
 
@@ -269,7 +285,7 @@ def design_of(table: TabularTable, names: Sequence[str], recipes: Sequence[Recip
                 findings.append(
                     FitFinding.of(problems.TEXT_COVARIATE, f"{name} is text: its first level, {recipe.levels[0]}, is the reference")
                 )
-                findings += words_kept(name, table.column(name))
+            findings += doubts_of(table, name) if recipes is None else ()
     faults.raise_any()
     x = np.stack(columns, axis=1) if columns else np.zeros((len(table.rows), 0))
     return Design(tuple(made), x, tuple(findings))

@@ -22,18 +22,29 @@ GROUPED_DECIMALS = {
     "comma": re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?"),
 }
 WHOLE = re.compile(r"[+-]?\d+")
+SPACED = re.compile(r"[+-]?[1-9]\d{0,2}([ \u00a0\u2009\u202f'’]\d{3})+([.,]\d*)?")
+"""Thousands separated by a blank or an apostrophe: a number, but not one that is read."""
 
 
 def looks_numeric(text: str) -> bool:
     """Whether a text is a number under one of the two marks."""
-    return any(pattern.fullmatch(text) for pattern in (PLAIN, WITH_COMMA, *GROUPED_DECIMALS.values())) or text.casefold().lstrip("+-") in {
+    text = true_minus(text)
+    return any(pattern.fullmatch(text) for pattern in (PLAIN, WITH_COMMA, SPACED, *GROUPED_DECIMALS.values())) or text.casefold().lstrip(
+        "+-"
+    ) in {
         "inf",
         "infinity",
     }
 
 
+def true_minus(text: str) -> str:
+    """The text with a hyphen for a typographer's minus sign."""
+    return text.replace("\u2212", "-")
+
+
 def number_of(text: str, mark: DecimalMark = "point") -> float | None:
     """A number as written under a mark, with or without separators of thousands; None when it is none."""
+    text = true_minus(text)
     if GROUPED_DECIMALS[mark].fullmatch(text):
         text = text.replace("." if mark == "comma" else ",", "")
     if mark == "comma":
@@ -53,16 +64,23 @@ def shows_comma(texts: Iterable[str]) -> bool:
     return any("," in text and WITH_COMMA.fullmatch(text) and not GROUPED[","].fullmatch(text) for text in texts)
 
 
+def shows_point(texts: Iterable[str]) -> bool:
+    """Whether the texts' points are those of decimals: one can be nothing else, and no comma is."""
+    held = list(texts)
+    return any("." in text and PLAIN.fullmatch(text) and not GROUPED["."].fullmatch(text) for text in held) and not shows_comma(held)
+
+
 def decimal_mark(
     name: str, texts: Iterable[str], delimiter: str, declared: DecimalMark | None, elsewhere: Iterable[str] = ()
 ) -> DecimalMark:
     """The mark of a column's decimals: as declared, or as its values show. Raises FH-828 where they leave it open.
 
-    `elsewhere` are the cells of the whole table: where they show decimal commas, 1.230 is no decimal for sure.
+    `elsewhere` are the cells of the whole table: 1.230 in a semicolon table is a decimal only where they show decimal points.
     """
     if declared is not None:
         return declared
-    seen = set(texts)
+    seen = set(map(true_minus, texts))
+    everywhere = list(elsewhere)
     commas = {text for text in seen if WITH_COMMA.fullmatch(text) or GROUPED[","].fullmatch(text)}
     points = {text for text in seen if ("." in text and PLAIN.fullmatch(text)) or GROUPED["."].fullmatch(text)}
     if delimiter != "," and shows_comma(commas):
@@ -72,7 +90,7 @@ def decimal_mark(
     if commas:
         raise _ambiguous(name, "holds numbers like 1,230, which is 1230 or 1.23")
     grouped = all(GROUPED["."].fullmatch(text) for text in points)
-    if points and grouped and delimiter != "," and (any(WHOLE.fullmatch(text) for text in seen) or shows_comma(elsewhere)):
+    if points and grouped and delimiter != "," and (any(WHOLE.fullmatch(text) for text in seen) or not shows_point(everywhere)):
         raise _ambiguous(name, "holds numbers like 1.230, which is 1230 or 1.23")
     return "point"
 

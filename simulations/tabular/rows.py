@@ -25,6 +25,7 @@ from simulations.tabular.columns import (
     merge_near_times,
     numbers,
 )
+from simulations.tabular.doubts import odd_times, repeated_rows
 from simulations.tabular.read import Faults, Reading, TabularTable, read_table
 from site_config.problems import survival as problems
 from site_config.wording import plural
@@ -33,8 +34,6 @@ Floats = NDArray[np.float64]
 CellNumbers = NDArray[np.int64]
 TimeUnit = Literal["days", "weeks", "months", "years"]
 DAYS: Mapping[TimeUnit, float] = {"days": 1.0, "weeks": 7.0, "months": 365.25 / 12, "years": 365.25}
-SHORTEST_DAYS = 60.0
-"""Where nobody was followed for so many days and no unit was declared, the unit may be another."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,8 @@ def rows_of(table: TabularTable, named: Named) -> FitRows:
     groups = tuple(in_order([read.group.values[i] for i in chosen])) if named.group else ()
     findings = [*read.died.findings, *_dropped(dropped, read, named), *read.design.findings]
     findings += [finding for held in (read.site, read.strata, read.group) for finding in held.findings]
-    findings += short_unit(float(read.days[chosen].max()), named)
+    findings += odd_times(named.time, read.days[chosen], declared=named.time_unit is not None)
+    findings += repeated_rows(table.rows, table.lines)
     unit = named.time_unit or "days"
     how: dict[str, Any] = {"events": read.died.as_dict(), "events_text": read.died.text(), "time_unit": unit}
     how["time_text"] = f"{named.time}: {unit_text(unit, declared=named.time_unit is not None)}"
@@ -235,10 +235,3 @@ def _dropped(dropped: int, read: _Columns, named: Named) -> Iterable[FitFinding]
     if dropped:
         what = f"{plural(dropped, 'row')} with missing values {'was' if dropped == 1 else 'were'} left out ({_counted(read.blanks(named))})"
         yield FitFinding.of(problems.ROWS_DROPPED, what)
-
-
-def short_unit(longest: float, named: Named) -> Iterable[FitFinding]:
-    """A finding where nobody was followed for long and no unit of time was declared."""
-    if named.time_unit is None and longest < SHORTEST_DAYS:
-        what = f"the longest time is {longest:.4g}, read as days; for times in years, months or weeks say --time-unit"
-        yield FitFinding.of(problems.UNIT_OF_TIME, what)

@@ -127,9 +127,9 @@ NO_INFORMATION = Kind(
 UNIT_OF_TIME = Kind(
     818,
     "unit-of-time",
-    "Times are very short for days",
-    why="Times are read as days unless another unit is declared; a column of years looks the same. Horizons and cut points are days.",
-    fix="Declare the unit with `--time-unit years`, `months`, `weeks` or `days`.",
+    "Times may not be days",
+    why="Times are read as days unless another unit is declared; a column of years or months looks the same, and so do dates that a spreadsheet wrote as numbers. Horizons and cut points are days.",
+    fix="Declare the unit with `--time-unit years`, `months`, `weeks` or `days`; write times from the start to the last contact.",
     exit=Exit.FINDINGS,
 )
 ONE_EVENT_CODE = Kind(
@@ -243,5 +243,32 @@ EXTREME_SCORES = Kind(
     " the scores as they are.",
     fix="Look at the images of the patients with extreme scores (`fedhcc-site predict` draws heat maps), and at whether training went on too long; the"
     " coefficient is right for the range that is named.",
+    exit=Exit.FINDINGS,
+)
+
+CODE_FOR_MISSING = Kind(
+    833,
+    "code-for-missing",
+    "A number may be a code for a missing value",
+    why="Statistics programs and questionnaires write 9, 99 or -999 where a value is not known. One such number, taken for a value, can hide the effect of a whole column.",
+    fix="Say `--missing 999` (it may be repeated) where the number means that the value is not known; nothing where it is a value.",
+    exit=Exit.FINDINGS,
+)
+
+ALIKE_LABELS = Kind(
+    834,
+    "alike-labels",
+    "Labels differ in capital letters or blanks only",
+    why="`Male` and `male`, or `Berlin` and `berlin`, are two levels, groups or hospitals, each with a part of the patients.",
+    fix="Write each label in one way, unless they are different.",
+    exit=Exit.FINDINGS,
+)
+
+REPEATED_ROWS = Kind(
+    835,
+    "repeated-rows",
+    "Rows stand in the table more than once",
+    why="A patient entered twice counts twice and makes intervals too narrow. In a table of few columns two patients may be alike by chance.",
+    fix="Delete the rows that are the same patient; give every patient a column of their own (`--key` of `from-table` refuses a key that stands twice).",
     exit=Exit.FINDINGS,
 )

@@ -114,7 +114,8 @@ class DesignColumn:
         if self.place is not None:
             return NO_YES[round(entered)]
         if not self.variable.coded:
-            return f"{exp(entered) if self.variable.log else entered:.3g}"
+            value = exp(entered) if self.variable.log else entered
+            return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
         codes = self.variable.codes
         place = round(entered)
         return self.variable.values[codes[place]] if 0 <= place < len(codes) else f"{entered:g}"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.asking.ask_on_shares import Shared, SharedComputation
-from server.phases.context import Running
+from server.phases.context import Running, column_labels
 from server.study.opened_analyses import ClosedResult, OpenedAnalyses, OpenedBaseline, OpenedCutoff, SharesCost
 from server.study.results import Cutoff
 from shared_model.analyses.cox import CoxEstimate
@@ -76,9 +76,10 @@ def keep_clinical(running: Running, found: ClinicalEstimate) -> None:
 
 def _leave_out(running: Running, side: str, name: str) -> None:
     """A column that too few patients or hospitals have, or are without."""
-    text = f"{name}: fewer than 5 patients or 3 hospitals {'have it' if side == 'others' else 'are without it'}"
+    label = column_labels(running).get(name, name)
+    text = f"{label}: fewer than 5 patients or 3 hospitals {'have it' if side == 'others' else 'are without it'}"
     analyses(running).closed.append(ClosedResult(analysis="cox", reason="rare_column", text=text, model=CLN.name, value=name))
-    running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name}: {name} was left out: {text}"), CLN.name)
+    running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name} leaves out {text}"), CLN.name)
 
 
 def fuse_on_shares(running: Running) -> None:
@@ -148,12 +149,13 @@ def close(running: Running, analysis: Any, model: str, findings: Iterable[FitFin
 
 def _shown(running: Running, found: CoxEstimate, names: tuple[str, ...], model: str) -> dict[str, Any]:
     """A fit as the report shows it; without coefficients its findings become the study's."""
+    told = replace(found, findings=tuple(one.labelled(column_labels(running)) for one in found.findings))
     if found.coefficient is None:
-        for finding in found.findings:
+        for finding in told.findings:
             running.find(federation.NOT_ESTIMABLE.problem(f"{model}: {finding.what}"), model)
             few = ClosedResult(analysis="cox", reason="few_events", text=finding.what, model=model)
             analyses(running).closed.append(few)
-    shown = fitted(found, names, sites=len(running.lock.names("development")), ties=running.study.training.ties)
+    shown = fitted(told, names, sites=len(running.lock.names("development")), ties=running.study.training.ties)
     return shown.as_dict()
 
 

@@ -15,6 +15,7 @@ from shared_model.survival.cox.result import Baseline, ChiTest, CoxFit, FitFindi
 from shared_model.survival.hazard import Ties
 from shared_model.survival.proportional_hazards import proportional_hazards
 from site_config.problems import survival as problems
+from site_config.wording import plural
 
 Floats = NDArray[np.float64]
 EPSILON = 1e-9
@@ -174,20 +175,21 @@ def describe(
     found = [] if scale.events else [FitFinding.of(problems.NO_EVENTS, "no events: no coefficient can be estimated")]
     for name, kept, constant, differs in zip(names, keep, scale.constant, varies, strict=True):
         if constant:
-            found.append(FitFinding.of(problems.CONSTANT, f"{name} has one value only and was dropped"))
+            found.append(FitFinding.of(problems.CONSTANT, f"{name} has one value only and was dropped", [name]))
         elif not differs and scale.events:
             what = f"{name}: patients at risk together (in one stratum, at one event) do not differ in it; no coefficient can be estimated"
-            found.append(FitFinding.of(problems.NO_INFORMATION, what))
+            found.append(FitFinding.of(problems.NO_INFORMATION, what, [name]))
         elif not kept and scale.events:
-            found.append(FitFinding.of(problems.COLLINEAR, f"{name} does not vary beyond the covariates before it and was dropped"))
+            found.append(FitFinding.of(problems.COLLINEAR, f"{name} does not vary beyond the covariates before it and was dropped", [name]))
     if infinite.any():
-        listed = ", ".join(name for name, flag in zip(names, infinite, strict=True) if flag)
-        found.append(FitFinding.of(problems.MONOTONE, f"the likelihood flattens before {listed} settles; the coefficient may be infinite"))
+        flat = [name for name, flag in zip(names, infinite, strict=True) if flag]
+        what = f"the likelihood flattens before {', '.join(flat)} settles; the coefficient may be infinite"
+        found.append(FitFinding.of(problems.MONOTONE, what, flat))
     if not converged:
         found.append(FitFinding.of(problems.NOT_CONVERGED, f"not converged in {ITERATIONS} iterations"))
     df = int(keep.sum())
     if df and scale.events < 10 * df:
-        found.append(FitFinding.of(problems.FEW_EVENTS, f"{scale.events} events for {df} covariates"))
+        found.append(FitFinding.of(problems.FEW_EVENTS, f"{plural(scale.events, 'event')} for {plural(df, 'covariate')}"))
     return found
 
 

@@ -5,6 +5,8 @@ Estimates are on the covariates' own scales, the baseline is that of a patient w
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,15 +24,24 @@ PIVOT_TOLERANCE = float(np.finfo(np.float64).eps) ** 0.75
 
 @dataclass(frozen=True)
 class FitFinding:
-    """Something a reader must know: the problem's code and one sentence."""
+    """Something a reader must know: the problem's code and one sentence, and the columns whose names stand in it."""
 
     code: str
     what: str
+    columns: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, kind: Kind, what: str) -> FitFinding:
+    def of(cls, kind: Kind, what: str, columns: Iterable[str] = ()) -> FitFinding:
         """A finding of a numbered kind."""
-        return cls(kind.label, what)
+        return cls(kind.label, what, tuple(columns))
+
+    def labelled(self, labels: Mapping[str, str]) -> FitFinding:
+        """The same sentence with labels in place of its columns' names."""
+        known = [name for name in self.columns if name in labels]
+        if not known:
+            return self
+        pattern = "|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in sorted(known, key=len, reverse=True))
+        return replace(self, what=re.sub(pattern, lambda found: labels[found.group()], self.what), columns=())
 
     def as_dict(self) -> dict[str, str]:
         """`{"code": …, "what": …}`."""

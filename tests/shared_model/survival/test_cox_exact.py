@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared_model.survival.cox.api import DayGrid, exact_sums, fit_exact
+from shared_model.survival.cox.result import FitFinding
 from shared_model.survival.evaluation_table import patient_cells
 from shared_model.survival.kaplan_meier import single_cox
+from site_config.problems import survival as problems
 from site_config.problems.base import Problem
 from tests.shared_model.survival.survival_data import SETS, Data, Opener, fit_days, lung
 
@@ -273,3 +275,11 @@ def test_a_sites_sums_on_the_day_grid_equal_its_distinct_cells():
     whole = exact_sums(data.x, data.day, data.event, beta, mean, sd, data.n_days)
     for one, other in zip(whole.parts(), opener.exact(beta, mean, sd).parts(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-12)
+
+
+def test_a_finding_names_its_columns_as_the_reader_does():
+    told = FitFinding.of(problems.COLLINEAR, "most by x1, x10: x1 differs, the size does not", ["x1", "x10"])
+    assert told.labelled({"x1": "Age, years", "x10": "PVTT", "size": "Tumour size"}).what == (
+        "most by Age, years, PVTT: Age, years differs, the size does not"
+    )
+    assert FitFinding.of(problems.COLLINEAR, "x1").labelled({"x1": "Age"}).what == "x1"

@@ -19,7 +19,7 @@ from shared_model.survival.compare_cindex import (
 from shared_model.survival.concordance import concordance, error_bound, logit_interval
 from shared_model.survival.evaluation_table import coarse_time_edges, patient_cells, site_table
 from shared_model.survival.kaplan_meier import group_hazard_ratio, kaplan_meier, logrank, split_at
-from shared_model.survival.nomogram import nice_ticks, nomogram
+from shared_model.survival.nomogram import log_ticks, nice_ticks, nomogram
 from shared_model.survival.normal_tails import chi2_tail, two_sided
 from shared_model.survival.roc import roc
 from site_config.problems.base import Problem
@@ -341,6 +341,22 @@ def test_nomogram_points_and_survival_give_the_model_back():
     assert (drawn.axes[1].ticks[0], drawn.axes[1].points[-1]) == (20.0, pytest.approx(0.0))
     with pytest.raises(ValueError, match="range"):
         nomogram(["a"], [1.0], [(3, 3)], {})
+
+
+def test_an_axis_starts_at_no_points_whatever_its_ends():
+    ends = (-1.2345678901234567, 2.7182818284590455)
+    drawn = nomogram(["a", "b"], [0.7, -0.3], [ends, ends], {365: 0.3})
+    assert [min(axis.points) for axis in drawn.axes] == [0.0, 0.0]
+    assert drawn.axes[0].ticks[0] == ends[0] and drawn.axes[0].ticks[-1] == ends[1]
+    assert "-0.0" not in map(str, nice_ticks(-2, 2, 5))
+
+
+def test_ticks_of_a_logarithm_are_round_where_the_number_is_read():
+    shown = [round(float(np.exp(tick)), 6) for tick in log_ticks(np.log(0.7), np.log(60_000), 9)]
+    assert shown == [0.7, 1.0, 10.0, 100.0, 1000.0, 10_000.0, 60_000.0]
+    assert [round(float(np.exp(tick)), 6) for tick in log_ticks(np.log(3), np.log(60), 9)] == [3.0, 5.0, 10.0, 20.0, 50.0, 60.0]
+    drawn = nomogram(["a"], [1.0], [(0.0, 11.0)], {}, marks={"a": [0.0, 5.0, 11.0]})
+    assert drawn.axes[0].ticks == (0.0, 5.0, 11.0)
 
 
 def test_ticks_are_round_and_reach_both_ends():

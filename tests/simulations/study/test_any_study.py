@@ -155,6 +155,14 @@ def brca() -> OwnStudy:
     return OwnStudy(document(head, variables, sites), by_site(frame), design, ("Overall survival", "deaths", "diagnosis"), EXACT)
 
 
+def harrell(design: pd.DataFrame, coef: pd.Series) -> float:
+    """Harrell's C of every pair: a death against whoever lived longer, or as long and was censored; equal scores count half."""
+    score, time, died = (design[coef.index] @ coef).round(9).to_numpy(), design["T"].to_numpy(), design["E"].to_numpy() == 1
+    later = died[:, None] & ((time[:, None] < time) | ((time[:, None] == time) & ~died))
+    higher = (score[:, None] > score) + 0.5 * (score[:, None] == score)
+    return float(higher[later].mean())
+
+
 @pytest.mark.parametrize("make", [lung, recurrence, brca])
 def test_a_study_of_tables_runs_end_to_end_in_its_own_words(tmp_path: Path, make: object) -> None:
     own: OwnStudy = make()  # type: ignore[operator]
@@ -175,6 +183,9 @@ def test_a_study_of_tables_runs_end_to_end_in_its_own_words(tmp_path: Path, make
     assert set(found) == set(fit.params_.index)
     gap = [abs(found[name] - fit.params_[name]) / fit.standard_errors_[name] for name in found]
     assert max(gap) < 1e-4
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    apparent = next(row for row in metrics["concordance"] if row["set"] == "train")
+    assert apparent["c"]["value"] == pytest.approx(harrell(own.design, fit.params_), abs=1e-4)
     page = (tmp_path / "out" / "report.html").read_text()
     text = re.sub(r"<(style|script)[^>]*>.*?</\1>", "", page, flags=re.DOTALL)
     assert [found.group() for found in FOREIGN.finditer(re.sub(r"<[^>]+>", " ", text))] == []

@@ -96,7 +96,7 @@ def test_a_thousands_separator_in_a_semicolon_table_is_refused_unless_declared(r
         (["1,230", "2", "3"], None),
         (["1.230", "956", "12.004"], None),
         (["1.5", "2,5", "3"], None),
-        (["1.230", "2.104", "3.555"], 1.23),  # a fixed format of three decimals
+        (["1.230", "2.104", "3.555"], None),  # three decimals, or thousands as in Germany: nothing in the table tells
         (["1,230,5", "2", "3"], None),
     ],
 )

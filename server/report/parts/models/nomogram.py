@@ -19,11 +19,14 @@ from server.report.page_blocks import Block, Figure, Panel, TableBlock
 from server.report.parts.models.importance import FUSED
 from server.report.parts.part import ReportedStudy, ReportPart, fuses
 from shared_model.survival.nomogram import Nomogram as PointScale
+from shared_model.survival.nomogram import log_ticks
 from shared_model.survival.nomogram import nomogram as scale_points
 from site_config.study.prognostic_models import CLN, MODELS, PrognosticModel
 from site_config.study.variables import DesignColumn
 
 CHANCES = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
+TICKS = 9
+"""About as many ticks of an axis of numbers."""
 TIERS = 5
 LINE = 0.19
 """Height of a line of labels, in distances between two rulers."""
@@ -74,10 +77,16 @@ def _axes(columns: Sequence[DesignColumn], scale: PointScale, first: int) -> lis
     """An axis a clinical column, from the `first` of the scale on."""
     axes = []
     for index, column in enumerate(columns, start=first):
-        ticks = [(column.shown(t), p) for t, p in _pairs(scale, index) if column.levels is None or t in column.levels]
+        ticks = [(column.shown(t), p) for t, p in _pairs(scale, index)]
         label = column.variable.titled if column.place is None else column.label
         axes.append(NomogramAxis(label=label, ticks=sorted(ticks, key=lambda tick: tick[1])))
     return axes
+
+
+def _marks(columns: Sequence[DesignColumn]) -> dict[str, Sequence[float]]:
+    """The ticks of axes that need their own: every level of a coded column, round numbers of one that enters as its logarithm."""
+    logs = {column.name: log_ticks(*column.span, count=TICKS) for column in columns if column.variable.log}
+    return {**logs, **{column.name: column.levels for column in columns if column.levels is not None}}
 
 
 def _of_variables(report: ReportedStudy) -> Nomograms | None:
@@ -88,7 +97,7 @@ def _of_variables(report: ReportedStudy) -> Nomograms | None:
         return None
     slopes, spans = [coef[column.name] for column in columns], [column.span for column in columns]
     try:
-        scale = scale_points([column.name for column in columns], slopes, spans, hazards)
+        scale = scale_points([column.name for column in columns], slopes, spans, hazards, TICKS, _marks(columns))
     except ValueError:
         return None
     return Nomograms(scores=None, variables=_drawn(CLN.name, _axes(columns, scale, 0), scale, hazards))
@@ -109,7 +118,8 @@ def _of_model(report: ReportedStudy, model: PrognosticModel, hazards: dict[float
     try:
         scores = scale_points(list(model.needs), [image, clinical], [(low, high), span], hazards)
         slopes = [image, *(clinical * coef[column.name] for column in columns)]
-        spread = scale_points([model.needs[0], *(c.name for c in columns)], slopes, [(low, high), *(c.span for c in columns)], hazards)
+        names, spans = [model.needs[0], *(c.name for c in columns)], [(low, high), *(c.span for c in columns)]
+        spread = scale_points(names, slopes, spans, hazards, TICKS, _marks(columns))
     except ValueError:
         return None
     first = NomogramAxis(label=radiology, ticks=_ticks(scores, 0))
@@ -190,9 +200,10 @@ def draw(one: DrawnNomogram, name: str, *, simulated: bool, width: int = 760) ->
     axes.set_ylim(places[-1] + 0.65, -0.75)
     for number, (place, (label, marks)) in enumerate(zip(places, rulers, strict=True)):
         _rule(axes, place, label, marks, width, last=number >= len(rulers) - len(one.survival))
-    told = "; ".join(
-        f"{axis.label} {axis.ticks[0][0]} = {axis.ticks[0][1]:.0f} to {axis.ticks[-1][0]} = {axis.ticks[-1][1]:.0f}" for axis in one.axes
-    )
+    ends = [
+        (axis.label, *(f"{at} = {number_text.number(points, 0)}" for at, points in (axis.ticks[0], axis.ticks[-1]))) for axis in one.axes
+    ]
+    told = "; ".join(f"{label} {first} to {last}" for label, first, last in ends)
     return style.finish(figure, name, f"Nomogram of {one.model}. Points: {told}. The table below it has every tick.", simulated=simulated)
 
 
