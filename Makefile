@@ -6,7 +6,8 @@ export FLWR_DISABLE_UPDATE_CHECK := 1
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
-export UV_LINK_MODE := copy
+# Hard links from the cache cost no disk; another file system gets copies.
+export UV_LINK_MODE ?= hardlink
 UV := .tools/bin/uv
 WHEELS ?= wheels
 ENGINE ?= docker
