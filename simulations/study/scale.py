@@ -87,14 +87,14 @@ def metered() -> Iterator[dict[str, float]]:
             setattr(module, word, function)
 
 
-def round_cost(sites: int, folder: Path, *, seed: int = 1, blocks_of: int | None = None) -> RoundCost:
+def round_cost(sites: int, folder: Path, *, seed: int = 1, blocks_of: int | None = None, backbone: str | None = None) -> RoundCost:
     """Build a federation of `sites` hospitals below `folder`, or take the one that is there, and time its rounds after the first.
 
-    `blocks_of` hospitals make a block; None makes one block of all.
+    `blocks_of` hospitals make a block; None makes one block of all. `backbone`: the network's, where it is not the small one.
     """
     one_thread()
     homes = Homes(folder)
-    lock = ready(prepared_options(sites, homes, seed, blocks_of or sites), homes, lambda _event: None)
+    lock = ready(prepared_options(sites, homes, seed, blocks_of or sites, backbone), homes, lambda _event: None)
     marks: list[dict[str, float]] = []
     with metered() as spent:
 
@@ -129,7 +129,7 @@ def _cost(sites: int, run: StudyFolder, marks: list[dict[str, float]]) -> RoundC
     )
 
 
-def prepared_options(sites: int, homes: Homes, seed: int, block: int) -> Any:
+def prepared_options(sites: int, homes: Homes, seed: int, block: int, backbone: str | None = None) -> Any:
     """The cohort of a cost measurement, written where it is missing, and the options that run it in blocks of `block`."""
     import yaml
 
@@ -141,6 +141,8 @@ def prepared_options(sites: int, homes: Homes, seed: int, block: int) -> Any:
         "validation_fraction": 0.0,
         "training": {**base.study["training"], "rounds": ROUNDS, "validate_every": 1000},
     }
+    if backbone:
+        study["network"] = {**base.study["network"], "backbone": backbone}
     declared = homes.cohort / "study.yaml"
     if not declared.exists():
         make_cohort(replace(base, survival=survival, study=study), homes.cohort, seed, workers=2)
