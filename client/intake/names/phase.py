@@ -59,8 +59,9 @@ def read_phase(text: str) -> PhaseReading:
     >>> read_phase("Abd art + ven 5.0")
     PhaseReading(phase=None, stated=True)
     """
-    folded = known.NO_PHASE.sub(" ", fold(text))
-    if known.BOTH.search(folded) or _before_and_after(folded):
+    written = known.INITIALS.sub(_one_word, fold(text))
+    folded = known.NO_PHASE.sub(" ", written)
+    if known.BOTH.search(folded) or _before_and_after(folded) or _joined_to_unknown(folded):
         return PhaseReading(None, True)
     named = _named(folded)
     at = _seconds_in(folded)
@@ -86,6 +87,27 @@ def _before_and_after(folded: str) -> bool:
         rest = rest.replace(word, " ")
     unenhanced = unenhanced or any(_is(known.NATIVE, word) for word in words_of(rest))
     return unenhanced and known.ENHANCED.search(rest) is not None
+
+
+def _one_word(initials: re.Match[str]) -> str:
+    """`m.d.c.` as `mdc`; a letter for `without` before `i.v.` stays apart."""
+    word = re.sub(r"[.\s]", "", initials.group())
+    return f"{word[0]}.{word[1:]} " if word in ("oiv", "siv") else word
+
+
+def _joined_to_unknown(folded: str) -> bool:
+    """Whether a `+` joins a short word for a phase to a short word that is not understood: it may well be another phase.
+
+    >>> _joined_to_unknown("abd xyz+ven 5.0"), _joined_to_unknown("abd+thx ven")
+    (True, False)
+    """
+    for pair in known.JOINED.finditer(folded):
+        stand = [next((phase for phase in known.WORDS if _is(phase, word)), None) for word in pair.groups()]
+        if (stand[0] is None) != (stand[1] is None):
+            other = pair.group(1 if stand[0] is None else 2)
+            if not other.startswith(known.NO_SECOND_PHASE):
+                return True
+    return False
 
 
 def _is(phase: str, word: str) -> bool:

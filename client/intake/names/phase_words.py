@@ -17,6 +17,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     DELAYED: ("gec", "laat", "yanchi", "dly", "heikou"),
     NATIVE: (
         *("plain", "nect", "ncct", "noncon", "basal", "basale", "spc", "simple", "blanco", "natief", "nc", "pingsao", "tanjun", "czysta"),
+        *("nat", "nce", "leer"),
         *("smdc", "smc", "sciv", "okm"),  # `senza`, `sin`, `ohne` by their first letter
     ),
 }
@@ -46,7 +47,7 @@ STEMS: dict[str, tuple[str, ...]] = {
             "нативн",
             "бесконтраст",
         ),
-        *("unenh", "ongecontrast"),
+        *("unenh", "ongecontrast", "unverstark", "unverstaerk", "leerauf", "leerser", "leersc"),
     ),
 }
 INSIDE: dict[str, tuple[str, ...]] = {
@@ -88,17 +89,28 @@ SMALL += r"|podani\w*|dozyln\w*|administra\w*|somministra\w*|admin|of|della|dell
 NO = r"non?|without|w\s?/\s?o|wo|ohne|sans|ss|senza|sin|sem|bez|zonder|utan|uten|uden|kontrastsiz|pre|przed|avant|vor|prima|antes"
 NO += "|before|без|до"
 WITHOUT = re.compile(
-    rf"\b(?:{NO}|[so]\s?/|(?<!p\.)(?<!p\. )o(?=\.)|s(?=\.))[\s.\-'/]*(?:{SMALL}[\s.\-']*)*{CONTRAST}(?:[\s.\-']+{CONTRAST})*\b"
+    r"造影剤?[をの]?\s*(?:なし|無し?|ナシ|前(?![後后])|注入前|投与前|注射前|使用せず|不使用|せず|しない)|造影\s?[(]\s?-\s?[)]"
+    r"|[无無不未][使用打注]?用?(?:造影[剂劑剤]?|增强|增強|对比[剂劑]|對比[剂劑]|碘[剂劑]?|[药藥])|(?:造影[剂劑]|对比[剂劑]|打[药藥]|注[药藥])前"
+    rf"|\b(?:{NO}|[so]\s?/|(?<!p\.)(?<!p\. )o(?=\.)|s(?=\.))[\s.\-'/]*(?:{SMALL}[\s.\-']*)*{CONTRAST}(?:[\s.\-']+{CONTRAST})*\b"
     r"|\bnon?[\s\-]*con\b"
-    r"|(?<![\w])(?:c|iv|km|ce|mdc)\s?-(?=\s|$|[,;)])|\bw\s?/\s?o\b|\bs\s?/\s?c\b|\bsin c\b|\bs\.\s?c\.|\bbez k\b|без контраст\w*"
+    r"|(?<![\w])(?:c|iv|km|ce|mdc)\s?(?:-(?=\s|$|[,;)])|[(]\s?-\s?[)])|\bw\s?/\s?o\b|\bs\s?/\s?c\b|\bsin c\b|\bs\.\s?c\.|\bbez k\b|без контраст\w*"
     r"|\b(?:without|wo|ohne|sans|senza|sin|bez)\s*(?=$|\d)|\bpre\s*(?=$|\d+(?:[.,]\d+)?\s*(?:mm)?\s*$)|\bpre\s+(?=(?:liver|leber|foie|fegato|higado|watrob\w*|abd\w*|ax\w*)\b)"
 )
-ENHANCED = re.compile(rf"\b{CONTRAST}\b|\bc\s?/\s?c\b|(?<!\w)(?:c|iv|km|ce|mdc)\s?\+|增强|增強|造影|조영")
+ENHANCED = re.compile(rf"\b{CONTRAST}\b|\bc\s?/\s?c\b|(?<!\w)(?:c|iv|km|ce|mdc)\s?[(]?\+|增强|增強|造影|조영")
 BY_MOUTH = re.compile(rf"\b(?:oral\w*|per ?os|rectal\w*)\b(?:\s*(?:and|&|/|und|et|e|y)\s*|\s*{CONTRAST}\b)?")
 BOTH = re.compile(
     r"\b(?:with|w|mit|avec|con|com|z|c)\b[\s/&+,]*(?:and|und|et|e|y|i|u)?[\s/&+,]*\b(?:without|w/?o|wo|ohne|sans|ss|senza|sin|sem|bez)\b"
     r"|\b(?:without|w/?o|wo|ohne|sans|ss|senza|sin|sem|bez)\b[\s/&+,]*(?:and|und|et|e|y|i|u)[\s/&+,]*\b(?:with|w|mit|avec|con|com|z)\b"
+    r"|(?:造影|增强|增強|打[药藥]|注[药藥])前(?:[後后及和・/、]|から)"
 )
+INITIALS = re.compile(r"(?<![\w.])(?:[a-z]\.\s?){2,}[a-z]\b\.?")
+"""`m.d.c.`, written as one word."""
+JOINED = re.compile(r"(?<![^\W\d])([a-zа-я]{2,5})\.?\s*[+&]\s*([a-zа-я]{2,5})(?![^\W\d])")
+NO_SECOND_PHASE = (
+    *("mpr", "cor", "sag", "ax", "mip", "thin", "soft", "bone", "km", "mdc", "iv", "ce", "civ", "pel", "bec", "mied", "mm", "kp", "kl", "jb"),
+    *("ab", "th", "tx", "tor", "chest", "liver", "leber", "foie", "feg", "hig", "lun", "pul", "neck", "hals", "head", "brain", "ob", "tap", "cap"),
+)
+"""How short words beside a `+` begin that are no phase: planes, kernels, contrast, regions."""
 NO_PHASE = re.compile(
     r"\b(?:portal\w*|port[oa]|pfortader|vein\w*|venen?|veine|vena)(?:[\s\-]*(?:vein\w*|porte|porta|vena))?[\s\-]*"
     r"(?:thromb|tromb|hypert|ipert|hipert|embol|shunt|cathe|kathe|obstru|verschl)\w*|动静脉\w?|動靜脈\w?|動静脈\w?|동정맥\w?|조영\s?전\s?후|\bportab\w*"
