@@ -2,7 +2,8 @@
 
 Voxels at the lowest value are left out of every proof: they may be padding, which scanners fill with anything and which
 clamping turns into air. What must hold of the rest: something like air or fat below −100, little above 700, no plateau
-where a window cut the values off, a rim that is air where it is even, and no slice that stands apart from its neighbours.
+where a window cut the values off, a rim that is air where it is even, no slice that stands apart from its neighbours, and
+air around the patient, or fat, at its value (`client.imaging.air_and_fat`): an even shift of all passes everything before it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from client.imaging.air_and_fat import shifted
 from client.imaging.volume import HU_HIGHEST, HU_LOWEST
 from site_config.problems import scans
 
@@ -78,12 +80,12 @@ def check_samples(thin: NDArray[np.int16], role: str) -> None:
     if spread < LEAST_SPREAD or tissue < LEAST_TISSUE or not values.size:
         low, high = (int(values.min()), int(values.max())) if values.size else (HU_LOWEST, HU_LOWEST)
         raise scans.NOT_HOUNSFIELD.problem(f"{role} ranges from {low} to {high} with {tissue:.0%} soft tissue", where=role)
-    wrong = _shifted(thin, real, values) or _cut_off(thin, real) or _rim(thin, real) or _one_apart(thin, real)
+    wrong = _far_off(thin, real, values) or _cut_off(thin, real) or _rim(thin, real) or _one_apart(thin, real) or shifted(thin)
     if wrong:
         raise scans.NOT_HOUNSFIELD.problem(f"{role} {wrong}", where=role)
 
 
-def _shifted(thin: NDArray[np.int16], real: NDArray[np.bool_], values: NDArray[np.int16]) -> str | None:
+def _far_off(thin: NDArray[np.int16], real: NDArray[np.bool_], values: NDArray[np.int16]) -> str | None:
     bright = float(np.mean(values > BRIGHT))
     if bright > MOST_BRIGHT:
         return f"shows {bright:.0%} of its voxels above {BRIGHT}, as values without their rescale intercept do"

@@ -93,7 +93,8 @@ WITHOUT = re.compile(
     r"|[无無不未][使用打注]?用?(?:造影[剂劑剤]?|增强|增強|对比[剂劑]|對比[剂劑]|碘[剂劑]?|[药藥])|(?:造影[剂劑]|对比[剂劑]|打[药藥]|注[药藥])前"
     rf"|\b(?:{NO}|[so]\s?/|(?<!p\.)(?<!p\. )o(?=\.)|s(?=\.))[\s.\-'/]*(?:{SMALL}[\s.\-']*)*{CONTRAST}(?:[\s.\-']+{CONTRAST})*\b"
     r"|\bnon?[\s\-]*con\b"
-    r"|(?<![\w])(?:c|iv|km|ce|mdc)\s?(?:-(?=\s|$|[,;)])|[(]\s?-\s?[)])|\bw\s?/\s?o\b|\bs\s?/\s?c\b|\bsin c\b|\bs\.\s?c\.|\bbez k\b|без контраст\w*"
+    r"|(?<![\w])(?:c|iv|km|ce|mdc)\s?(?:-(?=\s|$|[,;)])|[(]\s?-\s?[)])"
+    r"|\bw\s?/\s?o\b|\bs\s?/\s?c\b|\bsin c\b|\bs\.\s?c\.|\bbez k\b|без контраст\w*"
     r"|\b(?:without|wo|ohne|sans|senza|sin|bez)\s*(?=$|\d)|\bpre\s*(?=$|\d+(?:[.,]\d+)?\s*(?:mm)?\s*$)|\bpre\s+(?=(?:liver|leber|foie|fegato|higado|watrob\w*|abd\w*|ax\w*)\b)"
 )
 ENHANCED = re.compile(rf"\b{CONTRAST}\b|\bc\s?/\s?c\b|(?<!\w)(?:c|iv|km|ce|mdc)\s?[(]?\+|增强|增強|造影|조영")
@@ -107,8 +108,49 @@ INITIALS = re.compile(r"(?<![\w.])(?:[a-z]\.\s?){2,}[a-z]\b\.?")
 """`m.d.c.`, written as one word."""
 JOINED = re.compile(r"(?<![^\W\d])([a-zа-я]{2,5})\.?\s*[+&]\s*([a-zа-я]{2,5})(?![^\W\d])")
 NO_SECOND_PHASE = (
-    *("mpr", "cor", "sag", "ax", "mip", "thin", "soft", "bone", "km", "mdc", "iv", "ce", "civ", "pel", "bec", "mied", "mm", "kp", "kl", "jb"),
-    *("ab", "th", "tx", "tor", "chest", "liver", "leber", "foie", "feg", "hig", "lun", "pul", "neck", "hals", "head", "brain", "ob", "tap", "cap"),
+    *(
+        "mpr",
+        "cor",
+        "sag",
+        "ax",
+        "mip",
+        "thin",
+        "soft",
+        "bone",
+        "km",
+        "mdc",
+        "iv",
+        "ce",
+        "civ",
+        "pel",
+        "bec",
+        "mied",
+        "mm",
+        "kp",
+        "kl",
+        "jb",
+    ),
+    *(
+        "ab",
+        "th",
+        "tx",
+        "tor",
+        "chest",
+        "liver",
+        "leber",
+        "foie",
+        "feg",
+        "hig",
+        "lun",
+        "pul",
+        "neck",
+        "hals",
+        "head",
+        "brain",
+        "ob",
+        "tap",
+        "cap",
+    ),
 )
 """How short words beside a `+` begin that are no phase: planes, kernels, contrast, regions."""
 NO_PHASE = re.compile(
