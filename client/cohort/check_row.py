@@ -11,8 +11,10 @@ from pathlib import Path
 
 from client.imaging.hounsfield import check_hounsfield
 from client.intake.dicom.header import is_dicom
-from client.intake.dicom.read import LOOKED_AT, choose_volume, look_inside
+from client.intake.dicom.look_inside import LOOKED_AT, look_inside
+from client.intake.dicom.read import choose_volume
 from client.intake.nifti import is_nifti, middle_planes
+from client.intake.phase_beside import phase_beside
 from client.intake.unpack import is_zip, unpacked
 from client.intake.whose_scan import NOBODY, Identity
 from site_config.files import access_problem
@@ -58,5 +60,8 @@ def _folder(scan: Scan, role: str, folder: Path | None, root: Path | None) -> Gl
     if inside.fault is not None:
         fault = inside.fault
         raise Problem(fault.kind, fault.what, fault.why, fault.fix, fault.where, tuple(findings))
+    phase = scan.phase or chosen.phase
+    if scan.region != "chest":
+        findings += phase_beside(phase, inside.contrast, role)
     who = chosen.series.who
-    return Glimpse(chosen.taken, who if isinstance(who, Identity) else NOBODY, scan.phase or chosen.phase, tuple(findings))
+    return Glimpse(chosen.taken, who if isinstance(who, Identity) else NOBODY, phase, tuple(findings))

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.cohort.provenance import OrganRecord
-from client.imaging import slices
+from client.imaging import contrast_seen, slices
 from client.imaging.hounsfield import organ_value
 from client.imaging.volume import Volume
+from client.intake.phase_beside import phase_beside
 from client.intake.read_scan import read_scan
 from client.segmentation.segmenter import Segmented, Segmenter
 from site_config.problems import scans as problems
@@ -108,6 +109,8 @@ def _view(organ: Organ, scan: Scan, volume: Volume, grid: slices.Grid, masks: Se
     if flat:
         return which_scan.FLAT_SLICE.problem(f"{role}: {flat} of {len(tensor)} chosen slices of the {organ.name} show nothing", where=role)
     flags, findings = _remarks(organ, scan, volume, masks, measured, choice, study, role)
+    if organ.name == "liver":
+        findings += phase_beside(scan.phase or volume.phase, _contrast(volume, grid, masks, measured), role)
     record = OrganRecord(
         source="scan",
         reason=choice.reason,
@@ -124,6 +127,16 @@ def _view(organ: Organ, scan: Scan, volume: Volume, grid: slices.Grid, masks: Se
     )
     picture = slices.picture(volume, grid, choice, measured, (masks.organ, masks.tumour), organ.window, study.imaging)
     return OrganView(organ.name, scan, tensor, picture, record, frozenset(flags), tuple(findings), scan.manufacturer or volume.manufacturer)
+
+
+def _contrast(volume: Volume, grid: slices.Grid, masks: Segmented, measured: slices.Measured) -> contrast_seen.Seen:
+    """Whether contrast is in the vessels, by slices of the grid that hold the liver."""
+    held = np.flatnonzero(measured.organ_mm2 > 0)
+    if not len(held):
+        return None
+    shown = contrast_seen.evenly(int(held[0]), int(held[-1]))
+    planes = [int(k) for k in slices.nearest_planes(grid)[shown]]
+    return contrast_seen.with_liver(volume.values, planes, (masks.organ[shown], masks.tumour[shown]), volume.spacing_mm)
 
 
 def _unfit(organ: Organ, volume: Volume, grid: slices.Grid, masks: Segmented, choice: slices.Choice, role: str) -> Problem | None:

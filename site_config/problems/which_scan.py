@@ -135,3 +135,11 @@ REVIEW_NEWER = Kind(
     fix="Answer what `fedhcc-site data review` asks with `fedhcc-site data choose`, then `fedhcc-site data review --accept --replace`.",
     exit=Exit.FINDINGS,
 )
+PHASE_DOUBTED = Kind(
+    374,
+    "phase-doubted",
+    "A scan does not show the phase it is called",
+    why="The row or the series' own name states a contrast phase, and the vessels do not show it: unenhanced blood has 30 to 60 Hounsfield units, and where contrast was given much more.",
+    fix="Look at the scan; name the right series in scans.csv, or correct the phase. If the phase is right, leave it: the remark stays.",
+    exit=Exit.FINDINGS,
+)

@@ -11,24 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.imaging.hounsfield import check_hounsfield, check_samples, sample_step
+from client.imaging.hounsfield import check_samples, sample_step
 from client.imaging.planes import THIN, on_disk
 from client.imaging.volume import HU_HIGHEST, HU_LOWEST, Source, Volume
 from client.intake.dicom.folder_index import Contents, Series, index
 from client.intake.dicom.header import SliceHeader
-from client.intake.dicom.series_volumes import BlockMeans, alternating, interleaved
+from client.intake.dicom.series_volumes import BlockMeans, alternating
 from client.intake.dicom.slice_geometry import Stacking, stackings
 from client.intake.dicom.stored_values import clear_padding, padding_hu, rescaled, within
 from client.intake.names.traits import region_of
-from client.intake.slice_fingerprints import slice_prints
 from client.intake.volume_order import OrderFacts, decide
 from site_config.files import access_problem
 from site_config.problems import scans as scan_problems
 from site_config.problems import which_scan
 from site_config.problems.base import Exit, Problem
 from site_config.tables.cohort import Scan
-
-LOOKED_AT = 32
 
 
 @dataclass(frozen=True)
@@ -368,26 +365,3 @@ def as_stored(mask: NDArray[np.bool_], first: SliceHeader) -> NDArray[np.bool_]:
     mask = mask[:, ::-1] if down[1] < 0 else mask
     mask = mask[:, :, ::-1] if right[0] < 0 else mask
     return mask.transpose(0, 2, 1) if turned else mask
-
-
-@dataclass(frozen=True)
-class LookInside:
-    """What the middle slices of a candidate show: two volumes that alternate, values that are no Hounsfield units; their prints."""
-
-    mixed: bool = False
-    fault: Problem | None = None
-    prints: tuple[str, ...] = ()
-
-
-def look_inside(candidate: Candidate, role: str = "a scan") -> LookInside:
-    """Read the middle slices, as `data prepare` will read all; nothing is said where they cannot be read."""
-    slices = candidate.stacking.slices
-    first = max(0, len(slices) // 2 - LOOKED_AT // 2)
-    try:
-        hu = np.stack([pixels(header, role) for header in slices[first : first + LOOKED_AT]])
-        if interleaved(hu):
-            return LookInside(mixed=True)
-        check_hounsfield(hu, role)
-    except Problem as problem:
-        return LookInside(fault=None if problem.kind.exit == Exit.ACCESS else problem)
-    return LookInside(prints=slice_prints(np.ascontiguousarray(hu[:, ::THIN, ::THIN])))

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from client.intake.dicom.read import look_inside
+from client.intake.dicom.look_inside import LookInside, look_inside
+from client.intake.phase_beside import doubted, phase_beside
 from client.intake.survey.found import DecidedRow, Found, Remark, SeenVolume, SurveyQuestion, row_of
 from client.intake.survey.lacking import VISITS, gaps, partly, whole
 from client.intake.survey.one_entry import Looked
@@ -18,6 +19,7 @@ from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import Organ
 from site_config.tables.patient_moments import NEAR_DAYS, Declared
 
+DOUBTED = "the one that would be taken is called {phase}, and its vessels do not show that phase"
 DISPUTED = "the images name different persons; nothing is suggested before one has looked"
 NEEDED_MM = {"abdomen": 220.0, "chest": 250.0}
 Row = dict[str, str]
@@ -35,6 +37,7 @@ class Suggestion:
         self.decided: list[DecidedRow] = []
         self.reasons: dict[tuple[str, str], tuple[str, tuple[tuple[Found, str], ...]]] = {}
         self.prints: dict[str, tuple[str, ...]] = {}
+        self.inside: dict[tuple[str, str], LookInside] = {}
 
     def make(self) -> None:
         """Fill rows, questions and remarks."""
@@ -104,6 +107,10 @@ class Suggestion:
             if inside.mixed:
                 self._ask(visit, "two volumes alternate slice by slice in this series, and no header tells them apart", [chosen], region)
                 return None
+            if region != "chest" and doubted(chosen.found.phase, inside.contrast) and len(fitting) > 1:
+                self._ask(visit, DOUBTED.format(phase=chosen.found.phase), [chosen, *(one for one in fitting if one is not chosen)], region)
+                return None
+            self.inside[visit, region] = inside
             for fault in (*_named(chosen.candidate.stacking.findings, f"the {visit} {region} scan"), inside.fault):
                 if fault is not None and fault.code not in self._said(visit):
                     self.say(fault, visit)
@@ -160,8 +167,12 @@ class Suggestion:
                 self.say(kinds.MOMENT_DIFFERS.problem(f"the {place} scan was taken {verdict.finding}"), visit)
         if region == "chest":
             return
+        contrast = self.inside[visit, region].contrast if (visit, region) in self.inside else None
+        for doubt in phase_beside(one.found.phase, contrast, f"the {place} scan that is suggested"):
+            self.say(doubt, visit)
         if one.found.phase is None:
-            self.say(which_scan.PHASE_UNKNOWN.problem(f"the {place} scan that is suggested states no phase"), visit)
+            seen = "" if contrast is not False else ", and no contrast is seen in its vessels"
+            self.say(which_scan.PHASE_UNKNOWN.problem(f"the {place} scan that is suggested states no phase{seen}"), visit)
         elif one.found.phase != "portal":
             self.say(problems.NOT_VENOUS.problem(f"the {place} scan that is suggested is {one.found.phase}"), visit)
 
