@@ -112,7 +112,7 @@ lock: .tools/ready ## refresh requirements/*.txt from pyproject.toml
 	@rm requirements/simulation.txt
 
 schemas: .venv/ready ## regenerate the schemas and the pages generated from the code
-	@$(BIN)/python -m site_config.reference.pages
+	@$(BIN)/python -m site_config.reference.generated_pages
 	@$(BIN)/python -m shared_model.asked_page
 	@$(BIN)/python -m server.report.paper_page
 

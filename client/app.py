@@ -14,8 +14,8 @@ from pathlib import Path
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from client.program.node import Handle, answer
-from shared_model.secure_sum.messages import Message as Reply
+from client.program.flower_node import Handle, answer
+from shared_model.secure_sum.federation_messages import Message as Reply
 from site_config.problems import identity
 from site_config.problems.base import Problem
 
@@ -31,9 +31,9 @@ def agent_of(home: Path) -> Handle:
     key = home.resolve()
     with _making:
         if key not in _agents:
-            from client.program.agent import Agent
+            from client.program.message_agent import Agent
             from client.release.door import outward_code
-            from site_config.documents.load import load_site
+            from site_config.documents.read_yaml_documents import load_site
 
             try:
                 _agents[key] = Agent(load_site(key / "site.yaml")).handle
@@ -77,6 +77,6 @@ def handle(message: Message, context: Context) -> Message:
 @app.query("site")  # type: ignore[untyped-decorator]
 def say_site(message: Message, context: Context) -> Message:
     """Which site this node stands for: asked in simulations, where nodes have no registered keys."""
-    from site_config.documents.load import load_site
+    from site_config.documents.read_yaml_documents import load_site
 
     return Message(RecordDict({"who": ConfigRecord({"site": load_site(home_of(context) / "site.yaml").site})}), reply_to=message)

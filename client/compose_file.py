@@ -16,7 +16,7 @@ import yaml
 
 from site_config.problems import host, model
 from site_config.problems.base import together
-from site_config.site import SiteConfig
+from site_config.site_yaml import SiteConfig
 
 HOME: Final = PurePosixPath("/site")
 USER: Final = "10001:10001"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from site_config.documents.load import load_study
-from site_config.files import read_limited
-from site_config.identity import read_lock
+from site_config.atomic_files import read_limited
+from site_config.documents.read_yaml_documents import load_study
+from site_config.keys_and_signatures import read_lock
 from site_config.problems import configuration as kinds
 from site_config.study.plan_and_lock import Study, StudySite
 

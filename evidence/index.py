@@ -15,7 +15,7 @@ from typing import Any, Final
 from evidence.code_meaning import ROOT
 from evidence.everything import pieces
 from evidence.record import FOLDER, stale
-from site_config.files import write_atomic
+from site_config.atomic_files import write_atomic
 
 MEASURED: Final = {
     "any_study": "Studies of tables and the liver study, each through both sides' commands over loopback, beside the pooled fit.",

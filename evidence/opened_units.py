@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from server.study.results import StudyResult
-from shared_model.analyses.newton import FINE
-from shared_model.shares.messages.protocol import SignedResults
-from site_config.files import read_json
+from server.study.study_results import StudyResult
+from shared_model.analyses.newton_on_shares import FINE
+from shared_model.shares.messages.share_messages import SignedResults
+from site_config.atomic_files import read_json
 
 FIT_STEP = re.compile(r"(.+)\.(?:step|fine)\.\d+")
 LAST_UNITS: Final = 2

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from evidence.code_meaning import ROOT, everywhere, meaning
-from site_config.files import read_json, write_json
+from site_config.atomic_files import read_json, write_json
 
 FOLDER = ROOT / "docs" / "evidence"
 

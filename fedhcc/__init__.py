@@ -17,14 +17,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fedhcc.bundle_models import BundleModel, load_bundle
     from fedhcc.compare_methods import MethodsCompared as Comparison
     from fedhcc.compare_methods import compare
+    from fedhcc.cox_and_metrics import cox, metrics
     from fedhcc.example_data import load_lung
-    from fedhcc.models import BundleModel, load_bundle
-    from fedhcc.results import CoxResult, MetricsResult
-    from fedhcc.studies import OwnStudy as Study
-    from fedhcc.studies import StudyRun, simulate
-    from fedhcc.tables import cox, metrics
+    from fedhcc.fit_results import CoxResult, MetricsResult
+    from fedhcc.study_and_simulate import OwnStudy as Study
+    from fedhcc.study_and_simulate import StudyRun, simulate
     from site_config.problems.base import Problem
 
 __all__ = [
@@ -45,19 +45,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BundleModel": ("fedhcc.models", "BundleModel"),
+    "BundleModel": ("fedhcc.bundle_models", "BundleModel"),
     "Comparison": ("fedhcc.compare_methods", "MethodsCompared"),
-    "CoxResult": ("fedhcc.results", "CoxResult"),
-    "MetricsResult": ("fedhcc.results", "MetricsResult"),
+    "CoxResult": ("fedhcc.fit_results", "CoxResult"),
+    "MetricsResult": ("fedhcc.fit_results", "MetricsResult"),
     "Problem": ("site_config.problems.base", "Problem"),
-    "Study": ("fedhcc.studies", "OwnStudy"),
-    "StudyRun": ("fedhcc.studies", "StudyRun"),
+    "Study": ("fedhcc.study_and_simulate", "OwnStudy"),
+    "StudyRun": ("fedhcc.study_and_simulate", "StudyRun"),
     "compare": ("fedhcc.compare_methods", "compare"),
-    "cox": ("fedhcc.tables", "cox"),
-    "load_bundle": ("fedhcc.models", "load_bundle"),
+    "cox": ("fedhcc.cox_and_metrics", "cox"),
+    "load_bundle": ("fedhcc.bundle_models", "load_bundle"),
     "load_lung": ("fedhcc.example_data", "load_lung"),
-    "metrics": ("fedhcc.tables", "metrics"),
-    "simulate": ("fedhcc.studies", "simulate"),
+    "metrics": ("fedhcc.cox_and_metrics", "metrics"),
+    "simulate": ("fedhcc.study_and_simulate", "simulate"),
 }
 
 try:

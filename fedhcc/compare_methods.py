@@ -10,15 +10,15 @@ from typing import Any, Literal
 import pandas as pd
 
 from fedhcc import figures
-from fedhcc.frames import Frame, table_of
-from fedhcc.results import page
-from fedhcc.tables import RESOLUTIONS, named_columns, one_of
-from simulations.compare.cohorts import SCENARIOS
+from fedhcc.cox_and_metrics import RESOLUTIONS, named_columns, one_of
+from fedhcc.data_frames import Frame, table_of
+from fedhcc.fit_results import page
+from simulations.compare.compared_cohorts import SCENARIOS
+from simulations.compare.compared_methods import default_plan
 from simulations.compare.comparison import MethodComparison, compare_rows, compare_simulated
-from simulations.compare.methods import default_plan
-from simulations.compare.page import write_comparison
+from simulations.compare.comparison_page import write_comparison
+from simulations.tabular.complete_rows import TimeUnit, rows_of
 from simulations.tabular.decimal_marks import DecimalMark
-from simulations.tabular.rows import TimeUnit, rows_of
 from site_config.problems import host
 
 MOST_EPSILON = 64.0

@@ -17,9 +17,10 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.serverapp import ServerApp
 from flwr.serverapp.grid import Grid
 
-from server import enrolment as enrol
-from server.link.grid import FlowerTransport
-from server.phases.context import Event
+from server import hospital_register as enrol
+from server import published_studies
+from server.link.flower_grid import FlowerTransport
+from server.phases.phase_context import Event
 from site_config.console import note
 from site_config.problems import federation
 
@@ -62,8 +63,8 @@ def tell_once() -> Callable[[Event], None]:
 def main(grid: Grid, context: Context) -> None:
     """Run the study; its result and its report are written to the coordinator's home."""
     from server.study.deliverables import write_outcome
-    from server.study.run import run_study
-    from server.study.state import StudyFolder
+    from server.study.resume_state import StudyFolder
+    from server.study.run_study import run_study
     from server.watch.study_status import folder_of
 
     home = context.run_config.get("home") or os.environ.get("FEDHCC_HOME")
@@ -72,7 +73,7 @@ def main(grid: Grid, context: Context) -> None:
         raise federation.STUDY_MISSING.problem("Neither the run's configuration nor the environment names a home and a study")
     folder = Path(str(home))
     nodes = sites_of(grid, len(enrol.load(folder).active()))
-    study_id = enrol.find_study(folder, str(study))
+    study_id = published_studies.find_study(folder, str(study))
     result = run_study(folder, study_id, FlowerTransport(lambda: grid, nodes), tell=tell_once())
     note(f"{result.label}: {result.title}")
     write_outcome(result, StudyFolder(folder_of(folder, study_id)), folder_of(folder, study_id))

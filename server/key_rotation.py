@@ -9,12 +9,13 @@ import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
-from server import enrolment as enrol
-from server.link import certificates
-from server.link.gateway import OFFICE_LOCK
+from server import certificate_renewal
+from server import hospital_register as enrol
+from server.link import certificate_authority
+from server.link.nginx_gateway import OFFICE_LOCK
 from server.link.owner_lock import held
+from site_config.atomic_files import write_atomic
 from site_config.file_lock import Lock
-from site_config.files import write_atomic
 
 KEPT_AS = "earlier"
 
@@ -31,9 +32,9 @@ def rotate(home: Path, *, authority: bool) -> list[str]:
         if authority:
             moment = datetime.now(UTC)
             write_atomic(home / "tls" / f"{KEPT_AS}-{moment:%Y%m%d%H%M%S}.ca.pem", (home / "tls" / "ca.pem").read_bytes(), 0o644)
-            certificates.create_authority(home / "tls", register.title, moment)
+            certificate_authority.create_authority(home / "tls", register.title, moment)
             done.append("the certificate authority")
-        enrol.renew_certificates(home, register.address)
+        certificate_renewal.renew_certificates(home, register.address)
         if authority:
             for name in register.active():
                 enrol.kit(home, name)

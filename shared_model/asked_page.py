@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared_model.analyses.plan import BUILDERS
-from shared_model.statistics import catalogue
-from shared_model.statistics.statistic import REGISTRY, Statistic
-from site_config.files import write_atomic
+from shared_model.analyses.analysis_plan import BUILDERS
+from shared_model.statistics import list_of_statistics
+from shared_model.statistics.statistic_declaration import REGISTRY, Statistic
+from site_config.atomic_files import write_atomic
 from site_config.problems import all_kinds
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "asked.md"
@@ -23,7 +23,7 @@ lock, the hospital's own policy and what was opened before, and writes it into t
 
 def page() -> str:
     """The whole page as Markdown."""
-    assert catalogue.__doc__  # importing it registers the statistics
+    assert list_of_statistics.__doc__  # importing it registers the statistics
     lines = [
         HEAD,
         "## Sums under masks",

@@ -24,11 +24,11 @@ import click
 import typer
 from click.core import ParameterSource
 
-from site_config.files import access_problem
+from site_config.atomic_files import access_problem
 from site_config.problems import host, identity
 from site_config.problems.base import Exit, Problem
 from site_config.study.code_digest import code_digest, software
-from site_config.terminal.commands import Typed
+from site_config.terminal.named_commands import Typed
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from site_config.files import read_limited
-from site_config.identity import private_folder
+from site_config.atomic_files import read_limited
+from site_config.keys_and_signatures import private_folder
 from site_config.problems.base import Problem
 
 

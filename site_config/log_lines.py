@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from site_config.identity import private_folder
+from site_config.keys_and_signatures import private_folder
 
 HIDDEN = (
     (re.compile(r"(?<=://)[^/@\s]+@"), "[secret]@"),

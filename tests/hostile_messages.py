@@ -13,8 +13,8 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from flwr.app.message import Array
 
-from shared_model.secure_sum.messages import Message
-from shared_model.secure_sum.wire import pack
+from shared_model.secure_sum.federation_messages import Message
+from shared_model.secure_sum.message_bytes import pack
 from site_config.study.plan_and_lock import canonical
 
 Random = np.random.Generator

@@ -23,11 +23,11 @@ LINES = 400
 FILES_A_FOLDER = 15
 HELP_SECONDS = 0.4
 LAZY = {
-    "client.doctor.questions",
+    "client.doctor.hospital_questions",
     "client.statistics.study_patients",
-    "client.statistics.noised_statistics",
-    "client.statistics.survival",
-    "client.release.preview",
+    "client.statistics.private_statistics_of_site",
+    "client.statistics.cox_and_update_statistics",
+    "client.release.release_preview",
 }
 HEAVY = (
     "torch",
@@ -46,7 +46,7 @@ HEAVY = (
 )
 FLOWER_HOMES = (
     "shared_model/flower/",
-    "client/program/node.py",
+    "client/program/flower_node.py",
     "client/app.py",
     "server/link/",
     "server/app.py",
@@ -56,11 +56,11 @@ FLOWER_HOMES = (
 )
 CATCHERS = {
     "site_config/console.py",
-    "client/program/agent.py",
+    "client/program/message_agent.py",
     "client/app.py",
-    "client/program/worker.py",
-    "client/program/runner.py",
-    "client/program/node.py",
+    "client/program/resident_worker.py",
+    "client/program/site_runner.py",
+    "client/program/flower_node.py",
 }
 ALLOWED = {
     "evidence": {"evidence", "fedhcc", "simulations", "client", "server", "shared_model", "site_config"},
@@ -141,6 +141,16 @@ def test_modules_loaded_late_are_those_a_hospital_may_never_need() -> None:
 def test_a_folder_holds_no_more_than_fifteen_files() -> None:
     held = Counter(str(path.parent.relative_to(ROOT)) for path in sources(*PACKAGES, "tests"))
     assert {folder: n for folder, n in held.items() if n > FILES_A_FOLDER} == {}
+
+
+def test_no_two_files_have_one_name() -> None:
+    """So that a list of file names is read without the folders. `measure.py` of a folder of evidence measures all of that folder."""
+    fixed = {"__init__.py", "__main__.py", "app.py", "cli.py", "measure.py"}
+    named = [path for path in sources(*PACKAGES) if path.name not in fixed and not {"commands", "problems"} & set(path.parts)]
+    homes: dict[str, list[str]] = {}
+    for path in named:
+        homes.setdefault(path.name, []).append(path.relative_to(ROOT).as_posix())
+    assert {name: where for name, where in homes.items() if len(where) > 1} == {}
 
 
 def test_no_class_name_stands_twice() -> None:

@@ -101,7 +101,7 @@ def test_an_extra_works_alone(extra: str, tmp_path: Path) -> None:
 
 
 def test_what_is_hidden_is_missed() -> None:
-    asked = {"hidden": ["yaml"], "modules": ["site_config.documents.load"], "command": "client.cli", "words": ["--help"]}
+    asked = {"hidden": ["yaml"], "modules": ["site_config.documents.read_yaml_documents"], "command": "client.cli", "words": ["--help"]}
     ran = subprocess.run(
         [sys.executable, "-c", ALONE], cwd=ROOT, input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=120
     )

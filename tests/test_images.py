@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from client.compose_file import Mount, Wanted, text
-from site_config.site import Compute, Paths, SiteConfig
+from site_config.site_yaml import Compute, Paths, SiteConfig
 from site_config.study.code_digest import SHARED_CODE
 from tests.support import ROOT
 

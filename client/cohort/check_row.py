@@ -10,14 +10,14 @@ from datetime import date
 from pathlib import Path
 
 from client.imaging.hounsfield import check_hounsfield
-from client.intake.dicom.header import is_dicom
+from client.intake.dicom.dicom_header import is_dicom
 from client.intake.dicom.look_inside import LOOKED_AT, look_inside
-from client.intake.dicom.read import choose_volume
-from client.intake.nifti import is_nifti, middle_planes
+from client.intake.dicom.read_dicom import choose_volume
 from client.intake.phase_beside import phase_beside
+from client.intake.read_nifti import is_nifti, middle_planes
 from client.intake.unpack import is_zip, unpacked
 from client.intake.whose_scan import NOBODY, Identity
-from site_config.files import access_problem
+from site_config.atomic_files import access_problem
 from site_config.problems import scans as scan_problems
 from site_config.problems import which_scan
 from site_config.problems.base import Problem

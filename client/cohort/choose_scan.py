@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from client.intake.names.makers import closed_set
+from client.intake.names.scanner_makers import closed_set
 from client.intake.volume_order import OrderFacts, decide
 from site_config.problems import scans as problems
 from site_config.problems import which_scan
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import Organ, Study
-from site_config.tables.cohort import Scan
+from site_config.tables.cohort_csv import Scan
 from site_config.tables.patient_moments import Declared
 
 MOST_SPACING_RATIO = 1.5

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.cohort.provenance import OrganRecord, Record, read_index, read_record
-from site_config.files import make_folder, read_limited, write_atomic
+from client.cohort.slice_provenance import OrganRecord, Record, read_index, read_record
+from site_config.atomic_files import make_folder, read_limited, write_atomic
 from site_config.problems import all_kinds
 from site_config.problems import scans as problems
 

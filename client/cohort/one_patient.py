@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from client.cohort import choose_scan
 from client.cohort.one_scan import OrganView, look_at, role_of
-from client.cohort.provenance import OrganRecord
+from client.cohort.slice_provenance import OrganRecord
 from client.imaging.volume import Volume
 from client.intake.slice_fingerprints import slice_prints
 from client.intake.whose_scan import Identity, beside_table, together
@@ -25,7 +25,7 @@ from site_config.problems import segmentation as models
 from site_config.problems import which_scan
 from site_config.problems.base import Exit, Problem
 from site_config.study.plan_and_lock import Organ, Study
-from site_config.tables.cohort import Scan
+from site_config.tables.cohort_csv import Scan
 from site_config.tables.patient_moments import Declared
 
 VISITS = ("baseline", "followup")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from client.cohort.provenance import OrganRecord
+from client.cohort.slice_provenance import OrganRecord
 from client.imaging import contrast_seen, slices
 from client.imaging.hounsfield import organ_value
 from client.imaging.volume import Volume
@@ -21,7 +21,7 @@ from site_config.problems import tables as kinds
 from site_config.problems import which_scan
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import Organ, Study
-from site_config.tables.cohort import Scan
+from site_config.tables.cohort_csv import Scan
 from site_config.tables.patient_moments import Declared
 
 PLAUSIBLE_ML = {"liver": (500.0, 5000.0), "lung": (500.0, 10_000.0)}

@@ -12,7 +12,7 @@ import os
 import secrets
 from pathlib import Path
 
-from site_config.files import make_folder, read_limited, write_problem
+from site_config.atomic_files import make_folder, read_limited, write_problem
 from site_config.problems import scans
 
 SECRET_BYTES = 32

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from client.intake.survey.lacking import VISITS, supplied
+from client.intake.survey.missing_visits import VISITS, supplied
 from site_config.problems import which_scan
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import Imaging, Organ

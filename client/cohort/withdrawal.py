@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from site_config.files import make_folder, read_json, write_json
+from site_config.atomic_files import make_folder, read_json, write_json
 from site_config.problems import host
 from site_config.study.plan_and_lock import Strict
 

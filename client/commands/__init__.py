@@ -6,7 +6,19 @@ from importlib import import_module
 
 import typer
 
-MODULES = ("enrol", "studies", "config", "data", "models", "doctor", "compose", "run", "status", "egress", "predict")
+MODULES = (
+    "init_and_join",
+    "studies_approve_leave",
+    "check_and_identity",
+    "data",
+    "models",
+    "doctor_and_firewall",
+    "compose",
+    "run",
+    "status_pause_logs",
+    "egress_and_privacy",
+    "predict_and_heatmaps",
+)
 
 
 def register_all(app: typer.Typer) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from client.commands.enrol import Home
+from client.commands.init_and_join import Home
 from site_config.console import Json, note, show
 
 DEFAULT_IMAGE = "fedhcc-site"
@@ -33,8 +33,8 @@ def compose(
     """Write compose.yaml from site.yaml; every path is checked against what the container will see."""
     from client.compose_file import Mount, Wanted, check_gpu_wanted, text
     from client.compose_file import compose as made
-    from site_config.documents.load import load_site
-    from site_config.files import write_atomic
+    from site_config.atomic_files import write_atomic
+    from site_config.documents.read_yaml_documents import load_site
     from site_config.problems import host
 
     if engine not in ("docker", "podman"):

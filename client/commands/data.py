@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from client.commands.enrol import Home
+from client.commands.init_and_join import Home
 from site_config.console import Json, note, problem_lines, show, table
 from site_config.problems.base import Exit
 
 if TYPE_CHECKING:
-    from client.cohort.patients import PrepareSummary
-    from site_config.site import SiteConfig
+    from client.cohort.prepared_cohort import PrepareSummary
+    from site_config.site_yaml import SiteConfig
     from site_config.study.plan_and_lock import Study
 
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the study's defaults are assumed.")]
@@ -28,7 +28,7 @@ data = typer.Typer(
 
 
 def _site(home: Path) -> SiteConfig:
-    from site_config.documents.load import load_site
+    from site_config.documents.read_yaml_documents import load_site
 
     return load_site(home / "site.yaml")
 
@@ -49,7 +49,7 @@ def prepare(home: Home = Path(), study: StudyFile = None, json: Json = False) ->
 
     Exit status 0: all patients have images and nothing was remarked; 1: findings to read; 12: something could not be opened.
     """
-    from client.cohort.patients import prepare as run
+    from client.cohort.prepared_cohort import prepare as run
     from site_config.console import json_wanted
 
     site = _site(home)
@@ -70,14 +70,14 @@ def prepare(home: Home = Path(), study: StudyFile = None, json: Json = False) ->
 def _own_keys(site: SiteConfig) -> dict[str, str]:
     """The hospital's own key of every patient id; shown at the terminal and on the quality page, never stored elsewhere."""
     from client.cohort.pseudonyms import patient_key, site_secret
-    from site_config.tables.cohort import load_cohort
+    from site_config.tables.cohort_csv import load_cohort
 
     secret = site_secret(site.state)
     return {patient_key(secret, patient.key): patient.key for patient in load_cohort(site.path(site.paths.cohort)).patients}
 
 
 def _summary_text(summary: PrepareSummary, own: dict[str, str]) -> str:
-    from client.cohort.provenance import counted
+    from client.cohort.slice_provenance import counted
 
     lines = [
         f"{summary.patients} patients: {summary.made} prepared now, {summary.kept} kept, {summary.with_images} with complete images",
@@ -106,8 +106,8 @@ def show_command(
 ) -> None:
     """Show a patient's provenance and findings, or the cohort with its quality page. Pictures stay on this machine."""
     from client.cohort import contact_sheets
-    from client.cohort.jobs import prepared_folder
-    from client.cohort.provenance import read_record
+    from client.cohort.preparation_job import prepared_folder
+    from client.cohort.slice_provenance import read_record
     from site_config.problems import scans as problems
 
     site = _site(home)
@@ -128,7 +128,7 @@ def show_command(
 
 
 def _show_cohort(folder: Path, out: Path, own: dict[str, str]) -> None:
-    from client.cohort.provenance import read_index, read_record
+    from client.cohort.slice_provenance import read_index, read_record
 
     index = read_index(folder)
     records = {key: read_record(folder, key) for key in (index.patients if index else ())}
@@ -163,9 +163,9 @@ def _record_text(key: str, record: Any) -> str:
 
 def _find(site: SiteConfig, wanted: str) -> str:
     """A patient's id from an id, the start of one, or a key of cohort.csv. Raises FH-352."""
-    from client.cohort.jobs import prepared_folder
-    from client.cohort.provenance import read_index
+    from client.cohort.preparation_job import prepared_folder
     from client.cohort.pseudonyms import patient_key, site_secret
+    from client.cohort.slice_provenance import read_index
     from site_config.problems import scans as problems
 
     index = read_index(prepared_folder(site))
@@ -182,7 +182,7 @@ def _find(site: SiteConfig, wanted: str) -> str:
 def _rows(site: SiteConfig) -> tuple[str, ...]:
     """The ids of the patients in cohort.csv: a hospital without scans prepares nothing."""
     from client.cohort.pseudonyms import patient_key, site_secret
-    from site_config.tables.cohort import load_cohort
+    from site_config.tables.cohort_csv import load_cohort
 
     secret = site_secret(site.state)
     return tuple(patient_key(secret, patient.key) for patient in load_cohort(site.path(site.paths.cohort)).patients)
@@ -196,8 +196,8 @@ def withdraw(
 
     What was released before stays released: sums cannot be taken back. The row of cohort.csv is yours to remove.
     """
-    from client import enrolment as enrol
-    from client.cohort.jobs import prepared_folder
+    from client import keys_kit_and_decisions as enrol
+    from client.cohort.preparation_job import prepared_folder
     from client.cohort.withdrawal import withdraw as remove
 
     site = _site(home)
@@ -230,7 +230,7 @@ def try_command(
 
     The score says that the chain works and nothing else: the weights are random.
     """
-    from client.commands.trial import run_trial
+    from client.commands.data_try import run_trial
 
     result = run_trial(image, tuple(masks), _study(study), _region(region), model, seed, picture)
     show(result, lambda console: console.print(result.text()))

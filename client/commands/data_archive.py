@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from client.commands.enrol import Home
+from client.commands.init_and_join import Home
 from site_config.console import Json, note, problem_lines, show, table
 from site_config.problems.base import Exit
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from client.archive.export import ExportedSegs
+    from client.archive.export_seg import ExportedSegs
 
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the study's defaults are assumed.")]
 
@@ -32,15 +32,15 @@ def export_seg(
     The files name the patient as the scans do and hold segments with their codes; no score and no risk. They are marked
     as research. Nothing is sent: import them into the archive as you import other objects, where your rules allow it.
     """
-    from client.archive.export import export_patient
+    from client.archive.export_seg import export_patient
     from client.cohort.pseudonyms import patient_key, site_secret
     from client.cohort.withdrawal import withdrawn_keys
     from client.segmentation.declared_models import check_targets
     from client.study_file import read_study
-    from site_config.documents.load import load_site
-    from site_config.files import make_folder
+    from site_config.atomic_files import make_folder
+    from site_config.documents.read_yaml_documents import load_site
     from site_config.problems import scans as problems
-    from site_config.tables.cohort import load_cohort, load_scans
+    from site_config.tables.cohort_csv import load_cohort, load_scans
 
     site, wanted = load_site(home / "site.yaml"), read_study(study)
     if site.paths.scans is None:

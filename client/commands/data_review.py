@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from client.commands.enrol import Home
+from client.commands.init_and_join import Home
 from site_config.console import Json, json_wanted, next_command, note, plain, show, table
 from site_config.problems import which_scan
 from site_config.problems.base import Exit
 
 if TYPE_CHECKING:
-    from client.intake.survey.found import Survey
-    from site_config.tables.cohort import Patient
+    from client.intake.survey.survey_values import Survey
+    from site_config.tables.cohort_csv import Patient
 
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the study's defaults are assumed.")]
 REVIEW = "review"
@@ -27,13 +27,13 @@ def scan(home: Home = Path(), study: StudyFile = None, json: Json = False) -> No
     Images and tables are only read. The suggestion is written to state/review/scans.csv; `data review` shows what needs a choice.
     Answers of an earlier `data choose` stand where the same scans are asked about; those that do not are named.
     """
-    from client.intake.survey.found import as_csv
-    from client.intake.survey.page import write_review
-    from client.intake.survey.run import survey
+    from client.intake.survey.review_page import write_review
+    from client.intake.survey.survey_folder import survey
+    from client.intake.survey.survey_values import as_csv
     from client.study_file import read_study
-    from site_config.documents.load import load_site
-    from site_config.files import make_folder, write_atomic, write_json
-    from site_config.tables.cohort import load_cohort
+    from site_config.atomic_files import make_folder, write_atomic, write_json
+    from site_config.documents.read_yaml_documents import load_site
+    from site_config.tables.cohort_csv import load_cohort
 
     site, wanted = load_site(home / "site.yaml"), read_study(study)
     cohort = load_cohort(site.path(site.paths.cohort), wanted)
@@ -79,7 +79,7 @@ def _given(content: dict[str, Any]) -> dict[int, str]:
 
 def _still_accepted(folder: Path, content: dict[str, Any], text: bytes) -> None:
     """Whether the table that was accepted is the one suggested now; noted only where one was accepted or answered before."""
-    from site_config.files import read_limited
+    from site_config.atomic_files import read_limited
     from site_config.problems.base import Problem
 
     try:
@@ -127,8 +127,8 @@ def review(
 
     `fedhcc-site data choose 1b 2a` answers questions 1 and 2; pictures of the candidates are on state/review/index.html.
     """
-    from site_config.documents.load import load_site
-    from site_config.files import write_json
+    from site_config.atomic_files import write_json
+    from site_config.documents.read_yaml_documents import load_site
 
     site = load_site(home / "site.yaml")
     folder = site.state / REVIEW
@@ -152,7 +152,7 @@ def review(
 
 def _accept(content: dict[str, Any], suggestion: Path, target: Path, *, replace: bool, yes: bool) -> None:
     """Write scans.csv; open questions are named and asked about, an old table is refused (FH-238) or kept under a number."""
-    from site_config.files import read_limited, write_atomic
+    from site_config.atomic_files import read_limited, write_atomic
     from site_config.problems import tables as kinds
 
     if target.exists() and not replace:
@@ -207,7 +207,7 @@ def grouped(content: dict[str, Any]) -> list[tuple[str, str, str]]:
 
     What an answer has settled is not said again.
     """
-    from client.intake.survey.after_answers import remarks_now
+    from client.intake.survey.remarks_after_answers import remarks_now
 
     settled = {question["patient"] for question in content["questions"] if question.get("settled") and question["persons"]}
     found: dict[tuple[str, str], list[str]] = {}
@@ -240,11 +240,11 @@ def choose(
 
     The last answer to a question replaces an earlier one. Several scans of one question stand in one command: 1a 1b.
     """
-    from client.intake.survey.answers import answer
     from client.intake.survey.question_words import taken
-    from site_config.documents.load import load_site
-    from site_config.files import write_atomic, write_json
-    from site_config.tables.cohort import load_cohort
+    from client.intake.survey.rows_from_answers import answer
+    from site_config.atomic_files import write_atomic, write_json
+    from site_config.documents.read_yaml_documents import load_site
+    from site_config.tables.cohort_csv import load_cohort
 
     site = load_site(home / "site.yaml")
     folder = site.state / REVIEW
@@ -265,7 +265,7 @@ def choose(
 
 
 def _content(folder: Path) -> dict[str, Any]:
-    from site_config.files import read_json
+    from site_config.atomic_files import read_json
     from site_config.problems import scans as scan_problems
 
     if not (folder / "review.json").exists():

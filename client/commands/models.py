@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from client.commands.enrol import Home
+from client.commands.init_and_join import Home
 from site_config.console import Json, json_wanted, note, show, table
 
 CHECKSUMS = "Its makers publish no checksum: compare this one with the other hospitals' (`--sha256` asks for it)."
@@ -42,7 +42,7 @@ def add(
     With --fetch it is fetched first; else no connection is opened, and the command says where the archive is.
     """
     from client.segmentation.published_models import add_pack, pack_of
-    from site_config.documents.load import load_site
+    from site_config.documents.read_yaml_documents import load_site
     from site_config.problems import segmentation as problems
 
     chosen = pack_of(pack)

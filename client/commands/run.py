@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from client.commands.enrol import Home
+from client.commands.init_and_join import Home
 from site_config.console import Json, next_command, note
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def run(home: Home = Path(), json: Json = False) -> None:
     import signal
     import threading
 
-    from client.program.environment import use_proxy
+    from client.program.environment_variables import use_proxy
     from site_config.problems.base import Problem
     from site_config.restarts import end_with
 
@@ -42,10 +42,10 @@ def _serve(home: Path, over: threading.Event) -> None:
     import os
     import signal
 
-    from client.program.environment import check_mounts
-    from client.program.logs import log_to_file
-    from client.program.runner import SiteProgram
-    from site_config.documents.load import load_site
+    from client.program.environment_variables import check_mounts
+    from client.program.hospital_log import log_to_file
+    from client.program.site_runner import SiteProgram
+    from site_config.documents.read_yaml_documents import load_site
 
     site = load_site(home / "site.yaml")
     check_mounts(site, os.environ)

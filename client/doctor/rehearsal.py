@@ -17,24 +17,24 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from numpy.typing import NDArray
 
 from client.cohort.one_patient import prepare_patient
-from client.cohort.prepare import tensor_shape
+from client.cohort.prepare_cohort import tensor_shape
 from client.program.rehearsal_times import TRAINING, Rehearsal, keep
 from client.segmentation.declared_models import SiteModels
 from client.segmentation.segmenter import Segmenter
-from client.training.update import local_update
+from client.training.local_training import local_update
 from shared_model.networks.rad_networks import build
 from shared_model.networks.weight_vector import to_vector
-from shared_model.secure_sum import masks
-from shared_model.secure_sum.messages import Context
-from shared_model.statistics.statistic import Segment
-from shared_model.survival.hazard import PiecewiseHazard, piecewise_hazard
-from site_config.health.finding import DoctorFinding
-from site_config.health.machine import written_and_read
+from shared_model.secure_sum import pairwise_masks
+from shared_model.secure_sum.federation_messages import Context
+from shared_model.statistics.statistic_declaration import Segment
+from shared_model.survival.broadcast_hazard import PiecewiseHazard, piecewise_hazard
+from site_config.health.doctor_finding import DoctorFinding
+from site_config.health.machine_questions import written_and_read
 from site_config.problems import host, privacy
-from site_config.site import SiteConfig
+from site_config.site_yaml import SiteConfig
 from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS
-from site_config.tables.cohort import Cohort, Scan
+from site_config.tables.cohort_csv import Cohort, Scan
 
 PEERS = ("this hospital", "made-up peer one", "made-up peer two")
 MOST_PATIENTS = 4
@@ -120,16 +120,16 @@ def share(n: int = NUMBERS) -> str:
     for number, name in enumerate(PEERS):
         values = np.random.default_rng(number).uniform(-1, 1, n)
         plain += values
-        vectors[name] = masks.encode(segments, {"numbers": values}, len(PEERS))
+        vectors[name] = pairwise_masks.encode(segments, {"numbers": values}, len(PEERS))
         pairs = {
-            peer: masks.pair_key(keys[name], keys[peer].public_key().public_bytes_raw(), context.digest(), (name, peer))
+            peer: pairwise_masks.pair_key(keys[name], keys[peer].public_key().public_bytes_raw(), context.digest(), (name, peer))
             for peer in PEERS
             if peer != name
         }
-        masks.add_pair_masks(vectors[name], name, pairs)
+        pairwise_masks.add_pair_masks(vectors[name], name, pairs)
         seeds[name] = hashlib.sha256(name.encode()).digest()
-        masks.seed_mask(vectors[name], seeds[name], context.digest(), name)
-    opened = masks.open_sum(segments, vectors, seeds, context, len(PEERS))["numbers"]
+        pairwise_masks.seed_mask(vectors[name], seeds[name], context.digest(), name)
+    opened = pairwise_masks.open_sum(segments, vectors, seeds, context, len(PEERS))["numbers"]
     if np.abs(opened - plain).max() > 1e-3:
         raise privacy.SUM_DOES_NOT_OPEN.problem("masks of a rehearsal do not cancel")
     return f"{n:,} numbers masked with two made-up peers and opened again in {time.perf_counter() - began:.2f} s"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from site_config.files import access_problem
+from site_config.atomic_files import access_problem
 from site_config.problems import scans
 
 GZIP = 31  # zlib's way to say: gzip header and check sum

@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from client.imaging.volume import Volume
-from client.intake.dicom.header import is_dicom
-from client.intake.dicom.read import read_folder
-from client.intake.nifti import is_nifti, read_ct
+from client.intake.dicom.dicom_header import is_dicom
+from client.intake.dicom.read_dicom import read_folder
+from client.intake.read_nifti import is_nifti, read_ct
 from client.intake.unpack import is_zip, unpacked
-from site_config.files import access_problem
+from site_config.atomic_files import access_problem
 from site_config.problems import scans as scan_problems
 from site_config.problems.base import Problem
-from site_config.tables.cohort import Scan
+from site_config.tables.cohort_csv import Scan
 
 
 def read_scan(scan: Scan, role: str, root: Path | None = None) -> tuple[Volume, list[Problem]]:

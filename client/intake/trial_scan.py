@@ -14,9 +14,9 @@ from client.cohort.one_scan import OrganView, look_at
 from client.segmentation.segmenter import Segmenter
 from site_config.problems import scans as problems
 from site_config.problems.base import Problem
-from site_config.site import Segmentation, Target
+from site_config.site_yaml import Segmentation, Target
 from site_config.study.plan_and_lock import Study
-from site_config.tables.cohort import Scan
+from site_config.tables.cohort_csv import Scan
 
 
 @dataclass(frozen=True)

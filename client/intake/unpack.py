@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from site_config.files import access_problem
+from site_config.atomic_files import access_problem
 from site_config.problems import which_scan
 from site_config.problems.base import Problem
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from client.intake.names.traits import Kernel
+from client.intake.names.image_kind_and_region import Kernel
 
 GRID_MM = 5.0
 AS_LONG = 0.9

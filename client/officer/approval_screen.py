@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import textwrap
 
-from client.release.policy import Floor, floor
+from client.release.site_policy import Floor, floor
 from shared_model.disclosure.limits import FEW, GROUP_PATIENTS, POINT_PATIENTS
-from site_config.site import SiteConfig
+from site_config.site_yaml import SiteConfig
 from site_config.study.plan_and_lock import Study, StudyLock
 from site_config.study.prognostic_models import MODELS
-from site_config.wording import plural
+from site_config.words_of_messages import plural
 
 WIDTH, INDENT = 80, 14
 MOST_LINES = 30

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-import shared_model.statistics.catalogue  # noqa: F401 - fills the registry
-from client.holder.records import REVEALED
+import shared_model.statistics.list_of_statistics  # noqa: F401 - fills the registry
+from client.holder.holder_records import REVEALED
 from client.release.journal_entries import COMPARED, COUNTED, OPEN, REFUSAL, RELEASE, SHARED, OpenedMask, Refused, Released, SharedRows
-from shared_model.shares.messages.protocol import ResultRecord
-from shared_model.statistics.statistic import REGISTRY
-from site_config.journal import Entry
-from site_config.wording import plural
+from shared_model.shares.messages.share_messages import ResultRecord
+from shared_model.statistics.statistic_declaration import REGISTRY
+from site_config.hash_chained_journal import Entry
+from site_config.words_of_messages import plural
 
 MOST_NUMBERS = 8
 

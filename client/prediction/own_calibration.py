@@ -11,16 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from client.cohort.patients import load_patients
+from client.cohort.prepared_cohort import load_patients
 from client.cohort.pseudonyms import patient_key, site_secret
-from client.training.update import scores
-from shared_model.bundle.manifest import Bundle
+from client.training.local_training import scores
+from shared_model.bundle.bundle_manifest import Bundle
 from shared_model.bundle.prediction import predict
 from shared_model.survival.evaluation_table import Cells
 from shared_model.survival.kaplan_meier import kaplan_meier
 from site_config.problems.base import Problem
-from site_config.site import SiteConfig
-from site_config.tables.cohort import load_cohort
+from site_config.site_yaml import SiteConfig
+from site_config.tables.cohort_csv import load_cohort
 
 FEWEST = 30
 

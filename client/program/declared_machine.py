@@ -8,11 +8,11 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 
-from client.cohort.jobs import prepared_folder
-from client.cohort.provenance import read_index
+from client.cohort.preparation_job import prepared_folder
+from client.cohort.slice_provenance import read_index
 from client.program.gpu_watch import fault, gpu_files
 from site_config.problems.base import Problem
-from site_config.site import SiteConfig
+from site_config.site_yaml import SiteConfig
 from site_config.study.plan_and_lock import Study
 
 GIB = 1 << 30

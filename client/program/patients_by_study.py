@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from client.cohort.patients import load_patients
+from client.cohort.prepared_cohort import load_patients
 from client.cohort.pseudonyms import is_validation, site_secret
 from client.cohort.withdrawal import withdrawn_keys
 from client.release.contributed_counts import contributed, kept
@@ -24,18 +24,18 @@ from client.release.generations import (
     kept_table,
 )
 from client.release.known_hospitals import effective
-from client.release.policy import CohortFacts, floor
-from client.release.site_journal import JOURNAL, note_withdrawals
+from client.release.site_policy import CohortFacts, floor
+from client.release.verified_journal import JOURNAL, note_withdrawals
 from client.statistics.study_patients import Bench
-from client.training.device import choose_device
-from shared_model.analyses.phases.admission import BASE, LIVE, SETS_OF
-from site_config.files import read_limited
-from site_config.journal import Journal, read
+from client.training.training_device import choose_device
+from shared_model.analyses.phases.admission_plan import BASE, LIVE, SETS_OF
+from site_config.atomic_files import read_limited
+from site_config.hash_chained_journal import Journal, read
 from site_config.problems import privacy
-from site_config.site import SiteConfig
+from site_config.site_yaml import SiteConfig
 from site_config.study.plan_and_lock import StudyLock
 from site_config.study.prognostic_models import MODELS
-from site_config.tables.cohort import load_cohort
+from site_config.tables.cohort_csv import load_cohort
 from site_config.tables.csv_text import BYTES
 
 COUNTED = ("train", "validation", "test")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from site_config.files import read_limited, write_atomic
+from site_config.atomic_files import read_limited, write_atomic
 from site_config.problems.base import Problem
 
 NAME = "rehearsal.json"
@@ -15,7 +15,7 @@ LONGEST_S = 1 << 16
 
 
 class Rehearsal(BaseModel):
-    """Seconds that steps took in a rehearsal, by step (`shared_model.secure_sum.messages.step_of`), and when it was."""
+    """Seconds that steps took in a rehearsal, by step (`shared_model.secure_sum.federation_messages.step_of`), and when it was."""
 
     model_config = ConfigDict(extra="forbid")
 

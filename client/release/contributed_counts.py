@@ -11,13 +11,13 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared_model.secure_sum.messages import OpenedCounts
+from shared_model.secure_sum.federation_messages import OpenedCounts
 from shared_model.secure_sum.statements import Statement, believed
-from site_config.files import make_folder, read_limited, write_atomic
+from site_config.atomic_files import make_folder, read_limited, write_atomic
 from site_config.problems import host, privacy
-from site_config.site import Policy
+from site_config.site_yaml import Policy
 from site_config.study.plan_and_lock import StudyLock
-from site_config.wording import plural
+from site_config.words_of_messages import plural
 
 STATEMENTS, MOST = "statements.json", 16 << 20
 Contributed = Mapping[str, Mapping[str, int]]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from client.release.earlier_releases import Ledger, OpenedValue, cohort_hash, question_of
-from client.release.epsilon import EpsilonLedger
+from client.release.epsilon_spent import EpsilonLedger
 from client.release.journal_entries import (
     AGREED,
     COHORT,
@@ -39,7 +39,9 @@ from client.release.journal_entries import (
     Released,
 )
 from client.release.noise_and_charge import NoisedReleases, words_of
-from client.release.policy import (
+from client.release.shares.noised_counts import NoisedCounts
+from client.release.shares.share_rows import RowsOf, compared_patients, share, shared_record
+from client.release.site_policy import (
     Ask,
     CohortFacts,
     check_contributed,
@@ -51,15 +53,12 @@ from client.release.policy import (
     floor,
     rows_value,
 )
-from client.release.shares.noised_counts import NoisedCounts
-from client.release.shares.share_rows import RowsOf, compared_patients, share, shared_record
+from shared_model.analyses.analysis_plan import SharedPlan
 from shared_model.analyses.patient_slots import PaddedPatients
-from shared_model.analyses.phases.admission import BASE, LIVE, SETS_OF, change_model
-from shared_model.analyses.plan import SharedPlan
-from shared_model.secure_sum import masks
+from shared_model.analyses.phases.admission_plan import BASE, LIVE, SETS_OF, change_model
+from shared_model.secure_sum import pairwise_masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
-from shared_model.secure_sum.hospital_attempts import SiteAttempt, SiteAttempts
-from shared_model.secure_sum.messages import (
+from shared_model.secure_sum.federation_messages import (
     Arrays,
     Context,
     KeysReply,
@@ -73,12 +72,13 @@ from shared_model.secure_sum.messages import (
     roster_hash,
     state_hash,
 )
-from shared_model.shares.messages.protocol import RowsReply, RowsRequest, boxes_hash, recipients, sign_rows
-from shared_model.statistics.statistic import REGISTRY, Parameters, Registry, Statistic
-from site_config.journal import Clock, Journal, local_time
+from shared_model.secure_sum.hospital_attempts import SiteAttempt, SiteAttempts
+from shared_model.shares.messages.share_messages import RowsReply, RowsRequest, boxes_hash, recipients, sign_rows
+from shared_model.statistics.statistic_declaration import REGISTRY, Parameters, Registry, Statistic
+from site_config.hash_chained_journal import Clock, Journal, local_time
 from site_config.problems import privacy
 from site_config.problems.base import Problem
-from site_config.site import Policy
+from site_config.site_yaml import Policy
 from site_config.study.plan_and_lock import StudyLock
 
 __all__ = ["CohortFacts", "Compute", "Door", "outward_code"]
@@ -144,13 +144,13 @@ class Door:
                 self._policy,
                 lock,
                 ask,
-                lambda: masks.encode(segments, compute(statistic, ask.parameters, arrays), len(sites)),
+                lambda: pairwise_masks.encode(segments, compute(statistic, ask.parameters, arrays), len(sites)),
                 self._remember_cohorts,
             )
             if session is not None:
-                masks.add_pair_masks(vectors, self._site, peers)
-                masks.seed_mask(vectors, session.seed, context.digest(), self._site)
-            digest = masks.vectors_hash(vectors)
+                pairwise_masks.add_pair_masks(vectors, self._site, peers)
+                pairwise_masks.seed_mask(vectors, session.seed, context.digest(), self._site)
+            digest = pairwise_masks.vectors_hash(vectors)
             number = self._journal_release(request, ask, vectors, digest, rule, masked=session is not None)
             if session is not None:
                 session.ask, session.hash, session.entry = ask, digest, number
@@ -330,7 +330,7 @@ class Door:
             raise privacy.CONTEXT_MISMATCH.problem("this site's own key came back changed")
         digest = request.context.digest()
         peers = (peer for peer in session.sites if peer != self._site)
-        return {peer: masks.pair_key(session.private, public[peer], digest, (self._site, peer)) for peer in peers}
+        return {peer: pairwise_masks.pair_key(session.private, public[peer], digest, (self._site, peer)) for peer in peers}
 
     def _journal_release(
         self, request: ReleaseRequest, ask: Ask, vectors: Mapping[str, NDArray[np.generic]], digest: str, rule: str, *, masked: bool

@@ -36,11 +36,11 @@ from client.release.journal_entries import (
     Released,
     SharedRows,
 )
-from shared_model.secure_sum.messages import Context
-from site_config.journal import Entry, Fold
+from shared_model.secure_sum.federation_messages import Context
+from site_config.hash_chained_journal import Entry, Fold
 from site_config.problems import privacy
 from site_config.study.plan_and_lock import canonical
-from site_config.wording import plural
+from site_config.words_of_messages import plural
 
 COUNTS = "precounts"
 """The statistic with which a study opens the counts of every block at its start."""

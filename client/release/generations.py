@@ -24,15 +24,15 @@ from pydantic import Field
 from client.cohort.pseudonyms import keyed_hash, patient_key, site_secret
 from client.release.earlier_releases import differing
 from client.release.journal_entries import DoorRecord
-from shared_model.analyses.phases.admission import BASE as BASE_ROWS
-from shared_model.analyses.phases.admission import LIVE
-from site_config.files import make_folder, read_limited, write_atomic
-from site_config.journal import Entry, Journal
+from shared_model.analyses.phases.admission_plan import BASE as BASE_ROWS
+from shared_model.analyses.phases.admission_plan import LIVE
+from site_config.atomic_files import make_folder, read_limited, write_atomic
+from site_config.hash_chained_journal import Entry, Journal
 from site_config.problems import host
 from site_config.study.plan_and_lock import Study
-from site_config.tables.cohort import Cohort, parse_cohort
+from site_config.tables.cohort_csv import Cohort, parse_cohort
 from site_config.tables.csv_text import BYTES, raw_rows
-from site_config.wording import plural
+from site_config.words_of_messages import plural
 
 GENERATION, CANDIDATE, BASE = "generation", "candidate", "base"
 PATIENT = "patient"

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from shared_model.secure_sum.messages import Context, OpenedCounts
+from shared_model.secure_sum.federation_messages import Context, OpenedCounts
 
 COHORT, RELEASE, OPEN, REFUSAL, CONSENT, SHARED = "cohort", "release", "open", "refusal", "consent", "shared-rows"
 COMPARED, AGREED, COUNTED = "compared-rows", "agreed-rows", "noised-counts"

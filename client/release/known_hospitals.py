@@ -10,11 +10,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from site_config.files import read_json, write_json
-from site_config.identity import same_fingerprint
+from site_config.atomic_files import read_json, write_json
+from site_config.keys_and_signatures import same_fingerprint
 from site_config.problems import host, privacy
 from site_config.problems.base import Problem
-from site_config.site import KnownPeers, Policy, SiteConfig
+from site_config.site_yaml import KnownPeers, Policy, SiteConfig
 from site_config.study.plan_and_lock import RosterEntry, Strict, StudyLock
 
 PEERS = "peers.json"

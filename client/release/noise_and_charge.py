@@ -17,16 +17,16 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from client.release.earlier_releases import OpenedValue
-from client.release.epsilon import CHARGE, Charged, Cost, EpsilonLedger, check_budget, check_promise, release_cost, schedule_of
-from client.release.policy import Ask
+from client.release.epsilon_spent import CHARGE, Charged, Cost, EpsilonLedger, check_budget, check_promise, release_cost, schedule_of
+from client.release.site_policy import Ask
 from shared_model.privacy.discrete_gaussian import discrete_gaussian
-from shared_model.privacy.noised_statistics import NoiseShare, noise_of
+from shared_model.privacy.noise_on_statistics import NoiseShare, noise_of
 from shared_model.privacy.random_words import WordStream
-from shared_model.secure_sum import masks
-from shared_model.statistics.statistic import Parameters, Segment
-from site_config.files import make_folder, write_atomic
-from site_config.journal import Journal
-from site_config.site import Policy
+from shared_model.secure_sum import pairwise_masks
+from shared_model.statistics.statistic_declaration import Parameters, Segment
+from site_config.atomic_files import make_folder, write_atomic
+from site_config.hash_chained_journal import Journal
+from site_config.site_yaml import Policy
 from site_config.study.plan_and_lock import StudyLock, canonical
 
 Vectors = dict[str, NDArray[Any]]
@@ -81,7 +81,7 @@ class NoisedReleases:
             cohort=value.cohort,
             squared=cost.squared,
             alone=cost.alone,
-            hash=masks.vectors_hash(vectors),
+            hash=pairwise_masks.vectors_hash(vectors),
         )
         self.ledger.feed(self._journal.append(CHARGE, record.model_dump(mode="json")))
         return vectors
@@ -101,7 +101,7 @@ class NoisedReleases:
         if data is None:
             return None
         found = _unpacked(data)
-        return found if found and masks.vectors_hash(found) == wanted else None
+        return found if found and pairwise_masks.vectors_hash(found) == wanted else None
 
     def _keep(self, ask: Ask, vectors: Mapping[str, NDArray[Any]]) -> None:
         data = bytes(save(dict(vectors)))
@@ -116,7 +116,7 @@ def add_noise(vectors: Vectors, segments: Sequence[Segment], noise: NoiseShare, 
     """Add a hospital's discrete Gaussian to ring integers, in place."""
     for segment in segments:
         drawn = discrete_gaussian(stream, noise.variance, segment.size)
-        vectors[segment.name] += drawn.astype(masks.dtype(segment))
+        vectors[segment.name] += drawn.astype(pairwise_masks.dtype(segment))
 
 
 def words_of(parameters: Parameters) -> str:

@@ -12,13 +12,13 @@ from math import isfinite
 from typing import Any
 
 from client.release.earlier_releases import Ledger, TableKey
-from shared_model.statistics import grids
-from shared_model.statistics import parameters as asked
-from shared_model.statistics.parameters import ScoreSpec
-from shared_model.statistics.statistic import Parameters
+from shared_model.statistics import day_grids
+from shared_model.statistics import statistic_parameters as asked
+from shared_model.statistics.statistic_declaration import Parameters
+from shared_model.statistics.statistic_parameters import ScoreSpec
 from site_config.problems import privacy
 from site_config.problems.base import Problem
-from site_config.site import Policy
+from site_config.site_yaml import Policy
 from site_config.study.horizon_spacing import APART_DAYS, close_horizons
 from site_config.study.plan_and_lock import Role, Study, StudyLock
 
@@ -64,7 +64,7 @@ def study_floor_faults(policy: Policy, study: Study) -> list[str]:
     """What a study declares that is finer than the hospital's policy allows, whatever its lock says; in words."""
     found: list[str] = []
     floor = policy.minimum_cell_days
-    cuts = grids.training_cuts(study.training)
+    cuts = day_grids.training_cuts(study.training)
     if any(later - earlier < floor for earlier, later in zip((0.0, *cuts), cuts, strict=False)):
         found.append(f"cut points of the training hazard closer than {floor} days")
     if (near := close_horizons(study)) is not None:
@@ -91,7 +91,7 @@ def _check_columns(study: Study, parameters: Parameters) -> None:
 
 def _check_cuts(study: Study, parameters: Parameters) -> None:
     training = (asked.TrainingStart, asked.TrainingHazard, asked.TrainingUpdate)
-    if isinstance(parameters, training) and parameters.cut_days != grids.training_cuts(study.training):
+    if isinstance(parameters, training) and parameters.cut_days != day_grids.training_cuts(study.training):
         raise _refuse("other cut points than the lock's")
     if isinstance(parameters, asked.TrainingHazard) and parameters.n_days and study.training.hazard_resolution != "exact":
         raise _refuse("a grid of days that the lock does not ask for")

@@ -9,9 +9,9 @@ from client.segmentation.nnunet import load
 from client.segmentation.safe_load import ModelFiles, read_model
 from site_config.problems import scans as problems
 from site_config.problems import segmentation
-from site_config.site import SegmentationModel, SiteConfig
+from site_config.site_yaml import SegmentationModel, SiteConfig
 from site_config.study.plan_and_lock import Study
-from site_config.tables.cohort import Scan
+from site_config.tables.cohort_csv import Scan
 
 if TYPE_CHECKING:
     from client.segmentation.nnunet import NnUNetModel

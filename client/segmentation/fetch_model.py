@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from site_config.files import access_problem, make_folder, read_json, write_json
+from site_config.atomic_files import access_problem, make_folder, read_json, write_json
 from site_config.problems import segmentation as problems
 from site_config.problems.base import Problem
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from client.cohort.pseudonyms import keyed_hash
 from client.intake.file_stamp import stamp
-from site_config.files import read_limited, write_atomic
+from site_config.atomic_files import read_limited, write_atomic
 from site_config.study.plan_and_lock import canonical
-from site_config.tables.cohort import Scan
+from site_config.tables.cohort_csv import Scan
 
 LabelMap = NDArray[np.uint8]
 SUFFIX = ".labels"

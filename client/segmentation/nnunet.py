@@ -21,9 +21,9 @@ from client.imaging.slices import Grid, stack
 from client.imaging.volume import Volume
 from client.segmentation.safe_load import ModelFiles
 from client.segmentation.tiles import can_stream, labels_by_plane
-from client.training.device import choose_device, is_out_of_memory
+from client.training.training_device import choose_device, is_out_of_memory
 from site_config.problems import segmentation as problems
-from site_config.site import SegmentationModel
+from site_config.site_yaml import SegmentationModel
 
 LabelMap = NDArray[np.uint8]
 _ONE_AT_A_TIME = threading.Lock()  # nnU-Net changes torch's thread count for the whole process

@@ -16,10 +16,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from client.segmentation.safe_load import CHECKPOINT_LIMIT, JSON_LIMIT, ModelFiles, read_model
-from site_config.files import access_problem, make_folder, write_atomic
+from site_config.atomic_files import access_problem, make_folder, write_atomic
 from site_config.problems import segmentation as problems
 from site_config.problems.base import Problem
-from site_config.site import SegmentationModel
+from site_config.site_yaml import SegmentationModel
 
 RELEASES = "https://github.com/wasserth/TotalSegmentator/releases/download"
 LOBES = ("lung_upper_lobe_left", "lung_lower_lobe_left", "lung_upper_lobe_right", "lung_middle_lobe_right", "lung_lower_lobe_right")

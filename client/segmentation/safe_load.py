@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from site_config.files import read_limited
+from site_config.atomic_files import read_limited
 from site_config.problems import segmentation as problems
 from site_config.problems.base import Problem
-from site_config.site import SegmentationModel
+from site_config.site_yaml import SegmentationModel
 
 JSON_LIMIT = 16 * 2**20
 CHECKPOINT_LIMIT = 4 * 2**30

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from client.imaging.slices import Grid, nearest_planes
 from client.imaging.volume import Volume
-from client.intake.masks.read import read_any_mask
+from client.intake.masks.read_mask import read_any_mask
 from client.segmentation.cleaning import Mask, clean, without_strays
 from client.segmentation.mask_cache import LabelCache
 from site_config.problems import scans as problems
-from site_config.site import Segmentation, Target
+from site_config.site_yaml import Segmentation, Target
 from site_config.study.plan_and_lock import Organ, Study
-from site_config.tables.cohort import Scan
+from site_config.tables.cohort_csv import Scan
 
 LabelMap = NDArray[np.uint8]
 

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.cohort.patients import Patients
+from client.cohort.prepared_cohort import Patients
 from client.statistics.study_patients import Bench
 from client.statistics.table1_rows import described
 from shared_model.analyses import patient_slots as declared
-from shared_model.analyses.plan import SharedPlan
+from shared_model.analyses.analysis_plan import SharedPlan
 from shared_model.analyses.scores.score_levels import LOW, STEP, level_of
 from site_config.problems import shares as problems
+from site_config.study.clinical_variables import DesignColumn
 from site_config.study.plan_and_lock import Role
-from site_config.study.variables import DesignColumn
 
 Arrays = Mapping[str, NDArray[Any]]
 

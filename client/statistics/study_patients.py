@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.cohort.patients import Patients
-from shared_model.secure_sum.messages import state_hash
-from shared_model.statistics import parameters as asked
+from client.cohort.prepared_cohort import Patients
+from shared_model.secure_sum.federation_messages import state_hash
+from shared_model.statistics import statistic_parameters as asked
 from site_config.lazy_modules import lazy
 from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS
 
 if TYPE_CHECKING:
-    from client.training import update
+    from client.training import local_training as update
     from shared_model.networks import rad_networks
     from shared_model.networks import weight_vector as weights_of
 else:
-    update = lazy("client.training.update")
+    update = lazy("client.training.local_training")
     rad_networks = lazy("shared_model.networks.rad_networks")
     weights_of = lazy("shared_model.networks.weight_vector")
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from client.cohort.patients import Patients
-from client.statistics.counts import entered
+from client.cohort.prepared_cohort import Patients
+from client.statistics.count_statistics import entered
 from shared_model.analyses.phases.table1_slots import (
     AGE_STEP,
     AGE_STEPS,
@@ -21,7 +21,7 @@ from shared_model.analyses.phases.table1_slots import (
     clinical_read,
     sets_of,
 )
-from shared_model.statistics.parameters import FLAGS, MANUFACTURERS, RESPONSES
+from shared_model.statistics.statistic_parameters import FLAGS, MANUFACTURERS, RESPONSES
 from site_config.study.plan_and_lock import Role, Study
 
 

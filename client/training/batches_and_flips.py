@@ -27,7 +27,7 @@ class Slices(Protocol):
 
 
 class Trainees(Protocol):
-    """The part of `client.cohort.patients.Patients` that training reads; n patients in a fixed order."""
+    """The part of `client.cohort.prepared_cohort.Patients` that training reads; n patients in a fixed order."""
 
     @property
     def keys(self) -> tuple[str, ...]:

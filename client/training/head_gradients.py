@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.func import grad, vmap
 
 from shared_model.networks.rad_networks import HIDDEN, RadNetwork
-from shared_model.survival.loss import broadcast_loss
+from shared_model.survival.training_loss import broadcast_loss
 
 LAYERS = 2
 Parameters = Mapping[str, Tensor]

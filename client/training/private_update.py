@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from client.training.batches_and_flips import SeedParts, Trainees, draw, flipped, is_flipped, load_batch, per_patient, with_images
-from client.training.device import Hardware, choose_device, place
 from client.training.head_gradients import dropout_mask, head_gradients
+from client.training.training_device import Hardware, choose_device, place
 from shared_model.networks.rad_networks import RadNetwork
-from shared_model.networks.trainable import is_trained
+from shared_model.networks.trainable_under_privacy import is_trained
 from shared_model.networks.weight_vector import floating
-from shared_model.privacy.noised_statistics import NoiseShare
-from shared_model.survival.loss import broadcast_loss
+from shared_model.privacy.noise_on_statistics import NoiseShare
+from shared_model.survival.training_loss import broadcast_loss
 from site_config.study.differential_privacy import Trainable
 
 Floats = NDArray[np.float64]

@@ -24,11 +24,11 @@ from typer.testing import CliRunner
 
 from client.cli import app as site
 from server.cli import app as coordinator
-from server.report.export.files import pictures
-from server.report.export.items import figures
-from server.report.page import sections
+from server.report.export.exported_items import figures
+from server.report.export.figure_and_table_files import pictures
 from server.report.page_blocks import Figure, Photos
 from server.report.parts.part import ReportedStudy
+from server.report.report_page import sections
 from simulations.cli import app as researcher
 from tests.server.report.fixture_study import make
 

@@ -18,7 +18,7 @@ from matplotlib import pyplot
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from fedhcc.figures import COLOURS, GREY
-from simulations.compare.lung import Lung, compare_lung
+from simulations.compare.lung_comparison import Lung, compare_lung
 
 LABELS = ("age", "sex", "ECOG (physician)", "Karnofsky (physician)", "Karnofsky (patient)", "calories at meals", "weight loss")
 

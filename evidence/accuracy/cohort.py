@@ -19,7 +19,7 @@ import numpy as np
 
 from evidence.accuracy.cohort_coverage import BAR, CoverageRun, chance_of_bar, compared, covered, outcomes, within_bar
 from evidence.record import record
-from simulations.cohort.presets import PRESETS
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.simulated_patients import BINARY_COUNTS, GRADE_COUNTS, MALE_COUNT, SimulatedPopulation, simulate
 
 DECLARED: Final = CoverageRun(50_000, 200)
@@ -138,7 +138,7 @@ def main() -> int:
     }
     covers = [
         "simulations/cohort/simulated_patients.py",
-        "simulations/cohort/presets.py",
+        "simulations/cohort/cohort_presets.py",
         "evidence/accuracy/cohort.py",
         "evidence/accuracy/cohort_coverage.py",
         "shared_model/survival/cox/newton_exact.py",

@@ -14,13 +14,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.survival.cox import api as cox
+from shared_model.survival.cox import cox_by_day as cox
+from shared_model.survival.cox.cox_result import CoxFit, solve_kept
 from shared_model.survival.cox.exact_sums import likelihood
-from shared_model.survival.cox.result import CoxFit, solve_kept
 from shared_model.survival.normal_tails import Z95
-from simulations.cohort.presets import PRESETS
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.simulated_patients import COEFFICIENTS, SimulatedPopulation, simulate
-from simulations.tabular.fit import FitRows, SiteRows, TableOpener
+from simulations.tabular.fit_table import FitRows, SiteRows, TableOpener
 from site_config.problems import survival as problems
 
 Floats = NDArray[np.float64]

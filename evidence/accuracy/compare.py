@@ -11,18 +11,18 @@ import sys
 from dataclasses import asdict
 
 from evidence.record import record
-from simulations.compare.cohorts import ScenarioName
+from simulations.compare.compared_cohorts import ScenarioName
+from simulations.compare.compared_methods import default_plan
 from simulations.compare.comparison import MethodComparison, compare_simulated
-from simulations.compare.methods import default_plan
 from simulations.compare.tabular_models import ModelName
 
 RUNS: tuple[tuple[ModelName, tuple[ScenarioName, ...]], ...] = (("linear", ("skewed", "mild", "iid", "six-centres")), ("mlp", ("skewed",)))
 COVERS = [
-    "simulations/compare/cohorts.py",
-    "simulations/compare/methods.py",
+    "simulations/compare/compared_cohorts.py",
+    "simulations/compare/compared_methods.py",
     "simulations/compare/tabular_models.py",
-    "shared_model/survival/hazard.py",
-    "shared_model/survival/loss.py",
+    "shared_model/survival/broadcast_hazard.py",
+    "shared_model/survival/training_loss.py",
 ]
 
 

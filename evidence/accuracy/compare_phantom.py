@@ -11,9 +11,14 @@ import tempfile
 from pathlib import Path
 
 from evidence.record import record
-from simulations.compare.phantom import compare_phantom
+from simulations.compare.compare_phantoms import compare_phantom
 
-COVERS = ["client/training/update.py", "server/phases/training.py", "shared_model/survival/hazard.py", "shared_model/survival/loss.py"]
+COVERS = [
+    "client/training/local_training.py",
+    "server/phases/network_training.py",
+    "shared_model/survival/broadcast_hazard.py",
+    "shared_model/survival/training_loss.py",
+]
 
 
 def main() -> None:

@@ -21,18 +21,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
-from client.training.update import local_update, scores
+import shared_model.statistics.list_of_statistics  # noqa: F401  registers the statistics
+from client.training.local_training import local_update, scores
 from evidence.made_up_patients import MadeUpPatients, made_up_patients
 from evidence.record import record
 from server.phases.update_scale import ScaleState
-from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
 from shared_model.networks.rad_networks import RadNetwork, build
+from shared_model.networks.server_optimiser import VectorOptimiser, pseudo_gradient
 from shared_model.networks.weight_vector import Schema, from_vector, gradient_vector, to_vector
-from shared_model.secure_sum.masks import add_pair_masks, dequantise, dtype, encode
-from shared_model.statistics.parameters import TrainingUpdate
-from shared_model.statistics.statistic import REGISTRY
-from shared_model.survival.hazard import day_sums, step_hazard
+from shared_model.secure_sum.pairwise_masks import add_pair_masks, dequantise, dtype, encode
+from shared_model.statistics.statistic_declaration import REGISTRY
+from shared_model.statistics.statistic_parameters import TrainingUpdate
+from shared_model.survival.broadcast_hazard import day_sums, step_hazard
 from site_config.study.plan_and_lock import Study, StudySite
 
 SITES = {
@@ -261,7 +261,7 @@ def rows_of(backbone: str, rounds: int) -> dict[str, object]:
 def keep(backbone: str, figures: dict[str, object]) -> None:
     """Record the figures of one backbone."""
     covers = [
-        "client/training/update.py",
+        "client/training/local_training.py",
         "client/training/batches_and_flips.py",
         "shared_model/networks/rad_networks.py",
         "shared_model/networks/extractors.py",
@@ -270,9 +270,9 @@ def keep(backbone: str, figures: dict[str, object]) -> None:
         "server/phases/update_scale.py",
         "shared_model/networks/efficientnet.py",
         "shared_model/networks/weight_vector.py",
-        "shared_model/networks/optimiser.py",
-        "shared_model/survival/hazard.py",
-        "shared_model/survival/loss.py",
+        "shared_model/networks/server_optimiser.py",
+        "shared_model/survival/broadcast_hazard.py",
+        "shared_model/survival/training_loss.py",
     ]
     command = f"python -m evidence.accuracy.equality --backbone {backbone}"
     record(f"equality_{backbone.replace('-', '_')}", covers=covers, figures=figures, seeds=[SEED], command=command)

@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 
 from client.imaging import slices
 from client.imaging.volume import Volume
-from client.training.update import local_update, scores
+from client.training.local_training import local_update, scores
 from evidence.code_meaning import ROOT
 from evidence.made_up_patients import MadeUpPatients, MemorySlices
 from evidence.record import record
 from shared_model.networks.grad_cam import grad_cam
-from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
 from shared_model.networks.rad_networks import RadNetwork, build
+from shared_model.networks.server_optimiser import VectorOptimiser, pseudo_gradient
 from shared_model.networks.weight_vector import from_vector, load_named, to_vector
-from shared_model.survival.hazard import piecewise_hazard, piecewise_sums
+from shared_model.survival.broadcast_hazard import piecewise_hazard, piecewise_sums
 from simulations.cohort.nnunet_models import TASKS, Task, phantom_scans
 from site_config.study.plan_and_lock import Study, StudySite
 
@@ -157,7 +157,7 @@ def main() -> None:
         "shared_model/networks/grad_cam.py",
         "shared_model/networks/rad_networks.py",
         "shared_model/networks/extractors.py",
-        "client/training/update.py",
+        "client/training/local_training.py",
         "shared_model/networks/efficientnet.py",
     ]
     record("gradcam", covers=covers, figures=figures, seeds=[SEED, FIRST_TRAIN, FIRST_TEST])

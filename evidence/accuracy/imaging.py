@@ -28,9 +28,9 @@ from client.segmentation.segmenter import Segmenter
 from evidence.code_meaning import ROOT
 from evidence.record import record
 from simulations.cohort.nnunet_models import TASKS, phantom_scans, targets
-from site_config.site import Policy, Segmentation, SegmentationModel, SiteConfig, Target
+from site_config.site_yaml import Policy, Segmentation, SegmentationModel, SiteConfig, Target
 from site_config.study.plan_and_lock import Imaging, Study, StudySite, two_organs
-from site_config.tables.cohort import Scan
+from site_config.tables.cohort_csv import Scan
 
 SHAPE = (600, 512, 512)
 PHANTOMS = 24

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from evidence.accuracy.shares.compared import BARS, Holders, errors, found_on_shares
-from evidence.accuracy.shares.covered import COVERED
-from evidence.accuracy.shares.tables import SEEDS, Tried, cohort, public
+from evidence.accuracy.shares.accuracy_cohorts import SEEDS, Tried, cohort, public
+from evidence.accuracy.shares.compared_with_pooled import BARS, Holders, errors, found_on_shares
+from evidence.accuracy.shares.covered_code import COVERED
 from evidence.record import record
 
 ON_HOLDERS: tuple[tuple[str, Holders], ...] = (("lung", 3), ("207 patients, first seed", 3), ("207 patients, first seed", 5))
@@ -74,7 +74,12 @@ def main() -> None:
     options.add_argument("--only", nargs="*", default=[], help="names of public sets; left out, all; nothing is recorded then")
     chosen = options.parse_args()
     found = figures(chosen.seeds, tuple(chosen.only))
-    covers = [*COVERED, "simulations/tabular/shares", "evidence/accuracy/shares/compared.py", "evidence/accuracy/shares/tables.py"]
+    covers = [
+        *COVERED,
+        "simulations/tabular/shares",
+        "evidence/accuracy/shares/compared_with_pooled.py",
+        "evidence/accuracy/shares/accuracy_cohorts.py",
+    ]
     if not chosen.only:
         record("on_shares", covers=[*covers, "evidence/accuracy/on_shares.py"], figures=found, seeds=list(SEEDS[: chosen.seeds]))
 

@@ -12,14 +12,14 @@ from collections import Counter
 from itertools import groupby
 from typing import Any
 
-from evidence.accuracy.shares.covered import COVERED
+from evidence.accuracy.shares.covered_code import COVERED
 from evidence.accuracy.shares.paper_cohort import PHASES, PaperStudy, locked, paper_cohort
-from evidence.accuracy.shares.paper_items import paper_rows
+from evidence.accuracy.shares.paper_item_numbers import paper_rows
 from evidence.accuracy.shares.paper_rows import PaperRow
-from evidence.accuracy.shares.printed import printed_metrics
-from evidence.accuracy.shares.printed_rows import PrintedRows, printed_figures
+from evidence.accuracy.shares.report_number_rows import PrintedRows, printed_figures
+from evidence.accuracy.shares.report_numbers import printed_metrics
 from evidence.record import FOLDER, record
-from site_config.files import write_atomic
+from site_config.atomic_files import write_atomic
 
 SEED = 207
 MISSING = {

@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from client.cohort.prepare import prepare
-from client.cohort.workers import targets_of
+from client.cohort.preparation_workers import targets_of
+from client.cohort.prepare_cohort import prepare
 from evidence.accuracy.imaging import SHAPE, MadeScans, make, resident
 from evidence.code_meaning import ROOT
 from evidence.record import record
-from site_config.site import Policy, SiteConfig
+from site_config.site_yaml import Policy, SiteConfig
 from site_config.study.plan_and_lock import Study, StudySite
 
 REPETITIONS = 5

@@ -21,21 +21,21 @@ from numpy.typing import NDArray
 from client.imaging.slices import choose, grid_of, labels_on, measure
 from client.imaging.slices import render as render_slices
 from client.imaging.volume import Volume
-from client.training.update import local_update, scores
+from client.training.local_training import local_update, scores
 from evidence.made_up_patients import MadeUpPatients, MemorySlices
 from evidence.record import record
-from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
 from shared_model.networks.pretrained_weights import load_warm_start
 from shared_model.networks.rad_networks import build
+from shared_model.networks.server_optimiser import VectorOptimiser, pseudo_gradient
 from shared_model.networks.weight_vector import from_vector, to_vector
-from shared_model.survival.hazard import day_sums, step_hazard
+from shared_model.survival.broadcast_hazard import day_sums, step_hazard
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.phantom_ct import SCANNERS, PhantomOptions, PhantomScan, Visit, draw_anatomy, render
-from simulations.cohort.presets import PRESETS
 from simulations.cohort.simulated_patients import SimulatedPatient, SimulatedPopulation, concordance, simulate
 from simulations.cohort.write_cohort import LABELS, WARM_START
 from site_config.study.plan_and_lock import Study
-from site_config.study.presets import preset
 from site_config.study.prognostic_models import RAD_D, NetworkName
+from site_config.study.study_presets import preset
 
 FIRST_SEED = 70_000
 PATIENTS = (56, 82)

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from statsmodels.duration.hazard_regression import PHReg
 
-from evidence.attacks.cohorts import COLUMNS
+from evidence.attacks.attacked_cohorts import COLUMNS
 from evidence.attacks.shares.attacked_study import OpenedStudy, StudyCohort, draw_study, locked, opened_study
 from evidence.record import record
-from shared_model.analyses.cox import CoxEstimate
+from shared_model.analyses.cox_on_shares import CoxEstimate
 from shared_model.analyses.phases.earlier_results import known_scores
 from shared_model.analyses.phases.evaluation_openings import EvaluationModel
 from shared_model.survival.concordance import concordance

@@ -8,7 +8,7 @@ from typing import Any
 
 from evidence.code_meaning import ROOT
 from evidence.record import FOLDER
-from site_config.files import read_json, write_atomic
+from site_config.atomic_files import read_json, write_atomic
 
 PAGE, SHORT = ROOT / "docs" / "explanation" / "attacks.md", ROOT / "docs" / "threat-model.md"
 BEGIN = "<!-- attacks:"

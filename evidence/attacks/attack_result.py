@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from client.release.policy import Ask, CohortFacts, check_patients, floor
-from shared_model.secure_sum.messages import Context, OpenedCounts
-from shared_model.statistics.statistic import REGISTRY, Parameters
+from client.release.site_policy import Ask, CohortFacts, check_patients, floor
+from shared_model.secure_sum.federation_messages import Context, OpenedCounts
+from shared_model.statistics.statistic_declaration import REGISTRY, Parameters
 from site_config.problems.base import Problem
-from site_config.site import Policy
+from site_config.site_yaml import Policy
 from site_config.study.plan_and_lock import Study, StudySite
 
 SUCCEEDS, CHANCE, NOTHING = "succeeds", "no better than chance", "nothing it needs is opened"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import time
 
+from evidence.attacks.all_attacks import ATTACKS, EVIDENCE_SEED, SIZES, Report, pieces
 from evidence.attacks.attack_result import AttackResult
-from evidence.attacks.harness import ATTACKS, EVIDENCE_SEED, SIZES, Report, pieces
-from evidence.attacks.kept import KeptParts
+from evidence.attacks.kept_parts import KeptParts
 from evidence.code_meaning import ROOT
 from evidence.record import covered, record
 
@@ -24,7 +24,7 @@ COVERS = [
     "evidence/attacks",
     "client/release/door.py",
     "client/release/earlier_releases.py",
-    "shared_model/secure_sum/masks.py",
+    "shared_model/secure_sum/pairwise_masks.py",
     "shared_model/analyses",
     "shared_model/disclosure",
     "simulations/cohort/simulated_patients.py",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import nnls
 
-from evidence.attacks.cohorts import Floats
+from evidence.attacks.attacked_cohorts import Floats
 
 LARGEST_FEATURE = 1e12
 LEAST_ERRORS = (1e-12, 0.02, 0.2)

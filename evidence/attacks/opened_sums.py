@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evidence.attacks.claims import NEAR_DAYS, Claims
-from evidence.attacks.cohorts import COLUMNS, LEVELS, AttackedCohort, Floats, encode, patterns
+from evidence.attacks.attacked_cohorts import COLUMNS, LEVELS, AttackedCohort, Floats, encode, patterns
+from evidence.attacks.claims_about_patients import NEAR_DAYS, Claims
 from evidence.attacks.nonnegative_solver import System
-from shared_model.survival.hazard import exposures
+from shared_model.survival.broadcast_hazard import exposures
 
 RiskSums = tuple[Floats, Floats, Floats | None, Floats | None]
 CUTS = (90.0, *(90.0 + 200.0 * k for k in range(1, 9)))

@@ -26,18 +26,18 @@ from client.training.private_update import patient_gradients
 from evidence.made_up_patients import MadeUpPatients, made_up_patients
 from evidence.record import record
 from shared_model.networks.rad_networks import RadNetwork, build
-from shared_model.networks.trainable import trained_places
+from shared_model.networks.trainable_under_privacy import trained_places
 from shared_model.networks.weight_vector import Schema, from_vector, to_vector
-from shared_model.privacy.accounting import mu_of, outcome_auc
 from shared_model.privacy.discrete_gaussian import discrete_gaussian
-from shared_model.privacy.noised_statistics import NoiseShare
+from shared_model.privacy.epsilon_accounting import mu_of, outcome_auc
+from shared_model.privacy.noise_on_statistics import NoiseShare
+from shared_model.privacy.noise_schedule import NoiseSchedule, baseline_rate
 from shared_model.privacy.random_words import WordStream
-from shared_model.privacy.schedule import NoiseSchedule, baseline_rate
 from simulations.threads import one_thread
 from site_config.study.differential_privacy import DifferentialPrivacy
 from site_config.study.plan_and_lock import Study
-from site_config.study.presets import preset
 from site_config.study.prognostic_models import RAD_S
+from site_config.study.study_presets import preset
 
 Floats = NDArray[np.float64]
 EPSILONS = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -212,8 +212,8 @@ def main() -> None:
     one_thread()
     found = figures(SEEDS)
     print(found, flush=True)
-    covers = ["client/training/private_update.py", "shared_model/privacy/noised_statistics.py", "shared_model/privacy/schedule.py"]
-    covers += ["shared_model/privacy/accounting.py", "shared_model/privacy/discrete_gaussian.py", "evidence/attacks/outcome.py"]
+    covers = ["client/training/private_update.py", "shared_model/privacy/noise_on_statistics.py", "shared_model/privacy/noise_schedule.py"]
+    covers += ["shared_model/privacy/epsilon_accounting.py", "shared_model/privacy/discrete_gaussian.py", "evidence/attacks/outcome.py"]
     record("outcome", covers=covers, figures=found, seeds=list(SEEDS))
 
 

@@ -15,23 +15,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from evidence.capture.agents import FAILURES
 from evidence.capture.canaries import LEAK, MARK, UID_MARK
-from evidence.capture.compare import compare
+from evidence.capture.compare_recordings import compare
+from evidence.capture.find_planted_strings import CaptureScanner, FoundCanary
+from evidence.capture.leaking_agents import FAILURES
+from evidence.capture.recorded_studies import SEED, Capture, Made, another_patient, make, one_fewer, phantoms, record, tables, version
 from evidence.capture.recorder import joined
-from evidence.capture.scan import CaptureScanner, FoundCanary
-from evidence.capture.studies import SEED, Capture, Made, another_patient, make, one_fewer, phantoms, record, tables, version
 from evidence.capture.traffic import RANDOM, contents, others, replies
 from evidence.record import record as record_evidence
 
 COVERS = [
-    "client/program/node.py",
-    "client/program/runner.py",
-    "client/program/worker.py",
-    "client/program/agent.py",
+    "client/program/flower_node.py",
+    "client/program/site_runner.py",
+    "client/program/resident_worker.py",
+    "client/program/message_agent.py",
     "client/release/door.py",
-    "shared_model/secure_sum/wire.py",
-    "shared_model/secure_sum/messages.py",
+    "shared_model/secure_sum/message_bytes.py",
+    "shared_model/secure_sum/federation_messages.py",
     "evidence/capture",
 ]
 PROBLEM = re.compile(r"FH-\d{3}")

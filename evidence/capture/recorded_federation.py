@@ -7,17 +7,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from client.enrolment import join
+from client.keys_kit_and_decisions import join
 from evidence.capture.recorder import Recorder
-from server import enrolment as enrol
-from simulations.engines.loopback import Loopback, SiteProcess, loopback_address
+from server import hospital_register as enrol
+from server import office_setup
+from simulations.engines.loopback_engine import Loopback, SiteProcess, loopback_address
 from simulations.study.site_folders import Homes
-from site_config.identity import CoordinatorIdentity, sign_kit
+from site_config.keys_and_signatures import CoordinatorIdentity, sign_kit
 
 
 def odd_site(name: str, home: Path, what: str) -> SiteProcess:
     """A site's program with a failing or a leaking agent."""
-    return SiteProcess(name, home, [sys.executable, "-P", "-m", "evidence.capture.site", what, "run", "--home", str(home)])
+    return SiteProcess(name, home, [sys.executable, "-P", "-m", "evidence.capture.site_with_other_agent", what, "run", "--home", str(home)])
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def recorded(homes: Homes, places: Mapping[str, Path], odd: Mapping[str, str]) -
     `places` gives sites that live elsewhere than `homes` says, `odd` what is wrong with a site's agent.
     """
     address, superlink = loopback_address()
-    enrol.readdress(homes.coordinator, address, listen=address, superlink_port=superlink)
+    office_setup.readdress(homes.coordinator, address, listen=address, superlink_port=superlink)
     identity = CoordinatorIdentity.load(homes.coordinator)
     at = {name: places.get(name, home) for name, home in homes.sites().items()}
     recorders: dict[str, Recorder] = {}

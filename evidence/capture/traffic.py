@@ -15,7 +15,7 @@ from typing import Any, Final
 from flwr.proto import fleet_pb2, heartbeat_pb2, message_pb2, recorddict_pb2, run_pb2
 
 from evidence.capture.recorder import Pieces
-from shared_model.flower.calls import FLEET_PATH, split_calls
+from shared_model.flower.several_calls import FLEET_PATH, split_calls
 
 POST: Final = re.compile(rb"^(\S+) (\S+) HTTP/1\.1$")
 FLEET: Final = "/v1/fleet/"

@@ -36,7 +36,7 @@ def attack(
     A claim names seven covariates and a day (± 15). Claims that fit patients whose pattern is unique are compared with how
     often they fit independent cohorts. Exits with 1 when a default is beaten or a positive control fails.
     """
-    from evidence.attacks.harness import Report, chosen, run
+    from evidence.attacks.all_attacks import Report, chosen, run
 
     found = []
     for result in run(chosen(only), (n,), cohorts):

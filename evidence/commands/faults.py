@@ -23,10 +23,10 @@ def faults(
     """Kill, cut, fill and confuse a federation of real processes; the final weights must be the undisturbed run's."""
     from dataclasses import asdict
 
+    from evidence.faults.faults_of_machines import PLAYS
     from evidence.faults.faulty_federation import EVIDENCE, SMOKE, Stage
-    from evidence.faults.scenarios import PLAYS
     from site_config.problems import host
-    from site_config.wording import choice
+    from site_config.words_of_messages import choice
 
     titles = {name: (play.__doc__ or "").split("\n")[0] for name, play in PLAYS.items()}
     unknown = [name for name in names or () if name not in PLAYS]

@@ -19,9 +19,9 @@ from typing import Any, Final
 import yaml
 
 from evidence.code_meaning import ROOT
-from evidence.containers.network import GATEWAY, OFFICE, PORT, Line
+from evidence.containers.network_namespaces import GATEWAY, OFFICE, PORT, Line
 from evidence.containers.podman import Ended, Podman, until, words
-from server.study.state import TrainingState, next_round_of
+from server.study.resume_state import TrainingState, next_round_of
 from site_config.problems.base import Exit
 
 SITES: Final = ("hospital-01", "hospital-02", "hospital-03")

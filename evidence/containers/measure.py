@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from evidence.containers import bad_inputs, contents, ends
+from evidence.containers import bad_inputs, containers_that_end, image_contents
 from evidence.containers.container_federation import COORDINATOR, SITES, ContainerStage
-from evidence.containers.network import GATEWAY, OFFICE, PORT, Line, counters, network, reachable
+from evidence.containers.network_namespaces import GATEWAY, OFFICE, PORT, Line, counters, network, reachable
 from evidence.containers.podman import Podman, engine_file
 from evidence.record import record
 
@@ -28,8 +28,8 @@ COVERS = [
     "requirements/coordinator-cpu.txt",
     "client/compose_file.py",
     "client/commands/run.py",
-    "client/program/runner.py",
-    "client/program/environment.py",
+    "client/program/site_runner.py",
+    "client/program/environment_variables.py",
     "evidence/containers",
 ]
 SEED = 7
@@ -115,7 +115,7 @@ def main() -> int:
         stage = ContainerStage(root, Podman(engine_file(root)), lines, (options.site, options.coordinator), SEED)
         try:
             if "contents" in parts:
-                keep("images", contents.measure(stage.podman, options.site, options.coordinator))
+                keep("images", image_contents.measure(stage.podman, options.site, options.coordinator))
             if "canary" in parts:
                 keep("canary", canary(stage, lines))
             else:
@@ -123,7 +123,7 @@ def main() -> int:
             if "bad_inputs" in parts:
                 keep("bad_inputs", bad_inputs.measure(stage))
             if "ends" in parts:
-                for name, found in ends.measure(stage):
+                for name, found in containers_that_end.measure(stage):
                     keep(name, found)
         finally:
             stage.end_all()

@@ -22,10 +22,10 @@ from evidence.accuracy.signal import trained, trainees
 from evidence.record import record
 from shared_model.survival.concordance import concordance
 from shared_model.survival.evaluation_table import patient_cells
-from simulations.cohort.presets import PRESETS
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.simulated_patients import SimulatedPatient, simulate
-from site_config.study.presets import preset
 from site_config.study.prognostic_models import CLN, MODELS
+from site_config.study.study_presets import preset
 
 Floats = NDArray[np.float64]
 

@@ -27,12 +27,12 @@ from client.release import known_hospitals
 from evidence.opened_units import StudyNumbers
 from evidence.record import record
 from server.asking.clocks_and_waiting import Effects
-from server.study.results import StudyResult
-from server.study.run import run_study
-from simulations.cohort.presets import PRESETS
+from server.study.run_study import run_study
+from server.study.study_results import StudyResult
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
-from simulations.engines.local import local_transport
-from simulations.study.preparation import prepare
+from simulations.engines.local_engine import local_transport
+from simulations.study.prepare_all_hospitals import prepare
 from simulations.study.site_folders import Homes, approve_everywhere, enrol, publish
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import StudyLock
@@ -49,8 +49,8 @@ COVERS: Final = [
     "client/holder",
     "client/release",
     "client/cohort",
-    "site_config/journal.py",
-    "site_config/files.py",
+    "site_config/hash_chained_journal.py",
+    "site_config/atomic_files.py",
 ]
 
 

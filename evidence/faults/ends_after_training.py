@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from server.cli import main as start
 from server.commands import run as commands
-from server.study import run as study_run
+from server.study import run_study as study_run
 
 
 def main() -> None:

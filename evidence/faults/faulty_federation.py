@@ -18,20 +18,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from client.enrolment import join
-from client.program.control import ControlClient, Status
+from client.keys_kit_and_decisions import join
+from client.program.control_service import ControlClient, Status
 from evidence.faults.forwarder import Forwarder
-from server import enrolment as enrol
+from server import hospital_register as enrol
+from server import office_setup
 from server.link.child_process import environment
-from server.study.results import LedgerEntry, StudyResult
-from server.study.state import next_round_of
+from server.study.resume_state import next_round_of
+from server.study.study_results import LedgerEntry, StudyResult
 from server.watch.study_status import FLOWER_RUN, folder_of, ledger_of
-from simulations.engines.loopback import ONE_THREAD, Loopback, SiteProcess, loopback_address
-from simulations.study.run import Options, make_cohort, ready
+from simulations.engines.loopback_engine import ONE_THREAD, Loopback, SiteProcess, loopback_address
+from simulations.study.simulated_study import Options, make_cohort, ready
 from simulations.study.site_folders import Homes
-from site_config.documents.load import dump_yaml, load_study
-from site_config.files import write_atomic
-from site_config.identity import CoordinatorIdentity, private_folder, sign_kit
+from site_config.atomic_files import write_atomic
+from site_config.documents.read_yaml_documents import dump_yaml, load_study
+from site_config.keys_and_signatures import CoordinatorIdentity, private_folder, sign_kit
 from site_config.problems import federation
 from site_config.problems.base import Problem
 
@@ -113,7 +114,7 @@ class Stage:
         self._configure()
         self.lock = ready(options, self.homes, lambda _event: None)
         address, superlink = loopback_address()
-        enrol.readdress(self.homes.coordinator, address, listen=address, superlink_port=superlink)
+        office_setup.readdress(self.homes.coordinator, address, listen=address, superlink_port=superlink)
         self.names = [entry.name for entry in self.lock.roster]
         self.victim = self.lock.names("development")[0]
         self.forwarder = Forwarder(int(address.rpartition(":")[2]))

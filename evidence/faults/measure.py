@@ -16,21 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from evidence.code_meaning import ROOT
+from evidence.faults.faults_of_machines import PLAYS
 from evidence.faults.faulty_federation import EVIDENCE, Stage
-from evidence.faults.scenarios import PLAYS
 from evidence.record import FOLDER, covered, record
-from site_config.files import read_json, write_atomic
+from site_config.atomic_files import read_json, write_atomic
 
 COVERS = [
-    "client/program/node.py",
-    "client/program/worker.py",
-    "client/program/runner.py",
-    "server/asking/ask.py",
+    "client/program/flower_node.py",
+    "client/program/resident_worker.py",
+    "client/program/site_runner.py",
+    "server/asking/ask_masked_sum.py",
     "server/asking/incidents.py",
-    "server/link/grid.py",
+    "server/link/flower_grid.py",
     "server/link/superlink.py",
-    "server/link/gateway.py",
-    "server/phases/admission.py",
+    "server/link/nginx_gateway.py",
+    "server/phases/admission_phase.py",
     "evidence/faults",
 ]
 SEED = 7

@@ -12,10 +12,10 @@ import sys
 import time
 
 from client.cli import main as start
-from client.program import runner
-from client.program.worker import Worker
-from shared_model.secure_sum.messages import Message
-from site_config.study.flower_bundle import bundle_hash
+from client.program import site_runner
+from client.program.resident_worker import Worker
+from shared_model.secure_sum.federation_messages import Message
+from site_config.study.flower_app_bundle import bundle_hash
 
 AHEAD_S = 600.0
 PATIENCE_S = 15.0
@@ -28,22 +28,22 @@ def wrong_clock() -> None:
 
     honest = time.time
     signing.now = lambda: dt.datetime.fromtimestamp(honest() + AHEAD_S, dt.UTC)
-    setattr(runner, "wall_clock", lambda: honest() + AHEAD_S)  # noqa: B010 - a name the module imports, changed on purpose
+    setattr(site_runner, "wall_clock", lambda: honest() + AHEAD_S)  # noqa: B010 - a name the module imports, changed on purpose
 
 
 def other_version() -> None:
     """The program believes to be release 9.9.9, whose bundle is another one."""
-    setattr(runner, "bundle_hash", lambda: bundle_hash("9.9.9"))  # noqa: B010 - a name the module imports, changed on purpose
+    setattr(site_runner, "bundle_hash", lambda: bundle_hash("9.9.9"))  # noqa: B010 - a name the module imports, changed on purpose
 
 
 def hasty() -> None:
     """A refused key is given up after fifteen seconds instead of ninety."""
-    runner.PATIENCE_ACTIVE_S = PATIENCE_S
+    site_runner.PATIENCE_ACTIVE_S = PATIENCE_S
 
 
 def stubborn() -> None:
     """A refused key is tried again each second for ninety seconds, so that it is refused while the study runs on any machine."""
-    runner.BACKOFF_S, runner.PATIENCE_ACTIVE_S = (1.0, 1.0, 1.0, 1.0), 90.0
+    site_runner.BACKOFF_S, site_runner.PATIENCE_ACTIVE_S = (1.0, 1.0, 1.0, 1.0), 90.0
 
 
 def slow() -> None:

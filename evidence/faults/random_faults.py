@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from evidence.faults.faulty_federation import SMOKE, Form, Stage, StageRun
-from evidence.faults.observed import commands
+from evidence.faults.observed_fault import commands
 from evidence.record import record
 
 ROLES: Final = ("hospital", "working process", "SuperLink", "gateway", "coordinator")

@@ -18,8 +18,8 @@ from typing import Any, Final
 import torch
 
 from evidence.code_meaning import ROOT
-from evidence.gpu import numbers, segmentation, steps
-from evidence.gpu.meter import StepClock, seconds
+from evidence.gpu import gpu_numbers, gpu_segmentation, gpu_training_step
+from evidence.gpu.time_and_memory import StepClock, seconds
 from evidence.record import record
 from site_config.problems.base import Problem
 
@@ -27,9 +27,9 @@ SEED: Final = 11
 LIMIT_S: Final = 520.0
 BATCH, SIZE = 16, 224
 COVERS = [
-    "client/training/device.py",
-    "client/training/clipping.py",
-    "client/training/update.py",
+    "client/training/training_device.py",
+    "client/training/per_patient_clipping.py",
+    "client/training/local_training.py",
     "client/training/batches_and_flips.py",
     "client/segmentation/nnunet.py",
     "shared_model/networks/efficientnet.py",
@@ -48,13 +48,13 @@ def tests() -> dict[str, Any]:
 
 def speed(device: torch.device) -> dict[str, Any]:
     """A batch of 16 at 224 px against the raw loop."""
-    found = steps.compare(steps.GpuSetting.of(BATCH, SIZE, "efficientnet-b0", SEED), device, 5, (1, 2, 8, 16))
-    return {"a_step": found, "bars": steps.bars(found)}
+    found = gpu_training_step.compare(gpu_training_step.GpuSetting.of(BATCH, SIZE, "efficientnet-b0", SEED), device, 5, (1, 2, 8, 16))
+    return {"a_step": found, "bars": gpu_training_step.bars(found)}
 
 
 def compiled(device: torch.device) -> dict[str, Any]:
     """Whether `torch.compile` of the extractors pays: seconds to compile, and of a step before and after."""
-    made = steps.GpuSetting.of(BATCH, SIZE, "efficientnet-b0", SEED)
+    made = gpu_training_step.GpuSetting.of(BATCH, SIZE, "efficientnet-b0", SEED)
     network = made.network("float32").to(device)
     images = torch.from_numpy(made.patients.images.slices[:4]).to(device)
 
@@ -72,16 +72,16 @@ def compiled(device: torch.device) -> dict[str, Any]:
 
 def parts(device: torch.device) -> dict[str, tuple[float, Callable[[], dict[str, Any]]]]:
     """Name → the seconds it may take, and what it does; the most important first."""
-    small = steps.GpuSetting.of(4, SIZE, "efficientnet-b0", SEED)
+    small = gpu_training_step.GpuSetting.of(4, SIZE, "efficientnet-b0", SEED)
     return {
-        "card": (5.0, numbers.card),
+        "card": (5.0, gpu_numbers.card),
         "tests": (60.0, tests),
         "training_step": (90.0, lambda: speed(device)),
-        "equality": (60.0, lambda: numbers.equality(small, device)),
-        "segmentation": (90.0, lambda: segmentation.measure(device, (256, 256, 256), 2)),
-        "repeats": (30.0, lambda: numbers.repeats(small, device, 5)),
-        "clipping": (30.0, lambda: numbers.clipping(small, device)),
-        "out_of_memory": (30.0, lambda: numbers.out_of_memory(small, device, numbers.share_for(small, device, 1))),
+        "equality": (60.0, lambda: gpu_numbers.equality(small, device)),
+        "segmentation": (90.0, lambda: gpu_segmentation.measure(device, (256, 256, 256), 2)),
+        "repeats": (30.0, lambda: gpu_numbers.repeats(small, device, 5)),
+        "clipping": (30.0, lambda: gpu_numbers.clipping(small, device)),
+        "out_of_memory": (30.0, lambda: gpu_numbers.out_of_memory(small, device, gpu_numbers.share_for(small, device, 1))),
         "compile": (150.0, lambda: compiled(device)),
     }
 

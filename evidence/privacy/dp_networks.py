@@ -27,18 +27,18 @@ from evidence.made_up_patients import made_up_patients
 from evidence.record import record
 from shared_model.networks.pretrained_weights import load_warm_start
 from shared_model.networks.rad_networks import RadNetwork, build
-from shared_model.networks.trainable import is_trained, trained_places
+from shared_model.networks.trainable_under_privacy import is_trained, trained_places
 from shared_model.networks.weight_vector import Schema, floating, from_vector, to_vector
-from shared_model.privacy.noised_statistics import NoiseShare
-from shared_model.privacy.schedule import NoiseSchedule, baseline_rate
-from simulations.cohort.presets import PRESETS
+from shared_model.privacy.noise_on_statistics import NoiseShare
+from shared_model.privacy.noise_schedule import NoiseSchedule, baseline_rate
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.simulated_patients import concordance, simulate
 from simulations.cohort.write_cohort import WARM_START
 from simulations.threads import one_thread
 from site_config.study.differential_privacy import Trainable
 from site_config.study.plan_and_lock import Study
-from site_config.study.presets import preset
 from site_config.study.prognostic_models import RAD_D
+from site_config.study.study_presets import preset
 
 Floats = NDArray[np.float64]
 SIZES = {161: 3, 1000: 2, 4000: 1}
@@ -190,8 +190,12 @@ def main() -> None:
     for patients in parser.parse_args().patients:
         seeds = tuple(range(FIRST_SEED, FIRST_SEED + SIZES.get(patients, 1)))
         figures[f"{patients} patients"] = of_size(patients, seeds)
-        covers = ["client/training/head_gradients.py", "shared_model/privacy/noised_statistics.py", "shared_model/privacy/schedule.py"]
-        covers += ["shared_model/privacy/accounting.py", "evidence/privacy/dp_networks.py"]
+        covers = [
+            "client/training/head_gradients.py",
+            "shared_model/privacy/noise_on_statistics.py",
+            "shared_model/privacy/noise_schedule.py",
+        ]
+        covers += ["shared_model/privacy/epsilon_accounting.py", "evidence/privacy/dp_networks.py"]
         record("dp_networks", covers=covers, figures=figures, seeds=list(range(FIRST_SEED, FIRST_SEED + max(SIZES.values()))))
 
 

@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evidence.record import record
-from shared_model.analyses.noised.budget import ResultsNoise
-from shared_model.analyses.noised.cells import SET, edges_of, survival_part
+from shared_model.analyses.noised.noise_budget import ResultsNoise
+from shared_model.analyses.noised.noised_cells import SET, edges_of, survival_part
 from shared_model.analyses.patient_slots import PaddedPatients
 from shared_model.privacy.discrete_gaussian import discrete_gaussian
 from shared_model.privacy.random_words import WordStream
 from shared_model.survival.noised_table import noised_survival
 from simulations.threads import one_thread
 from site_config.study.plan_and_lock import Study
-from site_config.study.presets import preset
 from site_config.study.prognostic_models import RAD_D
+from site_config.study.study_presets import preset
 
 Floats = NDArray[np.float64]
 SIZES, EPSILONS = (46, 161, 1000, 10_000), (1.0, 2.0, 4.0, 8.0)
@@ -91,7 +91,11 @@ def main() -> None:
     one_thread()
     found = figures()
     print(found["by"], found["bars"], flush=True)
-    covers = ["shared_model/survival/noised_table.py", "shared_model/analyses/noised/budget.py", "shared_model/analyses/noised/cells.py"]
+    covers = [
+        "shared_model/survival/noised_table.py",
+        "shared_model/analyses/noised/noise_budget.py",
+        "shared_model/analyses/noised/noised_cells.py",
+    ]
     record("dp_results", covers=[*covers, "evidence/privacy/dp_results.py"], figures=found, seeds=[SEED])
 
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from evidence.record import record
 from shared_model.privacy.discrete_gaussian import discrete_gaussian
-from shared_model.privacy.noised_statistics import NoiseShare
+from shared_model.privacy.noise_on_statistics import NoiseShare
+from shared_model.privacy.noise_schedule import NoiseSchedule
 from shared_model.privacy.random_words import WordStream
-from shared_model.privacy.schedule import NoiseSchedule
 from shared_model.survival.concordance import concordance
 from shared_model.survival.evaluation_table import patient_cells
-from simulations.cohort.presets import PRESETS
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.simulated_patients import simulate
 from site_config.study.plan_and_lock import Study, StudySite, seven_variables
 from site_config.study.prognostic_models import RAD_S
@@ -103,8 +103,12 @@ def main() -> None:
     """Measure and record."""
     found = figures(SEEDS)
     print(found, flush=True)
-    covers = ["shared_model/privacy/discrete_gaussian.py", "shared_model/privacy/noised_statistics.py", "shared_model/privacy/schedule.py"]
-    covers += ["shared_model/privacy/accounting.py", "evidence/privacy/dp_utility.py"]
+    covers = [
+        "shared_model/privacy/discrete_gaussian.py",
+        "shared_model/privacy/noise_on_statistics.py",
+        "shared_model/privacy/noise_schedule.py",
+    ]
+    covers += ["shared_model/privacy/epsilon_accounting.py", "evidence/privacy/dp_utility.py"]
     record("dp_utility", covers=covers, figures=found, seeds=list(SEEDS))
 
 

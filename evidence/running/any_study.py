@@ -29,19 +29,19 @@ from evidence.record import FOLDER, commit, record
 from evidence.table_studies import STUDIES, TableStudy
 from server.cli import app as office_app
 from simulations.cli import app as sim_app
-from simulations.engines.loopback import loopback_address, site_command
+from simulations.engines.loopback_engine import loopback_address, site_command
+from site_config.atomic_files import read_json
 from site_config.console import invoke
-from site_config.documents.load import load_study
-from site_config.files import read_json
-from site_config.identity import SiteIdentity
+from site_config.documents.read_yaml_documents import load_study
+from site_config.keys_and_signatures import SiteIdentity
 
 FOREIGN = re.compile(r"\b(liver|CT|HCC|hepato\w*|RECIST|immunotherapy|scans?|images?|network)\b", re.IGNORECASE)
 COVERS = [
     "evidence/running/any_study.py",
     "evidence/table_studies.py",
-    "simulations/tabular/as_folder.py",
-    "simulations/tabular/join.py",
-    "site_config/tables/cohort.py",
+    "simulations/tabular/table_as_folder.py",
+    "simulations/tabular/join_tables.py",
+    "site_config/tables/cohort_csv.py",
 ]
 LIVER = "liver"
 """The liver study: phantoms of preset `tiny`, with slices prepared and networks trained."""

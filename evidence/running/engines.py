@@ -27,30 +27,30 @@ from numpy.typing import NDArray
 from evidence.code_meaning import ROOT
 from evidence.record import record
 from server.phases.first_weights import initial_weights
-from server.report.metrics import compute
-from server.study.results import StudyResult
-from server.study.state import StudyFolder, load_arrays
+from server.report.metrics_json import compute
+from server.study.resume_state import StudyFolder, load_arrays
+from server.study.study_results import StudyResult
 from server.watch.study_status import folder_of
-from simulations.cohort.presets import PRESETS
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
-from simulations.engines.loopback import ONE_THREAD
-from simulations.study.run import Options, federate, ready
+from simulations.engines.loopback_engine import ONE_THREAD
+from simulations.study.simulated_study import Options, federate, ready
 from simulations.study.site_folders import Homes
 from simulations.threads import one_thread
-from site_config.files import read_json, write_json
+from site_config.atomic_files import read_json, write_json
 from site_config.study.plan_and_lock import StudyLock
 
 COVERS: Final = [
     "simulations/engines",
     "client/app.py",
-    "client/program/node.py",
-    "client/program/worker.py",
-    "server/link/grid.py",
+    "client/program/flower_node.py",
+    "client/program/resident_worker.py",
+    "server/link/flower_grid.py",
     "server/link/superlink.py",
-    "server/asking/ask.py",
+    "server/asking/ask_masked_sum.py",
     "server/phases",
-    "shared_model/secure_sum/wire.py",
-    "shared_model/secure_sum/masks.py",
+    "shared_model/secure_sum/message_bytes.py",
+    "shared_model/secure_sum/pairwise_masks.py",
 ]
 ENGINES: Final = ("local", "loopback", "ray")
 SITES: Final = (3, 2)

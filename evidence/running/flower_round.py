@@ -21,26 +21,26 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from client.program.agent import Agent
-from client.program.logs import log_to_file
-from client.program.runner import SiteProgram
-from client.program.worker import Handle, Worker
-from server.asking.ask import Asker, Question
+from client.program.hospital_log import log_to_file
+from client.program.message_agent import Agent
+from client.program.resident_worker import Handle, Worker
+from client.program.site_runner import SiteProgram
+from server.asking.ask_masked_sum import Asker, Question
 from server.asking.clocks_and_waiting import Effects
-from server.asking.ledger import StudyLedger
+from server.asking.office_ledger import StudyLedger
 from server.link.transport import Exchange, Transport
-from server.study.run import run_study
-from server.study.state import StudyFolder
-from shared_model.secure_sum.messages import AdmissionRequest, Message
-from shared_model.statistics.parameters import PreCounts
-from shared_model.statistics.statistic import REGISTRY
-from simulations.cohort.presets import PRESETS
+from server.study.resume_state import StudyFolder
+from server.study.run_study import run_study
+from shared_model.secure_sum.federation_messages import AdmissionRequest, Message
+from shared_model.statistics.statistic_declaration import REGISTRY
+from shared_model.statistics.statistic_parameters import PreCounts
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
-from simulations.engines.loopback import Loopback, SiteProcess
-from simulations.study.run import Options, ready
+from simulations.engines.loopback_engine import Loopback, SiteProcess
+from simulations.study.simulated_study import Options, ready
 from simulations.study.site_folders import Homes
-from site_config.documents.load import load_site
-from site_config.identity import CoordinatorIdentity
+from site_config.documents.read_yaml_documents import load_site
+from site_config.keys_and_signatures import CoordinatorIdentity
 from site_config.study.plan_and_lock import StudyLock
 
 ROUNDS = 5
@@ -49,12 +49,12 @@ SPANS = "spans.jsonl"
 UPDATE = "training.update"
 TICKS = os.sysconf("SC_CLK_TCK")
 AT_THE_DOOR = (
-    ("shared_model.secure_sum.masks", "encode", "quantise"),
-    ("shared_model.secure_sum.masks", "add_pair_masks", "masks"),
-    ("shared_model.secure_sum.masks", "seed_mask", "masks"),
-    ("shared_model.secure_sum.masks", "vectors_hash", "hash of vectors"),
+    ("shared_model.secure_sum.pairwise_masks", "encode", "quantise"),
+    ("shared_model.secure_sum.pairwise_masks", "add_pair_masks", "masks"),
+    ("shared_model.secure_sum.pairwise_masks", "seed_mask", "masks"),
+    ("shared_model.secure_sum.pairwise_masks", "vectors_hash", "hash of vectors"),
     ("client.release.door", "state_hash", "hash of weights"),
-    ("client.program.agent", "compute", "network"),
+    ("client.program.message_agent", "compute", "network"),
 )
 """Module, function, and what the function's time is called."""
 
@@ -127,7 +127,7 @@ class MeasuredAgent:
         """The agent's handle."""
         spans = Spans(home)
         if self.plain:
-            agent = import_module("client.program.agent")
+            agent = import_module("client.program.message_agent")
             setattr(agent, "compute", once_only(agent.compute))  # noqa: B010 - a name the module imports, changed on purpose
         for place, name, step in AT_THE_DOOR:
             module = import_module(place)

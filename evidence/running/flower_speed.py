@@ -21,43 +21,44 @@ from typing import Any
 
 import numpy as np
 
-from client import enrolment as at_site
-from client.program.runner import SiteProgram
-from client.program.worker import Worker
+from client import keys_kit_and_decisions as at_site
+from client.program.resident_worker import Worker
+from client.program.site_runner import SiteProgram
 from evidence.record import record
 from evidence.running.flower_round import measure
-from server import enrolment as at_office
+from server import hospital_register as at_office
+from server import office_setup
 from server.link.child_process import environment
-from server.link.gateway import Gateway
-from server.link.grid import FlowerTransport
+from server.link.flower_grid import FlowerTransport
+from server.link.nginx_gateway import Gateway
 from server.link.superlink import attach, link_of
-from shared_model.secure_sum.messages import Message
-from simulations.engines.loopback import ONE_THREAD, Loopback, SiteProcess, free_ports, loopback_address
-from site_config.documents.load import load_site
-from site_config.files import write_atomic
-from site_config.identity import SiteIdentity
-from site_config.study.flower_bundle import PYPROJECT
+from shared_model.secure_sum.federation_messages import Message
+from simulations.engines.loopback_engine import ONE_THREAD, Loopback, SiteProcess, free_ports, loopback_address
+from site_config.atomic_files import write_atomic
+from site_config.documents.read_yaml_documents import load_site
+from site_config.keys_and_signatures import SiteIdentity
+from site_config.study.flower_app_bundle import PYPROJECT
 
 SITES = 5
 EXCHANGES = 15
 STOCK_EXCHANGES = 3
 COVERS = [
     "client/release/door.py",
-    "client/program/node.py",
-    "client/program/worker.py",
-    "client/program/runner.py",
-    "server/link/grid.py",
+    "client/program/flower_node.py",
+    "client/program/resident_worker.py",
+    "client/program/site_runner.py",
+    "server/link/flower_grid.py",
     "server/link/superlink.py",
     "server/link/superlink_front.py",
     "server/link/superlink_calls.py",
-    "shared_model/flower/calls.py",
-    "shared_model/flower/connection.py",
+    "shared_model/flower/several_calls.py",
+    "shared_model/flower/flower_connection.py",
     "shared_model/flower/parcels.py",
-    "server/asking/ask.py",
-    "server/link/gateway.py",
+    "server/asking/ask_masked_sum.py",
+    "server/link/nginx_gateway.py",
     "server/templates/nginx.conf.j2",
-    "shared_model/secure_sum/masks.py",
-    "shared_model/secure_sum/wire.py",
+    "shared_model/secure_sum/pairwise_masks.py",
+    "shared_model/secure_sum/message_bytes.py",
     "evidence/running/flower_round.py",
 ]
 ECHO_APP = """from flwr.app import RecordDict, Message
@@ -75,7 +76,7 @@ def handle(message, context):
 def offices(folder: Path) -> tuple[Path, dict[str, Path]]:
     """A coordinator's home and the homes of enrolled sites."""
     address, superlink = loopback_address()
-    at_office.init(folder / "office", "Speed", address, listen=address, superlink_port=superlink)
+    office_setup.init(folder / "office", "Speed", address, listen=address, superlink_port=superlink)
     homes = {}
     for number in range(SITES):
         name = f"site-{number + 1}"

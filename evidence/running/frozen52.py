@@ -18,23 +18,23 @@ from typing import Any, Final
 
 import numpy as np
 
-from client.cohort.patients import load_patients
+from client.cohort.prepared_cohort import load_patients
 from client.statistics.study_patients import Bench
 from evidence.record import record
 from evidence.running.paper52 import SMALLER, cpu_seconds
-from server.phases.context import WEIGHTS
+from server.phases.phase_context import WEIGHTS
 from server.study.opened_analyses import OpenedAnalyses
-from server.study.results import StudyResult
-from shared_model.bundle.manifest import load_bundle
+from server.study.study_results import StudyResult
+from shared_model.bundle.bundle_manifest import load_bundle
 from shared_model.survival.concordance import concordance
 from shared_model.survival.evaluation_table import patient_cells
-from simulations.cohort.presets import PRESETS
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
-from simulations.study.outputs import weights, write_out
-from simulations.study.run import Options, federate, ready
+from simulations.study.simulated_study import Options, federate, ready
 from simulations.study.site_folders import Homes
+from simulations.study.study_outputs import weights, write_out
 from simulations.threads import one_thread
-from site_config.documents.load import dump_yaml
+from site_config.documents.read_yaml_documents import dump_yaml
 from site_config.study.plan_and_lock import Role, StudyLock
 from site_config.study.prognostic_models import MODELS
 
@@ -44,7 +44,7 @@ NEW: Final = ((3, 15), (3, 60))
 TRAINING: Final = {"rounds": 16, "batch": 207, "server": {"name": "adam", "rate": 2e-4}, "validate_every": 16}
 COVERS: Final = [
     "server/phases/on_shares",
-    "server/study/bundle.py",
+    "server/study/bundle_of_study.py",
     "shared_model/analyses/phases",
     "shared_model/bundle/manifest_values.py",
 ]

@@ -15,12 +15,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from client.program.runner import IDLE_BEATS_S
+from client.program.site_runner import IDLE_BEATS_S
 from evidence.record import record
 from evidence.running.flower_round import children, cpu_seconds, programs
-from simulations.cohort.presets import PRESETS
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
-from simulations.engines.loopback import Loopback
+from simulations.engines.loopback_engine import Loopback
 from simulations.study.site_folders import Homes, enrol
 
 SITES, SECONDS, HOUR_S = 5, 240.0, 3600.0
@@ -141,8 +141,13 @@ def main() -> None:
     """Measure and record."""
     figures = measure(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)
     print(figures, flush=True)
-    covers = ["client/program/node.py", "client/program/control.py", "client/program/sleeping_socket.py", "client/program/worker.py"]
-    record("idle", covers=[*covers, "client/program/runner.py", "server/link/superlink_calls.py"], figures=figures, seeds=[7])
+    covers = [
+        "client/program/flower_node.py",
+        "client/program/control_service.py",
+        "client/program/sleeping_socket.py",
+        "client/program/resident_worker.py",
+    ]
+    record("idle", covers=[*covers, "client/program/site_runner.py", "server/link/superlink_calls.py"], figures=figures, seeds=[7])
 
 
 if __name__ == "__main__":

@@ -17,12 +17,12 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from evidence.record import record
-from shared_model.secure_sum import masks
-from shared_model.statistics.statistic import Segment
+from shared_model.secure_sum import pairwise_masks
+from shared_model.statistics.statistic_declaration import Segment
 
 PEERS = 51
 VALUES = 8_000_000
-COVERS = ["shared_model/secure_sum/masks.py", "shared_model/statistics/statistic.py", "evidence/running/masking.py"]
+COVERS = ["shared_model/secure_sum/pairwise_masks.py", "shared_model/statistics/statistic_declaration.py", "evidence/running/masking.py"]
 
 
 def _keys() -> dict[str, bytes]:
@@ -31,18 +31,20 @@ def _keys() -> dict[str, bytes]:
 
 def masked(segment: Segment, values: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
     """What the door does: quantise, add all pair masks and the own mask, in place."""
-    vectors = masks.encode((segment, Segment(masks.CLIPPED, (1,), bound=1e6, resolution=1.0)), {"update": values}, PEERS + 1)
-    masks.add_pair_masks(vectors, "peer-25b", _keys())
-    masks.seed_mask(vectors, b"\x01" * 32, b"\x02" * 32, "peer-25b")
+    vectors = pairwise_masks.encode(
+        (segment, Segment(pairwise_masks.CLIPPED, (1,), bound=1e6, resolution=1.0)), {"update": values}, PEERS + 1
+    )
+    pairwise_masks.add_pair_masks(vectors, "peer-25b", _keys())
+    pairwise_masks.seed_mask(vectors, b"\x01" * 32, b"\x02" * 32, "peer-25b")
     return vectors
 
 
 def naive(segment: Segment, values: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
     """The same sum with fresh arrays: scale, round, then one whole stream a peer."""
-    scale = 1 / masks.step(segment, PEERS + 1)
+    scale = 1 / pairwise_masks.step(segment, PEERS + 1)
     total = np.rint(np.clip(values.astype(np.float64), -segment.bound, segment.bound) * scale).astype(np.int64).astype("<u4")
-    own = masks.segment_key(masks.seed_key(b"\x01" * 32, b"\x02" * 32, "peer-25b"), "update", values.size, 32)
-    keys = [(masks.segment_key(key, "update", values.size, 32), peer > "peer-25b") for peer, key in _keys().items()]
+    own = pairwise_masks.segment_key(pairwise_masks.seed_key(b"\x01" * 32, b"\x02" * 32, "peer-25b"), "update", values.size, 32)
+    keys = [(pairwise_masks.segment_key(key, "update", values.size, 32), peer > "peer-25b") for peer, key in _keys().items()]
     for key, plus in [*keys, (own, True)]:
         stream = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor().update(bytes(total.nbytes))
         mask = np.frombuffer(stream, dtype="<u4")

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from evidence.record import record
-from server.phases.context import Event
-from server.study.results import StudyResult
-from simulations.cohort.presets import PRESETS
+from server.phases.phase_context import Event
+from server.study.study_results import StudyResult
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
-from simulations.study.outputs import write_out
-from simulations.study.run import Options, federate, ready
+from simulations.study.simulated_study import Options, federate, ready
 from simulations.study.site_folders import Homes
+from simulations.study.study_outputs import write_out
 from simulations.threads import one_thread
 
 SEED: Final = 7
@@ -36,17 +36,17 @@ SMALLER: Final[dict[str, Any]] = {
     "segmenter": "masks",
 }
 COVERS: Final = [
-    "server/asking/ask.py",
-    "server/study/run.py",
+    "server/asking/ask_masked_sum.py",
+    "server/study/run_study.py",
     "server/phases",
     "client/release/door.py",
-    "client/release/policy.py",
-    "client/statistics/counts.py",
-    "client/training/update.py",
-    "shared_model/secure_sum/masks.py",
-    "simulations/study/run.py",
-    "simulations/engines/local.py",
-    "site_config/study/presets.py",
+    "client/release/site_policy.py",
+    "client/statistics/count_statistics.py",
+    "client/training/local_training.py",
+    "shared_model/secure_sum/pairwise_masks.py",
+    "simulations/study/simulated_study.py",
+    "simulations/engines/local_engine.py",
+    "site_config/study/study_presets.py",
 ]
 WORKERS: Final = 2
 MOST_GIGABYTES: Final = 6.0

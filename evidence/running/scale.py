@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from evidence.record import record
-from simulations.study.scale import RoundCost, exponent, round_cost
+from simulations.study.cost_by_hospitals import RoundCost, exponent, round_cost
 
 SITES = (13, 26, 52, 104, 208, 1000)
 BLOCK, ONE_BLOCK_MOST = 13, 208
@@ -101,10 +101,10 @@ def main() -> None:
         },
     }
     covers = [
-        "simulations/study/scale.py",
-        "server/asking/ask.py",
-        "server/phases/training.py",
-        "shared_model/secure_sum/masks.py",
+        "simulations/study/cost_by_hospitals.py",
+        "server/asking/ask_masked_sum.py",
+        "server/phases/network_training.py",
+        "shared_model/secure_sum/pairwise_masks.py",
         "client/release/door.py",
     ]
     record("scale", covers=covers, figures=figures, seeds=[1])

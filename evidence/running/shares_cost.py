@@ -17,21 +17,21 @@ from typing import Any
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from evidence.accuracy.shares.covered import COVERED
+from evidence.accuracy.shares.accuracy_cohorts import rotterdam
+from evidence.accuracy.shares.covered_code import COVERED
 from evidence.accuracy.shares.paper_cohort import PHASES, PaperStudy, locked, paper_cohort
-from evidence.accuracy.shares.pooled import PooledRows
-from evidence.accuracy.shares.tables import rotterdam
+from evidence.accuracy.shares.pooled_oracles import PooledRows
 from evidence.record import FOLDER, record
-from fedhcc.frames import table_of
+from fedhcc.data_frames import table_of
+from shared_model.analyses.analysis_plan import plan_of
 from shared_model.analyses.patient_slots import contribution
-from shared_model.analyses.plan import plan_of
 from shared_model.analyses.run_locally import Computed
 from shared_model.shares.holder.dealt_rows import deal
-from shared_model.shares.messages.seal import Recipient, admission_of
-from simulations.tabular.rows import FitRows, Named, rows_of
-from simulations.tabular.shares.cox import carried, columns_on_shares, fit_by_days, fit_by_weeks, model_on_shares
-from simulations.tabular.shares.table import SharedTable
-from site_config.files import read_json
+from shared_model.shares.messages.sealed_envelopes import Recipient, admission_of
+from simulations.tabular.complete_rows import FitRows, Named, rows_of
+from simulations.tabular.shares.table_cox_on_shares import carried, columns_on_shares, fit_by_days, fit_by_weeks, model_on_shares
+from simulations.tabular.shares.table_in_slots import SharedTable
+from site_config.atomic_files import read_json
 
 COLUMNS = ("age", "size", "grade", "nodes", "hormon", "chemo")
 BY_DAYS = (200, 400, 800, 1400, 2000)

@@ -27,14 +27,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from client.training.update import local_update, summed_gradient
+from client.training.local_training import local_update, summed_gradient
 from evidence.code_meaning import ROOT
 from evidence.made_up_patients import MadeUpPatients, made_up_patients
 from evidence.record import record
 from shared_model.networks.extractors import FEATURES
 from shared_model.networks.rad_networks import RadNetwork, build
-from shared_model.survival.hazard import PiecewiseHazard, piecewise_hazard, piecewise_sums
-from shared_model.survival.loss import local_risk_set_loss
+from shared_model.survival.broadcast_hazard import PiecewiseHazard, piecewise_hazard, piecewise_sums
+from shared_model.survival.training_loss import local_risk_set_loss
 from site_config.study.plan_and_lock import Study, StudySite
 
 BATCH, SIZE, SEED = 4, 224, 11
@@ -251,7 +251,7 @@ def main() -> None:
     figures = measure(options.pairs, options.compile)
     if not options.no_record:
         covers = [
-            "client/training/update.py",
+            "client/training/local_training.py",
             "client/training/batches_and_flips.py",
             "shared_model/networks/rad_networks.py",
             "shared_model/networks/extractors.py",

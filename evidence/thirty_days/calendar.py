@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from site_config.week_hours import OpenHours
+from site_config.open_hours import OpenHours
 
 EAST: Final = ("Asia/Seoul", "Asia/Tokyo", "Asia/Shanghai", "Asia/Taipei")
 WEST: Final = ("Europe/Rome", "Europe/Berlin", "Europe/Vienna")

@@ -17,11 +17,11 @@ from evidence.code_meaning import ROOT
 from evidence.opened_units import LAST_UNITS
 from evidence.record import record
 from evidence.thirty_days.calendar import world
-from evidence.thirty_days.federation import StageScale, copied, patients_of, stage
-from evidence.thirty_days.picture import draw
-from evidence.thirty_days.play import Story, calm, play, script_of
+from evidence.thirty_days.thirty_days_federation import StageScale, copied, patients_of, stage
+from evidence.thirty_days.thirty_days_picture import draw
+from evidence.thirty_days.thirty_days_play import Story, calm, play, script_of
 from simulations.study.site_folders import Homes
-from site_config.files import read_json, write_atomic, write_json
+from site_config.atomic_files import read_json, write_atomic, write_json
 from site_config.study.code_digest import code_digest, office_digest
 from site_config.study.plan_and_lock import StudyLock
 
@@ -32,13 +32,13 @@ PICTURE = "docs/pictures/thirty_days.png"
 COVERS = [
     "evidence/thirty_days",
     "evidence/opened_units.py",
-    "server/asking/ask.py",
+    "server/asking/ask_masked_sum.py",
     "server/asking/ask_on_shares.py",
     "server/phases/network_rounds.py",
-    "server/phases/training.py",
-    "server/departure/leaving.py",
-    "server/study/run.py",
-    "server/watch/backup.py",
+    "server/phases/network_training.py",
+    "server/departure/leave_study.py",
+    "server/study/run_study.py",
+    "server/watch/office_backup.py",
     "client/release/generations.py",
     "client/release/earlier_releases.py",
     "client/program/patients_by_study.py",

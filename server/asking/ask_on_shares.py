@@ -17,17 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
-from server.asking.ask import RETRY_PAUSE_S, WHOLE, Asker, Missed
+from server.asking.ask_masked_sum import RETRY_PAUSE_S, WHOLE, Asker, Missed
 from server.asking.holder_replies import bad_keys, step
-from server.asking.pauses import Pauses
-from server.asking.refusals import are_final
+from server.asking.hospital_refusals import are_final
+from server.asking.planned_pauses import Pauses
 from server.link.transport import Failure
-from server.study.state import StudyFolder, load_arrays, save_arrays
-from shared_model.analyses.plan import SharedPlan
-from shared_model.secure_sum.messages import Message, state_hash
+from server.study.resume_state import StudyFolder, load_arrays, save_arrays
+from shared_model.analyses.analysis_plan import SharedPlan
+from shared_model.secure_sum.federation_messages import Message, state_hash
 from shared_model.shares.holder.dealt_rows import slot_bytes
-from shared_model.shares.holder.session import RESTARTS
-from shared_model.shares.messages.protocol import (
+from shared_model.shares.holder.holder_session import RESTARTS
+from shared_model.shares.messages.coordinator_relay import Relay, permuted
+from shared_model.shares.messages.share_messages import (
     BOXES,
     FRAME,
     HolderKeyReply,
@@ -41,8 +42,7 @@ from shared_model.shares.messages.protocol import (
     check_holder_keys,
     check_rows,
 )
-from shared_model.shares.messages.relay import Relay, permuted
-from site_config.files import read_json, write_json
+from site_config.atomic_files import read_json, write_json
 from site_config.problems import federation
 from site_config.problems import shares as problems
 from site_config.problems.base import Problem

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
+import shared_model.statistics.list_of_statistics  # noqa: F401  registers the statistics
 
 
 @dataclass

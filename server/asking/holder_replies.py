@@ -9,10 +9,10 @@ from functools import partial
 import numpy as np
 
 from server.link.transport import Failure
-from shared_model.secure_sum.messages import Message
-from shared_model.shares.messages.frames import decode
-from shared_model.shares.messages.protocol import FRAME, HolderKeyReply, HoldReply, SignedResults, check_holder_key, check_results
-from shared_model.shares.messages.relay import Relay
+from shared_model.secure_sum.federation_messages import Message
+from shared_model.shares.messages.coordinator_relay import Relay
+from shared_model.shares.messages.share_messages import FRAME, HolderKeyReply, HoldReply, SignedResults, check_holder_key, check_results
+from shared_model.shares.messages.step_frames import decode
 from site_config.problems import shares as problems
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import Phase, StudyLock

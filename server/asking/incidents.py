@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from server.enrolment import load
+from server.hospital_register import load
 from server.link.child_process import listening
 from site_config.problems import federation
 from site_config.problems.base import Kind

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from site_config.journal import Journal, read
+from site_config.hash_chained_journal import Journal, read
 from site_config.problems import federation, privacy
 from site_config.problems.base import Problem
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from server.link.transport import Exchange, Failure
-from shared_model.secure_sum import masks
+from shared_model.secure_sum import pairwise_masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
-from shared_model.secure_sum.messages import (
+from shared_model.secure_sum.federation_messages import (
     Context,
     KeysReply,
     KeysRequest,
@@ -32,7 +32,7 @@ from shared_model.secure_sum.messages import (
     roster_hash,
     state_hash,
 )
-from shared_model.statistics.statistic import Parameters, Statistic
+from shared_model.statistics.statistic_declaration import Parameters, Statistic
 from site_config.problems import federation
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import Phase, Role, StudyLock
@@ -149,7 +149,7 @@ class Attempt:
         if failures:
             return failures
         segments = self.q.statistic.segments(self.q.parameters)
-        self.values = masks.open_sum(segments, vectors, seeds, self.context, len(self.sites))
+        self.values = pairwise_masks.open_sum(segments, vectors, seeds, self.context, len(self.sites))
         return {}
 
     def _ask(self, messages: dict[str, Message]) -> tuple[dict[str, Message], dict[str, Failure]]:
@@ -176,7 +176,7 @@ class Attempt:
         body = request.model_dump(mode="json")
         state = dict(self.q.state)
         send = {site: state if self.asker.needs_state(site, self.context.state) else {} for site in self.sites}
-        room = sum(masks.dtype(segment).itemsize * segment.size for segment in self.q.statistic.segments(self.q.parameters))
+        room = sum(pairwise_masks.dtype(segment).itemsize * segment.size for segment in self.q.statistic.segments(self.q.parameters))
         replies, failures = self._ask({site: Message("release", body, send[site], room) for site in self.sites})
         vectors: dict[str, Arrays] = {}
         hashes: dict[str, str] = {}
@@ -199,8 +199,8 @@ class Attempt:
 
     def _checked(self, site: str, reply: Message) -> ReleaseReply:
         release = ReleaseReply.model_validate(reply.body)
-        masks.check_vectors(self.q.statistic.segments(self.q.parameters), reply.arrays)
-        found = masks.vectors_hash(reply.arrays)
+        pairwise_masks.check_vectors(self.q.statistic.segments(self.q.parameters), reply.arrays)
+        found = pairwise_masks.vectors_hash(reply.arrays)
         secure_sum_signatures.check_vectors_signature(self.context, release, found, site, self.keys_of[site])
         if release.masked != self.asker.lock.study.privacy.masks:
             raise federation.REPLY_MALFORMED.problem("a vector is masked where the study is clear, or the other way round")

@@ -6,7 +6,17 @@ from importlib import import_module
 
 import typer
 
-MODULES = ("enrol", "doctor", "study", "run", "report", "live_and_sites", "backup_and_rotate", "exclude_and_leave", "repair_and_upgrade")
+MODULES = (
+    "enrol_and_renew",
+    "doctor",
+    "study_check_lock_publish",
+    "run",
+    "report",
+    "live_and_sites",
+    "backup_and_rotate",
+    "exclude_and_leave",
+    "repair_and_upgrade",
+)
 
 
 def register_all(app: typer.Typer) -> None:

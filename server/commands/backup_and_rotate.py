@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from server.commands.enrol import AnyHome, Home
+from server.commands.enrol_and_renew import AnyHome, Home
 from server.commands.run import Study
-from server.commands.study import warn
+from server.commands.study_check_lock_publish import warn
 from site_config.console import Json, next_command, note, show
-from site_config.terminal.folders import refuse_the_other
+from site_config.terminal.which_folder import refuse_the_other
 
 Authority = Annotated[bool, typer.Option("--authority", help="Also a new certificate authority: every hospital needs its new kit.")]
 Without = Annotated[list[str], typer.Option("--without", help="Leave this hospital out; may be repeated.")]
@@ -23,7 +23,7 @@ def backup(
     json: Json = False,
 ) -> None:
     """Write everything another machine needs to be this office; studies may run meanwhile. Keep it as safe as a key."""
-    from server.watch.backup import write
+    from server.watch.office_backup import write
 
     manifest = write(home, to)
     show({"file": str(to), "at": manifest.at, "files": len(manifest.files)}, f"Wrote {to}: {len(manifest.files)} files, {manifest.title}.")
@@ -36,8 +36,8 @@ def restore(
     json: Json = False,
 ) -> None:
     """Put an office back into an empty folder, checked file by file; says what a backup cannot bring back."""
-    from server.watch.backup import NOT_RESTORED
-    from server.watch.backup import restore as put_back
+    from server.watch.office_backup import NOT_RESTORED
+    from server.watch.office_backup import restore as put_back
 
     refuse_the_other("office", home)
     manifest, studies = put_back(file, home)
@@ -71,10 +71,10 @@ def again(study: Study = "", home: Home = Path(), without: Without = (), json: J
     With --without a hospital that left before anything was opened is no longer in it. Where something was opened with it, the
     others refuse what would differ by that hospital alone.
     """
-    from server import enrolment as enrol
-    from server.study.run_again import again as anew
+    from server import published_studies
+    from server.study.study_again import again as anew
 
-    lock, path = anew(home, enrol.find_study(home, study), tuple(without))
+    lock, path = anew(home, published_studies.find_study(home, study), tuple(without))
     warn(lock)
     show({"study": lock.study_id, "title": lock.study.title, "file": str(path)}, f"Published {lock.study.title}\nstudy id {lock.study_id}")
     note(f"Send hospitals {path}, or let `run` offer it to them.")

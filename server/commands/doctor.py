@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from server.commands.enrol import AnyHome
+from server.commands.enrol_and_renew import AnyHome
 from site_config.console import Json, show, table
 
 Page = Annotated[Path | None, typer.Option("--html", help="Write everything as one HTML page.", dir_okay=False)]
@@ -24,8 +24,8 @@ def doctor(home: AnyHome = Path(), quick: Quick = False, html: Page = None, json
 
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
-    from server.watch.doctor import examine
-    from site_config.files import write_atomic
+    from server.watch.office_questions import examine
+    from site_config.atomic_files import write_atomic
 
     when = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     found = examine(home, rehearse=not quick)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from server.commands.enrol import Home
+from server.commands.enrol_and_renew import Home
 from server.commands.run import OnEvent, Study, Wait, run_study
 from site_config.console import Json, next_command, note, show
 
@@ -17,10 +17,10 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 def exclude(block: Block, study: Study = "", home: Home = Path(), yes: Yes = False, json: Json = False) -> None:
     """Take a whole block of training hospitals out of a stopped study. What it was part of stays; the report says INCOMPLETE."""
-    from server import enrolment as enrol
-    from server.departure.excluding import exclude as take_out
+    from server import published_studies
+    from server.departure.exclude_block import exclude as take_out
 
-    study_id = enrol.find_study(home, study)
+    study_id = published_studies.find_study(home, study)
     if not (yes or json or typer.confirm("The study's report will say INCOMPLETE and name these hospitals. Go on?", err=True)):
         note("Nothing was changed.")
         return
@@ -50,11 +50,11 @@ def leave(
     Before anything was opened a hospital leaves alone. Afterwards as many further patients, drawn by their own hospitals' secrets, leave
     each set that lost somebody as the minimum asks. Hospitals that approved the study need not approve again.
     """
-    from server import enrolment as enrol
-    from server.departure.leaving import departure
-    from server.departure.leaving import leave as go_on
+    from server import published_studies
+    from server.departure.leave_study import departure
+    from server.departure.leave_study import leave as go_on
 
-    study_id = enrol.find_study(home, study)
+    study_id = published_studies.find_study(home, study)
     found = departure(home, study_id, tuple(without), each)
     for line in found.words():
         note(line)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from server.commands.enrol import Home
+from server.commands.enrol_and_renew import Home
 from server.commands.run import Study
 from site_config.console import Json, note, show, table
 
@@ -24,11 +24,11 @@ def live(study: Study = "", home: Home = Path(), port: Port = 0, json: Json = Fa
     import threading
 
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
-    from server import enrolment as enrol
-    from server.watch.live import LivePage
+    from server import published_studies
+    from server.watch.live_page import LivePage
     from server.watch.office_run import connected_hospitals
 
-    study_id = enrol.find_study(home, study)
+    study_id = published_studies.find_study(home, study)
     page = LivePage(home, study_id, lambda: connected_hospitals(home), port)
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import typer
 
-from server.commands.enrol import Home
+from server.commands.enrol_and_renew import Home
 from server.commands.run import Study
 from site_config.console import Json, next_command, note, show
 
 
 def repair(study: Study = "", home: Home = Path(), json: Json = False) -> None:
     """Keep what is whole of a damaged study folder and set the rest aside; `resume` asks for it again, and the report says so."""
-    from server import enrolment as enrol
-    from server.study.repair import repair as mend
+    from server import published_studies
+    from server.study.repair_folder import repair as mend
     from server.watch import study_status as watch
 
-    study_id = enrol.find_study(home, study)
+    study_id = published_studies.find_study(home, study)
     done = mend(watch.folder_of(home, study_id))
     show({"study": study_id, "done": done}, "\n".join(done) if done else "Nothing is damaged.")
     if done:
@@ -26,12 +26,12 @@ def repair(study: Study = "", home: Home = Path(), json: Json = False) -> None:
 
 def upgrade(study: Study = "", home: Home = Path(), json: Json = False) -> None:
     """Go on with a study under another release of the office's code: recorded in the ledger and shown in the report."""
-    from server import enrolment as enrol
+    from server import published_studies
     from server.study.office_code import upgrade as record
-    from server.study.state import StudyFolder
+    from server.study.resume_state import StudyFolder
     from server.watch import study_status as watch
 
-    study_id = enrol.find_study(home, study)
+    study_id = published_studies.find_study(home, study)
     signed = StudyFolder(home / "studies" / study_id).signed_lock()
     words = record(watch.folder_of(home, study_id) / "ledger.jsonl", signed.lock)
     show({"study": study_id, "done": words}, words or "The study is under way with this very code.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from server.commands.enrol import Home
+from server.commands.enrol_and_renew import Home
 from server.commands.run import Study
 from site_config.console import Json, note, show
 
@@ -21,11 +21,11 @@ def export(study: Study = "", home: Home = Path(), out: Out = Path("report-expor
 
     Example: fedhcc-coordinator report export 5f0c --out paper
     """
-    from server import enrolment as enrol
-    from server.report.export.folder import export as write
+    from server import published_studies
+    from server.report.export.export_folder import export as write
     from server.watch import study_status as watch
 
-    study_id = enrol.find_study(home, study)
+    study_id = published_studies.find_study(home, study)
     written = write(watch.result_of(home, study_id), out)
     names = [str(path) for path in written]
     show({"study": study_id, "files": names}, f"{len(names)} files in {out}; to paste from: {out / 'report.docx'}")
@@ -42,10 +42,10 @@ def track(
 
     Example: fedhcc-coordinator report track tensorboard:runs mlflow:sqlite:///mlflow.db
     """
-    from server import enrolment as enrol
+    from server import published_studies
     from server.tracking.tracker import Tracker
 
-    study_id = enrol.find_study(home, study)
+    study_id = published_studies.find_study(home, study)
     tracker = Tracker(home, study_id, to, note)
     told = tracker.catch_up()
     tracker.close()

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from server.commands.enrol import Home
-from server.commands.study import study_app, warn
+from server.commands.enrol_and_renew import Home
+from server.commands.study_check_lock_publish import study_app, warn
 from site_config.console import Json, next_command, note, show, table
 
 Study = Annotated[str, typer.Argument(help="The study's id, or its first 6 or more digits; left out, the only published one.")]
@@ -27,7 +27,7 @@ def _survive_hangup(home: Path) -> None:
     import os
     import signal
 
-    from site_config.identity import private_folder
+    from site_config.keys_and_signatures import private_folder
 
     def go_on(_number: int, _frame: object) -> None:
         log = os.open(private_folder(home / "logs") / "coordinator.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -47,8 +47,9 @@ def serve(home: Home = Path(), json: Json = False) -> None:
     import threading
 
     _quiet()
-    from server import enrolment as enrol
-    from server.link.supervisor import Supervisor
+    from server import certificate_renewal
+    from server import hospital_register as enrol
+    from server.link.process_supervisor import Supervisor
     from site_config.problems.base import Problem
     from site_config.restarts import end_with
 
@@ -59,7 +60,7 @@ def serve(home: Home = Path(), json: Json = False) -> None:
     try:
         with Supervisor(home, note, alone=True):
             note(f"hospitals reach {enrol.load(home).address}")
-            if ends := enrol.expiry_words(home):
+            if ends := certificate_renewal.expiry_words(home):
                 note(ends)
             over.wait()
     except Problem as problem:
@@ -73,10 +74,10 @@ def run_study(home: Path, study: str, canary: bool, wait_s: float, on_event: str
     import threading
 
     _quiet()
-    from server import enrolment as enrol
+    from server import published_studies
     from server.watch.office_run import OfficeRun, run_published
 
-    study_id = enrol.find_study(home, study)
+    study_id = published_studies.find_study(home, study)
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
@@ -91,7 +92,7 @@ def run_study(home: Path, study: str, canary: bool, wait_s: float, on_event: str
 
 def _report(home: Path, study_id: str) -> Path:
     from server.study.deliverables import write_outcome
-    from server.study.state import StudyFolder
+    from server.study.resume_state import StudyFolder
     from server.watch import study_status as watch
 
     folder = watch.folder_of(home, study_id)
@@ -130,10 +131,10 @@ def resume(
 
 def stop(study: Study = "", home: Home = Path(), json: Json = False) -> None:
     """Ask a running study to end after the present round; `resume` goes on."""
-    from server import enrolment as enrol
+    from server import published_studies
     from server.watch import study_status as watch
 
-    study_id = enrol.find_study(home, study)
+    study_id = published_studies.find_study(home, study)
     watch.ask_stop(home, study_id)
     show({"study": study_id, "stop": "asked"}, f"Asked {study_id[:12]} to stop.")
 
@@ -146,11 +147,12 @@ def status(
     json: Json = False,
 ) -> None:
     """Every published study and where it stands; every hospital and whether it is connected."""
-    from server import enrolment as enrol
-    from server.link.gateway import OFFICE_LOCK
-    from server.link.supervisor import link_answers
+    from server import certificate_renewal
+    from server import hospital_register as enrol
+    from server.link.nginx_gateway import OFFICE_LOCK
+    from server.link.process_supervisor import link_answers
     from server.watch import study_status as watch
-    from server.watch.awaited import waiting_words
+    from server.watch.awaited_hospitals import waiting_words
     from site_config.file_lock import holder_of
 
     _quiet()
@@ -173,7 +175,7 @@ def status(
     who = f"served by {holder}" if holder is not None else "nobody serves this office: `fedhcc-coordinator serve`"
     silent = [name for name, answers in office.items() if not answers] if holder is not None else []
 
-    ends = enrol.expiry_words(home)
+    ends = certificate_renewal.expiry_words(home)
 
     def draw(console: object) -> None:
         if ends:
@@ -198,10 +200,10 @@ def publish(
     json: Json = False,
 ) -> None:
     """Publish a signed lock, so that `run` finds it; hospitals are offered it at admission, or get the file."""
-    from server import enrolment as enrol
-    from site_config.files import read_limited
+    from server import published_studies
+    from site_config.atomic_files import read_limited
 
-    found = enrol.publish(home, read_limited(lock, 16 << 20, "the lock"))
+    found = published_studies.publish(home, read_limited(lock, 16 << 20, "the lock"))
     if bundle is not None:
         _keep_bundle(bundle, home / "studies" / found.study_id / "bundle", found.study.bundle_sha256)
     show({"study": found.study_id, "title": found.study.title}, f"Published {found.study.title}\nstudy id {found.study_id}")
@@ -213,7 +215,7 @@ def _keep_bundle(bundle: Path, target: Path, sha256: str | None) -> None:
     """A checked copy of the bundle (FH-610 where it is another than the study names) where `run` looks for it."""
     import shutil
 
-    from shared_model.bundle.manifest import load_bundle
+    from shared_model.bundle.bundle_manifest import load_bundle
 
     load_bundle(bundle, sha256=sha256)
     shutil.copytree(bundle, target, dirs_exist_ok=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from site_config.files import read_limited, write_atomic
+from site_config.atomic_files import read_limited, write_atomic
 from site_config.problems import federation
 
 QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}

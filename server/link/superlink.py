@@ -47,16 +47,16 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.grid import HttpGrid
 
-from server.enrolment import load
-from server.link.grid import LOST, LinkEffects, RunLost
-from shared_model.flower.calls import OFFICE_HEADER, RUNTIME_PATH
-from shared_model.flower.connection import Connection
+from server.hospital_register import load
+from server.link.flower_grid import LOST, LinkEffects, RunLost
+from shared_model.flower.flower_connection import Connection
+from shared_model.flower.flower_records import MALFORMED, MESSAGE_TYPE
+from shared_model.flower.flower_version import check_version
 from shared_model.flower.parcels import gathered, lacking, on_lines, opened, parcels_of, push, pushes, small
-from shared_model.flower.pin import check_version
-from shared_model.flower.records import MALFORMED, MESSAGE_TYPE
-from site_config.files import read_limited, write_atomic
+from shared_model.flower.several_calls import OFFICE_HEADER, RUNTIME_PATH
+from site_config.atomic_files import read_limited, write_atomic
 from site_config.heap_memory import keep_heap
-from site_config.study.flower_bundle import app_bundle
+from site_config.study.flower_app_bundle import app_bundle
 
 HEARTBEAT_S = 10.0
 FETCHERS = 3

@@ -26,7 +26,7 @@ from flwr.supercore.object_store import NoObjectInStoreError
 from flwr.superlink.servicer.fleet import fleet_handlers
 from flwr.superlink.servicer.runtime import runtime_handlers
 
-from shared_model.flower.calls import STANDS_STILL, Call, join_calls, together
+from shared_model.flower.several_calls import STANDS_STILL, Call, join_calls, together
 
 LOOK_S = 1.0
 """How often somebody who waits looks by himself: for a deadline, or for a site that stopped its heartbeats."""

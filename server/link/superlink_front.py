@@ -28,7 +28,7 @@ from flwr.supercore.primitives.asymmetric import bytes_to_public_key, verify_sig
 from google.protobuf.message import DecodeError
 
 from server.link.superlink_calls import Answered, Desk
-from shared_model.flower.calls import FLEET_PATH, OFFICE_HEADER, RUNTIME_PATH, WAIT_HEADER, Reply, join_replies, split_calls
+from shared_model.flower.several_calls import FLEET_PATH, OFFICE_HEADER, RUNTIME_PATH, WAIT_HEADER, Reply, join_replies, split_calls
 
 ALIVE_PATH = "/v1/alive"
 LARGEST_BODY = 24 << 20

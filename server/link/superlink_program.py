@@ -17,12 +17,12 @@ from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME
 from flwr.superlink.cli.flower_superlink import SuperLinkLifespan, _parse_superlink_lifespan_config
 from flwr.superlink.main import create_app
 
-from server.enrolment import Register, load
-from server.link.registration import Registration
+from server.hospital_register import Register, load
+from server.link.node_registration import Registration
 from server.link.superlink_calls import Desk
 from server.link.superlink_front import Front
-from shared_model.flower.pin import check_version
-from site_config.files import read_limited
+from shared_model.flower.flower_version import check_version
+from site_config.atomic_files import read_limited
 from site_config.heap_memory import keep_heap
 
 IDLE_S = 75

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from shared_model.secure_sum.messages import Message
+from shared_model.secure_sum.federation_messages import Message
 
 
 @dataclass(frozen=True)

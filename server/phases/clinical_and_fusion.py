@@ -1,6 +1,6 @@
 """Cox models of a study: on secret shares, or where every hospital chose `exact` from sums by day.
 
-The clinical model (CLN), and fused or single scores calibrated to survival. `shared_model.survival.cox.api` holds the
+The clinical model (CLN), and fused or single scores calibrated to survival. `shared_model.survival.cox.cox_by_day` holds the
 mathematics of sums; here its opener asks hospitals under masks.
 """
 
@@ -11,20 +11,20 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from server.asking.ask import WHOLE
-from server.phases.context import Running, column_labels, scalar
-from server.phases.on_shares.fits import clinical_on_shares, fuse_on_shares
+from server.asking.ask_masked_sum import WHOLE
+from server.phases.on_shares.fit_phases import clinical_on_shares, fuse_on_shares
+from server.phases.phase_context import Running, column_labels, scalar
 from server.phases.score_sums import ScoreOpener
-from server.study.results import Cutoff
-from shared_model.statistics.parameters import Covariates, CoxExact, Moments, PreCounts, ScoreSpec
-from shared_model.statistics.precounts import ColumnMinima, Counts, decide
-from shared_model.survival.cox import api as cox
+from server.study.study_results import Cutoff
+from shared_model.statistics.counts_before_asking import ColumnMinima, Counts, decide
+from shared_model.statistics.statistic_parameters import Covariates, CoxExact, Moments, PreCounts, ScoreSpec
+from shared_model.survival.cox import cox_by_day as cox
 from shared_model.survival.cutoff import median_cutoff
 from site_config.problems import federation
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import Phase
 from site_config.study.prognostic_models import CLN, MODELS, ModelName, PrognosticModel
-from site_config.wording import plural
+from site_config.words_of_messages import plural
 
 Floats = NDArray[np.float64]
 AXIS_SD = 3.0

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from server.asking.ask import Missed, Question
-from server.phases.context import WEIGHTS, Running
-from server.study.results import RoundPoint
-from server.study.state import TrainingState, arrays_bytes
-from shared_model.networks.optimiser import VectorOptimiser
-from shared_model.statistics.grids import training_cuts
-from shared_model.statistics.statistic import Parameters
+from server.asking.ask_masked_sum import Missed, Question
+from server.phases.phase_context import WEIGHTS, Running
+from server.study.resume_state import TrainingState, arrays_bytes
+from server.study.study_results import RoundPoint
+from shared_model.networks.server_optimiser import VectorOptimiser
+from shared_model.statistics.day_grids import training_cuts
+from shared_model.statistics.statistic_declaration import Parameters
 
 RESTING_S = 60.0
 """Seconds for which a block is asked that was not complete in its last turn."""

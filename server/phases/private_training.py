@@ -11,19 +11,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from server.asking.ask import Missed
-from server.phases.context import Event, Running
+from server.asking.ask_masked_sum import Missed
 from server.phases.first_weights import initial_weights
 from server.phases.network_rounds import NetworkRounds
+from server.phases.phase_context import Event, Running
 from server.phases.update_scale import ScaleState
-from server.study.results import RoundPoint
-from server.study.state import TrainingState
-from shared_model.networks.optimiser import pseudo_gradient
+from server.study.resume_state import TrainingState
+from server.study.study_results import RoundPoint
 from shared_model.networks.rad_networks import build
-from shared_model.networks.trainable import trained_places
+from shared_model.networks.server_optimiser import pseudo_gradient
+from shared_model.networks.trainable_under_privacy import trained_places
 from shared_model.networks.weight_vector import Schema
-from shared_model.privacy.noised_statistics import PrivateHazard, PrivateUpdate
-from shared_model.privacy.schedule import NoiseSchedule, baseline_rate
+from shared_model.privacy.noise_on_statistics import PrivateHazard, PrivateUpdate
+from shared_model.privacy.noise_schedule import NoiseSchedule, baseline_rate
 from site_config.problems import federation
 
 Floats = NDArray[np.float64]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from server.phases.context import Running, scalar
-from shared_model.statistics.parameters import Covariates, Moments, ScoreCounts, ScoreSpec, Split
+from server.phases.phase_context import Running, scalar
+from shared_model.statistics.statistic_parameters import Covariates, Moments, ScoreCounts, ScoreSpec, Split
 from site_config.study.plan_and_lock import Phase, Role
 
 Floats = NDArray[np.float64]

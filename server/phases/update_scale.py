@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.statistics.parameters import UpdateScale
+from shared_model.statistics.statistic_parameters import UpdateScale
 
 MARGIN = 4.0
 FIRST = 2.0**20

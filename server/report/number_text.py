@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from site_config.wording import many_of
-from site_config.wording import plural as plural
+from site_config.words_of_messages import many_of
+from site_config.words_of_messages import plural as plural
 
 MISSING = "—"
 MINUS = "−"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from server.report.common.style import Picture
+from server.report.common.figure_style import Picture
 
 FEW_PATIENTS = 20
 """A panel of fewer patients is folded: its curve says little and draws the eye."""

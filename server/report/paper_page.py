@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from server.report.paper_items import METHODS, SHOWN, PaperItem
-from site_config.files import write_atomic
-from site_config.study.deviations import CITED, differences
-from site_config.study.presets import preset
+from site_config.atomic_files import write_atomic
+from site_config.study.deviations_from_paper import CITED, differences
+from site_config.study.study_presets import preset
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "paper.md"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from site_config.files import make_folder, write_atomic
+from site_config.atomic_files import make_folder, write_atomic
 
 Parts = Mapping[str, memoryview]
 """SHA-256, hex → the bytes of a part."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from server.report.page import build
-from server.study.results import StudyResult
-from server.study.state import StudyFolder
+from server.report.report_page import build
+from server.study.resume_state import StudyFolder
+from server.study.study_results import StudyResult
 
 MODEL_FOLDER = "model"
 
@@ -15,7 +15,7 @@ MODEL_FOLDER = "model"
 def write_outcome(result: StudyResult, folder: StudyFolder, out: Path) -> Path:
     """`report.html`, `metrics.json` and `model/` below `out`; returns the report's path.
 
-    `folder` is the run's own folder, where the study left its bundle (`server.study.bundle`); a copy made anew goes to `out`.
+    `folder` is the run's own folder, where the study left its bundle (`server.study.bundle_of_study`); a copy made anew goes to `out`.
     """
     report = build(result, out)
     bundle, copy = folder.root / MODEL_FOLDER, out / MODEL_FOLDER

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from server import enrolment as enrol
-from server.asking.ledger import asks, history
-from server.study.state import StudyFolder
+from server import published_studies
+from server.asking.office_ledger import asks, history
+from server.study.resume_state import StudyFolder
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import StudyLock
 
@@ -24,7 +24,7 @@ def begun(home: Path) -> tuple[StudyLock, ...]:
     def opened(study: str) -> bool:
         return any(_opened(StudyFolder(home / "studies" / study / run).ledger_file) for run in RUNS)
 
-    return tuple(lock for lock in enrol.published(home) if opened(lock.study_id))
+    return tuple(lock for lock in published_studies.published(home) if opened(lock.study_id))
 
 
 def _opened(ledger: Path) -> bool:

@@ -12,7 +12,7 @@ from math import sqrt
 
 from site_config.problems import configuration as kinds
 from site_config.problems.base import Problem
-from site_config.study.locking import resolve_roles
+from site_config.study.lock_study import resolve_roles
 from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS
 

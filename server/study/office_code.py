@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from server.asking.ledger import REMARK, StudyLedger
-from site_config.journal import Entry
+from server.asking.office_ledger import REMARK, StudyLedger
+from site_config.hash_chained_journal import Entry
 from site_config.problems import identity
 from site_config.study.code_digest import code_digest, office_digest, software
 from site_config.study.plan_and_lock import StudyLock

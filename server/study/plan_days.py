@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from math import inf, isfinite
 
 from server.phases.network_rounds import block_of
-from site_config.study.locking import planned_blocks, planned_holders
+from site_config.open_hours import together
+from site_config.study.lock_study import planned_blocks, planned_holders
 from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS
-from site_config.week_hours import together
 
 OVERHEAD_S = 3.0
 """Seconds of a round beside the hospitals' own step: keys, masks, sending, the office's step (measured on one machine)."""

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from server.asking.ledger import asks as asks_of
-from server.asking.ledger import history
-from server.report.metrics import compute
-from server.study.results import LedgerEntry, StudyResult
+from server.asking.office_ledger import asks as asks_of
+from server.asking.office_ledger import history
+from server.report.metrics_json import compute
+from server.study.study_results import LedgerEntry, StudyResult
 from server.watch import study_status
-from server.watch.events import events_of
+from server.watch.study_events import events_of
 
 TRAINING = "training "
 UPDATES = ("training.update", "training.private_update")

@@ -11,11 +11,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from server.study.state import StudyFolder
-from server.tracking.sinks import Sink, SinkFailed, make_sink
+from server.study.resume_state import StudyFolder
+from server.tracking.tensorboard_and_mlflow import Sink, SinkFailed, make_sink
 from server.tracking.tracked_numbers import OpenedPoint, points_of
 from server.watch import study_status
-from site_config.files import read_json, write_json
+from site_config.atomic_files import read_json, write_json
 from site_config.problems.base import Problem
 
 NAME = "tracked.json"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from server import enrolment as enrol
-from shared_model.secure_sum.messages import AdmissionReply
-from site_config.files import read_limited, write_atomic
+from server import hospital_register as enrol
+from shared_model.secure_sum.federation_messages import AdmissionReply
+from site_config.atomic_files import read_limited, write_atomic
 from site_config.problems import identity
 from site_config.problems.base import Problem
 from site_config.study.code_digest import code_digest, software

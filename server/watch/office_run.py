@@ -12,21 +12,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from server import enrolment as enrol
+from server import hospital_register as enrol
 from server.asking.clocks_and_waiting import Effects
 from server.asking.incidents import COORDINATOR, Disturbances
-from server.link.grid import LOST, FlowerTransport, LinkEffects
+from server.link.flower_grid import LOST, FlowerTransport, LinkEffects
 from server.link.owner_lock import held
+from server.link.process_supervisor import Supervisor, answering
 from server.link.superlink import attach, link_of, online_nodes
-from server.link.supervisor import Supervisor, answering
-from server.phases.context import Event
-from server.study.results import StudyResult
-from server.study.run import run_study
+from server.phases.phase_context import Event
+from server.study.run_study import run_study
+from server.study.study_results import StudyResult
 from server.tracking.tracker import Following, Tracker
 from server.watch import study_status
-from server.watch.awaited import NAME as AWAITED
-from server.watch.awaited import Awaited
-from server.watch.events import Hook, StudyEvents
+from server.watch.awaited_hospitals import NAME as AWAITED
+from server.watch.awaited_hospitals import Awaited
+from server.watch.study_events import Hook, StudyEvents
 from site_config.file_lock import Lock
 from site_config.log_lines import lines_to
 from site_config.problems import federation

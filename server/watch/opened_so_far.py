@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from server.study.results import StudyResult
-from site_config.files import read_limited, write_atomic
+from server.study.study_results import StudyResult
+from site_config.atomic_files import read_limited, write_atomic
 from site_config.problems.base import Problem
 from site_config.study.prognostic_models import CLN
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.asking.ledger import KeptDigests, asks, history
-from server.enrolment import goes_on_as
-from server.study.results import LedgerEntry, StudyResult
-from server.study.state import StudyFolder
+from server.asking.office_ledger import KeptDigests, asks, history
+from server.published_studies import goes_on_as
+from server.study.resume_state import StudyFolder
+from server.study.study_results import LedgerEntry, StudyResult
+from site_config.atomic_files import read_limited, write_atomic
 from site_config.file_lock import holder_of
-from site_config.files import read_limited, write_atomic
-from site_config.identity import private_folder
+from site_config.keys_and_signatures import private_folder
 from site_config.problems import federation
 from site_config.problems.base import Problem
 

@@ -15,7 +15,7 @@ from shared_model.analyses.patient_slots import Floats, PaddedPatients, Part, Ro
 from shared_model.disclosure.limits import COLUMN_HOSPITALS, COLUMN_PATIENTS
 from shared_model.shares.circuits.arithmetic import Arithmetic
 from shared_model.shares.circuits.declared_results import Result
-from shared_model.survival.cox.result import FitFinding
+from shared_model.survival.cox.cox_result import FitFinding
 from site_config.problems import survival as problems
 
 

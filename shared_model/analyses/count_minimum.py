@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from shared_model.shares.circuits.arithmetic import Arithmetic, Value, concatenate
 from shared_model.shares.circuits.declared_results import Result
-from shared_model.shares.circuits.value import public
+from shared_model.shares.circuits.shared_value import public
 
 MINIMUM_TEST = "none: it is the test of the minimum"
 """What stands before a bit that only tells whether a minimum is reached."""

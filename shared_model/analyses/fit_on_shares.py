@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from shared_model.analyses.cox import CoxEstimate
-from shared_model.survival.cox.result import Baseline, ChiTest, CoxFit, FitFinding
-from shared_model.survival.hazard import Ties
+from shared_model.analyses.cox_on_shares import CoxEstimate
+from shared_model.survival.broadcast_hazard import Ties
+from shared_model.survival.cox.cox_result import Baseline, ChiTest, CoxFit, FitFinding
 
 NAN = float("nan")
 

@@ -17,7 +17,7 @@ from shared_model.analyses.patient_slots import Floats, PaddedPatients, Part, Ro
 from shared_model.disclosure.limits import GROUP_PATIENTS
 from shared_model.shares.circuits.arithmetic import Arithmetic
 from shared_model.shares.circuits.declared_results import Result
-from shared_model.shares.circuits.value import public
+from shared_model.shares.circuits.shared_value import public
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.shares.circuits.plain_numbers import PlainArithmetic
-from shared_model.shares.circuits.value import Field, Value
+from shared_model.shares.circuits.shared_value import Field, Value
 from site_config.problems import privacy
 
 Integers = NDArray[np.int64]

@@ -16,11 +16,11 @@ from shared_model.shares.circuits.arithmetic import Arithmetic
 from shared_model.shares.circuits.declared_results import Declaration
 from shared_model.shares.circuits.plain_numbers import PlainArithmetic
 from shared_model.shares.holder.dealt_rows import deal, gather
+from shared_model.shares.holder.holder_session import Plan, Seat, Session
 from shared_model.shares.holder.in_one_process import run
-from shared_model.shares.holder.session import Plan, Seat, Session
+from shared_model.shares.messages.coordinator_relay import Relay, permuted
 from shared_model.shares.messages.opened_record import Opened
-from shared_model.shares.messages.relay import Relay, permuted
-from shared_model.shares.messages.seal import Recipient, admission_of
+from shared_model.shares.messages.sealed_envelopes import Recipient, admission_of
 
 T = TypeVar("T")
 CONTEXT = b"fedhcc shares in one process"

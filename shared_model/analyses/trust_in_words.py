@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from types import MappingProxyType
 
+from shared_model.analyses.analysis_plan import computed_phases, results_at_most
 from shared_model.analyses.count_minimum import MINIMUM_TEST
 from shared_model.analyses.phases.phase_plan import group_minimum, minima
-from shared_model.analyses.plan import computed_phases, results_at_most
 from shared_model.shares.circuits.declared_results import Result
 from site_config.study.plan_and_lock import Phase, StudyLock
 from site_config.study.prognostic_models import MODELS
-from site_config.wording import plural
+from site_config.words_of_messages import plural
 
 MOST_WORDS = 8
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared_model.statistics.parameters import ScoreSpec
+from shared_model.statistics.statistic_parameters import ScoreSpec
 from site_config.study.prognostic_models import ModelName, NetworkName
 
 

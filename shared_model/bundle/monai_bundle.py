@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from shared_model.bundle.manifest import Bundle
+from shared_model.bundle.bundle_manifest import Bundle
 from shared_model.bundle.monai_parts import LIMIT_BYTES, BundledNetwork, check_versions, network_for_monai
 from shared_model.networks.rad_networks import RadNetwork
 from shared_model.networks.weight_vector import floating, load_named
-from site_config.files import make_folder, read_limited, write_atomic, write_json
+from site_config.atomic_files import make_folder, read_limited, write_atomic, write_json
 from site_config.study.prognostic_models import MODELS, NetworkName
 
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"

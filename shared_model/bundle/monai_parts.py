@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from shared_model.networks.rad_networks import RadNetwork, build
 from shared_model.networks.slice_values import normalised
 from shared_model.networks.weight_vector import load_named
-from site_config.files import make_folder, read_limited, write_atomic
+from site_config.atomic_files import make_folder, read_limited, write_atomic
 from site_config.problems import model as problems
 from site_config.study.plan_and_lock import Study, Window
 from site_config.study.prognostic_models import NetworkName

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared_model.bundle.quiet_exporters import quiet
-from site_config.files import make_folder, read_limited, write_atomic
+from site_config.atomic_files import make_folder, read_limited, write_atomic
 from site_config.problems import model as problems
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")

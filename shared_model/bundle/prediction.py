@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import exp, isfinite
 
-from shared_model.bundle.cautions import cautions, disagreement, rests_on
-from shared_model.bundle.intervals import error_of, interval_at
 from shared_model.bundle.manifest_values import Formula, Manifest
+from shared_model.bundle.prediction_cautions import cautions, disagreement, rests_on
+from shared_model.bundle.survival_intervals import error_of, interval_at
 from shared_model.survival.nomogram import nomogram
 from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS, ModelName

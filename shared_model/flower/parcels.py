@@ -18,9 +18,9 @@ from flwr.proto.message_pb2 import PushObjectRequest
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree, iterate_object_tree, no_object_id_recompute
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 
-from shared_model.flower.calls import Call, split_calls, together
+from shared_model.flower.several_calls import Call, split_calls, together
+from shared_model.secure_sum.message_bytes import WireError
 from shared_model.secure_sum.message_pieces import MOST_PIECES, Pieces
-from shared_model.secure_sum.wire import WireError
 
 LINES = 3
 """Pieces of arrays that are on their way at once: on a long line, one waits for the other's answer."""

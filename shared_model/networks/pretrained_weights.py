@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from shared_model.networks.rad_networks import RadNetwork
 from shared_model.networks.weight_vector import floating
-from site_config.files import read_limited
+from site_config.atomic_files import read_limited
 from site_config.problems import model as problems
 
 LIMIT_BYTES = 200 * 2**20

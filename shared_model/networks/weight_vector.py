@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared_model.networks.rad_networks import RadNetwork
-from site_config.files import write_atomic
+from site_config.atomic_files import write_atomic
 from site_config.problems import model as problems
 from site_config.study.plan_and_lock import canonical
 

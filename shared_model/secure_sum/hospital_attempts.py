@@ -22,7 +22,7 @@ from typing import Generic, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from shared_model.secure_sum.messages import Context, KeysReply
+from shared_model.secure_sum.federation_messages import Context, KeysReply
 from shared_model.secure_sum.signatures import ahead_of, sign_key
 from site_config.problems import privacy
 

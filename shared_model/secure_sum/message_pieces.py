@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 
-from shared_model.secure_sum.wire import MAX_HEADER, NPY_HEAD, WireError
+from shared_model.secure_sum.message_bytes import MAX_HEADER, NPY_HEAD, WireError
 
 MOST_PIECES = 4096
 PART = 5 << 20

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
-from shared_model.secure_sum.messages import Context, KeysReply, ReleaseReply
+from shared_model.secure_sum.federation_messages import Context, KeysReply, ReleaseReply
 from site_config.problems import privacy
 from site_config.study.plan_and_lock import canonical
 

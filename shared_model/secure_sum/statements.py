@@ -15,9 +15,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import Field, ValidationError
 
-from shared_model.secure_sum.messages import MOST_SITES, Body, Counter, Digest, Hex, Name
-from shared_model.shares.messages.protocol import SignedResults
-from shared_model.shares.messages.seal import exchange_private, exchange_public, opened_from, seal_to
+from shared_model.secure_sum.federation_messages import MOST_SITES, Body, Counter, Digest, Hex, Name
+from shared_model.shares.messages.sealed_envelopes import exchange_private, exchange_public, opened_from, seal_to
+from shared_model.shares.messages.share_messages import SignedResults
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import StudyLock, canonical
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shared_model.privacy.noised_statistics import Noised, PrivateHazard, PrivateUpdate
-from shared_model.statistics.statistic import REGISTRY, Statistic, no_covariates
+from shared_model.privacy.noise_on_statistics import Noised, PrivateHazard, PrivateUpdate
+from shared_model.statistics.statistic_declaration import REGISTRY, Statistic, no_covariates
 from site_config.study.plan_and_lock import Study
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shared_model.survival.cox.result import CoxFit
+from shared_model.survival.cox.cox_result import CoxFit
 from shared_model.survival.evaluation_table import Cells, EvaluationTable, as_cells
 from shared_model.survival.kaplan_meier import kaplan_meier, single_cox
 

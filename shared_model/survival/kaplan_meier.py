@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_model.survival.broadcast_hazard import Ties
 from shared_model.survival.cox.covariate_moments import CovariateMoments, site_moments, standardise
+from shared_model.survival.cox.cox_result import ChiTest, CoxFit, independent, solve_kept
 from shared_model.survival.cox.exact_sums import DayGrid, ExactSums, cell_sums
 from shared_model.survival.cox.newton_exact import fit_exact
-from shared_model.survival.cox.result import ChiTest, CoxFit, independent, solve_kept
 from shared_model.survival.evaluation_table import Cells, EvaluationTable, as_cells
-from shared_model.survival.hazard import Ties
 from shared_model.survival.normal_tails import Z95
 from site_config.problems import survival as problems
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_model.survival.broadcast_hazard import Ties, tie_shares, tied_increments
+from shared_model.survival.cox.cox_result import ChiTest, ProportionalHazards, solve_kept
 from shared_model.survival.cox.exact_sums import ExactSums, at_risk
-from shared_model.survival.cox.result import ChiTest, ProportionalHazards, solve_kept
-from shared_model.survival.hazard import Ties, tie_shares, tied_increments
 
 Floats = NDArray[np.float64]
 

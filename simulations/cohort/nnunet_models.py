@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from simulations.cohort.nnunet_plans import Intensities, dataset_json, plans_json
 from simulations.cohort.phantom_ct import SCANNERS, PhantomOptions, PhantomScan, Region, draw_anatomy, render
 from simulations.cohort.simulated_patients import BURDEN_MEAN, BURDEN_SD
-from site_config.files import write_json
+from site_config.atomic_files import write_json
 
 if TYPE_CHECKING:
     import torch

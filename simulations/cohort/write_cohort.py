@@ -23,16 +23,16 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from simulations.cohort.cohort_presets import PRESETS, CohortOptions
 from simulations.cohort.phantom_ct import SCANNERS, Region, Visit, draw_anatomy, render
-from simulations.cohort.presets import PRESETS, CohortOptions
 from simulations.cohort.scan_files import GeometryFault, write_dicom, write_masks, write_nifti
 from simulations.cohort.simulated_patients import Oracle, SimulatedPatient, SimulatedPopulation, simulate
 from simulations.interrupts import before_processes
+from site_config.atomic_files import write_json
 from site_config.console import plain
-from site_config.files import write_json
-from site_config.site import Compute, Paths, Policy, Segmentation, SegmentationModel, SiteConfig, Target
+from site_config.site_yaml import Compute, Paths, Policy, Segmentation, SegmentationModel, SiteConfig, Target
 from site_config.study.plan_and_lock import Study, StudySite, seven_variables
-from site_config.tables.columns import cohort_columns, scans_columns
+from site_config.tables.columns_of_tables import cohort_columns, scans_columns
 
 MODELS: Final = Path(__file__).parent / "models"
 WARM_START: Final = MODELS / "warm_start_small.safetensors"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from site_config.console import Json, json_wanted, note, show, table
-from site_config.wording import plural
+from site_config.words_of_messages import plural
 
 if TYPE_CHECKING:
     from simulations.cohort.write_cohort import CohortSummary
@@ -44,7 +44,7 @@ def cohort(
     as_json: Json = False,
 ) -> None:
     """Make up patients, their CT and their survival, and write what each hospital would hold."""
-    from simulations.cohort.presets import CohortChange
+    from simulations.cohort.cohort_presets import CohortChange
     from simulations.cohort.write_cohort import make_cohort
 
     change = CohortChange(
@@ -95,7 +95,7 @@ def train(
 
     from simulations.cohort.nnunet_models import TASKS, TrainingOptions, evaluate, list_hashes
     from simulations.cohort.nnunet_models import train as train_one
-    from site_config.files import write_json
+    from site_config.atomic_files import write_json
 
     torch.set_num_threads(1)
     options = TrainingOptions() if steps is None else TrainingOptions(steps=steps)

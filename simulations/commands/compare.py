@@ -81,7 +81,7 @@ def phantom(
     as_json: Json = False,
 ) -> None:
     """Whole studies of phantoms: the federated network against its twin on pooled patients, seed by seed."""
-    from simulations.compare.phantom import compare_phantom, write_phantom
+    from simulations.compare.compare_phantoms import compare_phantom, write_phantom
 
     found = compare_phantom(out, preset, range(1, seeds + 1), 60 * minutes, note)
     page, rows = write_phantom(found, out)

@@ -28,8 +28,8 @@ def flower_app(
     Flower's own way in, in simulation. A federation of hospitals is run by fedhcc-coordinator and fedhcc-site.
     """
     from simulations.study.flower_app import STUDY, write_flower_app
-    from simulations.study.progress import progress_view
-    from simulations.study.run import Options, make_cohort, ready
+    from simulations.study.progress_bars import progress_view
+    from simulations.study.simulated_study import Options, make_cohort, ready
     from simulations.study.site_folders import Homes
 
     options = Options(out / STUDY, preset, own, "ray", seed, workers)

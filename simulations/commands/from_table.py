@@ -9,7 +9,7 @@ import typer
 
 from simulations.commands import table_options as options
 from site_config.console import Json, next_command, note, show
-from site_config.wording import plural
+from site_config.words_of_messages import plural
 
 
 def register(app: typer.Typer) -> None:
@@ -42,15 +42,15 @@ def from_table(
     as_json: Json = False,
 ) -> None:
     """Turn one table into the folder of a study: `fedhcc-sim run FOLDER` runs it, and its files are yours to correct."""
-    from simulations.tabular.as_folder import FolderPlan, as_folder
-    from simulations.tabular.columns import covariate_names
-    from simulations.tabular.join import joined
-    from simulations.tabular.read import Reading, read_table
-    from simulations.tabular.rows import DAYS, Named
-    from site_config.documents.load import load_study
-    from site_config.files import write_atomic
+    from simulations.tabular.complete_rows import DAYS, Named
+    from simulations.tabular.design_columns import covariate_names
+    from simulations.tabular.join_tables import joined
+    from simulations.tabular.read_table import Reading, read_table
+    from simulations.tabular.table_as_folder import FolderPlan, as_folder
+    from site_config.atomic_files import write_atomic
+    from site_config.documents.read_yaml_documents import load_study
     from site_config.problems import host
-    from site_config.wording import choice
+    from site_config.words_of_messages import choice
 
     for value, known, name in ((resolution, ("exact", "shares"), "--resolution"), (time_unit or "days", tuple(DAYS), "--time-unit")):
         if value not in known:

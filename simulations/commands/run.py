@@ -30,7 +30,7 @@ def run(
     The same command again goes on where the last one stopped. Ctrl-C ends it at once and leaves nothing half-written.
     """
     import fedhcc
-    from simulations.study.progress import progress_view
+    from simulations.study.progress_bars import progress_view
 
     with progress_view(quiet=json_wanted()) as tell:
         if folder is None:

@@ -25,7 +25,7 @@ def scale(
     from pathlib import Path
     from tempfile import TemporaryDirectory
 
-    from simulations.study.scale import exponent, round_cost
+    from simulations.study.cost_by_hospitals import exponent, round_cost
     from site_config.problems import host
 
     wanted = [int(word) for word in sites.split(",") if word.strip().isdigit()]

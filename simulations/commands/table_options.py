@@ -50,7 +50,7 @@ def names(given: Sequence[str], option: str = "--covariates") -> tuple[str, ...]
     found: list[str] = []
     for text in given:
         if text.startswith("@"):
-            from site_config.files import read_limited
+            from site_config.atomic_files import read_limited
 
             lines = read_limited(Path(text[1:]), NAMES_BYTES, "the file of column names").decode("utf-8-sig")
             found += (

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from site_config.console import table
-from site_config.wording import plural
+from site_config.words_of_messages import plural
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from shared_model.survival.cox.result import CoxFit
-    from simulations.compare.lung import Lung
+    from shared_model.survival.cox.cox_result import CoxFit
+    from simulations.compare.lung_comparison import Lung
+    from simulations.tabular.complete_rows import FitRows
     from simulations.tabular.printed_metrics import ScoreFigures, TabularMetrics
-    from simulations.tabular.rows import FitRows
     from simulations.tabular.score_rows import Applied
 
 

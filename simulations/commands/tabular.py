@@ -120,7 +120,7 @@ def compare() -> None:
 @compare_app.command("lung")
 def lung(holders: options.Holders = 0, as_json: Json = False) -> None:
     """A Cox model of 18 real institutions: by sums, on secret shares, on pooled rows, and in each institution alone."""
-    from simulations.compare.lung import compare_lung
+    from simulations.compare.lung_comparison import compare_lung
 
     found = compare_lung(holders)
     show(found.as_dict(), lambda console: show_lung(console, found))

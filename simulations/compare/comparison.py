@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from shared_model.survival.concordance import Concordance, concordance
 from shared_model.survival.evaluation_table import patient_cells
-from simulations.compare.cohorts import SCENARIO_TITLE, ComparedCohort, Floats, ScenarioName, from_rows, from_split, simulated
-from simulations.compare.methods import METHODS, REFERENCE, Method, Trained, TrainingPlan, methods_of, train
+from simulations.compare.compared_cohorts import SCENARIO_TITLE, ComparedCohort, Floats, ScenarioName, from_rows, from_split, simulated
+from simulations.compare.compared_methods import METHODS, REFERENCE, Method, Trained, TrainingPlan, methods_of, train
 from simulations.compare.tabular_models import Architecture, ModelName
-from simulations.tabular.rows import FitRows, SiteRows
-from simulations.tabular.shares.cox import concordance_on_shares
-from simulations.tabular.shares.table import SharedTable
+from simulations.tabular.complete_rows import FitRows, SiteRows
+from simulations.tabular.shares.table_cox_on_shares import concordance_on_shares
+from simulations.tabular.shares.table_in_slots import SharedTable
 
 SPLIT = "table-split"
 OWN_TITLE = {SPLIT: "own table, its own training and test rows", "table": "own table, hospitals held out by seed"}

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simulations.compare.cohorts import Bools, Floats
+from simulations.compare.compared_cohorts import Bools, Floats
 
 ModelName = Literal["linear", "mlp"]
 HIDDEN = 8

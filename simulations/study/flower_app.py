@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from simulations.study.site_folders import Homes
-from site_config.files import write_atomic
+from site_config.atomic_files import write_atomic
 from site_config.problems import host
 from site_config.study.plan_and_lock import StudyLock
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.training.update import scores
-from server.study.results import CamPicture, StudyResult
-from server.study.state import load_arrays
+from client.training.local_training import scores
+from server.study.resume_state import load_arrays
+from server.study.study_results import CamPicture, StudyResult
 from shared_model.networks.grad_cam import grad_cam
 from shared_model.networks.rad_networks import build
 from shared_model.networks.weight_vector import from_vector

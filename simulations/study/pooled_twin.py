@@ -15,24 +15,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.cohort.patients import load_patients
+from client.cohort.prepared_cohort import load_patients
 from client.statistics.study_patients import Bench
-from client.training.update import local_update, scores
+from client.training.local_training import local_update, scores
 from server.phases.first_weights import initial_weights
-from server.phases.training import LONGEST_DAYS
-from server.study.results import PooledScore, Simulation, StudyResult
-from server.study.state import StudyFolder, load_arrays, save_arrays
-from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
+from server.phases.network_training import LONGEST_DAYS
+from server.study.resume_state import StudyFolder, load_arrays, save_arrays
+from server.study.study_results import PooledScore, Simulation, StudyResult
 from shared_model.networks.rad_networks import build
+from shared_model.networks.server_optimiser import VectorOptimiser, pseudo_gradient
 from shared_model.networks.weight_vector import from_vector
+from shared_model.survival.broadcast_hazard import day_sums, step_hazard
 from shared_model.survival.concordance import concordance
 from shared_model.survival.evaluation_table import patient_cells
-from shared_model.survival.hazard import day_sums, step_hazard
 from simulations.interrupts import before_processes
 from simulations.study.site_folders import Homes
 from simulations.study.site_folders import Homes as At
 from simulations.threads import one_thread
-from site_config.files import read_json
+from site_config.atomic_files import read_json
 from site_config.problems import host
 from site_config.study.plan_and_lock import StudyLock
 from site_config.study.prognostic_models import MODELS, ModelName
@@ -57,7 +57,7 @@ def compare_with_pooled(homes: Homes, lock: StudyLock) -> Beside | None:
 
 @dataclass
 class Pool:
-    """Several hospitals' patients as one, for `client.training.update`: what no federation ever holds."""
+    """Several hospitals' patients as one, for `client.training.local_training`: what no federation ever holds."""
 
     keys: tuple[str, ...]
     event_day: Floats

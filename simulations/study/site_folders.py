@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from client import enrolment as at_site
+from client import keys_kit_and_decisions as at_site
 from client.release import known_hospitals
-from client.release.policy import refusals
-from server import enrolment as at_office
-from server.study.state import StudyFolder
-from site_config.documents.load import dump_yaml, load_site, load_study
-from site_config.files import write_atomic
-from site_config.identity import CoordinatorIdentity, SiteIdentity, private_folder, sign_lock
+from client.release.site_policy import refusals
+from server import hospital_register as at_office
+from server import office_setup, published_studies
+from server.study.resume_state import StudyFolder
+from site_config.atomic_files import write_atomic
+from site_config.documents.read_yaml_documents import dump_yaml, load_site, load_study
+from site_config.keys_and_signatures import CoordinatorIdentity, SiteIdentity, private_folder, sign_lock
 from site_config.problems.base import together
-from site_config.site import Paths, SiteConfig
+from site_config.site_yaml import Paths, SiteConfig
 from site_config.study.code_digest import code_digest, office_digest, software
-from site_config.study.locking import lock_study
+from site_config.study.lock_study import lock_study
 from site_config.study.plan_and_lock import Study, StudyLock
 
 ADDRESS = "127.0.0.1:9443"
@@ -105,7 +106,7 @@ def enrol(homes: Homes, seed: int) -> None:
     """
     study = homes.study()
     if not (homes.coordinator / "register.json").exists():
-        at_office.init(homes.coordinator, study.title, ADDRESS)
+        office_setup.init(homes.coordinator, study.title, ADDRESS)
     for file in sorted((homes.cohort / "pretrained").glob("*")):
         write_atomic(private_folder(homes.coordinator / "pretrained") / file.name, file.read_bytes())
     for site in study.sites:
@@ -129,7 +130,7 @@ def publish(homes: Homes) -> StudyLock:
     study = homes.study()
     identity = CoordinatorIdentity.load(homes.coordinator)
     entries = at_office.roster(homes.coordinator, {site.name: site.role or "development" for site in study.sites})
-    published = at_office.published(homes.coordinator)
+    published = published_studies.published(homes.coordinator)
     lock = lock_study(
         study,
         entries,

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.survival.cox.result import FitFinding
-from simulations.tabular.read import lines_text
+from shared_model.survival.cox.cox_result import FitFinding
+from simulations.tabular.read_table import lines_text
 from site_config.problems import survival as problems
-from site_config.wording import plural
+from site_config.words_of_messages import plural
 
 Floats = NDArray[np.float64]
 CODES = (9, 99, 999, 9999, 99999, 88, 888, 8888, 777, 7777, 99.9, 999.9, -9, -99, -999, -9999, -8, -88, -888)

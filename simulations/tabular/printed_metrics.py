@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shared_model.survival.compare_cindex import Difference
 from shared_model.survival.concordance import Concordance
-from shared_model.survival.cox.result import ChiTest, FitFinding
+from shared_model.survival.cox.cox_result import ChiTest, FitFinding
 from shared_model.survival.kaplan_meier import KaplanMeier
 from shared_model.survival.normal_tails import Z95
 

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.survival.concordance import Concordance, concordance
-from shared_model.survival.cox.result import CoxFit
+from shared_model.survival.cox.cox_result import CoxFit
 from shared_model.survival.evaluation_table import patient_cells
-from simulations.tabular.columns import covariate_names, design_of, events, labels, numbers
-from simulations.tabular.read import Faults, TabularTable
-from simulations.tabular.rows import FitRows, Named, in_days
-from site_config.files import write_atomic
+from simulations.tabular.complete_rows import FitRows, Named, in_days
+from simulations.tabular.design_columns import covariate_names, design_of, events, labels, numbers
+from simulations.tabular.read_table import Faults, TabularTable
+from site_config.atomic_files import write_atomic
 from site_config.problems import survival as problems
-from site_config.wording import plural
+from site_config.words_of_messages import plural
 
 Floats = NDArray[np.float64]
 COLUMNS = ("table", "line", "site", "linear_predictor", "time_days", "event")

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.survival.cox.result import FitFinding
-from simulations.tabular.rows import FitRows
+from shared_model.survival.cox.cox_result import FitFinding
+from simulations.tabular.complete_rows import FitRows
 from site_config.problems import survival as problems
-from site_config.wording import plural
+from site_config.words_of_messages import plural
 
 
 def small_parts(rows: FitRows) -> tuple[FitFinding, ...]:

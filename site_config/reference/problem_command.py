@@ -13,8 +13,8 @@ import typer
 from site_config.console import Json, program_name, show, table
 from site_config.problems import all_kinds, host
 from site_config.problems.base import Kind
-from site_config.problems.texts import EXITS, GROUP_TITLES
-from site_config.wording import clean, nearest
+from site_config.problems.group_titles_and_exits import EXITS, GROUP_TITLES
+from site_config.words_of_messages import clean, nearest
 
 
 def find(given: str) -> Kind:

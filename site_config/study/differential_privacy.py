@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from site_config.study.variables import Strict
+from site_config.study.clinical_variables import Strict
 
 Trainable = Literal["head", "lstm+head", "all"]
 

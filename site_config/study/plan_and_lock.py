@@ -14,13 +14,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
+from site_config.open_hours import OpenHours
+from site_config.study.clinical_variables import ClinicalVariable as ClinicalVariable
+from site_config.study.clinical_variables import DesignColumn, design_columns
+from site_config.study.clinical_variables import Strict as Strict
+from site_config.study.clinical_variables import seven_variables as seven_variables
 from site_config.study.differential_privacy import DifferentialPrivacy as DifferentialPrivacy
 from site_config.study.prognostic_models import MODELS, PAPER_MODELS, ModelName, NetworkName, own_dropout
-from site_config.study.variables import ClinicalVariable as ClinicalVariable
-from site_config.study.variables import DesignColumn, design_columns
-from site_config.study.variables import Strict as Strict
-from site_config.study.variables import seven_variables as seven_variables
-from site_config.week_hours import OpenHours
 
 Role = Literal["development", "evaluation"]
 Phase = Literal["admission", "clinical", "training", "fusion", "evaluation", "report"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from site_config.problems import privacy
 from site_config.problems.base import Problem
-from site_config.site import Policy
+from site_config.site_yaml import Policy
 from site_config.study.plan_and_lock import Study
 
 

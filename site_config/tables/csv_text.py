@@ -17,7 +17,7 @@ from site_config.documents.yaml_text import decode
 from site_config.problems import configuration as documents
 from site_config.problems import tables as kinds
 from site_config.problems.base import Kind, Problem, together
-from site_config.wording import nearest
+from site_config.words_of_messages import nearest
 
 BYTES = 16 * 2**20
 ROWS = 20_000

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from site_config.site import Paths, Policy, Segmentation, SiteConfig, Target
+from site_config.site_yaml import Paths, Policy, Segmentation, SiteConfig, Target
 from site_config.study.plan_and_lock import Imaging, Study, StudySite
 
 AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from site_config.site import SegmentationModel
+from site_config.site_yaml import SegmentationModel
 
 ARCHITECTURE: dict[str, Any] = {
     "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",

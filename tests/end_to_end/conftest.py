@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from simulations.cohort.presets import PRESETS
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
-from simulations.study.run import FinishedRun, Options, run
+from simulations.study.simulated_study import FinishedRun, Options, run
 from simulations.study.site_folders import Homes, enrol, publish
+from site_config.study.clinical_variables import seven_variables
 from site_config.study.plan_and_lock import StudyLock
-from site_config.study.variables import seven_variables
 
 PHASES = ("admission", "clinical", "training", "fusion", "evaluation")
 

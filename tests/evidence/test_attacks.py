@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evidence.attacks import harness
+from evidence.attacks import all_attacks
+from evidence.attacks.all_attacks import ATTACKS, chosen, pieces, run
 from evidence.attacks.attack_result import AttackResult, judged, statistical
-from evidence.attacks.claims import Claims, Score, chance_probability, score, summary
-from evidence.attacks.cohorts import AttackedCohort, controls, draw, encode, patterns
-from evidence.attacks.harness import ATTACKS, chosen, pieces, run
-from evidence.attacks.kept import KeptParts
+from evidence.attacks.attacked_cohorts import AttackedCohort, controls, draw, encode, patterns
+from evidence.attacks.claims_about_patients import Claims, Score, chance_probability, score, summary
+from evidence.attacks.kept_parts import KeptParts
 from evidence.attacks.nonnegative_solver import System
 from evidence.attacks.shares.attacked_study import shares_case
 from evidence.attacks.shares.curve_counts import falls
@@ -129,7 +129,7 @@ def test_command_shows_json_and_exits_by_what_holds(monkeypatch):
     assert "not proof" in ran.data["note"]
     assert run_cli(app_of(command.register), "attack", "--only", "z").status == 2
     beaten = AttackResult("c", "made up", "default", "succeeds", False, {})
-    monkeypatch.setattr(harness, "run", lambda *_: iter([beaten]))
+    monkeypatch.setattr(all_attacks, "run", lambda *_: iter([beaten]))
     assert run_cli(app_of(command.register), "attack", "--only", "c").status == 1
 
 

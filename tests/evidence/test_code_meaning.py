@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evidence import code_meaning, record
-from site_config.files import write_json
+from site_config.atomic_files import write_json
 
 BEFORE = '''"""Says what it is."""
 from server.report import old_place

@@ -10,7 +10,7 @@ import pytest
 from evidence.accuracy import cohort, cohort_coverage
 from evidence.accuracy.cohort_coverage import NAMES, TRUE, CoverageRun, outcomes, populations, table
 from evidence.record import FOLDER
-from simulations.tabular.fit import TableOpener
+from simulations.tabular.fit_table import TableOpener
 
 FEW = CoverageRun(11, 3)
 

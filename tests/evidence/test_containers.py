@@ -10,9 +10,9 @@ import yaml
 
 from client.compose_file import Mount, Wanted, compose
 from evidence.containers.bad_inputs import changed, mode, set_field
-from evidence.containers.network import RULES, read_counters
+from evidence.containers.network_namespaces import RULES, read_counters
 from evidence.containers.podman import Ended, until, words
-from site_config.site import Compute, SiteConfig
+from site_config.site_yaml import Compute, SiteConfig
 from tests.support import ROOT
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from evidence.faults import faults_of_machines as plays
 from evidence.faults import faulty_federation
-from evidence.faults import scenarios as plays
 from evidence.faults.measure import page
-from evidence.faults.observed import Observed, commands, ledger_words
-from server.study.results import LedgerEntry
+from evidence.faults.observed_fault import Observed, commands, ledger_words
+from server.study.study_results import LedgerEntry
 from simulations.cli import app
 from tests.support import run_cli
 

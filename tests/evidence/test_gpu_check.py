@@ -9,19 +9,19 @@ import pytest
 import torch
 
 from client.segmentation.nnunet import logits_on_gpu
-from evidence.gpu import measure, numbers, segmentation, steps
-from evidence.gpu.meter import StepClock, peak_mib, seconds
+from evidence.gpu import gpu_numbers, gpu_segmentation, gpu_training_step, measure
+from evidence.gpu.time_and_memory import StepClock, peak_mib, seconds
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def made() -> steps.GpuSetting:
-    return steps.GpuSetting.of(3, 32, "small", 5)
+def made() -> gpu_training_step.GpuSetting:
+    return gpu_training_step.GpuSetting.of(3, 32, "small", 5)
 
 
-def test_both_steps_run_and_are_told_with_their_bars(made: steps.GpuSetting) -> None:
-    found = steps.compare(made, CPU, 1, (1, 3))
+def test_both_steps_run_and_are_told_with_their_bars(made: gpu_training_step.GpuSetting) -> None:
+    found = gpu_training_step.compare(made, CPU, 1, (1, 3))
     assert set(found) == {
         *(f"{precision} · {who}" for precision in ("float32", "mixed") for who in ("raw loop", "ours")),
         "float32 · ours, 1 at once",
@@ -29,27 +29,27 @@ def test_both_steps_run_and_are_told_with_their_bars(made: steps.GpuSetting) -> 
     }
     assert all(one["images_a_second"] > 0 for one in found.values())
     raw, slow = {"images_a_second": 100.0, "peak_mib": 10.0}, {"images_a_second": 89.0, "peak_mib": 5.1}
-    held = steps.bars({f"{p} · {who}": one for p in ("float32", "mixed") for who, one in (("raw loop", raw), ("ours", slow))})
+    held = gpu_training_step.bars({f"{p} · {who}": one for p in ("float32", "mixed") for who, one in (("raw loop", raw), ("ours", slow))})
     assert not any(held.values()) and len(held) == 4
 
 
-def test_the_equality_table_compares_like_with_like(made: steps.GpuSetting) -> None:
-    found = numbers.equality(made, CPU)
+def test_the_equality_table_compares_like_with_like(made: gpu_training_step.GpuSetting) -> None:
+    found = gpu_numbers.equality(made, CPU)
     table = found["differences"]
     assert found["float32_within_1e-5_of_the_cpu"] and table["GPU float32"]["gradient_to_cpu_float32"] == 0
     assert table["GPU TF32"]["gradient_to_float64"] < 1e-4, "the plain pass computes what a hospital's code computes"
     assert all(one["gradient_to_float64"] < 1e-4 and one["scores_at_most"] < 1e-4 for one in table.values())
 
 
-def test_repeats_and_clipping(made: steps.GpuSetting) -> None:
-    assert numbers.repeats(made, CPU, 1)["float32_repeats_bit_for_bit"]
-    found = numbers.clipping(made, CPU)
+def test_repeats_and_clipping(made: gpu_training_step.GpuSetting) -> None:
+    assert gpu_numbers.repeats(made, CPU, 1)["float32_repeats_bit_for_bit"]
+    found = gpu_numbers.clipping(made, CPU)
     assert found["difference"] < 1e-12 and found["norm_of_the_sum_within_the_limit"]
 
 
 def test_a_tile_goes_through_our_segmenter_and_nnunets_predictor() -> None:
-    model = segmentation.model(CPU, (16, 16, 16), (4, 8))
-    found = segmentation.measure(CPU, (24, 16, 16), 1, model)
+    model = gpu_segmentation.model(CPU, (16, 16, 16), (4, 8))
+    found = gpu_segmentation.measure(CPU, (24, 16, 16), 1, model)
     assert found["tiles"] == 2 and found["seconds_a_tile"] > 0
     scan = np.random.default_rng(0).integers(-100, 200, (24, 16, 16), dtype=np.int16)
     assert model._predict(scan, (1.0, 1.0, 1.0)).shape == scan.shape
@@ -61,7 +61,7 @@ def test_the_number_of_tiles_is_nnunets() -> None:
     for shape in ((256, 256, 256), (128, 300, 129), (100, 128, 400)):
         padded = tuple(max(n, 128) for n in shape)
         theirs = compute_steps_for_sliding_window(padded, (128, 128, 128), 0.5)
-        assert segmentation.tiles(shape, (128, 128, 128)) == math.prod(len(axis) for axis in theirs)
+        assert gpu_segmentation.tiles(shape, (128, 128, 128)) == math.prod(len(axis) for axis in theirs)
 
 
 def test_logits_of_a_scan_fit_the_card_or_gather_on_the_host() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from evidence.accuracy.paper_table import figures, page
 from evidence.accuracy.shares.paper_cohort import PaperStudy, locked, paper_cohort
-from evidence.accuracy.shares.paper_items import paper_rows
+from evidence.accuracy.shares.paper_item_numbers import paper_rows
 from evidence.accuracy.shares.paper_rows import UNEXPLAINED, PaperRow
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from evidence.running.flower_round import UPDATE, AskedRound, where_time_goes
-from simulations.study.scale import RoundCost, exponent, metered
+from simulations.study.cost_by_hospitals import RoundCost, exponent, metered
 
 
 def asked_rounds(count: int) -> list[AskedRound]:
@@ -48,14 +48,14 @@ def test_the_seconds_of_a_round_are_found_where_they_went() -> None:
 
 
 def test_steps_are_metered_only_inside_the_block() -> None:
-    from shared_model.secure_sum import masks
+    from shared_model.secure_sum import pairwise_masks
 
-    plain = masks.seed_mask
+    plain = pairwise_masks.seed_mask
     with metered() as spent:
-        assert masks.seed_mask is not plain
-        masks.seed_mask({}, bytes(32), bytes(32), "a")
+        assert pairwise_masks.seed_mask is not plain
+        pairwise_masks.seed_mask({}, bytes(32), bytes(32), "a")
         assert spent["masks"] >= 0.0 and spent["network"] == 0.0
-    assert masks.seed_mask is plain
+    assert pairwise_masks.seed_mask is plain
 
 
 def test_the_exponent_is_the_slope_of_the_logarithms() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from evidence.thirty_days.calendar import DAY_S, EAST, EVENTS, HALF_S, UPTIME, WEST, World, office_hours, world
-from evidence.thirty_days.play import calm
-from site_config.week_hours import together
+from evidence.thirty_days.thirty_days_play import calm
+from site_config.open_hours import together
 
 TRAINS = [f"hospital-{k:02d}" for k in range(37)]
 HELD_OUT = [f"hospital-{k:02d}" for k in range(37, 52)]

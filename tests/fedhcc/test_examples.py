@@ -19,4 +19,6 @@ def test_examples_give_what_they_say(name: str) -> None:
 
 
 def test_what_a_user_calls_has_an_example() -> None:
-    assert {"fedhcc", "fedhcc.example_data", "fedhcc.compare_methods", "fedhcc.studies", "fedhcc.tables"} <= set(EXAMPLES)
+    assert {"fedhcc", "fedhcc.example_data", "fedhcc.compare_methods", "fedhcc.study_and_simulate", "fedhcc.cox_and_metrics"} <= set(
+        EXAMPLES
+    )

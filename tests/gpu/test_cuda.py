@@ -8,10 +8,10 @@ import torch
 
 from client.program.gpu_watch import fault, require
 from client.training.batches_and_flips import load_batch
-from client.training.device import GPU_PATIENTS, arithmetic, choose_device
-from client.training.update import local_update, scores
-from evidence.gpu.numbers import apart, out_of_memory, share_for
-from evidence.gpu.steps import GpuSetting, our_gradient, our_scores
+from client.training.local_training import local_update, scores
+from client.training.training_device import GPU_PATIENTS, arithmetic, choose_device
+from evidence.gpu.gpu_numbers import apart, out_of_memory, share_for
+from evidence.gpu.gpu_training_step import GpuSetting, our_gradient, our_scores
 from shared_model.networks.grad_cam import grad_cam
 from shared_model.networks.weight_vector import from_vector, to_vector
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shared_model.bundle.manifest import write_bundle
+from shared_model.bundle.bundle_manifest import write_bundle
 from shared_model.bundle.manifest_values import Formula, Manifest
 from shared_model.networks.rad_networks import build
 from shared_model.networks.weight_vector import to_vector
-from shared_model.statistics.parameters import ScoreSpec
+from shared_model.statistics.statistic_parameters import ScoreSpec
 from site_config.study.plan_and_lock import RosterEntry, Study, StudyLock, StudySite
 from site_config.study.prognostic_models import NetworkName
 

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from site_config.site import SiteConfig
+from site_config.site_yaml import SiteConfig
 from site_config.study.plan_and_lock import Study
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from client.program.runner import hours_begin
-from site_config.documents.load import parse_site
+from client.program.site_runner import hours_begin
+from site_config.documents.read_yaml_documents import parse_site
+from site_config.open_hours import WEEK, OpenHours
 from site_config.problems.base import Problem
-from site_config.week_hours import WEEK, OpenHours
 
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 

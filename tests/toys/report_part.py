@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from server.report.common.estimates import Numbers
+from server.report.common.estimate_kinds import Numbers
 from server.report.page_blocks import Block, TableBlock
 from server.report.parts.part import Heading, ReportedStudy, ReportPart
 from server.report.parts.patients.set_survival import SET_SURVIVAL

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from client.statistics.study_patients import Arrays, Bench, Values
-from shared_model.statistics.segments import amount, count
-from shared_model.statistics.statistic import Parameters, Split, Statistic, no_covariates
+from shared_model.statistics.statistic_declaration import Parameters, Split, Statistic, no_covariates
+from shared_model.statistics.vector_segments import amount, count
 
 LONGEST_DAYS = 10_000.0
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from client.intake.dicom.header import About, Read, SliceHeader, is_dicom, read_header, reader
-from client.intake.names.phase import phase_of
-from client.intake.names.traits import Kernel, is_low_dose, kernel_of
+from client.intake.dicom.dicom_header import About, Read, SliceHeader, is_dicom, read_header, reader
+from client.intake.names.image_kind_and_region import Kernel, is_low_dose, kernel_of
+from client.intake.names.phase_from_name import phase_of
 from client.intake.whose_scan import Identity, together
-from site_config.files import access_problem
+from site_config.atomic_files import access_problem
 from site_config.problems import scans as scan_problems
 
 __all__ = ["Contents", "Series", "SliceHeader", "files_of", "index", "is_dicom", "read_header"]

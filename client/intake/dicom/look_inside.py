@@ -9,7 +9,7 @@ import numpy as np
 from client.imaging.contrast_seen import Seen, evenly, without_mask
 from client.imaging.hounsfield import check_hounsfield
 from client.imaging.planes import THIN
-from client.intake.dicom.read import Candidate, pixels
+from client.intake.dicom.read_dicom import Candidate, pixels
 from client.intake.dicom.series_volumes import interleaved
 from client.intake.slice_fingerprints import slice_prints
 from site_config.problems.base import Exit, Problem

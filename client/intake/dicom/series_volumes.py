@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from client.intake.dicom.header import SliceHeader
+from client.intake.dicom.dicom_header import SliceHeader
 
 Slices = tuple[SliceHeader, ...]
 LEAST = 3

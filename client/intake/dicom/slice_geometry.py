@@ -18,8 +18,8 @@ from client.imaging.volume import (
     check_size,
     check_spacing,
 )
+from client.intake.dicom.dicom_header import SliceHeader
 from client.intake.dicom.folder_index import Series
-from client.intake.dicom.header import SliceHeader
 from client.intake.dicom.series_volumes import volumes_of
 from client.intake.dicom.stored_values import check_rescale
 from site_config.problems import scans as problems

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.imaging.volume import HU_HIGHEST, HU_LOWEST
-from client.intake.dicom.header import Units
+from client.intake.dicom.dicom_header import Units
 from site_config.problems import which_scan
 
 HOUNSFIELD = ("", "HU")

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.imaging.volume import Volume
-from client.intake.dicom.header import MALFORMED, RTSTRUCT, SEGMENTATION, is_dicom
-from client.intake.masks.names import target_of
-from site_config.files import access_problem
+from client.intake.dicom.dicom_header import MALFORMED, RTSTRUCT, SEGMENTATION, is_dicom
+from client.intake.masks.target_from_name import target_of
+from site_config.atomic_files import access_problem
 from site_config.problems import scans as problems
 from site_config.problems import which_scan
 from site_config.problems.base import Problem

@@ -158,8 +158,3 @@ NO_PHASE = re.compile(
     r"(?:thromb|tromb|hypert|ipert|hipert|embol|shunt|cathe|kathe|obstru|verschl)\w*|动静脉\w?|動靜脈\w?|動静脈\w?|동정맥\w?|조영\s?전\s?후|\bportab\w*"
     r"|\bintraven\w*|\bvenograph\w*|\bport[\s-]?a[\s-]?cath\w*|\bvenen?thromb\w*|\bnon[\s-]?portal\b"
 )
-SECONDS = re.compile(
-    r"(?<![a-z0-9.,])(\d{1,4})\s*(s|sec|secs|seconds?|sek\w*|seg\w*|secondi|secondes?|秒|초|''|\")(?![a-z0-9])"
-    r"|(?<![a-z0-9.,])(\d{1,2}(?:[.,]5)?)\s*(min|mins|mn|minutes?|minuten?|minuti|minutos?|minut\w*|分钟?|分|분|')(?![a-z0-9'])"
-    r"|\bdelays?\s*[=:]?\s*(\d{2,3})(?![\d.,]|\s*mm)|(?<![a-z0-9.,])(\d{2,3})\s*delays?\b"
-)

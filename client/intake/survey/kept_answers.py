@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from client.intake.survey.answers import ANSWER, answer, place_of
 from client.intake.survey.question_words import letter
+from client.intake.survey.rows_from_answers import ANSWER, answer, place_of
 from site_config.problems.base import Problem
-from site_config.tables.cohort import Patient
+from site_config.tables.cohort_csv import Patient
 
 
 @dataclass

@@ -13,18 +13,18 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
+from client.intake.dicom.dicom_header import is_dicom
 from client.intake.dicom.folder_index import Contents, walk
-from client.intake.dicom.header import is_dicom
-from client.intake.dicom.read import Candidate, FolderOffer, offer
-from client.intake.masks.beside import MASK_FIX, MaskFolder, mask_name, masks_beside, structure_masks
-from client.intake.names.makers import closed_set
-from client.intake.names.traits import region_of
-from client.intake.nifti import is_nifti, read_ct
-from client.intake.survey.found import Found, Remark, SeenVolume
+from client.intake.dicom.read_dicom import Candidate, FolderOffer, offer
+from client.intake.masks.masks_beside_scan import MASK_FIX, MaskFolder, mask_name, masks_beside, structure_masks
+from client.intake.names.image_kind_and_region import region_of
+from client.intake.names.scanner_makers import closed_set
+from client.intake.read_nifti import is_nifti, read_ct
+from client.intake.survey.survey_values import Found, Remark, SeenVolume
 from client.intake.unpack import is_other_archive, is_zip, refused, unpacked
 from client.intake.volume_order import OrderFacts
 from client.intake.whose_scan import Identity, identity_of
-from site_config.files import readable_name, readable_path
+from site_config.atomic_files import readable_name, readable_path
 from site_config.problems import scans as scan_problems
 from site_config.problems import which_scan
 from site_config.problems.base import Exit, Problem

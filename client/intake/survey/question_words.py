@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from client.intake.survey.lacking import consequence
+from client.intake.survey.missing_visits import consequence
 
 
 def letter(place: int) -> str:

@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from client.release.epsilon import CHARGE, Charged, EpsilonLedger, check_budget, check_promise, results_cost
-from client.release.policy import check_sharing
-from shared_model.analyses.noised.cells import summed
+from client.release.epsilon_spent import CHARGE, Charged, EpsilonLedger, check_budget, check_promise, results_cost
+from client.release.site_policy import check_sharing
+from shared_model.analyses.analysis_plan import SharedPlan
+from shared_model.analyses.noised.noised_cells import summed
 from shared_model.analyses.patient_slots import PaddedPatients
-from shared_model.analyses.plan import SharedPlan
 from shared_model.shares.holder.dealt_rows import deal
-from shared_model.shares.messages.protocol import BOXES, boxes_hash
-from shared_model.shares.messages.seal import Recipient
+from shared_model.shares.messages.sealed_envelopes import Recipient
+from shared_model.shares.messages.share_messages import BOXES, boxes_hash
 from shared_model.shares.numbers.shamir import Source
-from site_config.files import make_folder, write_atomic
-from site_config.journal import Clock, Journal
-from site_config.site import Policy
+from site_config.atomic_files import make_folder, write_atomic
+from site_config.hash_chained_journal import Clock, Journal
+from site_config.site_yaml import Policy
 from site_config.study.plan_and_lock import StudyLock, canonical
 
 Boxes = dict[str, NDArray[np.uint8]]

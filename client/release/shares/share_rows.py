@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 
 from client.release.earlier_releases import Ledger, cohort_hash
 from client.release.journal_entries import SharedRows
-from client.release.policy import check_sharing
+from client.release.site_policy import check_sharing
+from shared_model.analyses.analysis_plan import SharedPlan
 from shared_model.analyses.patient_slots import PaddedPatients, contribution
-from shared_model.analyses.phases.admission import change_model
-from shared_model.analyses.plan import SharedPlan
+from shared_model.analyses.phases.admission_plan import change_model
 from shared_model.shares.holder.dealt_rows import deal
-from shared_model.shares.messages.protocol import BOXES
-from shared_model.shares.messages.seal import Recipient
+from shared_model.shares.messages.sealed_envelopes import Recipient
+from shared_model.shares.messages.share_messages import BOXES
 from shared_model.shares.numbers.shamir import Source
 from site_config.problems import privacy
-from site_config.site import Policy
+from site_config.site_yaml import Policy
 from site_config.study.plan_and_lock import EarlierStudy, StudyLock
 
 RowsOf = Callable[[], tuple[PaddedPatients, tuple[str, ...]]]

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from statsmodels.duration.hazard_regression import PHReg
 
-from evidence.accuracy.shares.covered import COVERED
+from evidence.accuracy.shares.covered_code import COVERED
 from evidence.accuracy.shares.paper_cohort import PaperCohort, PaperStudy, locked, paper_cohort
 from evidence.record import record
-from shared_model.analyses.phases.fusion import FusionEstimate
+from shared_model.analyses.phases.fusion_plan import FusionEstimate
 
 Floats = NDArray[np.float64]
 SEEDS: Final = (1, 2, 3, 4, 5)

@@ -24,20 +24,20 @@ from numpy.typing import NDArray
 from statsmodels.duration.hazard_regression import PHReg
 
 from client.app import forget_agents
-from client.cohort.patients import load_patients
+from client.cohort.prepared_cohort import load_patients
 from client.statistics.study_patients import Bench, columns
 from evidence.record import record
 from server.asking.clocks_and_waiting import Effects
 from server.link.transport import Exchange, Transport
-from server.study.results import StudyResult
-from server.study.run import run_study
-from shared_model.secure_sum.messages import Message
-from simulations.cohort.presets import PRESETS
+from server.study.run_study import run_study
+from server.study.study_results import StudyResult
+from shared_model.secure_sum.federation_messages import Message
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
-from simulations.engines.local import local_transport
+from simulations.engines.local_engine import local_transport
 from simulations.study.site_folders import Homes, approve_everywhere, enrol, publish
-from site_config.files import read_json, write_json
-from site_config.journal import read as read_journal
+from site_config.atomic_files import read_json, write_json
+from site_config.hash_chained_journal import read as read_journal
 from site_config.study.plan_and_lock import StudyLock
 
 SEED: Final = 3

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_model.analyses.analysis_plan import plan_of
 from shared_model.analyses.patient_slots import PaddedPatients
 from shared_model.analyses.phases.phase_plan import SharedPlan
 from shared_model.analyses.phases.table1_slots import INTERVAL
-from shared_model.analyses.plan import plan_of
 from shared_model.analyses.run_locally import Computed, compute_locally
 from shared_model.analyses.scores.score_levels import LOW, STEP, level_of
-from shared_model.statistics.parameters import FLAGS, ScoreSpec
-from site_config.study.locking import lock_study
+from shared_model.statistics.statistic_parameters import FLAGS, ScoreSpec
+from site_config.study.lock_study import lock_study
 from site_config.study.plan_and_lock import Phase, RosterEntry, Study, StudyLock
 
 Floats = NDArray[np.float64]

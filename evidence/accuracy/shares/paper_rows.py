@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evidence.accuracy.shares.paper_cohort import PaperStudy
-from evidence.accuracy.shares.pooled import PooledRows
+from evidence.accuracy.shares.pooled_oracles import PooledRows
 from shared_model.analyses.groups.declared_days import MONTH
-from shared_model.analyses.groups.kaplan_meier import KaplanMeierEstimate
+from shared_model.analyses.groups.kaplan_meier_on_shares import KaplanMeierEstimate
 from shared_model.disclosure.limits import FEW, GROUP_PATIENTS, POINT_PATIENTS, ROC_PATIENTS
 
 Bools = NDArray[np.bool_]

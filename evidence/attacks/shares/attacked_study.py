@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evidence.attacks.cohorts import COLUMNS, CONTROL_SEED, AttackedCohort, Floats, Ints
+from evidence.attacks.attacked_cohorts import COLUMNS, CONTROL_SEED, AttackedCohort, Floats, Ints
+from shared_model.analyses.analysis_plan import plan_of
 from shared_model.analyses.patient_slots import PaddedPatients
 from shared_model.analyses.phases.phase_plan import SharedPlan
-from shared_model.analyses.plan import plan_of
 from shared_model.analyses.run_locally import compute_locally
 from shared_model.analyses.scores.score_levels import LOW, STEP, level_of
-from shared_model.statistics.parameters import FLAGS, RESPONSES, ScoreSpec
+from shared_model.statistics.statistic_parameters import FLAGS, RESPONSES, ScoreSpec
 from simulations.cohort.simulated_patients import COEFFICIENTS, MANUFACTURERS, SurvivalOptions, simulate
-from site_config.study.locking import lock_study
+from site_config.study.lock_study import lock_study
 from site_config.study.plan_and_lock import Phase, RosterEntry, Study, StudyLock
 
 HELD_OUT, VALIDATION = 46 / 207, 33 / 207

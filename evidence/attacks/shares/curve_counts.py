@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evidence.attacks.cohorts import AttackedCohort, Floats, Ints
+from evidence.attacks.attacked_cohorts import AttackedCohort, Floats, Ints
 from evidence.attacks.shares.attacked_study import OpenedStudy
-from shared_model.analyses.groups.kaplan_meier import KaplanMeierModel
+from shared_model.analyses.groups.kaplan_meier_on_shares import KaplanMeierModel
 
 LAST_DAY = 3_000.0
 LEAST_FALL = 1e-4

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from evidence.attacks.claims import NEAR_DAYS, Claims, Score, score
-from evidence.attacks.cohorts import COLUMNS, LEVELS, Floats, Ints, encode, patterns
+from evidence.attacks.attacked_cohorts import COLUMNS, LEVELS, Floats, Ints, encode, patterns
+from evidence.attacks.claims_about_patients import NEAR_DAYS, Claims, Score, score
 from evidence.attacks.nonnegative_solver import System
 from evidence.attacks.shares import curve_counts
 from evidence.attacks.shares.attacked_study import SharesCase, StudyCohort, locked, opened_study

@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from evidence.attacks.claims import Claims
-from evidence.attacks.cohorts import COLUMNS, LEVELS, Floats, Ints, encode, patterns
+from evidence.attacks.attacked_cohorts import COLUMNS, LEVELS, Floats, Ints, encode, patterns
+from evidence.attacks.claims_about_patients import Claims
 from evidence.attacks.nonnegative_solver import System
 from evidence.attacks.shares import curve_counts
 from evidence.attacks.shares.attacked_study import IMAGE_SD, OpenedStudy, on_grid
 from evidence.attacks.shares.curve_counts import CurveCells
-from shared_model.analyses.groups.kaplan_meier import KaplanMeierModel
-from shared_model.analyses.phases.clinical import ClinicalEstimate
+from shared_model.analyses.groups.kaplan_meier_on_shares import KaplanMeierModel
+from shared_model.analyses.phases.clinical_plan import ClinicalEstimate
 from shared_model.analyses.phases.earlier_results import known_scores
 from shared_model.analyses.phases.evaluation_circuit import EvaluationEstimate
 from shared_model.analyses.phases.evaluation_openings import EvaluationModel

@@ -10,7 +10,7 @@ import numpy as np
 
 from evidence.attacks import opened_sums
 from evidence.attacks.attack_result import AttackResult, control, statistical
-from evidence.attacks.claims import Claims, Score, score, summary, unique_hits
+from evidence.attacks.claims_about_patients import Claims, Score, score, summary, unique_hits
 from evidence.attacks.shares.attacked_study import SharesCase, shares_case
 from evidence.attacks.shares.differences import GENERATION, generation_score, one_apart, target_score
 from evidence.attacks.shares.iterates import from_all_others

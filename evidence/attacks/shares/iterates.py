@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evidence.attacks.claims import Claims
-from evidence.attacks.cohorts import COLUMNS, Floats, patterns
+from evidence.attacks.attacked_cohorts import COLUMNS, Floats, patterns
+from evidence.attacks.claims_about_patients import Claims
 from evidence.attacks.nonnegative_solver import System
 from evidence.attacks.shares.attacked_study import SharesCase, StudyCohort
 from evidence.attacks.shares.equations import SeenStudy, Unknowns
-from shared_model.analyses.newton import Newton
-from shared_model.analyses.phases.clinical import clinical_model
+from shared_model.analyses.newton_on_shares import Newton
+from shared_model.analyses.phases.clinical_plan import clinical_model
 
 WITHIN = 0.3
 """How far a patient's share at risk within a death's own interval is from one half, as a standard deviation."""

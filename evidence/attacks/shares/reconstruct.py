@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from evidence.attacks.claims import Claims
-from evidence.attacks.cohorts import COLUMNS, Floats, encode, patterns
+from evidence.attacks.attacked_cohorts import COLUMNS, Floats, encode, patterns
+from evidence.attacks.claims_about_patients import Claims
 from evidence.attacks.nonnegative_solver import System
 from evidence.attacks.shares import curve_counts
 from evidence.attacks.shares.attacked_study import SharesCase, on_grid

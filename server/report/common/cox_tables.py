@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import Field
 
 from server.report import number_text
-from server.report.common import style
-from server.report.common.estimates import Numbers, Test
-from server.report.common.style import Picture
+from server.report.common import figure_style
+from server.report.common.estimate_kinds import Numbers, Test
+from server.report.common.figure_style import Picture
 from server.report.page_blocks import TableBlock
 from server.report.parts.part import ReportedStudy
 from site_config.problems import survival as problems
@@ -156,12 +156,12 @@ def hazard_ratio_words(hr: float | None, low: float | None, high: float | None) 
     return number_text.MISSING if hr is None else f"{number_text.ratio(hr)} ({number_text.ratio(low)}–{number_text.ratio(high)})"
 
 
-@style.styled
+@figure_style.styled
 def forest(model: ShownCoxModel, name: str, *, simulated: bool, width: int = 720) -> Picture:
     """Hazard ratios with 95 % intervals on a logarithmic axis; a covariate that could not be estimated says so."""
     rows = model.coefficients
-    figure, axes = style.panel(width, 64 + (26 if width > 500 else 38) * len(rows))
-    axes.axvline(1, color=style.MUTED, linewidth=0.9)
+    figure, axes = figure_style.panel(width, 64 + (26 if width > 500 else 38) * len(rows))
+    axes.axvline(1, color=figure_style.MUTED, linewidth=0.9)
     for index, row in enumerate(rows):
         _hazard_ratio(axes, index, row, width)
     finite = [value for row in rows for value in (row.low, row.high) if row.hr is not None and value is not None and 1e-3 < value < 1e3]
@@ -176,7 +176,7 @@ def forest(model: ShownCoxModel, name: str, *, simulated: bool, width: int = 720
     axes.set_xlabel("Hazard ratio (95 % interval), lower hazard to the left")
     words = "; ".join(f"{row.label} {_shown(row)}" for row in rows)
     alternative = f"Forest plot of {model.model}, {model.n} patients, {model.events} events: {words}."
-    return style.finish(figure, name, alternative, simulated=simulated)
+    return figure_style.finish(figure, name, alternative, simulated=simulated)
 
 
 def ratio_ticks(axes: Any, *, wide: bool) -> None:
@@ -195,10 +195,12 @@ def _hazard_ratio(axes: Any, index: int, row: Coefficient, width: int) -> None:
         axes.text(0.0, index - 0.36, f"{row.label}   {_shown(row)}", transform=axes.get_yaxis_transform(), fontsize=9, va="center")
     if row.hr is None or row.low is None or row.high is None:
         if width > 500:
-            axes.text(1.03, index, "no finite estimate", transform=axes.get_yaxis_transform(), va="center", fontsize=9, color=style.MUTED)
+            axes.text(
+                1.03, index, "no finite estimate", transform=axes.get_yaxis_transform(), va="center", fontsize=9, color=figure_style.MUTED
+            )
         return
-    axes.plot([row.low, row.high], [index, index], color=style.LOW, linewidth=1.6, solid_capstyle="butt")
-    axes.plot([row.hr], [index], marker="s", markersize=6, color=style.LOW, markeredgecolor="white")
+    axes.plot([row.low, row.high], [index, index], color=figure_style.LOW, linewidth=1.6, solid_capstyle="butt")
+    axes.plot([row.hr], [index], marker="s", markersize=6, color=figure_style.LOW, markeredgecolor="white")
     if width > 500:
         for at, words in ((1.03, _shown(row)), (1.27, number_text.p_equals(row.p))):
             axes.text(at, index, words, transform=axes.get_yaxis_transform(), va="center", fontsize=9)

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.report import number_text
-from server.report.common import style
-from server.report.common.curves import SurvivalCurve, at_month, median_months, told
-from server.report.common.estimates import Estimate, Test
-from server.report.common.style import Picture
+from server.report.common import figure_style
+from server.report.common.estimate_kinds import Estimate, Test
+from server.report.common.figure_style import Picture
+from server.report.common.survival_curves import SurvivalCurve, at_month, median_months, told
 
 SOLID, DASHED = "solid", (0, (5, 2))
 
 
-@style.styled
+@figure_style.styled
 def survival_panel(
     curves: Sequence[SurvivalCurve],
     title: str,
@@ -28,7 +28,7 @@ def survival_panel(
     about: str,
     hazard_ratio: Estimate | None = None,
     logrank: Test | None = None,
-    colours: Sequence[str] = (style.LOW, style.HIGH),
+    colours: Sequence[str] = (figure_style.LOW, figure_style.HIGH),
     dashes: Sequence[Any] = (SOLID, DASHED),
     simulated: bool,
     width: int = 300,
@@ -43,7 +43,7 @@ def survival_panel(
         lines.append(f"log-rank {number_text.p_equals(logrank.p)}")
     rows = len(curves) + bool(lines)
     height = 190 + 16 * rows + 22 + 17 * len(curves) + 30 + (60 if width > 400 else 0)
-    figure, (upper, lower) = style.panel(width, height, nrows=2, sharex=True, height_ratios=[1, 0.085 * len(curves)])
+    figure, (upper, lower) = figure_style.panel(width, height, nrows=2, sharex=True, height_ratios=[1, 0.085 * len(curves)])
     _steps(upper, curves, colours, dashes)
     upper.set_ylabel(endpoint)
     upper.set_xticks(list(months), [str(month) for month in months])
@@ -54,12 +54,12 @@ def survival_panel(
     _legend(upper, curves, ", ".join(lines))
     _at_risk(lower, curves, colours, months)
     words = "; ".join(told(one) for one in curves)
-    return style.finish(figure, name, f"Kaplan–Meier curves of {about}: {words}. {', '.join(lines)}.", simulated=simulated)
+    return figure_style.finish(figure, name, f"Kaplan–Meier curves of {about}: {words}. {', '.join(lines)}.", simulated=simulated)
 
 
 def _steps(axes: Any, curves: Sequence[SurvivalCurve], colours: Sequence[str], dashes: Sequence[Any]) -> None:
     for one, colour, dash in zip(curves, colours, dashes, strict=True):
-        months = [day / style.MONTH for day in one.day]
+        months = [day / figure_style.MONTH for day in one.day]
         label = f"{one.label}: {number_text.size(one.n, one.events)}, median {median_months(one)}"
         if one.points:
             axes.plot(months, one.survival, color=colour, linestyle=dash, label=label)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from server.report import number_text
-from server.report.common.curves import MONTH, SurvivalCurve
-from server.report.common.estimates import Estimate, Test, Where, share_estimate
-from server.report.common.style import SET_NAME
+from server.report.common.estimate_kinds import Estimate, Test, Where, share_estimate
+from server.report.common.figure_style import SET_NAME
+from server.report.common.survival_curves import MONTH, SurvivalCurve
 from server.report.display_names import SUBGROUP_LABELS, VALUE_LABELS
 from server.report.parts.part import ReportedStudy
 from server.study.opened_analyses import (

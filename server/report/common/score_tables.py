@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from server.study.results import ScoreTable, SetName, StudyResult
+from server.study.study_results import ScoreTable, SetName, StudyResult
 from shared_model.survival.calibration import with_bin_scores
 from shared_model.survival.evaluation_table import Cells, EvaluationTable
 from site_config.study.prognostic_models import ModelName

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from server.report import number_text
 from server.report.common import score_tables
-from server.report.common.estimates import Estimate, Numbers
-from server.report.common.style import SET_NAME
-from server.study.results import ScoreTable
+from server.report.common.estimate_kinds import Estimate, Numbers
+from server.report.common.figure_style import SET_NAME
+from server.study.study_results import ScoreTable
 from shared_model.survival.evaluation_table import Cells
 from shared_model.survival.kaplan_meier import group_hazard_ratio, logrank, split_at
 from site_config.problems.base import Problem

@@ -1,1 +1,1 @@
-"""The parts of the report, one file each; `server.report.contents` lists them in the order of reading."""
+"""The parts of the report, one file each; `server.report.list_of_parts` lists them in the order of reading."""

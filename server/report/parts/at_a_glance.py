@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from server.report import number_text
-from server.report.common import style
-from server.report.common.estimates import SETS
-from server.report.common.style import SET_LABEL, Picture
+from server.report.common import figure_style
+from server.report.common.estimate_kinds import SETS
+from server.report.common.figure_style import SET_LABEL, Picture
 from server.report.page_blocks import Block, Figure, Headline, Panel
-from server.report.parts.discrimination.concordance import CONCORDANCE, ConcordanceRow
+from server.report.parts.discrimination.cindex_table import CONCORDANCE, ConcordanceRow
 from server.report.parts.part import Heading, ReportedStudy, ReportPart, nothing
-from server.report.parts.patients.sizes import SIZES
+from server.report.parts.patients.set_sizes import SIZES
 from server.report.parts.risk.risk_groups import RISK_GROUPS, RiskGroups
 from site_config.study.prognostic_models import MODELS, ModelName
 
@@ -71,11 +71,11 @@ def held_out(concordance: Sequence[ConcordanceRow], groups: Sequence[RiskGroups]
     return items
 
 
-@style.styled
+@figure_style.styled
 def draw(shown: Sequence[ConcordanceRow], title: str, name: str, *, simulated: bool) -> Picture:
     """C of every model on one set with its 95 % interval."""
-    figure, axes = style.panel(300, 60 + 30 * max(len(shown), 1))
-    axes.axvline(0.5, color=style.MUTED, linewidth=0.9)
+    figure, axes = figure_style.panel(300, 60 + 30 * max(len(shown), 1))
+    axes.axvline(0.5, color=figure_style.MUTED, linewidth=0.9)
     for index, row in enumerate(shown):
         colour = MODELS[row.model].colour
         if row.c.low is not None and row.c.high is not None:
@@ -88,7 +88,7 @@ def draw(shown: Sequence[ConcordanceRow], title: str, name: str, *, simulated: b
     axes.set_xlim(0.4, 1.0)
     axes.set(title=title, xlabel="C-index (95 % interval)")
     told = "; ".join(f"{row.model} {number_text.with_interval(row.c.value, row.c.low, row.c.high)}" for row in shown)
-    return style.finish(figure, name, f"C-index, {title}: {told or 'nothing could be estimated'}.", simulated=simulated)
+    return figure_style.finish(figure, name, f"C-index, {title}: {told or 'nothing could be estimated'}.", simulated=simulated)
 
 
 GLANCE = ReportPart(name="glance", heading=Heading("glance", "At a glance"), numbers=nothing, blocks=blocks)

@@ -2,7 +2,7 @@
 
 A part is one value in one file: its numbers (what `metrics.json` holds under its name), the blocks of the page that show
 them, and the sentence that stands there where it has nothing to show. Adding one is adding its value to
-`server.report.contents`; nothing else knows the parts by name.
+`server.report.list_of_parts`; nothing else knows the parts by name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from server.report.page_blocks import Block, Paragraph
 from server.study.opened_analyses import OpenedAnalyses
-from server.study.results import StudyResult
+from server.study.study_results import StudyResult
 from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS, ModelName, PrognosticModel
 

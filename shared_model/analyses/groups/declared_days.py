@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.analyses.pairs import at_least, less, more
+from shared_model.analyses.pairs_on_shares import at_least, less, more
 from shared_model.analyses.patient_slots import Rows
 from shared_model.shares.circuits.arithmetic import Arithmetic, Value, together
 

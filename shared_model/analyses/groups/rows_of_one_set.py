@@ -7,7 +7,7 @@ from typing import Any
 
 from shared_model.analyses.patient_slots import Part, Rows
 from shared_model.shares.circuits.arithmetic import Arithmetic, Value, together
-from shared_model.shares.circuits.value import Field
+from shared_model.shares.circuits.shared_value import Field
 
 
 async def restricted(a: Arithmetic, rows: Rows, parts: Sequence[Part], member: Value) -> Rows:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from shared_model.analyses.groups.hazard import BaselineEstimate
+from shared_model.analyses.groups.hazard_on_shares import BaselineEstimate
 from shared_model.analyses.phases.frozen_models import NOTHING_FROZEN, Frozen
-from shared_model.analyses.phases.fusion import FusionEstimate, fusion
+from shared_model.analyses.phases.fusion_plan import FusionEstimate, fusion
 from shared_model.analyses.phases.phase_plan import Earlier
 from shared_model.analyses.phases.score_formation import centred, clinical_found, fused_spec, single_specs
 from shared_model.bundle.manifest_values import Formula
-from shared_model.statistics.parameters import ScoreSpec
+from shared_model.statistics.statistic_parameters import ScoreSpec
 from site_config.study.plan_and_lock import Study, StudyLock
 from site_config.study.prognostic_models import CLN, MODELS
 

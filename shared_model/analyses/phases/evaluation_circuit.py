@@ -9,23 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.analyses.concordance import ConcordanceEstimate, concordance
+from shared_model.analyses.cindex_on_shares import ConcordanceEstimate, concordance
 from shared_model.analyses.count_minimum import reaches
-from shared_model.analyses.cox import CoxEstimate
-from shared_model.analyses.groups.calibration import CalibrationEstimate, calibration
-from shared_model.analyses.groups.characteristics import CharacteristicsEstimate, characteristics
+from shared_model.analyses.cox_on_shares import CoxEstimate
+from shared_model.analyses.groups.calibration_on_shares import CalibrationEstimate, calibration
 from shared_model.analyses.groups.declared_days import Points, censored, make_points
-from shared_model.analyses.groups.hazard_ratio import FamilySize, RatioModel, hazard_ratios
-from shared_model.analyses.groups.kaplan_meier import KaplanMeierEstimate, KaplanMeierModel, kaplan_meier
-from shared_model.analyses.pairs import Pairs, compared, make_pairs
+from shared_model.analyses.groups.hazard_ratio_on_shares import FamilySize, RatioModel, hazard_ratios
+from shared_model.analyses.groups.kaplan_meier_on_shares import KaplanMeierEstimate, KaplanMeierModel, kaplan_meier
+from shared_model.analyses.groups.table1_on_shares import CharacteristicsEstimate, characteristics
+from shared_model.analyses.pairs_on_shares import Pairs, compared, make_pairs
 from shared_model.analyses.patient_slots import Rows
 from shared_model.analyses.phases.evaluation_openings import HELD_ENOUGH, EvaluationModel, merged_quarters
 from shared_model.analyses.phases.table1_slots import HELD_RESPONSE, SET
-from shared_model.analyses.scores.cutoff import CutoffEstimate, cutoff, none_kept
-from shared_model.analyses.scores.roc import RocEstimate, roc
+from shared_model.analyses.scores.cutoff_on_shares import CutoffEstimate, cutoff, none_kept
+from shared_model.analyses.scores.roc_on_shares import RocEstimate, roc
 from shared_model.analyses.scores.score_levels import above, level_below, score_levels, score_of
 from shared_model.shares.circuits.arithmetic import Arithmetic, Value, concatenate, stack, together
-from shared_model.survival.cox.result import FitFinding
+from shared_model.survival.cox.cox_result import FitFinding
 from site_config.problems import survival as problems
 
 Ratios = tuple[CoxEstimate | None, ...]

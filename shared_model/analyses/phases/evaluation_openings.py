@@ -8,21 +8,21 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.analyses.concordance import ConcordanceModel
+from shared_model.analyses.cindex_on_shares import ConcordanceModel
 from shared_model.analyses.count_minimum import minimum_result
-from shared_model.analyses.groups.calibration import CalibrationModel, Predicted
-from shared_model.analyses.groups.characteristics import CharacteristicsModel
+from shared_model.analyses.groups.calibration_on_shares import CalibrationModel, Predicted
 from shared_model.analyses.groups.declared_days import MONTH, grid
-from shared_model.analyses.groups.hazard_ratio import RatioModel
-from shared_model.analyses.groups.kaplan_meier import KaplanMeierModel
-from shared_model.analyses.groups.partition import Partition
-from shared_model.analyses.pairs import day_parts
+from shared_model.analyses.groups.hazard_ratio_on_shares import RatioModel
+from shared_model.analyses.groups.kaplan_meier_on_shares import KaplanMeierModel
+from shared_model.analyses.groups.patient_groups import Partition
+from shared_model.analyses.groups.table1_on_shares import CharacteristicsModel
+from shared_model.analyses.pairs_on_shares import day_parts
 from shared_model.analyses.patient_slots import OneHot, Part, layout
 from shared_model.analyses.phases.earlier_results import KnownScores
 from shared_model.analyses.phases.phase_plan import group_minimum
 from shared_model.analyses.phases.table1_slots import HELD_MANUFACTURER, HELD_RESPONSE, counted, held_parts, measured, set_part, sets_of
-from shared_model.analyses.scores.cutoff import CutoffModel
-from shared_model.analyses.scores.roc import RocModel
+from shared_model.analyses.scores.cutoff_on_shares import CutoffModel
+from shared_model.analyses.scores.roc_on_shares import RocModel
 from shared_model.analyses.scores.score_levels import LEVELS, LOW, STEP, score_levels
 from shared_model.shares.circuits.declared_results import Result
 from site_config.study.plan_and_lock import Study

@@ -13,7 +13,7 @@ from shared_model.disclosure.limits import GROUP_PATIENTS
 from shared_model.shares.circuits.arithmetic import Arithmetic
 from shared_model.shares.circuits.declared_results import Declaration
 from shared_model.shares.circuits.replay import replay
-from shared_model.statistics.parameters import ScoreSpec
+from shared_model.statistics.statistic_parameters import ScoreSpec
 from site_config.study.plan_and_lock import Phase, Role, Study, StudyLock, canonical
 
 Earlier = Mapping[str, Mapping[str, NDArray[Any]]]

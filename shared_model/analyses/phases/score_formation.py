@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shared_model.analyses.cox import CoxEstimate
-from shared_model.analyses.phases.clinical import ClinicalEstimate, clinical
+from shared_model.analyses.cox_on_shares import CoxEstimate
+from shared_model.analyses.phases.clinical_plan import ClinicalEstimate, clinical
 from shared_model.analyses.phases.phase_plan import Earlier
-from shared_model.statistics.parameters import ScoreSpec
+from shared_model.statistics.statistic_parameters import ScoreSpec
 from site_config.study.plan_and_lock import StudyLock
 from site_config.study.prognostic_models import CLN, MODELS, PrognosticModel
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared_model.analyses.groups.means_and_medians import Measure, Number
+from shared_model.analyses.groups.means_and_medians_on_shares import Measure, Number
 from shared_model.analyses.patient_slots import OneHot
-from shared_model.statistics.parameters import FLAGS, MANUFACTURERS, RESPONSES
+from shared_model.statistics.statistic_parameters import FLAGS, MANUFACTURERS, RESPONSES
+from site_config.study.clinical_variables import ClinicalVariable
 from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS
-from site_config.study.variables import ClinicalVariable
 
 SETS = ("train", "validation", "test")
 SET, HELD_RESPONSE, HELD_MANUFACTURER = "set", "held.response", "held.manufacturer"

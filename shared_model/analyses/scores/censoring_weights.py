@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from shared_model.analyses.groups.kaplan_meier import HAZARD
-from shared_model.analyses.pairs import Pairs, compared
+from shared_model.analyses.groups.kaplan_meier_on_shares import HAZARD
+from shared_model.analyses.pairs_on_shares import Pairs, compared
 from shared_model.analyses.patient_slots import Rows
 from shared_model.shares.circuits.arithmetic import Arithmetic, Value, concatenate, stack, together
-from shared_model.shares.circuits.constants import exponential_series
+from shared_model.shares.circuits.exact_constants import exponential_series
 from shared_model.shares.circuits.reciprocals import reciprocal
 
 _CONSTANT_BITS = 34

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared_model.analyses.covariates import DEGREE, Continuous
-from shared_model.analyses.pairs import Digit, level_parts, more
+from shared_model.analyses.covariates_on_shares import DEGREE, Continuous
+from shared_model.analyses.pairs_on_shares import Digit, level_parts, more
 from shared_model.analyses.patient_slots import Floats, Integers, PaddedPatients, Part, Rows
 from shared_model.shares.circuits.arithmetic import Arithmetic, F, Value, concatenate, stack
 from shared_model.shares.circuits.declared_results import Result
-from shared_model.shares.circuits.value import Field
+from shared_model.shares.circuits.shared_value import Field
 from site_config.problems import shares as problems
 
 FRACTION = 18

@@ -17,9 +17,20 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_model.shares.circuits.circuit_requests import Lift, Reduce, Reveal, RevealZero, together
 from shared_model.shares.circuits.declared_results import Declaration, Undeclared
-from shared_model.shares.circuits.requests import Lift, Reduce, Reveal, RevealZero, together
-from shared_model.shares.circuits.value import Backend, F, Field, RangeError, Value, concatenate, multiply, multiply_matrices, public, stack
+from shared_model.shares.circuits.shared_value import (
+    Backend,
+    F,
+    Field,
+    RangeError,
+    Value,
+    concatenate,
+    multiply,
+    multiply_matrices,
+    public,
+    stack,
+)
 
 __all__ = ["Arithmetic", "F", "Field", "Value", "concatenate", "public", "stack", "together"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
-from shared_model.shares.circuits.value import RangeError
+from shared_model.shares.circuits.shared_value import RangeError
 
 
 class Undeclared(ValueError):

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from shared_model.privacy.holder_noise import drawn, largest
 from shared_model.privacy.random_words import WordStream
 from shared_model.shares.circuits.arithmetic import Arithmetic
+from shared_model.shares.circuits.circuit_requests import Lift, Reduce, Request, Reveal, RevealZero, Run
 from shared_model.shares.circuits.declared_results import Declaration
-from shared_model.shares.circuits.requests import Lift, Reduce, Request, Reveal, RevealZero, Run
-from shared_model.shares.circuits.value import Field, Index, RangeError, Value
+from shared_model.shares.circuits.shared_value import Field, Index, RangeError, Value
 
 T = TypeVar("T")
 

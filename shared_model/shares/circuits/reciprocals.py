@@ -17,8 +17,8 @@ from math import floor, inf, prod
 import numpy as np
 
 from shared_model.shares.circuits.arithmetic import Arithmetic, F, Value
-from shared_model.shares.circuits.constants import bits_of, magnitude, shorten
-from shared_model.shares.circuits.value import RangeError, public
+from shared_model.shares.circuits.exact_constants import bits_of, magnitude, shorten
+from shared_model.shares.circuits.shared_value import RangeError, public
 
 _SCALE_BITS = 8
 _START_BITS = 9

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.shares.circuits.arithmetic import Arithmetic
+from shared_model.shares.circuits.circuit_requests import Request, Reveal, RevealZero
 from shared_model.shares.circuits.declared_results import Declaration
 from shared_model.shares.circuits.plain_numbers import PlainArithmetic
-from shared_model.shares.circuits.requests import Request, Reveal, RevealZero
-from shared_model.shares.circuits.value import Value
+from shared_model.shares.circuits.shared_value import Value
 from shared_model.shares.holder.dealt_rows import Column
 from site_config.problems import shares as problems
 

@@ -21,9 +21,9 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from numpy.typing import NDArray
 
-from shared_model.shares.circuits.value import Field, Value
-from shared_model.shares.holder.engine import ShareArithmetic
-from shared_model.shares.messages.seal import BOX_BYTES, Recipient, seal, unseal
+from shared_model.shares.circuits.shared_value import Field, Value
+from shared_model.shares.holder.holder_engine import ShareArithmetic
+from shared_model.shares.messages.sealed_envelopes import BOX_BYTES, Recipient, seal, unseal
 from shared_model.shares.numbers.residues import COUNT, MAIN, Residues, Ring
 from shared_model.shares.numbers.shamir import Sharing, Source
 from site_config.problems import shares as problems

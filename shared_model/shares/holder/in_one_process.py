@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from time import process_time
 
-from shared_model.shares.holder.session import Finished, Session
-from shared_model.shares.messages.relay import Relay
+from shared_model.shares.holder.holder_session import Finished, Session
+from shared_model.shares.messages.coordinator_relay import Relay
 
 Exchange = Callable[[list[bytes]], list[bytes]]
 

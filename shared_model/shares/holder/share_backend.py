@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.shares.circuits.value import Field, Index
+from shared_model.shares.circuits.shared_value import Field, Index
 from shared_model.shares.numbers.residues import COUNT, MAIN, Residues, Ring
 
 

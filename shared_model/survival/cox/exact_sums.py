@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from shared_model.survival.broadcast_hazard import Ties, day_cells, tie_shares, tied_increments
 from shared_model.survival.cox.covariate_moments import standardise
-from shared_model.survival.hazard import Ties, day_cells, tie_shares, tied_increments
 
 Floats = NDArray[np.float64]
 

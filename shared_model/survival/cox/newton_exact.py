@@ -9,13 +9,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_model.survival.broadcast_hazard import Ties
 from shared_model.survival.cox.covariate_moments import MomentOpener, Scale, open_scale
+from shared_model.survival.cox.cox_result import Baseline, ChiTest, CoxFit, FitFinding, independent, invert_kept, solve_kept
 from shared_model.survival.cox.exact_sums import DayGrid, ExactSums, Likelihood, likelihood
-from shared_model.survival.cox.result import Baseline, ChiTest, CoxFit, FitFinding, independent, invert_kept, solve_kept
-from shared_model.survival.hazard import Ties
 from shared_model.survival.proportional_hazards import proportional_hazards
 from site_config.problems import survival as problems
-from site_config.wording import plural
+from site_config.words_of_messages import plural
 
 Floats = NDArray[np.float64]
 EPSILON = 1e-9

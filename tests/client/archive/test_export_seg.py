@@ -16,12 +16,12 @@ from pydicom.uid import generate_uid
 from client.commands import data
 from client.imaging.slices import grid_of, nearest_planes
 from client.intake.masks.dicom_masks import described
-from client.intake.masks.read import read_any_mask
+from client.intake.masks.read_mask import read_any_mask
 from client.intake.read_scan import read_scan
 from client.segmentation.segmenter import Segmenter
 from site_config.problems.base import Exit
-from site_config.site import Segmentation, SiteConfig, Target
-from site_config.tables.cohort import Scan, load_scans
+from site_config.site_yaml import Segmentation, SiteConfig, Target
+from site_config.tables.cohort_csv import Scan, load_scans
 from tests.client.made_scans import a_study, body, write_nifti, write_series, write_site
 from tests.client.nnunet_folder import write_model
 from tests.support import app_of, run_cli

@@ -14,14 +14,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from site_config.site import SiteConfig
+from site_config.site_yaml import SiteConfig
 from tests.client.made_scans import a_study, write_site
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import os, pathlib, signal, sys
-from client.cohort.patients import prepare
-from site_config.site import SiteConfig
+from client.cohort.prepared_cohort import prepare
+from site_config.site_yaml import SiteConfig
 from site_config.study.plan_and_lock import Study
 home, moment, side = pathlib.Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 site = SiteConfig.model_validate_json((home / "site.json").read_text()).model_copy(update={"home": home})

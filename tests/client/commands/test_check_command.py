@@ -4,16 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from client.commands import config
-from site_config.documents.load import dump_yaml
-from site_config.identity import SiteIdentity
+from client.commands import check_and_identity
+from site_config.documents.read_yaml_documents import dump_yaml
+from site_config.keys_and_signatures import SiteIdentity
 from site_config.problems.base import Exit
-from site_config.study import presets
+from site_config.study import study_presets
 from tests.client.made_scans import body, write_body, write_nifti
 from tests.site_config.broken import COHORT, GOOD, HEAD, SCANS, SITE
 from tests.support import app_of, run_cli
 
-APP = app_of(config.register)
+APP = app_of(check_and_identity.register)
 
 
 def lay(folder: Path) -> Path:
@@ -88,7 +88,7 @@ def test_the_two_tables_are_laid_side_by_side(tmp_path: Path) -> None:
 
 def test_another_study_wants_other_columns(tmp_path: Path) -> None:
     lay(tmp_path)
-    paper = presets.preset("paper")
+    paper = study_presets.preset("paper")
     plan = paper.model_copy(update={"clinical": (paper.clinical[0], paper.clinical[1].model_copy(update={"name": "hepatitis"}))})
     (tmp_path / "site.yaml").write_text("site: centre-01\npaths: {scans: null}\n")
     (tmp_path / "study.yaml").write_text(dump_yaml(plan))
@@ -105,7 +105,7 @@ def test_a_hospital_without_images(tmp_path: Path) -> None:
 
 def test_a_misspelt_hospital_or_target_is_answered_with_the_studys_name(tmp_path: Path) -> None:
     lay(tmp_path)
-    (tmp_path / "study.yaml").write_text(dump_yaml(presets.preset("paper")))
+    (tmp_path / "study.yaml").write_text(dump_yaml(study_presets.preset("paper")))
     targets = "{liver: {masks: true}, liver_tumor: {masks: true}, lung: {masks: true}, lung_tumour: {masks: true}}"
     (tmp_path / "site.yaml").write_text(f"site: center-07\nsegmentation: {{targets: {targets}}}\n")
     ran = run_cli(APP, "check", "--home", tmp_path, "--study", tmp_path / "study.yaml", "--json")

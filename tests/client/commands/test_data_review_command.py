@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from client.commands import config, data
+from client.commands import check_and_identity, data
 from client.commands.data_review import grouped
-from client.doctor.documents import examine
+from client.doctor.document_checks import examine
 from client.intake.survey.question_words import reason
 from site_config.problems.base import Exit
 from tests.client.commands.test_data_command import home_of
@@ -19,7 +19,7 @@ from tests.client.made_scans import body, write_series
 from tests.support import app_of, run_cli
 
 APP = app_of(data.register)
-CHECK = app_of(config.register)
+CHECK = app_of(check_and_identity.register)
 
 
 @pytest.fixture(scope="module")

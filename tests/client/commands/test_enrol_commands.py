@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from client import enrolment as at_site
+from client import keys_kit_and_decisions as at_site
 from client.cli import app as site_app
-from server import enrolment as at_office
+from server import hospital_register as at_office
+from server import office_setup, published_studies
 from server.cli import app as office_app
 from site_config.console import invoke
-from site_config.documents.load import load_site
-from site_config.identity import CoordinatorIdentity, SiteIdentity, sign_lock, spoken
+from site_config.documents.read_yaml_documents import load_site
+from site_config.keys_and_signatures import CoordinatorIdentity, SiteIdentity, sign_lock, spoken
 from site_config.study.code_digest import code_digest
 from site_config.study.plan_and_lock import Study, StudyLock, StudySite
 
@@ -257,7 +258,7 @@ def test_a_fix_carries_the_folder_that_was_given_and_a_wrong_folder_is_named(
 
 def test_a_kit_of_another_office_names_both(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     site = enrol(capsys, office(capsys, tmp_path), tmp_path, "alpha")
-    at_office.init(tmp_path / "other", "Another office", "fed.example.org:443")
+    office_setup.init(tmp_path / "other", "Another office", "fed.example.org:443")
     kit = tmp_path / "other.kit.json"
     request = (site / "alpha.request.json").read_bytes()
     kit.write_text(at_office.enrol(tmp_path / "other", request).model_dump_json())
@@ -301,4 +302,4 @@ def test_a_file_given_for_a_study_is_answered_with_the_next_step(capsys: pytest.
     assert (status, found["problem"]["code"]) == (10, "FH-718") and fix in found["problem"]["fix"]
     assert say(capsys, office_app, "study", "publish", str(lock), "--home", str(home))[0] == 0
     if given == "lock":
-        assert at_office.find_study(home, str(lock)) == at_office.find_study(home, "")
+        assert published_studies.find_study(home, str(lock)) == published_studies.find_study(home, "")

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from client import enrolment as at_site
+from client import keys_kit_and_decisions as at_site
 from client.cli import app
-from server import enrolment as at_office
+from server import hospital_register as at_office
+from server import office_setup
 from site_config.console import invoke
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    at_office.init(tmp_path / "office", "Trial office", "fed.example.org:8443")
+    office_setup.init(tmp_path / "office", "Trial office", "fed.example.org:8443")
     site = tmp_path / "alpha"
     site.mkdir()
     (site / "site.yaml").write_text("site: alpha\n")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from client.commands import run
-from client.program import runner
+from client.program import site_runner
 from tests.support import app_of, run_cli
 
 
@@ -31,7 +31,7 @@ def test_a_stop_while_the_program_is_loaded_is_not_lost(tmp_path: Path, monkeypa
         def stop(self) -> None:
             served.append("stop")
 
-    monkeypatch.setattr(runner, "SiteProgram", Program)
+    monkeypatch.setattr(site_runner, "SiteProgram", Program)
     (tmp_path / "site.yaml").write_text("site: one\n")
     before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from client.imaging.air_and_fat import shifted
 from client.imaging.hounsfield import check_hounsfield
-from client.intake.nifti import read_ct
+from client.intake.read_nifti import read_ct
 from client.intake.read_scan import read_scan
 from simulations.cohort.phantom_ct import SCANNERS, PhantomOptions, draw_anatomy, render
 from site_config.problems.base import Problem
-from site_config.tables.cohort import Scan
+from site_config.tables.cohort_csv import Scan
 from tests.client.made_scans import body
 
 REAL = ("example_ct", "example_ct_sm", "aorta_ct_cropped", "pulmonary_ct_cropped", "example_ct_dicom")

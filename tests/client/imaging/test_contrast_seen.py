@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from client.imaging.contrast_seen import Seen, evenly, with_liver, without_mask
-from client.intake.nifti import read_ct, read_mask
 from client.intake.phase_beside import phase_beside
+from client.intake.read_nifti import read_ct, read_mask
 from client.intake.read_scan import read_scan
 from simulations.cohort.phantom_ct import LIVER, LIVER_TUMOUR, SCANNERS, PhantomOptions, draw_anatomy, render
-from site_config.tables.cohort import Scan
+from site_config.tables.cohort_csv import Scan
 from tests.client.made_scans import body
 
 MM = 3.0

@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from client.imaging.hounsfield import check_hounsfield, is_flat, organ_value
-from client.intake.dicom.header import Units
+from client.intake.dicom.dicom_header import Units
 from client.intake.dicom.stored_values import check_rescale, rescaled
-from client.intake.nifti import read_ct
+from client.intake.read_nifti import read_ct
 from site_config.problems.base import Problem
 from tests.client.made_scans import body, write_nifti
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from client.imaging.plane_stream import plane_bytes
-from client.intake.nifti import read_ct, read_mask
+from client.intake.read_nifti import read_ct, read_mask
 from site_config.problems.base import Problem
 from tests.client.made_scans import body, write_nifti
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from client.imaging import slices
 from client.imaging.volume import Volume
-from client.intake.dicom.read import read_folder
-from client.intake.nifti import read_ct, read_mask
+from client.intake.dicom.read_dicom import read_folder
+from client.intake.read_nifti import read_ct, read_mask
 from shared_model.networks.slice_values import averaging, normalised
 from site_config.study.plan_and_lock import Imaging, Window
-from site_config.tables.cohort import Scan
+from site_config.tables.cohort_csv import Scan
 
 
 def volume_of(hu: NDArray[np.int16], z_mm: NDArray[np.float64], spacing: float = 1.0) -> Volume:

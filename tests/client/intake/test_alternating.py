@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from client.intake.dicom.series_volumes import interleaved
-from client.intake.nifti import read_ct
+from client.intake.read_nifti import read_ct
 
 REAL = ("example_ct", "example_ct_sm", "aorta_ct_cropped", "pulmonary_ct_cropped")
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from client.imaging.volume import Volume
-from client.intake.dicom.read import offer
-from client.intake.names.makers import closed_set
-from client.intake.names.phase import phase_in, phase_of
+from client.intake.dicom.read_dicom import offer
+from client.intake.names.phase_from_name import phase_in, phase_of
+from client.intake.names.scanner_makers import closed_set
 from client.intake.read_scan import read_scan
 from site_config.problems.base import Problem
-from site_config.tables.cohort import Scan
+from site_config.tables.cohort_csv import Scan
 from tests.client.made_scans import body, write_series
 
 

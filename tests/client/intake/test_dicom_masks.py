@@ -14,8 +14,8 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from client.imaging.volume import Source, Volume
 from client.intake.masks.dicom_masks import described, filled, read_dicom_mask
-from client.intake.masks.names import target_of
-from client.intake.masks.read import read_any_mask
+from client.intake.masks.read_mask import read_any_mask
+from client.intake.masks.target_from_name import target_of
 from site_config.problems.base import Problem
 from tests.client.made_scans import write_nifti
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client.cohort.patients import load_patients, prepare
-from client.intake import nifti
-from client.intake.nifti import read_ct, read_mask
+from client.cohort.prepared_cohort import load_patients, prepare
+from client.intake import read_nifti
+from client.intake.read_nifti import read_ct, read_mask
 from client.intake.read_scan import read_scan
 from site_config.problems import all_kinds
 from site_config.problems.base import Exit, Problem
-from site_config.tables.cohort import Scan
+from site_config.tables.cohort_csv import Scan
 from tests.client.intake.hostile import HOSTILE, HU, MASKS
 from tests.client.made_scans import a_study, write_nifti, write_series, write_site
 
@@ -143,6 +143,6 @@ def _folder(path: Path) -> Path:
 
 
 def test_a_claimed_size_is_refused_before_memory_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nifti, "_data", lambda *_: pytest.fail("the data were read"))
+    monkeypatch.setattr(read_nifti, "_data", lambda *_: pytest.fail("the data were read"))
     with pytest.raises(Problem):
         read_ct(HOSTILE["nifti2 header claiming 70000"][1](tmp_path))

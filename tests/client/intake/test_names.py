@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from client.intake.names.fold import readable
-from client.intake.names.phase import phase_in, read_phase
-from client.intake.names.traits import derived_of, is_known, is_low_dose, kernel_of, region_of
+from client.intake.names.fold_text import readable
+from client.intake.names.image_kind_and_region import derived_of, is_known, is_low_dose, kernel_of, region_of
+from client.intake.names.phase_from_name import phase_in, read_phase
 
 LISTS = ("series_names", *(f"series_names_{one}" for one in ("second", "third", "fourth", "fifth", "sixth", "seventh")))
 NAMES = [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from client.officer.approval_screen import MOST_LINES, WIDTH, summary_lines
-from site_config.site import SiteConfig
+from site_config.site_yaml import SiteConfig
 from site_config.study.plan_and_lock import Shares
 from tests.client.release.test_handed_over import study_lock
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from client.holder.records import REVEALED
+from client.holder.holder_records import REVEALED
 from client.officer.journal_in_words import told
 from client.release.journal_entries import OPEN, REFUSAL, RELEASE, SHARED, OpenedMask, Refused, SharedRows
-from evidence.attacks.federation import NOON
-from shared_model.shares.messages.protocol import ResultRecord
-from site_config.journal import Journal
+from evidence.attacks.attacked_federation import NOON
+from shared_model.shares.messages.share_messages import ResultRecord
+from site_config.hash_chained_journal import Journal
 from tests.client.release.test_handed_over import released, value
 
 STUDY = "ab" * 32

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from lifelines import KaplanMeierFitter
 
-from client.commands.predict import register
-from simulations.cohort.presets import PRESETS, CohortChange
+from client.commands.predict_and_heatmaps import register
+from simulations.cohort.cohort_presets import PRESETS, CohortChange
 from simulations.cohort.write_cohort import make_cohort
-from site_config.documents.load import load_site, load_study
-from site_config.tables.cohort import load_cohort
+from site_config.documents.read_yaml_documents import load_site, load_study
+from site_config.tables.cohort_csv import load_cohort
 from tests.shared_model.bundle_support import bundle_for, lock_for
 from tests.support import app_of, run_cli
 

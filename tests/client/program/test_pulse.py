@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from client.program import node
-from client.program.node import HEARTBEAT_S, IDLE_HEARTBEAT_S, FleetNode, Pulse
+from client.program import flower_node
+from client.program.flower_node import HEARTBEAT_S, IDLE_HEARTBEAT_S, FleetNode, Pulse
 from server.link.superlink_calls import PATIENCE_S
 
 
@@ -30,9 +30,9 @@ def until(found: Callable[[], bool]) -> bool:
 
 
 def test_an_idle_site_beats_less_often_and_a_site_that_is_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node, "LOOK_S", 1e-4)  # a second of the heartbeat's own count
+    monkeypatch.setattr(flower_node, "LOOK_S", 1e-4)  # a second of the heartbeat's own count
     beaten, idle, lives = Beaten(), [False], [True]
-    monkeypatch.setattr(node, "HEARTBEAT_S", 3e-3)
+    monkeypatch.setattr(flower_node, "HEARTBEAT_S", 3e-3)
     pulse = Pulse(beaten, lambda _error: None, lambda: lives[0], lambda: idle[0])
     pulse.start()
     assert until(lambda: len(beaten.beats) > 3) and {interval for _, interval in beaten.beats} == {3e-3}
@@ -48,4 +48,4 @@ def test_an_idle_site_beats_less_often_and_a_site_that_is_asked_at_once(monkeypa
 
 def test_a_silent_site_is_told_within_a_minute() -> None:
     """Flower counts a node as gone after twice the interval it told."""
-    assert 2 * IDLE_HEARTBEAT_S <= PATIENCE_S <= 60.0 - node.LOOK_S
+    assert 2 * IDLE_HEARTBEAT_S <= PATIENCE_S <= 60.0 - flower_node.LOOK_S

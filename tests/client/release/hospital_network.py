@@ -15,12 +15,12 @@ import yaml
 
 from client.cohort.pseudonyms import patient_key, site_secret
 from client.cohort.withdrawal import withdraw
-from client.program.agent import Agent
-from evidence.attacks.federation import NOON
-from server.asking.ledger import StudyLedger
-from server.study.results import LedgerEntry
-from server.study.state import StudyFolder
-from shared_model.secure_sum.messages import (
+from client.program.message_agent import Agent
+from evidence.attacks.attacked_federation import NOON
+from server.asking.office_ledger import StudyLedger
+from server.study.resume_state import StudyFolder
+from server.study.study_results import LedgerEntry
+from shared_model.secure_sum.federation_messages import (
     AdmissionRequest,
     Context,
     KeysRequest,
@@ -34,12 +34,12 @@ from shared_model.secure_sum.messages import (
     state_hash,
 )
 from shared_model.secure_sum.signatures import list_bytes
-from shared_model.statistics.parameters import Covariates, CoxExact, Moments, SplitOnly
-from simulations.cohort.presets import PRESETS
+from shared_model.statistics.statistic_parameters import Covariates, CoxExact, Moments, SplitOnly
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
 from simulations.study.site_folders import Homes, approve_everywhere, enrol, publish
-from site_config.documents.load import load_site
-from site_config.identity import CoordinatorIdentity, sign_lock
+from site_config.documents.read_yaml_documents import load_site
+from site_config.keys_and_signatures import CoordinatorIdentity, sign_lock
 
 PLENTY = OpenedCounts(sites=5, patients=120, events=80)
 COLUMNS = ("tace", "surgery")

@@ -11,7 +11,7 @@ import pytest
 from client.release.contributed_counts import kept
 from client.release.known_hospitals import CheckedPeer
 from shared_model.secure_sum import statements
-from site_config.identity import SiteIdentity
+from site_config.keys_and_signatures import SiteIdentity
 from site_config.problems.base import Problem
 from tests.client.release.hospital_network import COX, TABLE_ONE, Network
 

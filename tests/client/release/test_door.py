@@ -7,14 +7,14 @@ import pytest
 
 from client.release.door import Door, outward_code
 from client.release.journal_entries import CONSENT, REFUSAL, RELEASE
-from evidence.attacks.federation import NOON, AttackedFederation
-from shared_model.secure_sum import masks as pair_masks
-from shared_model.secure_sum.messages import KeysReply, KeysRequest, OpenedCounts
-from shared_model.statistics.statistic import Parameters, Registry, Segment, Statistic
-from site_config.journal import Journal
+from evidence.attacks.attacked_federation import NOON, AttackedFederation
+from shared_model.secure_sum import pairwise_masks as pair_masks
+from shared_model.secure_sum.federation_messages import KeysReply, KeysRequest, OpenedCounts
+from shared_model.statistics.statistic_declaration import Parameters, Registry, Segment, Statistic
+from site_config.hash_chained_journal import Journal
 from site_config.problems import privacy
 from site_config.problems.base import Problem
-from site_config.site import KnownPeers, OpenHours, Policy
+from site_config.site_yaml import KnownPeers, OpenHours, Policy
 from site_config.study.plan_and_lock import Privacy, Study, StudySite
 
 

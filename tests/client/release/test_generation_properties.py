@@ -16,13 +16,13 @@ from client.release.earlier_releases import Ledger, Minima, OpenedValue, cohort_
 from client.release.generations import choose
 from client.release.journal_entries import AGREED, COHORT, COMPARED, SHARED, AgreedRows, CohortSeen, ComparedRows, SharedRows
 from client.release.shares.share_rows import compared_patients
-from evidence.attacks.federation import NOON
-from shared_model.analyses.phases.admission import BASE, LIVE, change_model
-from shared_model.secure_sum.messages import Context
-from site_config.journal import Journal
+from evidence.attacks.attacked_federation import NOON
+from shared_model.analyses.phases.admission_plan import BASE, LIVE, change_model
+from shared_model.secure_sum.federation_messages import Context
+from site_config.hash_chained_journal import Journal
 from site_config.problems import privacy
 from site_config.problems.base import Problem
-from site_config.study.locking import earlier_studies
+from site_config.study.lock_study import earlier_studies
 from site_config.study.plan_and_lock import RosterEntry, Study, StudyLock, StudySite
 
 NAMES = tuple(f"site-{k}" for k in range(8))
@@ -175,7 +175,7 @@ class Network:
                 every[name] |= used[name]
                 if of == LIVE or name not in one.last:
                     one.last[name] = dict(one.live)
-        self.published.append(lock)  # a study in which nothing was asked is no earlier one (`server.enrolment.begun`)
+        self.published.append(lock)  # a study in which nothing was asked is no earlier one (`server.study.earlier_studies.begun`)
         self.results.append({name: frozenset(rows) for name, rows in every.items()})
         for asked, rows_of_it in of_rosters.items():
             self.of_rosters.setdefault(asked, []).append({name: frozenset(rows) for name, rows in rows_of_it.items()})

@@ -15,17 +15,17 @@ import pytest
 
 from client.release.earlier_releases import Minima, OpenedValue, cohort_hash
 from client.release.journal_entries import COHORT, RELEASE, CohortSeen, Released
-from client.release.policy import refusals
+from client.release.site_policy import refusals
 from evidence.attacks.shares.attacked_study import draw_study, locked
-from shared_model.analyses.plan import plan_of
-from shared_model.secure_sum.messages import Context, OpenedCounts
+from shared_model.analyses.analysis_plan import plan_of
+from shared_model.secure_sum.federation_messages import Context, OpenedCounts
 from shared_model.shares.circuits.declared_results import Undeclared
 from shared_model.shares.circuits.plain_numbers import PlainArithmetic
-from site_config.documents.rules import study_faults
+from site_config.documents.rules_over_fields import study_faults
 from site_config.problems import privacy
 from site_config.problems.base import Problem
-from site_config.site import Policy
-from site_config.study.locking import lock_study
+from site_config.site_yaml import Policy
+from site_config.study.lock_study import lock_study
 from site_config.study.plan_and_lock import Evaluation, Privacy, RosterEntry, Study, StudyLock, StudySite, Training
 from tests.client.release.test_generation_properties import LEAST, NAMES, Network
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from client.release.journal_entries import OPEN, REFUSAL
-from evidence.attacks.federation import AttackedFederation
-from shared_model.secure_sum import masks
+from evidence.attacks.attacked_federation import AttackedFederation
+from shared_model.secure_sum import pairwise_masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
-from shared_model.secure_sum.messages import Context, KeysReply, KeysRequest, OpenReply
+from shared_model.secure_sum.federation_messages import Context, KeysReply, KeysRequest, OpenReply
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from tests.client.release.test_door import SITES, Weights, computing, patients, refused, toy_registry
@@ -52,7 +52,7 @@ def play(federation: AttackedFederation, context: Context, keys: dict[str, KeysR
     request = federation.open_request(context, hashes).model_copy(update={"ahead": ahead})
     turn.opened = {name: federation.hospitals[name].door.open(request, federation.lock) for name in SITES}
     seeds = {name: bytes.fromhex(reply.seed) for name, reply in turn.opened.items()}
-    turn.total = masks.open_sum(federation.segments(context, Weights()), turn.vectors, seeds, context, len(SITES))
+    turn.total = pairwise_masks.open_sum(federation.segments(context, Weights()), turn.vectors, seeds, context, len(SITES))
     return turn
 
 
@@ -110,12 +110,12 @@ def test_hospitals_that_are_shown_different_weights_do_not_cancel(federation: At
         total = np.zeros(3, dtype=np.uint64)
         for name in group:
             own = {"mass": vectors[name]["mass"].copy()}
-            masks.seed_mask(own, seeds[name], contexts[name].digest(), name, remove=True)
+            pairwise_masks.seed_mask(own, seeds[name], contexts[name].digest(), name, remove=True)
             total += own["mass"]
         assert (np.abs(total.view(np.int64)) > 2**50).any()
     segments = federation.segments(contexts[SITES[0]], Weights())
     with pytest.raises(Problem) as closed:
-        masks.open_sum(segments, vectors, seeds, contexts[SITES[0]], len(SITES))
+        pairwise_masks.open_sum(segments, vectors, seeds, contexts[SITES[0]], len(SITES))
     assert closed.value.kind is privacy.SUM_DOES_NOT_OPEN
 
 

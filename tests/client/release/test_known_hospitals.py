@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from client.cli import app
-from client.program.agent import Agent
+from client.program.message_agent import Agent
 from client.release.known_hospitals import check, checked, effective, holder_faults, unchecked, wanted, wanted_holders
-from client.release.policy import refusals
-from shared_model.secure_sum.messages import AdmissionRequest, Message
-from simulations.cohort.presets import PRESETS
+from client.release.site_policy import refusals
+from shared_model.secure_sum.federation_messages import AdmissionRequest, Message
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
 from simulations.study.site_folders import Homes, enrol, publish
-from site_config.documents.load import load_site
-from site_config.identity import CoordinatorIdentity, sign_lock
+from site_config.documents.read_yaml_documents import load_site
+from site_config.keys_and_signatures import CoordinatorIdentity, sign_lock
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import StudyLock
 from tests.support import run_cli

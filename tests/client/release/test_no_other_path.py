@@ -11,10 +11,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from client.program import agent as handlers
-from client.program.agent import Agent
-from evidence.attacks.federation import NOON, seeded_bytes
-from shared_model.secure_sum.messages import (
+from client.program import message_agent as handlers
+from client.program.message_agent import Agent
+from evidence.attacks.attacked_federation import NOON, seeded_bytes
+from shared_model.secure_sum.federation_messages import (
     AdmissionRequest,
     Context,
     KeysRequest,
@@ -27,13 +27,13 @@ from shared_model.secure_sum.messages import (
     state_hash,
 )
 from shared_model.secure_sum.signatures import list_bytes
-from shared_model.statistics.parameters import PreCounts, SplitOnly
-from shared_model.statistics.statistic import REGISTRY
-from simulations.cohort.presets import PRESETS
+from shared_model.statistics.statistic_declaration import REGISTRY
+from shared_model.statistics.statistic_parameters import PreCounts, SplitOnly
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
 from simulations.study.site_folders import Homes, enrol, publish
-from site_config.documents.load import load_site
-from site_config.identity import CoordinatorIdentity, sign_lock
+from site_config.documents.read_yaml_documents import load_site
+from site_config.keys_and_signatures import CoordinatorIdentity, sign_lock
 from site_config.problems import tables
 
 CANARY = "CANARYX"

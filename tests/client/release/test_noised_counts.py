@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from client.release.epsilon import CHARGE, EpsilonLedger, results_cost, study_cost
+from client.release.epsilon_spent import CHARGE, EpsilonLedger, results_cost, study_cost
 from client.release.journal_entries import COHORT, CohortSeen
-from client.release.policy import check_sharing
 from client.release.shares.noised_counts import FOLDER, Boxes, NoisedCounts
-from shared_model.analyses.noised.cells import SET
+from client.release.site_policy import check_sharing
+from shared_model.analyses.analysis_plan import computed_phases, plan_of
+from shared_model.analyses.noised.noised_cells import SET
 from shared_model.analyses.patient_slots import PaddedPatients
 from shared_model.analyses.phases.table1_slots import counted
-from shared_model.analyses.plan import computed_phases, plan_of
 from shared_model.shares.circuits.declared_results import Declaration
-from shared_model.shares.messages.seal import Recipient
-from site_config.journal import Journal
+from shared_model.shares.messages.sealed_envelopes import Recipient
+from site_config.hash_chained_journal import Journal
 from site_config.problems.base import Problem
-from site_config.site import Policy
-from site_config.study.locking import lock_study
+from site_config.site_yaml import Policy
+from site_config.study.lock_study import lock_study
 from site_config.study.plan_and_lock import RosterEntry, StudyLock
 from tests.client.training_support import study_with
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from client.release.earlier_releases import Ledger
-from client.release.policy import refusals
 from client.release.request_against_lock import check_numbers, study_floor_faults
-from evidence.attacks.federation import PLENTY, AttackedFederation
-from shared_model.statistics import grids
-from shared_model.statistics.parameters import (
+from client.release.site_policy import refusals
+from evidence.attacks.attacked_federation import PLENTY, AttackedFederation
+from shared_model.statistics import day_grids
+from shared_model.statistics.statistic_declaration import REGISTRY
+from shared_model.statistics.statistic_parameters import (
     Contributions,
     Covariates,
     CoxExact,
@@ -24,10 +25,9 @@ from shared_model.statistics.parameters import (
     TrainingHazard,
     TrainingStart,
 )
-from shared_model.statistics.statistic import REGISTRY
 from site_config.problems import privacy
 from site_config.problems.base import Problem
-from site_config.site import Policy
+from site_config.site_yaml import Policy
 from site_config.study.plan_and_lock import Study, StudySite, Training
 
 SITES = tuple(f"site-{letter}" for letter in "abcde")
@@ -45,7 +45,7 @@ def honest(plan: Study) -> dict[str, tuple[str, Any]]:
     """A question of each kind as the honest coordinator asks it: statistic → phase and parameters."""
     covariates, zero, one = Covariates(columns=NAMES), (0.0, 0.0), (1.0, 1.0)
     fit = CoxExact(covariates=covariates, mean=zero, sd=one, beta=(0.3, -0.2), n_days=4_000)
-    training = grids.training_cuts(plan.training)
+    training = day_grids.training_cuts(plan.training)
     return {
         "precounts": ("clinical", PreCounts(split="train", columns=NAMES)),
         "characteristics": ("evaluation", SplitOnly(split="train")),
@@ -168,7 +168,7 @@ def test_a_study_on_shares_opens_no_sum_whatever_is_asked() -> None:
 
 
 def test_fine_cells_of_the_hazard_are_the_locks_or_refused(federation: AttackedFederation) -> None:
-    cuts = grids.training_cuts(federation.lock.study.training)
+    cuts = day_grids.training_cuts(federation.lock.study.training)
     fine = TrainingHazard(model="Rad-D", centre=0.0, cut_days=cuts, n_days=100)
     with pytest.raises(Problem):
         check_numbers(OPEN, federation.lock, "development", "training.hazard", fine, Ledger(), lifted=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from client.release.journal_entries import AGREED, COMPARED, AgreedRows, ComparedRows
-from shared_model.statistics.parameters import SplitOnly
+from shared_model.statistics.statistic_parameters import SplitOnly
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from tests.client.release import hospital_network

@@ -19,7 +19,7 @@ from client.imaging.volume import Volume
 from client.segmentation.declared_models import SiteModels
 from client.segmentation.published_models import LOBES, PACKS, ModelPack, add_pack, pack_of
 from site_config.problems.base import Exit, Problem
-from site_config.site import Segmentation, SiteConfig, Target
+from site_config.site_yaml import Segmentation, SiteConfig, Target
 from tests.client.made_scans import body
 from tests.client.nnunet_folder import genuine_checkpoint, plans_3d
 from tests.support import app_of, run_cli

@@ -20,7 +20,7 @@ from client.segmentation import safe_load
 from client.segmentation.declared_models import SiteModels, check_targets, label_numbers
 from client.segmentation.safe_load import read_model
 from site_config.problems.base import Problem
-from site_config.site import Policy, Segmentation, SegmentationModel, SiteConfig, Target
+from site_config.site_yaml import Policy, Segmentation, SegmentationModel, SiteConfig, Target
 from tests.client.made_scans import a_study, body, write_site
 from tests.client.nnunet_folder import DATASET, plans_of, write_model
 
@@ -188,7 +188,7 @@ def test_a_genuine_folder_gives_the_labels_nnunet_itself_gives(
 
 
 def test_another_window_needs_no_second_segmentation_and_another_scan_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from client.cohort.patients import prepare
+    from client.cohort.prepared_cohort import prepare
     from client.segmentation.nnunet import NnUNetModel
     from site_config.study.plan_and_lock import Organ, Window
 

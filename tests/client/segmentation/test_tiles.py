@@ -12,7 +12,7 @@ from client.imaging import slices
 from client.imaging.volume import Volume
 from client.segmentation import tiles
 from client.segmentation.declared_models import SiteModels
-from site_config.site import Segmentation, SegmentationModel, SiteConfig
+from site_config.site_yaml import Segmentation, SegmentationModel, SiteConfig
 from tests.client.made_scans import body
 from tests.client.nnunet_folder import genuine_checkpoint, plans_3d, plans_of, write_model
 

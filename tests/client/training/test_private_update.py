@@ -7,12 +7,12 @@ import pytest
 import torch
 from opacus.grad_sample import GradSampleModule
 
-from client.statistics.noised_statistics import hazard_sum
+from client.statistics.private_statistics_of_site import hazard_sum
 from client.training.private_update import clipped_sum, patient_gradients
 from shared_model.networks.rad_networks import RadNetwork, build
-from shared_model.networks.trainable import is_trained, trained_places
+from shared_model.networks.trainable_under_privacy import is_trained, trained_places
 from shared_model.networks.weight_vector import Schema, floating
-from shared_model.privacy.noised_statistics import NoiseShare, PrivateHazard
+from shared_model.privacy.noise_on_statistics import NoiseShare, PrivateHazard
 from site_config.study.differential_privacy import Trainable
 from tests.client.training_support import MadeUp, MadeUpSlices, made_up, study_with
 

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from evidence.faults.faults_of_machines import PLAYS
 from evidence.faults.faulty_federation import SMOKE, Stage
-from evidence.faults.observed import RESUME, Observed, in_ledger
-from evidence.faults.scenarios import PLAYS
+from evidence.faults.observed_fault import RESUME, Observed, in_ledger
 
 LIMIT_S = 1500
 DEADLINE_S = 120.0

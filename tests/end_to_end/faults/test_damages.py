@@ -14,10 +14,10 @@ from client.app import forget_agents
 from client.cohort.pseudonyms import patient_key, site_secret
 from client.cohort.withdrawal import withdraw
 from evidence.faults.damages import spoil
-from server.study.repair import repair
-from server.study.results import StudyResult
+from server.study.repair_folder import repair
+from server.study.study_results import StudyResult
 from server.watch.study_status import folder_of, result_of, status_of
-from simulations.engines.local import local_transport
+from simulations.engines.local_engine import local_transport
 from simulations.study.site_folders import Homes, approve_everywhere
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import StudyLock

@@ -15,22 +15,22 @@ from flwr.app import Message as FlowerMessage
 
 from client.app import app as installed
 from client.app import forget_agents
-from server.asking.ask import Asker
+from server.asking.ask_masked_sum import Asker
 from server.asking.clocks_and_waiting import Effects
-from server.asking.ledger import StudyLedger
-from server.asking.pauses import Pauses
-from server.link.grid import FlowerTransport
+from server.asking.office_ledger import StudyLedger
+from server.asking.planned_pauses import Pauses
+from server.link.flower_grid import FlowerTransport
 from server.link.transport import Failure
-from server.phases.admission import admit
-from server.phases.context import Running
-from server.study.results import StudyResult
-from server.study.state import StudyFolder
-from shared_model.flower.records import from_records, to_records
-from shared_model.secure_sum.messages import Message, StatusReply, StudyReference
-from shared_model.secure_sum.wire import KINDS
-from simulations.engines.local import LocalGrid
+from server.phases.admission_phase import admit
+from server.phases.phase_context import Running
+from server.study.resume_state import StudyFolder
+from server.study.study_results import StudyResult
+from shared_model.flower.flower_records import from_records, to_records
+from shared_model.secure_sum.federation_messages import Message, StatusReply, StudyReference
+from shared_model.secure_sum.message_bytes import KINDS
+from simulations.engines.local_engine import LocalGrid
 from simulations.study.site_folders import Homes
-from site_config.identity import CoordinatorIdentity
+from site_config.keys_and_signatures import CoordinatorIdentity
 from site_config.problems import federation
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import StudyLock

@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from client.cohort.patients import load_patients
-from client.program.agent import Agent
+from client.cohort.prepared_cohort import load_patients
+from client.program.message_agent import Agent
 from client.statistics.study_patients import Bench
 from evidence.faults.damages import WaitedClock
 from server.asking.clocks_and_waiting import Effects
 from server.link.transport import Exchange, Failure, Transport
-from server.study.run import run_study
+from server.study.run_study import run_study
 from server.watch.study_status import status_of
-from shared_model.secure_sum.messages import AdmissionRequest, Message
-from shared_model.survival.cox import api as cox
-from simulations.engines.local import local_transport
+from shared_model.secure_sum.federation_messages import AdmissionRequest, Message
+from shared_model.survival.cox import cox_by_day as cox
+from simulations.engines.local_engine import local_transport
 from simulations.study.site_folders import Homes
-from site_config.documents.load import load_site
+from site_config.documents.read_yaml_documents import load_site
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import StudyLock
 
@@ -219,9 +219,9 @@ def test_stop_ends_between_two_steps_and_resume_gives_the_undisturbed_result(tab
 
 
 def test_a_lock_for_other_code_is_refused_on_both_sides(tables: Make) -> None:
-    from server.study.state import StudyFolder
-    from site_config.files import write_atomic
-    from site_config.identity import CoordinatorIdentity, sign_lock
+    from server.study.resume_state import StudyFolder
+    from site_config.atomic_files import write_atomic
+    from site_config.keys_and_signatures import CoordinatorIdentity, sign_lock
 
     homes, lock = tables()
     other = lock.model_copy(update={"code_digest": "0" * 64})

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from evidence.faults.faults_of_machines import PLAYS
 from evidence.faults.faulty_federation import Stage
-from evidence.faults.scenarios import PLAYS
 from tests.end_to_end.faults.fault_play import LIMIT_S, MACHINES, WANTED, play, small_stage
 
 pytest.importorskip("grpc_health")

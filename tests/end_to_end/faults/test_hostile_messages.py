@@ -13,19 +13,19 @@ from flwr.app import RecordDict
 from flwr.clientapp import ClientApp
 from pydantic import BaseModel
 
-import client.program.node as at_site
+import client.program.flower_node as at_site
 from client.app import app as installed
 from client.app import forget_agents
-from client.program.agent import Agent
-from server.asking.ask import Asker, Missed
+from client.program.message_agent import Agent
+from server.asking.ask_masked_sum import Asker, Missed
 from server.asking.clocks_and_waiting import Effects
-from server.asking.ledger import StudyLedger
-from server.link.grid import FlowerTransport
-from server.phases.admission import admit
-from server.phases.context import Running
-from server.study.results import StudyResult
-from server.study.state import StudyFolder
-from shared_model.secure_sum.messages import (
+from server.asking.office_ledger import StudyLedger
+from server.link.flower_grid import FlowerTransport
+from server.phases.admission_phase import admit
+from server.phases.phase_context import Running
+from server.study.resume_state import StudyFolder
+from server.study.study_results import StudyResult
+from shared_model.secure_sum.federation_messages import (
     AdmissionReply,
     AdmissionRequest,
     KeysRequest,
@@ -34,11 +34,11 @@ from shared_model.secure_sum.messages import (
     ReleaseRequest,
     StudyReference,
 )
-from shared_model.statistics.parameters import PreCounts
-from simulations.engines.local import LocalGrid
+from shared_model.statistics.statistic_parameters import PreCounts
+from simulations.engines.local_engine import LocalGrid
 from simulations.study.site_folders import Homes
-from site_config.documents.load import load_site
-from site_config.identity import CoordinatorIdentity
+from site_config.documents.read_yaml_documents import load_site
+from site_config.keys_and_signatures import CoordinatorIdentity
 from site_config.study.plan_and_lock import StudyLock
 from tests.hostile_messages import broken, memory_limit
 

@@ -16,21 +16,22 @@ from typing import Any
 
 import pytest
 
-from client import enrolment as at_site
-from client.program import runner, worker
-from client.program.node import FleetNode, Interrupted
-from client.program.runner import SiteProgram, Waiting
-from client.program.worker import Worker, WorkerFrozen
-from server import enrolment as at_office
-from server.link import certificates
-from server.study.state import StudyFolder
-from shared_model.flower.calls import FLEET_PATH, join_replies, split_calls
-from shared_model.flower.connection import Connection, proxy_for
-from shared_model.secure_sum.messages import Message
-from site_config.identity import SiteIdentity
+from client import keys_kit_and_decisions as at_site
+from client.program import resident_worker, site_runner
+from client.program.flower_node import FleetNode, Interrupted
+from client.program.resident_worker import Worker, WorkerFrozen
+from client.program.site_runner import SiteProgram, Waiting
+from server import certificate_renewal, office_setup
+from server import hospital_register as at_office
+from server.link import certificate_authority
+from server.study.resume_state import StudyFolder
+from shared_model.flower.flower_connection import Connection, proxy_for
+from shared_model.flower.several_calls import FLEET_PATH, join_replies, split_calls
+from shared_model.secure_sum.federation_messages import Message
+from site_config.keys_and_signatures import SiteIdentity
 from site_config.problems import federation
 from site_config.problems.base import Problem
-from site_config.site import SiteConfig
+from site_config.site_yaml import SiteConfig
 
 NAME = "office.example"
 
@@ -112,8 +113,8 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 @pytest.fixture
 def tls(tmp_path: Path) -> Path:
     now = dt.datetime.now(dt.UTC)
-    certificates.create_authority(tmp_path / "tls", "x", now - dt.timedelta(days=500))
-    certificates.issue(tmp_path / "tls", "gateway", (NAME, "127.0.0.1"), now)
+    certificate_authority.create_authority(tmp_path / "tls", "x", now - dt.timedelta(days=500))
+    certificate_authority.issue(tmp_path / "tls", "gateway", (NAME, "127.0.0.1"), now)
     return tmp_path / "tls"
 
 
@@ -163,27 +164,27 @@ def test_who_takes_the_proxy(url: str, no_proxy: str, expected: str | None, monk
 
 def test_an_ipv6_address_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(Problem, match=r"FH-902.*IPv6"):
-        at_office.init(tmp_path / "office", "Trial office", "[::1]:9443")
+        office_setup.init(tmp_path / "office", "Trial office", "[::1]:9443")
     assert not (tmp_path / "office").exists()
 
 
 def test_certificates_are_announced_renewed_and_kits_stay_valid(tmp_path: Path) -> None:
     office, now = tmp_path / "office", dt.datetime.now(dt.UTC)
-    at_office.init(office, "Trial office", "127.0.0.1:9443", now - dt.timedelta(days=345))
+    office_setup.init(office, "Trial office", "127.0.0.1:9443", now - dt.timedelta(days=345))
     ca = (office / "tls" / "ca.pem").read_bytes()
-    assert "gateway's certificate ends on" in at_office.expiry_words(office)
-    assert not at_office.renew_in_time(office), "52 days are left"
+    assert "gateway's certificate ends on" in certificate_renewal.expiry_words(office)
+    assert not certificate_renewal.renew_in_time(office), "52 days are left"
     later = now + dt.timedelta(days=40)
-    assert at_office.renew_in_time(office, later) and at_office.expiry_words(office, later) == ""
+    assert certificate_renewal.renew_in_time(office, later) and certificate_renewal.expiry_words(office, later) == ""
     assert (office / "tls" / "ca.pem").read_bytes() == ca
-    ended = now + dt.timedelta(days=40 + certificates.SERVER_DAYS)
-    assert "ended on" in at_office.expiry_words(office, ended)
-    assert "new kits" in at_office.expiry_words(office, now + dt.timedelta(days=certificates.CA_DAYS - 365))
+    ended = now + dt.timedelta(days=40 + certificate_authority.SERVER_DAYS)
+    assert "ended on" in certificate_renewal.expiry_words(office, ended)
+    assert "new kits" in certificate_renewal.expiry_words(office, now + dt.timedelta(days=certificate_authority.CA_DAYS - 365))
 
 
 def site_of(tmp_path: Path, address: str) -> tuple[SiteConfig, Path]:
     office = tmp_path / "office"
-    at_office.init(office, "Trial office", address)
+    office_setup.init(office, "Trial office", address)
     site = SiteConfig(site="alpha", home=tmp_path / "alpha")
     identity = at_site.init(site.state, "alpha")
     kit = at_office.enrol(office, identity.request().model_dump_json().encode())
@@ -201,7 +202,7 @@ def test_an_expired_certificate_is_named_and_one_of_tomorrow_is_the_clock(tmp_pa
     port = listener.getsockname()[1]
     listener.close()
     site, office = site_of(tmp_path, f"127.0.0.1:{port}")
-    at_office.renew_certificates(office, f"127.0.0.1:{port}", dt.datetime.now(dt.UTC) - dt.timedelta(days=issued_days_ago))
+    certificate_renewal.renew_certificates(office, f"127.0.0.1:{port}", dt.datetime.now(dt.UTC) - dt.timedelta(days=issued_days_ago))
     server = Answering(office / "tls", port)
     with pytest.raises(Problem, match=kind):
         node_of(site).activate()
@@ -224,8 +225,8 @@ class Node:
 
 @pytest.mark.parametrize("kind", [federation.GATEWAY_UNTRUSTED, federation.NODE_REFUSED, federation.CERTIFICATE_EXPIRED])
 def test_what_somebody_else_mends_is_waited_for(tmp_path: Path, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "PATIENT_S", (0.0,))
-    monkeypatch.setattr(runner, "clock_offset_s", lambda *_: 0.0)
+    monkeypatch.setattr(site_runner, "PATIENT_S", (0.0,))
+    monkeypatch.setattr(site_runner, "clock_offset_s", lambda *_: 0.0)
     site, _ = site_of(tmp_path, "127.0.0.1:1")
     program = SiteProgram(site, waiting=Waiting(clock=time.monotonic))
     program._serve(Node(program, [kind.problem("for a minute")] * 3 + [Interrupted(federation.LINK_LOST, "x"), None]))  # type: ignore[arg-type]
@@ -234,7 +235,7 @@ def test_what_somebody_else_mends_is_waited_for(tmp_path: Path, kind: Any, monke
 
 
 def test_a_wrong_clock_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "clock_offset_s", lambda *_: 900.0)
+    monkeypatch.setattr(site_runner, "clock_offset_s", lambda *_: 900.0)
     site, _ = site_of(tmp_path, "127.0.0.1:1")
     program = SiteProgram(site)
     with pytest.raises(Problem, match="FH-711"):
@@ -262,7 +263,7 @@ def full(home: Path) -> Callable[[Message], Message]:
 
 
 def test_a_working_process_that_stands_still_is_ended_and_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "FROZEN_S", 3.0)
+    monkeypatch.setattr(resident_worker, "FROZEN_S", 3.0)
     agent = Worker(tmp_path, slow)
     first = agent.handle(Message("status", {"seconds": 4.0})).body["pid"]
     assert isinstance(first, int), "working for long is not standing still"

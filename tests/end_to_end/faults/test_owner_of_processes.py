@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from server import enrolment as enrol
+from server import office_setup
 from server.link.child_process import Birth, group, listening
-from server.link.gateway import OFFICE_LOCK
-from server.link.supervisor import Supervisor, link_answers
-from simulations.engines.loopback import ONE_THREAD, loopback_address
+from server.link.nginx_gateway import OFFICE_LOCK
+from server.link.process_supervisor import Supervisor, link_answers
+from simulations.engines.loopback_engine import ONE_THREAD, loopback_address
 from site_config.file_lock import holder_of
 from tests.support import ROOT
 
@@ -43,7 +43,7 @@ class Office:
     def __init__(self, home: Path) -> None:
         self.home = home
         address, superlink = loopback_address()
-        enrol.init(home, "Trial office", address, listen=address, superlink_port=superlink)
+        office_setup.init(home, "Trial office", address, listen=address, superlink_port=superlink)
         self.ports = (superlink, int(address.rpartition(":")[2]))
         self.process: subprocess.Popen[bytes] | None = None
 

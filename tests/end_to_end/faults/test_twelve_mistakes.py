@@ -15,14 +15,15 @@ import pytest
 import yaml
 
 from client.cli import app as site_app
-from client.program.runner import sole_user
-from server import enrolment as enrol
+from client.program.site_runner import sole_user
+from server import hospital_register as enrol
+from server import office_setup
 from server.cli import app as office_app
 from simulations.study.site_folders import Homes
+from site_config.atomic_files import CONTAINER
 from site_config.console import invoke
-from site_config.files import CONTAINER
-from site_config.health import machine
-from site_config.identity import SiteIdentity
+from site_config.health import machine_questions
+from site_config.keys_and_signatures import SiteIdentity
 from site_config.study.plan_and_lock import StudyLock
 
 LINES = 40
@@ -106,7 +107,7 @@ def no_gpu_in_check(desk: Desk) -> Screen:
 def no_gpu_in_doctor(desk: Desk) -> Screen:
     desk.edit(compute={"device": "cuda"})
     desk.monkeypatch.setattr(
-        "client.doctor.questions.look_at_gateway", lambda *_, **__: True
+        "client.doctor.hospital_questions.look_at_gateway", lambda *_, **__: True
     )  # no office runs here, which is another mistake
     return "site", ["doctor", "--home", desk.home, "--quick"], "FH-605", "compute.device to auto or cpu"
 
@@ -143,7 +144,7 @@ def a_file_for_a_study(desk: Desk) -> Screen:
     file = desk.place / "study.lock.json"
     file.write_bytes((desk.homes.coordinator / "studies" / desk.lock.study_id / "lock.json").read_bytes())
     fresh = desk.place / "fresh"
-    enrol.init(fresh, "A new office", "127.0.0.1:9445")
+    office_setup.init(fresh, "A new office", "127.0.0.1:9445")
     return "office", ["run", str(file), "--home", str(fresh)], "FH-718", f"`fedhcc-coordinator study publish {file} --home {fresh}`"
 
 
@@ -158,7 +159,7 @@ def a_command_of_the_other_side(desk: Desk) -> Screen:
 
 def hospitals_of_another_office(desk: Desk) -> Screen:
     fresh = desk.place / "fresh"
-    enrol.init(fresh, "A new office", "127.0.0.1:9445")
+    office_setup.init(fresh, "A new office", "127.0.0.1:9445")
     return (
         "office",
         ["study", "check", str(desk.homes.cohort / "study.yaml"), "--home", str(fresh)],
@@ -174,7 +175,7 @@ def a_second_process(desk: Desk) -> Screen:
 
 def a_stale_kit(desk: Desk) -> Screen:
     other = desk.place / "other"
-    enrol.init(other, "Another office", "127.0.0.1:9444")
+    office_setup.init(other, "Another office", "127.0.0.1:9444")
     mine = SiteIdentity.load(desk.homes.config(desk.name).state)
     kit = enrol.enrol(other, mine.request().model_dump_json().encode())
     file = desk.place / "old.kit.json"
@@ -195,8 +196,8 @@ def an_unreadable_scan(desk: Desk) -> Screen:
 
 
 def a_clock_that_is_wrong(desk: Desk) -> Screen:
-    seen = machine.clock(-600.0)  # with real programs and a real clock: the play `clock-off`
-    desk.monkeypatch.setattr("client.doctor.questions.look_at_gateway", lambda checkup, *_, **__: checkup.findings.append(seen))
+    seen = machine_questions.clock(-600.0)  # with real programs and a real clock: the play `clock-off`
+    desk.monkeypatch.setattr("client.doctor.hospital_questions.look_at_gateway", lambda checkup, *_, **__: checkup.findings.append(seen))
     return "site", ["doctor", "--home", desk.home, "--quick"], "FH-711", "timedatectl set-ntp true"
 
 
@@ -210,7 +211,7 @@ def a_misspelt_hospital(desk: Desk) -> Screen:
 
 def the_wrong_order(desk: Desk) -> Screen:
     fresh = desk.place / "fresh"
-    enrol.init(fresh, "A new office", "127.0.0.1:9445")
+    office_setup.init(fresh, "A new office", "127.0.0.1:9445")
     return "office", ["run", "--home", str(fresh)], "FH-718", "study publish"
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from client import enrolment as at_site
+from client import keys_kit_and_decisions as at_site
 from client.cli import app as site_app
-from client.program.worker import Worker
-from client.release.site_journal import withdrawals_known
-from shared_model.secure_sum.messages import (
+from client.program.resident_worker import Worker
+from client.release.verified_journal import withdrawals_known
+from shared_model.secure_sum.federation_messages import (
     AdmissionRequest,
     Context,
     KeysRequest,
@@ -22,10 +22,10 @@ from shared_model.secure_sum.messages import (
     roster_hash,
     state_hash,
 )
-from shared_model.statistics.parameters import SplitOnly
+from shared_model.statistics.statistic_parameters import SplitOnly
 from simulations.study.site_folders import Homes, approve_everywhere
-from site_config.identity import CoordinatorIdentity, sign_lock
-from site_config.journal import read
+from site_config.hash_chained_journal import read
+from site_config.keys_and_signatures import CoordinatorIdentity, sign_lock
 from site_config.study.plan_and_lock import StudyLock
 from tests.support import run_cli
 

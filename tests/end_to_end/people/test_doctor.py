@@ -12,21 +12,22 @@ from pathlib import Path
 import pytest
 
 from client.cli import app as site_app
-from client.doctor import questions
-from client.program.node import FleetNode
+from client.doctor import hospital_questions
+from client.program.flower_node import FleetNode
 from client.program.rehearsal_times import declared_seconds
-from server import enrolment as enrol
+from server import hospital_register as enrol
+from server import office_setup
 from server.cli import app as office_app
-from server.link.gateway import Gateway
-from server.watch import doctor as at_office
-from simulations.engines.loopback import loopback_address
-from simulations.study.run import Options, make_cohort, ready
+from server.link.nginx_gateway import Gateway
+from server.watch import office_questions as at_office
+from simulations.engines.loopback_engine import loopback_address
+from simulations.study.simulated_study import Options, make_cohort, ready
 from simulations.study.site_folders import Homes
 from site_config.console import invoke
-from site_config.documents.load import load_study
-from site_config.health.finding import Checkup, DoctorFinding
-from site_config.identity import SiteIdentity
-from site_config.study.flower_bundle import bundle_hash
+from site_config.documents.read_yaml_documents import load_study
+from site_config.health.doctor_finding import Checkup, DoctorFinding
+from site_config.keys_and_signatures import SiteIdentity
+from site_config.study.flower_app_bundle import bundle_hash
 from site_config.study.plan_and_lock import StudyLock
 
 
@@ -40,7 +41,7 @@ class Place:
         self.lock: StudyLock = ready(options, self.homes, lambda _event: None)
         self.name = self.lock.names("development")[0]
         address, superlink = loopback_address()
-        enrol.readdress(self.homes.coordinator, address, listen=address, superlink_port=superlink)
+        office_setup.readdress(self.homes.coordinator, address, listen=address, superlink_port=superlink)
         self.join()
         self.gateway = Gateway(self.homes.coordinator)
 
@@ -53,15 +54,15 @@ class Place:
         return self.homes.config(self.name).state
 
     def join(self, kit: bytes | None = None) -> None:
-        from client.enrolment import join
+        from client.keys_kit_and_decisions import join
 
         join(self.state, kit or enrol.kit(self.homes.coordinator, self.name).model_dump_json().encode())
 
     def examine(self, *, rehearse: bool = False) -> Checkup:
-        return questions.examine(questions.Wish(self.home, rehearse=rehearse, when="2026-11-26 20:00"))
+        return hospital_questions.examine(hospital_questions.Wish(self.home, rehearse=rehearse, when="2026-11-26 20:00"))
 
     def node(self) -> FleetNode:
-        from client.enrolment import load_kit
+        from client.keys_kit_and_decisions import load_kit
 
         return FleetNode(load_kit(self.state), SiteIdentity.load(self.state, self.name), bundle_hash())
 
@@ -122,8 +123,8 @@ def test_another_office_s_kit_and_a_struck_key(place: Place, tmp_path: Path) -> 
     other = Place.__new__(Place)
     other.homes = place.homes
     foreign = tmp_path / "foreign"
-    enrol.init(foreign, "Another office", enrol.load(place.homes.coordinator).address)
-    from site_config.health.gateway import look_at_gateway
+    office_setup.init(foreign, "Another office", enrol.load(place.homes.coordinator).address)
+    from site_config.health.gateway_probe import look_at_gateway
 
     checkup = Checkup("x")
     assert not look_at_gateway(checkup, enrol.load(foreign).address, (foreign / "tls" / "ca.pem").read_text(), None)
@@ -146,12 +147,12 @@ def test_a_dead_proxy_and_a_port_that_is_shut(place: Place, monkeypatch: pytest.
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@127.0.0.1:{taken.getsockname()[1]}")
-        found = questions.examine(questions.Wish(place.home.parent, address="office.example:443", rehearse=False))
+        found = hospital_questions.examine(hospital_questions.Wish(place.home.parent, address="office.example:443", rehearse=False))
     proxy = named(found, "proxy")
     assert [(one.state, one.code) for one in proxy] == [("wrong", "FH-724")] and "secret" not in str(found.findings)
     assert [one.state for one in named(found, "office")] == ["not asked"]
     monkeypatch.delenv("HTTPS_PROXY")
-    found = questions.examine(questions.Wish(place.home.parent, address=f"127.0.0.1:{taken_port()}", rehearse=False))
+    found = hospital_questions.examine(hospital_questions.Wish(place.home.parent, address=f"127.0.0.1:{taken_port()}", rehearse=False))
     assert [(one.state, one.code) for one in named(found, "office")] == [("wrong", "FH-715")]
 
 
@@ -193,7 +194,7 @@ def test_what_is_wrong_in_a_document_is_named(place: Place, change: Change, file
 
 def test_before_enrolment_an_office_can_be_asked(place: Place, tmp_path: Path) -> None:
     address = enrol.load(place.homes.coordinator).address
-    found = questions.examine(questions.Wish(tmp_path, address=address))
+    found = hospital_questions.examine(hospital_questions.Wish(tmp_path, address=address))
     assert found.status == 1 and [one.state for one in named(found, "paths")] == ["ok"]
     assert "held against no kit" in named(found, "certificate")[0].words
     assert load_study(place.homes.cohort / "study.yaml").reads_scans and not list(tmp_path.iterdir())

@@ -9,17 +9,17 @@ import pytest
 
 from client.app import forget_agents
 from server.asking.clocks_and_waiting import Effects
-from server.asking.ledger import StudyLedger
+from server.asking.office_ledger import StudyLedger
 from server.cli import app as office
-from server.departure.excluding import exclude
+from server.departure.exclude_block import exclude
 from server.link.transport import Exchange, Failure
-from server.report.page import build
-from server.study.results import StudyResult
-from server.study.run import run_study
-from server.study.state import StudyFolder
+from server.report.report_page import build
+from server.study.resume_state import StudyFolder
+from server.study.run_study import run_study
+from server.study.study_results import StudyResult
 from server.watch import study_status
-from shared_model.secure_sum.messages import Message
-from simulations.engines.local import local_transport
+from shared_model.secure_sum.federation_messages import Message
+from simulations.engines.local_engine import local_transport
 from simulations.study.site_folders import Homes, approve_everywhere
 from site_config.console import invoke
 from site_config.problems import federation

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from client.cli import app as site
-from server import enrolment as enrol
+from server import hospital_register as enrol
 from server.cli import app as office
 from simulations.study.site_folders import Homes
 from site_config.console import invoke

@@ -10,21 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from client import enrolment as at_site
+from client import keys_kit_and_decisions as at_site
 from client.app import forget_agents
-from server import enrolment as enrol
-from server import key_rotation
+from server import hospital_register as enrol
+from server import key_rotation, office_setup
 from server.asking.clocks_and_waiting import Effects
-from server.link.gateway import OFFICE_LOCK
-from server.study.results import StudyResult
-from server.study.run import run_study
-from server.study.run_again import again
-from server.study.state import StudyFolder
-from server.watch import backup, study_status
-from simulations.engines.local import local_transport
+from server.link.nginx_gateway import OFFICE_LOCK
+from server.study.resume_state import StudyFolder
+from server.study.run_study import run_study
+from server.study.study_again import again
+from server.study.study_results import StudyResult
+from server.watch import office_backup, study_status
+from simulations.engines.local_engine import local_transport
 from simulations.study.site_folders import Homes, approve_everywhere
 from site_config.file_lock import Lock
-from site_config.identity import CoordinatorIdentity
+from site_config.keys_and_signatures import CoordinatorIdentity
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import SignedLock, StudyLock
 
@@ -71,11 +71,11 @@ def test_a_restored_office_ends_a_study_with_the_same_numbers(place: tuple[Homes
 
     with pytest.raises(Problem, match="FH-720"):
         run(homes, lock.study_id, homes.coordinator, stop)
-    manifest = backup.write(homes.coordinator, file)
+    manifest = office_backup.write(homes.coordinator, file)
     assert file.stat().st_mode & 0o077 == 0 and any(name.endswith("ledger.jsonl") for name in manifest.files)
     assert not [name for name in manifest.files if name.startswith(("logs", "gateway")) or name.endswith(".lock")]
     calm = numbers(run(homes, lock.study_id, homes.coordinator))
-    told, studies = backup.restore(file, restored)
+    told, studies = office_backup.restore(file, restored)
     assert told == manifest and studies == (lock.study_id,)
     assert CoordinatorIdentity.load(restored).fingerprint == CoordinatorIdentity.load(homes.coordinator).fingerprint
     again_there = run(homes, lock.study_id, restored)
@@ -86,24 +86,24 @@ def test_a_restored_office_ends_a_study_with_the_same_numbers(place: tuple[Homes
 def test_nothing_is_restored_over_an_office_and_nothing_damaged(place: tuple[Homes, StudyLock], tmp_path: Path) -> None:
     homes, _ = place
     file = tmp_path / "office.tar.gz"
-    backup.write(homes.coordinator, file)
+    office_backup.write(homes.coordinator, file)
     with pytest.raises(Problem, match="FH-402"):
-        backup.restore(file, homes.coordinator)
+        office_backup.restore(file, homes.coordinator)
     whole = file.read_bytes()
     for cut in (len(whole) // 2, 100, 0):
         file.write_bytes(whole[:cut])
         with pytest.raises(Problem, match="FH-404"):
-            backup.restore(file, tmp_path / "new")
+            office_backup.restore(file, tmp_path / "new")
     with tarfile.open(file, "w:gz") as tar:
         for name in ("../outside", "/etc/outside"):
             entry = tarfile.TarInfo(name)
             entry.size = 1
             tar.addfile(entry, io.BytesIO(b"x"))
     with pytest.raises(Problem, match="FH-404"):
-        backup.restore(file, tmp_path / "new")
+        office_backup.restore(file, tmp_path / "new")
     assert not (tmp_path / "new").exists() and not (tmp_path / "outside").exists()
     with pytest.raises(Problem, match="FH-910"):
-        backup.restore(tmp_path / "nowhere.tar.gz", tmp_path / "new")
+        office_backup.restore(tmp_path / "nowhere.tar.gz", tmp_path / "new")
 
 
 def test_a_study_is_run_again_under_a_new_id(place: tuple[Homes, StudyLock]) -> None:
@@ -141,7 +141,7 @@ def _signed(homes: Homes, study: str) -> SignedLock:
 
 def test_secrets_are_made_anew_and_an_authority_needs_new_kits(tmp_path: Path) -> None:
     home = tmp_path / "office"
-    enrol.init(home, "Trial office", "127.0.0.1:9443")
+    office_setup.init(home, "Trial office", "127.0.0.1:9443")
     site = tmp_path / "alpha"
     kit = enrol.enrol(home, at_site.init(site, "alpha").request().model_dump_json().encode())
     at_site.join(site, kit.model_dump_json().encode())

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from client import enrolment as at_site
+from client import keys_kit_and_decisions as at_site
 from client.app import forget_agents
 from client.cohort.pseudonyms import patient_key, site_secret
 from client.cohort.withdrawal import withdraw
-from server import enrolment as enrol
+from server import published_studies
 from server.cli import app as office_app
-from server.departure.leaving import departure, leave
-from server.study.state import StudyFolder
+from server.departure.leave_study import departure, leave
+from server.study.resume_state import StudyFolder
 from server.watch.study_status import status_of
 from site_config.console import invoke
-from site_config.identity import CoordinatorIdentity, sign_lock
+from site_config.keys_and_signatures import CoordinatorIdentity, sign_lock
 from site_config.problems import identity, privacy
 from site_config.problems.base import Problem
 from tests.end_to_end.shares.test_generations import Office
@@ -45,7 +45,7 @@ def test_a_withdrawal_takes_companions_along_in_its_set_alone(office: Office, ca
     assert invoke(office_app, ["leave", study[:12], "--home", str(home), "--yes"]) == 0
     told = capsys.readouterr()
     assert "up to" in told.err and "train" in told.err and "asked again" in told.err, "the price is said before"
-    new = enrol.find_study(home, study)
+    new = published_studies.find_study(home, study)
     assert new != study and status_of(home, study).state == "left"
     lock = StudyFolder(home / "studies" / new).signed_lock().lock
     second = office.opened(lock)
@@ -109,7 +109,7 @@ def test_too_few_companions_are_refused_and_the_same_command_takes_one_more(offi
         office.opened(few.lock)
     assert refused.value.kind == privacy.ROWS_WAIT and "`fedhcc-coordinator leave STUDY` again" in refused.value.fix
     for tries in range(1, 6):  # as a person types it: the study's id leads to the last one
-        now = enrol.find_study(home, study)
+        now = published_studies.find_study(home, study)
         more = departure(home, now)
         assert more.lock.leaving is not None and more.lock.leaving.study == study, "the refused study is given up"
         assert set(more.lock.leaving.companions.values()) == {tries} and more.counts == few.counts
@@ -123,4 +123,4 @@ def test_too_few_companions_are_refused_and_the_same_command_takes_one_more(offi
     left = first.every["train"] - second.every["train"]
     assert LEAST <= left == second.flow["train.left"]
     assert (second.every["validation"], second.every["test"]) == (first.every["validation"], first.every["test"])
-    assert enrol.find_study(home, study) == enrol.find_study(home, few.lock.study_id) == second.lock.study_id
+    assert published_studies.find_study(home, study) == published_studies.find_study(home, few.lock.study_id) == second.lock.study_id

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from evidence.faults.faulty_federation import SMOKE, Stage, StageRun
-from server.watch.events import events_of
-from server.watch.live import LivePage
+from server.watch.live_page import LivePage
 from server.watch.office_run import connected_hospitals
+from server.watch.study_events import events_of
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 LIMIT_S = 120.0

@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from client import enrolment as at_site
+from client import keys_kit_and_decisions as at_site
 from client.app import agent_of, forget_agents
-from client.program.agent import Agent
+from client.program.message_agent import Agent
 from server.asking.clocks_and_waiting import Effects
-from server.phases.context import Event
-from server.study.run import run_study
-from simulations.engines.local import local_transport
+from server.phases.phase_context import Event
+from server.study.run_study import run_study
+from simulations.engines.local_engine import local_transport
 from simulations.study.site_folders import Homes
-from site_config.identity import read_lock
+from site_config.keys_and_signatures import read_lock
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import StudyLock
 

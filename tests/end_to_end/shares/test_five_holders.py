@@ -8,7 +8,7 @@ import pytest
 
 from shared_model.analyses.trust_in_words import trust_lines
 from simulations.study.site_folders import Homes, approve_everywhere
-from site_config.journal import read as read_journal
+from site_config.hash_chained_journal import read as read_journal
 from site_config.study.plan_and_lock import StudyLock
 from tests.end_to_end.shares.test_shares import SHARES, Losing, close, study
 

@@ -15,19 +15,19 @@ import yaml
 from client.app import forget_agents
 from client.cohort.pseudonyms import is_validation, patient_key, site_secret
 from client.cohort.withdrawal import withdraw
-from server.asking.ask import Asker
+from server.asking.ask_masked_sum import Asker
 from server.asking.clocks_and_waiting import Effects
-from server.asking.ledger import StudyLedger
-from server.phases.admission import admit, compare, count, exchange_statements
-from server.phases.context import Running
-from server.study.results import StudyResult
-from server.study.state import StudyFolder
-from simulations.cohort.presets import PRESETS
+from server.asking.office_ledger import StudyLedger
+from server.phases.admission_phase import admit, compare, count, exchange_statements
+from server.phases.phase_context import Running
+from server.study.resume_state import StudyFolder
+from server.study.study_results import StudyResult
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
-from simulations.engines.local import local_transport
+from simulations.engines.local_engine import local_transport
 from simulations.study.site_folders import Homes, approve_everywhere, enrol, publish
-from site_config.identity import CoordinatorIdentity
-from site_config.journal import read
+from site_config.hash_chained_journal import read
+from site_config.keys_and_signatures import CoordinatorIdentity
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import StudyLock

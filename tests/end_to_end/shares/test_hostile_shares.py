@@ -13,27 +13,27 @@ from flwr.app import Message as FlowerMessage
 from flwr.supercore.task_identity import TaskIdentity
 from pydantic import BaseModel, ValidationError
 
-import client.program.node as at_site
+import client.program.flower_node as at_site
 from client.app import forget_agents
-from client.program.agent import Agent
-from server.asking.ask import Asker
+from client.program.message_agent import Agent
+from server.asking.ask_masked_sum import Asker
 from server.asking.ask_on_shares import Shared, SharedComputation
 from server.asking.clocks_and_waiting import Effects
-from server.asking.ledger import StudyLedger
+from server.asking.office_ledger import StudyLedger
 from server.link.transport import Exchange, Failure
-from server.phases.admission import exchange_statements
-from server.phases.context import Running
-from server.study.results import StudyResult
-from server.study.state import StudyFolder
-from shared_model.analyses.plan import plan_of
-from shared_model.secure_sum.messages import AdmissionRequest, Message
+from server.phases.admission_phase import exchange_statements
+from server.phases.phase_context import Running
+from server.study.resume_state import StudyFolder
+from server.study.study_results import StudyResult
+from shared_model.analyses.analysis_plan import plan_of
+from shared_model.secure_sum.federation_messages import AdmissionRequest, Message
+from shared_model.secure_sum.message_bytes import WireError
 from shared_model.secure_sum.statements import StatementsReply, StatementsRequest
-from shared_model.secure_sum.wire import WireError
-from shared_model.shares.messages.protocol import HolderKeyReply, HolderKeyRequest, HoldReply, HoldRequest, RowsReply, RowsRequest
+from shared_model.shares.messages.share_messages import HolderKeyReply, HolderKeyRequest, HoldReply, HoldRequest, RowsReply, RowsRequest
 from simulations.study.site_folders import Homes, approve_everywhere
-from site_config.documents.load import load_site
-from site_config.identity import CoordinatorIdentity
-from site_config.journal import read as read_journal
+from site_config.documents.read_yaml_documents import load_site
+from site_config.hash_chained_journal import read as read_journal
+from site_config.keys_and_signatures import CoordinatorIdentity
 from site_config.problems import federation
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import Privacy, StudyLock
@@ -80,7 +80,7 @@ class Canned:
             if (site, message.kind) == (self.evil, self.kind):
                 try:
                     reply = at_site.from_records(broken(reply, self.random))
-                except WireError:  # as `server.link.grid` tells it
+                except WireError:  # as `server.link.flower_grid` tells it
                     failures[site] = Failure(federation.REPLY_MALFORMED.label, "reply")
                     continue
             if reply.kind == "refusal":

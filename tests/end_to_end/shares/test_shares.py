@@ -14,12 +14,12 @@ from client.app import forget_agents
 from evidence.accuracy.shares.killed_office import DeathMoment, OfficeTransport, journals, opened_twice, pooled
 from server.asking.clocks_and_waiting import Effects
 from server.link.transport import Exchange, Failure, Transport
-from server.study.results import StudyResult
-from server.study.run import run_study
-from shared_model.secure_sum.messages import Message
-from simulations.engines.local import local_transport
+from server.study.run_study import run_study
+from server.study.study_results import StudyResult
+from shared_model.secure_sum.federation_messages import Message
+from simulations.engines.local_engine import local_transport
 from simulations.study.site_folders import Homes, approve_everywhere
-from site_config.journal import read as read_journal
+from site_config.hash_chained_journal import read as read_journal
 from site_config.problems import federation
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import StudyLock

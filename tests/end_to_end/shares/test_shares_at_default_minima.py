@@ -14,26 +14,26 @@ import pytest
 from numpy.typing import NDArray
 
 from client.app import forget_agents
-from client.cohort.patients import load_patients
+from client.cohort.prepared_cohort import load_patients
 from client.statistics.study_patients import Bench
 from server.asking.clocks_and_waiting import Effects
-from server.report.page import render
 from server.report.parts.part import ReportedStudy
+from server.report.report_page import render
 from server.study.opened_analyses import OpenedAnalyses
-from server.study.results import StudyResult
-from server.study.run import run_study
+from server.study.run_study import run_study
+from server.study.study_results import StudyResult
 from shared_model.analyses.phases.frozen_models import frozen_models
 from shared_model.analyses.trust_in_words import closed_lines, opened_lines
-from shared_model.bundle.manifest import Bundle, load_bundle
+from shared_model.bundle.bundle_manifest import Bundle, load_bundle
 from shared_model.survival.concordance import concordance
 from shared_model.survival.evaluation_table import patient_cells
 from shared_model.survival.kaplan_meier import kaplan_meier
-from simulations.cohort.presets import PRESETS
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
-from simulations.engines.local import local_transport
+from simulations.engines.local_engine import local_transport
 from simulations.study.site_folders import Homes, approve_everywhere, enrol, publish
-from site_config.documents.load import dump_yaml
-from site_config.journal import read as read_journal
+from site_config.documents.read_yaml_documents import dump_yaml
+from site_config.hash_chained_journal import read as read_journal
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import Role, StudyLock
 

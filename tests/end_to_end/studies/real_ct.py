@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from site_config.documents.load import dump_yaml
-from site_config.site import Compute, Policy, SiteConfig
+from site_config.documents.read_yaml_documents import dump_yaml
+from site_config.site_yaml import Compute, Policy, SiteConfig
 from site_config.study.plan_and_lock import Study, StudySite
 
 VARIABLES = ("differentiation", "nash", "pvtt", "surgery", "ebrt", "tace", "rfa")

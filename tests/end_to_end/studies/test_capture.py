@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from evidence.capture.canaries import LEAK, MARK, UID_MARK
-from evidence.capture.compare import compare
+from evidence.capture.compare_recordings import compare
+from evidence.capture.find_planted_strings import CaptureScanner
+from evidence.capture.recorded_studies import Capture, Made, make, record, tables
 from evidence.capture.recorder import joined
-from evidence.capture.scan import CaptureScanner
-from evidence.capture.studies import Capture, Made, make, record, tables
 from evidence.capture.traffic import contents, replies
 
 pytest.importorskip("grpc_health")

@@ -10,21 +10,21 @@ import pytest
 from safetensors.numpy import load_file
 
 from client.cli import app as site_app
-from client.holder.records import REVEALED
+from client.holder.holder_records import REVEALED
 from client.release.earlier_releases import RELEASE
-from client.release.epsilon import CHARGE, EpsilonLedger, study_cost
+from client.release.epsilon_spent import CHARGE, EpsilonLedger, study_cost
 from client.release.journal_entries import COUNTED, OPEN
 from server.phases.first_weights import initial_weights
-from shared_model.analyses.phases.noised import noised_results
+from shared_model.analyses.phases.noised_plan import noised_results
 from shared_model.analyses.trust_in_words import opened_lines
 from shared_model.networks.rad_networks import build
-from shared_model.networks.trainable import trained_places
+from shared_model.networks.trainable_under_privacy import trained_places
 from shared_model.networks.weight_vector import Schema
-from shared_model.privacy.price import price_lines
-from simulations.cohort.presets import PRESETS
+from shared_model.privacy.price_in_words import price_lines
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
-from simulations.study.run import FinishedRun, Options, run
-from site_config import journal
+from simulations.study.simulated_study import FinishedRun, Options, run
+from site_config import hash_chained_journal
 from site_config.console import invoke
 from site_config.study.prognostic_models import RAD_S
 
@@ -45,8 +45,8 @@ def private(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     return run(Options(out=root / "run", workers=1, pooled=False))
 
 
-def entries(finished: FinishedRun, site: str) -> tuple[journal.Entry, ...]:
-    return journal.read(finished.homes.config(site).state / "journal.jsonl")
+def entries(finished: FinishedRun, site: str) -> tuple[hash_chained_journal.Entry, ...]:
+    return hash_chained_journal.read(finished.homes.config(site).state / "journal.jsonl")
 
 
 def test_it_ends_complete_and_opens_nothing_but_noised_sums(private: FinishedRun) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from simulations.study.run import Options, run
+from simulations.study.simulated_study import Options, run
 from tests.end_to_end.studies.real_ct import CASES, arrange
 
 

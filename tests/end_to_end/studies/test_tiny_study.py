@@ -6,12 +6,12 @@ import json
 
 import numpy as np
 
-from client.cohort.patients import load_patients
+from client.cohort.prepared_cohort import load_patients
 from client.statistics.study_patients import Bench
 from server.phases.first_weights import initial_weights, start
-from server.study.state import StudyFolder, load_arrays
-from simulations.study.run import FinishedRun, Options, run
-from site_config.journal import read as read_journal
+from server.study.resume_state import StudyFolder, load_arrays
+from simulations.study.simulated_study import FinishedRun, Options, run
+from site_config.hash_chained_journal import read as read_journal
 
 
 def test_the_study_completes_and_leaves_report_metrics_and_result(finished: FinishedRun) -> None:

@@ -9,23 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from client.statistics import counts
-from server.phases import evaluation
-from server.phases.context import Running
+from client.statistics import count_statistics
+from server.phases import evaluation_phase
+from server.phases.phase_context import Running
 from server.phases.score_sums import role_of
-from server.report.contents import CONTENTS
-from server.report.metrics import metrics_schema
-from server.report.page import build
-from server.study.results import Characteristics
-from shared_model.bundle.manifest import load_bundle
-from shared_model.statistics.statistic import REGISTRY, Split
-from simulations.engines.local import local_transport
-from simulations.study.run import FinishedRun, Options, run
+from server.report.list_of_parts import CONTENTS
+from server.report.metrics_json import metrics_schema
+from server.report.report_page import build
+from server.study.study_results import Characteristics
+from shared_model.bundle.bundle_manifest import load_bundle
+from shared_model.statistics.statistic_declaration import REGISTRY, Split
+from simulations.engines.local_engine import local_transport
+from simulations.study.simulated_study import FinishedRun, Options, run
 from simulations.study.site_folders import Homes
-from site_config.documents.load import dump_yaml
+from site_config.documents.read_yaml_documents import dump_yaml
 from site_config.study.plan_and_lock import ClinicalVariable, StudyLock
 from site_config.study.prognostic_models import CLN, MODELS, RAD_S
-from site_config.tables.cohort import load_cohort
+from site_config.tables.cohort_csv import load_cohort
 from tests.end_to_end.faults.test_faults_local import go
 from tests.toys.fused_model import TOY
 from tests.toys.report_part import TOY_PART
@@ -107,7 +107,7 @@ def test_the_toy_part_is_gone_without_its_value(finished_exact: FinishedRun, tmp
 @pytest.fixture
 def toy_statistic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     REGISTRY.add(TOY_STATISTIC)
-    monkeypatch.setitem(counts.FUNCTIONS, TOY_STATISTIC.name, compute)
+    monkeypatch.setitem(count_statistics.FUNCTIONS, TOY_STATISTIC.name, compute)
     yield
     REGISTRY.remove(TOY_STATISTIC)
 
@@ -117,13 +117,13 @@ def test_a_statistic_is_added_by_one_file(
 ) -> None:
     """Declared, computed, asked in a phase, masked, released by the door of every hospital, opened: the sum over all hospitals."""
     homes, lock = tables()
-    ordinary, opened = evaluation.characteristics, {}
+    ordinary, opened = evaluation_phase.characteristics, {}
 
     def asks_too(running: Running, split: Split) -> Characteristics:
         opened[split] = running.total(TOY_STATISTIC.name, FollowUp(split=split), "evaluation", role_of(split))
         return ordinary(running, split)
 
-    monkeypatch.setattr(evaluation, "characteristics", asks_too)
+    monkeypatch.setattr(evaluation_phase, "characteristics", asks_too)
     result = go(homes, lock, local_transport(homes.sites()))
     assert result.label == "COMPLETE" and set(opened) == {"train", "validation", "test"}
     held_out = [site for site in lock.study.sites if site.role == "evaluation"]

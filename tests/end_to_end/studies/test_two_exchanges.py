@@ -10,19 +10,19 @@ import pytest
 from client import app as resident
 from client.app import forget_agents
 from evidence.faults.damages import WaitedClock
-from server.asking.ask import Asker, Missed, Question
+from server.asking.ask_masked_sum import Asker, Missed, Question
 from server.asking.clocks_and_waiting import Effects
-from server.asking.ledger import StudyLedger
+from server.asking.office_ledger import StudyLedger
 from server.link.transport import Exchange, Failure
-from server.phases.admission import admit
-from server.phases.context import Running
-from server.study.results import StudyResult
-from server.study.state import StudyFolder
-from shared_model.secure_sum.messages import Message
-from shared_model.statistics.parameters import PreCounts
-from simulations.engines.local import local_transport
+from server.phases.admission_phase import admit
+from server.phases.phase_context import Running
+from server.study.resume_state import StudyFolder
+from server.study.study_results import StudyResult
+from shared_model.secure_sum.federation_messages import Message
+from shared_model.statistics.statistic_parameters import PreCounts
+from simulations.engines.local_engine import local_transport
 from simulations.study.site_folders import Homes
-from site_config.identity import CoordinatorIdentity
+from site_config.keys_and_signatures import CoordinatorIdentity
 from site_config.study.plan_and_lock import StudyLock
 from tests.end_to_end.faults.test_faults_local import Broken
 

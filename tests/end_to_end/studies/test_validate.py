@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from shared_model.bundle.manifest import load_bundle
-from simulations.study.run import FinishedRun, Options, run
-from site_config.documents.load import dump_yaml
+from shared_model.bundle.bundle_manifest import load_bundle
+from simulations.study.simulated_study import FinishedRun, Options, run
+from site_config.documents.read_yaml_documents import dump_yaml
 from site_config.problems.base import Problem
 
 

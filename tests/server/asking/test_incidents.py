@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from client import enrolment as at_site
-from server import enrolment as enrol
+from client import keys_kit_and_decisions as at_site
+from server import hospital_register as enrol
+from server import office_setup
 from server.asking.incidents import Disturbances
 
 UP = {9443: True, 9444: True}
@@ -20,7 +21,7 @@ def number(office: Path) -> int:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     office = tmp_path / "office"
-    enrol.init(office, "Trial office", "127.0.0.1:9443", listen="127.0.0.1:9443", superlink_port=9444)
+    office_setup.init(office, "Trial office", "127.0.0.1:9443", listen="127.0.0.1:9443", superlink_port=9444)
     enrol.enrol(office, at_site.init(tmp_path / "alpha", "alpha").request().model_dump_json().encode())
     (office / "logs").mkdir(exist_ok=True)
     (office / "logs" / "superlink.log").write_text(f"SuperNode with node ID {number(office)} could not be activated, long ago\n")

@@ -9,7 +9,7 @@ import pytest
 
 from server.asking.ask_on_shares import ROWS, SharedComputation
 from server.link.transport import Failure
-from server.study.state import StudyFolder
+from server.study.resume_state import StudyFolder
 from site_config.problems import federation, privacy
 from site_config.problems import shares as problems
 from site_config.problems.base import Problem

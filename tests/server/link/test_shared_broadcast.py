@@ -9,9 +9,9 @@ import pytest
 from flwr.app import Message as FlowerMessage
 from flwr.app.message import arraychunk
 
+from shared_model.flower.flower_records import LARGE, MESSAGE_TYPE, from_records, to_many
 from shared_model.flower.parcels import parcels_of
-from shared_model.flower.records import LARGE, MESSAGE_TYPE, from_records, to_many
-from shared_model.secure_sum.messages import Message
+from shared_model.secure_sum.federation_messages import Message
 
 WEIGHTS = np.arange(200_000, dtype=np.float32)
 

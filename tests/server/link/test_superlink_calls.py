@@ -32,15 +32,16 @@ from flwr.superlink.config_loader import get_federation_manager, get_objectstore
 from flwr.superlink.servicer.control.control_handlers import start_run
 from flwr.superlink.servicer.runtime import runtime_handlers
 
-from client import enrolment as at_site
-from server import enrolment as enrol
-from server.link.registration import Registration, key_of
+from client import keys_kit_and_decisions as at_site
+from server import hospital_register as enrol
+from server import office_setup
+from server.link.node_registration import Registration, key_of
 from server.link.superlink_calls import Desk
-from shared_model.flower.calls import STANDS_STILL, join_calls, split_calls, split_replies, together
+from shared_model.flower.flower_records import MESSAGE_TYPE, from_records, to_records
 from shared_model.flower.parcels import Parcel, gathered, opened, pushes, small
-from shared_model.flower.records import MESSAGE_TYPE, from_records, to_records
-from shared_model.secure_sum.messages import Message
-from site_config.study.flower_bundle import app_bundle
+from shared_model.flower.several_calls import STANDS_STILL, join_calls, split_calls, split_replies, together
+from shared_model.secure_sum.federation_messages import Message
+from site_config.study.flower_app_bundle import app_bundle
 
 
 def absent(identifier: str) -> bytes:
@@ -52,7 +53,7 @@ class Office:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        enrol.init(home, "Trial office", "127.0.0.1:9443")
+        office_setup.init(home, "Trial office", "127.0.0.1:9443")
         _, factory = get_objectstore_linkstate_factories(FLWR_IN_MEMORY_DB_NAME, get_federation_manager())
         self.desk = Desk(factory.state())
         self.registration = Registration(home, self.desk)

@@ -15,7 +15,7 @@ from shared_model.networks.rad_networks import RadNetwork, build
 from shared_model.networks.weight_vector import floating, to_vector
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import Study
-from site_config.study.presets import preset
+from site_config.study.study_presets import preset
 
 DEAD_SEED = 393
 """A draw of the small Rad-D whose eight hidden units are off."""

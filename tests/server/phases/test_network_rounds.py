@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from server.asking.ask import Missed
+from server.asking.ask_masked_sum import Missed
 from server.phases.network_rounds import NetworkRounds, block_of, is_missed
 from server.phases.update_scale import ScaleState
 from server.study.array_files import Parts, write_with_parts
-from server.study.results import RoundPoint
-from server.study.state import TrainingState
+from server.study.resume_state import TrainingState
+from server.study.study_results import RoundPoint
 from site_config.problems import federation
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import BlockMinima, Training
@@ -66,7 +66,7 @@ class Turns(NetworkRounds):
 
 def running(folder: Path, away: Iterable[tuple[int, int]], standing: tuple[int, ...] = tuple(range(BLOCKS)), share: float = 1.0):
     """What `NetworkRounds` reads of a study that runs."""
-    from server.asking.ask import Question
+    from server.asking.ask_masked_sum import Question
 
     def question(_name: str, _parameters: object, **more: object) -> Question:
         return Question(None, None, "training", int(more["round"]), "development", int(more["block"]), {}, 7200.0)  # type: ignore[arg-type,call-overload]

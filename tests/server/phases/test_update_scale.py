@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-import shared_model.statistics.catalogue  # noqa: F401  registers the statistics
+import shared_model.statistics.list_of_statistics  # noqa: F401  registers the statistics
 from server.phases.update_scale import ScaleState
-from shared_model.secure_sum import masks
-from shared_model.statistics.parameters import TrainingUpdate, UpdateScale
-from shared_model.statistics.statistic import REGISTRY
+from shared_model.secure_sum import pairwise_masks
+from shared_model.statistics.statistic_declaration import REGISTRY
+from shared_model.statistics.statistic_parameters import TrainingUpdate, UpdateScale
 
 LENGTHS = (3, 1, 40, 2)
 UNIT = UpdateScale(lengths=LENGTHS, exponents=(0, 0, 0, 0))
@@ -70,10 +70,10 @@ def test_small_tensors_keep_their_digits_beside_large_ones_in_32_bits(n_sites: i
     largest = np.sum([UNIT.largest(update) for update in updates], axis=0)
     scale = ScaleState.start(LENGTHS).learned(largest, 1).broadcast(16.0)
     segment = REGISTRY["training.update"].segments(asked(scale))[0]
-    total = np.zeros(segment.size, dtype=masks.dtype(segment))
+    total = np.zeros(segment.size, dtype=pairwise_masks.dtype(segment))
     for update in updates:
-        total += masks.quantise(segment, scale.divide(update), n_sites)
-    opened = scale.multiply(masks.dequantise(segment, total, n_sites))
+        total += pairwise_masks.quantise(segment, scale.divide(update), n_sites)
+    opened = scale.multiply(pairwise_masks.dequantise(segment, total, n_sites))
     for part in np.split(np.arange(sum(LENGTHS)), np.cumsum(LENGTHS)[:-1]):
         assert np.linalg.norm(opened[part] - true[part]) <= 1e-5 * np.linalg.norm(true[part])
 
@@ -88,10 +88,10 @@ def test_the_first_round_clips_nothing_of_a_network_trained_before_and_learns_it
 
     def opened(name: str, values: list[np.ndarray]) -> np.ndarray:
         segment = segments[name]
-        total = np.zeros(segment.size, dtype=masks.dtype(segment))
+        total = np.zeros(segment.size, dtype=pairwise_masks.dtype(segment))
         for value in values:
-            total += masks.quantise(segment, value, n_sites)
-        return masks.dequantise(segment, total, n_sites)
+            total += pairwise_masks.quantise(segment, value, n_sites)
+        return pairwise_masks.dequantise(segment, total, n_sites)
 
     scaled = [first.divide(update) for update in updates]
     assert max(np.abs(update).max() for update in scaled) < 1

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from server.report.metrics import compute
-from server.report.page import build
+from server.report.metrics_json import compute
 from server.report.parts.part import ReportedStudy
-from server.study.results import StudyResult
+from server.report.report_page import build
+from server.study.study_results import StudyResult
 from simulations.cohort.simulated_patients import SurvivalOptions
 from tests.server.report.fixture_study import Cohort, make
 

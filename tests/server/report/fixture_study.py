@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from server.study.results import (
+from server.study.study_results import (
     CamPicture,
     Characteristics,
     Cutoff,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.report.parts.at_a_glance import held_out
-from server.report.parts.discrimination.concordance import CONCORDANCE
+from server.report.parts.discrimination.cindex_table import CONCORDANCE
 from server.report.parts.part import ReportedStudy
 from server.report.parts.risk.risk_groups import RISK_GROUPS
 

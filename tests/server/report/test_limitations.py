@@ -5,8 +5,8 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from server.report.metrics import compute
-from server.study.results import StudyResult
+from server.report.metrics_json import compute
+from server.study.study_results import StudyResult
 
 
 def limits(result: StudyResult, **lock: Any) -> str:

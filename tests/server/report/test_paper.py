@@ -8,14 +8,14 @@ from typer.testing import CliRunner
 from server.cli import app
 from server.report.paper_items import METHODS, SHOWN
 from server.report.paper_page import PAGE, ROOT, page
-from server.report.parts.conduct.deviations import PAPER
+from server.report.parts.conduct.deviations_section import PAPER
 from server.report.parts.part import ReportedStudy
-from server.study.results import StudyResult
-from site_config.documents.load import dump_yaml
-from site_config.study.deviations import RANDOM_START, differences, warning
+from server.study.study_results import StudyResult
+from site_config.documents.read_yaml_documents import dump_yaml
+from site_config.study.deviations_from_paper import RANDOM_START, differences, warning
 from site_config.study.plan_and_lock import Study
-from site_config.study.presets import preset
 from site_config.study.prognostic_models import PAPER_MODELS
+from site_config.study.study_presets import preset
 
 
 def with_network(**network: object) -> Study:

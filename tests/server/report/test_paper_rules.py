@@ -10,12 +10,12 @@ import pytest
 
 from server.report.common.cox_tables import is_estimated
 from server.report.common.standardised_differences import difference_of_shares
-from server.report.metrics import compute
-from server.report.parts.discrimination.comparisons import COMPARISONS
-from server.report.parts.discrimination.concordance import CONCORDANCE, score_test
-from server.report.parts.models.importance import IMPORTANCE
+from server.report.metrics_json import compute
+from server.report.parts.discrimination.cindex_table import CONCORDANCE, score_test
+from server.report.parts.discrimination.model_comparisons import COMPARISONS
+from server.report.parts.models.variable_importance import IMPORTANCE
 from server.report.parts.part import ReportedStudy
-from server.study.results import ScoreTable, StudyResult
+from server.study.study_results import ScoreTable, StudyResult
 from shared_model.survival.compare_cindex import combined_correlation, is_degenerate
 from site_config.problems import survival
 

@@ -12,8 +12,8 @@ from lifelines.statistics import logrank_test, multivariate_logrank_test
 from lifelines.utils import median_survival_times
 from statsmodels.duration.hazard_regression import PHReg
 
-from server.report.metrics import compute
-from server.study.results import ScoreTable, StudyResult
+from server.report.metrics_json import compute
+from server.study.study_results import ScoreTable, StudyResult
 from shared_model.survival.evaluation_table import site_table
 from tests.server.report.fixture_study import MODELS, Cohort, influences
 

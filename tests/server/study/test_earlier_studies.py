@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from server import enrolment
-from server.asking.ledger import StudyLedger
+from server import published_studies
+from server.asking.office_ledger import StudyLedger
 from server.study.earlier_studies import begun
-from server.study.results import LedgerEntry
+from server.study.study_results import LedgerEntry
 from tests.client.release.test_handed_over import study_lock
 
 
@@ -18,7 +18,7 @@ def test_a_study_that_opened_nothing_is_no_earlier_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: str, outcome: str, counts: bool
 ) -> None:
     lock = study_lock()
-    monkeypatch.setattr(enrolment, "published", lambda _home: (lock,))
+    monkeypatch.setattr(published_studies, "published", lambda _home: (lock,))
     folder = tmp_path / "studies" / lock.study_id / run
     folder.mkdir(parents=True)
     assert begun(tmp_path) == ()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from server.study.expected_precision import ExpectedSize, expect
-from site_config.study import presets
+from site_config.study import study_presets
 
 
 def concordance(score: np.ndarray, day: np.ndarray, event: np.ndarray) -> float:
@@ -41,7 +41,7 @@ def test_the_rule_holds_in_simulated_cohorts(n: int, share: float, effect: float
 
 
 def test_few_events_are_a_finding() -> None:
-    study = presets.preset("paper")
+    study = study_presets.preset("paper")
     assert expect(study).findings() == []
     few = expect(study, event_share=0.3)
     assert [finding.code for finding in few.findings()] == ["FH-124"]

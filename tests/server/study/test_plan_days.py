@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from server.study.plan_days import ANALYSES_S, GUESSED_STEP_S, OVERHEAD_S, plan_days
-from site_config.study.locking import planned_blocks
+from site_config.open_hours import OpenHours
+from site_config.study.lock_study import planned_blocks
 from site_config.study.plan_and_lock import StudySite
-from site_config.study.presets import preset
-from site_config.week_hours import OpenHours
+from site_config.study.study_presets import preset
 
 
 def test_the_paper_s_plan() -> None:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 import server.study.array_files
-from server.asking.ledger import Kept, StudyLedger, check_files
+from server.asking.office_ledger import Kept, StudyLedger, check_files
 from server.phases.update_scale import ScaleState
 from server.study.array_files import part_file, part_folder
-from server.study.repair import repair
-from server.study.results import RoundPoint
-from server.study.state import BlockSums, StudyFolder, TrainingState, arrays_bytes, load_arrays
-from site_config.files import write_atomic
+from server.study.repair_folder import repair
+from server.study.resume_state import BlockSums, StudyFolder, TrainingState, arrays_bytes, load_arrays
+from server.study.study_results import RoundPoint
+from site_config.atomic_files import write_atomic
 from site_config.problems.base import Problem
 
 D = 400

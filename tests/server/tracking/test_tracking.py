@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from server import enrolment as enrol
-from server.asking.ledger import Kept, StudyLedger
+from server import office_setup
+from server.asking.office_ledger import Kept, StudyLedger
 from server.commands import report, run
-from server.report.metrics import compute
-from server.study.results import LedgerEntry
-from server.tracking.sinks import SinkFailed, make_sink
+from server.report.metrics_json import compute
+from server.study.study_results import LedgerEntry
+from server.tracking.tensorboard_and_mlflow import SinkFailed, make_sink
 from server.tracking.tracker import NAME, Following, Tracker
 from server.watch import study_status
-from server.watch.events import StudyEvents
+from server.watch.study_events import StudyEvents
 from site_config.problems.base import Exit, Problem
 from tests.server.report.fixture_study import make
 from tests.server.watch.test_study_status import published
@@ -38,7 +38,7 @@ def told(events: StudyEvents, model: str, round: int, **numbers: float) -> None:
 def office(tmp_path: Path) -> tuple[Path, str, StudyLedger, StudyEvents]:
     """Three rounds told, of which the ledger has opened two, and one validation loss."""
     home = tmp_path / "office"
-    enrol.init(home, "Trial office", "127.0.0.1:9443", listen="127.0.0.1:9443", superlink_port=9444)
+    office_setup.init(home, "Trial office", "127.0.0.1:9443", listen="127.0.0.1:9443", superlink_port=9444)
     study = published(home)
     ledger = StudyLedger(study_status.folder_of(home, study) / "ledger.jsonl")
     events = StudyEvents(study_status.folder_of(home, study), study)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from client import enrolment as at_site
-from server import enrolment as enrol
+from client import keys_kit_and_decisions as at_site
+from server import hospital_register as enrol
+from server import office_setup
 from server.watch import hospital_board
-from shared_model.secure_sum.messages import AdmissionReply
+from shared_model.secure_sum.federation_messages import AdmissionReply
 from site_config.study.code_digest import code_digest, software
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -22,7 +23,7 @@ GOOD = AdmissionReply(
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     office = tmp_path / "office"
-    enrol.init(office, "Trial office", "127.0.0.1:9443")
+    office_setup.init(office, "Trial office", "127.0.0.1:9443")
     for name in ("alpha", "beta"):
         enrol.enrol(office, at_site.init(tmp_path / name, name).request().model_dump_json().encode())
     return office

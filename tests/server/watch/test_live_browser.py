@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from server.study.results import StudyResult
+from server.study.study_results import StudyResult
 from server.watch import opened_so_far, study_status
-from server.watch.live import LivePage
-from tests.server.watch.test_live import home, study  # noqa: F401  fixtures
+from server.watch.live_page import LivePage
+from tests.server.watch.test_live_page import home, study  # noqa: F401  fixtures
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from server.asking.ledger import Kept, StudyLedger
-from server.study.results import LedgerEntry, StudyResult
+from server.asking.office_ledger import Kept, StudyLedger
+from server.study.study_results import LedgerEntry, StudyResult
 from server.watch import study_status as watch
 from site_config.file_lock import Lock
-from site_config.identity import CoordinatorIdentity, sign_lock
+from site_config.keys_and_signatures import CoordinatorIdentity, sign_lock
 from site_config.study.plan_and_lock import Study, StudyLock, StudySite
 
 STUDY = {"title": "A study", "sites": (StudySite(name="alpha", role="development"),)}

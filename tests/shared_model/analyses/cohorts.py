@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared_model.analyses.covariates import Column, Continuous, Levels, SlotCovariates
+from shared_model.analyses.covariates_on_shares import Column, Continuous, Levels, SlotCovariates
 from shared_model.analyses.patient_slots import PaddedPatients, Part, Rows, contribution, layout, plain_rows
 from shared_model.shares.circuits.plain_numbers import PlainArithmetic
 from tests.shared_model.survival.survival_data import Data

@@ -13,7 +13,7 @@ from shared_model.shares.circuits.arithmetic import Arithmetic
 from shared_model.shares.circuits.declared_results import Declaration
 from shared_model.shares.circuits.plain_numbers import PlainArithmetic
 from shared_model.shares.holder.in_one_process import run
-from shared_model.shares.messages.relay import Relay
+from shared_model.shares.messages.coordinator_relay import Relay
 from tests.shared_model.shares.shares_support import House
 
 Circuit = Callable[[Arithmetic, Rows], Awaitable[Any]]

@@ -10,10 +10,10 @@ import numpy as np
 
 from shared_model.analyses.patient_slots import PaddedPatients, Part, Rows, contribution, layout, plain_rows
 from shared_model.shares.circuits.arithmetic import Arithmetic
+from shared_model.shares.circuits.circuit_requests import Reveal, RevealZero
 from shared_model.shares.circuits.declared_results import Declaration
 from shared_model.shares.circuits.plain_numbers import PlainArithmetic
 from shared_model.shares.circuits.replay import replay
-from shared_model.shares.circuits.requests import Reveal, RevealZero
 
 
 class Recording(PlainArithmetic):

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared_model.analyses.covariates import Levels, SlotCovariates
-from shared_model.analyses.cox import CoxEstimate, CoxModel, cox
-from shared_model.analyses.newton import FINE
-from shared_model.analyses.pairs import make_pairs
+from shared_model.analyses.covariates_on_shares import Levels, SlotCovariates
+from shared_model.analyses.cox_on_shares import CoxEstimate, CoxModel, cox
+from shared_model.analyses.newton_on_shares import FINE
+from shared_model.analyses.pairs_on_shares import make_pairs
 from shared_model.analyses.patient_slots import PaddedPatients, Rows, contribution, layout
 from shared_model.shares.circuits.arithmetic import Arithmetic
 from shared_model.shares.circuits.declared_results import Declaration
+from shared_model.shares.holder.holder_session import Finished
 from shared_model.shares.holder.in_one_process import run
-from shared_model.shares.holder.session import Finished
-from shared_model.shares.messages.relay import Relay
+from shared_model.shares.messages.coordinator_relay import Relay
 from tests.shared_model.shares.shares_support import House
 
 MODEL = CoxModel("cln", SlotCovariates((Levels("a"), Levels("b"))), minimum_patients=10, events_a_column=2)

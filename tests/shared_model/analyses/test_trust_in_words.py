@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from math import prod
 
+from shared_model.analyses.analysis_plan import plan_of
 from shared_model.analyses.count_minimum import MINIMUM_TEST
-from shared_model.analyses.plan import plan_of
 from shared_model.analyses.trust_in_words import opened_lines, opened_results, trust_text
-from site_config.study.locking import lock_study
+from site_config.study.lock_study import lock_study
 from site_config.study.plan_and_lock import RosterEntry, Study, StudyLock
 from tests.shared_model.analyses.phases.paper import Walk, paper_cohort
 from tests.shared_model.analyses.phases.paper import locked as paper_lock

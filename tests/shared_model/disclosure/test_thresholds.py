@@ -13,7 +13,7 @@ from tests.support import ROOT
 WHERE = ("shared_model", "server/phases", "server/asking", "server/report", "client/release", "client/statistics", "client/holder")
 COUNTS = re.compile(r"^(?!MOST_)(.*_)?(PATIENTS|HOSPITALS|SITES|DEATHS|EVENTS|MEMBERS|FEW|FEWEST|MINIMUM|SMALL)(_.*)?$")
 OTHER_MATTERS = {
-    ("shared_model/privacy/noised_statistics.py", "PATIENTS"): "a range for the noise, which opens nothing",
+    ("shared_model/privacy/noise_on_statistics.py", "PATIENTS"): "a range for the noise, which opens nothing",
     ("shared_model/shares/numbers/residues.py", "_FEW"): "how many numbers a reduction takes at once",
     ("shared_model/shares/circuits/plain_numbers.py", "FEWEST_HOLDERS"): "how many holders add noise at least, no patients",
     ("server/report/page_blocks.py", "FEW_PATIENTS"): "folds a panel on the page; what it shows was opened",

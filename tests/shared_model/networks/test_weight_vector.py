@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from shared_model.networks.optimiser import VectorOptimiser, pseudo_gradient
 from shared_model.networks.rad_networks import RadNetwork, build
+from shared_model.networks.server_optimiser import VectorOptimiser, pseudo_gradient
 from shared_model.networks.weight_vector import Schema, from_vector, gradient_vector, load_safetensors, save_safetensors, to_vector
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import Network, Study, StudySite, Training

@@ -11,16 +11,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from scipy import stats
 
-from shared_model.analyses.noised.budget import UNIT_BITS
-from shared_model.privacy.accounting import delta_of
+from shared_model.analyses.noised.noise_budget import UNIT_BITS
+from shared_model.privacy.epsilon_accounting import delta_of
 from shared_model.privacy.holder_noise import WIDEST, drawn, own_noise
 from shared_model.shares.circuits.arithmetic import Arithmetic
+from shared_model.shares.circuits.circuit_requests import Reveal
 from shared_model.shares.circuits.declared_results import Declaration, Result
 from shared_model.shares.circuits.plain_numbers import PlainArithmetic
-from shared_model.shares.circuits.requests import Reveal
 from shared_model.shares.holder.in_one_process import run
-from shared_model.shares.messages.frames import Step
-from shared_model.shares.messages.relay import Relay
+from shared_model.shares.messages.coordinator_relay import Relay
+from shared_model.shares.messages.step_frames import Step
 from site_config.problems.base import Problem
 from tests.shared_model.privacy.test_noise import seeded
 from tests.shared_model.shares.shares_support import CONTEXT, House, Liar, Numbers, shifted
@@ -148,7 +148,7 @@ def test_a_draw_depends_on_key_context_rows_and_name_and_stays_in_its_room() -> 
 
 def test_the_widest_noise_of_everybody_opens_without_wrapping(monkeypatch: pytest.MonkeyPatch) -> None:
     most = int(WIDEST * sqrt(9))
-    monkeypatch.setattr("shared_model.shares.holder.session.own_noise", lambda *_: np.array([most, -most, most]))
+    monkeypatch.setattr("shared_model.shares.holder.holder_session.own_noise", lambda *_: np.array([most, -most, most]))
     found = run(house().sessions(), Relay(3), [0.0] * 3)[0].returned
     assert np.array_equal(found, TOTAL + 3 * np.array([most, -most, most]))
 

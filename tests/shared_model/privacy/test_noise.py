@@ -13,9 +13,9 @@ from scipy import stats
 
 from client.release.noise_and_charge import add_noise
 from shared_model.privacy.discrete_gaussian import discrete_gaussian
-from shared_model.privacy.noised_statistics import WIDEST, NoiseShare
+from shared_model.privacy.noise_on_statistics import WIDEST, NoiseShare
 from shared_model.privacy.random_words import WordStream
-from shared_model.secure_sum import masks
+from shared_model.secure_sum import pairwise_masks
 
 DRAWS = 45_000
 K, HONEST = 8, 5
@@ -67,27 +67,27 @@ def test_a_roster_carries_more_and_any_honest_few_carry_the_whole() -> None:
 def test_twelve_sigma_and_full_boxes_open_as_they_are(norm: float, multiplier: float, sites: int, honest: int) -> None:
     share = NoiseShare.of(norm, norm * multiplier / honest**0.5)
     segment = share.segment("update", 2)
-    assert masks.step(segment, sites) == 1.0
+    assert pairwise_masks.step(segment, sites) == 1.0
     most = share.box + int(12 * share.variance**0.5)
     assert most <= share.box + int(WIDEST * share.variance**0.5)
     own = np.array([most, -most])
-    total = np.zeros(2, masks.dtype(segment))
+    total = np.zeros(2, pairwise_masks.dtype(segment))
     for _ in range(sites):
-        total += own.astype(masks.dtype(segment))
-    assert masks.dequantise(segment, total, sites) == pytest.approx(own.astype(float) * sites, rel=1e-15)
+        total += own.astype(pairwise_masks.dtype(segment))
+    assert pairwise_masks.dequantise(segment, total, sites) == pytest.approx(own.astype(float) * sites, rel=1e-15)
 
 
 def test_noise_is_added_after_quantisation_and_opens_in_the_sum() -> None:
     share = NoiseShare.of(1.0, 2.0)
     segment = share.segment("update", 3)
     parts = [share.held(share.part(np.array([0.25, -0.5, 0.125]))) for _ in range(3)]
-    vectors = [masks.encode([segment], {"update": part}, 3) for part in parts]
+    vectors = [pairwise_masks.encode([segment], {"update": part}, 3) for part in parts]
     bare = sum(parts)
     for number, vector in enumerate(vectors):
         add_noise(vector, [segment], share, seeded(f"own {number}"))
     drawn = sum(discrete_gaussian(seeded(f"own {number}"), share.variance, 3) for number in range(3))
     total = vectors[0]["update"] + vectors[1]["update"] + vectors[2]["update"]
-    assert np.array_equal(masks.dequantise(segment, total, 3), bare + drawn)
+    assert np.array_equal(pairwise_masks.dequantise(segment, total, 3), bare + drawn)
 
 
 @settings(max_examples=200, deadline=None)

@@ -8,8 +8,8 @@ from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from flwr.app.message import Array
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 
+from shared_model.secure_sum.message_bytes import NPY, WireError, from_npy, received
 from shared_model.secure_sum.message_pieces import Pieces
-from shared_model.secure_sum.wire import NPY, WireError, from_npy, received
 from tests.hostile_messages import HEADS, memory_limit, npy
 
 

@@ -10,14 +10,14 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from shared_model.shares.circuits.declared_results import Declaration
-from shared_model.shares.circuits.value import Field
+from shared_model.shares.circuits.shared_value import Field
 from shared_model.shares.holder.dealt_rows import Column, Rows, deal, gather
-from shared_model.shares.holder.session import Circuit, Plan, Seat, Session
-from shared_model.shares.messages import frames as wire_frames
-from shared_model.shares.messages.frames import Frame, Step
+from shared_model.shares.holder.holder_session import Circuit, Plan, Seat, Session
+from shared_model.shares.messages import step_frames as wire_frames
+from shared_model.shares.messages.coordinator_relay import Relay, permuted
 from shared_model.shares.messages.opened_record import Opened
-from shared_model.shares.messages.relay import Relay, permuted
-from shared_model.shares.messages.seal import Recipient
+from shared_model.shares.messages.sealed_envelopes import Recipient
+from shared_model.shares.messages.step_frames import Frame, Step
 
 CONTEXT = b"a study, evaluation, generation 1"
 

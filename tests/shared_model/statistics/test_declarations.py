@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from client.statistics import counts, evaluation, noised_statistics, survival
+from client.statistics import count_statistics, cox_and_update_statistics, evaluation_statistics, private_statistics_of_site
 from shared_model import asked_page
-from shared_model.statistics import catalogue
-from shared_model.statistics.statistic import REGISTRY, Statistic
+from shared_model.statistics import list_of_statistics
+from shared_model.statistics.statistic_declaration import REGISTRY, Statistic
 
-assert catalogue.__doc__
+assert list_of_statistics.__doc__
 
 
 def whole() -> dict[str, Any]:
@@ -44,7 +44,12 @@ def test_nothing_is_given_by_position() -> None:
 
 
 def test_every_statistic_is_computed_and_nothing_else_is() -> None:
-    assert set(counts.FUNCTIONS | survival.FUNCTIONS | evaluation.FUNCTIONS | noised_statistics.FUNCTIONS) == set(REGISTRY)
+    assert set(
+        count_statistics.FUNCTIONS
+        | cox_and_update_statistics.FUNCTIONS
+        | evaluation_statistics.FUNCTIONS
+        | private_statistics_of_site.FUNCTIONS
+    ) == set(REGISTRY)
 
 
 def test_a_name_decides_nothing() -> None:

@@ -9,10 +9,10 @@ from operator import add
 import numpy as np
 from hypothesis import strategies as st
 
-from shared_model.survival.cox import api as cox
+from shared_model.survival.broadcast_hazard import day_cells
+from shared_model.survival.cox import cox_by_day as cox
 from shared_model.survival.cox.covariate_moments import standardise
 from shared_model.survival.cox.exact_sums import cell_sums
-from shared_model.survival.hazard import day_cells
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared_model.survival.cox.api import DayGrid, exact_sums, fit_exact
-from shared_model.survival.cox.result import FitFinding
+from shared_model.survival.cox.cox_by_day import DayGrid, exact_sums, fit_exact
+from shared_model.survival.cox.cox_result import FitFinding
 from shared_model.survival.evaluation_table import patient_cells
 from shared_model.survival.kaplan_meier import single_cox
 from site_config.problems import survival as problems

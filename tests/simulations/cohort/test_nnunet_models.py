@@ -69,7 +69,7 @@ def test_the_warm_start_fits_the_networks_and_has_an_opinion_on_nothing():
 
 
 def demo_study(**changes: object):
-    from site_config.study.presets import preset
+    from site_config.study.study_presets import preset
 
     return preset("demo").model_copy(update=changes)
 
@@ -110,7 +110,7 @@ def test_a_warm_start_for_another_network_is_refused_by_name():
 
 
 def test_a_study_of_real_patients_may_not_start_from_phantoms():
-    from site_config.documents.rules import study_faults
+    from site_config.documents.rules_over_fields import study_faults
 
     assert not study_faults(demo_study())
     assert any(fault.location == ("network", "warm_start") for fault in study_faults(demo_study(simulated=False)))

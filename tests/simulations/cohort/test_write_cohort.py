@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from simulations.cohort.cohort_presets import PRESETS, CohortChange
 from simulations.cohort.phantom_ct import PhantomOptions
-from simulations.cohort.presets import PRESETS, CohortChange
 from simulations.cohort.write_cohort import CohortSummary, make_cohort
-from site_config.documents.load import load_site, load_study
+from site_config.documents.read_yaml_documents import load_site, load_study
 from site_config.problems.base import Problem
 
 SMALL = PhantomOptions(matrix=32, slice_mm=12.0)
@@ -42,7 +42,7 @@ def test_the_study_and_every_hospital_load_as_a_hospital_would_load_them(tiny: C
 
 
 def test_the_tables_pass_the_hospital_s_own_reader(tiny: CohortSummary):
-    from site_config.tables.cohort import load_cohort
+    from site_config.tables.cohort_csv import load_cohort
 
     study = load_study(tiny.folder / "study.yaml")
     for name, size in tiny.sites.items():

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from shared_model.secure_sum import masks
-from simulations.compare import cohorts as compare_data
+from shared_model.secure_sum import pairwise_masks
+from simulations.compare import compared_cohorts as compare_data
 from simulations.compare import comparison as compare
-from simulations.compare.cohorts import ComparedCohort
-from simulations.compare.methods import METHODS, Federation, Method, TrainingPlan, methods_of, train
-from simulations.compare.page import write_comparison
-from simulations.compare.private import share_of
+from simulations.compare.compared_cohorts import ComparedCohort
+from simulations.compare.compared_methods import METHODS, Federation, Method, TrainingPlan, methods_of, train
+from simulations.compare.comparison_page import write_comparison
+from simulations.compare.private_training_compared import share_of
 from simulations.compare.tabular_models import Architecture, Padded, PooledLikelihood, local_partial_likelihood
 
 BY_NAME = {method.name: method for method in METHODS}
@@ -72,17 +72,17 @@ def test_real_masks_leave_exactly_the_sum_that_is_compared(small_cohort: Compare
     updates = np.random.default_rng(0).normal(0, 2, (4, architecture.size))
     segment = federation.segments()[0]
     names = [f"site-{k}" for k in range(4)]
-    total = np.zeros(segment.size, masks.dtype(segment))
+    total = np.zeros(segment.size, pairwise_masks.dtype(segment))
     for name, update in zip(names, updates, strict=True):
-        vector = {segment.name: masks.quantise(segment, federation.scale.divide(update), 4)}
+        vector = {segment.name: pairwise_masks.quantise(segment, federation.scale.divide(update), 4)}
         keys = {
             peer: bytes([min(names.index(name), names.index(peer)), max(names.index(name), names.index(peer))] * 16)
             for peer in names
             if peer != name
         }
-        masks.add_pair_masks(vector, name, keys)
+        pairwise_masks.add_pair_masks(vector, name, keys)
         total += vector[segment.name]
-    masked = federation.scale.multiply(masks.dequantise(segment, total, 4))
+    masked = federation.scale.multiply(pairwise_masks.dequantise(segment, total, 4))
     assert np.array_equal(masked, federation._sum(updates))
     assert np.abs(masked - updates.sum(0)).max() < 1e-4
 

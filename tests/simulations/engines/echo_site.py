@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from client.program import runner
-from client.program.logs import log_to_file
-from client.program.runner import SiteProgram
-from client.program.worker import Worker
-from shared_model.secure_sum.messages import Message
-from site_config.documents.load import load_site
+from client.program import site_runner
+from client.program.hospital_log import log_to_file
+from client.program.resident_worker import Worker
+from client.program.site_runner import SiteProgram
+from shared_model.secure_sum.federation_messages import Message
+from site_config.documents.read_yaml_documents import load_site
 from site_config.problems.base import Problem
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     site = load_site(Path(sys.argv[1]) / "site.yaml")
     log_to_file(site.state, "info", 2)
     if "impatient" in sys.argv:
-        runner.PATIENCE_ACTIVE_S = 5.0
+        site_runner.PATIENCE_ACTIVE_S = 5.0
     program = SiteProgram(site, Worker(site.home, echo))
     signal.signal(signal.SIGTERM, lambda *_: program.stop())
     try:

@@ -12,13 +12,13 @@ import pytest
 
 from server.asking.clocks_and_waiting import Effects
 from server.link.transport import Exchange, Transport
-from server.study.results import StudyResult
-from server.study.run import run_study
-from shared_model.secure_sum.messages import Message
-from simulations.cohort.presets import PRESETS
+from server.study.run_study import run_study
+from server.study.study_results import StudyResult
+from shared_model.secure_sum.federation_messages import Message
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
-from simulations.engines.loopback import Loopback
-from simulations.study.run import Options, carrier
+from simulations.engines.loopback_engine import Loopback
+from simulations.study.simulated_study import Options, carrier
 from simulations.study.site_folders import Homes, approve_everywhere, enrol, publish
 from site_config.study.plan_and_lock import StudyLock
 

@@ -14,19 +14,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from server.asking.ask import Asker
+from server.asking.ask_masked_sum import Asker
 from server.asking.clocks_and_waiting import Effects
-from server.asking.ledger import StudyLedger
+from server.asking.office_ledger import StudyLedger
 from server.link.transport import Transport
-from server.study.state import StudyFolder
-from shared_model.secure_sum.messages import AdmissionRequest, Message, OpenedCounts
-from shared_model.statistics.parameters import Covariates, Moments, PreCounts, SplitOnly
-from simulations.cohort.presets import PRESETS
+from server.study.resume_state import StudyFolder
+from shared_model.secure_sum.federation_messages import AdmissionRequest, Message, OpenedCounts
+from shared_model.statistics.statistic_parameters import Covariates, Moments, PreCounts, SplitOnly
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
-from simulations.study.run import Options, carrier
+from simulations.study.simulated_study import Options, carrier
 from simulations.study.site_folders import Homes, approve_everywhere, enrol, publish
-from site_config.identity import CoordinatorIdentity
-from site_config.study.flower_bundle import app_bundle
+from site_config.keys_and_signatures import CoordinatorIdentity
+from site_config.study.flower_app_bundle import app_bundle
 from site_config.study.plan_and_lock import StudyLock
 
 pytest.importorskip("grpc_health")

@@ -19,11 +19,11 @@ from flwr.app import Context, RecordDict
 
 from client.app import home_of
 from server.watch.study_status import result_of
-from simulations.cohort.presets import PRESETS
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
 from simulations.commands import flower
-from simulations.engines.loopback import free_ports
-from simulations.study.run import Options, federate
+from simulations.engines.loopback_engine import free_ports
+from simulations.study.simulated_study import Options, federate
 from simulations.study.site_folders import Homes
 from site_config.problems.base import Problem
 from tests.support import ROOT, app_of, run_cli
@@ -95,7 +95,7 @@ def _answers(port: int) -> bool:
 
 
 def _lock(homes: Homes, study: str) -> Any:
-    from server.study.state import StudyFolder
+    from server.study.resume_state import StudyFolder
 
     return StudyFolder(homes.coordinator / "studies" / study).signed_lock().lock
 

@@ -13,13 +13,13 @@ import pytest
 from lifelines import CoxPHFitter
 from lifelines.datasets import load_lung
 
-from client.commands import config
+from client.commands import check_and_identity
 from server.cli import app as coordinator
 from simulations.cli import app
 from tests.support import app_of, run_cli
 
 FOREIGN = re.compile(r"\b(liver|CT|HCC|hepato\w*|RECIST|immunotherapy|scans?|images?|network)\b", re.IGNORECASE)
-SITE = app_of(config.register)
+SITE = app_of(check_and_identity.register)
 EXACT = "policy: {resolutions: [counts, update, shares, exact]}\n"
 
 

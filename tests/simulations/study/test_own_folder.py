@@ -14,7 +14,7 @@ import pytest
 
 from simulations.cli import app
 from simulations.study.site_folders import Homes, adopt
-from site_config.documents.load import load_site
+from site_config.documents.read_yaml_documents import load_site
 from tests.support import ROOT, run_cli
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from simulations.commands import from_table, tabular
-from simulations.tabular.read import read_table
-from simulations.tabular.rows import FitRows, Named, load_rows
+from simulations.tabular.complete_rows import FitRows, Named, load_rows
+from simulations.tabular.read_table import read_table
 from site_config.problems.base import Problem
 from tests.simulations.tabular.test_own_tables import frame
 from tests.support import app_of, run_cli

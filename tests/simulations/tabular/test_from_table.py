@@ -11,7 +11,7 @@ import pytest
 from lifelines import CoxPHFitter
 
 from simulations.cli import app
-from site_config.documents.load import load_site, load_study
+from site_config.documents.read_yaml_documents import load_site, load_study
 from tests.support import run_cli
 
 REGIONS = (104, 66, 69, 54, 54, 20)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from lifelines import datasets
 
-from simulations.tabular.fit import fit_cox, load_rows
-from simulations.tabular.rows import FitRows, Named
-from simulations.tabular.shares.cox import fit_cox_on_shares
+from simulations.tabular.complete_rows import FitRows, Named
+from simulations.tabular.fit_table import fit_cox, load_rows
+from simulations.tabular.shares.table_cox_on_shares import fit_cox_on_shares
 
 SETS = {
     "lung": (datasets.load_lung, "time", "status", ("age", "sex", "ph.ecog")),

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from client.commands import config
-from server.commands import study
+from client.commands import check_and_identity
+from server.commands import study_check_lock_publish
 from site_config.problems.base import Exit
 from tests.client.made_scans import write_body
 from tests.site_config.broken import BROKEN, COHORT, SCANS, SITE, STUDY, Broken
 from tests.support import ROOT, Ran, app_of, run_cli
 
-COORDINATOR = app_of(study.register)
-HOSPITAL = app_of(config.register)
+COORDINATOR = app_of(study_check_lock_publish.register)
+HOSPITAL = app_of(check_and_identity.register)
 STATUSES = {Exit.CONFIGURATION, Exit.CONTENT, Exit.ACCESS}
 
 
@@ -110,7 +110,7 @@ def test_a_file_without_permission_is_access(tmp_path: Path, monkeypatch: pytest
 
 def test_a_scan_without_permission_is_access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lay(tmp_path)
-    monkeypatch.setattr("site_config.tables.scans.os.access", lambda path, _: Path(path).suffix != ".gz")
+    monkeypatch.setattr("site_config.tables.scans_csv.os.access", lambda path, _: Path(path).suffix != ".gz")
     ran = run_check(tmp_path, "scans.csv")
     assert re.search(r"FH-221 rows? 2\b.*, column path", ran.err)
     assert "keep the row" in ran.err

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from site_config.documents.rules import study_faults
-from site_config.study.locking import lock_faults, lock_study, planned_holders
+from site_config.documents.rules_over_fields import study_faults
+from site_config.study.lock_study import lock_faults, lock_study, planned_holders
 from site_config.study.plan_and_lock import RosterEntry, Study
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from server.report import number_text
 from server.report.common.cox_tables import ShownCoxModel
 from server.report.page_blocks import Block, Bullets
-from server.report.parts.discrimination.concordance import CONCORDANCE, ConcordanceRow
-from server.report.parts.models.clinical import CLINICAL
+from server.report.parts.discrimination.cindex_table import CONCORDANCE, ConcordanceRow
+from server.report.parts.models.clinical_cox_model import CLINICAL
 from server.report.parts.part import Heading, ReportedStudy, ReportPart, sentence
-from server.report.parts.patients.sizes import SIZES, SetSize
-from server.study.results import StudyResult
+from server.report.parts.patients.set_sizes import SIZES, SetSize
+from server.study.study_results import StudyResult
 from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from server.report import number_text
 from server.report.page_blocks import Block, Bullets, Facts, Paragraph
 from server.report.parts.part import Heading, ReportedStudy, ReportPart, nothing
-from server.study.results import StudyResult
+from server.study.study_results import StudyResult
 from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from pydantic import Field
 
 from server.report import number_text
-from server.report.common import from_shares, score_tables, style
-from server.report.common.estimates import SETS, Estimate, Numbers, Where
-from server.report.common.style import SET_LABEL, Picture
+from server.report.common import figure_style, from_shares, score_tables
+from server.report.common.estimate_kinds import SETS, Estimate, Numbers, Where
+from server.report.common.figure_style import SET_LABEL, Picture
 from server.report.page_blocks import Block, Figure, Panel, TableBlock
 from server.report.parts.discrimination.models_without_scores import DISCRIMINATION
 from server.report.parts.part import ReportedStudy, ReportPart
 from server.study.opened_analyses import OpenedAnalyses
-from server.study.results import ScoreTable
+from server.study.study_results import ScoreTable
 from shared_model.survival import roc
 from site_config.problems.base import Problem
 from site_config.study.prognostic_models import MODELS, ModelName
@@ -141,11 +141,11 @@ def _area(one: Estimate | None) -> str:
     return number_text.MISSING if one is None or one.value is None else number_text.with_interval(one.value, one.low, one.high, 3)
 
 
-@style.styled
+@figure_style.styled
 def draw(curves: Sequence[RocCurve], title: str, name: str, *, simulated: bool) -> Picture:
     """ROC curves of the models on one set at one horizon, with their areas."""
-    figure, axes = style.panel(300, 310 + 14 * len(curves))
-    axes.plot([0, 1], [0, 1], color=style.RULE, linewidth=1, zorder=1)
+    figure, axes = figure_style.panel(300, 310 + 14 * len(curves))
+    axes.plot([0, 1], [0, 1], color=figure_style.RULE, linewidth=1, zorder=1)
     for curve in curves:
         label = f"{curve.model}: AUC {number_text.with_interval(curve.auc.value, curve.auc.low, curve.auc.high)}"
         colour, dash = MODELS[curve.model].colour, MODELS[curve.model].dash
@@ -158,7 +158,7 @@ def draw(curves: Sequence[RocCurve], title: str, name: str, *, simulated: bool) 
         loc="lower left", bbox_to_anchor=(-0.1, 1.02), borderaxespad=0, borderpad=0.1, labelspacing=0.25, handletextpad=0.5, fontsize=8.5
     )
     told = "; ".join(f"{c.model} {number_text.with_interval(c.auc.value, c.auc.low, c.auc.high)}" for c in curves)
-    return style.finish(figure, name, f"Time-dependent ROC, {title}. Areas under the curve: {told}.", simulated=simulated)
+    return figure_style.finish(figure, name, f"Time-dependent ROC, {title}. Areas under the curve: {told}.", simulated=simulated)
 
 
 def missing(found: list[RocCurve], report: ReportedStudy) -> dict[str, str]:

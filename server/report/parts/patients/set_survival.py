@@ -10,7 +10,9 @@ from pydantic import Field
 from server.report import number_text
 from server.report.common import from_shares, score_tables
 from server.report.common.curve_pictures import survival_panel
-from server.report.common.curves import (
+from server.report.common.estimate_kinds import SETS, Numbers, Test, chi_test
+from server.report.common.figure_style import SET_COLOUR, SET_DASH, SET_NAME
+from server.report.common.survival_curves import (
     MONTH,
     SurvivalCurve,
     axis_months,
@@ -21,14 +23,12 @@ from server.report.common.curves import (
     median_months,
     median_of,
 )
-from server.report.common.estimates import SETS, Numbers, Test, chi_test
-from server.report.common.style import SET_COLOUR, SET_DASH, SET_NAME
 from server.report.common.two_groups import GroupsCompared, compared, ratio_words, size_words
 from server.report.page_blocks import Block, Figure, Panel, TableBlock
 from server.report.parts.part import ReportedStudy, ReportPart
-from server.report.parts.patients.sizes import PATIENTS
+from server.report.parts.patients.set_sizes import PATIENTS
 from server.study.opened_analyses import OpenedAnalyses, OpenedGroupCurves
-from server.study.results import SetName
+from server.study.study_results import SetName
 from shared_model.survival.evaluation_table import Cells
 from shared_model.survival.kaplan_meier import kaplan_meier, logrank, reversed_cells
 

@@ -9,15 +9,15 @@ from pydantic import Field
 from server.report import number_text
 from server.report.common import from_shares, score_tables
 from server.report.common.curve_pictures import survival_panel
-from server.report.common.curves import SurvivalCurve, axis_months, curve, curve_note, curve_table, drawable
-from server.report.common.estimates import SETS, Estimate, Numbers, Test, Where, chi_test
-from server.report.common.style import SET_LABEL, SET_NAME
+from server.report.common.estimate_kinds import SETS, Estimate, Numbers, Test, Where, chi_test
+from server.report.common.figure_style import SET_LABEL, SET_NAME
+from server.report.common.survival_curves import SurvivalCurve, axis_months, curve, curve_note, curve_table, drawable
 from server.report.common.two_groups import hazard_ratio, ratio_words, size_words, split
 from server.report.page_blocks import Block, Figure, Panel, TableBlock
 from server.report.parts.part import ReportedStudy, ReportPart, reasons
-from server.report.parts.risk.distribution import RISK
+from server.report.parts.risk.score_distribution import RISK
 from server.study.opened_analyses import OpenedGroupCurves
-from server.study.results import ScoreTable
+from server.study.study_results import ScoreTable
 from shared_model.survival.kaplan_meier import logrank
 from site_config.study.prognostic_models import MODELS, ModelName
 

@@ -15,14 +15,14 @@ import pytest
 from client.cohort.check_scans import peek
 from client.cohort.one_patient import prepare_patient
 from client.commands.data_review import grouped, survey_data, to_decide
-from client.intake.survey.found import Survey, as_csv
-from client.intake.survey.run import survey
+from client.intake.survey.survey_folder import survey
+from client.intake.survey.survey_values import Survey, as_csv
 from site_config.problems import scans as problems
 from site_config.problems import tables as kinds
 from site_config.problems import which_scan
 from site_config.study.plan_and_lock import two_organs
 from site_config.tables.patient_moments import Declared
-from site_config.tables.scans import ImagesFolder, check_together, parse_scans
+from site_config.tables.scans_csv import ImagesFolder, check_together, parse_scans
 from site_config.tables.table_values import Patient, Scan
 from tests.client.intake.survey import more_traps, third_traps
 from tests.client.intake.survey.traps import BASELINE, TRAPS, Trap, both, series

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from evidence.attacks.federation import AttackedFederation, Hospital
-from shared_model.secure_sum import masks
+from evidence.attacks.attacked_federation import AttackedFederation, Hospital
+from shared_model.secure_sum import pairwise_masks
 from shared_model.secure_sum import signatures as secure_sum_signatures
-from shared_model.secure_sum.messages import Context, KeysReply, KeysRequest, OpenRequest
-from shared_model.statistics.parameters import PreCounts
-from site_config.identity import lock_bytes, signed_by, verify_lock
+from shared_model.secure_sum.federation_messages import Context, KeysReply, KeysRequest, OpenRequest
+from shared_model.statistics.statistic_parameters import PreCounts
+from site_config.keys_and_signatures import lock_bytes, signed_by, verify_lock
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import SignedLock
 
@@ -91,7 +91,7 @@ def test_every_bit_of_a_vector_and_of_its_signature(federation):
     key = federation.hospitals["site-a"].entry.signing_key
 
     def check(reply, vectors):
-        secure_sum_signatures.check_vectors_signature(context, reply, masks.vectors_hash(vectors), "site-a", key)
+        secure_sum_signatures.check_vectors_signature(context, reply, pairwise_masks.vectors_hash(vectors), "site-a", key)
 
     check(reply, vectors)
     for name, vector in vectors.items():

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from client.release.epsilon import CHARGE, EpsilonLedger, release_cost, schedule_of
-from site_config import journal
-from site_config.journal import FIRST, Entry, Journal, parse
+from client.release.epsilon_spent import CHARGE, EpsilonLedger, release_cost, schedule_of
+from site_config import hash_chained_journal
+from site_config.hash_chained_journal import FIRST, Entry, Journal, parse
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import canonical
-from tests.client.release.test_epsilon import ROUNDS, Site, ask, lock
+from tests.client.release.test_epsilon_spent import ROUNDS, Site, ask, lock
 
 PATIENTS = ("p", "q")
 
@@ -51,7 +51,7 @@ def test_whatever_left_is_charged_wherever_the_process_was_killed(written: bytes
             path.with_suffix(".head").unlink(missing_ok=True)
             if head is not None:
                 path.with_suffix(".head").write_bytes(head)
-            found = EpsilonLedger.of(journal.read(path)).spent(PATIENTS).squared
+            found = EpsilonLedger.of(hash_chained_journal.read(path)).spent(PATIENTS).squared
             # a vector leaves only after its charge is whole on the disk
             left = sum(entry.kind == CHARGE for entry in entries[:whole])
             assert found == pytest.approx(left * one)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from evidence.accuracy.shares.paper_cohort import NAMES, PaperCohort, locked, paper_cohort, ragged
+from shared_model.analyses.analysis_plan import plan_of
 from shared_model.analyses.phases.phase_plan import SharedPlan
-from shared_model.analyses.plan import plan_of
 from shared_model.analyses.run_locally import Computed, compute_locally
 from site_config.study.plan_and_lock import Phase, StudyLock
 from tests.shared_model.analyses.recorded import on_record

@@ -16,7 +16,7 @@ from evidence.attacks.shares.attacked_study import StudyCohort, draw_study, lock
 from evidence.attacks.shares.equations import SeenStudy
 from shared_model.analyses.phases.evaluation_circuit import EvaluationEstimate
 from shared_model.disclosure.limits import GROUP_PATIENTS
-from shared_model.statistics.parameters import RESPONSES
+from shared_model.statistics.statistic_parameters import RESPONSES
 
 Members = NDArray[np.int64]
 LEAST = GROUP_PATIENTS.value

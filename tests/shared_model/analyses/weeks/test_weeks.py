@@ -10,7 +10,7 @@ from statsmodels.duration.hazard_regression import PHReg
 
 import fedhcc
 from shared_model.analyses.patient_slots import PaddedPatients
-from shared_model.analyses.weeks.cells import WEEK, week_digits
+from shared_model.analyses.weeks.week_cells import WEEK, week_digits
 from site_config.problems.base import Problem
 
 NAMES = {"site": "h", "time": "time", "event": "status"}

@@ -8,7 +8,7 @@ import pytest
 from shared_model.shares.circuits.arithmetic import F, Field, Value, concatenate, stack, together
 from shared_model.shares.circuits.declared_results import Declaration, Result, Undeclared
 from shared_model.shares.circuits.plain_numbers import PlainArithmetic
-from shared_model.shares.circuits.value import RangeError
+from shared_model.shares.circuits.shared_value import RangeError
 
 
 def declared(*names: str, shape: tuple[int, ...] = (), bits: int = 20, largest: float = 1e6, bit: bool = False) -> Declaration:

@@ -9,10 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from shared_model.shares.circuits.value import F, Field
+from shared_model.shares.circuits.shared_value import F, Field
 from shared_model.shares.holder.dealt_rows import Rows, deal, gather, slot_bytes
-from shared_model.shares.messages.relay import permuted
-from shared_model.shares.messages.seal import (
+from shared_model.shares.messages.coordinator_relay import permuted
+from shared_model.shares.messages.sealed_envelopes import (
     Envelopes,
     Recipient,
     admission_of,

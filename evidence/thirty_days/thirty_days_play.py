@@ -1,0 +1,176 @@
+"""One play of the thirty days: the study from admission to report, with what a person at the office does when the screen asks for it.
+
+The calm play has the same patients and hospitals leave before the same rounds, nobody else away and no disk lost; its numbers have to
+be the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from math import inf
+from pathlib import Path
+
+from client.app import forget_agents
+from evidence.opened_units import opened_units, units_apart
+from evidence.thirty_days.calendar import BEGIN, DAY_S, World
+from evidence.thirty_days.thirty_days_office import UPDATE, Days, DiskLost, Happenings, PlayClock
+from server.asking.clocks_and_waiting import Effects
+from server.asking.office_ledger import asks, history
+from server.departure.leave_study import departure, leave
+from server.published_studies import goes_on_as
+from server.study.resume_state import StudyFolder
+from server.study.run_study import run_study
+from server.study.study_results import LedgerEntry, StudyResult
+from server.watch import study_status
+from server.watch.office_backup import restore, write
+from shared_model.secure_sum.federation_messages import Message
+from simulations.study.site_folders import Homes
+from site_config.problems import federation, privacy
+from site_config.problems.base import Problem
+from site_config.study.plan_and_lock import StudyLock, canonical
+
+EXACT = {"flow", "clinical", "fusion", "baseline", "cutoffs", "scores", "weights"}
+MOST_STEPS = 12
+"""More commands than this and the play is given up: the study would not end."""
+
+
+@dataclass
+class Story:
+    """How a play went: what a person typed and on which day, the last study's result, and what its ledgers say."""
+
+    commands: list[tuple[float, str]] = field(default_factory=list)
+    result: StudyResult | None = None
+    days: float = 0.0
+    ledger: list[tuple[float, LedgerEntry]] = field(default_factory=list)
+    leavings: list[tuple[str, ...]] = field(default_factory=list)
+    first: int = 0
+    """Entries of the ledger that are of the first study."""
+    opened: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """What the last study opened on shares, in whole units of each number's grid."""
+
+    def digest(self) -> str:
+        """SHA-256 of the numbers that do not depend on the shares' last places: weights, patient flow, fits, cut-offs, baselines."""
+        if self.result is None:
+            return ""
+        return hashlib.sha256(canonical(self.result.model_dump(mode="json", include=EXACT))).hexdigest()
+
+    def units_apart(self, other: Story) -> tuple[int, str]:
+        """By how many units of its own grid a number opened on shares differs at most, and which; -1 where other numbers were opened."""
+        if self.result is None or other.result is None:
+            return -1, "other results"
+        return units_apart(self.opened, other.opened)
+
+
+@dataclass(frozen=True)
+class Script:
+    """What a calm play follows: hospital → first round without it or its patient, who was left out at each stall, and after which round.
+
+    A study that is resumed asks everybody at admission, so one whose office was put back may stall in the middle of its rounds.
+    """
+
+    leaves_at: Mapping[str, int]
+    leavings: tuple[tuple[str, ...], ...]
+    last_round: int
+
+
+class LeaveNow(Exception):
+    """In the calm play: the play that it follows stalled here."""
+
+
+def play(world: World, homes: Homes, lock: StudyLock, backups: Path, script: Script | None = None) -> Story:
+    """Run the study to its end, with what a person types on the way."""
+    clock, story = PlayClock(), Story()
+    study, home = lock.study_id, homes.coordinator
+    happenings = Happenings(world, clock, homes, backup=partial(_backup, home, backups))
+    heard = partial(_due, happenings, script, story)
+    days = Days(happenings, heard)
+    while story.result is None and len(story.commands) < MOST_STEPS:
+        effects = Effects(clock.monotonic, clock.sleep, now=clock.moment)
+        try:
+            story.result = run_study(home, study, days, effects=effects)
+        except DiskLost:
+            forget_agents()
+            shutil.rmtree(home)
+            clock.sleep(4 * 3600.0)
+            restore(backups / "office.tar.gz", home)
+            study = goes_on_as(home, lock.study_id)
+            story.commands += [(clock.now / DAY_S, "restore office.tar.gz"), (clock.now / DAY_S, f"resume {study[:12]}")]
+        except (Problem, LeaveNow) as problem:
+            if isinstance(problem, Problem) and problem.kind not in (federation.STUDY_STALLED, privacy.ROWS_WAIT):
+                raise
+            clock.now = (clock.now // DAY_S + 1) * DAY_S + 8 * 3600.0  # somebody looks at the screen in the morning
+            here = {entry.name for entry in StudyFolder(home / "studies" / study).signed_lock().lock.roster}
+            out = tuple(name for name in sorted(world.gone) if world.gone[name] <= clock.now and name in here)
+            if script is not None:
+                out = script.leavings[len(story.leavings)]
+                _all_leave(happenings, out)
+            story.leavings.append(out)
+            found = departure(home, study, out)
+            leave(home, study, found)
+            story.ledger += _dated(home, study)
+            story.first = story.first or len(story.ledger)
+            study = found.lock.study_id
+            words = "".join(f" --without {name}" for name in out)
+            story.commands.append((clock.now / DAY_S, f"leave{words} --run"))
+    story.days = clock.now / DAY_S
+    story.ledger += _dated(home, study)
+    story.opened = opened_units(study_status.folder_of(home, study))
+    forget_agents()
+    return story
+
+
+def _backup(home: Path, backups: Path) -> None:
+    write(home, backups / "office.tar.gz")
+
+
+def _all_leave(happenings: Happenings, gone: tuple[str, ...]) -> None:
+    """In the calm play: who has not left by the stall leaves now."""
+    world, now = happenings.world, happenings.clock.now
+    for site in (*gone, *world.withdrawals):
+        moved = world.gone if site in world.gone else world.withdrawals
+        moved[site] = min(moved[site], now)  # type: ignore[index]
+    happenings.look()
+
+
+def _due(happenings: Happenings, script: Script | None, story: Story, requests: Mapping[str, Message]) -> None:
+    """In the calm play: who leaves before this round leaves now."""
+    world = happenings.world
+    if script is None or story.leavings:
+        return
+    first = next(iter(requests.values()), None)
+    context = first.body.get("context") if first is not None else None
+    if not world.calm or not isinstance(context, dict) or context.get("statistic") != UPDATE:
+        return
+    if script.leavings and int(context["round"]) > script.last_round:
+        raise LeaveNow
+    for site, round in script.leaves_at.items():
+        if site in requests and int(context["round"]) >= round:
+            moved = world.gone if site in world.gone else world.withdrawals
+            moved[site] = min(moved[site], happenings.clock.now)  # type: ignore[index]
+
+
+def calm(world: World) -> World:
+    """The same without hours, outages and lost disks; who leaves is told by `leaves_at` while it runs."""
+    never = dict.fromkeys(world.gone, inf)
+    return replace(world, calm=True, gone=never, withdrawals=dict.fromkeys(world.withdrawals, inf), disk_lost=inf)
+
+
+def script_of(story: Story, lock: StudyLock, world: World) -> Script:
+    """What the calm play of a story follows."""
+    rounds = [entry for _, entry in story.ledger[: story.first or None] if entry.statistic == UPDATE]
+    found = dict.fromkeys((*world.gone, *world.withdrawals), lock.study.training.rounds)
+    for entry in rounds:
+        if entry.outcome in ("missed", "refused"):
+            for site in entry.missing.keys() & found.keys():
+                found[site] = min(found[site], entry.round)
+    return Script(found, tuple(story.leavings), max((entry.round for entry in rounds), default=-1))
+
+
+def _dated(home: Path, study: str) -> list[tuple[float, LedgerEntry]]:
+    entries = asks(history(study_status.folder_of(home, study) / "ledger.jsonl"))
+    return [((datetime.fromisoformat(entry.time) - BEGIN).total_seconds() / DAY_S, entry) for entry in entries]

@@ -1,0 +1,203 @@
+"""`cox` and `metrics`: federated survival analysis of a table with one row a patient and a column that names the hospital."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from fedhcc.data_frames import Frame, table_of
+from fedhcc.fit_results import CoxResult, MetricsResult
+from simulations.tabular.complete_rows import DAYS, Named, TimeUnit, rows_of
+from simulations.tabular.decimal_marks import DecimalMark
+from simulations.tabular.exact_metrics import fit_metrics
+from simulations.tabular.fit_table import fit_cox
+from simulations.tabular.read_table import Reading
+from simulations.tabular.shares.table_cox_on_shares import fit_cox_on_shares
+from simulations.tabular.shares.table_metrics_on_shares import fit_metrics_on_shares
+from simulations.tabular.table_as_study import Settings, settings_of
+from site_config.documents.read_yaml_documents import load_study
+from site_config.problems import host, survival
+from site_config.words_of_messages import choice
+
+Study = str | Path | None
+RESOLUTIONS = ("exact", "shares")
+
+
+def cox(
+    data: Frame | str | Path,
+    *,
+    site: str,
+    time: str,
+    event: str,
+    covariates: str | Sequence[str],
+    strata: str | None = None,
+    ties: Literal["efron", "breslow"] = "efron",
+    resolution: Literal["exact", "shares"] = "exact",
+    holders: Literal[0, 3, 5] = 3,
+    grid: Literal["auto", "days", "weeks"] = "auto",
+    study: Study = None,
+    missing: Sequence[str] = (),
+    decimal: DecimalMark | None = None,
+    time_unit: TimeUnit | None = None,
+    event_values: Sequence[str] = (),
+) -> CoxResult:
+    """Fit a Cox model hospital by hospital; rows are never put together.
+
+    Args:
+        data: a pandas DataFrame, or the path of a CSV file; one row a patient.
+        site, time, event: columns of the hospital, the follow-up time from 0, and the event (0/1, 1/2, true/false, yes/no).
+        covariates: columns of the model. Text and categorical columns become one 0/1 column a level but the first.
+        strata: a column of strata, each with its own baseline hazard.
+        ties: Efron's or Breslow's partial likelihood.
+        resolution: what is opened. `exact`: daily sums over the hospitals (equals R's `coxph`). `shares`: only the fit itself,
+            computed on secret shares, as a study does.
+        holders: of shares: three or five; 0 computes plain numbers at the same fixed point, for speed.
+        grid: of shares: days, or weeks for large tables (no C-index and no baseline then); auto takes weeks above 1,500 patients.
+        study: path of a study.yaml whose minima and horizons hold on shares.
+        missing, decimal, time_unit, event_values: how cells are written where the table leaves it open.
+
+    Returns:
+        The fit: `summary()`, `plot()`, `predict(frame)`, `alone()`.
+
+    Raises:
+        fedhcc.Problem: FH-802 to FH-830 for what is wrong with the table, FH-902 for an argument.
+
+    >>> import fedhcc
+    >>> lung = fedhcc.load_lung()
+    >>> fit = fedhcc.cox(lung, site="inst", time="time", event="status", covariates=["age", "sex"])
+    >>> fit
+    <CoxResult: 227 patients, 164 events, 18 sites; C = 0.604; exact, efron ties; 1 finding: FH-811>
+    >>> print(fit.summary()[["exp(coef)", "p"]].round(3).to_string(index_names=False))
+         exp(coef)      p
+    age      1.017  0.065
+    sex      0.599  0.002
+    """
+    one_of(ties, ("efron", "breslow"), "ties")
+    one_of(resolution, RESOLUTIONS, "resolution")
+    one_of(str(holders), ("0", "3", "5"), "holders")
+    one_of(grid, ("auto", "days", "weeks"), "grid")
+    names = (covariates,) if isinstance(covariates, str) else tuple(covariates)
+    outcome = next((name for name in names if name in (time, event)), None)
+    if outcome is not None:
+        raise host.USAGE.problem(f"the covariate {outcome!r} is the outcome itself", fix="Leave the time and the event out of covariates.")
+    named = named_columns(
+        site,
+        time,
+        event,
+        names,
+        strata=strata,
+        missing=missing,
+        decimal=decimal,
+        time_unit=time_unit,
+        event_values=event_values,
+    )
+    rows = rows_of(table_of(data, (site, time, event, strata, *names), named.reading), named)
+    settings = settings_from(study)
+    shared = resolution == "shares"
+    fit = fit_cox_on_shares(rows, ties=ties, settings=settings, holders=holders, grid=grid) if shared else fit_cox(rows, ties=ties)
+    return CoxResult(fit, rows, named)
+
+
+def metrics(
+    data: Frame | str | Path,
+    *,
+    site: str,
+    time: str,
+    event: str,
+    score: str | Sequence[str],
+    group: str | None = None,
+    horizons: Sequence[float] | None = None,
+    points: Sequence[float] = (),
+    auc: Literal["timeroc", "sksurv"] = "timeroc",
+    resolution: Literal["exact", "shares"] = "exact",
+    holders: Literal[0, 3, 5] = 3,
+    study: Study = None,
+    missing: Sequence[str] = (),
+    decimal: DecimalMark | None = None,
+    time_unit: TimeUnit | None = None,
+    event_values: Sequence[str] = (),
+) -> MetricsResult:
+    """How well risk scores order patients: C-index, AUC, Kaplan–Meier curves, log-rank test, hazard ratio, calibration.
+
+    Args:
+        data, site, time, event: as for `cox`.
+        score: column of the risk score; higher means earlier death. Of several columns differences are tested, and the first one
+            is calibrated (on shares).
+        group: column of groups for curves, the log-rank test and, of two groups, the hazard ratio.
+        horizons: days of the time-dependent AUC; a study's, 365 and 730, where left out.
+        points: days at which curves are opened on shares; left out, every month (every half year below 100 patients).
+        auc: R's timeROC convention, or scikit-survival's.
+        resolution: what is opened. `exact`: ranks and days. `shares`: only the metrics themselves, computed on secret shares, as a study
+            does.
+        holders: of shares, as for `cox`.
+        study, missing, decimal, time_unit, event_values: as for `cox`.
+
+    Returns:
+        The metrics: `summary()`, `plot()`.
+
+    Raises:
+        fedhcc.Problem: FH-802 to FH-828 for what is wrong with the table, FH-902 for an argument.
+
+    >>> import fedhcc
+    >>> lung = fedhcc.load_lung()
+    >>> found = fedhcc.metrics(lung, site="inst", time="time", event="status", score="ph.ecog", group="sex")
+    >>> found
+    <MetricsResult: 226 patients, 163 events, 18 sites; C = 0.606 (0.558 to 0.653); exact>
+    """
+    one_of(auc, ("timeroc", "sksurv"), "auc")
+    one_of(resolution, RESOLUTIONS, "resolution")
+    one_of(str(holders), ("0", "3", "5"), "holders")
+    if resolution == "shares" and auc == "sksurv":
+        raise survival.NOT_ON_SHARES.problem("scikit-survival's AUC is not computed on secret shares, R's timeROC convention is")
+    names = (score,) if isinstance(score, str) else tuple(score)
+    named = named_columns(
+        site,
+        time,
+        event,
+        names,
+        group=group,
+        missing=missing,
+        decimal=decimal,
+        time_unit=time_unit,
+        event_values=event_values,
+    )
+    rows = rows_of(table_of(data, (site, time, event, *names, group), named.reading), named)
+    settings = settings_from(study)
+    if resolution == "shares":
+        return MetricsResult(fit_metrics_on_shares(rows, horizons, points, settings, holders), rows)
+    return MetricsResult(fit_metrics(rows, horizons, auc, settings), rows)
+
+
+def named_columns(
+    site: str,
+    time: str,
+    event: str,
+    covariates: tuple[str, ...],
+    *,
+    missing: Sequence[str] = (),
+    decimal: DecimalMark | None = None,
+    time_unit: TimeUnit | None = None,
+    event_values: Sequence[str] = (),
+    **more: Any,
+) -> Named:
+    """Which columns mean what; FH-902 for an unknown unit or mark, or for no covariate."""
+    if time_unit is not None:
+        one_of(time_unit, tuple(DAYS), "time_unit")
+    if decimal is not None:
+        one_of(decimal, ("point", "comma"), "decimal")
+    if not covariates or len(set(covariates)) < len(covariates):
+        raise host.USAGE.problem("covariates takes distinct column names", fix='For example covariates=["age", "sex"].')
+    values, reading = tuple(str(value) for value in event_values), Reading(tuple(missing), decimal)
+    return Named(site, time, event, covariates, time_unit=time_unit, event_values=values, reading=reading, **more)
+
+
+def settings_from(study: Study) -> Settings | None:
+    """The settings of a study's document; None where no study is named."""
+    return None if study is None else settings_of(load_study(Path(study)))
+
+
+def one_of(value: str, allowed: Sequence[str], name: str) -> None:
+    """FH-902 where an argument's value is none of those allowed."""
+    if value not in allowed:
+        raise host.USAGE.problem(f"{name} cannot be {value!r}", fix=choice(value, allowed))

@@ -1,0 +1,292 @@
+"""A study that goes on without some of its patients: hospitals that are gone, patients who withdrew, and companions who leave with them.
+
+The next study has the same plan and a new id, so every rule that compares studies holds between the two: the holders find out,
+without anybody seeing a number, that each set either lost nobody or at least the minimum. Training goes on at the weights, the
+optimiser and the round at which it stood; all else is asked again over the rows that are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from server import hospital_register as enrol
+from server import published_studies
+from server.asking.office_ledger import REMARK, KeptDigests, StudyLedger, asks, history
+from server.link.owner_lock import held
+from server.phases.admission_phase import SPLITS
+from server.study.array_files import write_with_parts
+from server.study.resume_state import StudyFolder, TrainingState, ask_key, load_arrays
+from server.study.study_again import next_title
+from server.watch import study_status
+from shared_model.analyses.phases.admission_plan import SETS_OF, change_model
+from shared_model.secure_sum.federation_messages import state_hash
+from shared_model.statistics.statistic_parameters import PreCounts
+from site_config.atomic_files import write_atomic, write_json
+from site_config.file_lock import Lock
+from site_config.keys_and_signatures import CoordinatorIdentity, private_folder, sign_lock, verify_lock
+from site_config.problems import federation
+from site_config.problems import identity as problems
+from site_config.problems.base import together
+from site_config.study.code_digest import code_digest, office_digest
+from site_config.study.lock_study import PATIENTS_A_SITE, lock_faults, lock_study
+from site_config.study.plan_and_lock import LeftBehind, Role, Study, StudyLock
+from site_config.study.prognostic_models import MODELS
+from site_config.words_of_messages import plural
+
+EVERYBODY = 1_000
+"""Companions of a hospital where a set has to be left by all."""
+SPARE = 1.5
+"""How many times the minimum of companions is aimed at: hospitals are ragged, and what was guessed too low costs a command more."""
+
+
+@dataclass(frozen=True)
+class SetCount:
+    """What was opened of a set: hospitals that have one of its patients, and patients."""
+
+    sites: int
+    patients: int
+
+
+@dataclass(frozen=True)
+class Departure:
+    """What going on without some patients is: the new lock, and what it costs.
+
+    counts: of each set before; those in `planned` are the plan's numbers, because the office does not know them. rounds: network →
+    rounds that are kept, of all.
+    """
+
+    lock: StudyLock
+    counts: Mapping[str, SetCount]
+    rounds: Mapping[str, tuple[int, int]]
+    opened: bool
+    planned: frozenset[str] = frozenset()
+
+    def words(self) -> list[str]:
+        """The price, one line a thing; said before anything is done."""
+        leaving = self.lock.leaving
+        found = [f"without: {', '.join(leaving.gone) or 'no hospital'}; without every patient who withdrew by then"] if leaving else []
+        for name, k in leaving.companions.items() if leaving else ():
+            count = self.counts[name]
+            most = min(k * count.sites, count.patients)
+            about = "about " if name in self.planned else ""
+            who = f"up to {most} of {about}{count.patients} patients leave with them, {_each(k)} hospital"
+            found.append(f"{name}: where somebody left, {who}")
+        found.append(
+            "asked again over the rows that are left: admission, clinical model, fusion, evaluation"
+            if self.opened
+            else "nothing was opened yet, so nobody leaves with them"
+        )
+        found += [
+            f"{model}: training goes on at round {done + 1} of {all_}" if done < all_ else f"{model}: trained, not trained again"
+            for model, (done, all_) in self.rounds.items()
+        ]
+        return found
+
+
+def _each(k: int) -> str:
+    return "all of a" if k >= EVERYBODY else f"{k} of a"
+
+
+def departure(
+    home: Path, study: str, without: Sequence[str] = (), each: int | Mapping[str, int] | None = None, *, compared: bool = False
+) -> Departure:
+    """What leaving would be; nothing is written. each: companions of a hospital (and set), in place of the number that should do;
+    compared: the holders found that something was opened, whatever this office remembers of it.
+
+    FH-413 for a hospital that is none of the study's, FH-767 where a study cannot go on in this way, FH-1xx where too few are left.
+    A study that itself goes on from another one, and was refused before it counted anybody (FH-531), is given up: what leaves the one
+    before is asked anew, with more companions.
+    """
+    identity = CoordinatorIdentity.load(home)
+    refused = _refused(home, study)
+    if refused is not None:
+        return _once_more(home, study, refused, without, each)
+    before = verify_lock(StudyFolder(home / "studies" / study).signed_lock(), identity.public_key)
+    folder = study_status.folder_of(home, study)
+    for name in without:
+        if name not in {entry.name for entry in before.roster}:
+            raise problems.NOT_ENROLLED.problem(f"{name!r} is no hospital of this study")
+    opened = compared or any(entry.outcome == "opened" and entry.bytes_out for entry in asks(history(folder / "ledger.jsonl")))
+    _check(before, opened=opened, finished=(folder / "result.json").exists())
+    known = kept_counts(before, folder)
+    counts = {**(_planned_counts(before) if opened else {}), **known}
+    gone: dict[str, Role] = {entry.name: entry.role for entry in before.roster if entry.name in without}
+    least = change_model(before).minimum_patients
+    given = each if isinstance(each, Mapping) else {} if each is None else dict.fromkeys(counts, each)
+    many = {name: given.get(name, _companions(_staying(name, count, gone), least)) for name, count in counts.items()} if opened else {}
+    plan = _smaller(before, without, {lock.study.title for lock in published_studies.published(home)})
+    lock = lock_study(
+        plan,
+        enrol.roster(home, {entry.name: entry.role for entry in before.roster if entry.name not in without}),
+        code_digest=code_digest(),
+        office_digest=office_digest(),
+        coordinator_key=identity.public_key,
+        published=published_studies.published(home),
+        leaving=LeftBehind(study=study, gone=gone, companions=many),
+    )
+    faults = lock_faults(lock)
+    if faults:
+        raise together(faults)
+    return Departure(lock, counts, _rounds(before, folder), opened, frozenset(counts.keys() - known.keys()))
+
+
+def _refused(home: Path, study: str) -> LeftBehind | None:
+    """What a study leaves behind that was refused before it counted anybody; None for any other one."""
+    lock = StudyFolder(home / "studies" / study).signed_lock().lock
+    begun = (study_status.folder_of(home, study) / "ledger.jsonl").exists()
+    return lock.leaving if begun and not kept_counts(lock, study_status.folder_of(home, study)) else None
+
+
+def _once_more(home: Path, study: str, refused: LeftBehind, without: Sequence[str], each: int | Mapping[str, int] | None) -> Departure:
+    """Leaving the study before a refused one: everybody who is gone by now; where the holders compared, one companion more than then."""
+    gone = tuple(dict.fromkeys((*refused.gone, *without)))
+    compared = (study_status.folder_of(home, study) / "shares" / "admission" / "results.json").exists()
+    too_few = refused.companions if compared else {}
+    more = {name: k + 1 for name, k in too_few.items()} if each is None else each
+    return departure(home, refused.study, gone, more, compared=compared)
+
+
+def leave(home: Path, study: str, found: Departure) -> Path:
+    """Publish the next study, carry over what it goes on from, and point the old one to it; the file for hospitals.
+
+    FH-758 while the study runs, FH-763 where a file of it is not the one its ledger names.
+    """
+    given_up, study = study, found.lock.leaving.study if found.lock.leaving is not None else study
+    office = Lock(study_status.folder_of(home, given_up) / study_status.STUDY_LOCK)
+    if not office.take():
+        raise held(office.path, f"study {given_up[:12]}")
+    try:
+        old, new = StudyFolder(study_status.folder_of(home, study)), StudyFolder(study_status.folder_of(home, found.lock.study_id))
+        signed = sign_lock(found.lock, CoordinatorIdentity.load(home)).model_dump_json(indent=1).encode() + b"\n"
+        published_studies.publish(home, signed)
+        private_folder(new.carried_file("counts.json").parent)
+        kept = KeptDigests(history(old.ledger_file))
+        for model in MODELS.networks(found.lock.study.models):
+            if kept.believed(old.root, old.training_file(model)) is not None:
+                data, parts = TrainingState.load(old.training_file(model)).as_file()
+                write_with_parts(new.carried_file(f"{model}.safetensors"), data, parts)
+        write_json(new.carried_file("counts.json"), _known(found))
+        ledger = StudyLedger(new.ledger_file)
+        try:
+            ledger.note(REMARK, words=_remark(study, found))
+        finally:
+            ledger.close()
+        path = home / "studies" / f"{found.lock.study_id[:12]}.lock.json"
+        write_atomic(path, signed, 0o644)
+        for one in dict.fromkeys((study, given_up)):
+            write_atomic(home / "studies" / one / published_studies.GOES_ON, found.lock.study_id.encode())
+    finally:
+        office.release()
+    return path
+
+
+def _known(found: Departure) -> dict[str, int]:
+    return {name: count.patients for name, count in found.counts.items() if name not in found.planned}
+
+
+def kept_counts(lock: StudyLock, folder: Path) -> dict[str, SetCount]:
+    """The opened counts of every set by its name, as the study's folder keeps them; sets that were not counted are left out."""
+    found: dict[str, SetCount] = {}
+    for role, splits in SPLITS.items():
+        for split in splits:
+            asked = PreCounts(split=split, columns=()).model_dump(mode="json")
+            shared = {
+                "phase": "admission",
+                "round": 0,
+                "statistic": "precounts",
+                "parameters": asked,
+                "state": state_hash({}),
+                "role": role,
+            }
+            paths = [StudyFolder(folder).opened_file(ask_key(**shared, block=block)) for block in range(len(lock.blocks.get(role, ())))]
+            values = [load_arrays(path)[0] for path in paths if path.exists()]
+            if values:
+                sums = {name: round(sum(float(one[name].reshape(-1)[0]) for one in values)) for name in ("sites", "patients")}
+                found[split] = SetCount(**sums)
+    return found
+
+
+def _planned_counts(lock: StudyLock) -> dict[str, SetCount]:
+    """What a study's sets would hold by its plan: for sets whose counts an office has lost, or not opened yet."""
+    share = lock.study.validation_fraction
+    shares = {"train": 1.0 - share, "validation": share, "test": 1.0}
+    found: dict[str, SetCount] = {}
+    for role, splits in SPLITS.items():
+        sites = len(lock.names(role))
+        found |= {name: SetCount(sites, round(sites * PATIENTS_A_SITE * shares[name])) for name in splits if sites and shares[name]}
+    return found
+
+
+def _check(lock: StudyLock, *, opened: bool, finished: bool) -> None:
+    why = ""
+    if finished:
+        why = "it is finished; what was opened stays opened"
+    elif lock.study.privacy.dp is not None:
+        why = "its noise was sized for these hospitals"
+    elif opened and not lock.holders and not lock.study.privacy.demonstration:
+        why = "without holders of shares nobody can tell whether enough patients left"
+    if why:
+        raise federation.CANNOT_LEAVE.problem(f"Study {lock.study_id[:12]}: {why}")
+
+
+def _staying(name: str, count: SetCount, gone: Mapping[str, Role]) -> SetCount:
+    """What is left of a set's opened counts without the hospitals that are gone, each taken for a mean one."""
+    out = sum(name in SETS_OF[role] for role in gone.values())
+    sites = max(count.sites - out, 0)
+    return SetCount(sites, count.patients * sites // max(count.sites, 1))
+
+
+def _companions(count: SetCount, least: int) -> int:
+    """How many of each hospital's patients of a set bring the whole change above the minimum; hospitals have few, and ragged numbers."""
+    if count.patients < least or not count.sites:
+        return 0
+    mean = count.patients / count.sites
+    for k in range(1, EVERYBODY):
+        if count.sites * _few(k, mean) >= SPARE * least:
+            return k
+        if k > 4 * mean:
+            break
+    return EVERYBODY
+
+
+def _few(k: int, mean: float) -> float:
+    """E[min(k, X)] of a geometric number of patients X ≥ 1, as ragged as hospitals are.
+
+    >>> _few(1, 4.0), _few(2, 4.0)
+    (1.0, 1.75)
+    """
+    return mean * (1.0 - (1.0 - 1.0 / mean) ** k)
+
+
+def _smaller(before: StudyLock, without: Sequence[str], titles: set[str]) -> Study:
+    """The same plan for who is left, every role as it was."""
+    roles = {entry.name: entry.role for entry in before.roster}
+    sites = tuple(one.model_copy(update={"role": roles[one.name]}) for one in before.study.sites if one.name not in without)
+    title = next_title(before.study.title)
+    while title in titles:
+        title = next_title(title)
+    shares = before.study.shares
+    if set(shares.names) & set(without):
+        shares = shares.model_copy(update={"names": ()})
+    return before.study.model_copy(update={"title": title, "sites": sites, "draw": None, "shares": shares})
+
+
+def _rounds(lock: StudyLock, folder: Path) -> dict[str, tuple[int, int]]:
+    kept, found = KeptDigests(history(folder / "ledger.jsonl")), {}
+    for model in MODELS.networks(lock.study.models):
+        path = StudyFolder(folder).training_file(model)
+        done = 0
+        if kept.believed(folder, path) is not None:
+            done = sum(point.patients > 0 or point.accepted for point in TrainingState.load(path).points)
+        found[model] = (done, lock.study.training.rounds)
+    return found
+
+
+def _remark(study: str, found: Departure) -> str:
+    gone = found.lock.leaving.gone if found.lock.leaving else {}
+    hospitals = f" {plural(len(gone), 'hospital')} left: {', '.join(gone)}." if gone else ""
+    kept = "; ".join(f"{done} of {all_} rounds of {model}" for model, (done, all_) in found.rounds.items() if done)
+    trained = f" Trained with everybody and kept: {kept}." if kept else ""
+    return f"goes on from study {study[:12]} without patients who left and their companions.{hospitals}{trained}"

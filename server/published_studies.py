@@ -1,0 +1,93 @@
+"""Studies that an office has published: a signed lock is put where `run` finds it, and found again by the first digits of its id."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from server.hospital_register import LOCK_LIMIT, active_site, load
+from site_config.atomic_files import read_limited, write_atomic
+from site_config.documents.document_kinds import kind_of
+from site_config.keys_and_signatures import CoordinatorIdentity, private_folder, read_lock, verify_lock
+from site_config.problems import federation
+from site_config.problems import identity as problems
+from site_config.study.plan_and_lock import StudyLock
+from site_config.words_of_messages import clean
+
+LIKE_AN_ID = re.compile(r"[0-9a-fA-F]{0,64}")
+PUBLISH = (
+    "From study.yaml: `fedhcc-coordinator study lock study.yaml`, then `fedhcc-coordinator study publish LOCK`. Where it was published "
+    "elsewhere, name that office's folder with --home."
+)
+
+
+def publish(home: Path, signed: bytes) -> StudyLock:
+    """Put a signed lock where `run` finds it; FH-410, FH-412 or FH-414 unless this coordinator signed it, FH-411 for keys that changed."""
+    found = read_lock(signed)
+    lock = verify_lock(found, CoordinatorIdentity.load(home).public_key)
+    register = load(home)
+    for entry in lock.roster:
+        if active_site(register, entry.name).entry(entry.role) != entry:
+            raise problems.LOCK_ROSTER.problem(f"{entry.name} is enrolled with other keys than the lock names")
+    folder = private_folder(private_folder(home / "studies") / lock.study_id)
+    if not (folder / "lock.json").exists():
+        write_atomic(folder / "lock.json", found.model_dump_json().encode() + b"\n", 0o600)
+    return lock
+
+
+def published(home: Path) -> tuple[StudyLock, ...]:
+    """Every published study's lock, its signature checked again."""
+    key, folder = CoordinatorIdentity.load(home).public_key, home / "studies"
+    paths = sorted(folder.glob("*/lock.json")) if folder.is_dir() else []
+    return tuple(verify_lock(read_lock(read_limited(path, LOCK_LIMIT, "a published lock")), key) for path in paths)
+
+
+def find_study(home: Path, prefix: str) -> str:
+    """The id of the one published study that starts with `prefix` (at least 6 digits; "": the only one there is); FH-718.
+
+    Of a study that was left by some, the one that goes on from it. A lock's file stands for its study.
+    """
+    folder = home / "studies"
+    found = [path.parent.name for path in folder.glob("*/lock.json")] if folder.is_dir() else []
+    wanted = _of_file(Path(prefix), found) if not LIKE_AN_ID.fullmatch(prefix) else prefix.lower()
+    named = [name for name in found if not wanted or (len(wanted) >= 6 and name.startswith(wanted))]
+    chosen = sorted({goes_on_as(home, name) for name in named})
+    if len(chosen) == 1:
+        return chosen[0]
+    everything = sorted({goes_on_as(home, name) for name in found})
+    if not everything:
+        raise federation.STUDY_MISSING.problem("No study is published at this office", fix=PUBLISH)
+    if not prefix:
+        what = f"{len(everything)} published studies stand here; none was named"
+    elif len(wanted) < 6:
+        what = f"{clean(prefix)!r} is too short: a study is named by the first 6 digits of its id or more"
+    else:
+        what = f"{len(chosen)} published studies have an id that starts with {clean(prefix)!r}"
+    ids = " or ".join(name[:12] for name in everything[:4])
+    raise federation.STUDY_MISSING.problem(what, fix=f"Name one of them: {ids}. `fedhcc-coordinator status` lists them with their titles.")
+
+
+def _of_file(path: Path, published_ids: list[str]) -> str:
+    """The study of a signed lock's file. FH-718 where it is not published yet, FH-414 for another of the program's documents."""
+    if not path.is_file():
+        what = f"{clean(str(path))!r} is neither a study's id nor a file"
+        raise federation.STUDY_MISSING.problem(what, fix="`fedhcc-coordinator status` lists the studies with their ids.")
+    data = read_limited(path, LOCK_LIMIT, path.name)
+    if kind_of(data) == "study.yaml":
+        fix = f"First `fedhcc-coordinator study lock {path}`, then publish the lock that it writes, then `fedhcc-coordinator run`."
+        raise federation.STUDY_MISSING.problem(f"{path.name} is a study that is not locked yet", fix=fix)
+    study = read_lock(data, where=path.name).lock.study_id
+    if study not in published_ids:
+        fix = f"First `fedhcc-coordinator study publish {path}`, then `fedhcc-coordinator run {study[:12]}`."
+        raise federation.STUDY_MISSING.problem(f"the study of {path.name} ({study[:12]}) is not published at this office", fix=fix)
+    return study
+
+
+GOES_ON = "goes-on-as"
+"""File of a study's folder that names the study that goes on from it."""
+
+
+def goes_on_as(home: Path, study: str) -> str:
+    """The study that goes on from this one without some of its patients, the last of them; the study itself where nobody left."""
+    path = home / "studies" / study / GOES_ON
+    return goes_on_as(home, read_limited(path, 64, "a study's id").decode()) if path.exists() else study

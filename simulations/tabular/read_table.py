@@ -1,0 +1,211 @@
+"""Anybody's table: a CSV file as texts under names.
+
+Accepts what spreadsheets and statistics programs write: comma, semicolon, tab, bar or blank; Excel's first line `sep=;`;
+byte-order marks; quoted fields; row names without a header. What a column means is `simulations.tabular.design_columns`'.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from simulations.tabular.decimal_marks import DecimalMark
+from site_config.problems import survival as problems
+from site_config.problems.base import Kind, Problem, together
+from site_config.words_of_messages import plural
+
+DELIMITERS = (",", ";", "\t", "|", " ")
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""First bytes of Excel's xlsx and xls (and of other zipped or compound documents)."""
+SEPARATOR_LINE = re.compile(r"sep=([,;\t|])[ \t;,|]*(\r\n|\r|\n)", re.IGNORECASE)
+LINES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the person who brings a table declares: further words for missing, and the mark of decimals."""
+
+    missing: tuple[str, ...] = ()
+    decimal: DecimalMark | None = None
+
+    def is_missing(self, text: str) -> bool:
+        """Whether a cell is blank or one of the declared words, upper and lower case alike."""
+        return not text or text.casefold() in {word.casefold() for word in self.missing}
+
+
+@dataclass(frozen=True)
+class TabularTable:
+    """Header and rows of texts (missing values are None); `lines` are the rows' line numbers in the file.
+
+    `levels` are the levels of a column in the order its maker declared, the reference first; a CSV file declares none.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str | None, ...], ...]
+    lines: tuple[int, ...]
+    delimiter: str
+    reading: Reading = field(default=Reading())
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def column(self, name: str) -> list[str | None]:
+        """The values of a column by its name; letter case and spaces around do not matter where the name stays unique.
+
+        Raises FH-823.
+        """
+        index = self._index(name)
+        return [row[index] for row in self.rows]
+
+    def declared_levels(self, name: str) -> tuple[str, ...]:
+        """The levels declared for a column that stand in it; none where nothing was declared."""
+        texts = set(self.column(name))
+        return tuple(level for level in self.levels.get(self.header[self._index(name)], ()) if level in texts)
+
+    def has(self, name: str) -> bool:
+        """Whether exactly one column has the name."""
+        return len(self._places(name)) == 1
+
+    def _places(self, name: str) -> list[int]:
+        found: list[int] = []
+        for spelling in (str, lambda text: str(text).strip().casefold()):
+            found = [index for index, title in enumerate(self.header) if spelling(title) == spelling(name)]
+            if found:
+                return found
+        return found
+
+    def _index(self, name: str) -> int:
+        found = self._places(name)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise problems.NO_COLUMN.problem(f"the header holds {name!r} {len(found)} times")
+        near = difflib.get_close_matches(name, self.header, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(map(repr, self.header))}"
+        raise problems.NO_COLUMN.problem(f"there is no column {name!r}", fix=f"Use a name of the header: {hint}")
+
+    def faults(self) -> Faults:
+        """A collector of faults of this table's cells."""
+        return Faults(self.lines)
+
+
+class Faults:
+    """Faults as they are found: alike ones become one line, and those of one column do not hide those of another."""
+
+    def __init__(self, lines: Sequence[int] = ()) -> None:
+        self._lines = lines
+        self._cells: dict[tuple[Kind, str, str, str | None], list[int]] = {}
+        self._others: list[Problem] = []
+
+    def add(self, kind: Kind, column: str, row: int, reason: str, fix: str | None = None) -> None:
+        """Note a fault of a cell, `row` counted from 0; `reason` never repeats the cell."""
+        self._cells.setdefault((kind, column, reason, fix), []).append(self._lines[row])
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Whatever problem the block raises is kept, with those it carries, and the next block is tried."""
+        try:
+            yield
+        except Problem as problem:
+            self._others += [problem, *problem.others]
+            problem.others = ()
+
+    def raise_any(self) -> None:
+        """Raise all faults as one problem that carries the others."""
+        found = list(self._others)
+        for (kind, column, reason, fix), lines in self._cells.items():
+            found.append(kind.problem(f"column {column!r}, {lines_text(lines)}: the value {reason}", fix=fix))
+        if found:
+            raise together(found)
+
+
+def lines_text(lines: Sequence[int]) -> str:
+    """`line 4`, `lines 4, 9 and 12`, or the first five and how many more."""
+    shown = [str(line) for line in lines[:LINES_SHOWN]]
+    if len(lines) == 1:
+        return f"line {shown[0]}"
+    more = len(lines) - len(shown)
+    return f"lines {', '.join(shown)} and {more:,d} more" if more else f"lines {', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def read_table(path: Path, reading: Reading = Reading()) -> TabularTable:
+    """Read a CSV file. Raises FH-821 (cannot be opened) and FH-822 (no table)."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise problems.TABLE_UNREADABLE.problem(f"{path.name or 'the path'}: {error.strerror or 'cannot be read'}") from error
+    text = _decode(data, path.name)
+    named = SEPARATOR_LINE.match(text)  # Excel's own way to say it; the newline stays, so that line numbers do
+    delimiter = named[1] if named else _delimiter(text)
+    text = text[named.start(2) :] if named else text
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    try:
+        numbered = [(reader.line_num, [field.strip() for field in fields]) for fields in reader]
+    except csv.Error as error:
+        raise problems.TABLE_MALFORMED.problem(f"line {reader.line_num}: {error}") from error
+    return _table(path.name, [(line, fields) for line, fields in numbered if any(fields)], delimiter, reading)
+
+
+def _table(name: str, filled: list[tuple[int, list[str]]], delimiter: str, reading: Reading) -> TabularTable:
+    if not filled:
+        raise problems.TABLE_MALFORMED.problem(f"{name} is empty")
+    if len(filled) == 1:
+        raise problems.TABLE_MALFORMED.problem(f"{name} has a header and no rows below it")
+    header = filled[0][1]
+    while header and not header[-1] and len(header) > 1 and all(len(f) < len(header) or not f[len(header) - 1] for _, f in filled[1:]):
+        header = header[:-1]
+    if len(header) > 1 and sum(map(bool, header)) == 1 and not header[-1]:
+        raise problems.TABLE_MALFORMED.problem(
+            f"line {filled[0][0]} names one of {len(header)} columns: a title above the header?",
+            fix="Delete the lines above the columns' names.",
+        )
+    body = filled[1:]
+    if all(len(fields) == len(header) + 1 and fields[-1] for _, fields in body):
+        header = ["", *header]
+    _check_widths(body, len(header))
+    rows = tuple(tuple(_cells(fields, len(header), reading)) for _, fields in body)
+    return TabularTable(tuple(header), rows, tuple(line for line, _ in body), delimiter, reading)
+
+
+def _check_widths(body: list[tuple[int, list[str]]], width: int) -> None:
+    wide = [(line, len(fields)) for line, fields in body if any(fields[width:])]
+    if not wide:
+        return
+    found = []
+    for count in sorted({count for _, count in wide}, key=Counter(count for _, count in wide).__getitem__, reverse=True):
+        where = lines_text([line for line, fields in wide if fields == count])
+        verb = "has" if where.startswith("line ") else "have"
+        found.append(problems.TABLE_MALFORMED.problem(f"{where} {verb} {plural(count, 'field')}, the header {width}"))
+    raise together(found)
+
+
+def _cells(fields: Sequence[str], width: int, reading: Reading) -> Iterator[str | None]:
+    for cell in [*fields[:width], *[""] * (width - len(fields))]:
+        yield None if reading.is_missing(cell) else cell
+
+
+def _decode(data: bytes, name: str) -> str:
+    """The text of a file in UTF-8, UTF-16 or Windows' code page. Raises FH-822 for what is no text."""
+    if data.startswith(WORKBOOKS):
+        raise problems.TABLE_MALFORMED.problem(f"{name} is a workbook, not a text: its sheet has to be saved as CSV")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", errors="replace")
+    if b"\0" in data[:2]:  # ASCII in UTF-16 without its mark: every second byte is 0
+        return data.decode("utf-16-be" if data[0] == 0 else "utf-16-le", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
+
+
+def _delimiter(text: str) -> str:
+    """The separator that stands most often in the first line outside quotes; a blank (R's `write.table`) only where no other does."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    bare = re.sub(r'"[^"]*"', "", first.strip(" "))
+    found = max(DELIMITERS[:-1], key=lambda mark: (bare.count(mark), -DELIMITERS.index(mark)))
+    return found if bare.count(found) or " " not in bare else " "

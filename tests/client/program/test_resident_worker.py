@@ -1,0 +1,85 @@
+"""The resident process: it keeps its memory between messages, and its end is a value."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from client.program.resident_worker import GPU_LOST_STATUS, Worker, WorkerEnded
+from shared_model.secure_sum.federation_messages import Message
+from site_config.problems import model
+
+
+def counting(home: Path) -> Callable[[Message], Message]:
+    seen: list[int] = []
+
+    def handle(message: Message) -> Message:
+        seen.append(1)
+        if message.body.get("die"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Message("status", {"count": len(seen), "pid": os.getpid()}, message.arrays)
+
+    return handle
+
+
+def unable(home: Path) -> Callable[[Message], Message]:
+    raise SystemExit(3)
+
+
+def test_one_process_answers_all_messages(tmp_path: Path) -> None:
+    worker = Worker(tmp_path, counting)
+    try:
+        arrays = {"w": np.arange(100_000, dtype=np.float64)}
+        first, second = worker.handle(Message("status", {}, arrays)), worker.handle(Message("status", {}))
+        assert (first.body["count"], second.body["count"]) == (1, 2) and first.body["pid"] == second.body["pid"] == worker.pid
+        assert np.array_equal(first.arrays["w"], arrays["w"])
+        with pytest.raises(WorkerEnded):
+            worker.handle(Message("status", {"die": True}))
+        assert worker.handle(Message("status", {})).body["count"] == 1
+    finally:
+        worker.stop()
+    assert worker.pid == 0
+
+
+def test_an_agent_that_cannot_be_made(tmp_path: Path) -> None:
+    with pytest.raises(WorkerEnded):
+        Worker(tmp_path, unable).start()
+
+
+def gpu_gone(home: Path) -> Callable[[Message], Message]:
+    def handle(_message: Message) -> Message:
+        raise model.GPU_LOST.problem("gone")
+
+    return handle
+
+
+def stuck(home: Path) -> Callable[[Message], Message]:
+    def handle(_message: Message) -> Message:
+        time.sleep(600)
+        raise AssertionError
+
+    return handle
+
+
+def test_a_lost_gpu_ends_the_process_with_a_status_of_its_own(tmp_path: Path) -> None:
+    worker = Worker(tmp_path, gpu_gone)
+    with pytest.raises(WorkerEnded) as ended:
+        worker.handle(Message("status", {}))
+    assert ended.value.status == GPU_LOST_STATUS
+
+
+def test_a_computation_is_given_up_from_another_thread(tmp_path: Path) -> None:
+    worker = Worker(tmp_path, stuck)
+    worker.start()
+    threading.Timer(0.3, worker.abandon).start()
+    began = time.monotonic()
+    with pytest.raises(WorkerEnded) as ended:
+        worker.handle(Message("status", {}))
+    assert ended.value.status == -signal.SIGKILL and time.monotonic() - began < 60
