@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-FOLDERS = ("accuracy", "privacy", "running")
+FOLDERS = ("accuracy", "accuracy/shares", "privacy", "running")
 """Each file of these that has a `main` is a piece, under the file's name."""
 LABORATORIES = ("attacks", "capture", "containers", "demo_story", "faults", "gpu", "thirty_days")
 """`measure` in each of these is a piece, under the folder's name."""

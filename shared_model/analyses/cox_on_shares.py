@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from shared_model.analyses.covariates_on_shares import SlotCovariates
-from shared_model.analyses.newton_on_shares import CAP, COARSE, DONE_BELOW, FINE, STEPS, Newton
+from shared_model.analyses.newton_on_shares import COARSE, DONE_BELOW, FAR, FINE, STEPS, Newton
 from shared_model.analyses.pairs_on_shares import Pairs, day_parts
 from shared_model.analyses.patient_slots import Floats, Part, Rows
 from shared_model.analyses.risk_sums_on_shares import Start, largest_weight, prepare
@@ -107,13 +107,17 @@ class CoxEstimate:
     findings: tuple[FitFinding, ...] = ()
     too_wide: bool = False
     """The risks at the ends of the ranges differ by more than the numbers have room for: narrower ranges may serve."""
+    openings: int = 0
+    """From the pairs to the end, those of whatever ran beside it among them."""
 
 
 async def cox(a: Arithmetic, rows: Rows, pairs: Pairs, model: CoxModel) -> CoxEstimate:
     """Fit the model to the rows of all hospitals."""
+    before = a.openings
     start = await prepare(a, rows, pairs, model.covariates, model.ties)
     n, deaths = await together(a.reveal(f"{model.name}.patients", start.n, 0), a.reveal(f"{model.name}.deaths", start.died.sum(), 0))
-    return await fit_from(a, model, start, int(n), int(deaths))
+    found = await fit_from(a, model, start, int(n), int(deaths))
+    return replace(found, openings=a.openings - before)
 
 
 async def fit_from(a: Arithmetic, model: CoxModel, start: Start, n: int, deaths: int) -> CoxEstimate:
@@ -170,10 +174,10 @@ class NewtonFit(ABC):
         """Score (p,) and information (p, p) at the present coefficients, both divided by the number of deaths."""
 
     async def _invert(self, information: Value) -> None:
-        """The inverse of information/deaths: cold, or from the last one where that is shorter."""
-        reach, digits = self.newton.reach, 26 if self.newton.fine or self.x is None else 14
-        cold = self.x is None or reach > CAP / 2
-        low, high = (self.ridge / RIDGE * SMALLEST, 1.001 * self.ridge / RIDGE) if cold else (0.999 * exp(-reach), 1.001 * exp(reach))
+        """The inverse of information/deaths, a mean covariance of numbers in [0, 1]: cold, or from the last one where that is shorter."""
+        reach, digits = self.newton.reach, 26 if self.newton.fine or self.x is None else 10
+        cold = self.x is None or reach > FAR
+        low, high = (self.ridge / RIDGE * SMALLEST, 1.002 * self.p / 4) if cold else (0.998 * exp(-reach), 1.002 * exp(reach))
         bent = information + np.eye(self.p) * self.ridge
         self.x = await inverse(self.a, bent, low, high, warm=None if cold else self.x, digits=digits, largest=1 / self.ridge)
 
@@ -253,7 +257,7 @@ class PairFit(NewtonFit):
         s0 = s0 + (1 - self.start.died)
         if self.y is None:
             return await reciprocal(self.a, s0, 1.0, self._most(), digits=28, largest=1.0)
-        digits, most = 36 if newton.fine else 22, largest_weight(newton.b)
+        digits, most = 36 if newton.fine else 12, largest_weight(newton.b)
         return await reciprocal(self.a, s0, 0.999 / newton.ratio, 1.001 * newton.ratio, warm=self.y, digits=digits, largest=most)
 
     def _most(self) -> float:

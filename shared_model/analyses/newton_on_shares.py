@@ -17,8 +17,10 @@ from shared_model.shares.circuits.exact_constants import exp, total
 
 STEPS = 10
 """Newton steps before a fit is given up."""
-CAP = 6.0
-"""Largest reach of one step."""
+CAP = 10.0
+"""Largest reach of one step: a longer one costs more openings than two, and Newton's steps far from the end lead anywhere."""
+FAR = 3.0
+"""Beyond this reach a step is on its way: the likelihood has another form there, and the last inverse is no start of the next one."""
 RANGE = 32.0
 """Largest Σ|b|: the highest and the lowest risk are then e^16 from the middle, and 40 bits leave 17 at either end."""
 FINE_BELOW = 0.35
@@ -39,6 +41,8 @@ class Newton:
     room: float = RANGE
     b: Floats = field(init=False)
     steps: list[Floats] = field(default_factory=list)
+    wanted: list[Floats] = field(default_factory=list)
+    """Where b would be after each step without the cap."""
 
     def __post_init__(self) -> None:
         self.b = np.zeros(self.p)
@@ -59,6 +63,7 @@ class Newton:
         if self.steps and total(step * self.steps[-1]) < 0:
             most = self.reach / 2
         taken = step * (most / reach) if reach > most else step
+        self.wanted.append(self.b + step)
         self.b = self.b + taken
         self.steps.append(taken)
 
@@ -73,13 +78,27 @@ class Newton:
         if len(self.steps) < 5:
             return []
         last = np.array(self.steps[-4:])
-        if (np.abs(last).sum(1) > CAP / 2).any():  # on its way: cut steps are alike whatever the likelihood
+        if (np.abs(last).sum(1) > FAR).any():  # on its way: cut steps are alike whatever the likelihood
             return []
         same = (np.sign(last) == np.sign(last[0])).all(axis=0)
         kept = (np.abs(last[1:]) > SLOW * np.abs(last[:-1])).all(axis=0)
         return [int(j) for j in np.flatnonzero(same & kept & (np.abs(last[-1]) > 0.1))]
 
     @property
+    def restless(self) -> bool:
+        """The last three steps were fine ones, and the last is still not small: what 40 bits leave of the smallest weights moves it."""
+        reaches = [total(np.abs(step)) for step in self.steps[-4:]]
+        return len(reaches) == 4 and max(reaches[:3]) < FINE_BELOW and reaches[3] >= DONE_BELOW
+
+    @property
     def too_far(self) -> list[int]:
-        """The column that does most to carry b out of the range that 40 bits serve."""
-        return [int(np.abs(self.b).argmax())] if total(np.abs(self.b)) > self.room else []
+        """The column that does most to carry b out of the range that 40 bits serve: b is there, or far out and cannot settle, or two cut
+        steps lead far beyond.
+        """
+        if total(np.abs(self.b)) > self.room:
+            return [int(np.abs(self.b).argmax())]
+        if self.restless and total(np.abs(self.b)) > self.room / 2:
+            return [int(np.abs(self.b).argmax())]
+        cut = len(self.steps) > 1 and all(total(np.abs(step)) > 0.999 * CAP for step in self.steps[-2:])
+        beyond = cut and total(np.abs(self.wanted[-1])) > 2 * self.room
+        return [int(np.abs(self.wanted[-1]).argmax())] if beyond else []

@@ -90,6 +90,23 @@ def roc(source: Cells | EvaluationTable, horizon: float, convention: Convention 
     return Roc(float(horizon), auc, se, fpr, tpr, round(float(cells.count[case].sum())), round(control_mass))
 
 
+def roc_of_groups(patients: Floats, survival: Floats) -> tuple[Floats, Floats]:
+    """False and true positive rates (groups + 1,), from (0, 0) to (1, 1), where only groups of patients by rising score are known.
+
+    patients, survival (groups,): how many there are, and their Kaplan–Meier survival at the horizon. A threshold lies between two groups:
+    P(group | T > t) and P(group | T ≤ t) by Bayes' rule (Heagerty, Lumley and Pepe 2000, with a curve a group).
+
+    >>> roc_of_groups(np.array([10.0, 10.0]), np.array([0.75, 0.25]))
+    (array([0.  , 0.25, 1.  ]), array([0.  , 0.75, 1.  ]))
+    """
+    alive, died = patients * survival, patients * (1 - survival)
+
+    def from_above(one: Floats) -> Floats:
+        return np.asarray(np.concatenate([[0.0], np.cumsum(one[::-1])]) / one.sum())
+
+    return from_above(alive), from_above(died)
+
+
 def _by_horizon(source: Cells | EvaluationTable, horizon: float, convention: Convention) -> tuple[Cells, NDArray[np.bool_]]:
     """Cells, and which of them end before (timeROC) or by (scikit-survival) the horizon."""
     cells = as_cells(source)

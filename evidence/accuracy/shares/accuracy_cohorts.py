@@ -34,6 +34,7 @@ class Tried:
     group: str
     horizons: tuple[float, ...] = HORIZONS
     points: tuple[float, ...] = ()
+    strata: str | None = None
 
 
 def cohort(seed: int) -> Tried:

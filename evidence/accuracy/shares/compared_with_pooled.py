@@ -35,14 +35,12 @@ BARS: Mapping[str, float] = {
 
 def found_on_shares(tried: Tried, holders: Holders) -> dict[str, Any]:
     """Both fits and the metrics of a table."""
-    names = {"site": "hospital", "time": tried.time, "event": tried.event}
-    fits = {
-        ties: fedhcc.cox(tried.frame, **names, covariates=tried.covariates, ties=ties, resolution="shares", holders=holders)  # type: ignore[arg-type]
-        for ties in ("efron", "breslow")
-    }
+    names: dict[str, Any] = {"site": "hospital", "time": tried.time, "event": tried.event}
+    model: dict[str, Any] = names | {"covariates": tried.covariates, "strata": tried.strata, "resolution": "shares", "holders": holders}
+    fits: dict[str, Any] = {ties: fedhcc.cox(tried.frame, ties=ties, **model) for ties in ("efron", "breslow")}
     metrics = fedhcc.metrics(
         tried.frame,
-        **names,  # type: ignore[arg-type]
+        **names,
         score=tried.score,
         group=tried.group,
         horizons=tried.horizons,
@@ -54,15 +52,15 @@ def found_on_shares(tried: Tried, holders: Holders) -> dict[str, Any]:
 
 
 def errors(found: Mapping[str, Any]) -> dict[str, float]:
-    """The largest error by kind; NaN where nothing of a kind is open."""
+    """The largest error by kind; NaN where nothing of a kind is open. Of a coefficient above 1 it is a share of the coefficient."""
     result: dict[str, float] = {}
     for ties in ("efron", "breslow"):
         fit = found[ties]
-        rows = PooledRows(fit.rows.time, fit.rows.event)
-        beta, se = rows.cox(fit.rows.x, ties)
-        estimated = bool(fit.fit.kept.all())
-        result[f"beta, {ties}"] = float(np.abs(fit.fit.coef - beta).max()) if estimated else float("nan")
-        result[f"se, {ties}"] = float(np.abs(fit.fit.se - se).max()) if estimated else float("nan")
+        rows, kept = PooledRows(fit.rows.time, fit.rows.event, fit.rows.stratum), fit.fit.kept
+        beta, se = rows.cox(fit.rows.x[:, kept], ties) if kept.any() else (np.full(1, np.nan), np.full(1, np.nan))
+        room = np.maximum(1.0, np.abs(beta))
+        result[f"beta, {ties}"] = float((np.abs(fit.fit.coef[kept] - beta) / room).max()) if kept.any() else float("nan")
+        result[f"se, {ties}"] = float((np.abs(fit.fit.se[kept] - se) / room).max()) if kept.any() else float("nan")
     return result | _of_scores(found["metrics"]) | _of_groups(found["metrics"]) | _of_calibration(found["metrics"])
 
 
@@ -103,17 +101,17 @@ def _of_groups(found: Any) -> dict[str, float]:
             survival.append(opened[0] - known[0])
             interval += [opened[1] - known[1], opened[2] - known[2]]
     second = (labels == list(shown["km"]["groups"])[1]).astype(float)[:, None]
-    ratio = shown["hr"]["hr"] - float(np.exp(rows.cox(second)[0][0]))
+    ratio, test = shown["hr"], shown["logrank"]
     return {
         "survival": _largest(survival),
         "interval": _largest(interval),
-        "log-rank chi2": abs(shown["logrank"]["chi2"] - rows.logrank(labels)),
-        "hazard ratio": abs(ratio),
+        "log-rank chi2": _largest([test["chi2"] - rows.logrank(labels)] if test else []),
+        "hazard ratio": _largest([ratio["hr"] - float(np.exp(rows.cox(second)[0][0]))] if ratio and ratio["hr"] else []),
     }
 
 
 def _of_calibration(found: Any) -> dict[str, float]:
-    rows, shown = PooledRows(found.rows.time, found.rows.event), found.to_dict()["calibration"]
+    rows, shown = PooledRows(found.rows.time, found.rows.event), found.to_dict()["calibration"] or {"groups": {}}
     score = found.rows.x[:, 0]
     slope = float(rows.cox(score[:, None])[0][0])
     ordered = np.sort(score)

@@ -3,18 +3,19 @@
 `python -m evidence.accuracy.shares.killed_office` writes docs/evidence/killed_office.json. A child process runs office and hospitals and
 ends itself by SIGKILL at the n-th exchange of a kind, before the hospitals hear of it or after they have answered; the next child
 goes on from what is on disk. So all hospitals die too, holders among them. The last child's fit is held against pooled rows
-(statsmodels), and every holder's journal against opening a name twice or a number that another holder does not have.
+(statsmodels), and every holder's journal against an undisturbed run of the same study: the same names and numbers, none opened twice.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,7 @@ from statsmodels.duration.hazard_regression import PHReg
 from client.app import forget_agents
 from client.cohort.prepared_cohort import load_patients
 from client.statistics.study_patients import Bench, columns
+from evidence.accuracy.shares.opened_numbers import Openings
 from evidence.record import record
 from server.asking.clocks_and_waiting import Effects
 from server.link.transport import Exchange, Transport
@@ -37,7 +39,6 @@ from simulations.cohort.write_cohort import make_cohort
 from simulations.engines.local_engine import local_transport
 from simulations.study.site_folders import Homes, approve_everywhere, enrol, publish
 from site_config.atomic_files import read_json, write_json
-from site_config.hash_chained_journal import read as read_journal
 from site_config.study.plan_and_lock import StudyLock
 
 SEED: Final = 3
@@ -53,6 +54,8 @@ PLAYED: Final = (
 )
 """Kind of message, its number, and whether the hospitals had answered; four of them cost an attempt, of which a phase has six."""
 
+COVERS: Final = ("server/asking/ask_on_shares.py", "client/holder", "shared_model/shares", "evidence/opened_units.py")
+
 
 @dataclass(frozen=True)
 class DeathMoment:
@@ -67,7 +70,12 @@ class DeathMoment:
         return f"{self.phase}, {self.kind} {self.n}, {'after' if self.after else 'before'} the answers"
 
 
-MOMENTS: Final = tuple(DeathMoment(phase, *one) for phase in PHASES for one in PLAYED)
+MOMENTS: Final = tuple(
+    DeathMoment(phase, *one)
+    for phase in PHASES
+    for one in PLAYED
+    if phase != "fusion" or one[1] < 60  # its fits end before
+)
 
 
 class OfficeTransport:
@@ -136,24 +144,6 @@ def far_from_pooled(result: StudyResult, homes: Homes, lock: StudyLock) -> tuple
     return float(gaps[0]), float(gaps[1])
 
 
-def journals(homes: Homes, names: Iterable[str]) -> dict[str, dict[str, list[Any]]]:
-    """By hospital: every revealed name with what was revealed under it, in order."""
-    found: dict[str, dict[str, list[Any]]] = {}
-    for name in names:
-        mine = found.setdefault(name, {})
-        for entry in read_journal(homes.config(name).state / "journal.jsonl"):
-            if entry.kind == "revealed":
-                mine.setdefault(f"{entry.data['phase']} {entry.data['result']['name']}", []).append(entry.data["result"]["units"])
-    return found
-
-
-def opened_twice(found: Mapping[str, Mapping[str, list[Any]]]) -> list[str]:
-    """Names that one holder opened more than once, or two holders differently."""
-    twice = {name for mine in found.values() for name, units in mine.items() if len(units) > 1}
-    first = next(iter(found.values()))
-    return sorted(twice | {name for mine in found.values() for name in first.keys() | mine.keys() if first.get(name) != mine.get(name)})
-
-
 def child(root: Path, number: int) -> None:
     """One process: on to the moment of this number, or to the end."""
 
@@ -166,10 +156,27 @@ def child(root: Path, number: int) -> None:
     go_on(homes, study, OfficeTransport(local_transport(homes.sites()), moment, end))
 
 
+def undisturbed(homes: Homes, lock: StudyLock) -> Openings:
+    """What the holders open when nothing happens; the hospitals' folders are as before afterwards."""
+    saved = homes.root.with_name(f"{homes.root.name}-saved")
+    shutil.copytree(homes.root, saved)
+    go_on(homes, lock.study_id, local_transport(homes.sites()))
+    known = Openings.of(homes, lock)
+    put_back(homes, saved)
+    return known
+
+
+def put_back(homes: Homes, saved: Path) -> None:
+    """The folders as they were saved, whose copy stays."""
+    shutil.rmtree(homes.root)
+    shutil.copytree(saved, homes.root)
+
+
 def measure(root: Path) -> dict[str, Any]:
     """Every moment in turn, then the end."""
     homes, lock = small_study(root)
     write_json(root / "study.json", {"study": lock.study_id})
+    known = undisturbed(homes, lock)
     died: list[str] = []
     for number, moment in enumerate((*MOMENTS, None)):
         done = subprocess.run([sys.executable, "-m", __spec__.name, str(root), str(number)], check=False)  # noqa: S603
@@ -179,14 +186,12 @@ def measure(root: Path) -> dict[str, Any]:
             raise RuntimeError(f"the child of moment {moment} ended with {done.returncode}")
     result = go_on(homes, lock.study_id, local_transport(homes.sites()))
     beta, se = far_from_pooled(result, homes, lock)
-    found = journals(homes, lock.holders)
     return {
         "label": result.label,
         "killed at": died,
         "beta": float(f"{beta:.2g}"),
         "se": float(f"{se:.2g}"),
-        "names opened": len(next(iter(found.values()))),
-        "opened twice, or differently at two holders": opened_twice(found),
+        "beside an undisturbed run": Openings.of(homes, lock).beside(known),
     }
 
 
@@ -196,8 +201,8 @@ def main() -> None:
         child(Path(sys.argv[1]), int(sys.argv[2]))
         return
     with tempfile.TemporaryDirectory(prefix="fedhcc-killed-") as folder:
-        figures = measure(Path(folder))
-    covers = ["server/asking/ask_on_shares.py", "client/holder", "shared_model/shares", "evidence/accuracy/shares/killed_office.py"]
+        figures = measure(Path(folder) / "study")
+    covers = [*COVERS, "evidence/accuracy/shares/killed_office.py"]
     record("killed_office", covers=covers, figures=figures, seeds=[SEED])
     sys.stderr.write(f"{figures}\n")
 

@@ -15,6 +15,7 @@ from shared_model.analyses.phases.evaluation_circuit import EvaluationEstimate, 
 from shared_model.analyses.phases.evaluation_openings import EvaluationModel
 from shared_model.analyses.phases.table1_slots import INTERVAL
 from shared_model.disclosure.limits import GROUP_PATIENTS, POINT_PATIENTS, ROC_PATIENTS
+from shared_model.survival.roc import roc_of_groups
 
 Floats = NDArray[np.float64]
 SETS = ("training", "validation", "test")
@@ -39,6 +40,8 @@ def paper_rows(study: PaperStudy) -> list[PaperRow]:
     _areas(found, estimate, scores)
     _risk(found, estimate, model, scores)
     _fusion(found, scores)
+    _importance(found, scores)
+    _curves(found, estimate, scores)
     _calibration(found, estimate, model, scores)
     _response(found, estimate, model)
     _survival(found, estimate, model)
@@ -166,6 +169,46 @@ def _fusion(found: PaperRows, scores: dict[str, Floats]) -> None:
         for day, hazard in hazards.items():
             opened, pooled = float(np.exp(-hazard)), float(np.exp(-rows.baseline(predictor, day)))
             found.add("Figure 4 a, nomogram", f"{name}: baseline survival at day {day}", opened, pooled, 1e-4)
+
+
+def _importance(found: PaperRows, scores: dict[str, Floats]) -> None:
+    """Wald's χ² of every covariate of a model with several."""
+    clinical, fusion, train = found.study.found["clinical"], found.study.found["fusion"], found.sets[0]
+    parts = {name: (f"Rad-{name[-1]}", "CLN") for name in ("RadCLN-S", "RadCLN-D")}
+    models = [("CLN", clinical.kept, clinical.fit, found.study.cohort.x[train][:, [NAMES.index(name) for name in clinical.kept]])]
+    models += [(name, two, fusion.fits[name], np.stack([scores[part][train] for part in two], 1)) for name, two in parts.items()]
+    for name, columns, fit, x in models:
+        beta, se = found.pooled.where(train).cox(x)
+        for j, column in enumerate(columns):
+            opened, known = float(fit.coefficient[j] / fit.se[j]) ** 2, float(beta[j] / se[j]) ** 2
+            found.add("Figure 4 b, importance", f"{name}: Wald's chi2 of {column}", opened, known, 1e-3)
+
+
+def _curves(found: PaperRows, estimate: EvaluationEstimate, scores: dict[str, Floats]) -> None:
+    """Points of the ROC curves between groups by quarters of the training scores: sensitivity and specificity by Bayes' rule."""
+    for name, score in scores.items():
+        one = estimate.models[name]
+        if one.calibration is None or one.quarters is None:
+            continue
+        quarter = np.sum([score > (level.value or 0.0) for level in one.quantiles], axis=0)
+        for s, (set_name, mine) in enumerate(zip(SETS, found.sets, strict=True)):
+            groups = [g for g in range(4) if one.quarters[s][:, g].any()]
+            members = [mine & np.isin(quarter, np.flatnonzero(one.quarters[s][:, g])) for g in groups]
+            for h, day in enumerate(HORIZONS):
+                at = [4 * s + g for g in groups]
+                what = f"{name}, {set_name}, day {day}"
+                if len(groups) < 2:
+                    found.add("Figure S4", f"{what}: a point of the curve", None, None, 0, SMALL_GROUP)
+                    continue
+                few = min((found.pooled.day[one_] >= day).sum() for one_ in members) < POINT_PATIENTS.value
+                opened = roc_of_groups(one.calibration.patients[at], one.calibration.observed[at, h])
+                alive = np.array([one_.sum() * found.pooled.where(one_).curve(day)[0] for one_ in members])
+                died = np.array([one_.sum() for one_ in members]) - alive
+                for k in range(1, len(groups)):
+                    known = alive[:k].sum() / alive.sum(), died[k:].sum() / died.sum()
+                    at_k, why = len(groups) - k, FEW_AT_RISK if few else ""
+                    found.add("Figure S4", f"{what}: specificity above group {k}", 1 - float(opened[0][at_k]), float(known[0]), 1e-4, why)
+                    found.add("Figure S4", f"{what}: sensitivity above group {k}", float(opened[1][at_k]), float(known[1]), 1e-4, why)
 
 
 def _calibration(found: PaperRows, estimate: EvaluationEstimate, model: EvaluationModel, scores: dict[str, Floats]) -> None:

@@ -24,10 +24,11 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class PooledRows:
-    """Days (n,) and whether each ended in death (n,)."""
+    """Days (n,), whether each ended in death (n,), and the strata of a Cox model (n,) where there are several."""
 
     day: Floats
     event: Bools
+    stratum: NDArray[np.int64] | None = None
 
     def where(self, mine: Bools) -> PooledRows:
         """Some of the patients."""
@@ -38,7 +39,7 @@ class PooledRows:
         scale = x.std(axis=0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            fit = PHReg(self.day + 1, x / scale, status=self.event.astype(int), ties=ties).fit(
+            fit = PHReg(self.day + 1, x / scale, status=self.event.astype(int), ties=ties, strata=self.stratum).fit(
                 disp=0, method="newton", tol=1e-14, maxiter=200
             )
         return fit.params / scale, fit.bse / scale

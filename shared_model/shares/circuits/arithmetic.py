@@ -49,6 +49,8 @@ class Arithmetic(ABC):
 
     backend: Backend
     declaration: Declaration
+    openings: int = 0
+    """How many there were so far."""
     units: int = 1
     """How many units of the last bit a rounded value may be off."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import floor, inf, prod
+from math import floor, inf, log2, prod
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from shared_model.shares.circuits.shared_value import RangeError, public
 
 _SCALE_BITS = 8
 _START_BITS = 9
+_LAST_DIGITS = 30
 _TOP = 23
 """Bits before the point that a result may need on its way without losing some behind it."""
 _SKEW = 2.0**10
@@ -37,11 +38,12 @@ class Schedule:
     error: float
 
     @classmethod
-    def of(cls, low: float, high: float, digits: int) -> Schedule:
-        """For x·y between `low` and `high`, to a relative error of 2^-digits."""
+    def of(cls, low: float, high: float, digits: int, start: float | None = None) -> Schedule:
+        """For x·y between `low` and `high`, to a relative error of 2^-digits, from the best start or a given one below 2/high."""
         if not 0 < low <= high < inf:
             raise RangeError(f"an iteration from products between {low:g} and {high:g}")
-        start = shorten(2 / (low + high), _START_BITS)
+        if start is None:
+            start = shorten(2 / (low + high), _START_BITS)
         rho, factors = max(1 - start * low, start * high - 1, 2.0**-F), list[float]()
         while rho * rho > 2.0**-digits:
             factor = max(1.0, floor(2 / (2 - rho * rho) * 2**_SCALE_BITS) / 2**_SCALE_BITS)
@@ -112,7 +114,12 @@ async def inverse(
     p = x.shape[0]
     one = public(x, np.eye(p, dtype=np.int64), 0)
     if warm is None:
-        (z,) = await a.reduce(x.scaled(plan.start, bits_of(plan.start)))
+        # A power of two needs no rounding, an opening less; it begins further away, which costs the last digits something.
+        power = Schedule.of(low, high, digits, start=2.0 ** floor(log2(1.99 / high)))
+        plan = power if digits < _LAST_DIGITS and power.openings <= plan.openings else plan
+        z = x.scaled(plan.start, bits_of(plan.start))
+        if z.fraction > F:
+            (z,) = await a.reduce(z)
         y = public(x, np.eye(p) * plan.whole, F)
     else:
         product = a.dot(x, warm).assume(_SKEW, "x·warm is similar to a symmetric matrix with eigenvalues of at most 2")

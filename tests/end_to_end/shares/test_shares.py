@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from statsmodels.duration.hazard_regression import PHReg
 
 from client.app import forget_agents
-from evidence.accuracy.shares.killed_office import DeathMoment, OfficeTransport, journals, opened_twice, pooled
+from evidence.accuracy.shares.killed_office import DeathMoment, OfficeTransport, pooled
+from evidence.accuracy.shares.opened_numbers import journals, opened_twice
 from server.asking.clocks_and_waiting import Effects
 from server.link.transport import Exchange, Failure, Transport
 from server.study.run_study import run_study

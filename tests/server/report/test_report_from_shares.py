@@ -66,7 +66,24 @@ def test_what_is_closed_says_why(found: Any) -> None:
     assert "Validation · risk group high (group high: fewer than 20 patients" in found.absent["risk_groups"]
     assert "Scanner Philips (manufacturer philips: fewer than 20 patients" in found.absent["subgroups"]
     assert "ebrt: fewer than 5 patients or 3 hospitals have it" in found.absent["CLN"]
-    assert "no points of the curves" in found.absent["roc"]
+    assert "points of the curves need two groups" in found.absent["roc"]
+
+
+def test_curves_have_a_point_between_every_two_groups_of_a_whole_set(study_result: StudyResult, on_shares: StudyResult) -> None:
+    opened = example()
+    area = next(one for one in opened.roc if one.set == "train")
+    calibrated = next(one for one in opened.calibration if (one.model, one.set, one.horizon) == (area.model, "train", area.horizon))
+    two = [
+        calibrated.groups[k].model_copy(update={"n": n, "observed": s, "predicted": s})
+        for k, n, s in ((0, 28, 0.25), (1, area.n - 28, 0.75))
+    ]
+    calibration = [one.model_copy(update={"groups": two}) if one is calibrated else one for one in opened.calibration]
+    found = compute(on_shares.model_copy(update={"analyses": opened.model_copy(update={"calibration": calibration})}))
+    row = next(one for one in found.roc if (one.model, one.set, one.horizon) == (area.model, "train", area.horizon))
+    alive, died = 28 * 0.25 + (area.n - 28) * 0.75, 28 * 0.75 + (area.n - 28) * 0.25
+    assert row.false_positive == pytest.approx([0, 28 * 0.25 / alive, 1])
+    assert row.true_positive == pytest.approx([0, 28 * 0.75 / died, 1])
+    assert "roc" not in found.absent or "two groups" not in found.absent["roc"]
 
 
 def test_figure_6_calibration_areas_and_table_1_are_there(found: Any) -> None:

@@ -21,7 +21,7 @@ from shared_model.survival.evaluation_table import coarse_time_edges, patient_ce
 from shared_model.survival.kaplan_meier import group_hazard_ratio, kaplan_meier, logrank, split_at
 from shared_model.survival.nomogram import log_ticks, nice_ticks, nomogram
 from shared_model.survival.normal_tails import chi2_tail, two_sided
-from shared_model.survival.roc import roc
+from shared_model.survival.roc import roc, roc_of_groups
 from site_config.problems.base import Problem
 from tests.shared_model.survival.survival_data import SETS, federations, fit_days
 
@@ -116,6 +116,20 @@ def test_auc_and_standard_error_equal_timeroc():
     for horizon in (100.0, 365.0, 800.0):
         found = roc(patient_cells(score, day, event), horizon)
         assert (found.auc, found.se) == pytest.approx(brute_timeroc(score, day, event, horizon), abs=1e-12)
+
+
+def test_points_between_groups_are_those_of_the_curve_where_nobody_is_censored():
+    rng = np.random.default_rng(6)
+    score = rng.normal(size=200)
+    day = rng.exponential(600 * np.exp(-score))
+    cuts = np.quantile(score, [0.3, 0.6, 0.9])
+    group = np.searchsorted(cuts, score)
+    alive = np.array([(day[group == g] > 365).mean() for g in range(4)])
+    false_positive, true_positive = roc_of_groups(np.bincount(group).astype(float), alive)
+    for k, cut in enumerate(cuts[::-1], 1):
+        assert false_positive[k] == pytest.approx((score[day > 365] > cut).mean())
+        assert true_positive[k] == pytest.approx((score[day <= 365] > cut).mean())
+    assert (false_positive[0], true_positive[0], false_positive[-1], true_positive[-1]) == pytest.approx((0, 0, 1, 1))
 
 
 def test_a_patient_at_the_horizon_is_neither_case_nor_control():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 from pydantic import Field
 
 from server.report import number_text
@@ -13,11 +14,18 @@ from server.report.common.figure_style import SET_LABEL, Picture
 from server.report.page_blocks import Block, Figure, Panel, TableBlock
 from server.report.parts.discrimination.models_without_scores import DISCRIMINATION
 from server.report.parts.part import ReportedStudy, ReportPart
-from server.study.opened_analyses import OpenedAnalyses
+from server.study.opened_analyses import OpenedAnalyses, OpenedAuc
 from server.study.study_results import ScoreTable
 from shared_model.survival import roc
 from site_config.problems.base import Problem
 from site_config.study.prognostic_models import MODELS, ModelName
+
+OF_GROUPS = (
+    "On secret shares a curve has a point between every two groups of patients that calibration shows (runs of quarters of the training "
+    "scores), by Kaplan–Meier in each; the areas are those of every score."
+)
+
+NO_GROUPS = "On secret shares areas are opened; points of the curves need two groups of the minimum each, with 5 at risk at the horizon."
 
 
 class RocCurve(Numbers):
@@ -45,12 +53,27 @@ def numbers(report: ReportedStudy) -> list[RocCurve]:
 
 def _from_shares(analyses: OpenedAnalyses, report: ReportedStudy) -> list[RocCurve]:
     return [
-        RocCurve(model=model, set=one.set, horizon=horizon, auc=from_shares.area(one.n, one.events, one.auc, one.se))
+        RocCurve(
+            model=model, set=one.set, horizon=horizon, auc=from_shares.area(one.n, one.events, one.auc, one.se), **_points(analyses, one)
+        )
         for horizon in report.study.evaluation.horizons
         for model in report.study.models
         for one in analyses.roc
         if (one.model, one.horizon) == (model, horizon) and one.set != "all"
     ]
+
+
+def _points(analyses: OpenedAnalyses, area: OpenedAuc) -> dict[str, list[float]]:
+    """Points of a curve on shares: the open groups by quarters of the training scores, where they are the whole set and two at least."""
+    asked = (area.model, area.set, area.horizon)
+    known = next((one.groups for one in analyses.calibration if (one.model, one.set, one.horizon) == asked), [])
+    groups = sorted(known, key=lambda one: -one.predicted)
+    patients, survival = np.array([one.n for one in groups], dtype=float), np.array([one.observed for one in groups])
+    alive = float((patients * survival).sum())
+    if len(groups) < 2 or patients.sum() != area.n or not 0 < alive < patients.sum():
+        return {}
+    false_positive, true_positive = roc.roc_of_groups(patients, survival)
+    return {"false_positive": false_positive.tolist(), "true_positive": true_positive.tolist()}
 
 
 def _roc(table: ScoreTable, horizon: int, minimum: int) -> RocCurve:
@@ -96,7 +119,8 @@ def blocks(found: list[RocCurve], report: ReportedStudy) -> Iterator[Block]:
             panels,
             [table_three(found)],
             "Cases had their event before the horizon, controls none up to it; patients lost before it are accounted for by "
-            "inverse probability of censoring. A patient whose time is the horizon itself is neither.",
+            "inverse probability of censoring. A patient whose time is the horizon itself is neither."
+            + (f" {OF_GROUPS}" if report.analyses is not None else ""),
         )
 
 
@@ -167,7 +191,7 @@ def missing(found: list[RocCurve], report: ReportedStudy) -> dict[str, str]:
         return {}
     areas_alone = report.analyses is not None and any(row.auc.value is not None for row in found)
     plain = "No ROC curve could be estimated at the declared horizons."
-    why = {"roc": "On secret shares areas are opened, no points of the curves." if areas_alone else report.why("roc", plain)}
+    why = {"roc": NO_GROUPS if areas_alone else report.why("roc", plain)}
     return from_shares.with_closed(report, "roc", why, "roc")
 
 
