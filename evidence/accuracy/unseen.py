@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from evidence.accuracy.shares.accuracy_cohorts import Tried
 from evidence.accuracy.shares.compared_with_pooled import BARS, errors, found_on_shares
 from evidence.accuracy.shares.covered_code import COVERED
-from evidence.accuracy.shares.accuracy_cohorts import Tried
 from evidence.accuracy.shares.unseen_tables import SHAPES, made, real
 from evidence.record import record
 from site_config.problems.base import Problem
