@@ -196,6 +196,8 @@ def damages(study: DamagedStudy, count: int, seed: int, kinds: Sequence[str] = (
         moment = ("half-way", "finished")[number % 2]
         study.restore(moment)
         files = {kind: paths for kind, paths in study.files().items() if not kinds or any(part in kind for part in kinds)}
+        if not files:
+            raise SystemExit(f"no such kind of file; there are: {', '.join(sorted(study.files()))}")
         kind = sorted(files)[number // 2 % len(files)]
         path = files[kind][random.integers(len(files[kind]))]
         way = spoil(path, random)
