@@ -238,7 +238,7 @@ class Door:
         with self._refusals("rows", context):
             holders = recipients(lock, plan.phase, request.holders, self._site, self._key)
             roster = tuple(sorted(request.sites))
-            patients, against = compared_patients(lock, self._ledger, choices)
+            patients, against = compared_patients(lock, self._site, self._ledger, choices)
             boxes, _, rule = share(
                 self._policy, lock, self._site, plan, roster, holders, lambda: (patients, ()), slots_of, self._clock(), self._entropy
             )

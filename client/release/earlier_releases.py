@@ -6,7 +6,8 @@ shared for an analysis are recorded alike: study, phase, kind of fact, the rows 
 
 - Difference rule: it compares the rows a release really uses, whatever the question and whatever the study. Rows of the
   same set (train, validation, test) that differ from those of an earlier result by fewer patients than the minimum are refused
-  (FH-531), and so is a roster that differs by few sites or patients (FH-512), unless the hospital consented for this study.
+  (FH-531), and so is a roster that differs by few sites or patients (FH-513), unless the hospital consented for this study; or
+  that two or three earlier ones, added and subtracted, would leave few sites of.
   There is no exception for rows that have nothing in common: a hospital's only patient who leaves is such a case.
 - Burn rule: once a site opened its mask for a value (study, phase, round, statistic, parameters), it is asked again with
   the same roster, state and cohort only; that gives the same number once more, under fresh masks.
@@ -39,6 +40,7 @@ from client.release.journal_entries import (
 from shared_model.secure_sum.federation_messages import Context
 from site_config.hash_chained_journal import Entry, Fold
 from site_config.problems import privacy
+from site_config.study.earlier_rosters import fewest_left
 from site_config.study.plan_and_lock import canonical
 from site_config.words_of_messages import plural
 
@@ -68,6 +70,9 @@ class OpenedValue:
     """Hospital → patients of these sets, of those known here; empty where none is known by its digits."""
     whole: bool = False
     """Whether the roster is every hospital of the role in the study."""
+    study_roster: frozenset[str] = frozenset()
+    earlier_rosters: tuple[frozenset[str], ...] = ()
+    """All hospitals of the study, and of each earlier one that its lock names."""
 
     @property
     def cohort(self) -> str:
@@ -265,7 +270,7 @@ class Ledger(Fold):
         return self._by_value.get(_value_key(value.context)) == (value.context.roster, value.context.state, value.cohort)
 
     def check(self, value: OpenedValue, minima: Minima, budget: int | None) -> None:
-        """Raise FH-514, FH-513 or FH-512 where the burn rule, the difference rule or the budget forbids `value`."""
+        """Raise FH-531, FH-513, FH-514 or FH-512 where the burn rule, the difference rule or the budget forbids `value`."""
         self.check_rows(value, minima)
         if _value_key(value.context) in self._by_value and not self.again(value):
             raise privacy.VALUE_BURNED.problem("the value was opened under another roster, state or cohort")
@@ -273,9 +278,10 @@ class Ledger(Fold):
             raise privacy.QUERY_BUDGET_SPENT.problem(f"{budget} values of {value.context.statistic} were opened for these patients")
 
     def check_rows(self, value: OpenedValue, minima: Minima) -> None:
-        """Raise FH-531 or FH-512 where the rows or the roster differ by few from those of any earlier result."""
+        """Raise FH-531 or FH-513 where the rows or the roster differ by few from those of any earlier result."""
         if self.consented(value.context.study):
             return
+        _check_sums(value, minima)
         now = value.sets or {"": value.patients}
         agreement = self._agreements.get(value.context.study, Agreement())
         for use in self._uses:
@@ -350,6 +356,14 @@ def _all(sets: Mapping[str, frozenset[str]]) -> frozenset[str]:
 
 def _patients(sets: Mapping[str, frozenset[str]]) -> set[str]:
     return {row.partition(".")[0] for row in _all(sets)}
+
+
+def _check_sums(value: OpenedValue, minima: Minima) -> None:
+    left = fewest_left(value.study_roster, frozenset(value.earlier_rosters))
+    if 0 < left < minima.sites:
+        raise privacy.VALUE_DIFFERS_BY_FEW.problem(
+            f"results of earlier studies, added and subtracted, would leave {plural(left, 'site')}; at least {minima.sites} are asked"
+        )
 
 
 def _check_roster(use: Use, value: OpenedValue, minima: Minima) -> None:

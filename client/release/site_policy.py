@@ -23,6 +23,7 @@ from shared_model.statistics.statistic_declaration import REGISTRY, Parameters, 
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site_yaml import OpenHours, Policy
+from site_config.study.earlier_rosters import earlier_rosters
 from site_config.study.plan_and_lock import Role, Study, StudyLock
 from site_config.study.policy_clashes import minima_clashes
 from site_config.words_of_messages import plural
@@ -86,7 +87,13 @@ def rows_value(context: Context, roster: tuple[str, ...], cohort: CohortFacts, l
     """Rows that are about to be shared, as the ledger compares them."""
     sets = {name: frozenset(rows) for name, rows in cohort.sets.items()}
     whole, known = is_whole(lock, cohort.role, roster), cohort.by_hospital(roster)
-    return OpenedValue(context, "", frozenset(roster), frozenset(cohort.keys), None, sets, known, whole=whole)
+    value = OpenedValue(context, "", frozenset(roster), frozenset(cohort.keys), None, sets, known, whole=whole)
+    return _beside_earlier(value, lock)
+
+
+def _beside_earlier(value: OpenedValue, lock: StudyLock) -> OpenedValue:
+    everybody = frozenset(entry.name for entry in lock.roster)
+    return replace(value, study_roster=everybody, earlier_rosters=earlier_rosters(lock))
 
 
 def is_whole(lock: StudyLock, role: Role, roster: tuple[str, ...]) -> bool:
@@ -275,7 +282,7 @@ def check_ledger(policy: Policy, lock: StudyLock, ask: Ask, ledger: Ledger) -> N
     if noise_of(ask.parameters) is not None:
         return
     budget = policy.query_budget.get(ask.statistic.name)
-    value = replace(ask.value(), whole=is_whole(lock, ask.cohort.role, ask.roster))
+    value = _beside_earlier(replace(ask.value(), whole=is_whole(lock, ask.cohort.role, ask.roster)), lock)
     ledger.check(value, floor(policy, lock.study).difference, budget)
 
 

@@ -2,7 +2,9 @@
 
 A hospital fills a slot for every patient whose row is or was used, and writes for each earlier study and each choice of rows
 (`live` or `base`, in the training, validation or test set) whether the patient's row is another one, or stands in one of the two
-only. One bit a choice is opened: not how many changed, nor against which study too few.
+only: among those who changed where the hospital took part in that study, or among those who came with it. Either must be nobody
+or enough, since results of other rosters tell what whole hospitals add: they would leave the few of the other kind. One bit a
+choice is opened: not how many changed, nor against which study too few.
 """
 
 from __future__ import annotations
@@ -22,13 +24,13 @@ from shared_model.shares.circuits.shared_value import public
 
 @dataclass(frozen=True)
 class Changed(Part):
-    """A patient's values `<name>.0`, `<name>.1`, …: 1 for who changed, one number a choice of rows, earlier study after study."""
+    """A patient's values `<name>.0`, `<name>.1`, …: 1 for who changed, in the order of `ChangeModel.place`."""
 
     columns: int = 1
 
     @property
     def width(self) -> int:
-        """Earlier studies times choices."""
+        """Earlier studies times both kinds of change times choices."""
         return self.columns
 
     def of(self, patients: PaddedPatients) -> Floats:
@@ -53,7 +55,18 @@ class ChangeModel:
     @property
     def part(self) -> Changed:
         """What a slot holds."""
-        return Changed(self.name, len(self.choices) * len(self.nobody))
+        return Changed(self.name, 2 * len(self.choices) * len(self.nobody))
+
+    def place(self, study: int, choice: int, *, came: bool) -> int:
+        """Where a slot tells of a patient: of the earlier study, changed or `came` with a hospital that was not in it, choice of rows."""
+        return (2 * study + came) * len(self.choices) + choice
+
+    def few(self, totals: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Choice → whether too few changed, of totals in the order of `place`: what the circuit finds, in the open."""
+        kinds = totals.reshape(len(self.nobody), 2, len(self.choices))
+        none = ~np.array(self.nobody, dtype=bool) & (kinds.sum(1) == 0)
+        found: NDArray[np.bool_] = (((kinds > 0) & (kinds < self.minimum_patients)).any(1) | none).any(0)
+        return found
 
     def parts(self, _n_days: int) -> tuple[Part, ...]:
         """What a hospital contributes."""
@@ -70,13 +83,14 @@ class ChangeModel:
 
 
 async def change(a: Arithmetic, rows: Rows, model: ChangeModel) -> dict[str, bool]:
-    """Choice → whether no total is from 1 (from 0 where nobody is not permitted) to the minimum less one. Needs no pairs."""
+    """Choice → whether no total is from 1 to the minimum less one, and both together are not 0 where nobody is not permitted."""
     slots, n = rows[model.part.name], len(model.choices)
     totals = await a.lift(slots.sum(0).assume(len(slots), "a count of slots"))
     factors = []
     for k, nobody in enumerate(model.nobody):
-        mine = totals[n * k : n * (k + 1)]
-        factors += [mine - few for few in range(1, model.minimum_patients)]
+        changed, came = (totals[n * kind : n * (kind + 1)] for kind in (2 * k, 2 * k + 1))
+        factors += [kind - few for kind in (changed, came) for few in range(1, model.minimum_patients)]
         if not all(nobody):  # where nobody is permitted, one more than the total, which is never zero
-            factors.append(mine + public(mine, np.array(nobody, dtype=np.int64), 0))
+            both = changed + came
+            factors.append(both + public(both, np.array(nobody, dtype=np.int64), 0))
     return model.opens(await a.reveal_zero(f"{model.name}.few", *factors))

@@ -53,9 +53,10 @@ def share(
 
 
 def compared_patients(
-    lock: StudyLock, ledger: Ledger, choices: Mapping[str, frozenset[str]]
+    lock: StudyLock, site: str, ledger: Ledger, choices: Mapping[str, frozenset[str]]
 ) -> tuple[PaddedPatients, dict[str, dict[str, str]]]:
-    """Who changed against each earlier study of a lock, by choice of rows; and the hashes of the rows used there, by set.
+    """Who changed against each earlier study of a lock, or came with this hospital, by choice of rows; and the hashes of the rows
+    used there, by set.
 
     choices: `live.SET` and `base.SET` → rows. Raises OUTSIDE_LOCK where the lock tells another roster of an earlier study than this
     hospital knows, ROWS_WAIT where one of them used several rows of one set.
@@ -69,7 +70,10 @@ def compared_patients(
         for c, choice in enumerate(model.choices):
             apart = choices.get(choice, frozenset()) ^ used.get(choice.partition(".")[2], frozenset())
             ids = {row.partition(".")[0] for row in apart}
-            values[f"{model.name}.{k * len(model.choices) + c}"] = np.array([one in ids for one in patients], dtype=np.float64)
+            found = np.array([one in ids for one in patients], dtype=np.float64)
+            came = site not in lock.earlier[k].roster
+            values[f"{model.name}.{model.place(k, c, came=came)}"] = found
+            values[f"{model.name}.{model.place(k, c, came=not came)}"] = np.zeros(len(patients))
     nobody = np.zeros(len(patients))
     hashes = {one.study: {name: cohort_hash(rows) for name, rows in used.items()} for one, used in zip(lock.earlier, earlier, strict=True)}
     return PaddedPatients(nobody.astype(np.int64), nobody.astype(np.bool_), values), hashes

@@ -5,7 +5,7 @@ The door's own ledger, choice of rows and comparison are used; only the holders'
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ from shared_model.secure_sum.federation_messages import Context
 from site_config.hash_chained_journal import Journal
 from site_config.problems import privacy
 from site_config.problems.base import Problem
+from site_config.study.earlier_rosters import earlier_rosters
 from site_config.study.lock_study import earlier_studies
 from site_config.study.plan_and_lock import RosterEntry, Study, StudyLock, StudySite
 
@@ -121,7 +122,10 @@ class Network:
     def _ask(self, lock: StudyLock, one: Hospital, roster: tuple[str, ...], used: dict[str, frozenset[str]]) -> None:
         context = Context(study=lock.study_id, phase="clinical", round=0, attempt=0, statistic="", parameters="", state="", roster="")
         rows, whole = frozenset().union(*used.values()), roster == lock.names("development")
-        one.ledger.check_rows(OpenedValue(context, "", frozenset(roster), rows, None, used, whole=whole), LEAST)
+        value = OpenedValue(
+            context, "", frozenset(roster), rows, None, used, whole=whole, study_roster=frozenset(lock.names("development"))
+        )
+        one.ledger.check_rows(replace(value, earlier_rosters=earlier_rosters(lock)), LEAST)
 
     def _lock(self, roster: tuple[str, ...], images: bool, fraction: float, in_blocks: bool) -> StudyLock:
         title = f"study {len(self.published)}, {'images' if images else 'tables'}, {fraction}, {in_blocks}"
@@ -139,16 +143,13 @@ class Network:
         model, totals = change_model(lock), np.zeros(change_model(lock).part.columns)
         for one in mine:
             choices = {f"{of}.{name}": rows for of in (LIVE, BASE) for name, rows in one.rows(of, images, fraction).items()}
-            patients, against = compared_patients(lock, one.ledger, choices)
+            patients, against = compared_patients(lock, one.name, one.ledger, choices)
             totals += model.part.of(patients).sum(0) if len(patients) else 0
             hashes = {choice: cohort_hash(rows) for choice, rows in choices.items()}
             plain = {"parts": {}, "results": (), "cohort": "", "patients": 0, "slots": 0, "bytes": 0, "rule": "", "hash": ""}
             names = {"study": lock.study_id, "phase": "admission", "roster": lock.names("development"), "holders": lock.holders}
             one.write(COMPARED, ComparedRows(**plain, **names, against=against, choices=hashes))
-        by_study = totals.reshape(len(lock.earlier), len(model.choices))
-        low = np.array(model.nobody, dtype=float)  # a change of nobody is not too few where that is permitted
-        few = ((by_study >= low) & (by_study < LEAST.patients)).any(axis=0)
-        opens = model.opens(few)
+        opens = model.opens(model.few(totals.astype(np.int64)))
         if any(not (opens[f"{LIVE}.{name}"] or opens[f"{BASE}.{name}"]) for name in SETS):
             raise privacy.ROWS_WAIT.problem("neither")
         for one in mine:

@@ -56,7 +56,7 @@ def test_identical_questions_go_on(network: Network) -> None:
 
 def test_e1_a_one_patient_hospital_joins(network: Network) -> None:
     assert opened(network, NAMES[:-1])
-    assert not opened(network), "one hospital apart: FH-512, whatever the columns' order, whatever is asked"
+    assert not opened(network), "one hospital apart: FH-513, whatever the columns' order, whatever is asked"
     assert opened(network, NAMES[:-1])
 
 

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from client.release.journal_entries import AGREED, COMPARED, AgreedRows, ComparedRows
+from shared_model.analyses.phases.admission_plan import BASE, LIVE
 from shared_model.statistics.statistic_parameters import SplitOnly
 from site_config.problems import privacy
 from site_config.problems.base import Problem
+from site_config.study.earlier_rosters import earlier_rosters, fewest_left
+from site_config.study.plan_and_lock import EarlierStudy, LeftBehind
 from tests.client.release import hospital_network
 from tests.client.release.test_generation_properties import LEAST, NAMES, Network, cohort_hash
-from tests.client.release.test_handed_over import FRACTION, SIZES, opened, value, write
+from tests.client.release.test_handed_over import FRACTION, SIZES, opened, study_lock, value, write
 
 ROWS = {"train": frozenset(f"p{k}.a" for k in range(24)), "validation": frozenset(f"q{k}.a" for k in range(6))}
 EVERYBODY = frozenset().union(*ROWS.values())
@@ -118,6 +121,52 @@ def test_a_corrected_row_is_a_change_like_a_join(network: Network) -> None:
     assert opened(network), "the old rows stay usable"
     assert network.results[0] == network.results[1]
     assert opened(network, fraction=FRACTION)
+
+
+# ------------------------------------------------------------------------------------- several studies, added and subtracted
+
+
+WIDE = (40, 30, 24, 24, 24, 24, 24, 1)
+
+
+def test_one_who_came_is_not_hidden_behind_hospitals_that_came() -> None:
+    """Results with and without the three hospitals stand beside: what is left of four results is the one."""
+    network = Network(WIDE)
+    assert opened(network, NAMES[:4], fraction=0.0) and opened(network, NAMES[:7], fraction=0.0)
+    network.join(NAMES[0])
+    assert network.study((*NAMES[:4], NAMES[7]), fraction=0.0) is None, "one hospital more"
+    wider = Network(WIDE)
+    assert opened(wider, NAMES[:4], fraction=0.0)
+    wider.join(NAMES[0])
+    assert wider.study(NAMES[:7], fraction=0.0) == {"train": BASE, "validation": LIVE}, "who came waits, the three hospitals take part"
+    wider.join(NAMES[0], 19)
+    assert wider.study(NAMES[:7], fraction=0.0) == {"train": LIVE, "validation": LIVE}
+    wider.check()
+
+
+def test_north_then_south_then_both_with_one_hospital_more() -> None:
+    network = Network(WIDE)
+    assert opened(network, NAMES[:3], fraction=0.0) and opened(network, NAMES[3:7], fraction=0.0)
+    assert network.study(NAMES, fraction=0.0) is None, "both, less the north, less the south, is the one-patient hospital"
+    assert opened(network, NAMES[:7], fraction=0.0), "both without it add nothing"
+
+
+def test_four_rosters_that_leave_one_hospital() -> None:
+    """Always 24 patients and three hospitals apart, pair by pair."""
+    rosters = [frozenset("abcd"), frozenset("abcdefg"), frozenset("abcdhij")]
+    assert fewest_left(frozenset("abcdefghijx"), frozenset(rosters)) == 1
+    assert fewest_left(frozenset("abcdefghij"), frozenset(rosters)) == 3, "e, f, g, as two of the pairs say anyway"
+    assert fewest_left(frozenset("abcdefghijxyz"), frozenset(rosters)) == 3
+
+
+def test_hospitals_that_leave_one_after_another_are_no_such_sum() -> None:
+    """A study that goes on after a leaving takes companions along, which rosters do not tell."""
+    lock = study_lock(resolution="shares")
+    names = [entry.name for entry in lock.roster]
+    earlier = tuple(EarlierStudy(study=f"{k:064x}", roster=tuple(names[k:])) for k in range(3))
+    lock = lock.model_copy(update={"earlier": earlier, "holders": tuple(names[3:6])})
+    assert len(earlier_rosters(lock)) == 3
+    assert earlier_rosters(lock.model_copy(update={"leaving": LeftBehind(study="0" * 64, gone={}, companions={})})) == ()
 
 
 # --------------------------------------------------------------------------------------------------------- canary, full

@@ -17,13 +17,17 @@ from tests.shared_model.analyses.recorded import on_record
 SIZES = (0, 1, 1, 2, 4, 8, 16)
 
 
-def run(totals: tuple[int, ...], minimum: int = 20, m: int = 0, nobody: bool = True) -> tuple[bool, Any]:
+def run(
+    totals: tuple[int, ...], minimum: int = 20, m: int = 0, nobody: bool = True, came: tuple[int, ...] | None = None
+) -> tuple[bool, Any]:
+    """totals: who changed at hospitals of each earlier study; came: who came with others."""
+    both = [total for pair in zip(totals, came or (0,) * len(totals), strict=True) for total in pair]
     model = ChangeModel("changed", nobody=((nobody,),) * len(totals), minimum_patients=minimum)
-    rng, n = np.random.default_rng(sum(totals)), sum(SIZES)
-    flags = np.stack([rng.permutation(np.arange(n) < total) for total in totals], 1).astype(float)
+    rng, n = np.random.default_rng(sum(both)), sum(SIZES)
+    flags = np.stack([rng.permutation(np.arange(n) < total) for total in both], 1).astype(float)
     pieces = np.split(flags, np.cumsum(SIZES)[:-1])
     sites = [
-        PaddedPatients(np.zeros(len(one), np.int64), np.zeros(len(one), bool), {f"changed.{k}": one[:, k] for k in range(len(totals))})
+        PaddedPatients(np.zeros(len(one), np.int64), np.zeros(len(one), bool), {f"changed.{k}": one[:, k] for k in range(len(both))})
         for one in pieces
     ]
 
@@ -41,18 +45,33 @@ def test_one_earlier_generation(total: int) -> None:
     assert set(a.opened) == {"changed.few"}
 
 
+@pytest.mark.parametrize(("changed", "came", "opens"), [(0, 21, True), (1, 21, False), (21, 1, False), (20, 20, True), (10, 10, False)])
+def test_few_who_changed_are_not_hidden_behind_hospitals_that_came(changed: int, came: int, opens: bool) -> None:
+    found, _ = run((changed,), came=(came,))
+    assert found == opens
+    model = ChangeModel("changed")
+    assert model.few(np.array([changed, came]))[0] != opens
+
+
+@pytest.mark.parametrize(("changed", "came", "opens"), [(0, 0, False), (0, 20, True), (20, 0, True), (0, 3, False)])
+def test_where_a_hospital_left_somebody_has_to_change_or_come(changed: int, came: int, opens: bool) -> None:
+    found, _ = run((changed,), nobody=False, came=(came,))
+    assert found == opens
+    assert ChangeModel("changed", nobody=((False,),)).few(np.array([changed, came]))[0] != opens
+
+
 @pytest.mark.parametrize(
     ("totals", "opens"), [((0, 0, 0), True), ((0, 20, 32), True), ((0, 20, 19), False), ((1, 30, 30), False), ((20, 0, 3), False)]
 )
 def test_every_earlier_generation_counts(totals: tuple[int, ...], opens: bool) -> None:
     found, a = run(totals)
-    assert found == opens and a.openings <= 9
+    assert found == opens and a.openings <= 10
 
 
 @pytest.mark.parametrize(("totals", "opens"), [((0, 20), True), ((0, 19), False)])
 def test_shares_give_what_plain_numbers_give(totals: tuple[int, ...], opens: bool) -> None:
     found, cost = run(totals, m=3)
-    assert found == opens and cost.openings <= 9
+    assert found == opens and cost.openings <= 10
 
 
 @pytest.mark.parametrize(("totals", "opens"), [((0,), False), ((19,), False), ((20,), True), ((20, 0), False)])
@@ -63,9 +82,9 @@ def test_where_a_hospital_left_a_change_of_nobody_is_one_of_its_patients(totals:
 
 def test_every_choice_of_rows_has_its_own_bit() -> None:
     model = ChangeModel("changed", choices=("live", "base"), nobody=((True, True), (True, True)), minimum_patients=20)
-    flags = np.zeros((40, 4))
-    flags[:21, 0], flags[:3, 1], flags[:40, 2] = 1, 1, 1  # live: 21 and 40; base: 3 and nobody
-    values = {f"changed.{k}": flags[:, k] for k in range(4)}
+    flags = np.zeros((40, 8))
+    flags[:21, 0], flags[:3, 1], flags[:40, 4] = 1, 1, 1  # live: 21 and 40; base: 3 and nobody; nobody came
+    values = {f"changed.{k}": flags[:, k] for k in range(8)}
     site = PaddedPatients(np.zeros(40, np.int64), np.zeros(40, bool), values)
 
     async def circuit(a: Arithmetic, rows: Rows) -> dict[str, bool]:
@@ -80,7 +99,7 @@ def test_every_choice_of_rows_has_its_own_bit() -> None:
 )
 def test_a_change_of_nobody_is_permitted_choice_by_choice(nobody: tuple[bool, bool], opens: tuple[bool, bool]) -> None:
     model = ChangeModel("changed", choices=("train", "test"), nobody=(nobody,), minimum_patients=20)
-    values = {f"changed.{k}": np.zeros(40) for k in range(2)}
+    values = {f"changed.{k}": np.zeros(40) for k in range(4)}
     site = PaddedPatients(np.zeros(40, np.int64), np.zeros(40, bool), values)
 
     async def circuit(a: Arithmetic, rows: Rows) -> dict[str, bool]:
