@@ -12,54 +12,64 @@ from site_config.study.prognostic_models import MODELS
 from site_config.words_of_messages import plural
 
 WIDTH, INDENT = 80, 14
-MOST_LINES = 30
+MOST_LINES = 24
+"""A terminal's screen, so that nothing of it has moved out of sight when the question comes."""
 
 
 def summary_lines(site: SiteConfig, lock: StudyLock, heard: int, office: str) -> list[str]:
-    """At most 30 lines of 80 columns. heard: other hospitals whose digits were heard by telephone; office: who offers the study."""
-    study, role = lock.study, "trains the models" if lock.entry(site.site).role == "development" else "tests the models"
-    name, title = textwrap.shorten(office, 40) or "the coordinator", textwrap.shorten(study.title, 66)
+    """At most 24 lines of 80 columns. heard: other hospitals whose digits were heard by telephone; office: who offers the study."""
+    study, name = lock.study, textwrap.shorten(office, 30) or "the coordinator"
     lines = [f"What {site.site} decides: study {lock.study_id[:12]}"]
-    offered = [("Offered by", f"{name}; no end date: until the coordinator ends it."), ("For", title)]
-    for label, words in [*offered, *_paragraphs(site, lock, role, heard)]:
-        lines += textwrap.wrap(words, WIDTH, initial_indent=label.ljust(INDENT), subsequent_indent=" " * INDENT)
+    offered = [("For", textwrap.shorten(study.title, 66)), ("Asked by", f"{name} (the office), without an end date.")]
+    for label, words in [*offered, *_paragraphs(site, lock, heard)]:
+        lines += textwrap.wrap(words, WIDTH, initial_indent=label.ljust(INDENT), subsequent_indent=" " * INDENT, break_on_hyphens=False)
     return lines
 
 
-def _paragraphs(site: SiteConfig, lock: StudyLock, role: str, heard: int) -> list[tuple[str, str]]:
+def _paragraphs(site: SiteConfig, lock: StudyLock, heard: int) -> list[tuple[str, str]]:
     others = plural(len(lock.roster) - 1, "other hospital")
-    found = [("Takes part", f"{role} with {others}; digits heard of {heard}.")]
-    scans = MODELS.read_scans(lock.study.models)
-    sums = "sums under masks" if lock.study.privacy.masks else "sums in the clear"
-    leaves = "no scan, no name or id of a patient." if lock.holders else f"{sums}; no scan, no row, no name or id of a patient."
-    if lock.holders:
-        noised = lock.study.privacy.dp is not None
-        what = "Counts of patients" if noised else "Patients' rows (days, events, clinical variables, scores)"
-        leaves += f" {what} leave split into parts for the holders, no part readable alone."
-    if scans:
-        leaves += " A model update a round leaves under a mask; only a block's sum can be read."
-    found.append(("Leaves", leaves))
-    found += _holders(lock, site.site)
+    does = "Make" if lock.entry(site.site).role == "development" else "Test"
+    found = [("Your part", f"{does} the models with {others} ({heard} known by telephone).")]
+    found += [("Stays here", "Scans, names and ids of patients."), ("Leaves", _leaves(lock))]
+    found += _readers(lock, site.site)
+    if MODELS.read_scans(lock.study.models):
+        noise = "This study adds noise against it." if lock.study.privacy.dp else "Only added noise prevents it; this study adds none."
+        tells = "Whoever holds a patient's scans can tell from one round of training whether that patient died"
+        found.append(("Can be told", f"{tells} (right for 92 of 100 pairs of dead and living, AUC 0.92). {noise}"))
     least = floor(site.policy, lock.study)
-    found.append(("Is opened", opened_words(least, lock.study)))
-    if scans:
-        noise = "This study adds noise against it." if lock.study.privacy.dp else "Only noise removes this, and this study adds none."
-        told = "who has a patient's images learns from one round whether that patient died (AUC 0.92 in a block of 33). "
-        found.append(("Stays known", told + noise))
     found += [
+        ("Published", _published(least, lock.study)),
         ("New patients", _new_patients(least.patients)),
-        (
-            "You can",
-            "`decline` (nothing more leaves; `approve` takes it back), `leave` (for good; others may have to stop or ask "
-            "again) and withdraw patients, from the next message on. What was opened stays opened.",
-        ),
-        (
-            "Afterwards",
-            "`fedhcc-site egress` lists all that left. The authors' attack tests are in docs/threat-model.md; "
-            "what failed proves no safety.",
-        ),
+        ("To say no", "`fedhcc-site decline`: from the next message on nothing leaves."),
+        ("To undo it", "`leave` ends it for good, `data withdraw` takes one patient out, `approve` takes a no back. Results stay known."),
+        ("To look", "`fedhcc-site egress` lists all that left. No test proves safety."),
     ]
     return found
+
+
+def _leaves(lock: StudyLock) -> str:
+    study, words = lock.study, []
+    if lock.holders and study.privacy.dp is not None:
+        words.append("Counts of patients, cut into parts; one part tells nothing.")
+    elif lock.holders:
+        words.append("Each patient's days, death, clinical values and scores, cut into parts; one part tells nothing.")
+    else:
+        words.append(
+            "Sums over patients" + (", which only add up with other hospitals'." if study.privacy.masks else ", readable by the office.")
+        )
+    if MODELS.read_scans(study.models):
+        words.append("In training, what the model learnt here, readable only as a sum over hospitals.")
+    return " ".join(words)
+
+
+def _published(least: Floor, study: Study) -> str:
+    """What is opened, in so few words as fit."""
+    if study.privacy.dp is not None:
+        return "The models and counts with noise; nothing else." if study.shares_rows else "The models with noise; nothing else."
+    if least.lifted:
+        return "Results, without the usual limits: every patient is made up."
+    limits = f"none of a group under {GROUP_PATIENTS.value} patients, none that counts 1 to {FEW.value}."
+    return f"Models, their accuracy, survival curves, tables: {limits}"
 
 
 def opened_words(least: Floor, study: Study) -> str:
@@ -77,22 +87,20 @@ def opened_words(least: Floor, study: Study) -> str:
 def _new_patients(least: int) -> str:
     """From how many changed patients on a result may change, in words; a minimum of one protects nobody."""
     if least <= 1:
-        return "count at once: a single one who joined, left or changed can show by subtraction."
-    return f"count once {least} or more have joined, left or changed; a single one never shows by subtraction."
+        return "Count at once: results before and after can tell of a single one."
+    return f"Count when {least} or more came, left or changed, so that no one shows."
 
 
-def _holders(lock: StudyLock, site: str) -> list[tuple[str, str]]:
+def _readers(lock: StudyLock, site: str) -> list[tuple[str, str]]:
+    """Who could read what left."""
     if not lock.holders:
         return []
     few, names = lock.collusion, ", ".join(lock.holders)
     if lock.study.privacy.dp is not None:
-        words = f"{names} add the noise before anything is opened. {few + 1} who pool what they hold see a hospital's counts without it."
-        return [("Holders", words)]
-    alone = "any one of them" if few == 1 else f"any {few} of them"
-    words = f"{names}: {alone} and the coordinator together learn results only. {few + 1} who pool what they hold rebuild every row, "
-    words += "without names but still personal data; with the coordinator's help also by hospital."
+        return [("Who can read", f"{names} add the noise. {few + 1} of them together see a hospital's counts without it.")]
+    alone = "One" if few == 1 else f"{few}"
+    words = f"The parts lie at {names}. Any {few + 1} that join their parts read every patient's row: no names, yet personal data; "
+    words += f"with the office's help also from which hospital. {alone} with the office: results only."
     if site in lock.holders:
-        words += (
-            " This hospital is a holder: it keeps keys to parts of all hospitals' rows until the study ends; holders must not pool them."
-        )
-    return [("Holders", words)]
+        words += " You are one: you must never join your parts with theirs."
+    return [("Who can read", words)]

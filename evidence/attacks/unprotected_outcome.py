@@ -29,9 +29,9 @@ from shared_model.survival.hazard import piecewise_hazard, piecewise_sums
 from simulations.cohort.presets import PRESETS
 from simulations.cohort.simulated_patients import simulate
 from simulations.threads import one_thread
-from site_config.study.plan_and_lock import Study, own_dropout
+from site_config.study.plan_and_lock import Study
 from site_config.study.presets import preset
-from site_config.study.prognostic_models import RAD_S
+from site_config.study.prognostic_models import RAD_S, own_dropout
 
 Floats = NDArray[np.float64]
 SEEDS = {64: tuple(range(7201, 7205)), 224: tuple(range(7201, 7203))}
@@ -75,8 +75,8 @@ def phantoms(size: int, seed: int) -> MadeUpPatients:
     options, study = PRESETS["demo"], study_of(size, 0.0)
     assert options.phantom is not None
     small, n = replace(options.phantom, matrix=MATRIX, slice_mm=5.0), MEMBERS + STRANGERS + OTHERS
-    people = simulate(replace(options.survival, patients=(n, 1), sites=(12, 1), lone_sites=0), seed).patients
-    people = [one for one in people if one.role == "development"]
+    population = simulate(replace(options.survival, patients=(n, 1), sites=(12, 1), lone_sites=0), seed)
+    people = [one for one in population.patients if one.role == "development"]
     days = np.ones(n)
     no = np.zeros(n, dtype=bool)
     images = MemorySlices(np.stack([slices_of(one, small, study)[:1] for one in people]))
