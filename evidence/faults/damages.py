@@ -1,6 +1,6 @@
 """Evidence: damaged files at the office and at a hospital, drawn by a seed: `python -m evidence.faults.damages`.
 
-A study with images, on shares or from sums, is stopped half-way, finished, and kept at both moments. Each damage flips a bit of one
+A study with images from sums, and one on shares, are stopped half-way, finished, and kept at both moments. Each damage flips a bit of one
 file, cuts it, fills a part with zeros or takes it away; every kind of file has its turns. Then the study goes on. Good is a numbered
 problem with a way back, or the numbers of the undisturbed study (`evidence.opened_units` says what that is on shares).
 """
@@ -39,7 +39,8 @@ from site_config.study.plan_and_lock import StudyLock
 from site_config.study.prognostic_models import CLN, RAD_D, RADCLN_D
 
 DAMAGES, SEEDS = 112, (112, 113, 114)
-RESOLUTIONS: Final = ("exact", "shares")
+MODELS_OF: Final = {"exact": (CLN.name, RAD_D.name, RADCLN_D.name), "shares": (CLN.name,)}
+"""Networks are trained from sums in either case, so that their files are damaged in the study that is quick to go on with."""
 UNKEPT: Final = ("superlink.db",)
 COVERS: Final = [
     "evidence/faults/damages.py",
@@ -88,7 +89,7 @@ class DamagedStudy:
     def __init__(self, root: Path, resolution: str, **study: Any) -> None:
         self.homes = Homes(root / "run")
         base = PRESETS["tiny"]
-        settings = {**base.study, "resolution": resolution, "models": tuple(model.name for model in (CLN, RAD_D, RADCLN_D)), **study}
+        settings = {**base.study, "resolution": resolution, "models": MODELS_OF[resolution], **study}
         make_cohort(replace(base, study=settings), self.homes.cohort, seed=3)
         enrol(self.homes, 3)
         self.lock: StudyLock = publish(self.homes)
@@ -100,7 +101,7 @@ class DamagedStudy:
 
         def once_trained() -> bool:
             nonlocal asked
-            asked += any(self._run_folder().glob("training/*"))
+            asked += any(self._run_folder().glob("training/*" if self.lock.study.reads_scans else "shares/clinical/results.json"))
             return asked > 1
 
         try:
@@ -237,7 +238,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--damages", type=int, default=DAMAGES)
     parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS))
-    parser.add_argument("--resolutions", nargs="*", choices=RESOLUTIONS, default=list(RESOLUTIONS))
+    parser.add_argument("--resolutions", nargs="*", choices=MODELS_OF, default=list(MODELS_OF))
     parser.add_argument("--only", default="", help="kinds of file, by parts of their names, as prepared,generations; nothing is recorded")
     asked = parser.parse_args()
     kinds = tuple(part for part in asked.only.split(",") if part)
