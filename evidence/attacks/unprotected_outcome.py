@@ -18,20 +18,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client.training.update import local_update
+from client.training.local_training import local_update
 from evidence.accuracy.signal import slices_of
 from evidence.attacks.outcome import auc, outcomes_drawn_anew, row
 from evidence.made_up_patients import MadeUpPatients, MemorySlices
 from evidence.record import record
 from shared_model.networks.rad_networks import RadNetwork, build
 from shared_model.networks.weight_vector import gradient_vector
-from shared_model.survival.hazard import piecewise_hazard, piecewise_sums
-from simulations.cohort.presets import PRESETS
+from shared_model.survival.broadcast_hazard import piecewise_hazard, piecewise_sums
+from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.simulated_patients import simulate
 from simulations.threads import one_thread
 from site_config.study.plan_and_lock import Study
-from site_config.study.presets import preset
 from site_config.study.prognostic_models import RAD_S, own_dropout
+from site_config.study.study_presets import preset
 
 Floats = NDArray[np.float64]
 SEEDS = {64: tuple(range(7201, 7205)), 224: tuple(range(7201, 7203))}
@@ -151,7 +151,7 @@ def main() -> None:
     parser.add_argument("--pixels", type=int, nargs="*", default=list(SEEDS), choices=list(SEEDS))
     asked = parser.parse_args().pixels
     found = figures({size: SEEDS[size] for size in asked})
-    covers = ["client/training/update.py", "shared_model/networks/rad_networks.py", "evidence/attacks/unprotected_outcome.py"]
+    covers = ["client/training/local_training.py", "shared_model/networks/rad_networks.py", "evidence/attacks/unprotected_outcome.py"]
     record("unprotected_outcome", covers=covers, figures=found, seeds=list(SEEDS[64]))
 
 
