@@ -175,11 +175,17 @@ def check_budget(policy: Policy, spent: Cost, more: Cost) -> None:
         raise privacy.EPSILON_SPENT.problem(f"ε would be {total:.2f} at δ = {DELTA:g} after {spent.epsilon:.2f}; the budget is {budget:g}")
 
 
+SECOND_CHARGE = (
+    "What was charged cannot be sent again: a holder has other keys, or the sent values are gone. A hospital that permits a second charge "
+    "sets `policy.epsilon_budget` (`fedhcc-site privacy` shows what was spent); then, at the office, `fedhcc-coordinator resume STUDY`."
+)
+
+
 def check_promise(lock: StudyLock, spent: Cost, more: Cost, role: Role = "development") -> None:
     """Refuse (FH-541) what would cost a patient more than the study declares."""
     whole = study_cost(lock, role)
     if lock.study.privacy.dp is not None and (spent + more).squared > whole.squared * (1 + SLACK):
-        raise privacy.EPSILON_SPENT.problem(f"more than the ε = {whole.epsilon:.2f} that the study declares")
+        raise privacy.EPSILON_SPENT.problem(f"more than the ε = {whole.epsilon:.2f} that the study declares", fix=SECOND_CHARGE)
 
 
 def budget_faults(

@@ -99,6 +99,7 @@ def test_new_shares_are_a_new_charge_and_the_study_declares_one(tmp_path: Path) 
         with pytest.raises(Problem) as refused:
             site.share(study, **changed)  # type: ignore[arg-type]
         assert refused.value.code == "FH-541"
+        assert "`policy.epsilon_budget`" in refused.value.fix and "`fedhcc-coordinator resume STUDY`" in refused.value.fix
     assert site.charges() == 1 and same(site.share(study), first)
 
 
@@ -115,6 +116,14 @@ def test_lost_or_changed_shares_are_charged_again_within_the_budget(tmp_path: Pa
     assert refused.value.code == "FH-541" and site.charges() == 2
     with pytest.raises(Problem):  # nor under another study's name
         site.share(lock("two"))
+
+
+def test_a_holder_with_other_keys_is_given_new_shares_where_the_hospital_permits_a_second_charge(tmp_path: Path) -> None:
+    cost = results_cost(lock().study)
+    site, study = Site(tmp_path, Policy(simulated_patients=True, epsilon_budget=(cost + cost).epsilon + 1e-3)), lock()
+    site.share(study)
+    site.share(study, holders={**HOLDERS, 3: replace(HOLDERS[3], public=bytes(range(32)))})
+    assert site.charges() == 2
 
 
 def test_as_many_slots_whoever_has_how_many_patients_and_nobody_is_refused(tmp_path: Path) -> None:
