@@ -5,7 +5,7 @@ EfficientNet-b0) for one round by the hospital's own code, at 64 and at 224 pixe
 norms. Who holds the images of a patient computes ∂f by both flips, takes away what other people's gradients span, and fits the rest
 to the block's summed update: a death pulls the coefficient down (the review's script `t4_training.py`). Control: people who did not train.
 
-`python -m evidence.attacks.unprotected_outcome` writes `docs/evidence/unprotected_outcome.json`.
+`python -m evidence.privacy.unprotected_outcome` writes `docs/evidence/unprotected_outcome.json`.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def main() -> None:
     parser.add_argument("--pixels", type=int, nargs="*", default=list(SEEDS), choices=list(SEEDS))
     asked = parser.parse_args().pixels
     found = figures({size: SEEDS[size] for size in asked})
-    covers = ["client/training/local_training.py", "shared_model/networks/rad_networks.py", "evidence/attacks/unprotected_outcome.py"]
+    covers = ["client/training/local_training.py", "shared_model/networks/rad_networks.py", "evidence/privacy/unprotected_outcome.py"]
     record("unprotected_outcome", covers=covers, figures=found, seeds=list(SEEDS[64]))
 
 
