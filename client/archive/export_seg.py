@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from client.archive.dicom_seg import Maker, MarkedSegment, check_written, encoded, read_sources
 from client.archive.segment_codes import organ_meaning, tumour_meaning
+from client.archive.write_dicom_seg import Maker, MarkedSegment, check_written, encoded, read_sources
 from client.cohort.one_scan import role_of
 from client.cohort.preparation_job import prepared_folder
 from client.cohort.pseudonyms import site_secret

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from server.report import number_text
 from server.report.common import from_shares, score_tables
-from server.report.common.curve_pictures import survival_panel
 from server.report.common.estimate_kinds import SETS, Numbers, Test, chi_test
 from server.report.common.figure_style import SET_COLOUR, SET_DASH, SET_NAME
+from server.report.common.kaplan_meier_drawing import survival_panel
 from server.report.common.survival_curves import (
     MONTH,
     SurvivalCurve,

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from server.report import number_text
 from server.report.common import from_shares, score_tables
-from server.report.common.curve_pictures import survival_panel
 from server.report.common.estimate_kinds import Estimate, Numbers, Test, chi_test
+from server.report.common.kaplan_meier_drawing import survival_panel
 from server.report.common.survival_curves import SurvivalCurve, axis_months, curve, curve_note, curve_table, drawable
 from server.report.common.two_groups import hazard_ratio, ratio_words, size_words, split
 from server.report.page_blocks import Block, Figure, Panel, TableBlock

@@ -9,9 +9,9 @@ from pydantic import Field
 from server.report import number_text
 from server.report.common import figure_style, from_shares, score_tables
 from server.report.common.cox_tables import hazard_ratio_words, ratio_ticks
-from server.report.common.curve_pictures import survival_panel
 from server.report.common.estimate_kinds import HELD, Estimate, Numbers, Test, chi_test
 from server.report.common.figure_style import Picture
+from server.report.common.kaplan_meier_drawing import survival_panel
 from server.report.common.survival_curves import SurvivalCurve, axis_months, curve, curve_note, curve_table, drawable
 from server.report.common.two_groups import estimate_words, hazard_ratio, ratio_words, size_words, split
 from server.report.display_names import SUBGROUP_LABELS, VALUE_LABELS
