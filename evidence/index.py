@@ -18,6 +18,7 @@ from evidence.record import FOLDER, stale
 from site_config.atomic_files import write_atomic
 
 MEASURED: Final = {
+    "ctrl_c": "Ctrl-C of `fedhcc-sim run` at counted moments: how soon it ends, in how many lines, who is left.",
     "any_study": "Studies of tables and the liver study, each through both sides' commands over loopback, beside the pooled fit.",
     "attacks": "What a curious coordinator gets out of everything a study opens at its defaults; each attack also where it must succeed.",
     "capture": "All that hospitals send, in plaintext behind TLS: is anything planted in them found, does one patient change it?",
