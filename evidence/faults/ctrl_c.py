@@ -3,8 +3,8 @@
 `python -m evidence.faults.ctrl_c [ENGINE ...]` writes docs/evidence/ctrl_c.json. The command runs as a process group of its own, as in a
 terminal, and the whole group is sent SIGINT: while Python is still importing, and then each time after so many lines of progress more
 than the last time. The same command then goes on from where it was stopped; the last one runs to the end. A moment counts as held
-where the program ends with status 130 within two seconds, its last line says that it stopped, no traceback is among its lines, and no process
-of the group or of its sites is left.
+where the program ends with status 130 within two seconds, its last line says that it stopped, no traceback is among its lines, and
+no process of the group or of its sites is left.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class Started:
 
     def __init__(self, engine: str, out: Path) -> None:
         command = [sys.executable, "-P", "-m", "simulations.cli", "run", "--preset", "tiny", "--engine", engine, "--out", str(out)]
+        self.out = out
         self.process = subprocess.Popen(  # noqa: S603
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -96,25 +97,26 @@ class Started:
         self.reader.join(5)
         after = self.lines[before:]
         broken = any("Traceback" in line or "KeyboardInterrupt" in line for line in self.lines)
-        return Interrupted(moment, round(seconds, 3), status, after, broken, left_of(self.process.pid))
+        return Interrupted(moment, round(seconds, 3), status, after, broken, left_of(self.process.pid, self.out))
 
 
-def left_of(group: int) -> int:
-    """Processes of a session that still run two seconds after its leader ended."""
+def left_of(session: int, out: Path) -> int:
+    """Processes of a session, or of sessions of their own that work in its folder, that still run two seconds after its leader ended."""
     end = time.monotonic() + LIMIT_S
-    while (left := _of_session(group)) and time.monotonic() < end:
+    while (left := _running(session, out)) and time.monotonic() < end:
         time.sleep(0.05)
     return left
 
 
-def _of_session(session: int) -> int:
+def _running(session: int, out: Path) -> int:
     found = 0
-    for entry in Path("/proc").glob("[0-9]*/stat"):
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
-            fields = entry.read_text().rsplit(")", 1)[1].split()
+            fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            words = (entry / "cmdline").read_bytes()
         except OSError:
             continue
-        found += int(fields[3]) == session and fields[0] != "Z"
+        found += fields[0] != "Z" and (int(fields[3]) == session or str(out).encode() in words)
     return found
 
 
