@@ -156,7 +156,7 @@ def main() -> int:
         print(engine, figures[engine], flush=True)
     good = all(one["goes_on_to_its_end"] and all(moment["held"] for moment in one["moments"]) for one in figures.values())
     figures["bars"] = {"one line within two seconds at every moment, and the same command goes on": good}
-    record("ctrl_c", covers=COVERS, figures=figures, seeds=[7])
+    record("ctrl_c", covers=COVERS, figures=figures, seeds=[7], command="python -m evidence.faults.ctrl_c")
     return int(not good)
 
 
