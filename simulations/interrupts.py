@@ -62,12 +62,12 @@ def _wait() -> None:
 
 def _end() -> None:
     cursor = SHOW_CURSOR if sys.stderr.isatty() else ""
-    os.write(2, f"{cursor}\r{STOPPED}\n".encode() if cursor else f"{STOPPED}\n".encode())
-    # Whoever now misses the processes that end below says so to nobody, and does not decide the status.
+    # Whoever now misses the processes that end below says so to nobody, and does not decide the status; nor does progress still come.
     atexit.register(os._exit, INTERRUPTED)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    told, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
+    os.write(told, f"{cursor}\r{STOPPED}\n".encode() if cursor else f"{STOPPED}\n".encode())
     end = threading.Thread(target=_end_processes, daemon=True)
     end.start()
     end.join(1.5)

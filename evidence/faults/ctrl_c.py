@@ -77,13 +77,15 @@ class Started:
             with self.told:
                 self.lines.append(line.rstrip("\n"))
                 self.told.notify_all()
+        with self.told:
+            self.told.notify_all()
 
     def wait_for(self, lines: int) -> bool:
         """Whether so many lines came before the command ended."""
         with self.told:
-            return self.told.wait_for(lambda: len(self.lines) >= lines or self.process.poll() is not None, STARTS_S) and (
-                len(self.lines) >= lines
-            )
+            return self.told.wait_for(
+                lambda: len(self.lines) >= lines or not self.reader.is_alive() or self.process.poll() is not None, STARTS_S
+            ) and (len(self.lines) >= lines)
 
     def interrupt(self, moment: str) -> Interrupted | None:
         """Ctrl-C now; None where the command had ended by itself."""

@@ -192,7 +192,8 @@ def ratio_ticks(axes: Any, *, wide: bool) -> None:
 
 def _hazard_ratio(axes: Any, index: int, row: Coefficient, width: int) -> None:
     if width <= 500:
-        axes.text(0.0, index - 0.36, f"{row.label}   {_shown(row)}", transform=axes.get_yaxis_transform(), fontsize=9, va="center")
+        words = f"{row.label}   {_shown(row)}"
+        axes.text(0.0, index - 0.36, words, transform=axes.get_yaxis_transform(), fontsize=9, va="center", bbox=style.ON_WHITE)
     if row.hr is None or row.low is None or row.high is None:
         if width > 500:
             axes.text(

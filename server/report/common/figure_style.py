@@ -28,6 +28,10 @@ SET_COLOUR = {"train": "#6b7280", "validation": "#009E73", "test": "#CC79A7", "c
 SET_DASH: dict[str, Any] = {"train": (0, (1, 1.4)), "validation": (0, (5, 2)), "test": "solid"}
 SET_NAME = {"train": "Training", "validation": "Validation", "test": "Test", "combined": "Validation + test"}
 SET_LABEL = {"train": "Training (apparent)", "validation": "Validation", "test": "Test", "combined": "Validation + test"}
+ON_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+"""Behind words that a line would run through."""
+LEAST_CONTRAST = 4.6
+"""Of text on white; the rules of accessibility (WCAG 2, AA) ask for 4.5."""
 FONTS = ["Inter", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"]
 
 
@@ -49,6 +53,20 @@ class Picture:
         with mpl.rc_context(settings() | {"pdf.fonttype": 42}):
             self.drawing.savefig(buffer, format=kind, metadata=dates.get(kind), **how)
         return buffer.getvalue()
+
+
+def text_colour(colour: str) -> str:
+    """A colour of a line, darkened until text in it can be read on white."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    while 1.05 / (_luminance(parts) + 0.05) < LEAST_CONTRAST:
+        parts = [0.97 * part for part in parts]
+    return "#" + "".join(f"{round(255 * part):02x}" for part in parts)
+
+
+def _luminance(parts: list[float]) -> float:
+    """Relative luminance of red, green and blue between 0 and 1 (WCAG 2)."""
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def _installed() -> list[str]:

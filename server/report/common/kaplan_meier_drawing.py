@@ -99,8 +99,8 @@ def _at_risk(axes: Any, curves: Sequence[SurvivalCurve], colours: Sequence[str],
     axes.tick_params(axis="y", pad=15)
     axes.set_title("Number at risk", loc="left", fontsize=9, fontweight="normal", pad=3)
     for row, (one, colour) in enumerate(zip(curves, colours, strict=True)):
-        axes.get_yticklabels()[row].set_color(colour)
+        ink = style.text_colour(colour)
+        axes.get_yticklabels()[row].set_color(ink)
         for month in months:
-            axes.text(
-                month, row, number_text.count(at_month(one, month), one.hidden_below), ha="center", va="center", fontsize=8.5, color=colour
-            )
+            count = number_text.count(at_month(one, month), one.hidden_below)
+            axes.text(month, row, count, ha="center", va="center", fontsize=8.5, color=ink)

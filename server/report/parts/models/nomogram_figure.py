@@ -193,7 +193,7 @@ def draw(one: DrawnNomogram, name: str, *, simulated: bool, width: int = 760) ->
         rulers.append((f"Survival at {horizon} days", [tick for tick in scaled if 0 <= tick[1] <= 100]))
     places = [0.0]
     for _, marks in rulers[:-1]:
-        places.append(places[-1] + 1 + LINE * max(max((line for *_, line in tiers(marks, width)), default=0) - 1, 0))
+        places.append(places[-1] + 1 + LINE * max((line for *_, line in tiers(marks, width)), default=0))
     figure, axes = figure_style.panel(width, 80 + 50 * places[-1])
     axes.set_axis_off()
     axes.set_xlim(-3, 103)

@@ -19,6 +19,8 @@ LABEL = {
     "left": "left in the course of the study, companions included",
 }
 Counts = dict[str, int | None]
+HIDDEN = "(hidden)"
+"""A count that is not shown; the dot of the tables would look like the start of a list here."""
 
 
 def numbers(report: ReportedStudy) -> Counts:
@@ -57,13 +59,13 @@ def blocks(found: Counts, report: ReportedStudy) -> Iterator[Block]:
     table = TableBlock("Patients by set", ["Set", "Enrolled", *labels.values(), "Analysed", "Events"], rows)
     caption = (
         "A patient may be left out for more than one reason. Training and validation patients share hospitals; test hospitals are "
-        f"held out. {number_text.HIDDEN}: a count below {report.minimum}, or one that would let it be worked out."
+        f"held out. {HIDDEN}: a count below {report.minimum}, or one that would let it be worked out."
     )
     yield Flow("flow", "Figure 1", "Flow of patients", ". ".join(told) + ".", columns, [table], caption)
 
 
 def _hidden(count: int | None) -> str:
-    return number_text.HIDDEN if count is None else f"{count:,d}"
+    return HIDDEN if count is None else f"{count:,d}"
 
 
 FLOW = ReportPart(name="flow", heading=PATIENTS, numbers=numbers, blocks=blocks, shape=Counts)

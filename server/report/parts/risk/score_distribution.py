@@ -116,9 +116,10 @@ def blocks(found: list[Distribution], report: ReportedStudy) -> Iterator[Block]:
     shown = [one for one in found if one.model == report.primary.name] or found[:3]
     if shown:
         panels = [Panel(draw(one, f"dist-{one.set}", simulated=report.simulated), patients=one.n) for one in shown]
-        caption = f"Bins of at least {report.minimum} patients. Lower panels: mean part of the score from " + (
-            "images and from clinical variables." if report.study.reads_scans else "clinical variables."
-        )
+        bins = "Quarters of the score" if report.analyses else f"Bins of at least {report.minimum} patients"
+        parts = "images and from clinical variables" if report.study.reads_scans else "clinical variables"
+        lower = f" Lower panels: mean part of the score from {parts}." if any(one.contributions for one in shown) else ""
+        caption = f"{bins}.{lower}"
         yield Figure("f3l", "Figure 3, left", "Who has which score, and what it is made of", panels, [table(shown)], caption)
 
 
@@ -164,7 +165,9 @@ def draw(one: Distribution, name: str, *, simulated: bool) -> Picture:
     upper.legend(loc="upper left", borderaxespad=0.1)
     if parts:
         _contributions(axes[1], one, middle)
-    (axes[1] if parts else axes).set_xlabel("Score (linear predictor)")
+    lowest = axes[1] if parts else axes
+    lowest.set_xlabel("Score (linear predictor)")
+    lowest.locator_params(axis="x", nbins=5)
     told = (
         f"{number_text.plural(one.n, 'patient')}, {number_text.events(one.events)} in {len(one.patients)} bins: "
         f"{', '.join(map(size_words, one.patients))}"
