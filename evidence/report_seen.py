@@ -15,7 +15,7 @@ from typing import Any
 
 from evidence.record import record
 
-COVERS = ["evidence/report_seen.py", "server/report/page.py", "server/report/page_blocks.py", "server/report/common/style.py"]
+COVERS = ["evidence/report_seen.py", "server/report/report_page.py", "server/report/page_blocks.py", "server/report/common/figure_style.py"]
 WIDTHS = (1400, 1160, 375)
 OPEN = "document.querySelectorAll('details').forEach(fold => { fold.open = true })"
 CONTRAST = """() => {

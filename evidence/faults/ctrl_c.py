@@ -23,7 +23,12 @@ from typing import Any
 from evidence.record import record
 from simulations.interrupts import INTERRUPTED, STOPPED
 
-COVERS = ["evidence/faults/ctrl_c.py", "simulations/interrupts.py", "simulations/engines/loopback.py", "simulations/study/run.py"]
+COVERS = [
+    "evidence/faults/ctrl_c.py",
+    "simulations/interrupts.py",
+    "simulations/engines/loopback_engine.py",
+    "simulations/study/simulated_study.py",
+]
 LIMIT_S = 2.0
 EARLY_S = (0.0, 0.2, 1.0)
 """Seconds after the start, before there is a line of progress."""

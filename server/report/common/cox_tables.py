@@ -193,7 +193,7 @@ def ratio_ticks(axes: Any, *, wide: bool) -> None:
 def _hazard_ratio(axes: Any, index: int, row: Coefficient, width: int) -> None:
     if width <= 500:
         words = f"{row.label}   {_shown(row)}"
-        axes.text(0.0, index - 0.36, words, transform=axes.get_yaxis_transform(), fontsize=9, va="center", bbox=style.ON_WHITE)
+        axes.text(0.0, index - 0.36, words, transform=axes.get_yaxis_transform(), fontsize=9, va="center", bbox=figure_style.ON_WHITE)
     if row.hr is None or row.low is None or row.high is None:
         if width > 500:
             axes.text(

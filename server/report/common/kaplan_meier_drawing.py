@@ -99,7 +99,7 @@ def _at_risk(axes: Any, curves: Sequence[SurvivalCurve], colours: Sequence[str],
     axes.tick_params(axis="y", pad=15)
     axes.set_title("Number at risk", loc="left", fontsize=9, fontweight="normal", pad=3)
     for row, (one, colour) in enumerate(zip(curves, colours, strict=True)):
-        ink = style.text_colour(colour)
+        ink = figure_style.text_colour(colour)
         axes.get_yticklabels()[row].set_color(ink)
         for month in months:
             count = number_text.count(at_month(one, month), one.hidden_below)

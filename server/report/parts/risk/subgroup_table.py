@@ -219,7 +219,7 @@ def draw(rows: Sequence[Subgroup], name: str, *, simulated: bool, width: int = 7
             axes.text(1.03, index, shown, **place)
             axes.text(1.27, index, number_text.p_equals(hr.p), **place)
         else:
-            axes.text(0.0, index - 0.36, f"{label}   {shown}", **place, bbox=style.ON_WHITE)
+            axes.text(0.0, index - 0.36, f"{label}   {shown}", **place, bbox=figure_style.ON_WHITE)
         if index and rows[index - 1].variable != row.variable:
             axes.axhline(index - 0.5, color=figure_style.RULE, linewidth=0.8)
     axes.set_xscale("log")
