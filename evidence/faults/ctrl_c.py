@@ -38,7 +38,7 @@ STARTS_S = 900.0
 
 
 @dataclass
-class Interrupted:
+class InterruptedRun:
     """One start that was interrupted: after which line, how long the end took, and what was left."""
 
     moment: str
@@ -52,6 +52,8 @@ class Interrupted:
     def held(self) -> bool:
         """Whether it ended as it should."""
         told = [line for line in self.lines_after if line.strip()]
+        if self.status == -signal.SIGINT and not told and self.left == 0:
+            return True  # the system ended it before Python had begun: nothing to say it with
         return (
             self.seconds <= LIMIT_S
             and self.status == INTERRUPTED
@@ -62,7 +64,7 @@ class Interrupted:
         )
 
 
-class Started:
+class StartedRun:
     """A start of the command: its lines of progress as they come, and its process group."""
 
     def __init__(self, engine: str, out: Path) -> None:
@@ -92,7 +94,7 @@ class Started:
                 lambda: len(self.lines) >= lines or not self.reader.is_alive() or self.process.poll() is not None, STARTS_S
             ) and (len(self.lines) >= lines)
 
-    def interrupt(self, moment: str) -> Interrupted | None:
+    def interrupt(self, moment: str) -> InterruptedRun | None:
         """Ctrl-C now; None where the command had ended by itself."""
         before = len(self.lines)
         if self.process.poll() is not None:
@@ -104,7 +106,7 @@ class Started:
         self.reader.join(5)
         after = self.lines[before:]
         broken = any("Traceback" in line or "KeyboardInterrupt" in line for line in self.lines)
-        return Interrupted(moment, round(seconds, 3), status, after, broken, left_of(self.process.pid, self.out))
+        return InterruptedRun(moment, round(seconds, 3), status, after, broken, left_of(self.process.pid, self.out))
 
 
 def left_of(session: int, out: Path) -> int:
@@ -129,18 +131,18 @@ def _running(session: int, out: Path) -> int:
 
 def interrupted(engine: str, out: Path) -> dict[str, Any]:
     """Every moment of one engine, then the same command to its end."""
-    found: list[Interrupted | None] = []
+    found: list[InterruptedRun | None] = []
     for seconds in EARLY_S:
-        start = Started(engine, out)
+        start = StartedRun(engine, out)
         time.sleep(seconds)
         found.append(start.interrupt(f"{seconds:g} s after the start"))
     for lines in LINES[engine]:
-        start = Started(engine, out)
+        start = StartedRun(engine, out)
         if not start.wait_for(lines):
             break
         found.append(start.interrupt(f"line {lines}: {start.lines[lines - 1].split(':')[0]}"))
         print(engine, found[-1], flush=True)
-    last = Started(engine, out)
+    last = StartedRun(engine, out)
     status = last.process.wait(STARTS_S)
     held = [one for one in found if one is not None]
     return {
