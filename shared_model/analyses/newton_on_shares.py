@@ -29,6 +29,8 @@ DONE_BELOW = 2.0**-11
 """A fine step that reaches less ends the fit."""
 COARSE, FINE = STEP_BITS.value, COEFFICIENT_BITS.value
 """Bits of the opened steps."""
+TURNED = 0.3
+"""A fine step that turns back by more than this share of the one before it is not Newton's: near the end they shrink by squares."""
 SLOW = 0.6
 """A coefficient whose steps keep more than this share of the one before, three times in a row, grows without end."""
 
@@ -86,9 +88,15 @@ class Newton:
 
     @property
     def restless(self) -> bool:
-        """The last three steps were fine ones, and the last is still not small: what 40 bits leave of the smallest weights moves it."""
-        reaches = [total(np.abs(step)) for step in self.steps[-4:]]
-        return len(reaches) == 4 and max(reaches[:3]) < FINE_BELOW and reaches[3] >= DONE_BELOW
+        """What 40 bits leave of the smallest weights moves b: a third fine step is not small yet, or a second one after one that turned
+        well back.
+        """
+        reaches = [total(np.abs(step)) for step in self.steps]
+        if len(reaches) < 4 or reaches[-1] < DONE_BELOW:
+            return False
+        before, last = self.steps[-3:-1]
+        turned = reaches[-3] < FINE_BELOW and total(before * last) < 0 and reaches[-2] > TURNED * reaches[-3]
+        return turned or max(reaches[-4:-1]) < FINE_BELOW
 
     @property
     def too_far(self) -> list[int]:

@@ -37,8 +37,10 @@ def test_a_coefficient_that_grows_by_equal_small_steps_is_found_and_one_on_its_w
 
 def test_a_fit_far_out_that_cannot_settle_is_given_up() -> None:
     """Three fine steps settle a fit that has the precision it needs."""
-    far = (10.0, 10.0, 5.0, 0.3, -0.1, 0.002)
+    far = (10.0, 10.0, 5.0, 0.3, 0.1, 0.002)
     assert steps(*far).too_far == []
     assert steps(*far, 0.001).too_far == [0]
     assert steps(*far, 0.0001).too_far == []
+    assert steps(10.0, 10.0, 5.0, 0.3, -0.11, 0.002).too_far == [0], "turned back, and not settled by the next"
+    assert steps(10.0, 10.0, 5.0, 0.3, -0.11, 0.0001).too_far == []
     assert steps(2.0, 0.3, -0.1, 0.002, 0.001).too_far == [], "near the middle another reason is to be found"
