@@ -121,7 +121,10 @@ def enrol(home: Path, request: bytes, role: Role | None = None, read_out: str | 
         same_keys = (site.signing_key, node_fingerprint(site.node_key)) == (wanted.signing_key, node_fingerprint(wanted.node_key))
         if site.name == wanted.site:
             if not (same_keys or replace):
-                raise problems.NAME_TAKEN.problem(f"{wanted.site!r} is enrolled with other keys")
+                state = "is enrolled" if site.status == "active" else "was enrolled, and revoked,"
+                raise problems.NAME_TAKEN.problem(
+                    f"{wanted.site!r} {state} with other keys", fix=problems.NAME_TAKEN.fix.replace("NAME", wanted.site)
+                )
         elif site.signing_key == wanted.signing_key or node_fingerprint(site.node_key) == node_fingerprint(wanted.node_key):
             raise problems.NAME_TAKEN.problem(f"These keys are enrolled as {site.name!r}")
     enrolled = Enrolled(
@@ -151,11 +154,22 @@ def kit(home: Path, name: str) -> Kit:
     return signed
 
 
-def active_site(register: Register, name: str) -> Enrolled:
-    """An enrolled site by name; FH-413."""
-    site = register.active().get(name)
+def known_site(register: Register, name: str) -> Enrolled:
+    """A site that is or was enrolled under a name; FH-413."""
+    site = next((one for one in register.sites if one.name == name), None)
     if site is None:
         raise problems.NOT_ENROLLED.problem(f"{name!r} is not enrolled")
+    return site
+
+
+def active_site(register: Register, name: str) -> Enrolled:
+    """An enrolled site by name; FH-413."""
+    site = known_site(register, name)
+    if site.status != "active":
+        fix = f"To take it back, with keys it has or new ones: `fedhcc-coordinator renew {name} --request {name}.request.json`."
+        raise problems.NOT_ENROLLED.problem(
+            f"{name!r} was revoked", why="A hospital that was revoked takes no part until it is taken back.", fix=fix
+        )
     return site
 
 

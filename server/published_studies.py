@@ -11,7 +11,7 @@ from site_config.documents.document_kinds import kind_of
 from site_config.keys_and_signatures import CoordinatorIdentity, private_folder, read_lock, verify_lock
 from site_config.problems import federation
 from site_config.problems import identity as problems
-from site_config.study.plan_and_lock import StudyLock
+from site_config.study.plan_and_lock import SignedLock, StudyLock
 from site_config.words_of_messages import clean
 
 LIKE_AN_ID = re.compile(r"[0-9a-fA-F]{0,64}")
@@ -24,7 +24,7 @@ PUBLISH = (
 def publish(home: Path, signed: bytes) -> StudyLock:
     """Put a signed lock where `run` finds it; FH-410, FH-412 or FH-414 unless this coordinator signed it, FH-411 for keys that changed."""
     found = read_lock(signed)
-    lock = verify_lock(found, CoordinatorIdentity.load(home).public_key)
+    lock = verify_lock(found, _of_this_office(home, found))
     register = load(home)
     for entry in lock.roster:
         if active_site(register, entry.name).entry(entry.role) != entry:
@@ -49,13 +49,16 @@ def find_study(home: Path, prefix: str) -> str:
     """
     folder = home / "studies"
     found = [path.parent.name for path in folder.glob("*/lock.json")] if folder.is_dir() else []
-    wanted = _of_file(Path(prefix), found) if not LIKE_AN_ID.fullmatch(prefix) else prefix.lower()
+    wanted = _of_file(home, Path(prefix), found) if not LIKE_AN_ID.fullmatch(prefix) else prefix.lower()
     named = [name for name in found if not wanted or (len(wanted) >= 6 and name.startswith(wanted))]
     chosen = sorted({goes_on_as(home, name) for name in named})
     if len(chosen) == 1:
         return chosen[0]
     everything = sorted({goes_on_as(home, name) for name in found})
     if not everything:
+        if not load(home).active():
+            what = "No study is published at this office, and no hospital is enrolled"
+            raise federation.STUDY_MISSING.problem(what, fix=f"Is this the office's folder? Name the right one with --home. {PUBLISH}")
         raise federation.STUDY_MISSING.problem("No study is published at this office", fix=PUBLISH)
     if not prefix:
         what = f"{len(everything)} published studies stand here; none was named"
@@ -67,7 +70,18 @@ def find_study(home: Path, prefix: str) -> str:
     raise federation.STUDY_MISSING.problem(what, fix=f"Name one of them: {ids}. `fedhcc-coordinator status` lists them with their titles.")
 
 
-def _of_file(path: Path, published_ids: list[str]) -> str:
+def _of_this_office(home: Path, signed: SignedLock) -> str:
+    """The office's key; FH-412, with what an office can do about it, for a lock that another office made."""
+    key = CoordinatorIdentity.load(home).public_key
+    if signed.lock.coordinator_key != key:
+        what = f"The lock of {clean(signed.lock.study.title)!r} was made by another office than this folder's"
+        why = "A study runs at the office whose key stands in its lock; the hospitals answer no other."
+        fix = "Go to that office's folder, or name it with --home. To run the same study here: `fedhcc-coordinator study lock study.yaml`."
+        raise problems.COORDINATOR_DIFFERS.problem(what, why=why, fix=fix)
+    return key
+
+
+def _of_file(home: Path, path: Path, published_ids: list[str]) -> str:
     """The study of a signed lock's file. FH-718 where it is not published yet, FH-414 for another of the program's documents."""
     if not path.is_file():
         what = f"{clean(str(path))!r} is neither a study's id nor a file"
@@ -76,7 +90,9 @@ def _of_file(path: Path, published_ids: list[str]) -> str:
     if kind_of(data) == "study.yaml":
         fix = f"First `fedhcc-coordinator study lock {path}`, then publish the lock that it writes, then `fedhcc-coordinator run`."
         raise federation.STUDY_MISSING.problem(f"{path.name} is a study that is not locked yet", fix=fix)
-    study = read_lock(data, where=path.name).lock.study_id
+    signed = read_lock(data, where=path.name)
+    _of_this_office(home, signed)
+    study = signed.lock.study_id
     if study not in published_ids:
         fix = f"First `fedhcc-coordinator study publish {path}`, then `fedhcc-coordinator run {study[:12]}`."
         raise federation.STUDY_MISSING.problem(f"the study of {path.name} ({study[:12]}) is not published at this office", fix=fix)

@@ -47,12 +47,19 @@ IN_CONTAINER = {
 }
 
 
-def path_problem(kind: Kind, what: str, where: str, fix: str | None = None) -> Problem:
-    """A problem of a path, with a remedy of its own where one is given; in a container also what is usually wrong there."""
-    why = None
+TOO_LONG = (
+    "This session or service may not write files longer than its limit (`ulimit -f`); the disk is not full. The former file is untouched.",
+    "`ulimit -f unlimited` (for a service `LimitFSIZE=infinity`; where neither is allowed, ask the machine's administrator), then run the "
+    "same command again; it continues where it stopped.",
+)
+"""Why, and the remedy, where a file grew beyond the limit of its writer."""
+
+
+def path_problem(kind: Kind, what: str, where: str, fix: str | None = None, why: str | None = None) -> Problem:
+    """A problem of a path, with a remedy of its own where one is given; in a container what is usually wrong there comes first."""
     if os.environ.get(CONTAINER) and kind in IN_CONTAINER:
         why, usual = IN_CONTAINER[kind]
-        fix = f"{fix} {usual}" if fix else usual
+        fix = f"{usual} {fix}" if fix else usual
     return kind.problem(what, why=why, fix=fix, where=where)
 
 
@@ -71,7 +78,8 @@ def access_problem(error: OSError, role: str) -> Problem:
         errno.EROFS: (host.CANNOT_WRITE, "lies on a read-only file system"),
     }
     kind, words = kinds.get(error.errno or 0, (host.SYSTEM_REFUSED, f"cannot be used ({errno.errorcode.get(error.errno or 0, 'unknown')})"))
-    return path_problem(kind, f"{role} {words}", role)
+    why, fix = TOO_LONG if error.errno == errno.EFBIG else (None, None)
+    return path_problem(kind, f"{role} {words}", role, fix, why)
 
 
 def write_problem(error: OSError, role: str) -> Problem:

@@ -38,6 +38,8 @@ ROWS_SHOWN = 8
 AT_ROW = re.compile(r"^row (\d+)(?=[,:])")
 STOPPED = "stopped; nothing was left half-written"
 OUR_PACKAGES = ("site_config", "shared_model", "client", "server", "simulations", "fedhcc")
+ARGUMENTS = frozenset({"the kit", "the lock", "the request"})
+"""What files given on the command line are called; their paths start where the command runs, not in the folder of --home."""
 HOMELESS = frozenset({host.FILE_MISSING.label, identity.IDENTITY_MISSING.label})
 """Problems that a wrong folder leads to most often."""
 _json_wanted = False
@@ -160,7 +162,9 @@ def problem_lines(problem: Problem) -> list[str]:
         lines.append(f"… and {hidden} more; --json lists them all")
     if len(everything) > 1:
         lines.append(f"{len(everything)} problems")
-    if any(one.code in HOMELESS for one in everything):
+    if any(one.where in ARGUMENTS and one.code == host.FILE_MISSING.label for one in everything):
+        lines.append(f"  folder: {printable(str(Path.cwd()))}, where the command runs: a path without a leading slash starts there")
+    elif any(one.code in HOMELESS for one in everything):
         home = _typed.home if _typed is not None else ""
         lines.append(f"  folder: {printable(str(Path(home or '.').resolve()))}" + ("" if home else " (none was given with --home)"))
     return [*lines, f"  more: {program_name()} problem {' '.join(sorted({one.code for one in everything}))}"]

@@ -53,6 +53,20 @@ def parse_mask(text: str) -> tuple[str, MaskFile]:
     return target, MaskFile(Path(file if labelled else rest), tuple(int(part) for part in numbers.split(",")) if labelled else ())
 
 
+def of_the_command(problem: Problem) -> Problem:
+    """The problem of a scan with the remedy of this command, which reads no table."""
+    from site_config.problems import scans
+
+    fixes = {
+        scans.NOT_AN_IMAGE: "Give --image a folder of DICOM files or a .nii or .nii.gz file (--masks likewise), then try again.",
+        scans.IMAGE_INCOMPLETE: "Copy or export the file of --image or --masks anew (`gzip -t FILE` tests a packed one), then try again.",
+    }
+    what = problem.what.replace("the baseline whole scan", "the scan")
+    return problem.kind.problem(
+        what, why=problem.why, fix=fixes.get(problem.kind, problem.fix.replace("`fedhcc-site data prepare`", "the command"))
+    )
+
+
 def run_trial(
     image: Path,
     masks: tuple[str, ...],
@@ -76,7 +90,10 @@ def run_trial(
     model = model or RAD_S.name
     if model not in networks:
         raise host.USAGE.problem(f"--model takes {' or '.join(networks)}")
-    case = case_to_slices(image, dict(parse_mask(mask) for mask in masks), study, region=region)
+    try:
+        case = case_to_slices(image, dict(parse_mask(mask) for mask in masks), study, region=region)
+    except Problem as problem:
+        raise of_the_command(problem) from None
     network = build(study, model, seed=seed).eval()
     with torch.inference_mode():
         score = float(network(torch.from_numpy(case.tensor)[None].to(next(network.parameters()).dtype))[0])

@@ -59,10 +59,10 @@ def _serve(home: Path, over: threading.Event) -> None:
 
     for number in before:
         signal.signal(number, stop)
-    note(f"{site.site} connects to {program.kit.address}; look at it with: {next_command('fedhcc-site', 'status')}")
+    at_work = f"{site.site} connects to {program.kit.address}; look at it with: {next_command('fedhcc-site', 'status')}"
     try:
         if not over.is_set():
-            program.run()
+            program.run(lambda: note(at_work))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -6,6 +6,7 @@ disagree, are refused, because left and right could not be told. Files never nam
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from site_config.problems import scans
 
 MILLIMETRES = {"mm": 1.0, "meter": 1000.0, "micron": 0.001, "unknown": 1.0}
 SUFFIXES = (".nii", ".nii.gz")
+GZIP, HEADER_BYTES = b"\x1f\x8b", 352
 MOST_FORM_MISMATCH_MM = 1.0
 MASK_TOLERANCE_VOXELS = 0.1
 LPS = np.diag([-1.0, -1.0, 1.0])
@@ -44,6 +46,16 @@ def is_nifti(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
+def _unpack_a_little(path: Path, role: str) -> None:
+    """Raises FH-302 where a packed file does not unpack even at its beginning; the library would call it no image."""
+    try:
+        with gzip.open(path) as stream:
+            stream.read(HEADER_BYTES)
+    except (EOFError, zlib.error, OSError):
+        what = f"{role} begins like a packed file (gzip) and cannot be unpacked: damaged, or cut short"
+        raise scans.IMAGE_INCOMPLETE.problem(what, where=role) from None
+
+
 def _open(path: Path, role: str) -> Any:
     """The file with its header read and its data not; access problems apart from content problems."""
     import nibabel
@@ -52,9 +64,11 @@ def _open(path: Path, role: str) -> Any:
 
     try:
         with path.open("rb") as stream:
-            stream.read(1)
+            packed = stream.read(2) == GZIP
     except OSError as error:
         raise access_problem(error, role) from None
+    if packed:
+        _unpack_a_little(path, role)
     try:
         image = nibabel.load(path)
     except (ImageFileError, HeaderDataError, ValueError):

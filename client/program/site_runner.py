@@ -155,8 +155,11 @@ class SiteProgram:
         self.board.tell(problem=problem.code)
         self.stop()
 
-    def run(self) -> None:
-        """Serve until stopped; raises the `Problem` that ends it (FH-605, FH-616, FH-710 to FH-714)."""
+    def run(self, connecting: Callable[[], None] = lambda: None) -> None:
+        """Serve until stopped; raises the `Problem` that ends it (FH-605, FH-616, FH-710 to FH-714).
+
+        `connecting` is called once, when nothing on this machine stands in the way.
+        """
         check_version()
         keep_heap()
         watch = GpuWatch(require(self.site.compute.device), self._lose_gpu)
@@ -167,6 +170,7 @@ class SiteProgram:
             pulse = Pulse(node, self._heard, self._lives, self._idle)
             try:
                 self._worker.start()
+                connecting()
                 self._connect(node)
                 pulse.start()
                 watch.start()
@@ -240,7 +244,9 @@ class SiteProgram:
             return problem
         offset = clock_offset_s(self.kit.address, self.kit.ca, wall_clock)
         if offset is not None and abs(offset) > SKEW_S:
-            return federation.CLOCK_SKEW.problem(f"This clock is {offset / 60:+.0f} minutes off the coordinator's")
+            return federation.CLOCK_SKEW.problem(
+                f"This machine's clock is {abs(offset) / 60:.0f} minutes {'ahead of' if offset > 0 else 'behind'} the coordinator's"
+            )
         return problem
 
     def _wait_for(self, problem: Problem, failures: int) -> None:

@@ -105,7 +105,7 @@ def renew(
         show({"renewed": ["gateway", "superlink"]}, "Server certificates renewed; they are used from the next start.")
         return
     if request is not None:
-        role = hospital_register.active_site(hospital_register.load(home), site).role
+        role = hospital_register.known_site(hospital_register.load(home), site).role
         _enrol(home, request, role, fingerprint, replace=True)
         return
     hospital_register.kit(home, site)

@@ -74,7 +74,7 @@ def clock(offset_s: float | None) -> DoctorFinding:
     """This machine's clock beside the office's; None where the office could not be asked."""
     if offset_s is None:
         return DoctorFinding("clock", "not asked", "no office answered whose clock could be compared")
-    words = f"{offset_s:+.0f} s beside the office's"
+    words = f"this machine's clock is {abs(offset_s):.0f} s {'ahead of' if offset_s > 0 else 'behind'} the office's"
     if abs(offset_s) > SKEW_S:
         return DoctorFinding("clock", "wrong", words, "Set it: `timedatectl set-ntp true`.", "FH-711")
     if abs(offset_s) > NOTABLE_S:

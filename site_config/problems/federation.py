@@ -73,8 +73,8 @@ CONTROL_UNREACHABLE = Kind(
     709,
     "control-unreachable",
     "The site's program does not run",
-    why="Nothing answers on the control socket in the state folder.",
-    fix="Start it with `fedhcc-site run`.",
+    why="The hospital's program is not running in this folder; what it does, and how, is asked of it while it runs.",
+    fix="Start it: `fedhcc-site run`.",
     exit=Exit.ACCESS,
 )
 ALREADY_RUNNING = Kind(

@@ -17,7 +17,7 @@ IDENTITY_EXISTS = Kind(
     402,
     "identity-exists",
     "Keys exist already",
-    why="New keys would make the coordinator refuse this site, and every release signed so far could no longer be attributed.",
+    why="New keys would no longer be those the others know, and what was signed so far could no longer be attributed.",
     fix="Keep the keys: the next step is `fedhcc-site join NAME.kit.json`, or `fedhcc-site status`. To replace them on purpose: move the "
     "identity folder away, `fedhcc-site init --name NAME`, and send the new request; at the office: "
     "`fedhcc-coordinator renew NAME --request NAME.request.json`.",
@@ -53,7 +53,8 @@ NAME_TAKEN = Kind(
     "name-taken",
     "Another hospital has this name",
     why="Sites are known by name; two sites with one name or one key could not be told apart in a roster.",
-    fix="Choose another name, or revoke the earlier enrolment first: `fedhcc-coordinator revoke NAME`.",
+    fix="The same hospital with new keys: `fedhcc-coordinator renew NAME --request NAME.request.json`. Another hospital: let it choose another "
+    "name; a name stays with the hospital that had it, revoked or not.",
     exit=Exit.IDENTITY,
 )
 KIT_SIGNATURE = Kind(
@@ -130,7 +131,7 @@ CODE_DIFFERS = Kind(
     "code-differs",
     "The study was locked for other software",
     why="The digest of the code in this installation is not the one in the lock: versions would compute different numbers.",
-    fix="Install the release the study names, or ask the coordinator to lock the study again for this one.",
+    fix="Install the release the study names. Or the study is locked again for this one, at the office: `fedhcc-coordinator study lock study.yaml`.",
     exit=Exit.IDENTITY,
     leaves=True,
 )

@@ -26,8 +26,9 @@ from site_config.tables.table_values import Cohort, Patient, Region, Response, S
 __all__ = ["Cohort", "Patient", "Region", "Response", "Scan", "Visit", "check_together", "load_cohort", "load_scans", "parse_cohort"]
 
 NO_COHORT = (
-    "Write it, one row a patient, where `paths.cohort` of site.yaml says: docs/reference/tables.md has every column,"
-    " docs/how-to/prepare-a-cohort.md what follows. Then check again."
+    "Where there is a table already, `paths.cohort` of site.yaml (cohort.csv beside it where the line is left out) names another place: "
+    "correct that line. Where there is none yet, write it, one row a patient: docs/reference/tables.md has every column, "
+    "docs/how-to/prepare-a-cohort.md what follows. Then check again."
 )
 YES_NO = {"1": True, "0": False}
 SEXES = {"f": False, "m": True, "female": False, "male": True}

@@ -100,10 +100,9 @@ class Typed:
         near = nearest(word, here) or nearest(FORMER.get(word, ""), here)
         deeper = [line for words, line in every.items() if nearest(word, [words[-1], "-".join(words)])]
         if word in other:
-            found = [other[word]]
-        elif exact or near:
-            found = exact or [f"{path} {near}"]
-        else:
+            return f"That is the other side's command: `{other[word]}`. It takes that side's folder with --home."
+        found = exact or ([f"{path} {near}"] if near else [])
+        if not found:
             found = deeper or [other[name] for name in [nearest(word, other)] if name]
         if not found:
             return f"Commands: {', '.join(here)}."

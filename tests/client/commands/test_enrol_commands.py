@@ -303,3 +303,19 @@ def test_a_file_given_for_a_study_is_answered_with_the_next_step(capsys: pytest.
     assert say(capsys, office_app, "study", "publish", str(lock), "--home", str(home))[0] == 0
     if given == "lock":
         assert published_studies.find_study(home, str(lock)) == published_studies.find_study(home, "")
+
+
+def test_a_hospital_that_was_revoked_comes_back_with_new_keys(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    home = office(capsys, tmp_path)
+    enrol(capsys, home, tmp_path, "hospital-b")
+    assert say(capsys, office_app, "revoke", "hospital-b", "--home", str(home))[0] == 0
+    status, found, _ = say(capsys, office_app, "renew", "hospital-b", "--home", str(home))
+    assert status != 0 and found["problem"]["code"] == "FH-413" and "was revoked" in found["problem"]["what"]
+    status, made, _ = say(capsys, site_app, "init", "--name", "hospital-b", "--home", str(tmp_path / "anew"))
+    assert status == 0
+    status, found, _ = say(capsys, office_app, "enrol", made["request"], "--home", str(home))
+    assert status != 0 and found["problem"]["code"] == "FH-406"
+    assert "`fedhcc-coordinator renew hospital-b --request hospital-b.request.json`" in found["problem"]["fix"]
+    status, approved, _ = say(capsys, office_app, "renew", "hospital-b", "--request", made["request"], "--home", str(home))
+    assert status == 0
+    assert say(capsys, site_app, "join", approved["kit"], "--home", str(tmp_path / "anew"))[0] == 0

@@ -145,7 +145,28 @@ def a_file_for_a_study(desk: Desk) -> Screen:
     file.write_bytes((desk.homes.coordinator / "studies" / desk.lock.study_id / "lock.json").read_bytes())
     fresh = desk.place / "fresh"
     office_setup.init(fresh, "A new office", "127.0.0.1:9445")
-    return "office", ["run", str(file), "--home", str(fresh)], "FH-718", f"`fedhcc-coordinator study publish {file} --home {fresh}`"
+    return "office", ["run", str(file), "--home", str(fresh)], "FH-412", "Go to that office's folder, or name it with --home"
+
+
+def another_offices_lock_published(desk: Desk) -> Screen:
+    _, words, _, fix = a_file_for_a_study(desk)
+    return "office", ["study", "publish", *words[1:]], "FH-412", fix
+
+
+def new_keys_under_an_old_name(desk: Desk) -> Screen:
+    request = desk.place / f"{desk.name}.request.json"
+    invoke(site_app, ["init", "--name", desk.name, "--home", str(desk.place / "anew")])
+    request.write_bytes((desk.place / "anew" / request.name).read_bytes())
+    return (
+        "office",
+        ["enrol", str(request), "--home", desk.office],
+        "FH-406",
+        f"`fedhcc-coordinator renew {desk.name} --request {request.name}",
+    )
+
+
+def a_kit_from_the_wrong_place(desk: Desk) -> Screen:
+    return "site", ["join", "nowhere.kit.json", "--home", desk.home], "FH-910", f"folder: {Path.cwd()}, where the command runs"
 
 
 def a_path_that_no_container_sees(desk: Desk) -> Screen:
@@ -186,13 +207,13 @@ def a_stale_kit(desk: Desk) -> Screen:
 def a_full_disk(desk: Desk) -> Screen:
     invoke(site_app, ["approve", str(desk.homes.coordinator / "studies" / desk.lock.study_id / "lock.json"), "--home", desk.home, "--yes"])
     desk.undo.enter_context(no_file_grows())
-    return "site", ["decline", desk.lock.study_id[:12], "--home", desk.home], "FH-914", "space"
+    return "site", ["decline", desk.lock.study_id[:12], "--home", desk.home], "FH-914", "`ulimit -f unlimited`"
 
 
 def an_unreadable_scan(desk: Desk) -> Screen:
     scan = desk.place / "ct.nii.gz"
     scan.write_bytes(b"\x1f\x8b" + b"\0" * 200)
-    return "site", ["data", "try", "--image", str(scan), "--masks", f"liver={scan}"], "FH-3", "again"
+    return "site", ["data", "try", "--image", str(scan), "--masks", f"liver={scan}"], "FH-302", "`gzip -t FILE`"
 
 
 def a_clock_that_is_wrong(desk: Desk) -> Screen:
@@ -220,7 +241,8 @@ MISTAKES = (
     a_full_disk, an_unreadable_scan, a_clock_that_is_wrong, a_misspelt_hospital, the_wrong_order,
     no_gpu_in_check, no_gpu_in_doctor, the_offices_command_at_a_hospital, a_hospitals_command_at_the_office,
     the_offices_board_in_an_empty_folder, keys_made_twice, a_kit_for_a_lock, a_file_for_a_study, a_path_that_no_container_sees,
-    a_command_of_the_other_side, hospitals_of_another_office,
+    a_command_of_the_other_side, another_offices_lock_published,
+    new_keys_under_an_old_name, a_kit_from_the_wrong_place, hospitals_of_another_office,
 )  # fmt: skip
 
 
