@@ -1,37 +1,37 @@
-"""What a study uses of a patient, who receives it, how it is protected and for how long: the questions a lawyer asks first."""
+"""What a study is for and what it uses of a patient: the questions a lawyer asks first."""
 
 from __future__ import annotations
 
 from client.release.site_policy import Floor
-from site_config.keys_and_signatures import Kit
 from site_config.study.plan_and_lock import StudyLock
 from site_config.study.prognostic_models import MODELS
-from site_config.words_of_messages import plural
-
-HOUR_S = 3600.0
+from site_config.words_of_messages import joined
 
 
-def used_rows(lock: StudyLock, kit: Kit, least: Floor) -> list[tuple[str, str]]:
-    """Question and answer, from the lock and the kit alone."""
+def purpose(lock: StudyLock) -> str:
+    """What the study does and does not do, in one paragraph."""
+    study = lock.study
+    names = [f"{one.name} (reads {_reads(one.scans, variables=one.clinical is not None)})" for one in MODELS.fitted(study.models)]
+    develops = "develops and tests" if study.kind == "develop" else "tests, on new patients, an already finished form of"
+    return (
+        f"Medical research: the study {develops} statistical models that predict {study.endpoint.label.lower()}: {joined(names)}. "
+        "It decides nothing about a patient, and looks up nobody. Patients' data are used here for this study alone, as its lock says; "
+        "another study has another lock, about which this hospital is asked anew."
+    )
+
+
+def _reads(scans: str, *, variables: bool) -> str:
+    return joined([words for words in (scans, "clinical variables" if variables else "") if words])
+
+
+def used_rows(lock: StudyLock, least: Floor) -> list[tuple[str, str]]:
+    """Question and answer, from the lock alone."""
     return [
         ("Of whom", _whom(lock)),
         ("What is read here", _read(lock)),
         ("Kind of data", _kind(lock)),
         ("Is it still personal?", _personal(lock, least)),
-        ("Who receives what", _recipients(lock, kit)),
-        ("On the way", _way(lock, kit)),
-        ("At rest here", "The state folder can be read by the program's account alone. The program does not encrypt it: encrypt the disk."),
-        ("How long", _long(lock)),
-        ("If something goes wrong", _wrong(lock)),
-        ("Decisions", "None about a patient: the study makes a model and a report."),
     ]
-
-
-def _wrong(lock: StudyLock) -> str:
-    return (
-        f"fedhcc-site decline {lock.study_id[:12]} stops everything from the next message on; keep the state folder, whose journal says "
-        "what left (fedhcc-site egress summary); call the contact in 3. A breach is reported within 72 hours (GDPR Article 33)."
-    )
 
 
 def _whom(lock: StudyLock) -> str:
@@ -62,42 +62,13 @@ def _kind(lock: StudyLock) -> str:
 
 
 def _personal(lock: StudyLock, least: Floor) -> str:
-    hidden = "Shares and masked vectors" if lock.holders else "Masked vectors" if lock.study.privacy.masks else "Vectors"
-    text = f"{hidden}: yes, for those who together could undo them (section 4). "
+    hidden = (
+        "Parts of rows and blinded numbers" if lock.holders else "Blinded numbers" if lock.study.privacy.masks else "Numbers that leave"
+    )
+    text = f"{hidden}: yes, because those who act together could read them (5). "
     if least.lifted:
         return text + "Opened results: minima are lifted here, so yes."
     return (
         text + "Opened results: meant to be anonymous, because of the minima and the comparison with earlier results; "
-        "what is known to remain stands in 6 and 9. That judgement is the officer's."
-    )
-
-
-def _recipients(lock: StudyLock, kit: Kit) -> str:
-    parts = [f"{kit.title}: sums and results" + (", weights of the networks" if lock.study.reads_scans else "")]
-    if lock.holders:
-        parts.append(f"{', '.join(lock.holders)}: sealed shares")
-    if lock.study.reads_scans:
-        parts.append("training hospitals: the present weights, in each round; all hospitals: the final ones")
-    return "; ".join(parts) + ". Readers of the report and of the final model are chosen by the coordinator; agree on them in writing."
-
-
-def _way(lock: StudyLock, kit: Kit) -> str:
-    text = (
-        f"One outgoing TLS connection to {kit.address}; nothing is opened inwards. Every message that carries numbers is signed (Ed25519)."
-    )
-    if lock.study.privacy.masks:
-        text += " Masks: X25519 and AES-256 between every two hospitals; "
-        text += "reading one hospital's vector takes the coordinator and all others of the sum."
-    return text + (
-        " Shares are sealed to one holder each (X25519, AES-256-GCM): the coordinator passes on what it cannot read." * bool(lock.holders)
-    )
-
-
-def _long(lock: StudyLock) -> str:
-    deadlines = lock.study.deadlines
-    longest = max(deadlines.admission, deadlines.clinical, deadlines.training, deadlines.fusion, deadlines.evaluation) / HOUR_S
-    rounds = f"; {plural(lock.study.training.rounds, 'round')} of training a network" if lock.study.reads_scans else ""
-    return (
-        f"No end date is in the lock: it ends with the report, or when the coordinator or this hospital ends it. One question waits "
-        f"{longest:.0f} hours at most{rounds}. Each new study is asked about anew."
+        "what is known to remain stands in 6 and 10. That judgement is the officer's."
     )

@@ -24,8 +24,8 @@ BEGIN: Final = datetime(2026, 11, 2, tzinfo=UTC)
 DAY_S, HOUR_S, HALF_S = 86_400.0, 3600.0, 1800.0
 UPTIME, OUTAGE_H = 0.97, 4.0
 HORIZON_DAYS = 60
-EVENTS: Final = (2.5, 8.0)
-"""Days between which people leave and the disk is lost: while a network is trained."""
+EVENTS: Final = (4.0, 9.0)
+"""Days between which people leave and the disk is lost: while a network begins to be trained and is trained."""
 
 
 def office_hours(zone: str) -> OpenHours:

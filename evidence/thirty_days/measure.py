@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
+import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def one_seed(seed: int, homes: Homes, lock: StudyLock, place: Path, picture: Pat
     """Both plays of a seed; homes are copied, never changed."""
     drawn = world(seed, lock.names("development"), lock.names("evaluation"), patients_of(homes))
     place.mkdir(parents=True, exist_ok=True)
+    began = time.process_time()
     story = play(drawn, copied(homes, place / "days"), lock, place)
     script = script_of(story, lock, drawn)
     again = play(calm(drawn), copied(homes, place / "calm"), lock, place, script)
@@ -56,7 +58,7 @@ def one_seed(seed: int, homes: Homes, lock: StudyLock, place: Path, picture: Pat
         write_atomic(place / name, one.result.model_dump_json().encode() if one.result else b"{}", 0o644)
     if picture is not None:
         draw(drawn, story, picture)
-    return told(seed, story, again)
+    return told(seed, story, again) | {"cpu_seconds": round(time.process_time() - began)}
 
 
 def told(seed: int, story: Story, again: Story) -> dict[str, Any]:

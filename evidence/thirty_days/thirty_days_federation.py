@@ -20,11 +20,11 @@ from simulations.study.site_folders import Homes
 from simulations.threads import one_thread
 from site_config.atomic_files import write_atomic
 from site_config.study.plan_and_lock import StudyLock
-from site_config.study.prognostic_models import RAD_D
+from site_config.study.prognostic_models import RAD_S
 
 SEED: Final = 7
-LONG: Final = 4 * DAY_S
-"""Deadline of a phase: a Friday evening's question still has Monday and Tuesday."""
+LONG: Final = 20 * DAY_S
+"""Deadline of a phase: all hospitals together have one working hour a day in common, in which nobody may be out."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class StageScale:
 
     sites: tuple[int, int] = (37, 15)
     patients: tuple[int, int] = (220, 60)
-    rounds: int = 24
+    rounds: int = 16
     block: int = 5
 
 
@@ -57,18 +57,17 @@ def stage(root: Path, scale: StageScale) -> tuple[Homes, StudyLock]:
 def _cohort(folder: Path, scale: StageScale) -> None:
     base = PRESETS["paper"]
     assert base.phantom is not None
-    deadlines = dict.fromkeys(("clinical", "training", "fusion", "evaluation"), LONG)
     study: dict[str, Any] = {
         **base.study,
-        "models": (RAD_D.name,),
+        "models": (RAD_S.name,),
         "resolution": "shares",
-        "shares": {"holders": 3},
+        "shares": {"holders": 3, "slots": 4},
         "network": {"backbone": "small", "norm": "group"},
-        "imaging": {"size": 32, "field": "organ"},
+        "imaging": {"size": 32, "field": "organ", "slices": 1},
         "training": {"rounds": scale.rounds, "batch": 16, "server": {"name": "adam", "rate": 1e-3}},
         "blocks": {"minimum_sites": scale.block, "minimum_patients": 20, "missed_share": 1.0},
         "validation_fraction": 0.0,
-        "deadlines": {**deadlines, "admission": 2 * LONG},
+        "deadlines": dict.fromkeys(("admission", "clinical", "training", "fusion", "evaluation"), LONG),
     }
     survival = replace(base.survival, sites=scale.sites, patients=scale.patients, lone_sites=1)
     options = replace(base, study=study, survival=survival, phantom=replace(base.phantom, matrix=64, slice_mm=6.0), segmenter="masks")

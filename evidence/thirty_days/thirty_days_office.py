@@ -23,9 +23,11 @@ from site_config.problems import federation
 STEP_S: Mapping[str, float] = {"rows": 60.0, "hold": 1.0}
 """Seconds a question of a kind takes a hospital; any other one two."""
 PLAIN_S = 2.0
-ROUND_S = 8000.0
-"""A round stands for 67 of the 1,600 of the paper's plan at two minutes each, so that 24 rounds take 53 hours of work."""
+ROUND_S = 900.0
+"""A round of a network: a quarter of an hour, as several local steps on a CPU take."""
 UPDATE = "training.update"
+STARTS = ("training.start", "training.hazard")
+"""What is asked of a block before its first round."""
 
 
 class DiskLost(Exception):

@@ -18,11 +18,11 @@ from pathlib import Path
 from client.app import forget_agents
 from evidence.opened_units import opened_units, units_apart
 from evidence.thirty_days.calendar import BEGIN, DAY_S, World
-from evidence.thirty_days.thirty_days_office import UPDATE, Days, DiskLost, Happenings, PlayClock
+from evidence.thirty_days.thirty_days_office import STARTS, UPDATE, Days, DiskLost, Happenings, PlayClock
 from server.asking.clocks_and_waiting import Effects
 from server.asking.office_ledger import asks, history
 from server.departure.leave_study import departure, leave
-from server.published_studies import goes_on_as
+from server.hospital_register import goes_on_as
 from server.study.resume_state import StudyFolder
 from server.study.run_study import run_study
 from server.study.study_results import LedgerEntry, StudyResult
@@ -144,14 +144,20 @@ def _due(happenings: Happenings, script: Script | None, story: Story, requests: 
         return
     first = next(iter(requests.values()), None)
     context = first.body.get("context") if first is not None else None
-    if not world.calm or not isinstance(context, dict) or context.get("statistic") != UPDATE:
+    if not world.calm or not isinstance(context, dict) or context.get("statistic") not in (UPDATE, *STARTS):
         return
-    if script.leavings and int(context["round"]) > script.last_round:
+    number = turn(str(context["statistic"]), int(context["round"]))
+    if script.leavings and number > script.last_round:
         raise LeaveNow
     for site, round in script.leaves_at.items():
-        if site in requests and int(context["round"]) >= round:
+        if site in requests and number >= round:
             moved = world.gone if site in world.gone else world.withdrawals
             moved[site] = min(moved[site], happenings.clock.now)  # type: ignore[index]
+
+
+def turn(statistic: str, round: int) -> int:
+    """The round in which a question is asked; what a block is asked before its first is of round -1."""
+    return -1 if statistic in STARTS else round
 
 
 def calm(world: World) -> World:
@@ -162,13 +168,13 @@ def calm(world: World) -> World:
 
 def script_of(story: Story, lock: StudyLock, world: World) -> Script:
     """What the calm play of a story follows."""
-    rounds = [entry for _, entry in story.ledger[: story.first or None] if entry.statistic == UPDATE]
+    rounds = [entry for _, entry in story.ledger[: story.first or None] if entry.statistic in (UPDATE, *STARTS)]
     found = dict.fromkeys((*world.gone, *world.withdrawals), lock.study.training.rounds)
     for entry in rounds:
         if entry.outcome in ("missed", "refused"):
             for site in entry.missing.keys() & found.keys():
-                found[site] = min(found[site], entry.round)
-    return Script(found, tuple(story.leavings), max((entry.round for entry in rounds), default=-1))
+                found[site] = min(found[site], turn(entry.statistic, entry.round))
+    return Script(found, tuple(story.leavings), max((turn(entry.statistic, entry.round) for entry in rounds), default=-1))
 
 
 def _dated(home: Path, study: str) -> list[tuple[float, LedgerEntry]]:

@@ -31,14 +31,16 @@ SPLITS: dict[Role, tuple[Split, ...]] = {"development": ("train", "validation"),
 PAUSE_S = 2.0
 UNDER_WAY_S = 60.0
 """For how long a study that goes on waits for hospitals to be admitted again."""
+NOBODY_S = 600.0
+"""How much longer it asks each time while nobody at all answers: at night, say, when every hospital's machine is off."""
 AGAIN = "`fedhcc-coordinator leave STUDY` again: it takes one companion more of each hospital. This try opened nothing."
 
 
 def admit(running: Running, signed: SignedLock, transport: Transport) -> frozenset[str]:
     """Every site of the roster accepts, or the study does not start. Raises FH-753 on a refusal, FH-716 on silence.
 
-    A study that is under way, and goes on, waits for a minute only: whoever is away then was admitted before, and its block owes the
-    turns that it misses. These sites are given back.
+    A study that is under way, and goes on, waits for a minute only, or until somebody answers: whoever is away then was admitted
+    before, and its block owes the turns that it misses. These sites are given back.
     """
     sites = list(running.sites)
     under_way = any(entry.phase != "admission" for entry in running.asker.ledger.entries)
@@ -46,7 +48,8 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> frozens
     seen = Journals(running.folder.home)
     offer = AdmissionRequest(signed=signed, canary=running.canary).model_dump(mode="json")
     offers = {site: {**offer, "journal": seen.last(site)} for site in sites}
-    end = running.asker.effects.monotonic() + (min(patience, UNDER_WAY_S) if under_way else patience)
+    began = running.asker.effects.monotonic()
+    end = began + (min(patience, UNDER_WAY_S) if under_way else patience)
     pauses = Pauses(running.asker.exchange, running.asker.effects, running.study.deadlines.pause)
     waiting, failures = set(sites), dict[str, Failure]()
     refused: dict[str, tuple[str, ...]] = {}
@@ -66,6 +69,8 @@ def admit(running: Running, signed: SignedLock, transport: Transport) -> frozens
         if not goes_on and (stood := pauses.wait(failures, tell)):
             end += stood
             continue
+        if under_way and len(waiting) == len(sites):
+            end = max(end, min(running.asker.effects.monotonic() + NOBODY_S, began + patience))
         late = running.asker.effects.monotonic() + PAUSE_S >= end
         _note(running, sites, {site: failures[site].code for site in sorted(waiting) if site in failures}, late and not goes_on)
         if waiting and late:

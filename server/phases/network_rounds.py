@@ -22,6 +22,9 @@ from shared_model.statistics.statistic_declaration import Parameters
 RESTING_S = 60.0
 """Seconds for which a block is asked that was not complete in its last turn."""
 
+OTHERS_GO_ON_S = 4 * 86_400.0
+"""Seconds for which a block is waited for at most while there are others that can go on: over a long weekend."""
+
 
 class NetworkRounds(ABC):
     """Training of one network, resumed where its stored state stands; a subclass says what a round asks and learns."""
@@ -103,9 +106,13 @@ class NetworkRounds(ABC):
         asked = asker.question(
             name, parameters, phase="training", role="development", block=block, round=round, state=state, next_round=ahead
         )
-        if name != self.update or round in self._due or not self.rests(block):
-            return asked
-        return replace(asked, deadline_s=min(asked.deadline_s, RESTING_S))
+        if name == self.update and round not in self._due and self.rests(block):
+            return replace(asked, deadline_s=min(asked.deadline_s, RESTING_S))
+        return replace(asked, deadline_s=self.patience(asked.deadline_s))
+
+    def patience(self, deadline_s: float) -> float:
+        """Seconds for which a block is waited for: the phase's deadline where it is the only one."""
+        return deadline_s if self.n_blocks == 1 else min(deadline_s, OTHERS_GO_ON_S)
 
     def _next_turn(self, round: int) -> int | None:
         """The round in which a round's block is asked again; None after its last, and for a turn that is made up."""

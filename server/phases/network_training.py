@@ -12,12 +12,14 @@ the last accepted one by more than a tolerance, the step is undone and the rate 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from server.asking.ask_masked_sum import WHOLE, Missed, Values
+from server.asking.ask_masked_sum import WHOLE, Missed, Question, Values
 from server.phases.first_weights import initial_weights, tensor_lengths
-from server.phases.network_rounds import NetworkRounds
+from server.phases.network_rounds import RESTING_S, NetworkRounds
 from server.phases.phase_context import WEIGHTS, Event, Running, scalar
 from server.phases.update_scale import ScaleState
 from server.study.resume_state import BlockSums, TrainingState
@@ -53,23 +55,24 @@ class Trainer(NetworkRounds):
 
     update = "training.update"
 
+    def rests(self, block: int) -> bool:
+        """Also a block that was away when training began."""
+        return block not in self.state.blocks or super().rests(block)
+
+    def run(self) -> None:
+        """As every network's, and no block is left out that was away from the beginning to the end."""
+        super().run()
+        for block in self.blocks:
+            if block not in self.state.blocks:
+                try:
+                    self._join(block)
+                except Missed as missed:
+                    raise self.running.asker.stalled(missed, "training") from None
+
     def _start(self) -> TrainingState:
+        """The state before the first round, of the blocks that are complete; a block that is not joins in a turn of its own."""
         before = self.carried()
         weights = initial_weights(self.running.study, self.model, self.running.folder.root) if before is None else before.weights
-        deaths = np.zeros(len(self.cuts) + 1)
-        blocks: dict[int, BlockSums] = {}
-        for block in self.blocks:
-            question = self._question("training.start", TrainingStart(cut_days=self.cuts), block, 0, {})
-            try:
-                opened = self.running.asker.remembered(question)
-            except Missed as missed:
-                raise self.running.asker.stalled(missed, "training") from None
-            deaths += opened["deaths"]
-            blocks[block] = BlockSums(opened["exposure"], 0.0, round(scalar(opened, "patients")), round(scalar(opened, "events")), 0.0)
-        if deaths.sum() == 0:
-            raise federation.NOT_ESTIMABLE.problem(f"{self.model}: no training patient has an event")
-        if self.training.hazard == "carried":
-            blocks = {block: self._first_sums(block, sums, weights) for block, sums in blocks.items()}
         first = TrainingState(
             next_round=0,
             weights=weights,
@@ -77,15 +80,40 @@ class Trainer(NetworkRounds):
             optimiser={},
             rate_factor=1.0,
             scale=ScaleState.start(tensor_lengths(self.running.study, self.model)),
-            deaths=deaths,
-            blocks=blocks,
+            deaths=np.zeros(len(self.cuts) + 1),
+            blocks={},
             best_loss=np.inf,
             best_validation=np.inf,
             best_weights=weights,
         )
+        away: Missed | None = None
+        for block in self.blocks:
+            try:
+                self._begin(first, block)
+            except Missed as missed:
+                away = missed
+        if away is not None and (not first.blocks or self.running.canary):
+            raise self.running.asker.stalled(away, "training")
+        if first.deaths.sum() == 0:
+            raise federation.NOT_ESTIMABLE.problem(f"{self.model}: no training patient has an event")
         return first if before is None else first.gone_on_from(before)
 
-    def _first_sums(self, block: int, counted: BlockSums, weights: NDArray[np.float32]) -> BlockSums:
+    def _join(self, block: int, briefly: bool = False) -> None:
+        """A block that was away when training began: its deaths and hazard sums count from now on; losses before are of fewer patients."""
+        self._begin(self.state, block, briefly)
+        self.state.best_loss = np.inf
+
+    def _begin(self, state: TrainingState, block: int, briefly: bool = False) -> None:
+        """Ask a block what training starts from, for a minute or so where others go on; raises `Missed`, and then nothing is changed."""
+        question = self._question("training.start", TrainingStart(cut_days=self.cuts), block, 0, {})
+        opened = self.running.asker.remembered(_for_a_moment(question) if briefly else question)
+        sums = BlockSums(opened["exposure"], 0.0, round_of(opened, "patients"), round_of(opened, "events"), 0.0)
+        if self.training.hazard == "carried":
+            sums = self._first_sums(block, sums, state.weights, briefly)
+        state.deaths = state.deaths + opened["deaths"]
+        state.blocks[block] = sums
+
+    def _first_sums(self, block: int, counted: BlockSums, weights: NDArray[np.float32], briefly: bool) -> BlockSums:
         """A block's hazard sums at the first weights, which no update has carried yet.
 
         Weights that were trained before spread their scores widely. A hazard of equal scores makes a first step of the wrong
@@ -93,10 +121,7 @@ class Trainer(NetworkRounds):
         """
         parameters = TrainingHazard(model=self.model, centre=0.0, cut_days=self.cuts)
         question = self._question("training.hazard", parameters, block, 0, {f"{WEIGHTS}{self.model}": weights})
-        try:
-            opened = self.running.asker.remembered(question)
-        except Missed as missed:
-            raise self.running.asker.stalled(missed, "training") from None
+        opened = self.running.asker.remembered(_for_a_moment(question) if briefly else question)
         return BlockSums(opened["mass"], scalar(opened, "event_score"), counted.patients, counted.events, 0.0)
 
     def final(self) -> NDArray[np.float32]:
@@ -124,7 +149,8 @@ class Trainer(NetworkRounds):
         exact = self.training.hazard_resolution == "exact"
         parameters = TrainingHazard(model=self.model, centre=centre, cut_days=self.cuts, n_days=LONGEST_DAYS if exact else 0)
         asker = self.running.asker
-        parts = [asker.once(self._question("training.hazard", parameters, block, round, self._broadcast())) for block in self.blocks]
+        begun = [block for block in self.blocks if block in self.state.blocks]
+        parts = [asker.once(self._question("training.hazard", parameters, block, round, self._broadcast())) for block in begun]
         mass = np.sum([part["mass"] for part in parts], axis=0)
         deaths = np.sum([part["deaths"] for part in parts], axis=0)
         if exact:
@@ -136,6 +162,8 @@ class Trainer(NetworkRounds):
         block = self._block(round)
         asker = self.running.asker
         try:
+            if block not in self.state.blocks:
+                self._join(block, round not in self._due)
             hazard, centre = self._hazard(round)
             parameters = TrainingUpdate(
                 model=self.model,
@@ -218,6 +246,10 @@ class Trainer(NetworkRounds):
         if value < self.state.best_validation:
             self.state.best_validation = value
             self.state.best_weights = self.state.weights
+
+
+def _for_a_moment(question: Question) -> Question:
+    return replace(question, deadline_s=min(question.deadline_s, RESTING_S))
 
 
 def round_of(values: Values, name: str) -> int:

@@ -9,12 +9,11 @@ import pytest
 
 from client import keys_kit_and_decisions as at_site
 from server import hospital_register as enrol
-from server import office_setup
 from server.asking.ask_masked_sum import REMEMBERED_S, Asker
 from server.asking.clocks_and_waiting import Effects
 from server.asking.office_ledger import StudyLedger
 from server.link.transport import Exchange, Failure
-from server.phases.admission_phase import UNDER_WAY_S, admit
+from server.phases.admission_phase import NOBODY_S, UNDER_WAY_S, admit
 from server.phases.phase_context import Running
 from server.study.resume_state import StudyFolder
 from server.study.run_study import nothing_missing
@@ -29,15 +28,21 @@ NAMES = ("alpha", "beta", "gamma", "delta")
 
 
 class Line:
-    """Hospitals that accept, without those that are away; the clock stands at the deadline where one is waited for."""
+    """Hospitals that accept, without those that are away; the clock stands at the deadline where one is waited for.
+
+    From `back` on only those in `still` are away.
+    """
 
     def __init__(self) -> None:
         self.now, self.away = 0.0, set[str]()
+        self.back, self.still = float("inf"), set[str]()
 
     def sites(self) -> Mapping[str, bool]:
         return {name: name not in self.away for name in NAMES}
 
     def exchange(self, requests: Mapping[str, Message], deadline_s: float) -> Exchange:
+        if self.now >= self.back:
+            self.away = self.still
         here = {site: Message("admission", {"accepted": True}) for site in requests if site not in self.away}
         missing = {site: Failure(federation.SITE_SILENT.label, "deadline") for site in requests if site in self.away}
         self.now += deadline_s if missing else 1.0
@@ -55,7 +60,7 @@ def line() -> Line:
 @pytest.fixture
 def asker(tmp_path: Path, line: Line) -> Iterator[Asker]:
     home = tmp_path / "office"
-    key = office_setup.init(home, "Trial office", "127.0.0.1:9443")
+    key = enrol.init(home, "Trial office", "127.0.0.1:9443")
     for name in NAMES:
         enrol.enrol(home, at_site.init(tmp_path / name, name).request().model_dump_json().encode())
     study = Study(title="A", models=("CLN",), resolution="exact", sites=tuple(StudySite(name=name, role="development") for name in NAMES))
@@ -99,6 +104,15 @@ def test_a_study_that_goes_on_waits_a_minute_and_not_for_whoever_is_gone(asker: 
     assert line.now - before <= UNDER_WAY_S + 5
     assert [entry.missing for entry in asker.ledger.entries if entry.missing] == [{"beta": federation.SITE_SILENT.label}]
     assert nothing_missing(asker.ledger.entries), "being admitted opens nothing; a block that misses a round says so by itself"
+
+
+def test_a_study_that_goes_on_at_night_waits_until_somebody_is_there(asker: Asker, line: Line) -> None:
+    go(asker)
+    begin(asker)
+    line.away, line.back = set(NAMES), line.now + 1800.0
+    line.still = {"delta"}
+    assert go(asker) == {"delta"}
+    assert line.back <= line.now <= line.back + NOBODY_S + UNDER_WAY_S
 
 
 def test_nobody_at_all_is_a_stall(asker: Asker, line: Line) -> None:

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from server.asking.ask_masked_sum import Missed
-from server.phases.network_rounds import NetworkRounds, block_of, is_missed
+from server.phases.network_rounds import OTHERS_GO_ON_S, NetworkRounds, block_of, is_missed
 from server.phases.update_scale import ScaleState
 from server.study.array_files import Parts, write_with_parts
 from server.study.resume_state import TrainingState
@@ -137,3 +137,10 @@ def test_a_block_that_was_taken_out_has_no_turns_and_owes_none(tmp_path: Path) -
     fresh = running(tmp_path, set(), standing=(0, 1))
     Turns(fresh, "Rad-D").run()  # type: ignore[arg-type]
     assert {block for _, block, _ in fresh.asked} == {0, 1}
+
+
+def test_a_block_is_waited_for_over_a_weekend_while_others_can_go_on_and_to_the_deadline_where_it_is_the_only_one(tmp_path: Path) -> None:
+    trainer = Turns(running(tmp_path, ()), "Rad-D")  # type: ignore[arg-type]
+    assert trainer.patience(7200.0) == 7200.0 and trainer.patience(30 * 86_400.0) == OTHERS_GO_ON_S
+    alone = Turns(running(tmp_path, (), standing=(0,)), "Rad-D")  # type: ignore[arg-type]
+    assert alone.patience(30 * 86_400.0) == 30 * 86_400.0
