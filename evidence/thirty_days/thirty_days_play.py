@@ -22,7 +22,7 @@ from evidence.thirty_days.thirty_days_office import STARTS, UPDATE, Days, DiskLo
 from server.asking.clocks_and_waiting import Effects
 from server.asking.office_ledger import asks, history
 from server.departure.leave_study import departure, leave
-from server.hospital_register import goes_on_as
+from server.published_studies import goes_on_as
 from server.study.resume_state import StudyFolder
 from server.study.run_study import run_study
 from server.study.study_results import LedgerEntry, StudyResult
