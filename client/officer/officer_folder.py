@@ -12,7 +12,8 @@ from client.officer.opened_in_words import opened_groups
 from client.officer.safeguards import breach_steps, how_long, safeguards
 from client.officer.uses_and_recipients import purpose, used_rows
 from client.officer.what_leaves import categories, in_words, total_line
-from client.officer.who_could_read import glossary, readers
+from client.officer.who_could_read import glossary, names_in_short, readers
+from client.release.known_hospitals import wanted, wanted_holders
 from client.release.site_policy import Floor, floor
 from site_config.atomic_files import make_folder, write_atomic
 from site_config.keys_and_signatures import Kit, SiteIdentity, fingerprint, spoken
@@ -23,15 +24,15 @@ from site_config.words_of_messages import plural
 PAGE = "data-protection.html"
 UPDATE_LINES = (
     "Each round opens the sum of a block's updates, never one hospital's. Somebody who already has the images of two patients of the "
-    "block, of whom one died, can tell from one round which one, in 92 of 100 cases (AUC 0.92 in a block of 33 patients, measured by the "
-    "authors).",
+    "block, of whom one died, can tell from one round which one in 92 of 100 cases, where guessing is right in 50 (AUC 0.92, measured by "
+    "the authors in a block of 33 patients). So a block's sum of updates should be treated as personal data.",
     "The final model may remember more of patients whose images are unlike all others.",
 )
 TRIED = (
     "The authors' attack on one hospital's updates found 23 of 27 patients where these were not blinded, and none where they were. "
     "An attack that fails proves no safety."
 )
-BARE = "Blinding does not help against that; only added noise does, and this study adds none."
+BARE = "Against what a round and the model tell, blinding does not help; only added noise does, and this study adds none."
 NO_UPDATE = ("No network is trained in this study; no update leaves.",)
 
 
@@ -52,7 +53,10 @@ def update_lines(lock: StudyLock) -> tuple[str, ...]:
     dp = lock.study.privacy.dp
     lines = (*UPDATE_LINES, TRIED)
     if dp is None:
-        return (*lines, BARE if lock.study.privacy.masks else "Only added noise helps against that, and this study adds none.")
+        return (
+            *lines,
+            BARE if lock.study.privacy.masks else BARE.replace("blinding does not help; only added noise does", "only noise helps"),
+        )
     return (
         *lines,
         f"This study adds noise against both: of all that it opens, at most ε = {dp.epsilon:g} (δ = {dp.delta:g}) depends on one "
@@ -76,6 +80,11 @@ def page(site: SiteConfig, lock: StudyLock, identity: SiteIdentity, kit: Kit, wh
         role="trains the models" if lock.entry(site.site).role == "development" else "tests the models",
         purpose=purpose(lock),
         hospitals=[entry.name for entry in lock.roster],
+        names=names_in_short(sorted(entry.name for entry in lock.roster)),
+        calls=min(wanted(site.policy), len(lock.roster) - 1),
+        holder_calls=wanted_holders(lock, site.site),
+        simulated=site.policy.simulated_patients,
+        least=least,
         categories=leaving,
         total=total_line(leaving, lock),
         minima=minima(least),

@@ -35,7 +35,14 @@ def safeguards(lock: StudyLock, kit: Kit) -> list[tuple[str, str]]:
             "has no rights beyond its folders.",
         ),
         ("At rest here", "The state folder can be read by the program's account alone. The program does not encrypt it: encrypt the disk."),
+        ("At rest elsewhere", _elsewhere(lock)),
     ]
+
+
+def _elsewhere(lock: StudyLock) -> str:
+    text = "The office keeps sums and results in a folder of its program's account alone; "
+    text += "it keeps sealed parts that it cannot open; holders keep their keys as this hospital keeps its own. " if lock.holders else ""
+    return text + "Encrypted disks, backups and who has access there: ask for it, and fix it in the contract of 2."
 
 
 def _way(lock: StudyLock, kit: Kit) -> str:
@@ -53,10 +60,15 @@ def breach_steps(lock: StudyLock, site: str) -> list[str]:
         f"Stop: fedhcc-site decline {lock.study_id[:12]}; nothing more leaves from the next message on.",
         "Keep the state folder as it is; fedhcc-site egress summary lists what left and when, fedhcc-site egress verify whether that list "
         "is whole.",
-        "Call the contact at the office (2): only the office can strike this hospital's keys, so that nobody uses them.",
+        "Call the contact at the office (2) at once: only the office can strike this hospital's keys, so that nobody uses them. "
+        "The office, or a hospital where something happened, tells all others within the hours that the contract of 2 fixes.",
     ]
     if site in lock.holders:
         steps.append("This hospital is a holder: all other hospitals are concerned; the office must tell them, and the study starts again.")
     elif lock.holders:
         steps.append("If a holder was broken into, the office tells you: one alone says nothing, more than allowed in 5 say everything.")
-    return [*steps, "Report within 72 hours where GDPR Article 33 asks for it; tell patients where Article 34 does. Your officer decides."]
+    return [
+        *steps,
+        "To the supervisory authority within 72 hours of becoming aware (GDPR Article 33); to patients where Article 34 says so. "
+        "Your officer decides.",
+    ]

@@ -70,5 +70,6 @@ def _personal(lock: StudyLock, least: Floor) -> str:
         return text + "Opened results: minima are lifted here, so yes."
     return (
         text + "Opened results: meant to be anonymous, because of the minima and the comparison with earlier results; "
-        "what is known to remain stands in 6 and 10. That judgement is the officer's."
+        "what is known to remain stands in 10. Sums of a block's model updates: treat them as personal data (6). "
+        "That judgement is the officer's."
     )

@@ -71,6 +71,13 @@ def categories(lock: StudyLock, site: str) -> list[Leaving]:
             "coordinator",
         ),
         Leaving("Numbers of refusals (FH-…)", "nothing that depends on one patient", "one a refusal", PLAIN, "coordinator"),
+        Leaving(
+            "That this hospital approves, stops or leaves; that patients joined or withdrew (not who, not how many)",
+            "that the list of patients changed",
+            "one a decision",
+            PLAIN,
+            "coordinator",
+        ),
     ]
     for name in expected_statistics(lock.study, role):
         one = REGISTRY[name]
@@ -138,7 +145,9 @@ def _update(lock: StudyLock, _role: str) -> tuple[str, int]:
     rides = len(training_cuts(lock.study.training)) + 1 + RIDES
     sizes = [len(weight_vector.to_vector(rad_networks.build(lock.study, name))) + rides for name in _networks(lock)]
     said = "; ".join(f"{name}: {in_words(size)} a turn" for name, size in zip(_networks(lock), sizes, strict=True))
-    return f"{said}; {plural(turns, 'turn')} each", turns * sum(sizes)
+    blocks = len(lock.blocks["development"])
+    why = f", because {blocks} blocks take turns in {lock.study.training.rounds:,} rounds" if blocks > 1 else ""
+    return f"{said}; {plural(turns, 'turn')} each{why}", turns * sum(sizes)
 
 
 def _loss(lock: StudyLock, _role: str) -> tuple[str, int]:
@@ -163,7 +172,9 @@ def _shared(lock: StudyLock) -> Leaving:
         return Leaving("Counts of patients as parts", "days, deaths, levels of Table 1", "once for the evaluation", form, who)
     often = f"about {float(f'{row_width(lock):.2g}'):,.0f} a patient, in each of {plural(len(phases), 'phase')} ({', '.join(phases)}), "
     often += f"filled up to {lock.study.shares.slots} patients so that their number does not show"
-    return Leaving("Patients' rows as parts", "days, deaths, clinical columns, scores, groups", often, form, who)
+    table = ", response class, scanner's maker" if lock.study.reads_scans else ""
+    reads = f"days, deaths, clinical columns, scores, groups, sex and age where the study's table shows them{table}"
+    return Leaving("Patients' rows as parts", reads, often, form, who)
 
 
 def row_width(lock: StudyLock) -> int:

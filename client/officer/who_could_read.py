@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from site_config.study.plan_and_lock import StudyLock
 from site_config.words_of_messages import plural
+
+NUMBERED = re.compile(r"(.*?)(\d+)")
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,23 @@ def _vector(lock: StudyLock, site: str) -> Reader:
     return Reader(what, f"the coordinator and {others} of its block, all of them", "this hospital's numbers of that sum")
 
 
+def names_in_short(names: list[str]) -> str:
+    """Names with runs of numbers drawn together.
+
+    >>> names_in_short(["a-1", "a-2", "a-3", "b", "c-7"])
+    'a-1 to a-3, b, c-7'
+    """
+    runs: list[list[str]] = []
+    for name in names:
+        stem, number = NUMBERED.fullmatch(name).groups() if NUMBERED.fullmatch(name) else (name, "")  # type: ignore[union-attr]
+        last = NUMBERED.fullmatch(runs[-1][-1]) if runs else None
+        if number and last and last[1] == stem and int(last[2]) + 1 == int(number):
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
+
+
 def glossary(lock: StudyLock) -> list[tuple[str, str]]:
     """The words of the folder that a reader may not know."""
     words = [
@@ -75,7 +95,8 @@ def glossary(lock: StudyLock) -> list[tuple[str, str]]:
     if lock.holders:
         words += [
             ("part (share)", "one of several lists of random-looking numbers into which a row is cut; too few of them say nothing at all"),
-            ("holder", "a hospital that keeps one part of every row and computes results with the other holders"),
+            ("sealed", "encrypted so that one holder alone can open it"),
+            ("holder", "a hospital that has the key to one part of every row and computes results with the other holders"),
         ]
     if lock.study.reads_scans:
         words += [
@@ -83,4 +104,11 @@ def glossary(lock: StudyLock) -> list[tuple[str, str]]:
             ("round, turn, update", "in a round, the hospitals of one block (its turn) each send how the weights should change: an update"),
             ("outline", "where an organ or a tumour lies in a scan, drawn by a program here; commands say “mask”"),
         ]
+    words += [
+        ("minimum", "fewest patients or hospitals of which anything is opened"),
+        ("C-index, AUC", "how well a score tells who dies earlier: 0.5 is guessing, 1 is always right"),
+        ("calibration", "whether as many died as a model predicted"),
+    ]
+    if lock.study.reads_scans:
+        words.append(("response class", "how the tumour answered the treatment, as the hospital noted it"))
     return [*words, ("journal", "this hospital's own list of everything that left")]

@@ -15,9 +15,11 @@ from client import keys_kit_and_decisions as at_site
 from client.officer import officer_folder
 from client.officer.opened_in_words import opened_groups
 from client.officer.what_leaves import TITLES, categories, in_words, total_line
-from client.officer.who_could_read import glossary, readers
+from client.officer.who_could_read import glossary, names_in_short, readers
+from client.release.known_hospitals import wanted
 from client.release.site_policy import expected_statistics
 from server import hospital_register as at_office
+from server import office_setup
 from shared_model.analyses.trust_in_words import results_by_kind
 from shared_model.networks.rad_networks import build
 from shared_model.statistics.statistic_declaration import REGISTRY
@@ -36,7 +38,7 @@ class Hospital:
 
     def __init__(self, root: Path, name: str, sites: int, **changes: object) -> None:
         office = root / "office"
-        at_office.init(office, "Trial office", "fed.example.org:8443")
+        office_setup.init(office, "Trial office", "fed.example.org:8443")
         for one in NAMES[:sites]:
             at_office.enrol(office, at_site.init(root / one, one).request().model_dump_json().encode())
         plan = preset(name, [StudySite(name=one) for one in NAMES[:sites]]).model_copy(update=changes)
@@ -87,8 +89,8 @@ def test_at_most_four_pages_and_everything_is_in_them(tmp_path: Path, browser: A
     assert ("no update leaves" in text) != hospital.lock.study.reads_scans
     assert ("fits the validation patients" in text) == hospital.lock.study.reads_scans
     assert ("AUC 0.92" in text) == hospital.lock.study.reads_scans
+    assert names_in_short(sorted(one.name for one in hospital.lock.roster)) in text
     for one in hospital.lock.roster:
-        assert one.name in text
         if one.name != hospital.site.site:
             assert one.fingerprint[:8] not in text, "digits of others are heard, not read"
     assert hospital.lock.study_id[:12] in text
@@ -122,7 +124,8 @@ def test_it_answers_what_an_officer_asks(tmp_path: Path) -> None:
     groups = opened_groups(lock)
     opened = sum(prod(result.shape) for _, _, members in results_by_kind(lock) for result in members)
     assert sum(one.numbers for one in groups) == opened, "every result that may be opened is in a group"
-    assert f"{opened:,} numbers" in text
+    assert f"{opened:,} numbers of results at most" in text
+    assert f"at least {wanted(hospital.site.policy)} other hospital" in text and "Doing nothing is a no" in text
     assert f"{lock.collusion + 1} of the {len(lock.holders)} holders" in text
     assert not re.search(r"\b[Mm]ask(s|ed)?\b", text.split("Words", 1)[0]), "one word for blinding, another for outlines of organs"
 
@@ -151,3 +154,8 @@ def test_who_would_have_to_act_together(tmp_path: Path, masks: bool) -> None:
     assert (f"the other {len(block) - 1} hospitals" in vector.together) == masks
     assert ("does not blind" in vector.together) != masks
     assert any(word == "blinded" for word, _ in glossary(lock)) == masks
+
+
+def test_runs_of_names_are_drawn_together() -> None:
+    assert names_in_short(["a-1", "a-2", "a-3", "b", "c-7", "c-9"]) == "a-1 to a-3, b, c-7, c-9"
+    assert names_in_short(["a-1", "a-2"]) == "a-1, a-2"

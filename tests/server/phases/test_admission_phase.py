@@ -9,6 +9,7 @@ import pytest
 
 from client import keys_kit_and_decisions as at_site
 from server import hospital_register as enrol
+from server import office_setup
 from server.asking.ask_masked_sum import REMEMBERED_S, Asker
 from server.asking.clocks_and_waiting import Effects
 from server.asking.office_ledger import StudyLedger
@@ -60,7 +61,7 @@ def line() -> Line:
 @pytest.fixture
 def asker(tmp_path: Path, line: Line) -> Iterator[Asker]:
     home = tmp_path / "office"
-    key = enrol.init(home, "Trial office", "127.0.0.1:9443")
+    key = office_setup.init(home, "Trial office", "127.0.0.1:9443")
     for name in NAMES:
         enrol.enrol(home, at_site.init(tmp_path / name, name).request().model_dump_json().encode())
     study = Study(title="A", models=("CLN",), resolution="exact", sites=tuple(StudySite(name=name, role="development") for name in NAMES))
