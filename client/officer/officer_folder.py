@@ -81,7 +81,7 @@ def page(site: SiteConfig, lock: StudyLock, identity: SiteIdentity, kit: Kit, wh
         purpose=purpose(lock),
         hospitals=[entry.name for entry in lock.roster],
         names=names_in_short(sorted(entry.name for entry in lock.roster)),
-        calls=min(wanted(site.policy), len(lock.roster) - 1),
+        calls=min(max(wanted(site.policy), wanted_holders(lock, site.site)), len(lock.roster) - 1),
         holder_calls=wanted_holders(lock, site.site),
         simulated=site.policy.simulated_patients,
         least=least,
