@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING
 
+from client.release.release_preview import dimension
 from client.release.site_policy import expected_statistics
 from shared_model.analyses.analysis_plan import computed_phases, plan_of
 from shared_model.analyses.phases.earlier_results import every_score
@@ -15,16 +15,9 @@ from shared_model.statistics.day_grids import training_cuts
 from shared_model.statistics.statistic_declaration import REGISTRY
 from shared_model.statistics.statistic_parameters import PreCounts, TrainingStart
 from shared_model.statistics.vector_segments import of_precounts
-from site_config.lazy_modules import lazy
 from site_config.study.plan_and_lock import Phase, StudyLock
 from site_config.study.prognostic_models import MODELS
 from site_config.words_of_messages import plural
-
-if TYPE_CHECKING:
-    from shared_model.networks import rad_networks, weight_vector
-else:
-    rad_networks = lazy("shared_model.networks.rad_networks")
-    weight_vector = lazy("shared_model.networks.weight_vector")
 
 NOTHING = "nothing of a patient"
 PLAIN = "readable"
@@ -143,7 +136,7 @@ def _hazard(lock: StudyLock, _role: str) -> tuple[str, int]:
 def _update(lock: StudyLock, _role: str) -> tuple[str, int]:
     turns = ceil(lock.study.training.rounds / max(len(lock.blocks["development"]), 1))
     rides = len(training_cuts(lock.study.training)) + 1 + RIDES
-    sizes = [len(weight_vector.to_vector(rad_networks.build(lock.study, name))) + rides for name in _networks(lock)]
+    sizes = [dimension(lock, name) + rides for name in _networks(lock)]
     said = "; ".join(f"{name}: {in_words(size)} a turn" for name, size in zip(_networks(lock), sizes, strict=True))
     blocks = len(lock.blocks["development"])
     why = f", because {blocks} blocks take turns in {lock.study.training.rounds:,} rounds" if blocks > 1 else ""

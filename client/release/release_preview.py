@@ -57,7 +57,7 @@ def preview(site: SiteConfig, lock: StudyLock) -> list[dict[str, object]]:
             shown.append({"statistic": name, "segment": segment.name, "values": vector.tolist(), "text": _text(vector)})
     for model in MODELS.networks(lock.study.models):
         if role == "development":
-            length = _dimension(lock, model)
+            length = dimension(lock, model)
             shown.append({"statistic": "training.update", "segment": model, "values": [], "text": f"{length:,} numbers a round, masked"})
     return shown
 
@@ -67,5 +67,6 @@ def _text(vector: Any) -> str:
     return first if len(vector) <= SHOWN else f"{first}, … ({len(vector)} numbers)"
 
 
-def _dimension(lock: StudyLock, model: str) -> int:
+def dimension(lock: StudyLock, model: str) -> int:
+    """How many weights a network of a study has."""
     return len(weight_vector.to_vector(rad_networks.build(lock.study, model)))
