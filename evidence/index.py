@@ -32,6 +32,7 @@ MEASURED: Final = {
     "flower_speed": "What Flower's transport costs between real processes: an exchange, a secure sum, a round with 33 MB each way.",
     "gpu": "What a GPU does with this code: speed and memory of a step, precision, repeatability, segmentation, memory that runs out.",
     "gradcam": "Do heat maps peak in the tumour more often than chance would have it?",
+    "handed_over_scans": "Scans as archives export them, made by generators from outside: right choices, findings, nothing in silence.",
     "imaging": "Segmentation of phantoms, the choice of slices, and what reading a scan costs.",
     "masking": "The secure sum's masks: time and memory for one large update among many hospitals.",
     "dp_utility": "C-index of a linear model under differential privacy against ε, 207 patients at 52 hospitals.",

@@ -60,6 +60,7 @@ def _folder(scan: Scan, role: str, folder: Path | None, root: Path | None) -> Gl
     if inside.fault is not None:
         fault = inside.fault
         raise Problem(fault.kind, fault.what, fault.why, fault.fix, fault.where, tuple(findings))
+    findings += inside.copies
     phase = scan.phase or chosen.phase
     if scan.region != "chest":
         findings += phase_beside(phase, inside.contrast, role)

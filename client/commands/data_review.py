@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml or a signed lock; left out, the study's defaults are assumed.")]
 REVIEW = "review"
+UNFINISHED = "unfinished"
+"""A file that is there while a scan runs: if the scan fails, the older suggestion is not taken for the new one."""
 
 
 def scan(home: Home = Path(), study: StudyFile = None, json: Json = False) -> None:
@@ -42,8 +44,9 @@ def scan(home: Home = Path(), study: StudyFile = None, json: Json = False) -> No
         if not json_wanted() and done % 10 == 0:
             note(f"  {done} of {everybody} folders")
 
-    found = survey(site.path(site.paths.images), cohort.patients, wanted.organs, progress)
     folder = make_folder(site.state / REVIEW)
+    write_atomic(folder / UNFINISHED, b"")
+    found = survey(site.path(site.paths.images), cohort.patients, wanted.organs, progress)
     content = survey_data(found)
     answers = _keep_answers(folder, content, cohort.patients)
     text = as_csv(tuple(content["rows"]), found.moments, wanted.organs)
@@ -51,6 +54,7 @@ def scan(home: Home = Path(), study: StudyFile = None, json: Json = False) -> No
     write_atomic(folder / "scans.csv", text)
     write_json(folder / "review.json", content)
     page = write_review(found, folder / "index.html", _given(content))
+    (folder / UNFINISHED).unlink(missing_ok=True)
     show(content, lambda console: console.print("\n".join([_survey_text(found, content, page), *answers])))
     if found.questions or found.problems:
         raise typer.Exit(int(Exit.FINDINGS))
@@ -64,7 +68,7 @@ def _keep_answers(folder: Path, content: dict[str, Any], patients: tuple[Patient
     if not (folder / "review.json").exists():
         return []
     try:
-        result = keep_answers(_content(folder), content, patients)
+        result = keep_answers(_content(folder, ended=False), content, patients)
     except Problem as problem:
         result = KeptAnswers(dropped=[f"the answers of the earlier scan could not be read: {problem.what}"])
     content["answers"] = {"kept": result.kept, "dropped": result.dropped}
@@ -83,7 +87,7 @@ def _still_accepted(folder: Path, content: dict[str, Any], text: bytes) -> None:
     from site_config.problems.base import Problem
 
     try:
-        before = _content(folder).get("accepted")
+        before = _content(folder, ended=False).get("accepted")
         same = sorted(read_limited(folder / "scans.csv", 64 * 2**20).splitlines()) == sorted(text.splitlines())
     except Problem:
         return
@@ -264,12 +268,16 @@ def choose(
     )
 
 
-def _content(folder: Path) -> dict[str, Any]:
+def _content(folder: Path, ended: bool = True) -> dict[str, Any]:
+    """The review as it was written. Raises FH-350 without one, and where the last scan did not end and `ended` is asked for."""
     from site_config.atomic_files import read_json
     from site_config.problems import scans as scan_problems
 
     if not (folder / "review.json").exists():
         raise scan_problems.NOT_PREPARED.problem("nothing was scanned yet", fix="Run `fedhcc-site data scan` first.")
+    if ended and (folder / UNFINISHED).exists():
+        text = "the last `data scan` did not end: the suggestion that is here is older"
+        raise scan_problems.NOT_PREPARED.problem(text, fix="Run `fedhcc-site data scan` again; answers that were given are kept.")
     return dict(read_json(folder / "review.json", "state/review/review.json"))
 
 

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from client.imaging.volume import HU_LOWEST
 
-LOOKED_AT = 48  # slices
+LOOKED_AT = 16  # slices
 DARK = -250
 LEAST_OUTSIDE = 0.005
 AIR_HIGHEST = -945.0  # the middle of the air around five real patients is −996 to −981

@@ -201,6 +201,9 @@ def middle_planes(path: Path, count: int, role: str = "a scan") -> NDArray[np.in
     return np.stack([found[k] for k in wanted])
 
 
+WHICH = "Write the target's numbers as `segmentation.targets.TARGET.labels` in site.yaml, such as `labels: [5]`; several may be one target."
+
+
 def read_mask(
     path: Path, volume: Volume, labels: tuple[int, ...] = (), role: str = "a mask", planes: NDArray[np.intp] | None = None
 ) -> NDArray[np.bool_]:
@@ -214,6 +217,7 @@ def read_mask(
     _check_same_place(image, grid, volume, role)
     picked = np.arange(volume.shape[0]) if planes is None else planes
     out = np.empty((len(picked), *volume.shape[1:]), dtype=bool)
+    found: set[float] = set()
     places: dict[int, list[int]] = {}
     for place, k in enumerate(picked):
         places.setdefault(int(k), []).append(place)
@@ -225,7 +229,22 @@ def read_mask(
                 out[place] = np.isin(plane, labels)
             else:
                 np.greater(plane, 0, out=out[place])
+                found |= _labels_in(plane, out[place])
+        if len(found) > 1:
+            named = " and ".join(f"{one:g}" for one in sorted(found)[:2])
+            raise scans.MASK_VALUES.problem(
+                f"{role} holds several labels, {named} among them, and nothing says which are meant", fix=WHICH, where=role
+            )
     return out
+
+
+def _labels_in(plane: NDArray[Any], marked: NDArray[np.bool_]) -> set[float]:
+    """Up to two labels of a slice (y, x), of whose pixels `marked` are above 0."""
+    highest = plane.max()
+    if highest <= 0:
+        return set()
+    others = marked & (plane != highest) if np.count_nonzero(marked) != np.count_nonzero(plane == highest) else None
+    return {float(highest)} if others is None else {float(highest), float(plane[others].max())}
 
 
 def _planes(image: Any, path: Path, grid: _Grid, role: str) -> Iterator[tuple[int, NDArray[Any]]]:

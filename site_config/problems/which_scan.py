@@ -143,3 +143,35 @@ PHASE_DOUBTED = Kind(
     fix="Look at the scan; name the right series in scans.csv, or correct the phase. If the phase is right, leave it: the remark stays.",
     exit=Exit.FINDINGS,
 )
+SLICES_APART = Kind(
+    375,
+    "slices-apart",
+    "Thin slices with gaps between them",
+    why="The slices are much thinner than their distance, as in sequential lung scans and thinned exports: what lies between was not imaged, areas and volumes are less certain, and small tumours may be missed.",
+    fix="Export the contiguous reconstruction of the examination if the archive has it. If it has none, leave it: the remark stays.",
+    exit=Exit.FINDINGS,
+)
+LOSSY = Kind(
+    376,
+    "lossy",
+    "Images were compressed with loss",
+    why="The archive kept these images with a coding that changes values; edges and noise differ from other hospitals' images.",
+    fix="Export the original images if the archive still has them. If it has not, leave it: the remark stays.",
+    exit=Exit.FINDINGS,
+)
+TOO_SHORT = Kind(
+    377,
+    "too-short",
+    "A scan is too short to hold the organ",
+    why="The scan covers less of the body than the organ of its region is long: it is a part of an examination, or slices are missing at its ends.",
+    fix="Look at the series' other parts; export the whole series again, or name the right one in scans.csv.",
+    exit=Exit.FINDINGS,
+)
+NEITHER_VISIT = Kind(
+    378,
+    "neither-visit",
+    "Scans that belong to neither visit",
+    why="These scans were taken between the visits, after the follow-up or long before the baseline, as cohort.csv states their days; a scan after the first dose is never a baseline.",
+    fix="Nothing, if the days in cohort.csv are right. If one of these is the visit's scan, correct the day in cohort.csv, then `fedhcc-site data scan`.",
+    exit=Exit.FINDINGS,
+)

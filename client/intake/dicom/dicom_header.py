@@ -28,6 +28,8 @@ SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 PERSON = ("PatientID", "PatientBirthDate", "PatientSex", "PatientName", "PatientAge")
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
+LOSSY = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
+"""Codings that always lose; JPEG-LS near-lossless and JPEG 2000 say so by the tag."""
 NOT_SLICES = {"LOCALIZER", "DOSE", "DOSE_INFO", "SCREEN SAVE", "OVERLAY", "VRT"}
 PIXELS = b"\xe0\x7f\x10\x00"
 FREE_TEXTS = ("SeriesDescription", "ProtocolName", "StudyDescription")
@@ -40,7 +42,7 @@ TAGS = [
     *("RescaleSlope", "RescaleIntercept", "RescaleType", "PixelPaddingValue", "PixelPaddingRangeLimit"),
     *("Manufacturer", "SeriesDescription", "ProtocolName", "StudyDescription", "BodyPartExamined", "ConvolutionKernel", "KVP"),
     *("ContrastBolusAgent", "ContrastBolusStartTime", "AcquisitionTime", "AcquisitionDateTime", "ContentTime"),
-    *("AcquisitionDate", "SeriesDate", "StudyDate"),
+    *("AcquisitionDate", "SeriesDate", "StudyDate", "LossyImageCompression"),
 ]
 VARYING = (
     *("ImagePositionPatient", "InstanceNumber", "AcquisitionNumber", "AcquisitionTime", "AcquisitionDateTime", "ContentTime"),
@@ -95,6 +97,7 @@ class SliceHeader:
     taken_text: str = ""
     units: Units = Units()
     plain: Plain | None = None
+    lossy: bool = False
 
 
 @dataclass(frozen=True)
@@ -295,6 +298,7 @@ def _slice(dataset: Any, path: Path, at: int, bytes_left: int, start: bytes) -> 
         taken_text=taken,
         units=_units(dataset),
         plain=_plain(dataset, syntax, at, start),
+        lossy=_text(dataset, "LossyImageCompression") == "01" or syntax in LOSSY,
     )
     group = (
         about.uid or f"folder {path.parent}",

@@ -16,11 +16,13 @@ from client.intake.dicom.dicom_header import About, Read, SliceHeader, is_dicom,
 from client.intake.names.image_kind_and_region import Kernel, is_low_dose, kernel_of
 from client.intake.names.phase_from_name import phase_of
 from client.intake.whose_scan import Identity, together
-from site_config.atomic_files import access_problem
+from site_config.atomic_files import access_problem, readable_name
 from site_config.problems import scans as scan_problems
 
 __all__ = ["Contents", "Series", "SliceHeader", "files_of", "index", "is_dicom", "read_header"]
 
+SAME_DIRECTION = 0.015
+SAME_PIXEL = 1e-3
 MOST_FILES = 20_000
 
 
@@ -104,10 +106,11 @@ class Contents:
 
 @dataclass(frozen=True)
 class Files:
-    """Files below a folder in a fixed order; links that were not followed, with the reason."""
+    """Files below a folder in a fixed order; links that were not followed with the reason, and `named`: which and where they point."""
 
     paths: tuple[Path, ...]
     links: tuple[str, ...]
+    named: tuple[str, ...] = ()
 
 
 def index(folder: Path, role: str, root: Path | None = None) -> Contents:
@@ -132,9 +135,28 @@ def index(folder: Path, role: str, root: Path | None = None) -> Contents:
                 structures.append(path)
             continue
         groups.setdefault(read.group, []).append(read)
-    ordered = sorted(groups.items(), key=lambda item: repr(item[0]))
+    ordered = sorted(_joined(groups).items(), key=lambda item: repr(item[0]))
     series = tuple(_series(reads, beside_pet - {""}) for _, reads in ordered)
     return Contents(series, dict(sorted(left_out.items())), left_out["enhanced multi-frame"], files.links, tuple(structures))
+
+
+def _joined(groups: dict[tuple[Any, ...], list[Read]]) -> dict[tuple[Any, ...], list[Read]]:
+    """Groups of which only the rounding of directions or pixel sizes differs are one series."""
+    made: dict[tuple[Any, ...], list[Read]] = {}
+    for group, reads in groups.items():
+        uid, directions, shape, sizes, *rest = group
+        same = next(
+            (
+                one
+                for one in made
+                if (one[0], one[2], *one[4:]) == (uid, shape, *rest)
+                and all(abs(a - b) < SAME_DIRECTION for a, b in zip(one[1], directions, strict=True))
+                and all(abs(a - b) < SAME_PIXEL * b for a, b in zip(one[3], sizes, strict=True))
+            ),
+            group,
+        )
+        made.setdefault(same, []).extend(reads)
+    return made
 
 
 def files_of(folder: Path, role: str) -> list[Path]:
@@ -148,6 +170,7 @@ def walk(folder: Path, role: str, root: Path | None = None) -> Files:
         return Files((folder,), ())
     found: list[Path] = []
     links: list[str] = []
+    named: list[str] = []
     inside = (root or folder).resolve()
     seen = {folder.resolve()}
     waiting = [folder]
@@ -165,6 +188,7 @@ def walk(folder: Path, role: str, root: Path | None = None) -> Files:
                     target = path.resolve() if reason is None else path
                     if reason is not None:
                         links.append(reason)
+                        named.append(_pointing(path))
                     elif not any(target == one or target.is_relative_to(one) for one in seen):
                         seen.add(target)
                         waiting.append(path)
@@ -177,9 +201,15 @@ def walk(folder: Path, role: str, root: Path | None = None) -> Files:
                     found.append(path)
                 else:
                     links.append(reason)
+                    named.append(_pointing(path))
             if len(found) > MOST_FILES:
                 raise scan_problems.IMPLAUSIBLE_GEOMETRY.problem(f"{role} has more than {MOST_FILES:,} files", where=role)
-    return Files(tuple(sorted(found)), tuple(links))
+    return Files(tuple(sorted(found)), tuple(links), tuple(named))
+
+
+def _pointing(link: Path) -> str:
+    """A link and its target, for a person in the hospital."""
+    return f"{readable_name(link.name)} to {readable_name(str(link.readlink()))}"
 
 
 def _reason(link: Path, inside: Path) -> str | None:

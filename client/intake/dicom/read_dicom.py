@@ -232,7 +232,7 @@ def decode(candidate: Candidate, role: str, findings: list[Problem]) -> Volume:
     looked = LookedAt(len(stacking.slices), turn(room).shape)
     for k, header in enumerate(stacking.slices):
         looked.see(k, turn(pixels(header, role, room)))
-    _compare_copies(stacking, role, findings)
+    findings += compare_copies(stacking, role)
     try:
         check_samples(looked.samples, role)
     except Problem as problem:  # what the geometry showed is worth saying all the same
@@ -315,15 +315,17 @@ def _decoded(header: SliceHeader, role: str) -> NDArray[np.int16]:
     return clamped
 
 
-def _compare_copies(stacking: Stacking, role: str, findings: list[Problem]) -> None:
-    """Files at one place are copies when their pixels agree; otherwise nobody can say which slice is meant."""
-    for place in stacking.copies:
+def compare_copies(stacking: Stacking, role: str, most: int | None = None) -> list[Problem]:
+    """Files at one place are copies when their pixels agree; otherwise nobody can say which slice is meant (FH-310).
+
+    `most`: how many places are looked at; all where left out.
+    """
+    for place in stacking.copies[:most]:
         kept = pixels(place[0], role)
         if any(not np.array_equal(kept, pixels(other, role)) for other in place[1:]):
             raise scan_problems.SAME_POSITION.problem(f"{len(place)} different slices of {role} lie at one position", where=role)
     extra = sum(len(place) - 1 for place in stacking.copies)
-    if extra:
-        findings.append(scan_problems.DUPLICATE_FILES.problem(f"{extra} files of {role} are copies of others", where=role))
+    return [scan_problems.DUPLICATE_FILES.problem(f"{extra} files of {role} are copies of others", where=role)] if extra else []
 
 
 @dataclass(frozen=True)

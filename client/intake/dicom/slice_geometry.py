@@ -23,10 +23,12 @@ from client.intake.dicom.folder_index import Series
 from client.intake.dicom.series_volumes import volumes_of
 from client.intake.dicom.stored_values import check_rescale
 from site_config.problems import scans as problems
+from site_config.problems import which_scan
 from site_config.problems.base import Problem
 
 SAME_PLACE_MM = 0.01
 MOST_JITTER = 0.25
+LEAST_GAP_MM = 3.0
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,28 @@ def stack_of(slices: tuple[SliceHeader, ...], normal: NDArray[np.float64], role:
     heights = np.array([float(header.position @ normal) for header in ordered])
     z_mm = heights - heights[0]
     findings, interpolated = gaps(z_mm, heights, role)
+    findings += apart(ordered, z_mm, role) + lossy(ordered, role)
     return Stacking(ordered, tuple(tuple(place) for place in found if len(place) > 1), z_mm, normal, tuple(findings), interpolated)
+
+
+def apart(slices: tuple[SliceHeader, ...], z_mm: NDArray[np.float64], role: str) -> list[Problem]:
+    """A finding where thin slices leave more between them than they show: sequential lung scans, thinned exports."""
+    try:
+        thick = float(slices[0].thickness)
+    except ValueError:
+        return []
+    step = float(np.median(np.diff(z_mm)))
+    if not 0 < thick < step / 2 or step - thick < LEAST_GAP_MM:
+        return []
+    return [which_scan.SLICES_APART.problem(f"{role} shows slices of {thick:g} mm every {step:g} mm", where=role)]
+
+
+def lossy(slices: tuple[SliceHeader, ...], role: str) -> list[Problem]:
+    """A finding where the archive compressed the images with loss."""
+    number = sum(header.lossy for header in slices)
+    if not number:
+        return []
+    return [which_scan.LOSSY.problem(f"{number} of {len(slices)} slices of {role} were compressed with loss", where=role)]
 
 
 def gaps(z_mm: NDArray[np.float64], heights: NDArray[np.float64], role: str) -> tuple[list[Problem], bool]:

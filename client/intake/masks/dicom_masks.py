@@ -71,10 +71,10 @@ def read_dicom_mask(path: Path, volume: Volume, target: str, structures: Sequenc
     sop = str(dataset.get("SOPClassUID") or "")
     try:
         if sop == RTSTRUCT:
-            _same_series(set(_rt_series(dataset)), volume, role)
+            _same_place(set(_rt_series(dataset)), set(_rt_frames(dataset)), volume, role)
             return _contours(dataset, _chosen(_rois(dataset), target, structures, role), volume, role)
         if sop == SEGMENTATION:
-            _same_series(set(_seg_series(dataset)), volume, role)
+            _same_place(set(_seg_series(dataset)), {str(dataset.get("FrameOfReferenceUID") or "")}, volume, role)
             return _frames(dataset, _chosen(_segments(dataset), target, structures, role), volume, role)
     except MALFORMED:
         raise problems.MASK_VALUES.problem(f"{role} is damaged", where=role) from None
@@ -127,10 +127,22 @@ def _seg_series(dataset: Any) -> Iterator[str]:
         yield str(series.get("SeriesInstanceUID") or "")
 
 
-def _same_series(drawn_on: set[str], volume: Volume, role: str) -> None:
-    known = drawn_on - {""}
-    if known and volume.source.series_uid and volume.source.series_uid not in known:
-        raise problems.MASK_MISMATCH.problem(f"{role} was drawn on another series than the row names", where=role)
+def _rt_frames(dataset: Any) -> Iterator[str]:
+    for frame in dataset.get("ReferencedFrameOfReferenceSequence") or ():
+        yield str(frame.get("FrameOfReferenceUID") or "")
+
+
+def _same_place(drawn_on: set[str], frames: set[str], volume: Volume, role: str) -> None:
+    """The series it was drawn on is the row's; where none is named, its frame of reference is. Raises FH-320."""
+    known, source = drawn_on - {""}, volume.source
+    if known and source.series_uid:
+        if source.series_uid not in known:
+            raise problems.MASK_MISMATCH.problem(f"{role} was drawn on another series than the row names", where=role)
+        return
+    stated = frames - {""}
+    if stated and source.frame_uid and source.frame_uid not in stated:
+        text = f"{role} was drawn in another frame of reference than that of the series the row names"
+        raise problems.MASK_MISMATCH.problem(text, where=role)
 
 
 def _chosen(names: dict[int, str], target: str, structures: Sequence[str], role: str) -> set[int]:

@@ -90,7 +90,9 @@ def look(entry: Path, root: Path, known: KnownKeys) -> Looked:
         return looked
     files = walk(entry, "a folder", root)
     for reason, number in Counter(files.links).items():
-        looked.say(which_scan.LINK_UNFOLLOWED.problem(f"{number} link{'s' if number > 1 else ''} in the folder: {reason}"))
+        which = [name for name, why in zip(files.named, files.links, strict=True) if why == reason]
+        listed = f"{', '.join(which[:3])}{' and others' if number > 3 else ''}"
+        looked.say(which_scan.LINK_UNFOLLOWED.problem(f"{number} link{'s' if number > 1 else ''} in the folder: {reason} ({listed})"))
     niftis, zips, others = _sorted(files.paths, looked)
     folders = masks_beside(niftis, entry if entry.is_dir() else root)
     called = [path for path in niftis if not any(path in folder.files for folder in folders)]

@@ -25,6 +25,8 @@ def reason(number: int, question: Mapping[str, Any]) -> str:
     low = [f"{number}{letter(place)}" for place, one in enumerate(candidates) if one["low_dose"]]
     if low:
         parts.append(f"{' or '.join(low)} takes the low-dose scan's slices as they are, as those of any other scan")
+    if (question["visit"], question["region"]) == ("baseline", "chest"):
+        parts.append("where no follow-up chest scan is found, its slices stand in for the follow-up too")
     meant = consequence(question["visit"], question["region"])
     if meant:
         parts.append(f"{number}none takes no scan: {meant}")

@@ -14,6 +14,7 @@ from site_config.problems.base import Problem
 from site_config.tables.table_values import Patient, Scan
 
 FIX = "Compare the images with the archive, then answer the question of `fedhcc-site data review`; add no row unseen."
+DECIDED = "Nothing, if that answer stands; `fedhcc-site data choose` gives another, `fedhcc-site data review --accept --replace` takes it."
 
 
 def review_of(state: Path) -> dict[str, Any]:
@@ -54,19 +55,22 @@ def _open_questions(content: Mapping[str, Any], patients: Sequence[Patient], sca
     return [which_scan.REVIEW_NEWER.problem(text, where="state/review")]
 
 
-def persons_in_question(state: Path) -> frozenset[str]:
-    """Patients whose images name different persons, of whom no answer says that all are theirs; none without a review."""
+def persons_in_question(state: Path) -> dict[str, bool]:
+    """Patients whose images name different persons, of whom no answer says that all are theirs; whether one was given. {}: no review."""
     questions = review_of(state).get("questions", [])
     asked = (one for one in questions if one.get("persons") and one.get("patient"))
-    return frozenset(one["patient"] for one in asked if not any(text.endswith("same") for text in one.get("answer") or ()))
+    return {one["patient"]: bool(one.get("answer")) for one in asked if not any(text.endswith("same") for text in one.get("answer") or ())}
 
 
-def said(findings: Iterable[Problem], patients: Sequence[Patient], left_out: frozenset[str]) -> list[Problem]:
-    """Findings where FH-230 of a patient left out at the review says so."""
-    places = {f"cohort.csv:{patient.row}" for patient in patients if patient.key in left_out}
-    return [
-        Problem(one.kind, f"{one.what}: left out at the review, its images name different persons", one.why, FIX, one.where, one.others)
-        if one.kind == kinds.NO_SCANS and one.where in places
-        else one
-        for one in findings
-    ]
+def said(findings: Iterable[Problem], patients: Sequence[Patient], left_out: Mapping[str, bool]) -> list[Problem]:
+    """Findings where FH-230 of a patient left out at the review says so, and whether that was decided."""
+    places = {f"cohort.csv:{patient.row}": left_out[patient.key] for patient in patients if patient.key in left_out}
+    why = "left out at the review, its images name different persons"
+    made = []
+    for one in findings:
+        if one.kind == kinds.NO_SCANS and one.where in places:
+            decided = places[one.where]
+            text = f"{one.what}: {why}{'; decided' if decided else ''}"
+            one = Problem(one.kind, text, one.why, DECIDED if decided else FIX, one.where, one.others)
+        made.append(one)
+    return made

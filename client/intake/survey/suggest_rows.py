@@ -21,6 +21,7 @@ from site_config.tables.patient_moments import NEAR_DAYS, Declared
 
 DOUBTED = "the one that would be taken is called {phase}, and its vessels do not show that phase"
 DISPUTED = "the images name different persons; nothing is suggested before one has looked"
+LEAST_MM = {"abdomen": 90.0, "chest": 120.0}  # shorter than any grown-up's liver or lungs
 NEEDED_MM = {"abdomen": 220.0, "chest": 250.0}
 Row = dict[str, str]
 
@@ -51,6 +52,7 @@ class Suggestion:
             self._undeclared(visit)
             chosen = {region: self._choose(visit, region) for region in regions}
             self._write(visit, {region: one for region, one in chosen.items() if one is not None})
+        self._of_neither_visit()
 
     def say(self, problem: Problem, visit: str | None = None) -> None:
         """A remark about this patient."""
@@ -59,6 +61,16 @@ class Suggestion:
     def _said(self, visit: str) -> set[str]:
         """Codes of what was already said about a visit."""
         return {remark.problem.code for remark in self.remarks if remark.visit == visit}
+
+    def _of_neither_visit(self) -> None:
+        """Scans between or beyond the visits are named, so that none seems to have been overlooked."""
+        other = [one.found for one in self.mine if one.found.day is not None and one.found.visit is None]
+        other = [one for one in other if not any(self.stated.may_be(visit, one.day or 0.0) for visit in VISITS)]
+        if other:
+            listed = ", ".join(f"{one.folder}{f' of {one.taken}' if one.taken else ''}" for one in other[:3])
+            more = f" and {len(other) - 3} more" if len(other) > 3 else ""
+            what = "1 scan belongs" if len(other) == 1 else f"{len(other)} scans belong"
+            self.say(which_scan.NEITHER_VISIT.problem(f"{what} to neither visit of cohort.csv and is not used: {listed}{more}"))
 
     def _without_day(self) -> None:
         undated = [one for one in self.mine if one.found.day is None and one.found.visit is None]
@@ -111,7 +123,7 @@ class Suggestion:
                 self._ask(visit, DOUBTED.format(phase=chosen.found.phase), [chosen, *(one for one in fitting if one is not chosen)], region)
                 return None
             self.inside[visit, region] = inside
-            for fault in (*_named(chosen.candidate.stacking.findings, f"the {visit} {region} scan"), inside.fault):
+            for fault in (*_named(chosen.candidate.stacking.findings, f"the {visit} {region} scan"), *inside.copies, inside.fault):
                 if fault is not None and fault.code not in self._said(visit):
                     self.say(fault, visit)
             self.prints[visit] = inside.prints
@@ -165,6 +177,9 @@ class Suggestion:
             verdict = self.stated.verdict(visit, one.found.day)
             if verdict.finding:
                 self.say(kinds.MOMENT_DIFFERS.problem(f"the {place} scan was taken {verdict.finding}"), visit)
+        if one.found.extent_mm < LEAST_MM[region]:
+            text = f"the {place} scan that is suggested covers {one.found.extent_mm:g} mm of the body"
+            self.say(which_scan.TOO_SHORT.problem(text), visit)
         if region == "chest":
             return
         contrast = self.inside[visit, region].contrast if (visit, region) in self.inside else None

@@ -109,7 +109,7 @@ def test_scan_suggests_rows_and_review_lists_what_a_person_must_choose(tmp_path:
         ("P000", "followup", "P000/follow"),
     ]
     assert [question["patient"] for question in ran.data["questions"]] == ["P001"]
-    assert [problem["code"] for problem in ran.data["problems"]] == ["FH-308", "FH-236", "FH-362", "FH-362", "FH-362"]
+    assert [problem["code"] for problem in ran.data["problems"]] == ["FH-308", "FH-236", "FH-378", "FH-362", "FH-362", "FH-362"]
     review = run_cli(APP, "data", "review", "--home", home)
     assert "P001" in review.out and "P001/two" in review.out.replace("\n", "")
     assert "data:image/png;base64," in (home / "state/review/index.html").read_text()

@@ -102,7 +102,17 @@ def test_only_same_states_that_a_stranger_is_the_patient(
     assert shown.data["questions"][0]["settled"] != remark
     told = [one for one in said if "FH-230" in one and "left out at the review, its images name different persons" in one]
     visits = {"baseline", "followup"} - {visit for visit, *_ in rows}
-    assert len(told) == (0 if "1same" in answers else len(visits))
+    assert len(told) == (0 if "1same" in answers else len(visits)) and all("; decided" in one for one in told)
+
+
+def test_the_suggestion_of_a_scan_that_did_not_end_is_not_taken(home: Path) -> None:
+    (home / "state/review/unfinished").touch()
+    for words in (("review",), ("review", "--accept", "--yes"), ("choose", "1b")):
+        ran = run_cli(APP, "data", *words, "--home", home)
+        assert "FH-350" in ran.err and "the last `data scan` did not end" in " ".join(ran.err.split())
+    assert not (home / "scans.csv").exists() or ran.status
+    run_cli(APP, "data", "scan", "--home", home)
+    assert run_cli(APP, "data", "review", "--home", home).status == Exit.FINDINGS
 
 
 @pytest.mark.parametrize("answers", [["1a"], ["1a", "1b"], ["1a:baseline:abdomen:portal"]])
@@ -193,6 +203,7 @@ def test_a_question_says_what_its_answers_mean() -> None:
     asked = {"persons": False, "reason": "only a low-dose scan is left", "visit": "baseline", "region": "chest", "candidates": [scan]}
     assert reason(2, asked) == (
         "only a low-dose scan is left; 2a takes the low-dose scan's slices as they are, as those of any other scan;"
+        " where no follow-up chest scan is found, its slices stand in for the follow-up too;"
         " 2none takes no scan: without it the patient takes no part in the imaging models"
     )
     asked |= {"region": "abdomen", "candidates": [scan | {"low_dose": False}] * 2}

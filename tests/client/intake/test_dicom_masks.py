@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.path import Path as Polygon
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
@@ -114,6 +116,40 @@ def test_what_cannot_be_told_is_refused(tmp_path: Path, contours: Any, series: s
     with pytest.raises(Problem) as caught:
         read_dicom_mask(path, volume(), "liver", structures, "m")
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(("frame", "refused"), [("1.9.1", False), ("1.9.2", True), ("", False)])
+def test_structures_that_name_no_series_are_of_the_scans_frame_of_reference(tmp_path: Path, frame: str, refused: bool) -> None:
+    path = write_rtstruct(tmp_path / "rs.dcm", {"Liver": [circle(-20, 0, 30, 20)]}, "")
+    dataset = dcmread(path)
+    dataset.ReferencedFrameOfReferenceSequence[0].FrameOfReferenceUID = frame
+    dataset.save_as(path)
+    seg = dcmread(write_seg(tmp_path / "seg.dcm", {"Liver": np.ones((1, *SHAPE[1:]), dtype=bool)}))
+    seg.FrameOfReferenceUID = frame
+    del seg.ReferencedSeriesSequence
+    seg.save_as(tmp_path / "seg.dcm")
+    scan = replace(volume(), source=Source(series_uid=SERIES, frame_uid="1.9.1"))
+    for file in (path, tmp_path / "seg.dcm"):
+        if refused:
+            with pytest.raises(Problem) as caught:
+                read_dicom_mask(file, scan, "liver", (), "m")
+            assert caught.value.code == "FH-320"
+        else:
+            assert read_dicom_mask(file, scan, "liver", (), "m").any()
+
+
+def test_a_file_of_several_labels_must_say_which_are_meant(tmp_path: Path) -> None:
+    values = np.zeros(SHAPE, dtype=np.int16)
+    values[2:5, 5:20, 5:20], values[5:8, 5:20, 5:20] = 5, 300
+    spot = replace(volume(), origin_mm=np.zeros(3))
+    path = write_nifti(tmp_path / "seg.nii.gz", values, STEP)
+    with pytest.raises(Problem) as caught:
+        read_any_mask(path, spot, "liver", (), (), "m")
+    assert caught.value.code == "FH-321" and "5 and 300" in caught.value.what
+    assert read_any_mask(path, spot, "liver", (300,), (), "m").sum() == 3 * 15 * 15
+    assert read_any_mask(path, spot, "liver", (5, 300), (), "m").sum() == 6 * 15 * 15
+    write_nifti(tmp_path / "one.nii.gz", np.where(values == 300, 255, 0).astype(np.uint8), STEP)
+    assert read_any_mask(tmp_path / "one.nii.gz", spot, "liver", (), (), "m").sum() == 3 * 15 * 15
 
 
 def test_a_named_structure_wins(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Ninety kinds of trap: right, a finding, or refused; nothing silent, and `check`, `scan`, `review`, `prepare` say the same."""
+"""A hundred and thirty kinds of trap: right, a finding, or refused; none silent, and all commands say the same."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from site_config.study.plan_and_lock import two_organs
 from site_config.tables.patient_moments import Declared
 from site_config.tables.scans_csv import ImagesFolder, check_together, parse_scans
 from site_config.tables.table_values import Patient, Scan
-from tests.client.intake.survey import more_traps, third_traps
+from tests.client.intake.survey import fourth_traps, more_traps, third_traps
 from tests.client.intake.survey.traps import BASELINE, TRAPS, Trap, both, series
 from tests.client.made_scans import a_study
 
@@ -82,9 +82,10 @@ def outcome(trap: Trap, found: Survey) -> tuple[str, str]:
     return ("finding" if named else "silent"), f"{chosen} {said}"
 
 
-def test_there_are_ninety() -> None:
-    assert [sum(trap.make.__module__ == one.__name__ for trap in TRAPS) for one in (more_traps, third_traps)] == [25, 23]
-    assert len(TRAPS) >= 90 and len({trap.name for trap in TRAPS}) == len(TRAPS)
+def test_there_are_a_hundred_and_thirty() -> None:
+    modules = (more_traps, third_traps, fourth_traps)
+    assert [sum(trap.make.__module__ == one.__name__ for trap in TRAPS) for one in modules] == [25, 23, 38]
+    assert len(TRAPS) >= 130 and len({trap.name for trap in TRAPS}) == len(TRAPS)
 
 
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
@@ -163,6 +164,17 @@ def test_the_suggested_table_can_be_read_back(trap: Trap, laid: Callable[[Trap],
     root, found = laid(trap).root, laid(trap).found
     scans = parse_scans(as_csv(found.rows), ImagesFolder(root, root.resolve()), two_organs(), date(2026, 1, 1))
     assert len(scans) == len(found.rows) and all(scan.path.exists() for scan in scans)
+
+
+def test_scans_of_neither_visit_and_links_are_named(tmp_path: Path) -> None:
+    laid = {
+        one: lay(next(trap for trap in TRAPS if trap.name == one), tmp_path / one) for one in ("scan_after_the_first_dose", "a_dead_link")
+    }
+    said = {name: [remark.problem for remark in one.found.problems] for name, one in laid.items()}
+    between = [one.what for one in said["scan_after_the_first_dose"] if one.code == "FH-378"]
+    assert between == [f"1 scan belongs to neither visit of cohort.csv and is not used: {KEY}/x of 2024-03-20"]
+    links = [one.what for one in said["a_dead_link"] if one.code == "FH-364"]
+    assert len(links) == 1 and "leads nowhere (" in links[0] and " to " in links[0]
 
 
 def test_one_examination_under_two_patients_is_found(tmp_path: Path) -> None:
