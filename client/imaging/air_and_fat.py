@@ -29,6 +29,7 @@ LEAST_TISSUE = 0.06
 LEAST_PEAK = 0.015
 APART_HU = (110, 200)
 DEEPEST_VALLEY = 0.85
+AS_HIGH = 0.5
 FAT_HIGHEST, FAT_LOWEST = -45, -155
 FAT = (-140, -60)
 MOST_FAT_BESIDE = 0.05
@@ -88,7 +89,11 @@ def _soft_parts(planes: NDArray[np.int16], proved: bool) -> str | None:
 
 
 def two_peaks(values: NDArray[np.int16]) -> list[tuple[float, float]]:
-    """Pairs of peaks of a histogram that stand apart as fat and soft tissue do, with a valley between them, in HU."""
+    """Pairs of peaks of a histogram that stand apart as fat and soft tissue do, with a valley between them, in HU.
+
+    The brighter one is soft tissue only where no peak of at least `AS_HIGH` of its height is brighter still: in a noisy scan of a chest
+    fat has neighbours at its dark side, the edge of the lung among them, and soft tissue stands above it where it must.
+    """
     counts, edges = np.histogram(values, bins=np.arange(BODY[0], BODY[1] + 1, BIN_HU))
     height = np.convolve(counts / counts.sum(), [0.25, 0.5, 0.25], "same")
     middles = (edges[:-1] + edges[1:]) / 2
@@ -99,4 +104,5 @@ def two_peaks(values: NDArray[np.int16]) -> list[tuple[float, float]]:
         for high in peaks
         if APART_HU[0] <= middles[high] - middles[low] <= APART_HU[1]
         and height[low:high].min() <= DEEPEST_VALLEY * min(height[low], height[high])
+        and not any(height[k] >= AS_HIGH * height[high] for k in peaks if k > high)
     ]
