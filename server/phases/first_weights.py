@@ -8,12 +8,14 @@ first and the next seed is taken instead. The images are the same for everybody,
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
 
+from shared_model.disclosure.limits import RANGE_NUMBERS
 from shared_model.networks.pretrained_weights import load_imagenet, load_warm_start, read_verified
 from shared_model.networks.rad_networks import build
 from shared_model.networks.weight_vector import Schema, to_vector
@@ -92,8 +94,26 @@ def can_learn(network: RadNetwork) -> bool:
 
 
 def tensor_lengths(study: Study, model: str) -> tuple[int, ...]:
-    """Numbers of each tensor of the flat vector, in its order."""
-    return tuple(entry.size for entry in Schema.of(build(study, model)).entries if entry.size)
+    """Numbers of each tensor of the flat vector, in its order; small neighbours joined until they have `RANGE_NUMBERS` together."""
+    return joined([entry.size for entry in Schema.of(build(study, model)).entries if entry.size])
+
+
+def joined(sizes: Sequence[int], least: int = RANGE_NUMBERS.value) -> tuple[int, ...]:
+    """Neighbours joined until each has `least` numbers; what is left at the end joins the last.
+
+    Example:
+        >>> joined([300, 10, 20, 400, 5], least=256)
+        (300, 435)
+    """
+    found: list[int] = []
+    for size in sizes:
+        if found and found[-1] < least:
+            found[-1] += size
+        else:
+            found.append(size)
+    if len(found) > 1 and found[-1] < least:
+        found[-2:] = [found[-2] + found[-1]]
+    return tuple(found)
 
 
 def _file(folder: Path, sha256: str) -> Path:

@@ -51,6 +51,11 @@ SURVIVAL_BITS = Limit(
 GREENWOOD_BITS = Limit(20, "of Greenwood's sum times the patients of the group: as for the curve")
 LOGRANK_BITS = Limit(20, "χ² equals the pooled one to 1e-4")
 PREDICTED_BITS = Limit(18, "a group's mean prediction equals the pooled one to 1e-4")
+RANGE_NUMBERS = Limit(
+    256,
+    "the largest magnitude of a tensor is opened every round: of a bias of one number it would be a second, unclipped sum of that number,"
+    " so that small neighbours share a range",
+)
 INTERVAL_DEATHS = Limit(5, "the hazard of an interval with fewer deaths is a statement on persons")
 FIRST_HAZARD_BITS = Limit(28, "of deaths a day: a daily hazard of a thousandth is right to one part in ten thousand")
 BASELINE_BITS = Limit(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from shared_model.disclosure.limits import RANGE_NUMBERS
 from shared_model.statistics.statistic_declaration import Parameters
 from shared_model.statistics.statistic_declaration import Split as Split
 from site_config.study.prognostic_models import ModelName, NetworkName
@@ -100,7 +101,8 @@ class TrainingStart(Parameters):
 class UpdateScale(Parameters):
     """Powers of two by which a site divides its update, tensor by tensor, before it is rounded and masked.
 
-    `lengths` (T,) of the tensors in the vector, `exponents` (T,): a number of tensor t may be as large as 2^exponents[t].
+    `lengths` (T,) of the tensors in the vector, `exponents` (T,): a number of tensor t may be as large as 2^exponents[t]. Small
+    neighbours count as one tensor, since the largest magnitude of each is opened: several have `RANGE_NUMBERS` or more each.
     Dividing and multiplying by powers of two is exact, so the only error is the rounding within each tensor's own range.
     """
 
@@ -112,6 +114,8 @@ class UpdateScale(Parameters):
         """An exponent for every tensor."""
         if len(self.lengths) != len(self.exponents):
             raise ValueError("an exponent for every tensor")
+        if len(self.lengths) > 1 and min(self.lengths) < RANGE_NUMBERS.value:
+            raise ValueError(f"ranges of at least {RANGE_NUMBERS.value} numbers each")
         return self
 
     def divide(self, update: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import shared_model.statistics.list_of_statistics  # noqa: F401  registers the statistics
+from server.phases.first_weights import joined, tensor_lengths
 from server.phases.update_scale import ScaleState
 from shared_model.secure_sum import pairwise_masks
 from shared_model.statistics.statistic_declaration import REGISTRY
 from shared_model.statistics.statistic_parameters import TrainingUpdate, UpdateScale
+from site_config.study.plan_and_lock import Study
 
-LENGTHS = (3, 1, 40, 2)
+LENGTHS = (300, 256, 400, 257)
 UNIT = UpdateScale(lengths=LENGTHS, exponents=(0, 0, 0, 0))
 
 
@@ -36,11 +38,33 @@ def test_ranges_must_make_up_the_vector() -> None:
             dimension=4,
             hazard={},
             centre=0.0,
-            scale=UpdateScale(lengths=(1, 2), exponents=(0, 0)),
+            scale=UpdateScale(lengths=(3,), exponents=(0,)),
             ring=32,
             cut_days=(),
             round=0,
         )
+
+
+@pytest.mark.parametrize("lengths", [(1,) * 40, (255, 300), (300, 300, 1)])
+def test_the_largest_magnitude_of_a_few_numbers_is_never_asked(lengths: tuple[int, ...]) -> None:
+    with pytest.raises(ValidationError, match="at least 256 numbers"):
+        UpdateScale(lengths=lengths, exponents=(0,) * len(lengths))
+
+
+@given(st.lists(st.integers(1, 900), min_size=1, max_size=60))
+def test_small_neighbours_share_a_range(sizes: list[int]) -> None:
+    found = joined(sizes)
+    assert sum(found) == sum(sizes) and (min(found) >= 256 or len(found) == 1)
+    starts = set(np.cumsum(sizes).tolist())
+    assert set(np.cumsum(found).tolist()) <= starts, "tensors are joined whole"
+    UpdateScale(lengths=found, exponents=(0,) * len(found))
+
+
+@pytest.mark.parametrize("backbone", ["small", "efficientnet-b0"])
+def test_a_network_of_the_study_has_ranges_that_may_be_asked(backbone: str) -> None:
+    study = Study.model_validate({"title": "ranges", "sites": [{"name": "a"}], "network": {"backbone": backbone}})
+    lengths = tensor_lengths(study, "Rad-D")
+    assert len(lengths) > 10 and min(lengths) >= 256
 
 
 def test_a_range_is_learned_and_forgotten_by_half_a_cycle() -> None:
