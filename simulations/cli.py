@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulations.interrupts import one_line
+from simulations.interrupts import keeping_status, one_line
 
 
 def main() -> None:
@@ -13,7 +13,8 @@ def main() -> None:
     from simulations.commands.app import app
     from site_config.console import run
 
-    run(app)
+    with keeping_status():
+        run(app)
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 STOPPED = "stopped; nothing was left half-written, and the same command goes on from here"
 INTERRUPTED = 130
@@ -22,14 +23,39 @@ QUIET_TRACKER = "ignore:resource_tracker:UserWarning"
 SHOW_CURSOR = "\x1b[?25h"
 _endings: list[Callable[[float], None]] = []
 _waiting: list[threading.Thread] = []
+_status = 0
 
 
 def one_line() -> None:
-    """From here on Ctrl-C ends this process with status 130; for the `main` of a command line, before anything is imported."""
+    """From here on Ctrl-C ends this process with status 130; for the `main` of a command line, before anything is imported.
+
+    Until the very end: Python ends its threads before it takes its modules apart, which can last seconds, so that is left out.
+    """
+    atexit.register(_leave)  # first here, so last of all
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     signal.signal(signal.SIGINT, lambda _signal, _frame: _end())  # should a library lift the block
     _waiting.append(threading.Thread(target=_wait, name="ctrl-c", daemon=True))
     _waiting[0].start()
+
+
+@contextmanager
+def keeping_status() -> Iterator[None]:
+    """Remember the status with which the block ends the program."""
+    global _status
+    try:
+        yield
+    except SystemExit as end:
+        _status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        raise
+    except BaseException:
+        _status = 1
+        raise
+
+
+def _leave() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(_status)
 
 
 def before_processes() -> None:

@@ -113,3 +113,24 @@ def test_ctrl_c_reaches_no_process_of_a_pool(tmp_path: Path) -> None:
         for _ in range(50):
             os.killpg(process.pid, 0)
             time.sleep(0.1)
+
+
+def test_ctrl_c_is_heard_while_the_program_ends(tmp_path: Path) -> None:
+    code = (
+        "import atexit, sys, time; from simulations.interrupts import keeping_status, one_line; one_line();"
+        "atexit.register(lambda: (print('ending', flush=True), time.sleep(60)))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "ending\n"
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, len(err.splitlines())) == (130, 1)
+
+
+@pytest.mark.parametrize(("ending", "status"), [("sys.exit(3)", 3), ("sys.exit()", 0), ("None", 0), ("sys.exit('why')", 1), ("1 / 0", 1)])
+def test_a_program_ends_with_the_status_of_its_command(ending: str, status: int) -> None:
+    code = f"import sys\nfrom simulations.interrupts import keeping_status, one_line\none_line()\nwith keeping_status():\n    {ending}\n"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == status and ("ZeroDivisionError" in done.stderr) == (ending == "1 / 0")
