@@ -20,7 +20,7 @@ def summary_lines(site: SiteConfig, lock: StudyLock, heard: int, office: str) ->
     """At most 24 lines of 80 columns. heard: other hospitals whose digits were heard by telephone; office: who offers the study."""
     study, name = lock.study, textwrap.shorten(office, 30) or "the coordinator"
     lines = [f"What {site.site} decides: study {lock.study_id[:12]}"]
-    offered = [("For", textwrap.shorten(study.title, 66)), ("Asked by", f"{name} (the office), without an end date.")]
+    offered = [("For", textwrap.shorten(study.title, 66)), ("Asked by", f"{name} (the office); no end date.")]
     for label, words in [*offered, *_paragraphs(site, lock, heard)]:
         lines += textwrap.wrap(words, WIDTH, initial_indent=label.ljust(INDENT), subsequent_indent=" " * INDENT, break_on_hyphens=False)
     return lines
@@ -29,7 +29,7 @@ def summary_lines(site: SiteConfig, lock: StudyLock, heard: int, office: str) ->
 def _paragraphs(site: SiteConfig, lock: StudyLock, heard: int) -> list[tuple[str, str]]:
     others = plural(len(lock.roster) - 1, "other hospital")
     does = "Make" if lock.entry(site.site).role == "development" else "Test"
-    found = [("Your part", f"{does} the models with {others} ({heard} known by telephone).")]
+    found = [("Your part", f"{does} models with {others} ({heard} known by telephone).")]
     found += [("Stays here", "Scans, names and ids of patients."), ("Leaves", _leaves(lock))]
     found += _readers(lock, site.site)
     if MODELS.read_scans(lock.study.models):
@@ -40,9 +40,12 @@ def _paragraphs(site: SiteConfig, lock: StudyLock, heard: int) -> list[tuple[str
     found += [
         ("Published", _published(least, lock.study)),
         ("New patients", _new_patients(least.patients)),
-        ("To say no", "`fedhcc-site decline`: from the next message on nothing leaves."),
-        ("To undo it", "`leave` ends it for good, `data withdraw` takes one patient out, `approve` takes a no back. Results stay known."),
-        ("To look", "`fedhcc-site egress` lists all that left. No test proves safety."),
+        ("To say no", "N, or nothing. After a yes `fedhcc-site decline` stops all."),
+        (
+            "To undo it",
+            "`leave` for good, `data withdraw` for one patient, from the next message on. Results stay known.",
+        ),
+        ("To look", "`fedhcc-site egress` lists all that left."),
     ]
     return found
 
@@ -52,7 +55,7 @@ def _leaves(lock: StudyLock) -> str:
     if lock.holders and study.privacy.dp is not None:
         words.append("Counts of patients, cut into parts; one part tells nothing.")
     elif lock.holders:
-        words.append("Each patient's days, death, clinical values and scores, cut into parts; one part tells nothing.")
+        words.append("Each patient's days, death, clinical values and risk scores, cut into parts; one part tells nothing.")
     else:
         words.append(
             "Sums over patients" + (", which only add up with other hospitals'." if study.privacy.masks else ", readable by the office.")
@@ -88,7 +91,7 @@ def _new_patients(least: int) -> str:
     """From how many changed patients on a result may change, in words; a minimum of one protects nobody."""
     if least <= 1:
         return "Count at once: results before and after can tell of a single one."
-    return f"Count when {least} or more came, left or changed, so that no one shows."
+    return f"Results are redone when {least} or more came or left: no one shows."
 
 
 def _readers(lock: StudyLock, site: str) -> list[tuple[str, str]]:
@@ -100,7 +103,7 @@ def _readers(lock: StudyLock, site: str) -> list[tuple[str, str]]:
         return [("Who can read", f"{names} add the noise. {few + 1} of them together see a hospital's counts without it.")]
     alone = "One" if few == 1 else f"{few}"
     words = f"The parts lie at {names}. Any {few + 1} that join their parts read every patient's row: no names, yet personal data; "
-    words += f"with the office's help also from which hospital. {alone} with the office: results only."
+    words += f"with the office's help also from which hospital. {alone} with the office: no row."
     if site in lock.holders:
         words += " You are one: you must never join your parts with theirs."
     return [("Who can read", words)]
