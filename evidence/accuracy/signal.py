@@ -179,7 +179,10 @@ def store(rows: list[dict[str, Any]], seconds: float) -> dict[str, float]:
     }
     figures = {"settings": settings, "median": median, "seeds": rows, "cpu_seconds": round(seconds)}
     covers = [
-        *(f"simulations/cohort/{name}.py" for name in ("phantom_ct", "simulated_patients", "warm_start", "presets")),
+        "simulations/cohort/phantom_ct.py",
+        "simulations/cohort/simulated_patients.py",
+        "simulations/cohort/warm_start.py",
+        "simulations/cohort/cohort_presets.py",
         "evidence/accuracy/signal.py",
         "simulations/cohort/models/warm_start_small.safetensors",
         "client/imaging/slices.py",

@@ -127,7 +127,9 @@ def store(rows: list[dict[str, Any]], figures: dict[str, Any]) -> None:
         "training": "pooled, full batch, fresh exact hazard",
     }
     covers = [
-        *(f"simulations/cohort/{name}.py" for name in ("phantom_ct", "simulated_patients", "presets")),
+        "simulations/cohort/phantom_ct.py",
+        "simulations/cohort/simulated_patients.py",
+        "simulations/cohort/cohort_presets.py",
         "evidence/demo_story/measure.py",
         "simulations/cohort/models/warm_start_small.safetensors",
     ]

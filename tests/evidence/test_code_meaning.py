@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
 from evidence import code_meaning, record
 from site_config.atomic_files import write_json
+from tests.support import ROOT
 
 BEFORE = '''"""Says what it is."""
 from server.report import old_place
@@ -89,3 +91,18 @@ def test_what_changed_is_named(tree: Path, old: str, new: str, named: str) -> No
 def test_a_definition_that_is_gone_is_named(tree: Path) -> None:
     (tree / "server/report/old_place.py").unlink()
     assert "server/report/old_place.py: add" in record.stale(tree / "piece.json")
+
+
+def test_every_path_that_a_piece_names_is_there() -> None:
+    """A piece that names a file that was renamed would fail at its end, after hours; names are written whole, never put together."""
+    tops, wrong = ("client", "evidence", "server", "shared_model", "simulations", "site_config"), []
+    for module in sorted((ROOT / "evidence").rglob("*.py")):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            whole = not isinstance(node, ast.JoinedStr)
+            text = node if whole else node.values[0]  # type: ignore[attr-defined]
+            if not isinstance(text, ast.Constant) or not isinstance(text.value, str):
+                continue
+            top, slash, _ = text.value.partition("/")
+            if top in tops and slash and " " not in text.value and not (whole and (ROOT / text.value).exists()):
+                wrong.append(f"{module.name}:{node.lineno} {text.value}")  # type: ignore[attr-defined]
+    assert wrong == []
