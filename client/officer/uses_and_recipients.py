@@ -54,6 +54,8 @@ def _read(lock: StudyLock) -> str:
             f"CT of {organs} at baseline and follow-up, of which a few slices are used; "
             "the response class where it is known; the scanner's manufacturer"
         )
+    if lock.holders and study.privacy.dp is None:
+        parts.append("sex and age, for Table 1, where cohort.csv has them")
     return "; ".join(parts) + "."
 
 

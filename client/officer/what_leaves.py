@@ -166,7 +166,7 @@ def _shared(lock: StudyLock) -> Leaving:
     often = f"about {float(f'{row_width(lock):.2g}'):,.0f} a patient, in each of {plural(len(phases), 'phase')} ({', '.join(phases)}), "
     often += f"filled up to {lock.study.shares.slots} patients so that their number does not show"
     table = ", response class, scanner's maker" if lock.study.reads_scans else ""
-    reads = f"days, deaths, clinical columns, scores, groups, sex and age where the study's table shows them{table}"
+    reads = f"days, deaths, clinical columns, scores, groups, sex and age for Table 1{table}"
     return Leaving("Patients' rows as parts", reads, often, form, who)
 
 

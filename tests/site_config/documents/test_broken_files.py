@@ -132,7 +132,8 @@ def test_the_installed_command_prints_no_traceback(tmp_path: Path) -> None:
     lay(tmp_path)
     (tmp_path / "study.yaml").write_text("title: [", encoding="utf-8")
     code = (
-        "import typer; from server.commands import study; from site_config.console import run; app = typer.Typer(); study.register(app)\n"
+        "import typer; from server.commands import study_check_lock_publish as study; from site_config.console import run\n"
+        "app = typer.Typer(); study.register(app)\n"
     )
     code += "app.callback()(lambda: None); run(app)"
     ran = subprocess.run(
