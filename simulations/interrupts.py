@@ -42,13 +42,12 @@ def one_line() -> None:
 def keeping_status() -> Iterator[None]:
     """Remember the status with which the block ends the program."""
     global _status
+    _status = 1  # of whatever else ends the block
     try:
         yield
+        _status = 0
     except SystemExit as end:
         _status = end.code if isinstance(end.code, int) else int(end.code is not None)
-        raise
-    except BaseException:
-        _status = 1
         raise
 
 

@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from site_config.site_yaml import SiteConfig
 NAME = "office.example"
 
 
-class Listener:
+class Listener(ABC):
     """A server of this machine with a thread a connection, until it is closed; `asked` is what it was asked for."""
 
     def __init__(self, port: int = 0) -> None:
@@ -45,8 +46,9 @@ class Listener:
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
+    @abstractmethod
     def _serve(self, near: socket.socket) -> None:
-        raise NotImplementedError
+        """Answer one connection."""
 
     def _accept(self) -> None:
         while True:
