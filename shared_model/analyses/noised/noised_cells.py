@@ -8,6 +8,7 @@ their number.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,9 +42,9 @@ class CellsBySet(Part):
     sets: int = 1
 
     @property
+    @abstractmethod
     def of_set(self) -> int:
         """Cells of one set."""
-        raise NotImplementedError
 
     @property
     def width(self) -> int:
