@@ -97,6 +97,7 @@ def train(seed: int, epsilon: float | None) -> tuple[SeenRounds, NDArray[np.bool
     members, strangers = everybody.part(range(MEMBERS)), everybody.part(range(MEMBERS, MEMBERS + STRANGERS))
     network = build(study, RAD_S.name, seed=seed)
     places, weights = trained_places(Schema.of(network), dp.trainable), to_vector(network)
+    stream = WordStream(np.random.default_rng([seed, 8]).bytes)
     seen = SeenRounds([], [], [], [], share.deviation * HONEST**0.5)
     for round in range(ROUNDS):
         from_vector(network, weights)
@@ -104,7 +105,7 @@ def train(seed: int, epsilon: float | None) -> tuple[SeenRounds, NDArray[np.bool
             gradients(network, one, study, dp, round, study.training.flips) for one in (members, replace(members, event=~members.event))
         ]
         parts, others = (np.array([share.part(one) for one in each]) for each in found)
-        noise = sum((_noise(share, parts.shape[1]) for _ in range(HONEST)), np.zeros(parts.shape[1], np.int64)) if epsilon else 0
+        noise = sum((_noise(stream, share, parts.shape[1]) for _ in range(HONEST)), np.zeros(parts.shape[1], np.int64)) if epsilon else 0
         seen.sums.append((parts.sum(axis=0) + noise) * share.unit)
         seen.parts.append(parts * share.unit)
         seen.others.append(others * share.unit)
@@ -114,8 +115,8 @@ def train(seed: int, epsilon: float | None) -> tuple[SeenRounds, NDArray[np.bool
     return seen, members.event
 
 
-def _noise(share: NoiseShare, size: int) -> NDArray[np.int64]:
-    return discrete_gaussian(WordStream(), share.variance, size)
+def _noise(stream: WordStream, share: NoiseShare, size: int) -> NDArray[np.int64]:
+    return discrete_gaussian(stream, share.variance, size)
 
 
 def by_images(seen: SeenRounds) -> Floats:

@@ -62,7 +62,7 @@ def figures() -> dict[str, Any]:
             for _ in range(COHORTS):
                 counts = part.of(cohort(n, random)).sum(axis=0)[-cells:]
                 if epsilon:
-                    counts = counts + discrete_gaussian(WordStream(), noise.holders * noise.survival, cells) / 2**10
+                    counts = counts + discrete_gaussian(WordStream(random.bytes), noise.holders * noise.survival, cells) / 2**10
                 one = noised_survival(counts, deviation**2)
                 there = np.isfinite(one.survival[at])
                 shown += there

@@ -52,13 +52,13 @@ def made(seed: int) -> LinearCohort:
     return LinearCohort(np.array(columns), day, event, np.array([i for i, _ in rows]))
 
 
-def trained(people: LinearCohort, share: NoiseShare | None) -> Floats:
+def trained(people: LinearCohort, share: NoiseShare | None, seed: int) -> Floats:
     """Coefficients (8,) after all rounds; without noise where `share` is None (clipped all the same)."""
     exact = share or NoiseShare.of(1.0, 1.0)
     n, size = len(people.day), people.x.shape[1]
-    noise = np.zeros((ROUNDS, size))
+    noise, stream = np.zeros((ROUNDS, size)), WordStream(np.random.default_rng([seed, 8]).bytes)
     for _ in np.unique(people.site) if share else ():
-        noise += discrete_gaussian(WordStream(), exact.variance, ROUNDS * size).reshape(ROUNDS, size)
+        noise += discrete_gaussian(stream, exact.variance, ROUNDS * size).reshape(ROUNDS, size)
     beta, rate = np.zeros(size), np.log(2.0) / MEDIAN_DAYS
     for round in range(ROUNDS):
         residual = np.exp(np.minimum(people.x @ beta, 30.0)) * rate * people.day - people.event
@@ -85,11 +85,14 @@ def figures(seeds: tuple[int, ...]) -> dict[str, Any]:
     parts = [made(seed) for seed in OTHERS]
     others = LinearCohort(*(np.concatenate([getattr(one, name) for one in parts]) for name in ("x", "day", "event", "site")))
     cohorts = [made(seed) for seed in seeds]
-    table: dict[str, Any] = {"no noise": _row([c_index(others, trained(one, None)) for one in cohorts])}
+    table: dict[str, Any] = {
+        "no noise": _row([c_index(others, trained(one, None, seed)) for one, seed in zip(cohorts, seeds, strict=True)])
+    }
     for placement in PLACEMENTS:
         for epsilon in EPSILONS:
             share = share_of(epsilon, placement)
-            table[f"{placement}, ε = {epsilon:g}"] = _row([c_index(others, trained(one, share)) for one in cohorts])
+            found = [c_index(others, trained(one, share, seed)) for one, seed in zip(cohorts, seeds, strict=True)]
+            table[f"{placement}, ε = {epsilon:g}"] = _row(found)
     lost = {f"ε = {epsilon:g}": round(table["no noise"]["c"] - table[f"distributed, ε = {epsilon:g}"]["c"], 4) for epsilon in EPSILONS}
     bars = {"distributed at ε = 4 loses at most 0.02": lost["ε = 4"] <= 0.02}
     return {"c_by_epsilon": table, "lost_distributed": lost, "rounds": ROUNDS, "honest": HONEST, "bars": bars}

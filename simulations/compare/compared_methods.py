@@ -181,7 +181,7 @@ def _alone(cohort: ComparedCohort, method: Method, architecture: Architecture, p
 def _private(cohort: ComparedCohort, method: Method, architecture: Architecture, plan: TrainingPlan, seed: int) -> tuple[Floats, int, int]:
     share = share_of(method.epsilon, method.placement, plan.rounds, len(cohort.sites))
     optimiser = VectorOptimiser(plan.training(method), architecture.size)
-    weights = trained_privately(cohort, architecture, optimiser, architecture.start(seed), plan.rounds, share)
+    weights = trained_privately(cohort, architecture, optimiser, plan.rounds, share, seed)
     sites, size = len(cohort.sites), architecture.size
     up, down = 8 * size + HANDSHAKE_UP, 4 * size + HANDSHAKE_DOWN * (sites - 1)
     return weights, up * sites * plan.rounds, down * sites * plan.rounds

@@ -34,21 +34,22 @@ def share_of(epsilon: float, placement: Placement, rounds: int, sites: int) -> N
 
 
 def trained_privately(
-    cohort: ComparedCohort, architecture: Architecture, optimiser: VectorOptimiser, start: Floats, rounds: int, share: NoiseShare
+    cohort: ComparedCohort, architecture: Architecture, optimiser: VectorOptimiser, rounds: int, share: NoiseShare, seed: int
 ) -> Floats:
-    """Weights (D,) after all rounds. The public baseline's median is the middle of the declared cut points."""
+    """Weights (D,) after all rounds; the same for the same seed. The public baseline's median is the middle of the declared cut points."""
     x, days, event = (np.concatenate([site[k] for site in cohort.sites]) for k in range(3))
     hazard = torch.from_numpy(log(2.0) / float(np.median(cohort.cut_days)) * days)
-    patients, died, weights = torch.from_numpy(x)[:, None], torch.from_numpy(event), start
+    patients, died, weights = torch.from_numpy(x)[:, None], torch.from_numpy(event), architecture.start(seed)
     # So many independent shares are one draw of their summed variance, to 1e-30 (`discrete_gaussian`).
     variance = share.variance * len(cohort.sites)
     draws = -(-variance // LARGEST_VARIANCE)
+    noise = WordStream(np.random.default_rng([seed, 8]).bytes)  # a comparison is repeated by its seed; a hospital's noise never is
     for _ in range(rounds):
         leaf = torch.from_numpy(np.tile(weights, (len(days), 1))).requires_grad_()  # a row a patient: gradients stay apart
         broadcast_loss(architecture.score(leaf, patients)[:, 0], hazard, died, centre=0.0).sum().backward()  # type: ignore[no-untyped-call]
         assert leaf.grad is not None
         total = sum((share.part(one) for one in leaf.grad.numpy()), np.zeros(architecture.size, dtype=np.int64))
         for _draw in range(draws):
-            total = total + discrete_gaussian(WordStream(), variance // draws, architecture.size)
+            total = total + discrete_gaussian(noise, variance // draws, architecture.size)
         weights = optimiser.step(weights, total * share.unit / cohort.n)
     return weights

@@ -166,9 +166,9 @@ def test_epsilon_is_an_axis_and_little_noise_changes_little(small_cohort: Compar
     architecture = Architecture("linear", small_cohort.held_x.shape[1])
     private = [method for method in methods if method.kind == "private"]
     found = {method.name: train(small_cohort, method, architecture, plan, 1).weights for method in private}
-    again = train(small_cohort, private[2], architecture, plan, 1).weights
-    close = np.linalg.norm(found["private-64-distributed"] - again)
-    far = np.linalg.norm(found["private-0.1-local"] - again)
+    assert np.array_equal(found["private-64-distributed"], train(small_cohort, private[2], architecture, plan, 1).weights)
+    other = train(small_cohort, replace(private[2], epsilon=6400.0), architecture, plan, 1).weights
+    close, far = (np.linalg.norm(found[name] - other) for name in ("private-64-distributed", "private-0.1-local"))
     assert 0 < close < 0.1 < far
     share, local = share_of(4.0, "distributed", 30, 52), share_of(4.0, "local", 30, 52)
     assert local.deviation == pytest.approx(share.deviation * 26**0.5, rel=1e-3) and local.deviation == pytest.approx(5.92, rel=0.01)
