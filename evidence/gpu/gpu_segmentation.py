@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from client.segmentation.nnunet import NnUNetModel, logits_on_gpu
 from client.segmentation.tiles import labels_by_plane
 from evidence.gpu.time_and_memory import peak_mib, seconds
+from simulations.cohort.nnunet_plans import Intensities, Planned, UNet, plans_json
 
 PATCH: Final = (128, 128, 128)
 FEATURES: Final = (32, 64, 128, 256, 320, 320)
@@ -26,66 +27,10 @@ def tiles(shape: tuple[int, ...], patch: tuple[int, ...], step: float = 0.5) -> 
 
 def plans(patch: tuple[int, int, int], features: tuple[int, ...]) -> dict[str, Any]:
     """The documents of a 3d_fullres model as nnU-Net plans one for CT at 1 mm."""
-    stages = len(features)
-    resampling = {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": None}
-    architecture = {
-        "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
-        "arch_kwargs": {
-            "n_stages": stages,
-            "features_per_stage": list(features),
-            "conv_op": "torch.nn.modules.conv.Conv3d",
-            "kernel_sizes": [[3, 3, 3]] * stages,
-            "strides": [[1, 1, 1]] + [[2, 2, 2]] * (stages - 1),
-            "n_conv_per_stage": [2] * stages,
-            "n_conv_per_stage_decoder": [2] * (stages - 1),
-            "conv_bias": True,
-            "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
-            "norm_op_kwargs": {"eps": 1e-05, "affine": True},
-            "dropout_op": None,
-            "dropout_op_kwargs": None,
-            "nonlin": "torch.nn.LeakyReLU",
-            "nonlin_kwargs": {"inplace": True},
-        },
-        "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
-    }
-    configuration = {
-        "data_identifier": "nnUNetPlans_3d_fullres",
-        "preprocessor_name": "DefaultPreprocessor",
-        "batch_size": 2,
-        "patch_size": list(patch),
-        "median_image_size_in_voxels": list(patch),
-        "spacing": [1.0, 1.0, 1.0],
-        "normalization_schemes": ["CTNormalization"],
-        "use_mask_for_norm": [False],
-        "architecture": architecture,
-        "batch_dice": True,
-    } | {
-        f"resampling_fn_{use}{end}": value
-        for use in ("data", "seg", "probabilities")
-        for end, value in (("", "resample_data_or_seg_to_shape"), ("_kwargs", {**resampling, "is_seg": use == "seg"}))
-    }
-    intensities = {
-        "mean": 60.0,
-        "std": 30.0,
-        "median": 60.0,
-        "min": -1000.0,
-        "max": 300.0,
-        "percentile_00_5": -50.0,
-        "percentile_99_5": 200.0,
-    }
-    return {
-        "dataset_name": "Dataset900_Speed",
-        "plans_name": "nnUNetPlans",
-        "original_median_spacing_after_transp": [1.0, 1.0, 1.0],
-        "original_median_shape_after_transp": list(patch),
-        "image_reader_writer": "SimpleITKIO",
-        "transpose_forward": [0, 1, 2],
-        "transpose_backward": [0, 1, 2],
-        "configurations": {"3d_fullres": configuration},
-        "experiment_planner_used": "ExperimentPlanner",
-        "label_manager": "LabelManager",
-        "foreground_intensity_properties_per_channel": {"0": intensities},
-    }
+    spacing = (1.0, 1.0, 1.0)
+    planned = Planned("3d_fullres", UNet(3, features, up=2), patch, spacing, batch=2, order=3)
+    intensities = Intensities(mean=60.0, std=30.0, median=60.0, minimum=-1000.0, maximum=300.0, low=-50.0, high=200.0)
+    return plans_json("Dataset900_Speed", planned, intensities, spacing, patch)
 
 
 def model(device: torch.device, patch: tuple[int, int, int] = PATCH, features: tuple[int, ...] = FEATURES) -> NnUNetModel:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulations.cohort.nnunet_plans import Intensities, dataset_json, plans_json
+from simulations.cohort.nnunet_plans import Intensities, dataset_json, phantom_plans
 from simulations.cohort.phantom_ct import SCANNERS, PhantomOptions, PhantomScan, Region, draw_anatomy, render
 from simulations.cohort.simulated_patients import BURDEN_MEAN, BURDEN_SD
 from site_config.atomic_files import write_json
@@ -133,7 +133,7 @@ def train(task: Task, out: Path, options: TrainingOptions | None = None, progres
     images = torch.from_numpy(np.concatenate([normalise(scan.hu, by) for scan in scans]))[:, None]
     labels = torch.from_numpy(np.concatenate([targets(task, scan) for scan in scans]))
     chances = _slice_chances(labels.numpy())
-    plans = plans_json(f"Dataset{900 + TASKS.index(task):03d}_Phantom{task.name.capitalize()}", by)
+    plans = phantom_plans(f"Dataset{900 + TASKS.index(task):03d}_Phantom{task.name.capitalize()}", by)
     network = build(plans).to(memory_format=torch.channels_last).train()
     optimiser = torch.optim.AdamW(network.parameters(), options.rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, options.rate, total_steps=options.steps)

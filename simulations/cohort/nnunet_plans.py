@@ -39,61 +39,85 @@ def dataset_json(organ: str, tumour: str, cases: int) -> dict[str, Any]:
     }
 
 
-def plans_json(name: str, intensities: Intensities) -> dict[str, Any]:
-    """`plans.json` with the one configuration `2d`, as nnU-Net 2.8 writes it."""
-    stages = len(FEATURES)
-    resampling = {"is_seg": False, "order": 1, "order_z": 0, "force_separate_z": None}
-    configuration = {
-        "data_identifier": "nnUNetPlans_2d",
+@dataclass(frozen=True)
+class UNet:
+    """A plain convolutional U-Net: `dimensions` 2 or 3, features a stage, convolutions a stage on the way down and up."""
+
+    dimensions: int
+    features: tuple[int, ...]
+    down: int = 2
+    up: int = 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """`architecture` of a configuration, strides of two between stages."""
+        stages, n = len(self.features), self.dimensions
+        return {
+            "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
+            "arch_kwargs": {
+                "n_stages": stages,
+                "features_per_stage": list(self.features),
+                "conv_op": f"torch.nn.modules.conv.Conv{n}d",
+                "kernel_sizes": [[3] * n] * stages,
+                "strides": [[1] * n, *([[2] * n] * (stages - 1))],
+                "n_conv_per_stage": [self.down] * stages,
+                "n_conv_per_stage_decoder": [self.up] * (stages - 1),
+                "conv_bias": True,
+                "norm_op": f"torch.nn.modules.instancenorm.InstanceNorm{n}d",
+                "norm_op_kwargs": {"eps": 1e-05, "affine": True},
+                "dropout_op": None,
+                "dropout_op_kwargs": None,
+                "nonlin": "torch.nn.LeakyReLU",
+                "nonlin_kwargs": {"inplace": True},
+            },
+            "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+        }
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What one configuration plans with: its name, patch and pixels (mm) in its own dimensions, and orders of interpolation."""
+
+    configuration: str
+    network: UNet
+    patch: tuple[int, ...]
+    spacing: tuple[float, ...]
+    batch: int
+    order: int
+
+
+def plans_json(name: str, planned: Planned, intensities: Intensities, spacing: tuple[float, ...], shape: tuple[int, ...]) -> dict[str, Any]:
+    """`plans.json` of one configuration, as nnU-Net 2.8 writes it; `spacing` (mm) and `shape`: a median scan, slices first."""
+    resampling = {"is_seg": False, "order": planned.order, "order_z": 0, "force_separate_z": None}
+    configuration: dict[str, Any] = {
+        "data_identifier": f"nnUNetPlans_{planned.configuration}",
         "preprocessor_name": "DefaultPreprocessor",
-        "batch_size": 16,
-        "patch_size": [PATCH, PATCH],
-        "median_image_size_in_voxels": [float(PATCH), float(PATCH)],
-        "spacing": [PIXEL_MM, PIXEL_MM],
+        "batch_size": planned.batch,
+        "patch_size": list(planned.patch),
+        "median_image_size_in_voxels": [float(n) for n in planned.patch],
+        "spacing": list(planned.spacing),
         "normalization_schemes": ["CTNormalization"],
         "use_mask_for_norm": [False],
-        "resampling_fn_data": "resample_data_or_seg_to_shape",
-        "resampling_fn_seg": "resample_data_or_seg_to_shape",
-        "resampling_fn_data_kwargs": resampling,
-        "resampling_fn_seg_kwargs": {**resampling, "is_seg": True},
-        "resampling_fn_probabilities": "resample_data_or_seg_to_shape",
-        "resampling_fn_probabilities_kwargs": resampling,
-        "architecture": _architecture(stages),
-        "batch_dice": True,
     }
+    for use in ("data", "seg", "probabilities"):
+        configuration[f"resampling_fn_{use}"] = "resample_data_or_seg_to_shape"
+        configuration[f"resampling_fn_{use}_kwargs"] = {**resampling, "is_seg": use == "seg"}
+    configuration |= {"architecture": planned.network.as_dict(), "batch_dice": True}
     return {
         "dataset_name": name,
         "plans_name": "nnUNetPlans",
-        "original_median_spacing_after_transp": [5.0, PIXEL_MM, PIXEL_MM],
-        "original_median_shape_after_transp": [48, PATCH, PATCH],
+        "original_median_spacing_after_transp": list(spacing),
+        "original_median_shape_after_transp": list(shape),
         "image_reader_writer": "SimpleITKIO",
         "transpose_forward": [0, 1, 2],
         "transpose_backward": [0, 1, 2],
-        "configurations": {"2d": configuration},
+        "configurations": {planned.configuration: configuration},
         "experiment_planner_used": "ExperimentPlanner",
         "label_manager": "LabelManager",
         "foreground_intensity_properties_per_channel": {"0": intensities.as_dict()},
     }
 
 
-def _architecture(stages: int) -> dict[str, Any]:
-    return {
-        "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
-        "arch_kwargs": {
-            "n_stages": stages,
-            "features_per_stage": list(FEATURES),
-            "conv_op": "torch.nn.modules.conv.Conv2d",
-            "kernel_sizes": [[3, 3]] * stages,
-            "strides": [[1, 1], *([[2, 2]] * (stages - 1))],
-            "n_conv_per_stage": [2] * stages,
-            "n_conv_per_stage_decoder": [1] * (stages - 1),
-            "conv_bias": True,
-            "norm_op": "torch.nn.modules.instancenorm.InstanceNorm2d",
-            "norm_op_kwargs": {"eps": 1e-05, "affine": True},
-            "dropout_op": None,
-            "dropout_op_kwargs": None,
-            "nonlin": "torch.nn.LeakyReLU",
-            "nonlin_kwargs": {"inplace": True},
-        },
-        "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
-    }
+def phantom_plans(name: str, intensities: Intensities) -> dict[str, Any]:
+    """`plans.json` with the one configuration `2d`, for scans like the phantoms'."""
+    planned = Planned("2d", UNet(2, FEATURES), (PATCH, PATCH), (PIXEL_MM, PIXEL_MM), batch=16, order=1)
+    return plans_json(name, planned, intensities, (5.0, PIXEL_MM, PIXEL_MM), (48, PATCH, PATCH))
