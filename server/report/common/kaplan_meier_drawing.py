@@ -5,16 +5,54 @@ Nothing is written on the curves. All panels of a figure get the same months, so
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from server.report import number_text
 from server.report.common import figure_style
 from server.report.common.estimate_kinds import Estimate, Test
 from server.report.common.figure_style import Picture
-from server.report.common.survival_curves import SurvivalCurve, at_month, median_months, told
+from server.report.common.survival_curves import SurvivalCurve, at_month, axis_months, drawable, median_months, told
+from server.report.page_blocks import Panel
 
 SOLID, DASHED = "solid", (0, (5, 2))
+
+
+@dataclass(frozen=True)
+class ComparedGroups:
+    """Two groups of one panel: its title, the picture's name, of whom it is, and the tests; `patients` decides whether it is folded."""
+
+    title: str
+    name: str
+    about: str
+    curves: Sequence[SurvivalCurve]
+    hazard_ratio: Estimate
+    logrank: Test | None
+    patients: int | None
+
+
+def compared_panels(compared: Iterable[ComparedGroups], endpoint: str, *, simulated: bool) -> list[Panel]:
+    """A panel for each comparison that can be drawn, all with the same months."""
+    drawn = [one for one in compared if drawable(one.curves)]
+    months = axis_months([curve for one in drawn for curve in one.curves])
+    return [
+        Panel(
+            survival_panel(
+                one.curves,
+                one.title,
+                one.name,
+                months=months,
+                endpoint=endpoint,
+                about=one.about,
+                hazard_ratio=one.hazard_ratio,
+                logrank=one.logrank,
+                simulated=simulated,
+            ),
+            patients=one.patients,
+        )
+        for one in drawn
+    ]
 
 
 @figure_style.styled

@@ -9,10 +9,10 @@ from pydantic import Field
 from server.report import number_text
 from server.report.common import from_shares, score_tables
 from server.report.common.estimate_kinds import Estimate, Numbers, Test, chi_test
-from server.report.common.kaplan_meier_drawing import survival_panel
-from server.report.common.survival_curves import SurvivalCurve, axis_months, curve, curve_note, curve_table, drawable
+from server.report.common.kaplan_meier_drawing import ComparedGroups, compared_panels
+from server.report.common.survival_curves import SurvivalCurve, curve, curve_note, curve_table, drawable
 from server.report.common.two_groups import hazard_ratio, ratio_words, size_words, split
-from server.report.page_blocks import Block, Figure, Panel, TableBlock
+from server.report.page_blocks import Block, Figure, TableBlock
 from server.report.parts.part import ReportedStudy, ReportPart, reads_scans
 from server.report.parts.risk.risk_groups import LABELS
 from server.report.parts.risk.subgroup_table import SUBGROUPS_HEADING
@@ -138,24 +138,14 @@ def blocks(found: ResponseCompared | None, report: ReportedStudy) -> Iterator[Bl
     if found is None:
         return
     drawn = [one for one in found.strata if drawable(one.curves)]
-    months = axis_months([one for side in drawn for one in side.curves])
-    panels = [
-        Panel(
-            survival_panel(
-                side.curves,
-                side.by,
-                f"f6-{index}",
-                months=months,
-                endpoint=report.study.endpoint.label,
-                about=f"{side.by}, validation + test",
-                hazard_ratio=side.hazard_ratio,
-                logrank=side.logrank,
-                simulated=report.simulated,
-            ),
-            patients=found.n,
-        )
-        for index, side in enumerate(drawn)
-    ]
+    panels = compared_panels(
+        (
+            ComparedGroups(side.by, f"f6-{index}", f"{side.by}, validation + test", side.curves, side.hazard_ratio, side.logrank, found.n)
+            for index, side in enumerate(drawn)
+        ),
+        report.study.endpoint.label,
+        simulated=report.simulated,
+    )
     out = f" Not among them: patients in class {number_text.listed(found.left_out)}, whose tables are not open." if found.left_out else ""
     n, events = size_words(found.n), number_text.events(found.events)
     who = (

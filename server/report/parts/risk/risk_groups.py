@@ -10,10 +10,10 @@ from server.report import number_text
 from server.report.common import from_shares, score_tables
 from server.report.common.estimate_kinds import SETS, Estimate, Numbers, Test, Where, chi_test
 from server.report.common.figure_style import SET_LABEL, SET_NAME
-from server.report.common.kaplan_meier_drawing import survival_panel
-from server.report.common.survival_curves import SurvivalCurve, axis_months, curve, curve_note, curve_table, drawable
+from server.report.common.kaplan_meier_drawing import ComparedGroups, compared_panels
+from server.report.common.survival_curves import SurvivalCurve, curve, curve_note, curve_table, drawable
 from server.report.common.two_groups import hazard_ratio, ratio_words, size_words, split
-from server.report.page_blocks import Block, Figure, Panel, TableBlock
+from server.report.page_blocks import Block, Figure, TableBlock
 from server.report.parts.part import ReportedStudy, ReportPart, reasons
 from server.report.parts.risk.score_distribution import RISK
 from server.study.opened_analyses import OpenedGroupCurves
@@ -87,24 +87,22 @@ def blocks(found: list[RiskGroups], report: ReportedStudy) -> Iterator[Block]:
     for model in dict.fromkeys(group.model for group in found):
         groups = [group for group in found if group.model == model]
         drawn = [group for group in groups if drawable(group.curves)]
-        months = axis_months([one for group in drawn for one in group.curves])
-        panels = [
-            Panel(
-                survival_panel(
-                    group.curves,
+        panels = compared_panels(
+            (
+                ComparedGroups(
                     SET_LABEL[group.set],
                     f"km-{model}-{group.set}",
-                    months=months,
-                    endpoint=report.study.endpoint.label,
-                    about=f"{model} risk groups, {SET_LABEL[group.set]}",
-                    hazard_ratio=group.hazard_ratio,
-                    logrank=group.logrank,
-                    simulated=report.simulated,
-                ),
-                patients=number_text.total(one.n for one in group.curves) or 0,
-            )
-            for group in drawn
-        ]
+                    f"{model} risk groups, {SET_LABEL[group.set]}",
+                    group.curves,
+                    group.hazard_ratio,
+                    group.logrank,
+                    number_text.total(one.n for one in group.curves) or 0,
+                )
+                for group in drawn
+            ),
+            report.study.endpoint.label,
+            simulated=report.simulated,
+        )
         if panels:
             caption = (
                 f"High risk is a score above {number_text.number(groups[0].cutoff)} (linear predictor), the training median, frozen before "

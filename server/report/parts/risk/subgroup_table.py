@@ -11,8 +11,8 @@ from server.report.common import figure_style, from_shares, score_tables
 from server.report.common.cox_tables import hazard_ratio_words, ratio_ticks
 from server.report.common.estimate_kinds import HELD, Estimate, Numbers, Test, chi_test
 from server.report.common.figure_style import Picture
-from server.report.common.kaplan_meier_drawing import survival_panel
-from server.report.common.survival_curves import SurvivalCurve, axis_months, curve, curve_note, curve_table, drawable
+from server.report.common.kaplan_meier_drawing import ComparedGroups, compared_panels
+from server.report.common.survival_curves import SurvivalCurve, curve, curve_note, curve_table, drawable
 from server.report.common.two_groups import estimate_words, hazard_ratio, ratio_words, size_words, split
 from server.report.display_names import SUBGROUP_LABELS, VALUE_LABELS
 from server.report.page_blocks import Block, Figure, Panel, TableBlock
@@ -164,24 +164,22 @@ def blocks(found: list[Subgroup], report: ReportedStudy) -> Iterator[Block]:
         yield table(found)
     drawn = [row for row in found if drawable(row.curves)]
     if drawn:
-        months = axis_months([one for row in drawn for one in row.curves])
-        panels = [
-            Panel(
-                survival_panel(
-                    row.curves,
+        panels = compared_panels(
+            (
+                ComparedGroups(
                     row.named,
                     f"km-sub-{index}",
-                    months=months,
-                    endpoint=report.study.endpoint.label,
-                    about=f"{row.model} risk groups, {row.named}",
-                    hazard_ratio=row.hazard_ratio,
-                    logrank=row.logrank,
-                    simulated=report.simulated,
-                ),
-                patients=row.n,
-            )
-            for index, row in enumerate(drawn)
-        ]
+                    f"{row.model} risk groups, {row.named}",
+                    row.curves,
+                    row.hazard_ratio,
+                    row.logrank,
+                    row.n,
+                )
+                for index, row in enumerate(drawn)
+            ),
+            report.study.endpoint.label,
+            simulated=report.simulated,
+        )
         curves = [curve_table(row.curves, row.named) for row in drawn]
         title = "Survival by risk group within subgroups"
         note = curve_note(report.minimum, points=report.analyses is not None)
