@@ -20,11 +20,12 @@ from server.phases.phase_context import Event, Running, scalar
 from server.study.study_results import ADMISSION
 from server.watch import hospital_board
 from shared_model.analyses.phases.admission_plan import BASE, LIVE, SETS_OF, change_model
+from shared_model.disclosure.limits import PAIRED_PATIENTS
 from shared_model.secure_sum.federation_messages import AdmissionReply, AdmissionRequest, Message, OpenedCounts
 from shared_model.secure_sum.statements import StatementsReply, StatementsRequest
 from shared_model.statistics.statistic_parameters import EXCLUSIONS, PreCounts, Split
 from site_config.atomic_files import read_json
-from site_config.problems import federation, identity, privacy
+from site_config.problems import federation, identity, privacy, shares
 from site_config.study.plan_and_lock import Role, SignedLock
 
 SPLITS: dict[Role, tuple[Split, ...]] = {"development": ("train", "validation"), "evaluation": ("test",)}
@@ -180,9 +181,9 @@ def count(running: Running) -> None:
     """Open the counts of every block and split, and write the patient flow.
 
     Columns are counted later and over all blocks together: a block of twenty patients has columns that one of them holds.
-    Raises FH-751 when a split that has to hold patients holds none.
+    Raises FH-751 when a split that has to hold patients holds none, FH-563 when there are too many to be paired on shares.
     """
-    flow = running.result.flow
+    flow, everybody = running.result.flow, 0
     for role, splits in SPLITS.items():
         for split in splits:
             patients = 0
@@ -204,6 +205,9 @@ def count(running: Running) -> None:
             flow.update(_left(running, split, patients))
             if patients == 0 and split != "validation" and running.lock.blocks.get(role):
                 raise federation.EMPTY_AGGREGATE.problem(f"the {role} hospitals together have no patient complete for this study")
+            everybody += patients
+    if running.study.resolution == "shares" and running.study.privacy.dp is None and everybody > PAIRED_PATIENTS.value:
+        raise shares.TOO_MANY_PATIENTS.problem(f"{everybody} patients, at most {PAIRED_PATIENTS.value}")
 
 
 def _left(running: Running, split: str, patients: int) -> dict[str, int]:

@@ -75,6 +75,6 @@ SUBGROUP_PATIENTS = Limit(10, "where each hospital opens its rows' sums (`exact`
 CURVE_GROUP_PATIENTS = Limit(20, "a dot of the calibration figure is the survival of its group, so each group needs a group's minimum")
 PAIRED_PATIENTS = Limit(
     1500,
-    "a table of more patients is fitted by weeks: pairs of 2,000 cost a holder 13 CPU-s and half a GB, and grow with the square; it opens"
-    " nothing more",
+    "a table of more patients is fitted by weeks and a study of more is refused: pairs of 2,000 cost a holder 13 CPU-s and half a GB a fit,"
+    " and grow with the square; nothing more is opened",
 )

@@ -107,3 +107,13 @@ FROZEN_MODELS = Kind(
     exit=Exit.REFUSED,
     leaves=True,
 )
+TOO_MANY_PATIENTS = Kind(
+    563,
+    "too-many-patients-for-shares",
+    "The hospitals hold more patients than pairs of them can be computed on shares",
+    why="Every patient is compared with every other one on shares: what a holder computes, keeps and sends grows with the square of their "
+    "number. Nothing was uploaded or opened but the counts of patients and events.",
+    fix="At the trial office: declare `resolution: exact` in study.yaml, whose sums a cohort of this size can open, and lock again: "
+    "`fedhcc-coordinator study lock`.",
+    exit=Exit.CONTENT,
+)

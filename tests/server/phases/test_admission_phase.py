@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from client import keys_kit_and_decisions as at_site
 from server import hospital_register as enrol
 from server import office_setup
-from server.asking.ask_masked_sum import REMEMBERED_S, Asker
+from server.asking.ask_masked_sum import REMEMBERED_S, Asker, Question
 from server.asking.clocks_and_waiting import Effects
 from server.asking.office_ledger import StudyLedger
 from server.link.transport import Exchange, Failure
-from server.phases.admission_phase import NOBODY_S, UNDER_WAY_S, admit
+from server.phases.admission_phase import NOBODY_S, UNDER_WAY_S, admit, count
 from server.phases.phase_context import Running
 from server.study.resume_state import StudyFolder
 from server.study.run_study import nothing_missing
 from server.study.study_results import StudyResult
+from shared_model.disclosure.limits import PAIRED_PATIENTS
 from shared_model.secure_sum.federation_messages import Message
 from site_config.keys_and_signatures import CoordinatorIdentity, sign_lock
-from site_config.problems import federation
+from site_config.problems import federation, shares
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import Study, StudyLock, StudySite
 
@@ -133,3 +135,27 @@ def test_who_was_away_or_asked_long_ago_is_sent_the_weights_again(asker: Asker, 
     assert asker.needs_state("beta", "ab") and not asker.needs_state("gamma", "ab")
     line.now += REMEMBERED_S
     assert asker.needs_state("gamma", "ab"), "its machine may have been switched off in a pause"
+
+
+@pytest.mark.parametrize("patients", [750, 751])
+def test_more_patients_than_pairs_allow_are_refused_before_a_row_is_uploaded(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch, patients: int
+) -> None:
+    many = asker.lock.model_copy(update={"study": asker.lock.study.model_copy(update={"resolution": "shares"})})
+    monkeypatch.setattr(asker, "lock", many)
+    opened = {"train": patients, "validation": 0}
+
+    def remembered(question: Question) -> dict[str, np.ndarray]:
+        n = opened[question.parameters.split]
+        return {"sites": np.array([2.0]), "patients": np.array([float(n)]), "events": np.array([n / 2]), "flow": np.array([n, 0, 0, n])}
+
+    monkeypatch.setattr(asker, "remembered", remembered)
+    result = StudyResult(study_id=many.study_id, title="", label="INCOMPLETE", simulated=True, created="", software="", lock={})
+    running = Running(asker, asker._folder, result)
+    if 2 * patients <= PAIRED_PATIENTS.value:
+        count(running)
+        assert result.flow["train.analysed"] == 2 * patients
+        return
+    with pytest.raises(Problem) as refused:
+        count(running)
+    assert refused.value.kind == shares.TOO_MANY_PATIENTS and "1502 patients, at most 1500" in str(refused.value)
