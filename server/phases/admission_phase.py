@@ -206,7 +206,7 @@ def count(running: Running) -> None:
             if patients == 0 and split != "validation" and running.lock.blocks.get(role):
                 raise federation.EMPTY_AGGREGATE.problem(f"the {role} hospitals together have no patient complete for this study")
             everybody += patients
-    if running.study.resolution == "shares" and running.study.privacy.dp is None and everybody > PAIRED_PATIENTS.value:
+    if running.study.pairs_patients and everybody > PAIRED_PATIENTS.value:
         raise shares.TOO_MANY_PATIENTS.problem(f"{everybody} patients, at most {PAIRED_PATIENTS.value}")
 
 

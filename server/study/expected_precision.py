@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
+from shared_model.disclosure.limits import PAIRED_PATIENTS
 from site_config.problems import configuration as kinds
+from site_config.problems import shares
 from site_config.problems.base import Problem
 from site_config.study.lock_study import resolve_roles
 from site_config.study.plan_and_lock import Study
@@ -45,9 +47,13 @@ class Expectation:
     test: ExpectedSize
     variables: int
     events_a_variable: float
+    paired: bool
 
     def findings(self) -> list[Problem]:
-        """Fewer than ten events a variable is a finding, not a fault."""
+        """Fewer than ten events a variable are a finding, and so are more patients than pairs on shares allow."""
+        everybody = self.training.patients + self.validation.patients + self.test.patients
+        if self.paired and everybody > PAIRED_PATIENTS.value:
+            return [shares.TOO_MANY_PATIENTS.problem(f"{everybody} patients are to be expected, at most {PAIRED_PATIENTS.value}")]
         if self.variables and self.events_a_variable < ENOUGH:
             return [kinds.FEW_EVENTS.problem(f"{self.events_a_variable:.1f} events a variable are to be expected")]
         return []
@@ -67,4 +73,5 @@ def expect(study: Study, patients_a_site: float = 4.0, event_share: float = 0.6)
     validation = ExpectedSize(development, both.patients - training.patients, both.events - training.events)
     variables = len(study.design) if MODELS.read_variables(study.models) and study.kind == "develop" else 0  # a frozen model fits nothing
     a_variable = training.events / variables if variables else 0.0
-    return Expectation(patients_a_site, event_share, training, validation, size(evaluation, 1.0), variables, a_variable)
+    test = size(evaluation, 1.0)
+    return Expectation(patients_a_site, event_share, training, validation, test, variables, a_variable, study.pairs_patients)

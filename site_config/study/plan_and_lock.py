@@ -245,6 +245,11 @@ class Study(Strict):
         dp = self.privacy.dp
         return self.resolution == "shares" and (dp is None or dp.results > 0)
 
+    @property
+    def pairs_patients(self) -> bool:
+        """Whether results come of pairs of patients on shares, whose cost grows with the square of their number."""
+        return self.resolution == "shares" and self.privacy.dp is None
+
 
 class RosterEntry(Strict):
     """A hospital in the lock: its role and the public keys its releases are signed with."""

@@ -47,3 +47,11 @@ def test_few_events_are_a_finding() -> None:
     assert [finding.code for finding in few.findings()] == ["FH-124"]
     assert few.events_a_variable < 10
     assert expect(study, 1.0, 0.01).test.c_half_width is None
+
+
+def test_more_patients_than_pairs_allow_are_a_finding() -> None:
+    study = study_presets.preset("paper")
+    sites = len(study.sites)
+    assert expect(study, 1500 / sites).findings() == []
+    assert [finding.code for finding in expect(study, 1600 / sites).findings()] == ["FH-563"]
+    assert expect(study.model_copy(update={"resolution": "exact"}), 1600 / sites).findings() == []
