@@ -66,6 +66,35 @@ Request: TypeAlias = Reduce | Lift | Reveal | RevealZero
 T = TypeVar("T")
 
 
+def pieces(request: Request) -> tuple[Request, ...]:
+    """A request by its products, one each; what opens a result stays whole."""
+    if not isinstance(request, Reduce):
+        return (request,)
+    return tuple(Reduce((part,), (bits,)) for part, bits in zip(request.parts, request.fractions, strict=True))
+
+
+class Answers:
+    """Answers to a step's requests, however these were parted into pieces."""
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        self._requests = requests
+        self._found: list[Any] = []
+
+    def add(self, answers: Sequence[Any]) -> None:
+        """The answers to the next pieces, or to whole requests, in their order."""
+        self._found += answers
+
+    def whole(self) -> list[Any]:
+        """One answer a request."""
+        left, joined = iter(self._found), []
+        for request in self._requests:
+            answer = next(left)
+            while isinstance(request, Reduce) and len(answer) < len(request.parts):
+                answer = (*answer, *next(left))
+            joined.append(answer)
+        return joined
+
+
 class Run(Generic[T]):
     """A circuit between two openings: `pending` requests, or `done` with its `result`."""
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from shared_model.privacy.holder_noise import largest
 from shared_model.shares.circuits.arithmetic import Arithmetic
-from shared_model.shares.circuits.circuit_requests import Lift, Reduce, Request, Reveal, RevealZero
+from shared_model.shares.circuits.circuit_requests import Lift, Reduce, Request, Reveal, RevealZero, pieces
 from shared_model.shares.circuits.declared_results import Declaration, Undeclared
 from shared_model.shares.circuits.shared_value import Field, Value
 from shared_model.shares.holder.mask_and_truncate import Masked, Masker, bits_of
@@ -28,6 +28,8 @@ from shared_model.shares.numbers.shared_randomness import Draws
 from site_config.problems import shares as problems
 
 ZERO_TEST_PRIMES = 3
+LARGEST_OPENING = 1 << 27
+"""Bytes of one holder's vectors in one opening, beyond which a step takes several: half of what a message may hold."""
 
 
 class _Way(NamedTuple):
@@ -158,6 +160,35 @@ class ShareArithmetic(Arithmetic):
         return found.numbers()
 
     # one step
+
+    def batches(self, requests: Sequence[Request]) -> list[list[Request]]:
+        """A step's requests as they are sent: together, or in several openings where one would exceed `LARGEST_OPENING` bytes.
+
+        Products of one request are parted then (`Answers` puts them together again). Sizes are public, so all holders part alike.
+        """
+        sizes = [self._bytes(request) for request in requests]
+        if sum(sizes) <= LARGEST_OPENING:
+            return [list(requests)]
+        found: list[list[Request]] = [[]]
+        room = LARGEST_OPENING
+        for piece in (piece for request in requests for piece in pieces(request)):
+            size = self._bytes(piece)
+            if found[-1] and size > room:
+                found.append([])
+                room = LARGEST_OPENING
+            found[-1].append(piece)
+            room -= size
+        return found
+
+    def _bytes(self, request: Request) -> int:
+        """What a request's vectors take in a frame; a result's numbers are few."""
+        match request:
+            case Reduce(parts, fractions):
+                return sum(4 * x.size * self._reducing(x, bits).k for x, bits in zip(parts, fractions, strict=True))
+            case Lift(x):
+                return 4 * x.size * self.rings[Field.COUNT].k
+            case _:
+                return 0
 
     def ask(self, requests: Sequence[Request]) -> Opening:
         """The masked vectors that answer all requests of a step at once."""

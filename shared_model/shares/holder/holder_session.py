@@ -25,7 +25,7 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from shared_model.privacy.holder_noise import by_result, own_noise
-from shared_model.shares.circuits.circuit_requests import Run
+from shared_model.shares.circuits.circuit_requests import Answers, Run
 from shared_model.shares.circuits.declared_results import Declaration, Undeclared
 from shared_model.shares.circuits.shared_value import RangeError, Value
 from shared_model.shares.holder import relay_checks
@@ -155,11 +155,14 @@ class Session:
         arithmetic = ShareArithmetic(self.plan.declaration, masker, ShareBackend(), draws, record, self._keep, noise)
         run = Run(self.plan.circuit(arithmetic, self.rows.values(arithmetic)))
         while not run.done:
-            if arithmetic.reveals(run.pending) or self._transcript.nbytes > KEPT_BYTES:
-                yield from self._check()
-            opening = arithmetic.ask(run.pending)
-            opened = yield from self._open(opening, arithmetic.openings)
-            run.advance(arithmetic.answer(opening, opened))
+            answers = Answers(run.pending)
+            for batch in arithmetic.batches(run.pending):
+                if arithmetic.reveals(batch) or self._transcript.nbytes > KEPT_BYTES:
+                    yield from self._check()
+                opening = arithmetic.ask(batch)
+                opened = yield from self._open(opening, arithmetic.openings)
+                answers.add(arithmetic.answer(opening, opened))
+            run.advance(answers.whole())
         return Finished(dict(self._record), run.result, arithmetic.openings, self.exchanges, arithmetic.distance)
 
     def _greet(self) -> Generator[bytes, Frame, None]:
