@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared_model.shares.circuits.circuit_requests import together
 from shared_model.shares.circuits.declared_results import Declaration, Result
 from shared_model.shares.circuits.shared_value import F, Field, Value
-from shared_model.shares.holder import holder_engine, relay_checks
 from shared_model.shares.holder import holder_session as session
+from shared_model.shares.holder import relay_checks
 from shared_model.shares.holder.holder_engine import ShareArithmetic
 from shared_model.shares.holder.holder_session import RESTARTS, Finished
 from shared_model.shares.holder.in_one_process import run
@@ -60,32 +59,6 @@ def expected() -> tuple[float, list[bool], np.ndarray]:
     total = float((VECTORS["risk"] @ VECTORS["risk"].T).sum())
     x = VECTORS["x"] / 2**F
     return total, [True, False], (x**2 * VECTORS["event"]).sum(0) * (1 + total / 1000)
-
-
-async def wide(a: ShareArithmetic, rows: Mapping[str, Value]) -> Any:
-    """Steps of several requests, one of them of products of other sizes, and a result among them."""
-    risk, x = rows["risk"], rows["x"]
-    pairs, square = await together(a.lift(a.dot(risk, risk.T)), a.mul(x, x))
-    three = a.reduce(a.times(square, rows["event"]), a.times(x, rows["event"]), a.times(pairs, pairs))
-    (held, kept, fourth), total = await together(three, a.reveal("pairs", pairs.sum(), 0))
-    squares = await a.reveal("squares", held.sum(0) + kept.sum(0) * 0.0 + fourth.sum() * 2.0**-10, 20)
-    return total, squares
-
-
-@pytest.mark.parametrize("m", [3, 5])
-@pytest.mark.parametrize("room", [1, 300, 800])
-def test_a_step_too_large_for_one_message_takes_several_openings(m: int, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    declared = Declaration.of(*(DECLARED.results[name] for name in ("pairs", "squares")))
-    whole = run(house(m, circuit=wide, declaration=declared).sessions(), Relay(m))
-    monkeypatch.setattr(holder_engine, "LARGEST_OPENING", room)
-    parted = run(house(m, circuit=wide, declaration=declared).sessions(), Relay(m))
-    assert parted[0].openings > whole[0].openings
-    x, risk = VECTORS["x"] / 2**F, VECTORS["risk"] @ VECTORS["risk"].T
-    expected = ((x**2 * VECTORS["event"]).sum(0)) + (risk**2).sum() / 2**10
-    for end in (*whole, *parted):
-        total, squares = end.returned
-        assert total == risk.sum()
-        assert np.abs(squares - expected).max() < 1e-4
 
 
 @pytest.mark.parametrize("m", [3, 5])
