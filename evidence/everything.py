@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-FOLDERS = ("accuracy", "accuracy/shares", "privacy", "running")
-"""Each file of these that has a `main` is a piece, under the file's name."""
+FOLDERS = ("accuracy", "accuracy/shares", "attacks", "faults", "packaging", "privacy", "running")
+"""Each file of these whose `main` records something is a piece, under the file's name; `measure` goes by its folder's."""
 LABORATORIES = ("attacks", "capture", "containers", "demo_story", "faults", "gpu", "thirty_days")
 """`measure` in each of these is a piece, under the folder's name."""
 
@@ -15,9 +15,10 @@ LABORATORIES = ("attacks", "capture", "containers", "demo_story", "faults", "gpu
 def pieces() -> dict[str, str]:
     """Name of every piece → the module that measures it."""
     home = Path(__file__).parent
-    files = {path.stem: path for folder in FOLDERS for path in (home / folder).glob("*.py")}
+    files = {path.stem: path for folder in FOLDERS for path in (home / folder).glob("*.py") if path.stem != "measure"}
     files |= {folder: home / folder / "measure.py" for folder in LABORATORIES}
-    found = {name: path for name, path in files.items() if "def main(" in path.read_text(encoding="utf-8")}
+    texts = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
+    found = {name: files[name] for name, text in texts.items() if "def main(" in text and " record(" in text}
     return {name: ".".join(("evidence", *found[name].relative_to(home).with_suffix("").parts)) for name in sorted(found)}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from evidence import index
+from evidence.everything import pieces
 from evidence.record import ROOT
 from evidence.running import tutorial
 
@@ -45,3 +46,14 @@ def test_the_tutorials_blocks_stand_in_one_order() -> None:
         orders = [block.order for block in blocks if block.page == page]
         marked = tutorial.BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
         assert [int(order) for order, _, _ in marked] == orders
+
+
+def test_every_recorded_piece_is_measured_by_the_command_that_measures_everything() -> None:
+    found = pieces()
+    assert {"ctrl_c", "damages", "outcome", "attacks", "faults", "extras_alone"} <= found.keys() and "attack_pages" not in found
+    told = {
+        piece["command"].split()[2]
+        for piece in index.load(ROOT / "docs" / "evidence").values()
+        if piece["command"].startswith("python -m ")
+    }
+    assert told - {"evidence.attacks"} <= set(found.values())  # the same piece by its package
