@@ -131,6 +131,14 @@ METHODS: tuple[PaperItem, ...] = (
         "R's concordance; on bins or on shares as the study says",
         test="shared_model/analyses/test_cindex_on_shares.py::test_equals_the_pooled_index_and_its_error",
     ),
+    PaperItem(
+        "p beside a C-index: score test of the score",
+        f"{PARTS}/discrimination/cindex_table.py",
+        RUN,
+        "equal",
+        "each set by itself; on bins their mean scores",
+        test="shared_model/analyses/scores/test_score_test_on_shares.py::test_equals_the_pooled_test",
+    ),
     PaperItem("combined C of validation and test", f"{PARTS}/discrimination/cindex_table.py", RUN, "differs"),
     PaperItem("comparison of C-indices", f"{PARTS}/discrimination/model_comparisons.py", RUN, "differs"),
     PaperItem(

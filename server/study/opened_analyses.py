@@ -21,6 +21,7 @@ Analysis = Literal[
     "cutoff",
     "baseline",
     "concordance",
+    "score_test",
     "roc",
     "kaplan_meier",
     "follow_up",
@@ -48,7 +49,7 @@ class OpenedConcordance(OpenedNumbers):
     """Harrell's C-index of a model's score with its infinitesimal-jackknife standard error, as R's `concordance` has it.
 
     `variable` and `value` name a subgroup: `response` or `manufacturer`; `all` for everybody in the set. `score_p` is the p of
-    the score test of the score alone (Cox), where it was opened.
+    the score test of the score alone (Cox, at the coefficient 0), where it was opened.
     """
 
     model: ModelName

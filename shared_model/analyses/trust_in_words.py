@@ -102,7 +102,8 @@ def closed_lines(lock: StudyLock) -> list[str]:
         "Points between half-years of sets under 100 patients; days and rows of patients everywhere.",
         *(fitted if lock.study.kind == "develop" else ()),
         "Sensitivity at declared specificities and points of ROC curves: a threshold would have to be found by comparing secret scores.",
-        "Slopes of calibration and score tests within a set: a score is fitted on the training patients and nowhere else.",
+        "Slopes of calibration: a score is fitted on the training patients and nowhere else.",
+        "Score tests of a set with fewer than 10 deaths, or of a score whose quarters of the training patients are one number.",
         "Restricted mean survival: it needs every day of a curve, of which single points are opened.",
         "AUC with fewer than 5 cases or controls" + ("; cut-offs that leave too few on one side." if lock.study.kind == "develop" else "."),
     ]

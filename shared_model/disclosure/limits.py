@@ -51,6 +51,11 @@ SURVIVAL_BITS = Limit(
 GREENWOOD_BITS = Limit(20, "of Greenwood's sum times the patients of the group: as for the curve")
 LOGRANK_BITS = Limit(20, "χ² equals the pooled one to 1e-4")
 PREDICTED_BITS = Limit(18, "a group's mean prediction equals the pooled one to 1e-4")
+SCORE_TEST_BITS = Limit(
+    20,
+    "of the score test's two sums, a death and in spreads of the training scores: χ² equals the pooled one to 1e-4, as of the log-rank"
+    " test; of the same patients a C-index and its error are opened with 50 bits",
+)
 RANGE_NUMBERS = Limit(
     256,
     "the largest magnitude of a tensor is opened every round: of a bias of one number it would be a second, unclipped sum of that number,"

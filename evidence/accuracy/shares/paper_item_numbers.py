@@ -102,6 +102,9 @@ def _concordance(found: PaperRows, estimate: EvaluationEstimate, scores: dict[st
             se = float(np.sqrt((influence[model] ** 2).sum()))
             found.add("Table 2", f"{model}, {name}: C-index", float(opened.c[model][at]), c, 1e-6)
             found.add("Table 2", f"{model}, {name}: standard error", float(opened.se[model][at]), se, 1e-5)
+            test = float(estimate.score_tests[model][at]) if model in estimate.score_tests else None
+            known = found.pooled.where(mine).score_test(score[mine])
+            found.add("Table 2", f"{model}, {name}: score test χ²", test, known, 1e-4 * max(1.0, known))
         for pair in (key for key in opened.se if key not in scores):
             first = next(one for one in scores if pair.startswith(f"{one}-") and pair[len(one) + 1 :] in scores)
             spread = influence[first] - influence[pair[len(first) + 1 :]]

@@ -44,6 +44,12 @@ class PooledRows:
             )
         return fit.params / scale, fit.bse / scale
 
+    def score_test(self, x: Floats, ties: str = "efron") -> float:
+        """χ² of the score test of one column at the coefficient 0, by statsmodels."""
+        column = (x - x.mean()) / x.std()
+        model = PHReg(self.day + 1, column[:, None], status=self.event.astype(int), ties=ties)
+        return float(model.score(np.zeros(1))[0] ** 2 / -model.hessian(np.zeros(1))[0, 0])
+
     def baseline(self, predictor: Floats, day: float) -> float:
         """Efron's cumulative hazard at predictor 0 until a day."""
         weight, total = np.exp(predictor), 0.0

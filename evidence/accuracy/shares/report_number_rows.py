@@ -154,6 +154,10 @@ class PrintedRows:
                 c, influence = self._of(name, self._members(set_))
                 se = float(np.sqrt((influence**2).sum()))
             self._interval("Table 2", f"{name}, {set_}", row["c"], c, se)
+            if row["p_score"] is not None:
+                mine = self._members(set_)
+                chi2 = self.pooled.where(mine).score_test(self.scores[name][mine])
+                self.add("Table 2", f"{name}, {set_}: p of the score test", row["p_score"], erfc(sqrt(chi2 / 2)))
         for row in self.metrics["comparisons"]:
             if row["set"] == "combined":
                 continue

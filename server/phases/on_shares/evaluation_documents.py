@@ -26,7 +26,6 @@ from server.study.opened_analyses import (
     OpenedSet,
     Population,
 )
-from shared_model.analyses.cindex_on_shares import ConcordanceEstimate
 from shared_model.analyses.phases.earlier_results import known_scores
 from shared_model.analyses.phases.evaluation_circuit import EvaluationEstimate, ModelEstimate
 from shared_model.analyses.phases.evaluation_openings import EvaluationModel
@@ -34,6 +33,7 @@ from shared_model.analyses.phases.frozen_models import frozen_models
 from shared_model.analyses.phases.table1_slots import PROGRESSION
 from shared_model.shares.messages.share_messages import believe
 from shared_model.statistics.statistic_parameters import MANUFACTURERS
+from shared_model.survival.cox.cox_result import ChiTest
 from site_config.study.plan_and_lock import StudyLock
 
 HELD: tuple[Population, ...] = ("validation", "test")
@@ -87,7 +87,7 @@ def document(found: EvaluationEstimate, model: EvaluationModel, kept: OpenedAnal
     sizes = dict(zip(populations(model), zip(found.survival.patients, found.survival.deaths, strict=True), strict=True))
     if found.concordance is not None:
         for s, set_ in enumerate(populations(model)):
-            _concordance(kept, found.concordance, model, s, set_, *sizes[set_])
+            _concordance(kept, found, model, s, set_, *sizes[set_])
     if found.roc is not None:
         for name in model.scores:
             for h, horizon in enumerate(model.horizons):
@@ -131,13 +131,16 @@ def _sets(kept: OpenedAnalyses, found: EvaluationEstimate, model: EvaluationMode
 
 
 def _concordance(
-    kept: OpenedAnalyses, found: ConcordanceEstimate, model: EvaluationModel, s: int, set_: Population, n: float, deaths: float
+    kept: OpenedAnalyses, estimate: EvaluationEstimate, model: EvaluationModel, s: int, set_: Population, n: float, deaths: float
 ) -> None:
-    """C-indices of one set, and their differences, the later of two models first."""
+    """C-indices of one set with their score tests, and their differences, the later of two models first."""
+    found = estimate.concordance
+    assert found is not None
     for name in model.scores:
         c, se = float(found.c[name][s]), float(found.se[name][s])
         if np.isfinite(c):
-            kept.concordance.append(OpenedConcordance(model=name, set=set_, c=c, se=se, n=count(n), events=count(deaths)))
+            p = score_p(kept, estimate, model, name, s, deaths)
+            kept.concordance.append(OpenedConcordance(model=name, set=set_, c=c, se=se, score_p=p, n=count(n), events=count(deaths)))
         else:
             text = TOO_SMALL.format(model.minimum) + ", or no two of them can be compared"
             kept.closed.append(ClosedResult(analysis="concordance", reason="small_group", text=text, model=name, set=set_))
@@ -147,6 +150,23 @@ def _concordance(
             if np.isfinite(difference):
                 pair = {"first": second, "second": first, "set": set_, "difference": -difference, "se": se}
                 kept.differences.append(OpenedDifference.model_validate({**pair, "n": count(n), "events": count(deaths)}))
+
+
+def score_p(kept: OpenedAnalyses, estimate: EvaluationEstimate, model: EvaluationModel, name: str, s: int, deaths: float) -> float | None:
+    """p of the score test of a model on a set; None where it stays closed, with the reason."""
+    chi2 = float(estimate.score_tests[name][s]) if name in estimate.score_tests else float("nan")
+    if np.isfinite(chi2):
+        return ChiTest(chi2, 1).p
+    least, set_ = model.score_test.minimum_deaths, populations(model)[s]
+    if not deaths >= least:
+        text = f"p: fewer than {least} deaths"
+        kept.closed.append(ClosedResult(analysis="score_test", reason="few_events", text=text, model=name, set=set_))
+        return None
+    text = (
+        "p: patients at risk together hardly differ in the score, or its quarters of the training patients are not open or are one number"
+    )
+    kept.closed.append(ClosedResult(analysis="score_test", reason="not_estimable", text=text, model=name, set=set_))
+    return None
 
 
 def _area(kept: OpenedAnalyses, name: str, set_: Population, horizon: int, auc: float, se: float, size: tuple[float, float]) -> None:

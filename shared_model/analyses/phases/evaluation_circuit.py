@@ -21,9 +21,11 @@ from shared_model.analyses.pairs_on_shares import Pairs, compared, make_pairs
 from shared_model.analyses.patient_slots import Rows
 from shared_model.analyses.phases.evaluation_openings import HELD_ENOUGH, EvaluationModel, merged_quarters
 from shared_model.analyses.phases.table1_slots import HELD_RESPONSE, SET
+from shared_model.analyses.scores.censoring_weights import InTime, in_time
 from shared_model.analyses.scores.cutoff_on_shares import CutoffEstimate, cutoff, none_kept
 from shared_model.analyses.scores.roc_on_shares import RocEstimate, roc
 from shared_model.analyses.scores.score_levels import above, level_below, score_levels, score_of
+from shared_model.analyses.scores.score_test_on_shares import Centre, ScoreSums, open_score_tests, score_sums
 from shared_model.shares.circuits.arithmetic import Arithmetic, Value, concatenate, stack, together
 from shared_model.survival.cox.cox_result import FitFinding
 from site_config.problems import survival as problems
@@ -65,6 +67,8 @@ class EvaluationEstimate:
     roc: RocEstimate | None = None
     response: GroupedEstimate | None = None
     models: dict[str, ModelEstimate] = field(default_factory=dict)
+    score_tests: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """χ² of the score tests by model, a set each (sets,); NaN where closed."""
 
 
 async def evaluated(a: Arithmetic, rows: Rows, model: EvaluationModel) -> EvaluationEstimate:
@@ -77,9 +81,10 @@ async def evaluated(a: Arithmetic, rows: Rows, model: EvaluationModel) -> Evalua
         make_pairs(a, reverse),
         make_points(a, reverse, model.follow_up.days),
         *ranks,
+        *([in_time(a, rows)] if model.scores else []),
     ]
     pairs, points, back, back_points, *orders = await together(*first)
-    known = dict(zip(model.scores, orders, strict=True))
+    known = dict(zip(model.scores, orders[: len(model.scores)], strict=True))
     wanted: dict[str, Awaitable[Any]] = {
         "sets": grouped(a, rows, pairs, points, rows[SET], model.survival, model.set_ratio),
         "follow_up": kaplan_meier(a, reverse, back, back_points, model.follow_up),
@@ -87,15 +92,21 @@ async def evaluated(a: Arithmetic, rows: Rows, model: EvaluationModel) -> Evalua
     }
     if model.scores:
         wanted["concordance"] = concordance(a, rows, pairs, model.concordance, known)
-        wanted["models"] = _models(a, rows, pairs, points, model)
+        time: InTime = orders[-1]
+        wanted["models"] = _models(a, rows, pairs, points, time, model)
         if model.horizons:
-            wanted["roc"] = roc(a, rows, pairs, points, model.roc, known)
+            wanted["roc"] = roc(a, rows, pairs, points, model.roc, known, time)
     if model.manufacturers:
         wanted["manufacturers"] = concordance(a, rows, pairs, model.manufacturers, known)
     if model.response:
         wanted["response"] = _by_response(a, rows, pairs, points, model, model.response)
     found = dict(zip(wanted, await together(*wanted.values()), strict=True))
     sets: GroupedEstimate = found.pop("sets")
+    if model.scores:
+        found["models"], sums = found["models"]
+        if sums is not None:
+            curves = sets.curves
+            found["score_tests"] = await open_score_tests(a, sums, curves.patients, curves.deaths, model.score_test)
     return EvaluationEstimate(survival=sets.curves, set_ratios=sets.ratios, **found)
 
 
@@ -144,15 +155,21 @@ def _size(found: KaplanMeierEstimate, family: tuple[int, int]) -> FamilySize | N
     return FamilySize(int(n.sum()), int(deaths.sum())) if np.isfinite(n).all() and np.isfinite(deaths).all() else None
 
 
-async def _models(a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model: EvaluationModel) -> dict[str, ModelEstimate]:
-    """Quantiles of every model's training scores, or those it was frozen with; then what is grouped by them."""
+async def _models(
+    a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, time: InTime, model: EvaluationModel
+) -> tuple[dict[str, ModelEstimate], ScoreSums | None]:
+    """Quantiles of every model's training scores, or those it was frozen with; then what is grouped by them, and the score tests' sums."""
     train = rows[SET][:, 0]
     asked = [(name, one) for name in model.scores for one in model.quantiles(name)]
     found = await together(*(cutoff(a, rows, one, train) for _, one in asked)) if asked else []
     quantiles = {name: tuple(est for (of, _), est in zip(asked, found, strict=True) if of == name) for name in model.scores}
     quantiles |= {name: tuple(map(frozen_cutoff, values)) for name, values in model.known.quartiles.items()}
-    done = await together(*(_grouped_by(a, rows, pairs, points, model, name, quantiles[name]) for name in model.scores))
-    return dict(zip(model.scores, done, strict=True))
+    wanted: list[Awaitable[Any]] = [_grouped_by(a, rows, pairs, points, model, name, quantiles[name]) for name in model.scores]
+    centres = {name: centre for name in model.scores if (centre := Centre.of([one.level for one in quantiles[name]])) is not None}
+    if centres:
+        wanted.append(score_sums(a, rows, pairs, time, rows[SET], centres, model.score_test.ties))
+    done = await together(*wanted)
+    return dict(zip(model.scores, done[: len(model.scores)], strict=True)), done[-1] if centres else None
 
 
 async def _grouped_by(

@@ -24,6 +24,7 @@ from shared_model.analyses.phases.table1_slots import HELD_MANUFACTURER, HELD_RE
 from shared_model.analyses.scores.cutoff_on_shares import CutoffModel
 from shared_model.analyses.scores.roc_on_shares import RocModel
 from shared_model.analyses.scores.score_levels import LEVELS, LOW, STEP, score_levels
+from shared_model.analyses.scores.score_test_on_shares import ScoreTestModel
 from shared_model.shares.circuits.declared_results import Result
 from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS
@@ -103,6 +104,11 @@ class EvaluationModel:
     def roc(self) -> RocModel:
         """At every horizon, within every set."""
         return RocModel("roc", tuple((name, LEVELS) for name in self.scores), self.horizons, self.sets)
+
+    @property
+    def score_test(self) -> ScoreTestModel:
+        """Of every score, within every set, beside its C-index and under the same name."""
+        return ScoreTestModel("concordance", self.scores, len(self.read), self.study.training.ties, self.minimum)
 
     def curves(self, name: str, partition: Partition, months: int, *, logrank: bool = True) -> KaplanMeierModel:
         """Curves every so many months, in sets of few patients half-yearly."""
@@ -211,7 +217,7 @@ class EvaluationModel:
         """What may be revealed."""
         found = [*self.survival.results, *self.set_ratio.results, *self.follow_up.results, *self.table.results]
         if self.scores:
-            found += [*self.concordance.results, *(self.roc.results if self.horizons else ())]
+            found += [*self.concordance.results, *(self.roc.results if self.horizons else ()), *self.score_test.results]
         found += self.manufacturers.results if self.manufacturers else ()
         if self.response:
             found += [minimum_result(HELD_ENOUGH, len(self.held_sets)), *self.response.results, *self.response_ratio.results]

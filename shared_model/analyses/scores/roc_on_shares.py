@@ -105,10 +105,16 @@ class _Shown:
 
 
 async def roc(
-    a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model: RocModel, orders: Mapping[str, Value] | None = None
+    a: Arithmetic,
+    rows: Rows,
+    pairs: Pairs,
+    points: Points,
+    model: RocModel,
+    orders: Mapping[str, Value] | None = None,
+    time: InTime | None = None,
 ) -> RocEstimate:
-    """AUCs and errors; about 75 openings. orders: what `compared` gives of each score, where it is there already."""
-    sides = await _sides(a, rows, pairs, points, model, orders or {})
+    """AUCs and errors; about 75 openings. orders: what `compared` gives of each score; time: of all patients; where they are there."""
+    sides = await _sides(a, rows, pairs, points, model, orders or {}, time)
     known = await weights(a, sides.time, sides.members, sides.dead)
     n, columns = len(sides.members), sides.cases.shape[1]
     (weight,) = await a.reduce(a.times(known.weight.reshape(n, 1), sides.cases).assume(1.01, "one over those at risk, or less"))
@@ -136,7 +142,9 @@ async def roc(
     )
 
 
-async def _sides(a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model: RocModel, orders: Mapping[str, Value]) -> _Sides:
+async def _sides(
+    a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model: RocModel, orders: Mapping[str, Value], known: InTime | None
+) -> _Sides:
     """Who is compared with whom."""
     n, groups = len(pairs.died), model.partition.n
     members = model.partition.members(rows, pairs)
@@ -145,7 +153,7 @@ async def _sides(a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model:
     followed = points.at_risk[:, beyond].reshape(n, len(model.horizons), 1)
     controls = a.times(followed, members.reshape(n, 1, groups)).reshape(n, columns).assume(1.0, "followed beyond, of a group")
     ranks = [_won(a, [rows[part.name] for part in level_parts(name, levels)], orders.get(name)) for name, levels in model.scores]
-    wanted: list[Awaitable[Any]] = [*main_requests(a, rows, pairs, members), a.lift(controls), *ranks]
+    wanted: list[Awaitable[Any]] = [*main_requests(a, rows, pairs, members, known), a.lift(controls), *ranks]
     lifted, dead, time, controls, *won = await together(*wanted)
     died = points.dead[:, before].reshape(n, len(model.horizons), 1)
     cases = a.times(died, lifted.reshape(n, 1, groups)).reshape(n, columns)

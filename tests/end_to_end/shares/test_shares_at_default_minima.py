@@ -27,7 +27,7 @@ from shared_model.analyses.trust_in_words import closed_lines, opened_lines
 from shared_model.bundle.bundle_manifest import Bundle, load_bundle
 from shared_model.survival.concordance import concordance
 from shared_model.survival.evaluation_table import patient_cells
-from shared_model.survival.kaplan_meier import kaplan_meier
+from shared_model.survival.kaplan_meier import kaplan_meier, single_cox
 from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
 from simulations.engines.local_engine import local_transport
@@ -112,7 +112,7 @@ def validated(developed: Finished, bundle: Bundle, tmp_path_factory: pytest.Temp
 
 
 def equals_pooled_rows(found: Finished, split: str) -> None:
-    """C-index with its error, survival of the set and of the risk groups at every opened point."""
+    """C-index with its error and its p, survival of the set and of the risk groups at every opened point."""
     score, day, event = found.pooled(split)
     rounded = np.rint(score * 2.0**18)
     sized = next(one for one in found.opened.sets if one.set == split)
@@ -121,6 +121,8 @@ def equals_pooled_rows(found: Finished, split: str) -> None:
     opened = next(one for one in found.opened.concordance if one.set == split)
     assert oracle is not None
     assert (opened.c, opened.se) == (pytest.approx(oracle.c, abs=1e-6), pytest.approx(oracle.se, abs=1e-5))
+    test = single_cox(patient_cells(rounded, day, event), rounded, "score", found.lock.study.training.ties).score_test
+    assert opened.score_p == pytest.approx(test.p, abs=1e-4)
     curves = next(one for one in found.opened.kaplan_meier if one.grouping == "set").groups
     everybody = next(curve for curve in curves if curve.value == split)
     high = rounded / 2.0**18 > found.result.cutoffs[0].value

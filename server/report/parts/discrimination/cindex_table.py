@@ -255,7 +255,7 @@ def _noether_line(row: ConcordanceRow, one: Estimate) -> list[str]:
 def missing(found: list[ConcordanceRow], report: ReportedStudy) -> dict[str, str]:
     """Why there is no C-index."""
     why = {} if found else {"concordance": report.why("concordance", "No C-index: no evaluation table was opened.")}
-    return from_shares.with_closed(report, "concordance", why, "concordance", "cutoff", variable="all")
+    return from_shares.with_closed(report, "concordance", why, "concordance", "score_test", "cutoff", variable="all")
 
 
 CONCORDANCE = ReportPart(

@@ -77,6 +77,17 @@ def test_concordance_of_every_set_and_pair(walk: Walk) -> None:
             assert estimate.se[pair][s] == pytest.approx(np.sqrt((spread**2).sum()), abs=1e-5)
 
 
+def test_score_test_of_every_model_and_set(walk: Walk) -> None:
+    cohort, tests = walk.cohort, found(walk).score_tests
+    for name, score in scores(walk).items():
+        for s in range(SETS):
+            mine = cohort.set == s
+            x = (score[mine] - score[mine].mean()) / score[mine].std()
+            model = PHReg(cohort.day[mine] + 1, x[:, None], status=cohort.event[mine].astype(int), ties="efron")
+            chi2 = model.score(np.zeros(1))[0] ** 2 / -model.hessian(np.zeros(1))[0, 0]
+            assert tests[name][s] == pytest.approx(chi2, rel=1e-4, abs=1e-4)
+
+
 def test_concordance_by_manufacturer_where_it_and_the_rest_are_large(walk: Walk) -> None:
     cohort, estimate = walk.cohort, found(walk).manufacturers
     assert estimate is not None
