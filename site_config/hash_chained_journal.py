@@ -2,9 +2,10 @@
 
 Each line is the canonical JSON of an entry; its `hash` covers the entry and the hash of the entry before, so a change is
 found at its place. `journal.head` beside `journal.jsonl` holds number and hash of the last entry, so that lines cut from the end are
-found too. A line reaches the disk before `append` returns, hence before anything it tells of leaves the hospital. A process
+found too; it is there before the first line is. A line reaches the disk before `append` returns, hence before anything it tells of leaves the hospital. A process
 killed while it wrote leaves a line without its end: the next opening moves that rest to `journal.torn-N` and says so in an
-entry. One process at a time writes (a lock on `journal.lock`); anyone may read.
+entry. One process at a time writes (a lock on `journal.lock`); anyone may read. A file that is taken away, replaced, cut or written to
+by somebody else while it is open takes no further entry, so nothing leaves that a lost file would tell of.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def parse(content: bytes) -> tuple[list[Entry], bytes]:
 def _check_head(head: bytes | None, entries: list[Entry]) -> None:
     """The head may lag (a kill between line and head) but never know more than the journal."""
     if head is None:
-        if len(entries) > 1:
+        if entries:
             raise privacy.JOURNAL_TRUNCATED.problem("the side file with the last hash is missing", where="journal.head")
         return
     try:
@@ -112,10 +113,18 @@ def _read_or_none(path: Path) -> bytes | None:
         raise access_problem(error, path.name) from None
 
 
+def _head_and_content(path: Path) -> tuple[bytes | None, bytes]:
+    """The head first: the writer may append meanwhile, the head then lags."""
+    head = _read_or_none(path.with_suffix(".head"))
+    return head, _read_or_none(path) or b""
+
+
 def read(path: Path) -> tuple[Entry, ...]:
     """All entries of a journal file, verified; a torn last line is left out. No lock is taken."""
-    head = _read_or_none(path.with_suffix(".head"))  # first: the writer may append meanwhile, the head then lags
-    entries, _ = parse(_read_or_none(path) or b"")
+    head, content = _head_and_content(path)
+    if head is None and content:  # begun between the two looks
+        head, content = _head_and_content(path)
+    entries, _ = parse(content)
     _check_head(head, entries)
     return tuple(entries)
 
@@ -141,13 +150,14 @@ class Journal:
 
     `path` None keeps the journal in memory, and `durable` False leaves out the fsync of every entry: both are for
     simulations whose patients do not exist. Raises FH-525 when another process writes, FH-523 and FH-524 when the file was
-    changed or cut.
+    changed or cut, FH-534 where it is taken away while it is open.
     """
 
     def __init__(self, path: Path | None, *, clock: Clock = local_time, durable: bool = True) -> None:
         self._path, self._clock, self._durable = path, clock, durable
         self._entries: list[Entry] = []
         self._lock = self._file = -1
+        self._size = 0
         if path is not None:
             make_folder(path.parent)
             self._lock = self._take_lock(path.with_suffix(".lock"))
@@ -177,9 +187,12 @@ class Journal:
                 torn.write_bytes(rest)
                 torn.chmod(0o600)
                 sync(torn)
+            if not entries:
+                self._write_head(0, FIRST)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             if rest:
                 os.ftruncate(self._file, len(content) - len(rest))
+            self._size = len(content) - len(rest)
             os.fsync(self._file)
             sync(path.parent)
         except OSError as error:
@@ -187,7 +200,7 @@ class Journal:
         if rest:
             self.append(REPAIR, {"bytes": len(rest), "why": "the process was killed while it wrote; nothing of that entry had left"})
         elif entries:
-            self._write_head(entries[-1])
+            self._write_head(entries[-1].number, entries[-1].hash)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -208,15 +221,15 @@ class Journal:
         previous = self._entries[-1].hash if self._entries else FIRST
         entry = Entry.make(len(self._entries) + 1, now.isoformat(timespec="seconds"), kind, data, previous)
         if self._path is not None:
-            self._write(entry.line())
+            self._write(self._path, entry.line())
         self._entries.append(entry)
-        self._write_head(entry)
+        self._write_head(entry.number, entry.hash)
         return entry
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, path: Path, line: bytes) -> None:
         if self._file < 0:
             raise privacy.JOURNAL_BUSY.problem("the journal was closed", where="journal.jsonl")
-        before = os.fstat(self._file).st_size
+        self._check_still_there(path)
         try:
             view = memoryview(line)
             while view:
@@ -224,16 +237,29 @@ class Journal:
             if self._durable:
                 os.fsync(self._file)
         except OSError as error:
-            os.ftruncate(self._file, before)  # a full disk leaves half a line that the next entry must not follow
+            os.ftruncate(self._file, self._size)  # a full disk leaves half a line that the next entry must not follow
             raise write_problem(error, "journal.jsonl") from None
+        self._size += len(line)
 
-    def _write_head(self, entry: Entry) -> None:
+    def _check_still_there(self, path: Path) -> None:
+        """The open file is still the one of that name, and as long as it was left."""
+        try:
+            there = path.stat()
+        except OSError:
+            raise privacy.JOURNAL_GONE.problem("the journal was taken away while the program was running", where=path.name) from None
+        if not os.path.samestat(there, os.fstat(self._file)):
+            raise privacy.JOURNAL_GONE.problem("the journal was replaced while the program was running", where=path.name)
+        if there.st_size != self._size:
+            what = "the journal was cut or written to by somebody else while the program was running"
+            raise privacy.JOURNAL_TAMPERED.problem(what, where=path.name)
+
+    def _write_head(self, number: int, digest: str) -> None:
         """By rename, without fsync: after a power cut the head may lag, which opening allows; it never leads."""
         if self._path is None:
             return
         try:
             temporary = self._path.with_suffix(".head.part")
-            temporary.write_bytes(canonical({"number": entry.number, "hash": entry.hash}))
+            temporary.write_bytes(canonical({"number": number, "hash": digest}))
             temporary.chmod(0o600)
             temporary.replace(self._path.with_suffix(".head"))
         except OSError as error:

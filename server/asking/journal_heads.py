@@ -51,6 +51,6 @@ class Journals:
 
 
 def _damaged(problem: Problem) -> Problem:
-    if problem.kind in (privacy.JOURNAL_TAMPERED, privacy.JOURNAL_TRUNCATED):
+    if problem.kind in (privacy.JOURNAL_TAMPERED, privacy.JOURNAL_TRUNCATED, privacy.JOURNAL_GONE):
         return federation.LEDGER_DAMAGED.problem(f"the hospitals' journals at the office: {problem.what}", where=NAME, fix=FIX)
     return problem

@@ -32,7 +32,7 @@ def _at_the_office() -> Iterator[None]:
     try:
         yield
     except Problem as problem:
-        if problem.kind in (privacy.JOURNAL_TAMPERED, privacy.JOURNAL_TRUNCATED):
+        if problem.kind in (privacy.JOURNAL_TAMPERED, privacy.JOURNAL_TRUNCATED, privacy.JOURNAL_GONE):
             raise federation.LEDGER_DAMAGED.problem(f"the study's ledger: {problem.what}", where="ledger.jsonl") from None
         if problem.kind == privacy.JOURNAL_BUSY:
             raise federation.STUDY_BUSY.problem("another process works on this study", where="ledger.lock") from None
@@ -76,12 +76,15 @@ class StudyLedger:
 
     def append(self, entry: LedgerEntry) -> None:
         """Add one ask; it is on the disk when this returns."""
-        self._journal.append(ASK, entry.model_dump(mode="json"))
+        with _at_the_office():
+            self._journal.append(ASK, entry.model_dump(mode="json"))
         self._entries.append(entry)
 
     def note(self, kind: str, **data: object) -> None:
         """Add an entry of another kind."""
-        self._files.feed(self._journal.append(kind, data))
+        with _at_the_office():
+            written = self._journal.append(kind, data)
+        self._files.feed(written)
 
     @property
     def files(self) -> KeptDigests:

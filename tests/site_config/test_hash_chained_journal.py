@@ -180,6 +180,75 @@ def test_full_disk_leaves_no_half_line(path, monkeypatch):
     assert len(hash_chained_journal.read(path)) == 3
 
 
+def _taken_away(path):
+    path.unlink()
+
+
+def _moved_back(path):
+    copy = path.with_name("older")
+    copy.write_bytes(path.read_bytes())
+    copy.replace(path)
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+
+
+def _emptied(path):
+    path.write_bytes(b"")
+
+
+def _written_to(path):
+    with path.open("ab") as file:
+        file.write(b"x")
+
+
+def _two_homes_one_file(path):
+    """Another home whose journal is a hard link to this one, with a lock of its own."""
+    other = path.parent.parent / "other" / path.name
+    other.parent.mkdir()
+    other.hardlink_to(path)
+    other.with_suffix(".head").write_bytes(path.with_suffix(".head").read_bytes())
+    with Journal(other) as book:
+        book.append("release", {"of": "the other home"})
+
+
+@pytest.mark.parametrize("spoil", [_taken_away, _moved_back, _cut, _emptied, _written_to, _two_homes_one_file])
+def test_a_file_spoiled_while_it_is_open_takes_no_entry(path, spoil):
+    """Whatever an entry would tell of does not leave: the file that would tell it is not there."""
+    with Journal(path) as book:
+        book.append("release", {"i": 0})
+        book.append("release", {"i": 1})
+        path.with_suffix(".lock").unlink()  # whoever tidies up takes the lock along
+        spoil(path)
+        before = path.read_bytes() if path.exists() else None
+        for _ in range(2):
+            with pytest.raises(Problem) as caught:
+                book.append("release", {"i": 2})
+            assert caught.value.kind in (privacy.JOURNAL_GONE, privacy.JOURNAL_TAMPERED)
+            assert caught.value.fix
+        assert len(book) == 2
+        assert before == (path.read_bytes() if path.exists() else None)
+
+
+def test_cut_to_any_line_without_its_head_is_found(path):
+    filled(path, 3)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.with_suffix(".head").unlink()
+    for left in (1, 2, 3):
+        path.write_bytes(b"".join(lines[:left]))
+        found(privacy.JOURNAL_TRUNCATED, path)
+
+
+def test_killed_between_the_first_line_and_its_head(path):
+    with Journal(path) as book:
+        head = path.with_suffix(".head").read_bytes()
+        book.append("release", {})
+    path.with_suffix(".head").write_bytes(head)
+    assert len(hash_chained_journal.read(path)) == 1
+    Journal(path).close()
+
+
 def test_damaged_head_is_told(path):
     filled(path, 2)
     path.with_suffix(".head").write_text(json.dumps({"number": "x"}))

@@ -132,3 +132,22 @@ def test_a_changed_policy_holds_from_the_next_message(hospital: Hospital) -> Non
     path.write_text(before)
     assert hospital.release() == "release"
     assert entries(hospital).count("configuration") == 2
+
+
+def test_without_its_journal_nothing_is_released(hospital: Hospital) -> None:
+    """Taken away, put back from yesterday, or emptied while the program runs; put back whole, the program goes on."""
+    journal = hospital.home / "state" / "journal.jsonl"
+    yesterday = journal.read_bytes()
+    assert hospital.release() == "release"
+    kept = journal.with_name("kept")
+    journal.rename(kept)
+    assert hospital.release() == "FH-534"
+    journal.write_bytes(yesterday)
+    assert hospital.release() == "FH-534"
+    journal.unlink()
+    whole = kept.read_bytes()
+    kept.write_bytes(b"")
+    kept.rename(journal)
+    assert hospital.release().startswith("FH-")
+    journal.write_bytes(whole)
+    assert hospital.release() == "release"

@@ -29,9 +29,9 @@ def written(tmp_path: Path) -> bytes:
 
 
 def heads(entries: list[Entry], whole: int) -> list[bytes | None]:
-    """What the side file may say after a kill with so many whole entries: the last one, or the one before it."""
+    """What the side file may say after a kill with so many whole entries: the last one, or the one before it; it is there before them."""
     said = [canonical({"number": n, "hash": entries[n - 1].hash if n else FIRST}) for n in {whole, max(whole - 1, 0)}]
-    return [*said, None] if whole <= 1 else list(said)
+    return [*said, None] if not whole else list(said)
 
 
 def test_whatever_left_is_charged_wherever_the_process_was_killed(written: bytes, tmp_path: Path) -> None:
