@@ -29,6 +29,7 @@ from site_config.keys_and_signatures import (
 from site_config.problems import identity as problems
 from site_config.study.plan_and_lock import Role, RosterEntry, SiteName, Strict
 from site_config.terminal.which_folder import no_office
+from site_config.words_of_messages import clean
 
 LOCK_LIMIT = 16 << 20
 REGISTER_LIMIT = 8 << 20
@@ -158,7 +159,7 @@ def known_site(register: Register, name: str) -> Enrolled:
     """A site that is or was enrolled under a name; FH-413."""
     site = next((one for one in register.sites if one.name == name), None)
     if site is None:
-        raise problems.NOT_ENROLLED.problem(f"{name!r} is not enrolled")
+        raise problems.NOT_ENROLLED.problem(f"{clean(name)!r} is not enrolled")
     return site
 
 

@@ -2,10 +2,10 @@
 
 Each line is the canonical JSON of an entry; its `hash` covers the entry and the hash of the entry before, so a change is
 found at its place. `journal.head` beside `journal.jsonl` holds number and hash of the last entry, so that lines cut from the end are
-found too; it is there before the first line is. A line reaches the disk before `append` returns, hence before anything it tells of leaves the hospital. A process
-killed while it wrote leaves a line without its end: the next opening moves that rest to `journal.torn-N` and says so in an
-entry. One process at a time writes (a lock on `journal.lock`); anyone may read. A file that is taken away, replaced, cut or written to
-by somebody else while it is open takes no further entry, so nothing leaves that a lost file would tell of.
+found too; it is there before the first line is. A line reaches the disk before `append` returns, hence before anything it tells of
+leaves the hospital. A process killed while it wrote leaves a line without its end: the next opening moves that rest to
+`journal.torn-N` and says so in an entry. One process at a time writes (a lock on `journal.lock`); anyone may read. A file that is taken
+away, replaced, cut or written to by somebody else while it is open takes no further entry: nothing leaves that a lost file would tell of.
 """
 
 from __future__ import annotations

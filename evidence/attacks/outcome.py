@@ -43,7 +43,7 @@ from site_config.study.study_presets import preset
 Floats = NDArray[np.float64]
 EPSILONS = (0.5, 1.0, 2.0, 4.0, 8.0)
 SEEDS = tuple(range(7401, 7421))
-"""Fixed before the recorded run; 7001 to 7010 and 7101 to 7110 were earlier ones, whose analysis changed since (`differential-privacy.md`)."""
+"""Fixed before the recorded run; 7001 to 7010 and 7101 to 7110 were earlier ones, judged otherwise (`differential-privacy.md`)."""
 MEMBERS, STRANGERS, SIZE, ROUNDS, HONEST = 33, 20, 32, 6, 3
 RATE, NUISANCE = 0.5, 12
 Z95 = 1.645

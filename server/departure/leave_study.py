@@ -33,7 +33,7 @@ from site_config.study.code_digest import code_digest, office_digest
 from site_config.study.lock_study import PATIENTS_A_SITE, lock_faults, lock_study
 from site_config.study.plan_and_lock import LeftBehind, Role, Study, StudyLock
 from site_config.study.prognostic_models import MODELS
-from site_config.words_of_messages import plural
+from site_config.words_of_messages import clean, plural
 
 EVERYBODY = 1_000
 """Companions of a hospital where a set has to be left by all."""
@@ -107,7 +107,7 @@ def departure(
     folder = study_status.folder_of(home, study)
     for name in without:
         if name not in {entry.name for entry in before.roster}:
-            raise problems.NOT_ENROLLED.problem(f"{name!r} is no hospital of this study")
+            raise problems.NOT_ENROLLED.problem(f"{clean(name)!r} is no hospital of this study")
     opened = compared or any(entry.outcome == "opened" and entry.bytes_out for entry in asks(history(folder / "ledger.jsonl")))
     _check(before, opened=opened, finished=(folder / "result.json").exists())
     known = kept_counts(before, folder)

@@ -16,6 +16,7 @@ from site_config.problems.base import together
 from site_config.study.code_digest import code_digest, office_digest
 from site_config.study.lock_study import lock_faults, lock_study, resolve_roles
 from site_config.study.plan_and_lock import StudyLock
+from site_config.words_of_messages import clean
 
 TIMES = re.compile(r" \(run (\d+)\)$")
 LONGEST_TITLE = 200
@@ -47,7 +48,7 @@ def again(home: Path, study: str, without: tuple[str, ...] = ()) -> tuple[StudyL
         title = next_title(title)
     for name in without:
         if name not in {site.name for site in earlier.study.sites}:
-            raise problems.NOT_ENROLLED.problem(f"{name!r} is no hospital of this study")
+            raise problems.NOT_ENROLLED.problem(f"{clean(name)!r} is no hospital of this study")
     kept = tuple(site for site in earlier.study.sites if site.name not in without)
     plan = earlier.study.model_copy(update={"title": title, "sites": kept})
     lock = lock_study(
