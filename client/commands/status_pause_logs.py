@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,9 @@ from site_config.console import Json, note, show, table
 if TYPE_CHECKING:
     from client.program.control_service import Status
 
+STARTING_S = 30.0
+"""For how long a program that holds the folder may not answer yet: it reads keys and libraries first."""
+PAUSE_S = 0.5
 MEANING = {
     "starting": "starting; not connected yet",
     "registered": "registered with the coordinator",
@@ -42,14 +46,28 @@ def _rows(found: Status) -> list[tuple[str, object]]:
     return rows
 
 
-def _ask(home: Path, method: str, request: dict[str, float] | None = None) -> None:
+def _ask(home: Path, method: str, request: dict[str, float] | None = None, wait_s: float = 0.0) -> None:
+    """One call to the program, asked again for `wait_s` seconds while nothing answers, longer where it is just starting."""
     from client.program.control_service import ControlClient
+    from site_config.file_lock import holder_of
+    from site_config.problems import federation
+    from site_config.problems.base import Problem
 
-    client = ControlClient(state_of(home))
-    try:
-        found = client.call(method, request)  # type: ignore[arg-type]
-    finally:
-        client.close()
+    state = state_of(home)
+    end = time.monotonic() + wait_s
+    begun = end + STARTING_S
+    while True:
+        client = ControlClient(state)
+        try:
+            found = client.call(method, request)  # type: ignore[arg-type]
+            break
+        except Problem as problem:
+            starts = holder_of(state / "run.lock") is not None and time.monotonic() < begun
+            if problem.kind != federation.CONTROL_UNREACHABLE or not (starts or time.monotonic() < end):
+                raise
+            time.sleep(PAUSE_S)
+        finally:
+            client.close()
     show(found, table("", ("", ""), [*_rows(found), *_undecided(home, found)]))
 
 
@@ -66,6 +84,7 @@ def status(
     home: Home = Path(),
     watch: Annotated[bool, typer.Option("--watch", help="Print every change until Ctrl-C.")] = False,
     healthy: Annotated[bool, typer.Option("--healthy", help="Only tell, by the exit status, whether the site is registered.")] = False,
+    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for a program that is just starting.")] = 0.0,
     json: Json = False,
 ) -> None:
     """Whether the program runs, is registered with the coordinator, and what it does."""
@@ -77,7 +96,7 @@ def status(
         client.close()
         raise typer.Exit(0 if fine else 1)
     if not watch:
-        _ask(home, "Status")
+        _ask(home, "Status", wait_s=wait)
         return
     client = ControlClient(state_of(home))
     for found in client.watch():

@@ -155,6 +155,8 @@ class FleetNode:
                 self._connection.ask(FLEET_PATH, [("deactivate-node", DeactivateNodeRequest(node_id=node.node_id).SerializeToString())])
             except (httpx.HTTPError, OSError):
                 return
+            except RuntimeError:  # httpx: the client was closed meanwhile, because the coordinator did not answer in time
+                return
 
     def close(self) -> None:
         """Close the connections."""

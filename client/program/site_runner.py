@@ -128,6 +128,7 @@ class SiteProgram:
         self._over = threading.Event()
         self._ended = threading.Event()
         self._gpu_lost: Problem | None = None
+        self._goodbye: threading.Thread | None = None
         self._steps = StepTimes(rehearsed(site.state))
         self._node: FleetNode | None = None
         self._asked = self._waiting.clock()
@@ -140,7 +141,8 @@ class SiteProgram:
         self._over.set()
         node = self._node
         if node is not None and not self.board.status.working:
-            threading.Thread(target=node.deactivate, daemon=True, name="goodbye").start()
+            self._goodbye = threading.Thread(target=node.deactivate, daemon=True, name="goodbye")
+            self._goodbye.start()
 
     def _hurry(self) -> None:
         """Once asked to end, give up a computation that goes on for more than a few seconds."""
@@ -185,6 +187,8 @@ class SiteProgram:
                     pulse.stop()
                 self.board.tell(connection="stopped")
                 node.deactivate()
+                if self._goodbye is not None:
+                    self._goodbye.join(GRACE_S)
                 node.close()
                 self._worker.stop()
                 control.stop()

@@ -13,7 +13,7 @@ import pytest
 
 from client import keys_kit_and_decisions as at_site
 from client.program import site_runner
-from client.program.flower_node import Delivery, Interrupted
+from client.program.flower_node import Delivery, FleetNode, Interrupted, NodeNumber
 from client.program.hospital_log import log_to_file
 from client.program.resident_worker import GPU_LOST_STATUS, WorkerEnded
 from client.program.site_runner import SiteProgram, Waiting, clock_offset_s, sole_user
@@ -241,3 +241,11 @@ def test_a_gpu_that_failed_under_the_working_process_is_named(program: SiteProgr
     assert program.board.status.problem == "FH-616" and [name for name, _ in node.said] == ["crashed", "reply"]
     program._lose_gpu(model.GPU_LOST.problem("gone"))
     assert program._over.is_set() and program._gpu_lost is not None
+
+
+def test_a_goodbye_that_comes_after_the_end_is_silent(program: SiteProgram) -> None:
+    node = FleetNode(program.kit, program.identity, "bundle")
+    node._node = NodeNumber(node_id=7)
+    node.close()
+    node.deactivate()
+    assert node.node_id == 0
