@@ -23,7 +23,7 @@ from site_config.problems.base import Problem
 from site_config.words_of_messages import plural
 
 KEPT_FOLDERS = ("opened", "training")
-ASK, FILE, DROPPED, REMARK = "ask", "file", "dropped", "remark"
+ASK, FILE, DROPPED, REMARK, OWNER = "ask", "file", "dropped", "remark", "owner"
 
 
 @contextmanager
@@ -45,6 +45,16 @@ def history(path: Path) -> tuple[Entry, ...]:
         return read_journal(path)
 
 
+def owner_of(ledger: Path) -> str:
+    """Whose ledger a file has to be: `ID/run`, or `ID/canary`."""
+    return f"{ledger.parent.parent.name}/{ledger.parent.name}"
+
+
+def owners(entries: Iterable[Entry]) -> set[str]:
+    """Whose ledger the entries say this is; empty before the first run."""
+    return {str(entry.data["run"]) for entry in entries if entry.kind == OWNER}
+
+
 def asks(entries: Iterable[Entry]) -> tuple[LedgerEntry, ...]:
     """The asks among the entries, in order."""
     return tuple(LedgerEntry.model_validate(dict(entry.data)) for entry in entries if entry.kind == ASK)
@@ -59,6 +69,7 @@ class StudyLedger:
     """The writer of one study's ledger. Raises LEDGER_DAMAGED where the file was changed or cut, STUDY_BUSY for a second writer."""
 
     def __init__(self, path: Path) -> None:
+        self._owner = owner_of(path)
         with _at_the_office():
             self._journal = Journal(path)
         self._entries = list(asks(self._journal.entries))
@@ -85,6 +96,14 @@ class StudyLedger:
         with _at_the_office():
             written = self._journal.append(kind, data)
         self._files.feed(written)
+
+    def claim(self) -> None:
+        """Note whose ledger this is. Raises LEDGER_DAMAGED where it is that of another study, or of a canary."""
+        noted = owners(self.chain)
+        if noted - {self._owner}:
+            raise federation.LEDGER_DAMAGED.problem(f"this ledger is that of {min(noted)[:12]}", where="ledger.jsonl")
+        if not noted:
+            self.note(OWNER, run=self._owner)
 
     @property
     def files(self) -> KeptDigests:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from server.asking.office_ledger import DROPPED, REMARK, StudyLedger, history
+from server.asking.office_ledger import DROPPED, REMARK, StudyLedger, history, owner_of, owners
 from server.study.array_files import part_folder
 from site_config.atomic_files import read_limited, write_atomic
 from site_config.hash_chained_journal import FIRST, Entry, parse
@@ -30,6 +30,9 @@ def repair(root: Path) -> list[str]:
         if problem.kind != federation.LEDGER_DAMAGED:
             raise
         done.append(_salvage(path))
+    if owners(history(path)) - {owner_of(path)}:
+        _set_aside(path)
+        done.append("the ledger was another study's; it was set aside, and all that is needed is asked for again")
     ledger = StudyLedger(path)
     try:
         for name, why in sorted(ledger.files.faults(root).items()):
@@ -53,14 +56,20 @@ def _aside(path: Path) -> Path:
     return aside
 
 
+def _set_aside(ledger: Path) -> Path:
+    """Move a ledger and its side file away; the side file's place."""
+    head = ledger.with_suffix(".head")
+    for damaged in (ledger, head):
+        if damaged.exists():
+            damaged.rename(_aside(damaged))
+    return head
+
+
 def _salvage(path: Path) -> str:
     """The entries before the first damage become the ledger; the damaged files stay beside it."""
     content = read_limited(path, LEDGER_LIMIT, "the ledger") if path.exists() else b""
     whole = whole_entries(content)
-    head = path.with_suffix(".head")
-    for damaged in (path, head):
-        if damaged.exists():
-            damaged.rename(_aside(damaged))
+    head = _set_aside(path)
     write_atomic(path, b"".join(entry.line() for entry in whole))
     last = whole[-1] if whole else None
     write_atomic(head, canonical({"number": last.number if last else 0, "hash": last.hash if last else FIRST}))

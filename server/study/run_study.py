@@ -62,6 +62,7 @@ def run_study(
     effects = effects or Effects(time.monotonic, time.sleep)
     ledger = StudyLedger(folder.ledger_file)
     try:
+        ledger.claim()
         check_code(lock, ledger.chain)
         check_files(folder.root, ledger.files)
         asker = Asker(lock, identity, transport, folder, ledger, effects)

@@ -17,12 +17,14 @@ def model_card(manifest: Manifest, lock: StudyLock) -> str:
     """The card (Mitchell et al. 2019, "Model Cards for Model Reporting") of a bundle."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    # Markdown, not HTML: escaping would spoil it; what people wrote freely, the title, is made plain before.
+    # Markdown, not HTML: escaping would spoil it; what people wrote freely is made plain before.
     environment = Environment(loader=PackageLoader("shared_model"), undefined=StrictUndefined, autoescape=False)  # noqa: S701
-    study = lock.study.model_copy(update={"title": plain(lock.study.title)})
+    study = lock.study
     names = list(dict.fromkeys(key for figures in manifest.metrics.values() for key in figures))
     return environment.get_template("card.md.j2").render(
         manifest=manifest,
+        title=plain(manifest.title),
+        notes=[plain(note) for note in manifest.notes],
         study=study,
         organs=", ".join(organ.name for organ in study.organs),
         windows=", ".join(f"{organ.name} {organ.window.width:g}/{organ.window.level:g} HU" for organ in study.organs),

@@ -11,6 +11,7 @@ import os
 from importlib.metadata import version
 from pathlib import Path
 
+from shared_model.bundle.model_card import plain
 from simulations.study.site_folders import Homes
 from site_config.atomic_files import write_atomic
 from site_config.problems import host
@@ -68,6 +69,6 @@ def write_flower_app(folder: Path, homes: Homes, lock: StudyLock) -> str:
     command = flower_command(folder, len(sites))
     report = homes.coordinator.resolve() / "studies" / lock.study_id / "run" / "report.html"
     values = {"title": title, "home": homes.coordinator.resolve(), "study": lock.study_id, "sites": os.pathsep.join([*sites, ""])}
-    write_atomic(folder / "README.md", README.format(title=title, command=command, count=len(sites), report=report).encode(), 0o644)
+    write_atomic(folder / "README.md", README.format(title=plain(title), command=command, count=len(sites), report=report).encode(), 0o644)
     write_atomic(folder / "pyproject.toml", APP.format(version=version("fedhcc"), **values).encode(), 0o644)
     return command

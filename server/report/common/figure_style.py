@@ -82,6 +82,7 @@ def settings() -> dict[str, Any]:
     return {
         "font.family": _installed(),
         "font.size": 9.5,
+        "text.parse_math": False,  # a study's own words are words, dollars or not
         "svg.fonttype": "none",
         "svg.hashsalt": "fedhcc",
         "axes.unicode_minus": True,

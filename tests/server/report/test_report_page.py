@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from server.report.common import figure_style
 from server.report.report_page import build
 from server.study.study_results import StudyResult
 from tests.server.report.fixture_study import make
@@ -58,6 +59,19 @@ def test_nothing_is_fetched_and_nothing_runs(study_page: Path) -> None:
         assert attribute.startswith(("#", "data:")), attribute
     assert not re.search(r"url\((?!#)", html)
     assert "@import" not in html
+
+
+def test_a_label_with_dollars_is_drawn_as_it_was_written() -> None:
+    """Matplotlib would take what stands between two dollars for mathematics, and fail where it is none."""
+    words = r"Income ($) per $\frac{1}$ <b>"
+
+    @figure_style.styled
+    def drawn() -> figure_style.Picture:
+        figure, axes = figure_style.panel()
+        axes.set_xlabel(words)
+        return figure_style.finish(figure, "label", words, simulated=True)
+
+    assert r"Income ($) per $\frac{1}$ &lt;b&gt;" in drawn().svg
 
 
 def test_ids_are_unique(tags: Tags) -> None:

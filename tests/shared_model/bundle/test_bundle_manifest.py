@@ -14,6 +14,7 @@ from safetensors.torch import load, save
 
 from shared_model.bundle.bundle_manifest import load_bundle
 from shared_model.bundle.export_onnx_and_monai import example
+from shared_model.bundle.model_card import model_card
 from site_config.problems.base import Problem
 from tests.shared_model.bundle_support import bundle_in
 
@@ -100,6 +101,16 @@ def test_the_card_says_what_the_model_is_for_and_that_patients_were_simulated(tm
         "Field cropped to the organ.",
     ):
         assert words in card
+
+
+def test_what_people_wrote_is_plain_text_on_the_card(tmp_path: Path) -> None:
+    """A title, or a note that quotes a study's own words, brings neither HTML nor Markdown of its own."""
+    bundle_in(tmp_path)
+    bundle = load_bundle(tmp_path)
+    bad = "<script>alert(1)</script>\n# [x](javascript:1) <img src=x onerror=y> | `"
+    card = model_card(bundle.manifest.model_copy(update={"title": bad, "notes": (bad,)}), bundle.lock)
+    assert card.count("&lt;script&gt;") == 2 and "<script" not in card and "<img" not in card
+    assert "\\[x\\]" in card and "\n# \\[x" not in card and "\n# [x" not in card
 
 
 def test_a_fresh_process_gives_the_same_scores(tmp_path: Path) -> None:
