@@ -29,6 +29,7 @@ def scan(home: Home = Path(), study: StudyFile = None, json: Json = False) -> No
     Images and tables are only read. The suggestion is written to state/review/scans.csv; `data review` shows what needs a choice.
     Answers of an earlier `data choose` stand where the same scans are asked about; those that do not are named.
     """
+    from client.intake.survey.images_since import STAMPS, stamps
     from client.intake.survey.review_page import write_review
     from client.intake.survey.survey_folder import survey
     from client.intake.survey.survey_values import as_csv
@@ -46,8 +47,9 @@ def scan(home: Home = Path(), study: StudyFile = None, json: Json = False) -> No
 
     folder = make_folder(site.state / REVIEW)
     write_atomic(folder / UNFINISHED, b"")
+    looked_at = stamps(site.path(site.paths.images))
     found = survey(site.path(site.paths.images), cohort.patients, wanted.organs, progress)
-    content = survey_data(found)
+    content = survey_data(found) | {STAMPS: looked_at}
     answers = _keep_answers(folder, content, cohort.patients)
     text = as_csv(tuple(content["rows"]), found.moments, wanted.organs)
     _still_accepted(folder, content, text)
@@ -131,6 +133,7 @@ def review(
 
     `fedhcc-site data choose 1b 2a` answers questions 1 and 2; pictures of the candidates are on state/review/index.html.
     """
+    from client.intake.survey.images_since import changed_since
     from site_config.atomic_files import write_json
     from site_config.documents.read_yaml_documents import load_site
 
@@ -138,10 +141,12 @@ def review(
     folder = site.state / REVIEW
     content = _content(folder)
     target = site.path(site.paths.scans or Path("scans.csv"))
+    since = changed_since(content, site.path(site.paths.images))
     if accept:
-        _accept(content, folder / "scans.csv", target, replace=replace, yes=yes)
+        _accept(content, folder / "scans.csv", target, since, replace=replace, yes=yes)
         content["accepted"] = True
         write_json(folder / "review.json", content)
+    content["problems"] += since
     asked, known = to_decide(content), grouped(content)
     answers = "answer with: `fedhcc-site data choose 1b` (1b:portal with the phase you see, 1none for no scan)"
     caption = f"pictures: {folder / 'index.html'}; {answers}"
@@ -154,8 +159,11 @@ def review(
         raise typer.Exit(int(Exit.FINDINGS))
 
 
-def _accept(content: dict[str, Any], suggestion: Path, target: Path, *, replace: bool, yes: bool) -> None:
-    """Write scans.csv; open questions are named and asked about, an old table is refused (FH-238) or kept under a number."""
+def _accept(content: dict[str, Any], suggestion: Path, target: Path, since: list[dict[str, Any]], *, replace: bool, yes: bool) -> None:
+    """Write scans.csv; open questions and images changed since are named and asked about.
+
+    An old table is refused (FH-238) or kept under a number.
+    """
     from site_config.atomic_files import read_limited, write_atomic
     from site_config.problems import tables as kinds
 
@@ -165,14 +173,21 @@ def _accept(content: dict[str, Any], suggestion: Path, target: Path, *, replace:
     if unanswered:
         listed = ", ".join(f"{number} ({patient or 'scans of no patient'})" for number, patient in unanswered)
         note(f"Questions still open: {listed}. The patients' scans they ask about stay out of scans.csv; `--yes` accepts without asking.")
-        if not yes:
-            typer.confirm("Accept all the same?", abort=True, err=True)
+    if since:
+        note(f"{_older(since)}. Next: {next_command('fedhcc-site', 'data', 'scan')}; `--yes` accepts without asking.")
+    if (unanswered or since) and not yes:
+        typer.confirm("Accept all the same?", abort=True, err=True)
     if target.exists():
         number = next(number for number in range(1, 10_000) if not _kept(target, number).exists())
         write_atomic(_kept(target, number), read_limited(target, 64 * 2**20))
         note(f"the scans.csv that was there is kept as {_kept(target, number).name}")
     write_atomic(target, read_limited(suggestion, 64 * 2**20))
     note(f"scans.csv written; add masks and choices where needed. Next: {next_command('fedhcc-site', 'check')}")
+
+
+def _older(since: list[dict[str, Any]]) -> str:
+    """One sentence about every folder whose images are not those that the suggestion was made from."""
+    return f"{since[0]['code']} the suggestion is older than images that came, went or changed: {', '.join(one['folder'] for one in since)}"
 
 
 def _kept(target: Path, number: int) -> Path:
@@ -244,6 +259,7 @@ def choose(
 
     The last answer to a question replaces an earlier one. Several scans of one question stand in one command: 1a 1b.
     """
+    from client.intake.survey.images_since import changed_since
     from client.intake.survey.question_words import taken
     from client.intake.survey.rows_from_answers import answer
     from site_config.atomic_files import write_atomic, write_json
@@ -262,9 +278,11 @@ def choose(
     left = sum(not question.get("answer") for question in content["questions"])
     target = site.path(site.paths.scans or Path("scans.csv"))
     following = next_command("fedhcc-site", "data", "review") if left else _following(content, target)
+    since = changed_since(content, site.path(site.paths.images))
+    older = [_older(since)] if since else []
     show(
-        {"rows": content["rows"], "open": left, "changed": changed, "taken": took},
-        "\n".join([*changed, *took, f"{len(content['rows'])} rows suggested, {left} questions open. Next: {following}"]),
+        {"rows": content["rows"], "open": left, "changed": changed, "taken": took, "older_than": [one["folder"] for one in since]},
+        "\n".join([*changed, *took, *older, f"{len(content['rows'])} rows suggested, {left} questions open. Next: {following}"]),
     )
 
 

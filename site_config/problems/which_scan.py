@@ -175,3 +175,11 @@ NEITHER_VISIT = Kind(
     fix="Nothing, if the days in cohort.csv are right. If one of these is the visit's scan, correct the day in cohort.csv, then `fedhcc-site data scan`.",
     exit=Exit.FINDINGS,
 )
+IMAGES_SINCE = Kind(
+    379,
+    "images-since",
+    "Images came, went or changed after the suggestion was made",
+    why="`data scan` suggested the table from the images that lay there then; a file of these folders was added, removed or written since. The suggestion and its pictures may speak of other images than those that would be used.",
+    fix="Run `fedhcc-site data scan` again; answers stand where the same scans are asked about.",
+    exit=Exit.FINDINGS,
+)

@@ -1,4 +1,4 @@
-"""The review page: what is open, each candidate with a thumbnail. It holds patients' images and stays in the hospital."""
+"""The review page: what is open and what was decided, each scan with a thumbnail. It holds patients' images and stays in the hospital."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ def write_review(found: Survey, out: Path, answers: Mapping[int, str]) -> Path:
     from jinja2 import Environment, PackageLoader, select_autoescape
 
     seen = {_name(one.found): one for one in found.seen}
-    asked = [one for question in found.questions for one in question.candidates][:MOST_PICTURES]
-    pictures = {_name(one): _thumbnail(seen.get(_name(one))) for one in asked}
+    asked = [one for question in found.questions for one in question.candidates]
+    shown = [*asked, *(row.chosen for row in found.decided)][:MOST_PICTURES]  # questions come first where there are too many
+    pictures = {name: _thumbnail(seen.get(name)) for name in dict.fromkeys(map(_name, shown))}
     environment = Environment(loader=PackageLoader("client"), autoescape=select_autoescape(default=True), trim_blocks=True)
     words = {"picture": _picture(pictures), "letter": letter, "reason": _reason, "answers": answers}
     page = environment.get_template("review.html.j2").render(survey=found, **words)

@@ -220,8 +220,31 @@ def test_the_page_shows_rows_decided_without_a_question_and_answers_that_stand(h
     folded = page[page.index("<details>") : page.index("</details>")]
     assert "Rows decided without a question (1)" in folded and "by its phase" in folded
     assert "Abdomen portal · 2024-05-03 · portal" in folded
+    assert folded.count('<img class="row" alt="middle slice of the followup abdomen scan of P001" src="data:image/png;base64,') == 1
     assert "Abdomen arterial · 2024-05-03 · arterial" in folded and "<b>another phase, or none known</b>" in folded
     assert "Answered: <code>1b</code>" in page and "Answered: <code>2" not in page
+
+
+def test_a_suggestion_that_is_older_than_images_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Came, went and changed: at review, at an answer, and before the suggestion is accepted; a new scan ends it."""
+
+    def told() -> dict[str, str]:
+        problems = run_cli(APP, "data", "review", "--home", home, "--json").data["problems"]
+        return {one["folder"]: one["what"].split()[1] for one in problems if one["code"] == "FH-379"}
+
+    assert told() == {}
+    images = home / "images"
+    shutil.copytree(images / "P001/one", images / "P002/one")
+    file = next(iter(sorted((images / "P001/two").iterdir())))
+    file.write_bytes(file.read_bytes() + b"\0\0")
+    shutil.rmtree(images / "P000")
+    assert told() == {"P000": "went", "P001": "changed", "P002": "came"}
+    chosen = run_cli(APP, "data", "choose", "2a", "--home", home)
+    assert "FH-379" in chosen.out and all(key in chosen.out for key in ("P000", "P001", "P002"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    ran = run_cli(APP, "data", "review", "--accept", "--home", home)
+    assert "FH-379" in ran.err and ran.status not in (0, Exit.FINDINGS) and not (home / "scans.csv").exists()
+    assert run_cli(APP, "data", "scan", "--home", home).status == Exit.FINDINGS and told() == {}
 
 
 def test_the_last_answer_replaces_the_earlier_one(home: Path) -> None:
