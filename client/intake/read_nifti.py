@@ -155,6 +155,11 @@ def size_of(path: Path, role: str = "a mask") -> tuple[int, int, int]:
     return _shape(_open(path, role), role)
 
 
+def voxel_of(path: Path, role: str = "a mask") -> tuple[float, float, float]:
+    """The voxels' size (z, y, x) in mm, from the header alone. Raises FH-304 or FH-305 where the header states none."""
+    return _grid(_open(path, role), role).spacing
+
+
 def _data(image: Any, grid: _Grid, role: str) -> NDArray[Any]:
     """The voxels as (z, y, x) of LPS; a view of what the file holds where possible."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import warnings
 from collections.abc import Callable
@@ -49,6 +50,7 @@ VARYING = (
     *("TriggerTime", "TemporalPositionIdentifier", "TemporalPositionIndex"),
 )
 MOST_KNOWN = 4096
+DOTTED = re.compile(r"\d{4}\.\d{2}\.\d{2}")
 _CODES = {tag: struct.pack("<HH", number >> 16, number & 0xFFFF) for tag in TAGS if (number := tag_for_keyword(tag)) is not None}
 MALFORMED = (EOFError, ValueError, KeyError, AttributeError, TypeError, struct.error, RuntimeError, OverflowError)
 """What pydicom raises over bytes that are no sound DICOM (RuntimeError: a coding it lacks, or nesting without end); a finding."""
@@ -333,11 +335,19 @@ def _units(dataset: Any) -> Units:
     return Units(slope, intercept, _text(dataset, "RescaleType").upper(), padding)
 
 
+def _undotted(text: str) -> str:
+    """A date with dots, as the standard's predecessor wrote it (2024.03.01), as one without; other text as it is.
+
+    Source: DICOM PS3.5, value representation DA, note on backward compatibility.
+    """
+    return text.replace(".", "") if DOTTED.fullmatch(text) else text
+
+
 def _about(dataset: Any, kinds: list[str]) -> About:
     texts = {tag: _free_text(dataset, tag) for tag in FREE_TEXTS}
-    dates = [_text(dataset, tag) for tag in ("AcquisitionDate", "SeriesDate", "StudyDate")]
+    dates = [_undotted(_text(dataset, tag)) for tag in ("AcquisitionDate", "SeriesDate", "StudyDate")]
     date = next((one for one in dates if len(one) == 8 and one.isdigit()), "") or _text(dataset, "AcquisitionDateTime")[:8]
-    person = [_text(dataset, tag) for tag in PERSON]
+    person = [_undotted(_text(dataset, tag)) if tag == "PatientBirthDate" else _text(dataset, tag) for tag in PERSON]
     return About(
         uid=_text(dataset, "SeriesInstanceUID"),
         study=_text(dataset, "StudyInstanceUID"),

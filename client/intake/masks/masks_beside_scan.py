@@ -10,10 +10,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from client.intake.dicom.read_dicom import Candidate
 from client.intake.masks.dicom_masks import described, one_structure
 from client.intake.masks.target_from_name import FILES, target_of
-from client.intake.read_nifti import size_of
+from client.intake.read_nifti import size_of, voxel_of
 from site_config.atomic_files import readable_path
 from site_config.problems import which_scan
 from site_config.problems.base import Problem
@@ -24,25 +26,32 @@ if TYPE_CHECKING:
 MASK_FIX = "Write the masks into the columns `mask_…` of the right row of scans.csv."
 MASK_NAME = re.compile(r"mask|seg|label|_roi", re.IGNORECASE)
 STEMS = frozenset(stem for stems in FILES.values() for stem in stems)
+SAME_VOXEL = 0.05
+"""How far, as a fraction, a mask's voxel may be from its scan's: headers round; another grid is farther off."""
 ANY_STRUCTURE = re.compile(r"(spleen|kidney|pancreas|stomach|gallbladder|aorta|vertebrae|rib|heart|colon|esophagus|adrenal|duodenum)")
 
 
 @dataclass(frozen=True)
 class MaskFolder:
-    """Mask files of one scan: which path supplies which target, and their common size in voxels (z, y, x)."""
+    """Mask files of one scan: which path supplies which target, their common size in voxels and a voxel's in mm (z, y, x)."""
 
     files: frozenset[Path]
     targets: dict[str, Path]
     size: tuple[int, int, int] | None
+    voxel: tuple[float, float, float] | None = None
 
     def fits(self, path: Path, candidate: Candidate | None) -> bool:
-        """Whether a volume has the masks' size."""
+        """Whether a volume has the masks' size, and voxels of theirs where both state them."""
         if self.size is None:
             return False
         if candidate is not None:
             rows, columns = candidate.stacking.slices[0].shape
-            return sorted((len(candidate.stacking.slices), rows, columns)) == sorted(self.size)
-        return path.is_file() and sorted(_size(path) or ()) == sorted(self.size)
+            voxel = (float(np.median(np.diff(candidate.stacking.z_mm))), *candidate.stacking.slices[0].spacing)
+            return sorted((len(candidate.stacking.slices), rows, columns)) == sorted(self.size) and self._as_fine(voxel)
+        return path.is_file() and sorted(_size(path) or ()) == sorted(self.size) and self._as_fine(_voxel(path))
+
+    def _as_fine(self, voxel: tuple[float, ...] | None) -> bool:
+        return self.voxel is None or voxel is None or np.allclose(sorted(self.voxel), sorted(voxel), rtol=SAME_VOXEL, atol=0.0)
 
     def nearest(self, seen: Sequence[SeenVolume]) -> list[int]:
         """Numbers of the volumes the masks fit; of several, the one that lies in the nearest folder, where that is one."""
@@ -78,13 +87,21 @@ def masks_beside(niftis: Sequence[Path], root: Path) -> list[MaskFolder]:
             mine = [named[stem] for stem in stems if stem in named]
             if mine:
                 targets[target] = mine[0] if len(mine) == 1 else parent
-        found.append(MaskFolder(frozenset(structures), targets, _size(next(iter(named.values())))))
+        first = next(iter(named.values()))
+        found.append(MaskFolder(frozenset(structures), targets, _size(first), _voxel(first)))
     return found
 
 
 def _size(path: Path) -> tuple[int, int, int] | None:
     try:
         return size_of(path)
+    except Problem:
+        return None
+
+
+def _voxel(path: Path) -> tuple[float, float, float] | None:
+    try:
+        return voxel_of(path)
     except Problem:
         return None
 

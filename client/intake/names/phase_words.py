@@ -83,16 +83,19 @@ WRITTEN_OUT: dict[str, tuple[str, ...]] = {  # words long enough that one wrong 
     NATIVE: ("unenhanced", "natywna", "noncontrast", "precontrast"),
 }
 
-CONTRAST = r"(?:contr\w*|kontr\w*|km|mdc|mc|inj\w*|pdc|pc|civ|cev|iv|ev|ce|enh\w*|srodk\w*|produit\w*|cont|cte|ctte|iod\w*|jod\w*)"  # codespell:ignore
+CONTRAST = r"(?:contr\w*|kontr\w*|km|mdc|mc|inj\w*|pdc|pc|civ|cev|iv|ev|ce|enh\w*|srodk\w*|produit\w*|cont|cte|ctte"  # codespell:ignore
+CONTRAST += r"|iod\w*|jod\w*)"
 SMALL = r"(?:iv|i\.v\.|de|di|du|del|d|la|le|the|produit|mezzo|medio|any|oral and iv|sr|srodka|prod|use of"
 SMALL += r"|podani\w*|dozyln\w*|administra\w*|somministra\w*|admin|of|della|dell|dello|do|da|von|der|des|applikation|application|gabe)"
 NO = r"non?|without|w\s?/\s?o|wo|ohne|sans|ss|senza|sin|sem|bez|zonder|utan|uten|uden|kontrastsiz|pre|przed|avant|vor|prima|antes"
 NO += "|before|без|до"
+OHNE = r"(?<!p\.)(?<!p\. )(?:o(?=\.)|(?<!p )o(?=\s?km\b))"  # `o.` for without, not in `p.o.`, by mouth
 WITHOUT = re.compile(
     r"造影剤?[をの]?\s*(?:なし|無し?|ナシ|前(?![後后])|注入前|投与前|注射前|使用せず|不使用|せず|しない)|造影\s?[(]\s?-\s?[)]"
     r"|[无無不未][使用打注]?用?(?:造影[剂劑剤]?|增强|增強|对比[剂劑]|對比[剂劑]|碘[剂劑]?|[药藥])|(?:造影[剂劑]|对比[剂劑]|打[药藥]|注[药藥])前"
-    rf"|\b(?:{NO}|[so]\s?/|(?<!p\.)(?<!p\. )o(?=\.)|(?<!p )(?<!p\.)(?<!p\. )o(?=\s?km\b)|s(?=\.))[\s.\-'/]*(?:{SMALL}[\s.\-']*)*{CONTRAST}(?:[\s.\-']+{CONTRAST})*\b"
-    r"|\bnon?[\s\-]*con\b|\b(?:pre|non?|without|w\s?/\s?o)[\s\-]*cm\b"  # contrast medium; elsewhere `cm` is a length
+    rf"|\b(?:{NO}|[so]\s?/|{OHNE}|s(?=\.))[\s.\-'/]*(?:{SMALL}[\s.\-']*)*{CONTRAST}(?:[\s.\-']+{CONTRAST})*\b"
+    r"|\bnon?[\s\-]*con\b"
+    r"|\b(?:pre|non?|without|w\s?/\s?o)[\s\-]*cm\b"  # contrast medium; elsewhere `cm` is a length
     r"|(?<![\w])(?:c|iv|km|ce|mdc)\s?(?:-(?=\s|$|[,;)])|[(]\s?-\s?[)])"
     r"|\bw\s?/\s?o\b|\bs\s?/\s?c\b|\bsin c\b|\bs\.\s?c\.|\bbez k\b|без контраст\w*"
     r"|\b(?:without|wo|ohne|sans|senza|sin|bez)\s*(?=$|\d)|\bpre\s*(?=$|\d+(?:[.,]\d+)?\s*(?:mm)?\s*$)|\bpre\s+(?=(?:liver|leber|foie|fegato|higado|watrob\w*|abd\w*|ax\w*)\b)"

@@ -290,9 +290,9 @@ def _attach(folders: list[MaskFolder], looked: Looked, root: Path) -> None:
         if len(fitting) != 1:
             if looked.seen:
                 text = (
-                    "a folder of masks fits none of the scans by its size"
+                    "a folder of masks fits none of the scans by its size and voxels"
                     if not fitting
-                    else f"a folder of masks fits {len(fitting)} scans by its size"
+                    else f"a folder of masks fits {len(fitting)} scans by its size and voxels"
                 )
                 looked.say(scan_problems.MASK_MISMATCH.problem(text, fix=MASK_FIX))
             continue
