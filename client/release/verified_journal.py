@@ -24,6 +24,8 @@ from site_config.words_of_messages import plural
 
 STATE, WITHDRAWAL, WENT_BACK = "state", "withdrawal", "went-back"
 MARK = "journal-begun"
+KEPT_TABLES = "generations"
+"""The folder of tables that are kept only with an entry of the journal."""
 JOURNAL = "journal.jsonl"
 
 
@@ -51,7 +53,8 @@ def open_journal(state: Path, *, clock: Clock = local_time, durable: bool = True
     mark = private_folder(state / "identity") / MARK
     begun = read_limited(mark, 128).decode("ascii", errors="replace").strip() if mark.exists() else ""
     path = state / JOURNAL
-    if begun and (not path.exists() or not path.stat().st_size):
+    was_begun = begun or any((state / KEPT_TABLES).glob("*.csv"))
+    if was_begun and (not path.exists() or not path.stat().st_size):
         raise privacy.JOURNAL_GONE.problem("the journal was begun and is not there any more", where=JOURNAL)
     journal = Journal(path, clock=clock, durable=durable)
     with ExitStack() as undo:

@@ -38,6 +38,25 @@ def test_a_journal_that_was_begun_and_is_gone_is_refused(tmp_path: Path) -> None
     assert code(lambda: open_journal(tmp_path)) == "FH-534"
 
 
+def test_without_the_mark_too_a_kept_table_tells_that_a_journal_was_begun(tmp_path: Path) -> None:
+    begun(tmp_path)
+    (tmp_path / "generations").mkdir()
+    (tmp_path / "generations" / "0001.csv").write_text("patient")
+    for name in ("journal.jsonl", "journal.head", "identity/journal-begun"):
+        (tmp_path / name).unlink()
+    assert code(lambda: open_journal(tmp_path)) == "FH-534"
+    assert not (tmp_path / "journal.jsonl").exists()
+
+
+def test_cut_to_its_first_line_without_the_head_it_is_refused(tmp_path: Path) -> None:
+    """The first line alone fits the mark; the entries that are gone are those that rules compare with."""
+    begun(tmp_path)
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+    path.with_suffix(".head").unlink()
+    assert code(lambda: open_journal(tmp_path)) == "FH-524"
+
+
 def test_another_journal_is_refused(tmp_path: Path) -> None:
     begun(tmp_path / "a")
     begun(tmp_path / "b", 5)
