@@ -61,7 +61,7 @@ def figure_page() -> str:
                 continue
             seen.add(stem)
             drawn = pictures(figure, simulated=True)
-            here.append(f"### {figure.label} {figure.name}\n".replace("###  ", "### "))
+            here.append(f"### {figure.label}: {figure.title}\n" if figure.label else f"### {figure.title}\n")
             for end, picture in drawn[:MOST_PANELS]:
                 (HERE / f"{stem}{end}.svg").write_bytes(picture.file("svg"))
                 here.append(f"![{_words(picture.alternative)}]({stem}{end}.svg)\n")

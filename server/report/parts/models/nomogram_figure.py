@@ -154,12 +154,12 @@ def blocks(found: Nomograms | None, report: ReportedStudy) -> Iterator[Block]:
         "largest patient."
     )
     titled = f"Nomogram of {found.variables.model}"
-    published = ((found.scores, "nomo", "Figure 4 a", titled),) if found.scores else ()
+    published = ((found.scores, "nomogram", "Figure 4 a", titled),) if found.scores else ()
     by_variable = ("Figure 4 a, by variable", f"{titled}, the clinical score by its variables") if found.scores else ("Figure 4 a", titled)
-    for one, name, label, title in (*published, (found.variables, "nomov", *by_variable)):
+    for one, name, label, title in (*published, (found.variables, "nomogram-variables", *by_variable)):
         wide = draw(one, name, simulated=report.simulated)
-        narrow = draw(one, f"{name}n", simulated=report.simulated, width=350)
-        yield Figure(f"{name}gram", label, title, [Panel(wide, narrow)], [table(one)], caption)
+        narrow = draw(one, f"{name}-narrow", simulated=report.simulated, width=350)
+        yield Figure(name, label, title, [Panel(wide, narrow)], [table(one)], caption)
 
 
 def missing(found: Nomograms | None, report: ReportedStudy) -> dict[str, str]:
