@@ -16,7 +16,7 @@ from evidence.attacks.shares.attacked_study import shares_case
 from evidence.attacks.shares.curve_counts import falls
 from evidence.attacks.shares.differences import generation_score
 from evidence.attacks.shares.equations import SeenStudy, Unknowns
-from evidence.attacks.shares.iterates import from_all_others, iterates
+from evidence.attacks.shares.iterates import add_score_test, from_all_others, iterates
 from evidence.attacks.shares.reconstruct import from_everything
 from evidence.commands import attack as command
 from shared_model.survival.evaluation_table import patient_cells
@@ -159,3 +159,18 @@ def test_an_interrupted_run_goes_on(tmp_path):
     assert KeptParts(tmp_path, {"evidence/attacks/a.py": {"a": "1"}}, [1, 2]).read(piece) == (results, 2.5), "no door stands between"
     assert KeptParts(tmp_path, {"evidence/attacks/a.py": {"a": "2"}}, [1, 2]).read(piece) is None
     assert KeptParts(tmp_path, kept.covered, [1, 3]).read(piece) is None
+
+
+def test_the_score_tests_equations_hold_for_the_true_rows():
+    case = shares_case(60, 2, lifted=True)
+    seen = SeenStudy(case.opened)
+    unknowns, train = Unknowns.of(seen, 0), case.cohort.chosen(case.cohort.set == 0)
+    true, interval = np.zeros(unknowns.size), np.searchsorted(unknowns.found.end, train.day)
+    for row, where, died in zip(train.x, interval, train.event, strict=True):
+        true[np.ix_((unknowns.x == row).all(1), (unknowns.interval == where) & (unknowns.dies == died))] += 1
+    assert true.sum() >= train.n - 1, "one patient has a pattern that Table 1 makes unlikely"
+    system = System()
+    add_score_test(system, unknowns, seen, 0, true.ravel())
+    for row, value, error in zip(system.rows, system.values, system.errors, strict=True):
+        assert abs(float(np.asarray(row).ravel() @ true.ravel()) - value) < error
+    assert len(system.rows) == 2

@@ -71,6 +71,11 @@ class SeenStudy:
         one = self.evaluation.models.get(model)
         return [] if one is None else [float(found.value) for found in one.quantiles if found.value is not None]
 
+    def quarters(self, model: str) -> list[float | None]:
+        """The three quarters of a model's training scores; None for a closed one, and for all of a model that is not there."""
+        one = self.evaluation.models.get(model)
+        return [None] * 3 if one is None else [None if found.value is None else float(found.value) for found in one.quantiles]
+
     def middle(self, model: str) -> float | None:
         """The cut-off; None where it is closed."""
         one = self.evaluation.models.get(model)

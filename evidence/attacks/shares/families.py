@@ -74,7 +74,7 @@ def attack_b(n: int, seeds: Sequence[int]) -> list[AttackResult]:
 def attack_g(n: int, seeds: Sequence[int]) -> list[AttackResult]:
     """Everything opened together."""
     sums = _control("g", "Sums of products by interval at several coefficients", _sums(opened_sums.products_at_iterates), n, seeds)
-    title = "Everything: curves, Table 1, groupings, predictions, steps and variances"
+    title = "Everything: curves, Table 1, groupings, predictions, steps, variances and score tests"
     return [sums, *_over("g", title, partial(_judge, from_everything), n, seeds)]
 
 
@@ -112,8 +112,8 @@ def attack_o(n: int, seeds: Sequence[int]) -> list[AttackResult]:
 
 
 def attack_p(n: int, seeds: Sequence[int]) -> list[AttackResult]:
-    """Steps, variances and coefficients of the clinical Cox model."""
-    results = _over("p", "Steps and variances of the clinical Cox model", partial(_judge, from_steps), n, seeds)
+    """Steps, variances, coefficients and score tests of the clinical Cox model."""
+    results = _over("p", "Steps, variances and score tests of the clinical Cox model", partial(_judge, from_steps), n, seeds)
     if n < LARGEST:
         return results
     return [_control("p", "One fit, and everybody else's rows", _insider, n, seeds), *results]

@@ -1,4 +1,4 @@
-"""The opened steps of the clinical Cox model, its variances and its baseline as equations for pattern × cell.
+"""The opened steps of the clinical Cox model, its variances, and the score's test as equations for pattern × cell.
 
 At coefficients b the opened step s solves I(b) s = U(b). With S⁰ and the mean covariates of every risk set taken at the last
 estimate, both sides are linear in the unknown masses; what is in order within an interval is error.
@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from evidence.attacks.attacked_cohorts import COLUMNS, Floats, patterns
 from evidence.attacks.claims_about_patients import Claims
 from evidence.attacks.nonnegative_solver import System
-from evidence.attacks.shares.attacked_study import SharesCase, StudyCohort
+from evidence.attacks.shares.attacked_study import SharesCase, StudyCohort, on_grid
 from evidence.attacks.shares.equations import SeenStudy, Unknowns
 from shared_model.analyses.newton_on_shares import Newton
 from shared_model.analyses.phases.clinical_plan import clinical_model
+from shared_model.analyses.scores.score_levels import STEP, level_of
+from shared_model.analyses.scores.score_test_on_shares import Centre
+from site_config.study.prognostic_models import CLN
 
 WITHIN = 0.3
 """How far a patient's share at risk within a death's own interval is from one half, as a standard deviation."""
@@ -96,6 +99,25 @@ def add_iterates(system: System, unknowns: Unknowns, seen: SeenStudy, mass: Floa
             system.add(left - score, -constant, _error(unknowns, there))
     if last is not None and fit.se is not None:
         _add_variances(system, unknowns, z, last, np.asarray(fit.se) ** 2, mass)
+
+
+def add_score_test(system: System, unknowns: Unknowns, seen: SeenStudy, at: int, mass: Floats) -> None:
+    """U and I of the clinical score's score test in a set: its mean and spread among those at risk when somebody died."""
+    opened, spec = seen.opened.opened["evaluation"], seen.model.known.specs.get(CLN.name)
+    centre = Centre.of([None if cut is None else int(level_of(np.array(cut))) for cut in seen.quarters(CLN.name)])
+    name = f"{seen.model.score_test.name}.{CLN.name}"
+    if spec is None or centre is None or f"{name}.gap" not in opened or not opened[f"{name}.information"][at]:
+        return
+    x = on_grid(spec, unknowns.x)[:, None] / (STEP * 2.0**centre.power)
+    x -= x.min()
+    there = _at(unknowns, x, np.zeros(1), mass)
+    centred, deaths = (x[None, :, :] - there.mean[:, None, :])[:, :, 0], float(there.deaths.sum())
+    expected = (there.deaths / there.s0)[:, None] * centred * there.weight[None, :]
+    score = x * unknowns.dies[None, :] - expected.T @ there.share
+    error = _error(unknowns, there)
+    system.add(score, deaths * float(opened[f"{name}.gap"][at]) + float(there.deaths @ there.mean[:, 0]), error)
+    spread = deaths * float(opened[f"{name}.information"][at])
+    system.add(_information(there, unknowns, centred, centred), spread, max(error, WITHIN * spread / 2))
 
 
 def _add_variances(system: System, unknowns: Unknowns, z: Floats, there: AtRisk, variance: Floats, mass: Floats) -> None:

@@ -13,7 +13,7 @@ from evidence.attacks.nonnegative_solver import System
 from evidence.attacks.shares import curve_counts
 from evidence.attacks.shares.attacked_study import SharesCase, on_grid
 from evidence.attacks.shares.equations import SETS, SeenStudy, Unknowns, add_calibration, add_curve, add_groups, add_table, beyond, prior
-from evidence.attacks.shares.iterates import add_iterates
+from evidence.attacks.shares.iterates import add_iterates, add_score_test
 from site_config.study.prognostic_models import CLN
 
 Adding = Callable[[System, Unknowns, SeenStudy, int], None]
@@ -44,16 +44,18 @@ def _groups(system: System, unknowns: Unknowns, seen: SeenStudy, at: int) -> Non
 
 
 def masses(seen: SeenStudy, at: int, adding: tuple[Adding, ...], *, steps: bool = False) -> tuple[Unknowns, Floats]:
-    """The unknowns of a set and their best masses, by curves, Table 1, what is added and, if wanted, the Cox model's steps."""
+    """The unknowns of a set and their best masses, by curves, Table 1, what is added and, if wanted, steps and the score's test."""
     system, unknowns = _start(seen, at)
     if not system.rows:
         return unknowns, np.zeros(0)
     for add in adding:
         add(system, unknowns, seen, at)
     mass = system.solve()
-    for _ in range(NEWTON_TURNS if steps and at == 0 else 0):
+    for _ in range(NEWTON_TURNS if steps else 0):
         more = System(list(system.rows), list(system.values), list(system.errors))
-        add_iterates(more, unknowns, seen, mass)
+        if at == 0:
+            add_iterates(more, unknowns, seen, mass)
+        add_score_test(more, unknowns, seen, at, mass)
         mass = more.solve()
     return unknowns, mass
 
