@@ -20,6 +20,7 @@ if str(ROOT) not in sys.path:
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
+from site_config import console  # noqa: E402
 from tests.support import shared_data as find_shared_data  # noqa: E402
 
 settings.register_profile(
@@ -40,3 +41,9 @@ def shared_data() -> Path:
     if folder is None:
         pytest.skip("real CT scans are not here: their licences keep them out of the repository; FEDHCC_TEST_DATA names their folder")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No command of an earlier test in this process lends its `--home` to what this one prints."""
+    monkeypatch.setattr(console, "_typed", None)
