@@ -82,7 +82,7 @@ EXTRAS = (
             ("fedhcc-sim", "--help"),
             ("fedhcc-sim", "run", "--preset", "tiny", "--engine", "loopback", "--out", "run"),
         ),
-        ("tests/simulations/compare", "tests/simulations/tabular", "tests/fedhcc"),
+        ("tests/simulations/compare", "tests/simulations/tabular", "tests/fedhcc", "--ignore=tests/fedhcc/test_examples.py"),
     ),
     Extra("export", (), ("tests/shared_model/bundle", EXPORTED), ("onnx", "onnxruntime", "onnxscript"), "site"),
     Extra("tracking", (), ("tests/server/tracking",), ("mlflow", "tensorboard"), "coordinator"),

@@ -86,9 +86,14 @@ def code() -> str:
     return f"{code_digest()[:16]} {office_digest()[:16]}"
 
 
+def met(one: dict[str, Any]) -> bool:
+    """Whether the story happened at all: the office's disk was lost and people left before the study had ended."""
+    return bool(one["left"]) and any(words.startswith("restore") for words in one["typed"])
+
+
 def _held(one: dict[str, Any]) -> bool:
     equal = bool(one["equal_to_the_calm_play"] and 0 <= one["furthest_apart_on_shares_in_units"] <= LAST_UNITS)
-    return equal and bool(one["label"] == "COMPLETE" and one["commands"] <= MOST_COMMANDS)
+    return met(one) and equal and bool(one["label"] == "COMPLETE" and one["commands"] <= MOST_COMMANDS)
 
 
 def main() -> None:
@@ -121,7 +126,9 @@ def figures(found: list[dict[str, Any]], lock: StudyLock) -> dict[str, Any]:
         "training_blocks": [len(block) for block in lock.blocks["development"]],
         "plays": found,
         "held": f"{sum(held)} of {len(held)}",
-        "bars": {"COMPLETE, at most three commands, equal to the calm play": all(held)},
+        "complete": f"{sum(one['label'] == 'COMPLETE' and one['commands'] <= MOST_COMMANDS for one in found)} of {len(found)}",
+        "met the story": f"{sum(map(met, found))} of {len(found)}",
+        "bars": {"COMPLETE through the whole story, at most three commands, equal to the calm play": all(held)},
     }
 
 
