@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ def series(folder: Path, key: str, date: str, name: str = "Abdomen portal 5.0", 
     values = (LATER if date == FOLLOWUP else HU) + shift
     options = {
         "SeriesInstanceUID": f"1.2.{number}",
-        "StudyInstanceUID": f"1.3.{abs(hash((key, date))) % 10**9}",
+        "StudyInstanceUID": f"1.3.{zlib.crc32(f'{key} {date}'.encode())}",
         "PatientID": f"K{key}",
         "AcquisitionDate": date,
         "StudyDate": date,
