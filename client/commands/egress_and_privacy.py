@@ -17,6 +17,7 @@ from site_config.words_of_messages import plural
 if TYPE_CHECKING:
     from client.release.egress_view import Egress, Filter, StudyEgress
     from client.release.epsilon_spent import Cost, EpsilonLedger
+    from site_config.hash_chained_journal import Entry
     from site_config.site_yaml import SiteConfig
     from site_config.study.plan_and_lock import StudyLock
 
@@ -49,6 +50,20 @@ def _path(home: Path) -> Path:
     return load_site(home / "site.yaml").state / "journal.jsonl"
 
 
+def _entries(home: Path, study: str) -> list[Entry]:
+    """The journal; FH-417 for a study of which neither it nor an offer knows: "nothing left" would say more than is known."""
+    from site_config import hash_chained_journal
+    from site_config.problems import identity
+
+    path = _path(home)
+    entries = list(hash_chained_journal.read(path))
+    known = {offered.parent.name for offered in path.parent.glob("studies/*/lock.json")}
+    known |= {str(part.get("study", "")) for one in entries for part in (one.data, one.data.get("context")) if isinstance(part, dict)}
+    if study and not any(one.startswith(study) for one in known):
+        raise identity.STUDY_UNKNOWN.problem(f"0 studies have an id that starts with {study[:12]!r}")
+    return entries
+
+
 def _filter(study: str, statistic: str, phase: str, since: str) -> Filter:
     from client.release.egress_view import Filter
 
@@ -72,9 +87,8 @@ def view(
         return
     a_hospital(context, home)
     from client.release.egress_view import released, turned_away
-    from site_config import hash_chained_journal
 
-    entries, chosen = hash_chained_journal.read(_path(home)), _filter(study, statistic, phase, since)
+    entries, chosen = _entries(home, study), _filter(study, statistic, phase, since)
     if refusals:
         turned = turned_away(entries, chosen)
         last = turned if everything else turned[-SHOWN:]
@@ -116,9 +130,8 @@ def summary(home: Home = Path(), json: Json = False) -> None:
 def told(home: Home = Path(), study: Study = "", json: Json = False) -> None:
     """In words, for a data-protection officer: what left, of how many patients, to whom, and what this hospital opened as a holder."""
     from client.officer.journal_in_words import told as sentences
-    from site_config import hash_chained_journal
 
-    lines = list(sentences(hash_chained_journal.read(_path(home)), study))
+    lines = list(sentences(_entries(home, study), study))
     show(lines, "\n".join(lines) or "nothing")
 
 
@@ -161,9 +174,9 @@ def export(
 ) -> None:
     """Write everything that left as CSV, for the data-protection officer."""
     from client.release.egress_view import as_csv, released
-    from site_config import atomic_files, hash_chained_journal
+    from site_config import atomic_files
 
-    rows = released(hash_chained_journal.read(_path(home)), _filter(study, statistic, phase, since))
+    rows = released(_entries(home, study), _filter(study, statistic, phase, since))
     atomic_files.write_atomic(to, as_csv(rows).encode("utf-8-sig"))
     show({"rows": len(rows), "file": to.name}, f"{len(rows)} rows written to {to.name}")
 

@@ -89,3 +89,11 @@ def test_consent_is_an_entry(home):
     assert egress(home, "allow", "short", "--home", home, "--yes").status == 2
     with Journal(home / "state" / "journal.jsonl"):
         assert "FH-525" in egress(home, "allow", "ab" * 32, "--home", home, "--yes").err
+
+
+@pytest.mark.parametrize("command_words", [(), ("--refusals",), ("told",), ("export", "out.csv")])
+def test_a_study_that_nobody_knows_is_not_told_as_nothing(home, command_words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = [*command_words, "--home", home, "--study"]
+    assert "FH-417" in egress(home, *words, "nonsense").err
+    assert egress(home, *words, egress(home, "--home", home, "--json").data[0]["study"][:6]).status == 0
