@@ -73,6 +73,11 @@ class Departure:
             about = "about " if name in self.planned else ""
             who = f"up to {most} of {about}{count.patients} patients leave with them, {_each(k)} hospital"
             found.append(f"{name}: where somebody left, {who}")
+            least, left = change_model(self.lock).minimum_patients, count.patients - most
+            if most and left < least:
+                found.append(
+                    f"{name}: as few as {left} may be left; of fewer than {least} nothing is opened, so its results would stay closed"
+                )
         found.append(
             "asked again over the rows that are left: admission, clinical model, fusion, evaluation"
             if self.opened
