@@ -17,7 +17,7 @@ def faults(
     out: Annotated[Path, typer.Option(help="Where the study and the processes' logs go.")] = Path("fedhcc-faults"),
     list_only: Annotated[bool, typer.Option("--list", help="Name the faults and end.")] = False,
     short: Annotated[bool, typer.Option("--short", help="Shorter outages and deadlines, as the tests play them.")] = False,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same study.")] = 7,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same patients and the same split.")] = 7,
     as_json: Json = False,
 ) -> None:
     """Kill, cut, fill and confuse a federation of real processes; the final weights must be the undisturbed run's."""

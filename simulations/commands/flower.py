@@ -19,7 +19,7 @@ def flower_app(
     out: Annotated[Path, typer.Argument(help="The app's folder; the same folder again goes on.", file_okay=False)],
     own: Annotated[Path | None, typer.Option("--own", help="Own study: a folder with study.yaml and sites/NAME/.", file_okay=False)] = None,
     preset: Annotated[str, typer.Option(help="A simulated study: demo, tiny, paper or clinical-only.")] = "tiny",
-    seed: Annotated[int, typer.Option(help="The same seed gives the same study.")] = 7,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same patients and the same split.")] = 7,
     workers: Annotated[int, typer.Option(min=1, help="Processes for phantoms and segmentation.")] = 2,
     as_json: Json = False,
 ) -> None:

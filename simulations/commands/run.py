@@ -20,7 +20,7 @@ def run(
     preset: Annotated[str, typer.Option(help="A simulated study: demo, tiny, paper or clinical-only.")] = "demo",
     out: Annotated[Path, typer.Option(help="Where everything goes; the same folder again resumes.")] = Path("fedhcc-run"),
     engine: Annotated[str, typer.Option(help="local (in process), loopback (real processes over TLS) or ray.")] = "local",
-    seed: Annotated[int, typer.Option(help="The same seed gives the same study.")] = 7,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same patients and the same split.")] = 7,
     workers: Annotated[int, typer.Option(min=1, help="Processes for phantoms and segmentation.")] = 2,
     pooled: Annotated[bool, typer.Option(help="Train the same network on pooled patients beside it (simulated studies).")] = True,
     as_json: Json = False,
