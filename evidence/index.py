@@ -53,9 +53,20 @@ MEASURED: Final = {
     "survival": "Intervals of the survival statistics: how often they hold the truth.",
     "thirty_days": "Thirty simulated days of 52 hospitals: office hours, outages, people who leave. Does it end, with the same numbers?",
     "training_step": "Time and memory of one training step.",
+    "demo_story": "Twenty cohorts of the demonstration: does the fused model do better than its parts, and does follow-up help?",
+    "dp_results": "Survival curves from noised counts: how often their intervals hold the truth, by ε.",
+    "extreme_scores": "Scores of every awkward kind through a study on shares: fitted right, or a numbered finding.",
+    "frozen52": "A study of the paper's size on shares, and its frozen models at new hospitals, at default minima.",
+    "idle": "Half an hour in which nothing is asked: processor time, memory, files and logs of every program.",
+    "killed_office": "Office and hospitals killed at counted moments of a study on shares: the same results, and nothing else opened.",
+    "lost_holder": "A holder killed at every tenth step of every phase: the same results, and nothing else opened.",
+    "nvflare_round": "A masked round with 33 MB each way beside NVIDIA FLARE's plain one, in turns on one machine.",
+    "random_faults": "Studies of real processes with faults at random moments, mended by the commands that the screens name.",
+    "small_cohorts": "Two hundred random cohorts of 20 to 120 patients with what fits dislike: right, or a numbered finding.",
+    "unseen": "Tables that were never used while the arithmetic was written, on shares against pooled rows.",
     "tutorial": "The commands of the two tutorials, run as they stand in the pages.",
 }
-NO_BAR: Final = {"resumed", "costs less than 0.005"}
+NO_BAR: Final = {"resumed", "costs less than 0.005", "fitted"}
 """Yes-or-no figures of which neither answer is a fault."""
 LONG: Final = 16
 """Numbers of a list, and rows of a table, beyond which the page points to the JSON."""

@@ -23,6 +23,11 @@ def test_a_page_without_pieces_names_all_as_missing(tmp_path: Path) -> None:
     assert all(f"`{name}`" in page for name in index.MEASURED)
 
 
+def test_every_piece_on_record_has_its_sentence() -> None:
+    assert {index.family(name) for name in index.load(index.FOLDER)} <= {*index.MEASURED}
+    assert "No sentence" not in index.page()
+
+
 @pytest.mark.parametrize("name", ["attacks", "compare", "masking", "something_new"])
 @pytest.mark.parametrize("figures", [{}, {"a": 1.23456, "b": None, "c": [1, "x"], "d": [{"e": {"f": 2}}, {"g": 1}]}])
 def test_a_piece_of_any_shape_is_told(tmp_path: Path, name: str, figures: object) -> None:
