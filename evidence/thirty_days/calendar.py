@@ -1,7 +1,8 @@
 """When whose machine is on, who closes, who withdraws, and when the office loses its disk: a pure function of a seed.
 
 Hospitals stand in seven countries between UTC+1 and UTC+9, which have one working hour a day in common. A machine is on from 08 to 17
-local time on weekdays, and then up 97 % of the time, with outages of four hours.
+local time on weekdays, and then up 97 % of the time, with outages of four hours. People leave and the disk is lost while a network is
+trained: each within an hour after the office begins a round that the seed draws, so that no study ends before its story.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ BEGIN: Final = datetime(2026, 11, 2, tzinfo=UTC)
 DAY_S, HOUR_S, HALF_S = 86_400.0, 3600.0, 1800.0
 UPTIME, OUTAGE_H = 0.97, 4.0
 HORIZON_DAYS = 60
-EVENTS: Final = (4.0, 9.0)
-"""Days between which people leave and the disk is lost: while a network begins to be trained and is trained."""
+EVENTS: Final = (0.15, 0.8)
+"""The part of the rounds of training in which people leave and the disk is lost."""
+DISK: Final = "the office's disk"
 
 
 def office_hours(zone: str) -> OpenHours:
@@ -41,15 +43,44 @@ def zones(development: Iterable[str], evaluation: Iterable[str]) -> dict[str, st
 
 
 @dataclass(frozen=True)
+class Due:
+    """Something that happens so many seconds after the office has begun to ask for a round of training, counted from 0."""
+
+    round: int
+    later: float
+
+
+@dataclass
 class World:
-    """What happens, in seconds since `BEGIN`; `calm` is the same without outages, office hours and lost disks."""
+    """What happens; moments are seconds since `BEGIN`, infinite for what has not happened yet.
+
+    due: hospital that closes, or loses a patient, or `DISK` → when. `calm` is the same without outages, office hours and lost disks.
+    """
 
     zones: Mapping[str, str]
     outages: Mapping[str, tuple[float, ...]]
-    gone: Mapping[str, float]
-    withdrawals: Mapping[str, float]
-    disk_lost: float
+    gone: dict[str, float]
+    withdrawals: dict[str, float]
+    due: Mapping[str, Due]
+    disk_lost: float = inf
     calm: bool = False
+
+    def asked(self, round: int, now: float) -> None:
+        """The office begins a round of training: what is due by then gets its moment."""
+        for what, due in self.due.items():
+            if due.round <= round and self._moment(what) == inf:
+                self.happens(what, now + due.later)
+
+    def happens(self, what: str, moment: float) -> None:
+        """Give a hospital that closes or loses a patient, or the disk, its moment, at most the one that it has."""
+        if what == DISK:
+            self.disk_lost = min(self.disk_lost, moment)
+        else:
+            moved = self.gone if what in self.gone else self.withdrawals
+            moved[what] = min(moved[what], moment)
+
+    def _moment(self, what: str) -> float:
+        return self.disk_lost if what == DISK else {**self.gone, **self.withdrawals}[what]
 
     def is_on(self, site: str, moment: float) -> bool:
         """Whether a hospital answers at a moment."""
@@ -79,10 +110,8 @@ def _open(zone: str, half: int) -> bool:
     return office_hours(zone).includes_at(BEGIN + timedelta(seconds=half * HALF_S))
 
 
-def world(
-    seed: int, development: Sequence[str], evaluation: Sequence[str], patients: Mapping[str, int], days: tuple[float, float] = EVENTS
-) -> World:
-    """The world of a seed. Two training hospitals close, three others of more than two patients lose one; all on working days."""
+def world(seed: int, development: Sequence[str], evaluation: Sequence[str], patients: Mapping[str, int], rounds: int) -> World:
+    """The world of a seed. Two training hospitals close, three others of more than two patients lose one, while rounds are trained."""
     draw = np.random.default_rng([18, seed])
     trains, every = sorted(development), sorted([*development, *evaluation])
     gap = OUTAGE_H * UPTIME / (1.0 - UPTIME)
@@ -96,18 +125,5 @@ def world(
     gone = [str(one) for one in draw.choice(trains, 2, replace=False)]
     several = [site for site in every if patients[site] > 2 and site not in gone]
     withdraws = [str(one) for one in draw.choice(several, 3, replace=False)]
-    moments = [_working(float(one)) for one in draw.uniform(*days, 6)]
-    return World(
-        zones=zones(development, evaluation),
-        outages=outages,
-        gone=dict(zip(gone, moments[:2], strict=True)),
-        withdrawals=dict(zip(withdraws, moments[2:5], strict=True)),
-        disk_lost=moments[5],
-    )
-
-
-def _working(day: float) -> float:
-    """The moment of a day, moved from a weekend to the Monday after it."""
-    if int(day) % 7 >= 5:
-        day += 7 - int(day) % 7
-    return day * DAY_S
+    due = {what: Due(int(draw.uniform(*EVENTS) * rounds), float(draw.uniform(0.0, HOUR_S))) for what in (*gone, *withdraws, DISK)}
+    return World(zones(development, evaluation), outages, dict.fromkeys(gone, inf), dict.fromkeys(withdraws, inf), due)

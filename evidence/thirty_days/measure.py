@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from evidence.code_meaning import ROOT
-from evidence.opened_units import LAST_UNITS
 from evidence.record import record
 from evidence.thirty_days.calendar import world
 from evidence.thirty_days.thirty_days_federation import StageScale, copied, patients_of, stage
@@ -48,7 +47,7 @@ COVERS = [
 
 def one_seed(seed: int, homes: Homes, lock: StudyLock, place: Path, picture: Path | None = None) -> dict[str, Any]:
     """Both plays of a seed; homes are copied, never changed."""
-    drawn = world(seed, lock.names("development"), lock.names("evaluation"), patients_of(homes))
+    drawn = world(seed, lock.names("development"), lock.names("evaluation"), patients_of(homes), lock.study.training.rounds)
     place.mkdir(parents=True, exist_ok=True)
     began = time.process_time()
     story = play(drawn, copied(homes, place / "days"), lock, place)
@@ -74,8 +73,8 @@ def told(seed: int, story: Story, again: Story) -> dict[str, Any]:
         "asked_again": outcomes.count("retried"),
         "turns_owed": outcomes.count("missed") + outcomes.count("refused"),
         "left": {key.split(".")[0]: n for key, n in (story.result.flow if story.result else {}).items() if key.endswith(".left")},
-        "equal_to_the_calm_play": bool(story.digest()) and story.digest() == again.digest(),
-        "numbers_on_shares": sum(map(len, story.opened.values())),
+        "other_than_the_calm_play": story.other_than(again),
+        "numbers_on_shares": sum(map(len, story.numbers.opened.values())) if story.numbers else 0,
         "furthest_apart_on_shares_in_units": apart,
         "furthest_at": where,
     }
@@ -92,7 +91,7 @@ def met(one: dict[str, Any]) -> bool:
 
 
 def _held(one: dict[str, Any]) -> bool:
-    equal = bool(one["equal_to_the_calm_play"] and 0 <= one["furthest_apart_on_shares_in_units"] <= LAST_UNITS)
+    equal = not one["other_than_the_calm_play"]
     return met(one) and equal and bool(one["label"] == "COMPLETE" and one["commands"] <= MOST_COMMANDS)
 
 

@@ -1,12 +1,11 @@
 """One play of the thirty days: the study from admission to report, with what a person at the office does when the screen asks for it.
 
 The calm play has the same patients and hospitals leave before the same rounds, nobody else away and no disk lost; its numbers have to
-be the same.
+be the same: weights and patient flow to the last bit, what was opened on shares within two units of its own grid.
 """
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from math import inf
 from pathlib import Path
 
 from client.app import forget_agents
-from evidence.opened_units import opened_units, units_apart
+from evidence.opened_units import StudyNumbers, units_apart
 from evidence.thirty_days.calendar import BEGIN, DAY_S, World
 from evidence.thirty_days.thirty_days_office import STARTS, UPDATE, Days, DiskLost, Happenings, PlayClock
 from server.asking.clocks_and_waiting import Effects
@@ -32,9 +31,10 @@ from shared_model.secure_sum.federation_messages import Message
 from simulations.study.site_folders import Homes
 from site_config.problems import federation, privacy
 from site_config.problems.base import Problem
-from site_config.study.plan_and_lock import StudyLock, canonical
+from site_config.study.plan_and_lock import StudyLock
 
-EXACT = {"flow", "clinical", "fusion", "baseline", "cutoffs", "scores", "weights"}
+PHASES = ("admission", "clinical", "training", "fusion", "evaluation")
+AFTER_TRAINING = PHASES[3:]
 MOST_STEPS = 12
 """More commands than this and the play is given up: the study would not end."""
 
@@ -50,32 +50,40 @@ class Story:
     leavings: list[tuple[str, ...]] = field(default_factory=list)
     first: int = 0
     """Entries of the ledger that are of the first study."""
-    opened: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    """What the last study opened on shares, in whole units of each number's grid."""
-
-    def digest(self) -> str:
-        """SHA-256 of the numbers that do not depend on the shares' last places: weights, patient flow, fits, cut-offs, baselines."""
-        if self.result is None:
-            return ""
-        return hashlib.sha256(canonical(self.result.model_dump(mode="json", include=EXACT))).hexdigest()
+    numbers: StudyNumbers | None = None
+    """What the last study told, and what it opened on shares."""
 
     def units_apart(self, other: Story) -> tuple[int, str]:
         """By how many units of its own grid a number opened on shares differs at most, and which; -1 where other numbers were opened."""
-        if self.result is None or other.result is None:
+        if self.numbers is None or other.numbers is None:
             return -1, "other results"
-        return units_apart(self.opened, other.opened)
+        return units_apart(self.numbers.opened, other.numbers.opened)
+
+    def other_than(self, calm: Story) -> list[str]:
+        """What is not the same as in the calm play; empty where all is."""
+        if self.numbers is None or calm.numbers is None:
+            return ["no end"]
+        return self.numbers.other_than(calm.numbers)
 
 
 @dataclass(frozen=True)
 class Script:
-    """What a calm play follows: hospital → first round without it or its patient, who was left out at each stall, and after which round.
+    """What a calm play follows: hospital → first round without it or its patient, who was left out at each stall, and where that was.
 
-    A study that is resumed asks everybody at admission, so one whose office was put back may stall in the middle of its rounds.
+    A study that is resumed asks everybody at admission, so one whose office was put back may stall in the middle of its rounds:
+    `last_round` is the last one before the stall. `phase` is the one in which it stalled, training where it was not after it.
     """
 
     leaves_at: Mapping[str, int]
     leavings: tuple[tuple[str, ...], ...]
     last_round: int
+    phase: str = "training"
+
+    def stalls(self, phase: str, round: int | None) -> bool:
+        """Whether the followed play had stalled before it asked this."""
+        if phase in AFTER_TRAINING:
+            return PHASES.index(phase) >= PHASES.index(self.phase)
+        return round is not None and round > self.last_round
 
 
 class LeaveNow(Exception):
@@ -119,7 +127,8 @@ def play(world: World, homes: Homes, lock: StudyLock, backups: Path, script: Scr
             story.commands.append((clock.now / DAY_S, f"leave{words} --run"))
     story.days = clock.now / DAY_S
     story.ledger += _dated(home, study)
-    story.opened = opened_units(study_status.folder_of(home, study))
+    if story.result is not None:
+        story.numbers = StudyNumbers.of(story.result, study_status.folder_of(home, study))
     forget_agents()
     return story
 
@@ -130,29 +139,41 @@ def _backup(home: Path, backups: Path) -> None:
 
 def _all_leave(happenings: Happenings, gone: tuple[str, ...]) -> None:
     """In the calm play: who has not left by the stall leaves now."""
-    world, now = happenings.world, happenings.clock.now
-    for site in (*gone, *world.withdrawals):
-        moved = world.gone if site in world.gone else world.withdrawals
-        moved[site] = min(moved[site], now)  # type: ignore[index]
+    for site in (*gone, *happenings.world.withdrawals):
+        happenings.world.happens(site, happenings.clock.now)
     happenings.look()
 
 
 def _due(happenings: Happenings, script: Script | None, story: Story, requests: Mapping[str, Message]) -> None:
-    """In the calm play: who leaves before this round leaves now."""
-    world = happenings.world
-    if script is None or story.leavings:
+    """What happens because this is asked now; in the calm play who leaves before this round leaves now."""
+    world, now = happenings.world, happenings.clock.now
+    asked = _asked(requests)
+    if asked is None:
         return
-    first = next(iter(requests.values()), None)
-    context = first.body.get("context") if first is not None else None
-    if not world.calm or not isinstance(context, dict) or context.get("statistic") not in (UPDATE, *STARTS):
+    phase, number = asked
+    if script is None:
+        if number is not None:
+            world.asked(number, now)
         return
-    number = turn(str(context["statistic"]), int(context["round"]))
-    if script.leavings and number > script.last_round:
+    if story.leavings:
+        return
+    if script.leavings and script.stalls(phase, number):
         raise LeaveNow
     for site, round in script.leaves_at.items():
-        if site in requests and number >= round:
-            moved = world.gone if site in world.gone else world.withdrawals
-            moved[site] = min(moved[site], happenings.clock.now)  # type: ignore[index]
+        if site in requests and number is not None and number >= round:
+            world.happens(site, now)
+
+
+def _asked(requests: Mapping[str, Message]) -> tuple[str, int | None] | None:
+    """Phase of a question, and round of training; None for what belongs to no phase."""
+    first = next(iter(requests.values()), None)
+    body = first.body if first is not None else {}
+    context = body.get("context")
+    bound = context if isinstance(context, dict) else body
+    phase, statistic = bound.get("phase"), bound.get("statistic")
+    if phase not in PHASES:
+        return None
+    return str(phase), turn(str(statistic), int(str(bound["round"]))) if statistic in (UPDATE, *STARTS) else None
 
 
 def turn(statistic: str, round: int) -> int:
@@ -162,19 +183,24 @@ def turn(statistic: str, round: int) -> int:
 
 def calm(world: World) -> World:
     """The same without hours, outages and lost disks; who leaves is told by `leaves_at` while it runs."""
-    never = dict.fromkeys(world.gone, inf)
-    return replace(world, calm=True, gone=never, withdrawals=dict.fromkeys(world.withdrawals, inf), disk_lost=inf)
+    gone, withdrawals = dict.fromkeys(world.gone, inf), dict.fromkeys(world.withdrawals, inf)
+    return replace(world, calm=True, gone=gone, withdrawals=withdrawals, due={}, disk_lost=inf)
 
 
 def script_of(story: Story, lock: StudyLock, world: World) -> Script:
     """What the calm play of a story follows."""
-    rounds = [entry for _, entry in story.ledger[: story.first or None] if entry.statistic in (UPDATE, *STARTS)]
+    first = [entry for _, entry in story.ledger[: story.first or None]]
+    rounds = [entry for entry in first if entry.statistic in (UPDATE, *STARTS)]
     found = dict.fromkeys((*world.gone, *world.withdrawals), lock.study.training.rounds)
     for entry in rounds:
         if entry.outcome in ("missed", "refused"):
             for site in entry.missing.keys() & found.keys():
                 found[site] = min(found[site], turn(entry.statistic, entry.round))
-    return Script(found, tuple(story.leavings), max((turn(entry.statistic, entry.round) for entry in rounds), default=-1))
+    last = max((turn(entry.statistic, entry.round) for entry in rounds), default=-1)
+    stalled = "training"
+    for entry in first if story.leavings else ():
+        stalled = entry.phase if entry.phase in AFTER_TRAINING else stalled
+    return Script(found, tuple(story.leavings), last, stalled)
 
 
 def _dated(home: Path, study: str) -> list[tuple[float, LedgerEntry]]:

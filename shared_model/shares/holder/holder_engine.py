@@ -120,7 +120,7 @@ class ShareArithmetic(Arithmetic):
         super().__init__(backend, declaration)
         self._noise, self._noised = noise, set[str]()
         self.masker, self.rings = masker, backend.rings
-        self.units = masker.sharing.n_sets // 2 + 1
+        self.units = masker.sharing.n_groups // 2 + 1
         self.openings = 0
         self.distance = 0.0
         self._draws, self._record, self._opened = draws, record, opened

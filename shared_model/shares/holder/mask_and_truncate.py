@@ -8,14 +8,15 @@ single holder's numbers.
 Three masks:
 - `exact`: r uniform in the whole ring; nothing is learnt at all.
 - `rounded`: z is bounded by 2^top and r consists of integers below 2^(top + 1 + 80) a key set: c = z + r hides z to 2^-80,
-  and c, as an integer, drops its last bits to everybody's knowledge. What the low parts carry over is known on average,
-  about (sets - 1)/2 units, and taken off. Only as many primes travel as the integer c needs.
+  and c, as an integer, drops its last bits to everybody's knowledge. What the low parts carry over shifts the result: a holder
+  takes off what those it knows itself carry, and the sum of what is left (a number a group of sets) is taken off on average.
+  So of one number two openings are at most two units apart with three holders. Only as many primes travel as c needs.
 - `lifted`: the same without dropping anything, from the counting ring to the main one; the mask fills the counting ring.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import frexp, prod
 
@@ -125,17 +126,24 @@ class Masker:
     def _bounded(self, value: Residues, ring: Ring, top: int, width: int, drop: int, draws: Draws) -> Masked:
         n = value.shape[1]
         low, high = ring.zeros((n,)), self.main.zeros((n,))
+        mine: list[NDArray[np.uint32]] = []
         for members in self._sets:
             if drop:
-                low = ring.add(low, _scaled(_residues(draws.words(members, drop, n), ring), self._coefficient(ring, members), ring))
+                words = draws.words(members, drop, n)
+                low = ring.add(low, _scaled(_residues(words, ring), self._coefficient(ring, members), ring))
+                mine += [words] * (members[0] == self.holder)
             part = _residues(draws.words(members, width - drop, n), self.main)
             high = self.main.add(high, _scaled(part, self._coefficient(self.main, members), self.main))
-        # the low parts carry (sets - 1)/2 · (1 - 2^-drop) units on average; this makes it whole
-        odd, carried = self.sharing.n_sets % 2, self.sharing.n_sets // 2 if drop else 0
-        evened = (self.sharing.n_sets - 1) // 2 + (0 if odd else 1 << drop - 1) if drop else 0
+        # the groups' low parts carry (groups - 1)/2 · (1 - 2^-drop) units on average; this makes it whole
+        groups = self.sharing.n_groups
+        carried = groups // 2 if drop else 0
+        evened = (groups - 1) // 2 + (0 if groups % 2 else 1 << drop - 1) if drop else 0
         terms = [(_shifted(high[: ring.k], drop, ring), 1), (value, 1), *([(low, 1)] if drop else [])]
         sent = ring.combined([*terms, *self._zero(ring, n, draws)])
         sent = ring.add(sent, _constant(ring, (1 << top) + evened))
+        if len(mine) > 1:
+            carry = np.repeat(_carry(mine, drop)[None], ring.k, axis=0)
+            sent = ring.subtract(sent, _scaled(carry, self.sharing.alone(ring, self.holder, 1 << drop), ring))
         offset = (1 << top - drop) + carried
         limit = (1 << top + 2) + (self.sharing.n_sets << width)
 
@@ -149,6 +157,18 @@ class Masker:
 def bits_of(bound: float) -> int:
     """The smallest b with |z| < 2^b for every integer |z| <= bound."""
     return max(frexp(bound * (1 + 2.0**-40) + 1.0)[1], 1)
+
+
+def _carry(parts: Sequence[NDArray[np.uint32]], bits: int) -> NDArray[np.uint32]:
+    """floor(Σ parts / 2^bits) (n,) of integers below 2^bits given as 32-bit limbs (limbs, n), least first."""
+    limbs = len(parts[0])
+    total = np.zeros(parts[0].shape, np.uint64)
+    for part in parts:
+        total += part
+    for k in range(limbs - 1):
+        total[k + 1] += total[k] >> np.uint64(32)
+    last = bits - 32 * (limbs - 1)
+    return (total[limbs - 1] >> np.uint64(last)).astype(np.uint32)
 
 
 def _constant(ring: Ring, number: int) -> Residues:

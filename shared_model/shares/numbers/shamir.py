@@ -47,6 +47,11 @@ class Sharing:
         """How many such sets there are."""
         return comb(self.m, self.t)
 
+    @property
+    def n_groups(self) -> int:
+        """How many holders it takes to know all sets' draws: the first of every set is one of the holders 1 … t + 1."""
+        return self.t + 1
+
     def of(self, holder: int) -> tuple[HolderSet, ...]:
         """The sets a holder belongs to."""
         return tuple(members for members in self.sets if holder in members)
@@ -58,6 +63,11 @@ class Sharing:
     def weights(self, ring: Ring, holders: Sequence[int] = ()) -> tuple[Words, ...]:
         """Lagrange's weights at zero over `holders` (all of them by default), each (k, 1)."""
         return _weights(ring.primes, tuple(holders) or tuple(range(1, self.m + 1)))
+
+    def alone(self, ring: Ring, holder: int, number: int) -> Words:
+        """What one holder adds to its vector, so that what all open together grows by `number`; (k, 1)."""
+        weight = self.weights(ring)[holder - 1][:, 0]
+        return np.array([number * pow(int(w), -1, p) % p for w, p in zip(weight, ring.primes, strict=True)], np.uint64)[:, None]
 
     def split(self, secrets: Residues, ring: Ring, source: Source) -> list[Residues]:
         """A hospital's dealing: one array of shares for each holder, of the secrets' shape (k, *S)."""
