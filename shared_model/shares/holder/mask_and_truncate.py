@@ -168,7 +168,7 @@ def _carry(parts: Sequence[NDArray[np.uint32]], bits: int) -> NDArray[np.uint32]
     for k in range(limbs - 1):
         total[k + 1] += total[k] >> np.uint64(32)
     last = bits - 32 * (limbs - 1)
-    return (total[limbs - 1] >> np.uint64(last)).astype(np.uint32)
+    return np.asarray(total[limbs - 1] >> np.uint64(last), np.uint32)
 
 
 def _constant(ring: Ring, number: int) -> Residues:
