@@ -29,6 +29,9 @@ CUT_OFF = 0.02
 LEAST_PILED = 8
 APART_HU = 250.0
 FLAT_HU = 1.0
+COARSE_HU = 4
+LEAST_LEVELS = 8
+LEVELS_LOOKED_AT = 16  # slices
 SAMPLES = 64  # along each side of a slice
 ORGAN_HU = {"liver": (-50.0, 300.0), "lung": (-1000.0, -200.0), "spleen": (-20.0, 300.0)}
 
@@ -80,7 +83,9 @@ def check_samples(thin: NDArray[np.int16], role: str) -> None:
     if spread < LEAST_SPREAD or tissue < LEAST_TISSUE or not values.size:
         low, high = (int(values.min()), int(values.max())) if values.size else (HU_LOWEST, HU_LOWEST)
         raise scans.NOT_HOUNSFIELD.problem(f"{role} ranges from {low} to {high} with {tissue:.0%} soft tissue", where=role)
-    wrong = _far_off(thin, real, values) or _cut_off(thin, real) or _rim(thin, real) or _one_apart(thin, real) or shifted(thin)
+    wrong = (
+        _far_off(thin, real, values) or _cut_off(thin, real) or _rim(thin, real) or _one_apart(thin, real) or coarse(thin) or shifted(thin)
+    )
     if wrong:
         raise scans.NOT_HOUNSFIELD.problem(f"{role} {wrong}", where=role)
 
@@ -149,6 +154,19 @@ def _one_apart(thin: NDArray[np.int16], real: NDArray[np.bool_]) -> str | None:
         distance = abs(along[apart[0]] - usual[apart[0]])
         return f"has {len(apart)} of {len(thin)} slices whose tissue stands {distance:.0f} apart from their neighbours'"
     return None
+
+
+def coarse(thin: NDArray[np.int16]) -> str | None:
+    """Whether soft tissue knows only every fourth value or fewer, as after an export with eight bits; few values at all say nothing."""
+    some = thin[:: max(1, len(thin) // LEVELS_LOOKED_AT)]
+    inside = some[(some > TISSUE[0]) & (some < TISSUE[1])].astype(np.intp) - TISSUE[0]
+    levels = np.flatnonzero(np.bincount(inside))
+    step = int(np.diff(levels).min()) if len(levels) >= LEAST_LEVELS else 0
+    return (
+        f"knows only every {step}th value between {TISSUE[0]} and {TISSUE[1]}: it was exported with eight bits"
+        if step >= COARSE_HU
+        else None
+    )
 
 
 def is_flat(plane: NDArray[np.int16]) -> bool:

@@ -19,6 +19,8 @@ MOST_IN_PLANE = 4096
 MOST_SLICES = 10_000
 LEAST_SPACING_MM = 0.1
 MOST_SPACING_MM = 20.0
+MOST_FIELD_MM = 1000.0
+MOST_LENGTH_MM = 2500.0
 MOST_TILT_DEGREES = 0.5
 MOST_OBLIQUE_DEGREES = 20.0
 LEAST_SLICES = 3
@@ -95,6 +97,19 @@ def check_spacing(spacing: tuple[float, ...], role: str) -> None:
     if not all(np.isfinite(step) and LEAST_SPACING_MM <= step <= MOST_SPACING_MM for step in spacing):
         told = " × ".join(f"{step:g}" for step in spacing)
         raise scans.IMPLAUSIBLE_GEOMETRY.problem(f"{role} states a voxel size of {told} mm", where=role)
+
+
+def check_field(shape: tuple[int, int], spacing: tuple[float, float], role: str) -> None:
+    """Refuse slices (y, x) that are wider than any scanner's opening (700 to 900 mm), as ten times too large pixels are. Raises FH-305."""
+    high, wide = (count * step for count, step in zip(shape, spacing, strict=True))
+    if max(high, wide) > MOST_FIELD_MM:
+        raise scans.IMPLAUSIBLE_GEOMETRY.problem(f"{role} states slices of {wide:.0f} × {high:.0f} mm", where=role)
+
+
+def check_length(length_mm: float, role: str) -> None:
+    """Refuse a scan that is longer than a person. Raises FH-305."""
+    if length_mm > MOST_LENGTH_MM:
+        raise scans.IMPLAUSIBLE_GEOMETRY.problem(f"{role} states a length of {length_mm:.0f} mm", where=role)
 
 
 def angle_degrees(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from client.imaging.hounsfield import hounsfield, in_units
 from client.imaging.plane_stream import plane_bytes
-from client.imaging.volume import Volume, check_axes, check_size, check_spacing
+from client.imaging.volume import Volume, check_axes, check_field, check_length, check_size, check_spacing
 from site_config.atomic_files import access_problem
 from site_config.problems import scans
 
@@ -147,6 +147,8 @@ def _grid(image: Any, role: str) -> _Grid:
     origin = LPS @ (affine @ np.append(first, 1.0))[:3]
     columns = [(-1.0 if flip[place] else 1.0) * (LPS @ directions[:, order[place]]) for place in (2, 1, 0)]
     steps = (float(spacing[order[0]]), float(spacing[order[1]]), float(spacing[order[2]]))
+    check_field((shape[order[1]], shape[order[2]]), steps[1:], role)
+    check_length(shape[order[0]] * steps[0], role)
     return _Grid(order, flip, steps, origin, np.stack(columns, axis=1))
 
 

@@ -45,7 +45,7 @@ IMPLAUSIBLE_GEOMETRY = Kind(
     305,
     "implausible-geometry",
     "An image states an impossible size or spacing",
-    why="The header announces a voxel size of zero, less than 0.1 mm or more than 20 mm, a number that is no number, or more voxels than any CT scanner makes. Nothing was read beyond the header.",
+    why="The header announces a voxel size of zero, less than 0.1 mm or more than 20 mm, a number that is no number, more voxels than any CT scanner makes, slices wider than a scanner's opening, or a length beyond a person's. Nothing was read beyond the header.",
     fix="Check the header with the archive's viewer and export the series again; a NIfTI file in metres or micrometres must say so in its units.",
     exit=Exit.CONTENT,
 )
@@ -281,6 +281,14 @@ THICKNESS_DIFFERS = Kind(
     "The slices of the two visits differ in spacing",
     why="The slice spacing differs by more than half, which changes how small lesions look after resampling to the study's grid.",
     fix="If reconstructions of similar spacing exist for both visits, name them in `scans.csv`.",
+    exit=Exit.FINDINGS,
+)
+TILT_STATED = Kind(
+    329,
+    "tilt-stated",
+    "A header states a tilted gantry, and positions that stand upright",
+    why="The header's angle of the gantry and the positions of its slices contradict each other. Either the series was corrected for the tilt, or its positions lost it and the volume is sheared.",
+    fix="Look at the series from the side: an upright spine means corrected, and nothing has to be done. Otherwise name another series in `scans.csv`.",
     exit=Exit.FINDINGS,
 )
 NOT_VENOUS = Kind(

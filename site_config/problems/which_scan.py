@@ -75,7 +75,7 @@ LINK_UNFOLLOWED = Kind(
     364,
     "link-unfollowed",
     "A link was not followed",
-    why="The link leads nowhere, or out of the images folder; files outside it are never read.",
+    why="The link leads nowhere, or out of the images folder; files outside it are never read. Pipes, sockets and devices are not opened: reading one may never end.",
     fix="Copy or move the files themselves into the patient's folder below `paths.images`.",
     exit=Exit.CONTENT,
 )
@@ -162,8 +162,8 @@ LOSSY = Kind(
 TOO_SHORT = Kind(
     377,
     "too-short",
-    "A scan is too short to hold the organ",
-    why="The scan covers less of the body than the organ of its region is long: it is a part of an examination, or slices are missing at its ends.",
+    "A scan is too short or too narrow to hold the organ",
+    why="The scan covers less of the body than the organ of its region is long, or its slices are narrower than a body: it is a part of an examination, slices are missing at its ends, or its pixel sizes are in another unit.",
     fix="Look at the series' other parts; export the whole series again, or name the right one in scans.csv.",
     exit=Exit.FINDINGS,
 )

@@ -39,6 +39,7 @@ TAGS = [
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "PatientAge", "SpecificCharacterSet"),
     *("AcquisitionNumber", "InstanceNumber", "TemporalPositionIdentifier", "TemporalPositionIndex", "TriggerTime", "IrradiationEventUID"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "SliceThickness"),
+    "GantryDetectorTilt",
     *("BitsAllocated", "BitsStored", "HighBit", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "PixelRepresentation"),
     *("RescaleSlope", "RescaleIntercept", "RescaleType", "PixelPaddingValue", "PixelPaddingRangeLimit"),
     *("Manufacturer", "SeriesDescription", "ProtocolName", "StudyDescription", "BodyPartExamined", "ConvolutionKernel", "KVP"),
@@ -100,6 +101,8 @@ class SliceHeader:
     units: Units = Units()
     plain: Plain | None = None
     lossy: bool = False
+    studied: str = ""
+    stated_tilt: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -301,6 +304,8 @@ def _slice(dataset: Any, path: Path, at: int, bytes_left: int, start: bytes) -> 
         units=_units(dataset),
         plain=_plain(dataset, syntax, at, start),
         lossy=_text(dataset, "LossyImageCompression") == "01" or syntax in LOSSY,
+        studied=_undotted(_text(dataset, "StudyDate")),
+        stated_tilt=_number(dataset.get("GantryDetectorTilt")) or 0.0,
     )
     group = (
         about.uid or f"folder {path.parent}",

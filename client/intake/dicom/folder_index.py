@@ -7,6 +7,7 @@ may not be opened is another matter: the series could lack a slice through it, s
 from __future__ import annotations
 
 import os
+import stat
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = ["Contents", "Series", "SliceHeader", "files_of", "index", "is_dicom",
 SAME_DIRECTION = 0.015
 SAME_PIXEL = 1e-3
 MOST_FILES = 20_000
+SPECIAL = "is a pipe, a socket or a device"
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class Files:
-    """Files below a folder in a fixed order; links that were not followed with the reason, and `named`: which and where they point."""
+    """Files below a folder in a fixed order; links and special files that were not read, with the reason; `named`: which."""
 
     paths: tuple[Path, ...]
     links: tuple[str, ...]
@@ -135,9 +137,10 @@ def index(folder: Path, role: str, root: Path | None = None) -> Contents:
                 structures.append(path)
             continue
         groups.setdefault(read.group, []).append(read)
+    links = tuple(one for one in files.links if one != SPECIAL)
     ordered = sorted(_joined(groups).items(), key=lambda item: repr(item[0]))
     series = tuple(_series(reads, beside_pet - {""}) for _, reads in ordered)
-    return Contents(series, dict(sorted(left_out.items())), left_out["enhanced multi-frame"], files.links, tuple(structures))
+    return Contents(series, dict(sorted(left_out.items())), left_out["enhanced multi-frame"], links, tuple(structures))
 
 
 def _joined(groups: dict[tuple[Any, ...], list[Read]]) -> dict[tuple[Any, ...], list[Read]]:
@@ -167,7 +170,7 @@ def files_of(folder: Path, role: str) -> list[Path]:
 def walk(folder: Path, role: str, root: Path | None = None) -> Files:
     """Files below a folder. A linked folder is walked once, where it lies below `root` (left out: below the folder itself)."""
     if not folder.is_dir():
-        return Files((folder,), ())
+        return Files((), (SPECIAL,), (readable_name(folder.name),)) if _special(folder) else Files((folder,), ())
     found: list[Path] = []
     links: list[str] = []
     named: list[str] = []
@@ -197,14 +200,26 @@ def walk(folder: Path, role: str, root: Path | None = None) -> Files:
                 if name.startswith("."):
                     continue
                 reason = _reason(path, inside) if path.is_symlink() else None
-                if reason is None:
-                    found.append(path)
-                else:
+                if reason is not None:
                     links.append(reason)
                     named.append(_pointing(path))
+                elif _special(path):
+                    links.append(SPECIAL)
+                    named.append(readable_name(name))
+                else:
+                    found.append(path)
             if len(found) > MOST_FILES:
                 raise scan_problems.IMPLAUSIBLE_GEOMETRY.problem(f"{role} has more than {MOST_FILES:,} files", where=role)
     return Files(tuple(sorted(found)), tuple(links), tuple(named))
+
+
+def _special(path: Path) -> bool:
+    """Whether a path is a pipe, a socket or a device, which would be waited for without end where it was opened."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _pointing(link: Path) -> str:

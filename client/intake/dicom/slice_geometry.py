@@ -6,6 +6,7 @@ SimpleITK stacks whatever it is given: tilt, gaps and copies change the volume s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from client.imaging.volume import (
     MOST_OBLIQUE_DEGREES,
     MOST_TILT_DEGREES,
     angle_degrees,
+    check_field,
+    check_length,
     check_size,
     check_spacing,
 )
@@ -29,6 +32,7 @@ from site_config.problems.base import Problem
 SAME_PLACE_MM = 0.01
 MOST_JITTER = 0.25
 LEAST_GAP_MM = 3.0
+MOST_DAYS_APART = 1  # an examination may run over midnight
 
 
 @dataclass(frozen=True)
@@ -111,8 +115,10 @@ def stack_of(slices: tuple[SliceHeader, ...], normal: NDArray[np.float64], role:
     ordered = tuple(place[0] for place in found)
     heights = np.array([float(header.position @ normal) for header in ordered])
     z_mm = heights - heights[0]
+    check_field(ordered[0].shape, ordered[0].spacing, role)
+    check_length(float(z_mm[-1]), role)
     findings, interpolated = gaps(z_mm, heights, role)
-    findings += apart(ordered, z_mm, role) + lossy(ordered, role)
+    findings += apart(ordered, z_mm, role) + lossy(ordered, role) + tilted_by_word(ordered, role) + dated_twice(ordered, role)
     return Stacking(ordered, tuple(tuple(place) for place in found if len(place) > 1), z_mm, normal, tuple(findings), interpolated)
 
 
@@ -134,6 +140,34 @@ def lossy(slices: tuple[SliceHeader, ...], role: str) -> list[Problem]:
     if not number:
         return []
     return [which_scan.LOSSY.problem(f"{number} of {len(slices)} slices of {role} were compressed with loss", where=role)]
+
+
+def tilted_by_word(slices: tuple[SliceHeader, ...], role: str) -> list[Problem]:
+    """A finding where the header states a tilted gantry (0018,1120) and the positions, which are heeded, stand upright."""
+    stated = max(abs(header.stated_tilt) for header in slices)
+    if not MOST_TILT_DEGREES < stated < 90:
+        return []
+    return [
+        problems.TILT_STATED.problem(f"{role} states a gantry tilted by {stated:g} degrees, and its positions stand upright", where=role)
+    ]
+
+
+def dated_twice(slices: tuple[SliceHeader, ...], role: str) -> list[Problem]:
+    """A finding where the examination's date is not that of its images: one of the two was changed, and it is not known which."""
+    apart = max((_days_between(*dates) for dates in {(header.day, header.studied) for header in slices}), default=0)
+    if apart <= MOST_DAYS_APART:
+        return []
+    text = f"{role} was taken {apart} days from the day of its examination, both by its own header; the images' day is used"
+    return [which_scan.DAY_CONTRADICTS.problem(text, where=role)]
+
+
+def _days_between(one: str, other: str) -> int:
+    """Days between two dates YYYYMMDD; 0 where one of them is none."""
+    try:
+        first, second = (date(int(text[:4]), int(text[4:6]), int(text[6:8])) for text in (one, other))
+    except ValueError:
+        return 0
+    return abs((first - second).days)
 
 
 def gaps(z_mm: NDArray[np.float64], heights: NDArray[np.float64], role: str) -> tuple[list[Problem], bool]:

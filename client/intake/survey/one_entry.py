@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from client.intake.dicom.dicom_header import is_dicom
-from client.intake.dicom.folder_index import Contents, walk
+from client.intake.dicom.folder_index import SPECIAL, Contents, walk
 from client.intake.dicom.read_dicom import Candidate, FolderOffer, offer
 from client.intake.masks.masks_beside_scan import MASK_FIX, MaskFolder, mask_name, masks_beside, structure_masks
 from client.intake.names.image_kind_and_region import region_of
@@ -92,7 +92,9 @@ def look(entry: Path, root: Path, known: KnownKeys) -> Looked:
     for reason, number in Counter(files.links).items():
         which = [name for name, why in zip(files.named, files.links, strict=True) if why == reason]
         listed = f"{', '.join(which[:3])}{' and others' if number > 3 else ''}"
-        looked.say(which_scan.LINK_UNFOLLOWED.problem(f"{number} link{'s' if number > 1 else ''} in the folder: {reason} ({listed})"))
+        called = "special file" if reason == SPECIAL else "link"
+        text = f"{number} {called}{'s' if number > 1 else ''} in the folder: {reason} ({listed})"
+        looked.say(which_scan.LINK_UNFOLLOWED.problem(text))
     niftis, zips, others = _sorted(files.paths, looked)
     folders = masks_beside(niftis, entry if entry.is_dir() else root)
     called = [path for path in niftis if not any(path in folder.files for folder in folders)]

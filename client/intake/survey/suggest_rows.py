@@ -22,6 +22,7 @@ from site_config.tables.patient_moments import NEAR_DAYS, Declared
 DOUBTED = "the one that would be taken is called {phase}, and its vessels do not show that phase"
 DISPUTED = "the images name different persons; nothing is suggested before one has looked"
 LEAST_MM = {"abdomen": 90.0, "chest": 120.0}  # shorter than any grown-up's liver or lungs
+LEAST_WIDTH_MM = 120.0  # pixel sizes in centimetres, or a picture cut out for another purpose
 NEEDED_MM = {"abdomen": 220.0, "chest": 250.0}
 Row = dict[str, str]
 
@@ -180,6 +181,10 @@ class Suggestion:
         if one.found.extent_mm < LEAST_MM[region]:
             text = f"the {place} scan that is suggested covers {one.found.extent_mm:g} mm of the body"
             self.say(which_scan.TOO_SHORT.problem(text), visit)
+        width = _width_mm(one)
+        if width is not None and width < LEAST_WIDTH_MM:
+            text = f"the {place} scan that is suggested shows {width:.0f} mm of the body from side to side, less than any grown-up's"
+            self.say(which_scan.TOO_SHORT.problem(text), visit)
         if region == "chest":
             return
         contrast = self.inside[visit, region].contrast if (visit, region) in self.inside else None
@@ -190,6 +195,14 @@ class Suggestion:
             self.say(which_scan.PHASE_UNKNOWN.problem(f"the {place} scan that is suggested states no phase{seen}"), visit)
         elif one.found.phase != "portal":
             self.say(problems.NOT_VENOUS.problem(f"the {place} scan that is suggested is {one.found.phase}"), visit)
+
+
+def _width_mm(one: SeenVolume) -> float | None:
+    """How wide a DICOM series' slices are; None where it is not known."""
+    if one.candidate is None:
+        return None
+    first = one.candidate.stacking.slices[0]
+    return min(first.shape[0] * first.spacing[0], first.shape[1] * first.spacing[1])
 
 
 def _named(findings: Sequence[Problem], role: str) -> list[Problem]:
