@@ -92,8 +92,8 @@ def look(entry: Path, root: Path, known: KnownKeys) -> Looked:
     for reason, number in Counter(files.links).items():
         which = [name for name, why in zip(files.named, files.links, strict=True) if why == reason]
         listed = f"{', '.join(which[:3])}{' and others' if number > 3 else ''}"
-        called = "special file" if reason == SPECIAL else "link"
-        text = f"{number} {called}{'s' if number > 1 else ''} in the folder: {reason} ({listed})"
+        thing = "special file" if reason == SPECIAL else "link"
+        text = f"{number} {thing}{'s' if number > 1 else ''} in the folder: {reason} ({listed})"
         looked.say(which_scan.LINK_UNFOLLOWED.problem(text))
     niftis, zips, others = _sorted(files.paths, looked)
     folders = masks_beside(niftis, entry if entry.is_dir() else root)
