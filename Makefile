@@ -27,7 +27,7 @@ INSTALLED := --editable . --editable ./evidence
 endif
 BIN := $(VENV)/bin
 
-.PHONY: demo test check docs evidence evidence-check gpu gpu-wheels images lock schemas clean help
+.PHONY: demo test check docs evidence evidence-check gpu gpu-wheels images site-image coordinator-image lock schemas clean help
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -92,13 +92,25 @@ gpu-wheels: .tools/ready ## fetch what `make gpu` installs into the folder WHEEL
 	@$(PYTHON) -m pip download --quiet --only-binary :all: --require-hashes -r requirements/gpu.txt -d $(WHEELS)
 
 gpu: ## the GPU check, offline, under 9 minutes: make gpu WHEELS=folder, or GPU_PYTHON=python of an environment that has the packages
+	@PYTHONPATH=$(CURDIR) $(PYTHON) -P -m evidence.gpu.gpu_here $(if $(GPU_PYTHON),,--wheels "$(WHEELS)")
 	@test -n "$(GPU_PYTHON)" || { $(PYTHON) -m venv .gpu && \
 	  PIP_NO_INDEX=1 PIP_FIND_LINKS="$(WHEELS)" .gpu/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/gpu.txt; }
 	@PYTHONPATH=$(CURDIR) $(or $(GPU_PYTHON),.gpu/bin/python) -P -m evidence.gpu.measure
 
-images: ## build both CPU images with Docker, Podman or Buildah (ENGINE) from their unmodified Dockerfiles
-	$(ENGINE) build --format docker -f docker/site.Dockerfile --build-arg LOCK=site-cpu --build-arg UV_TORCH_BACKEND=cpu -t fedhcc-site:cpu .
-	$(ENGINE) build --format docker -f docker/coordinator.Dockerfile --build-arg UV_TORCH_BACKEND=cpu -t fedhcc-coordinator .
+# Podman and Buildah drop the health check without a word for the format; Docker knows no such word.
+FORMAT := $(if $(filter docker,$(notdir $(firstword $(ENGINE)))),,--format docker)
+# PyTorch's own CPU builds; where they cannot be reached, TORCH_WHEELS names a folder that holds the wheel (Podman, Buildah).
+FROM_WHEELS := --volume $(abspath $(TORCH_WHEELS)):/wheels:ro --build-arg UV_FIND_LINKS=/wheels
+BUILD = $(ENGINE) build $(FORMAT) $(if $(TORCH_WHEELS),$(FROM_WHEELS),--build-arg UV_TORCH_BACKEND=cpu) \
+  --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) $(BUILD_OPTIONS)
+
+images: site-image coordinator-image ## build both CPU images with Docker, Podman or Buildah (ENGINE) from their unmodified Dockerfiles
+
+site-image:
+	$(BUILD) -f docker/site.Dockerfile --build-arg LOCK=site-cpu -t fedhcc-site:cpu .
+
+coordinator-image:
+	$(BUILD) -f docker/coordinator.Dockerfile -t fedhcc-coordinator:cpu .
 
 lock: .tools/ready ## refresh requirements/*.txt from pyproject.toml
 	@for extra in site coordinator dev; do \

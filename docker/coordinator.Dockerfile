@@ -8,7 +8,7 @@ ARG LOCK=coordinator-cpu
 ARG UV_TORCH_BACKEND
 # A folder of wheels, mounted for the time of the build, where no index can be reached.
 ARG UV_FIND_LINKS
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1
 WORKDIR /source
 COPY requirements/tools.txt requirements/${LOCK}.txt requirements/
 RUN python -m venv /tools \

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -16,6 +18,7 @@ from tests.support import ROOT
 DOCKER = ROOT / "docker"
 CODE = {"site": {*SHARED_CODE}, "coordinator": {*SHARED_CODE, "server"}}
 LOCKS = {"site": ("site", "site-cpu"), "coordinator": ("coordinator-cpu",)}
+CODE_TAGS = {"site": "fedhcc-site:cpu", "coordinator": "fedhcc-coordinator:cpu"}
 both = pytest.mark.parametrize("image", CODE)
 
 
@@ -68,6 +71,7 @@ def test_everything_copied_exists_and_is_let_in(image: str) -> None:
 def test_locked_non_root_reaped_and_asked_for_its_health(image: str) -> None:
     instructions = lines(image)
     assert any('--require-hashes "requirements/${LOCK}.txt"' in line for line in instructions)
+    assert any(line.startswith("ENV ") and "UV_SYSTEM_CERTS=1" in line for line in instructions)  # a company's authority is believed
     assert [line for line in instructions if line.startswith("USER ")] == ["USER 10001:10001"]
     assert f'ENTRYPOINT ["/usr/bin/tini", "--", "fedhcc-{image}"]' in instructions
     check = next(line for line in instructions if line.startswith("HEALTHCHECK"))
@@ -104,6 +108,22 @@ def test_compose_takes_every_right_away(image: str) -> None:
     assert int(service["user"].split(":")[0]) >= 10000 and service["pids_limit"] and service["mem_limit"]
     assert service["environment"]["FEDHCC_RESTART_PAUSE"] == "60" and service["restart"] == "unless-stopped"
     assert ("ports" in service) == (image == "coordinator") and "build" not in service
+
+
+@pytest.mark.parametrize("engine", ["docker", "podman", "/usr/bin/buildah", "podman --remote"])
+def test_make_builds_both_from_unmodified_files(engine: str, tmp_path: Path) -> None:
+    """Docker knows no word for the format and the others need it; a folder with PyTorch's wheel stands in for its own builds."""
+    settings = [f"ENGINE={engine}", "BUILD_OPTIONS=--pull=never"]
+    for wheels in ("", str(tmp_path)):
+        command = ["make", "--no-print-directory", "--dry-run", "images", *settings, f"TORCH_WHEELS={wheels}"]
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=os.environ | {"MAKEFLAGS": ""}).stdout
+        builds = [line for line in said.replace("\\\n", " ").splitlines() if " build " in line]
+        assert len(builds) == 2 and all(line.startswith(f"{engine} build ") and "--pull=never" in line for line in builds)
+        assert all(("--format docker" in line) == (engine != "docker") for line in builds)
+        assert all(("UV_TORCH_BACKEND=cpu" in line) != (f"--volume {tmp_path}:/wheels:ro" in line) for line in builds)
+        for image, tag in CODE_TAGS.items():
+            assert any(f"-f docker/{image}.Dockerfile" in line and f"-t {tag} " in line for line in builds)
+    assert "LOCK=site-cpu" in said and "ARG LOCK=coordinator-cpu" in (DOCKER / "coordinator.Dockerfile").read_text()
 
 
 def test_the_example_is_what_the_command_writes() -> None:

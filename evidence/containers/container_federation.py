@@ -26,7 +26,7 @@ from site_config.problems.base import Exit
 
 SITES: Final = ("hospital-01", "hospital-02", "hospital-03")
 PATIENTS: Final = 12
-ROUNDS: Final = 4
+ROUNDS: Final = 6
 USER: Final = 10001
 COORDINATOR: Final = "coordinator"
 REGISTER_S: Final = 420.0
@@ -54,8 +54,19 @@ class ContainerStage:
             raise RuntimeError(f"{name}: {' '.join(command)}: {ended.status}\n{ended.output}")
         return ended
 
-    def prepare(self) -> dict[str, float]:
-        """Patients, keys, kits, tables, prepared slices, compose files, a locked and approved study; seconds of some steps."""
+    def begin(self) -> None:
+        """Every place as it is before the containers start; made the first time, and gone back to afterwards."""
+        kept = self.root / "snapshots" / "locked"
+        if kept.exists():
+            self.restore(kept)
+            return
+        for place in (self.root / "made", *map(self.home, (COORDINATOR, *SITES))):
+            shutil.rmtree(place, ignore_errors=True)
+        self._prepare()
+        self.snapshot("locked")
+
+    def _prepare(self) -> None:
+        """Patients, keys, kits, tables, prepared slices, compose files, a locked and approved study."""
         made = self.root / "made"
         command = [sys.executable, "-P", "-m", "simulations.cli", "cohort", str(made), "--preset", "tiny"]
         command += ["--sites", str(len(SITES)), "0", "--patients", str(PATIENTS), "0", "--seed", str(self.seed), "--workers", "1"]
@@ -63,7 +74,6 @@ class ContainerStage:
         for name in (COORDINATOR, *SITES):
             _give(self.home(name))
         self.typed(COORDINATOR, "init", "--title", "Trial office", "--address", f"{GATEWAY}:{PORT}", "--listen", f"0.0.0.0:{PORT}")
-        seconds = {"prepare": 0.0}
         for name in SITES:
             self.typed(name, "init", "--name", name)
             shutil.copy(self.home(name) / f"{name}.request.json", self.office)
@@ -74,14 +84,13 @@ class ContainerStage:
             _give(self.home(name))
             self.typed(name, "join", f"{name}.kit.json")
             self.typed(name, "check")
-            seconds["prepare"] += self.typed(name, "data", "prepare", "--study", "study.yaml").seconds
+            self.typed(name, "data", "prepare", "--study", "study.yaml")
         self._lock()
         for name in SITES:
             shutil.copy(self.office / "study.lock.json", self.home(name))
             _give(self.home(name))
             self.typed(name, "approve", "study.lock.json", "--yes")
             self.typed(name, "compose", "--image", self.site_image, "--memory", "3g")
-        return seconds
 
     def _lock(self) -> None:
         self.typed(COORDINATOR, "study", "new", "--preset", "tiny", "--out", "study.yaml")
@@ -134,8 +143,10 @@ class ContainerStage:
     def snapshot(self, name: str) -> Path:
         """Copies of the office's and the hospitals' private folders, to go back to."""
         kept = self.root / "snapshots" / name
+        shutil.rmtree(making := kept.with_suffix(".making"), ignore_errors=True)
         for place in (COORDINATOR, *SITES):
-            shutil.copytree(self.home(place), kept / place, symlinks=True)
+            shutil.copytree(self.home(place), making / place, symlinks=True)
+        making.rename(kept)
         return kept
 
     def restore(self, kept: Path) -> None:

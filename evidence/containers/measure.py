@@ -1,7 +1,7 @@
 """Evidence: the images as they are built, in three hospitals and a trial office. `python -m evidence.containers.measure`.
 
-Needs root, podman, runc, nftables and iproute2, and the two images (`--site`, `--coordinator`); nothing is fetched. Writes
-`docs/evidence/containers.json`.
+Needs root, podman, runc, nftables and iproute2, and the two images (`make images`, or `--build` with its settings, which measures how
+long that takes). Writes `docs/evidence/containers.json` after every part, and keeps there what was measured before on the same code.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from evidence.containers import bad_inputs, containers_that_end, image_contents
+from evidence.containers import bad_inputs, build_images, containers_that_end, image_contents
 from evidence.containers.container_federation import COORDINATOR, SITES, ContainerStage
 from evidence.containers.network_namespaces import GATEWAY, OFFICE, PORT, Line, counters, network, reachable
 from evidence.containers.podman import Podman, engine_file
-from evidence.record import record
+from evidence.record import FOLDER, record, stale
+from site_config.atomic_files import read_json
+from site_config.study.code_digest import code_digest
 
 COVERS = [
     "docker/site.Dockerfile",
@@ -33,6 +36,15 @@ COVERS = [
     "evidence/containers",
 ]
 SEED = 7
+PARTS: Final = {
+    "build": ("build",),
+    "contents": ("images",),
+    "canary": ("canary",),
+    "bad_inputs": ("bad_inputs",),
+    "ends": ("undisturbed", "health", "disturbed"),
+}
+"""Part → the figures it records."""
+COMMAND: Final = "python -m evidence.containers.measure"
 
 
 def rights(stage: ContainerStage) -> dict[str, Any]:
@@ -66,10 +78,8 @@ def reach(stage: ContainerStage, lines: dict[str, Line]) -> dict[str, bool]:
 
 
 def canary(stage: ContainerStage, lines: dict[str, Line]) -> dict[str, Any]:
-    """From nothing to a passed canary, with what passed the hospitals' firewalls."""
-    figures: dict[str, Any] = {"prepare_seconds": round(stage.prepare()["prepare"], 1)}
-    kept = stage.snapshot("locked")
-    figures["healthy_after_s"] = stage.start_all()
+    """From the start of every container to a passed canary, with what passed the hospitals' firewalls."""
+    figures: dict[str, Any] = {"healthy_after_s": stage.start_all()}
     figures["rights"] = rights(stage)
     before = {name: counters(line) for name, line in lines.items()}
     ended = stage.podman.inside(COORDINATOR, "fedhcc-coordinator", "run", "--canary")
@@ -86,50 +96,80 @@ def canary(stage: ContainerStage, lines: dict[str, Line]) -> dict[str, Any]:
     figures["reach"] = reach(stage, lines)
     probed = counters(lines[SITES[0]])
     figures["the_rules_count_what_they_drop"] = probed["in: connections dropped"] > 0 and probed["out: dropped"] > 0
-    stage.restore(kept)
     return figures
 
 
+def same_code(stage: ContainerStage) -> str:
+    """The digest of the code in both images. Raises `ValueError` where it is not the code this command belongs to."""
+    here = code_digest()
+    told = [stage.podman.once(image, ["--network", "none"], "--version").output for image in (stage.site_image, stage.office_image)]
+    if not all(here[:12] in output for output in told):
+        raise ValueError(f"the images hold other code than {here[:12]}, build them again: {' · '.join(told)}")
+    return here
+
+
+def measured_before(code: str) -> dict[str, Any]:
+    """Figures recorded on this very code; nothing where anything covered changed since."""
+    path = FOLDER / "containers.json"
+    figures: dict[str, Any] = read_json(path)["figures"] if path.exists() and not stale(path) else {}
+    return figures if figures.get("code") == code else {}
+
+
+def parts(stage: ContainerStage, lines: dict[str, Line], wanted: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Figures by name, each as soon as it is there; every part begins with the same locked study."""
+    if "contents" in wanted:
+        yield "images", image_contents.measure(stage.podman, stage.site_image, stage.office_image)
+    if {"canary", "bad_inputs", "ends"} & set(wanted):
+        stage.begin()
+    if "canary" in wanted:
+        yield "canary", canary(stage, lines)
+        stage.begin()
+    if "bad_inputs" in wanted:
+        yield "bad_inputs", bad_inputs.measure(stage)
+    if "ends" in wanted:
+        yield from containers_that_end.measure(stage)
+
+
+def play(options: argparse.Namespace, root: Path) -> int:
+    """The parts asked for, printed and recorded as they come; 1 when a yes-or-no figure is no."""
+    root.mkdir(exist_ok=True)
+    root.chmod(0o755)
+    wanted = options.only or list(PARTS)
+    fresh = {"build": build_images.measure(options.build)} if "build" in wanted and options.build is not None else {}
+    with network(list(SITES)) as lines:
+        stage = ContainerStage(root, Podman(engine_file(root)), lines, (options.site, options.coordinator), SEED)
+        code = same_code(stage)
+        figures = measured_before(code) | {"code": code}
+        try:
+            for name, found in (*fresh.items(), *parts(stage, lines, wanted)):
+                fresh[name] = found
+                print(f"{name}: {json.dumps(found, indent=1)}", flush=True)
+                figures = {key: value for key, value in figures.items() if key not in (name, "not_played")} | {name: found}
+                left = [one for part in PARTS.values() for one in part if one not in figures]
+                if not options.no_record:
+                    shown = figures | ({"not_played": left} if left else {})
+                    record("containers", covers=COVERS, figures=shown, seeds=[SEED], command=COMMAND)
+        finally:
+            stage.end_all()
+    return int(": false" in json.dumps(fresh))
+
+
 def main() -> int:
-    """Everything, printed as it comes; 1 when a yes-or-no figure is no."""
+    """Measure what was asked for."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--site", default="localhost/fedhcc-site:cpu")
     parser.add_argument("--coordinator", default="localhost/fedhcc-coordinator:cpu")
-    parser.add_argument("--only", choices=("contents", "canary", "bad_inputs", "ends"), action="append")
+    parser.add_argument("--build", nargs="*", metavar="SETTING", help="build both images first; settings of make, such as ENGINE=podman")
+    parser.add_argument("--only", choices=PARTS, action="append")
+    parser.add_argument("--folder", type=Path, help="where the places lie; kept, and used again by the next call")
     parser.add_argument("--no-record", action="store_true")
     options = parser.parse_args()
-    parts = options.only or ["contents", "canary", "bad_inputs", "ends"]
     missing = [word for word in ("podman", "runc", "nft", "ip") if shutil.which(word) is None]
     if missing or os.geteuid():
         print(f"nothing was measured: {'root is needed' if os.geteuid() else 'missing: ' + ', '.join(missing)}")
         return 1
-    figures: dict[str, Any] = {}
-
-    def keep(name: str, value: Any) -> None:
-        figures[name] = value
-        print(f"{name}: {json.dumps(value, indent=1)}", flush=True)
-
-    with tempfile.TemporaryDirectory(prefix="containers") as folder, network(list(SITES)) as lines:
-        root = Path(folder)
-        root.chmod(0o755)
-        stage = ContainerStage(root, Podman(engine_file(root)), lines, (options.site, options.coordinator), SEED)
-        try:
-            if "contents" in parts:
-                keep("images", image_contents.measure(stage.podman, options.site, options.coordinator))
-            if "canary" in parts:
-                keep("canary", canary(stage, lines))
-            else:
-                stage.prepare()
-            if "bad_inputs" in parts:
-                keep("bad_inputs", bad_inputs.measure(stage))
-            if "ends" in parts:
-                for name, found in containers_that_end.measure(stage):
-                    keep(name, found)
-        finally:
-            stage.end_all()
-    if not options.no_record:
-        record("containers", covers=COVERS, figures=figures, seeds=[SEED])
-    return int(": false" in json.dumps(figures))
+    with tempfile.TemporaryDirectory(prefix="containers") as folder:
+        return play(options, options.folder or Path(folder))
 
 
 if __name__ == "__main__":

@@ -18,10 +18,11 @@ from typing import Any, Final
 import torch
 
 from evidence.code_meaning import ROOT
-from evidence.gpu import gpu_numbers, gpu_segmentation, gpu_training_step
+from evidence.gpu import gpu_here, gpu_numbers, gpu_segmentation, gpu_training_step
 from evidence.gpu.time_and_memory import StepClock, seconds
 from evidence.record import record
 from site_config.problems.base import Problem
+from site_config.problems.model import NO_GPU
 
 SEED: Final = 11
 LIMIT_S: Final = 520.0
@@ -87,14 +88,17 @@ def parts(device: torch.device) -> dict[str, tuple[float, Callable[[], dict[str,
 
 
 def main() -> int:
-    """Every part; 1 when a bar is missed, 0 with a word where there is no GPU."""
+    """Every part; 1 when a bar is missed, FH-605 and its exit status where there is no GPU."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--limit", type=float, default=LIMIT_S, help="seconds for everything")
     parser.add_argument("--out", default="", help="a further copy of the JSON")
     options = parser.parse_args()
-    if not torch.cuda.is_available():
-        print("no GPU here: nothing was measured, and the evidence page goes on saying so")
-        return 0
+    try:
+        gpu_here.check()
+        if not torch.cuda.is_available():
+            raise NO_GPU.problem("torch sees no GPU; nothing was measured")
+    except Problem as problem:
+        return gpu_here.told(problem)
     clock = StepClock(options.limit)
     figures: dict[str, Any] = {}
     skipped: list[str] = []

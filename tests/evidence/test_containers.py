@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 
 from client.compose_file import Mount, Wanted, compose
+from evidence.containers import container_federation, measure
 from evidence.containers.bad_inputs import changed, mode, set_field
 from evidence.containers.network_namespaces import RULES, read_counters
 from evidence.containers.podman import Ended, until, words
 from site_config.site_yaml import Compute, SiteConfig
+from site_config.study.code_digest import code_digest
 from tests.support import ROOT
 
 
@@ -56,3 +59,50 @@ def test_the_last_lines_are_what_a_person_sees() -> None:
     ended = Ended(12, "one\n\ntwo\nFH-910 x\n  why: y\n  fix: z\n  page: p\n", 1.0)
     assert ended.last[0] == "FH-910 x" and ended.said("two")
     assert until(lambda: True, 1.0) == 0.0 and until(lambda: False, 0.05, 0.01) is None
+
+
+def test_parts_are_kept_between_calls_only_where_nothing_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    piece = {"figures": {"code": "a", "images": {"site": 1}}, "covers": {}}
+    monkeypatch.setattr(measure, "FOLDER", tmp_path)
+    assert measure.measured_before("a") == {}
+    (tmp_path / "containers.json").write_text(json.dumps(piece))
+    assert measure.measured_before("a") == piece["figures"] and measure.measured_before("b") == {}
+    (tmp_path / "containers.json").write_text(json.dumps(piece | {"covers": {"docker/site.Dockerfile": {"": "another"}}}))
+    assert measure.measured_before("a") == {}
+
+
+def test_every_part_tells_its_figures_and_an_image_of_other_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = measure.ContainerStage(tmp_path, measure.Podman(tmp_path), {}, ("site", "office"), 1)
+    monkeypatch.setattr(stage, "begin", lambda: None)
+    monkeypatch.setattr(measure, "canary", lambda *_: {})
+    for one in (measure.image_contents, measure.bad_inputs):
+        monkeypatch.setattr(one, "measure", lambda *_: {})
+    monkeypatch.setattr(measure.containers_that_end, "measure", lambda _: iter([(n, {}) for n in measure.PARTS["ends"]]))
+    told = [name for name, _ in measure.parts(stage, {}, list(measure.PARTS))]
+    assert [*measure.PARTS["build"], *told] == [name for part in measure.PARTS.values() for name in part]
+    said = f"fedhcc 1  code {code_digest()}"
+    monkeypatch.setattr(stage.podman, "once", lambda *_: Ended(0, said, 1.0))
+    assert measure.same_code(stage) == code_digest()
+    said = "fedhcc 1  code 00"
+    with pytest.raises(ValueError, match="other code"):
+        measure.same_code(stage)
+
+
+def test_every_part_begins_with_the_same_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = container_federation.ContainerStage(tmp_path, measure.Podman(tmp_path), {}, ("site", "office"), 1)
+    made: list[int] = []
+
+    def prepare() -> None:
+        made.append(1)
+        for name in (container_federation.COORDINATOR, *container_federation.SITES):
+            stage.home(name).mkdir()
+            (stage.home(name) / "study").write_text("locked")
+
+    monkeypatch.setattr(stage, "_prepare", prepare)
+    monkeypatch.setattr(stage, "end_all", lambda: None)
+    monkeypatch.setattr(container_federation, "USER", os.getuid())
+    monkeypatch.setattr(container_federation.os, "chown", lambda *_a, **_k: None)
+    stage.begin()
+    (stage.office / "study").write_text("over")
+    stage.begin()
+    assert made == [1] and (stage.office / "study").read_text() == "locked"

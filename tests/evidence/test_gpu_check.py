@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from client.program.gpu_watch import CONTROL
 from client.segmentation.nnunet import logits_on_gpu
-from evidence.gpu import gpu_numbers, gpu_segmentation, gpu_training_step, measure
+from evidence.gpu import gpu_here, gpu_numbers, gpu_segmentation, gpu_training_step, measure
 from evidence.gpu.time_and_memory import StepClock, peak_mib, seconds
+from site_config.problems.base import Problem
+from tests.support import ROOT
 
 CPU = torch.device("cpu")
 
@@ -83,10 +89,31 @@ def test_the_parts_fit_the_time_and_what_does_not_is_left() -> None:
 
 
 def test_where_there_is_no_gpu_nothing_is_recorded(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    """Neither where the driver is missing nor where torch is a CPU build beside a driver."""
     monkeypatch.setattr("sys.argv", ["measure"])
     monkeypatch.setattr(measure, "record", lambda *_a, **_k: pytest.fail("recorded"))
-    assert measure.main() == 0 and "no GPU here" in capsys.readouterr().out
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for require in (gpu_here.require, lambda *_: ()):
+        monkeypatch.setattr(gpu_here, "require", require)
+        assert measure.main() == 12
+        said = capsys.readouterr().err.splitlines()
+        assert said[0].startswith("FH-605 ") and said[0].endswith("nothing was measured") and said[-1].endswith("FH-605.md")
+
+
+def test_the_command_refuses_before_it_installs_anything(tmp_path: Path) -> None:
+    """With nothing but Python: no card, a card whose folder of wheels is missing, and both there."""
+    with pytest.raises(Problem, match="FH-605 there is no usable GPU here"):
+        gpu_here.check(devices=tmp_path)
+    for name in (CONTROL, "nvidia0"):
+        (tmp_path / name).touch()
+    gpu_here.check(tmp_path, tmp_path)
+    with pytest.raises(Problem, match="FH-910 the folder of wheels"):
+        gpu_here.check(tmp_path / "wheels", tmp_path)
+    command = [sys.executable, "-S", "-P", "-m", "evidence.gpu.gpu_here", "--wheels", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 12) and "Traceback" not in done.stderr
+    recipe = (ROOT / "Makefile").read_text().split("\ngpu: ")[1]
+    assert recipe.index("evidence.gpu.gpu_here") < recipe.index("pip install")
 
 
 def test_a_meter_without_a_gpu_tells_time_and_no_memory() -> None:
