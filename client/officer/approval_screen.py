@@ -20,7 +20,7 @@ def summary_lines(site: SiteConfig, lock: StudyLock, heard: int, office: str) ->
     """At most 24 lines of 80 columns. heard: other hospitals whose digits were heard by telephone; office: who offers the study."""
     study, name = lock.study, textwrap.shorten(office, 30) or "the coordinator"
     lines = [f"What {site.site} decides: study {lock.study_id[:12]}"]
-    offered = [("For", textwrap.shorten(study.title, 66)), ("Asked by", f"{name} (the office); no end date.")]
+    offered = [("For", textwrap.shorten(study.title, 66)), ("Asked by", f"{name} (the office). The study has no end date.")]
     for label, words in [*offered, *_paragraphs(site, lock, heard)]:
         lines += textwrap.wrap(words, WIDTH, initial_indent=label.ljust(INDENT), subsequent_indent=" " * INDENT, break_on_hyphens=False)
     return lines
@@ -29,40 +29,47 @@ def summary_lines(site: SiteConfig, lock: StudyLock, heard: int, office: str) ->
 def _paragraphs(site: SiteConfig, lock: StudyLock, heard: int) -> list[tuple[str, str]]:
     others = plural(len(lock.roster) - 1, "other hospital")
     does = "Make" if lock.entry(site.site).role == "development" else "Test"
-    found = [("Your part", f"{does} models with {others} ({heard} known by telephone).")]
-    found += [("Stays here", "Scans, names and ids of patients."), ("Leaves", _leaves(lock))]
+    found = [("Your part", f"{does} models with {others} ({heard} heard by telephone).")]
+    found += [("Stays here", "Scans, names and ids of patients."), ("Leaves", _leaves(lock, site.site))]
     found += _readers(lock, site.site)
     if MODELS.read_scans(lock.study.models):
         noise = "This study adds noise against it." if lock.study.privacy.dp else "Only added noise prevents it; this study adds none."
-        tells = "Whoever holds a patient's scans can tell from one round of training whether that patient died"
-        found.append(("Can be told", f"{tells} (right for 92 of 100 pairs of dead and living, AUC 0.92). {noise}"))
+        tells = "Who trains too and has scans of one dead and one alive can tell from one round which is which"
+        found.append(("Can be told", f"{tells} in 92 of 100 tries, not 50 (AUC 0.92). {noise}"))
     least = floor(site.policy, lock.study)
     found += [
         ("Published", _published(least, lock.study)),
         ("New patients", _new_patients(least.patients)),
-        ("To say no", "N, or nothing. After a yes `fedhcc-site decline` stops all."),
+        ("To say no", "N, or nothing. After a yes `fedhcc-site decline`: at once."),
         (
             "To undo it",
-            "`leave` for good, `data withdraw` for one patient, from the next message on. Results stay known.",
+            "`leave` for good, `data withdraw` for one patient. Results stay known"
+            + "; parts that left serve their phase." * bool(lock.holders),
         ),
         ("To look", "`fedhcc-site egress` lists all that left."),
     ]
     return found
 
 
-def _leaves(lock: StudyLock) -> str:
+def _leaves(lock: StudyLock, site: str) -> str:
     study, words = lock.study, []
     if lock.holders and study.privacy.dp is not None:
         words.append("Counts of patients, cut into parts; one part tells nothing.")
     elif lock.holders:
-        words.append("Each patient's days, death, clinical values and risk scores, cut into parts; one part tells nothing.")
+        more = ", scanner" if study.reads_scans else ""
+        words.append(f"Patients' days, death, sex, age, clinical values{more}, scores, in parts; one part tells nothing.")
     else:
         words.append(
             "Sums over patients" + (", which only add up with other hospitals'." if study.privacy.masks else ", readable by the office.")
         )
     if MODELS.read_scans(study.models):
-        words.append("In training, what the model learnt here, readable only as a sum over hospitals.")
+        words.append(f"From training what the model learnt here, readable only as a sum over {_block(lock, site)} hospitals.")
     return " ".join(words)
+
+
+def _block(lock: StudyLock, site: str) -> int:
+    """Hospitals behind the smallest sum of updates that this one is in."""
+    return min((len(block) for block in lock.blocks.get("development", ()) if site in block), default=len(lock.names("development")))
 
 
 def _published(least: Floor, study: Study) -> str:
@@ -71,7 +78,7 @@ def _published(least: Floor, study: Study) -> str:
         return "The models and counts with noise; nothing else." if study.shares_rows else "The models with noise; nothing else."
     if least.lifted:
         return "Results, without the usual limits: every patient is made up."
-    limits = f"none of a group under {GROUP_PATIENTS.value} patients, none that counts 1 to {FEW.value}."
+    limits = f"no group under {GROUP_PATIENTS.value} patients, no number of patients from 1 to {FEW.value}."
     return f"Models, their accuracy, survival curves, tables: {limits}"
 
 
@@ -90,8 +97,8 @@ def opened_words(least: Floor, study: Study) -> str:
 def _new_patients(least: int) -> str:
     """From how many changed patients on a result may change, in words; a minimum of one protects nobody."""
     if least <= 1:
-        return "Count at once: results before and after can tell of a single one."
-    return f"Results are redone when {least} or more came or left: no one shows."
+        return "Covered by this yes. They count at once: results before and after can tell of a single one."
+    return f"Covered by this yes. Results are redone once {least} or more came or left, so that no single one shows."
 
 
 def _readers(lock: StudyLock, site: str) -> list[tuple[str, str]]:
@@ -102,8 +109,8 @@ def _readers(lock: StudyLock, site: str) -> list[tuple[str, str]]:
     if lock.study.privacy.dp is not None:
         return [("Who can read", f"{names} add the noise. {few + 1} of them together see a hospital's counts without it.")]
     alone = "One" if few == 1 else f"{few}"
-    words = f"The parts lie at {names}. Any {few + 1} that join their parts read every patient's row: no names, yet personal data; "
-    words += f"with the office's help also from which hospital. {alone} with the office: no row."
+    words = f"The parts lie at {names}. Any {few + 1} that join theirs read every patient's row at all hospitals: no names, "
+    words += f"yet personal data; with the office also whose. {alone} with the office: none."
     if site in lock.holders:
-        words += " You are one: you must never join your parts with theirs."
+        words += " You are one: never join yours with theirs."
     return [("Who can read", words)]

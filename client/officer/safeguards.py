@@ -6,18 +6,11 @@ from site_config.keys_and_signatures import Kit
 from site_config.study.plan_and_lock import StudyLock
 from site_config.words_of_messages import plural
 
-HOUR_S = 3600.0
-
 
 def how_long(lock: StudyLock) -> str:
     """How long a study runs, as far as its lock knows."""
-    deadlines = lock.study.deadlines
-    longest = max(deadlines.admission, deadlines.clinical, deadlines.training, deadlines.fusion, deadlines.evaluation) / HOUR_S
     rounds = f" A network is trained in {plural(lock.study.training.rounds, 'round')}." if lock.study.reads_scans else ""
-    return (
-        f"No end date is in the lock: the study ends with its report, or when the coordinator or this hospital ends it. One question waits "
-        f"{longest:.0f} hours at most.{rounds}"
-    )
+    return f"No end date is in the lock: the study ends with its report, or when the coordinator or this hospital ends it.{rounds}"
 
 
 def safeguards(lock: StudyLock, kit: Kit) -> list[tuple[str, str]]:
@@ -66,7 +59,12 @@ def breach_steps(lock: StudyLock, site: str) -> list[str]:
     if site in lock.holders:
         steps.append("This hospital is a holder: all other hospitals are concerned; the office must tell them, and the study starts again.")
     elif lock.holders:
-        steps.append("If a holder was broken into, the office tells you: one alone says nothing, more than allowed in 5 say everything.")
+        few = lock.collusion
+        steps.append(
+            f"If a holder was broken into or its machine stolen, the office tells you. Parts of up to {few} of the {len(lock.holders)} "
+            f"holders say nothing, of {few + 1} every row. Its keys count as lost: the office strikes them, others hold, and everything on "
+            "parts is asked again with new keys."
+        )
     return [
         *steps,
         "To the supervisory authority within 72 hours of becoming aware (GDPR Article 33); to patients where Article 34 says so. "

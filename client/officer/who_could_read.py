@@ -82,6 +82,8 @@ def glossary(lock: StudyLock) -> list[tuple[str, str]]:
     """The words of the folder that a reader may not know."""
     words = [
         ("lock", "the study's plan with its list of hospitals, signed by the coordinator; nothing outside it is answered"),
+        ("score", "the risk that a model gives a patient, one number"),
+        ("phase", "a step of the study: its start, the clinical model, training, joining the models (fusion), testing (evaluation)"),
         ("block", "a fixed group of hospitals whose numbers are only ever read as one sum"),
     ]
     if lock.study.privacy.masks:
