@@ -9,6 +9,7 @@ Pure functions over the site's state folder; the command line and the simulation
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -179,10 +180,23 @@ def offers(state: Path) -> tuple[Offer, ...]:
 
 def find(state: Path, prefix: str) -> Offer:
     """The one offered study whose id starts with `prefix` (at least 6 digits); FH-417 for none or several."""
-    found = [one for one in offers(state) if len(prefix) >= 6 and one.lock.study_id.startswith(prefix.lower())]
-    if len(found) != 1:
-        raise problems.STUDY_UNKNOWN.problem(f"{len(found)} studies have an id that starts with {prefix[:12]!r}")
-    return found[0]
+    every = {one.lock.study_id: one for one in offers(state)}
+    return every[one_study(prefix, every)]
+
+
+def one_study(prefix: str, known: Iterable[str]) -> str:
+    """The one id of those known that starts with `prefix`: at least 6 digits, large or small letters. FH-417 for none or several."""
+    wanted = prefix.strip().lower()
+    found = [one for one in known if len(wanted) >= 6 and one.startswith(wanted)]
+    if len(found) == 1:
+        return found[0]
+    if not wanted:
+        what = "The study that was named is an empty word"
+    elif len(wanted) < 6:
+        what = f"{clean(wanted)!r} is too short: a study is named by the first 6 digits of its id or more"
+    else:
+        what = f"{len(found)} studies have an id that starts with {clean(wanted)!r}"
+    raise problems.STUDY_UNKNOWN.problem(what)
 
 
 def decide(state: Path, study_id: str, verdict: Literal["approved", "declined"], clock: str) -> None:

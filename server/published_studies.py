@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from server.hospital_register import LOCK_LIMIT, active_site, load
-from site_config.atomic_files import read_limited, write_atomic
+from site_config.atomic_files import is_file, read_limited, write_atomic
 from site_config.documents.document_kinds import kind_of
 from site_config.keys_and_signatures import CoordinatorIdentity, private_folder, read_lock, verify_lock
 from site_config.problems import federation
@@ -42,15 +42,18 @@ def published(home: Path) -> tuple[StudyLock, ...]:
     return tuple(verify_lock(read_lock(read_limited(path, LOCK_LIMIT, "a published lock")), key) for path in paths)
 
 
-def find_study(home: Path, prefix: str) -> str:
-    """The id of the one published study that starts with `prefix` (at least 6 digits; "": the only one there is); FH-718.
+def find_study(home: Path, prefix: str | None = None) -> str:
+    """The id of the one published study that starts with `prefix` (at least 6 digits; None: the only one there is); FH-718.
 
-    Of a study that was left by some, the one that goes on from it. A lock's file stands for its study.
+    Of a study that was left by some, the one that goes on from it. A lock's file stands for its study. An empty word names none:
+    it is what a script passes where its variable is not set.
     """
     folder = home / "studies"
     found = [path.parent.name for path in folder.glob("*/lock.json")] if folder.is_dir() else []
-    wanted = _of_file(home, Path(prefix), found) if not LIKE_AN_ID.fullmatch(prefix) else prefix.lower()
-    named = [name for name in found if not wanted or (len(wanted) >= 6 and name.startswith(wanted))]
+    given = None if prefix is None else prefix.strip()
+    wanted = given if given is None or LIKE_AN_ID.fullmatch(given) else _of_file(home, Path(given), found)
+    wanted = wanted and wanted.lower()
+    named = [name for name in found if wanted is None or (len(wanted) >= 6 and name.startswith(wanted))]
     chosen = sorted({goes_on_as(home, name) for name in named})
     if len(chosen) == 1:
         return chosen[0]
@@ -60,8 +63,10 @@ def find_study(home: Path, prefix: str) -> str:
             what = "No study is published at this office, and no hospital is enrolled"
             raise federation.STUDY_MISSING.problem(what, fix=f"Is this the office's folder? Name the right one with --home. {PUBLISH}")
         raise federation.STUDY_MISSING.problem("No study is published at this office", fix=PUBLISH)
-    if not prefix:
+    if wanted is None:
         what = f"{len(everything)} published studies stand here; none was named"
+    elif not wanted:
+        what = "The study that was named is an empty word"
     elif len(wanted) < 6:
         what = f"{clean(prefix)!r} is too short: a study is named by the first 6 digits of its id or more"
     else:
@@ -83,7 +88,7 @@ def _of_this_office(home: Path, signed: SignedLock) -> str:
 
 def _of_file(home: Path, path: Path, published_ids: list[str]) -> str:
     """The study of a signed lock's file. FH-718 where it is not published yet, FH-414 for another of the program's documents."""
-    if not path.is_file():
+    if not is_file(path):
         what = f"{clean(str(path))!r} is neither a study's id nor a file"
         raise federation.STUDY_MISSING.problem(what, fix="`fedhcc-coordinator status` lists the studies with their ids.")
     data = read_limited(path, LOCK_LIMIT, path.name)

@@ -70,6 +70,7 @@ def access_problem(error: OSError, role: str) -> Problem:
         errno.ENOTDIR: (host.FILE_MISSING, "does not exist: a part of its path is a file"),
         errno.EACCES: (host.FILE_UNREADABLE, "may not be opened by this user"),
         errno.EPERM: (host.FILE_UNREADABLE, "may not be opened by this user"),
+        errno.ENAMETOOLONG: (host.FILE_MISSING, "has a name longer than any file's"),
         errno.ELOOP: (host.FILE_MISSING, "is a symbolic link that leads to itself"),
         errno.EISDIR: (host.NOT_A_FILE, "is a folder"),
         errno.ENOSPC: (host.DISK_FULL, "does not fit on the disk"),
@@ -109,6 +110,18 @@ def read_limited(path: Path, limit_bytes: int, role: str | None = None, *, missi
     if len(data) > limit_bytes:
         raise host.FILE_TOO_LARGE.problem(f"{called} has more than {limit_bytes:,} bytes", where=called)
     return data
+
+
+def is_file(path: Path) -> bool:
+    """Whether an ordinary file lies there; False too where no file system takes such a path: too long, or with a NUL byte."""
+    try:
+        return path.is_file()
+    except ValueError:
+        return False
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise access_problem(error, role_of(path)) from None
 
 
 def bad_path(role: str) -> Problem:

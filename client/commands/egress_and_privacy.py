@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Everything that left the hospital, from the journal.", invoke_without_command=True)
 
-Study = Annotated[str, typer.Option(help="Only this study: its id or the first digits of it.")]
+Study = Annotated[str | None, typer.Option(help="Only this study: its id, or its first 6 or more digits; left out, every one.")]
 Statistic = Annotated[str, typer.Option(help="Only this statistic.")]
 Phase = Annotated[str, typer.Option(help="Only this phase.")]
 Since = Annotated[str, typer.Option(help="Only from this day or time on, as 2026-11-23.")]
@@ -34,7 +34,9 @@ WORDS = (
     "sees this hospital's own vector, or rebuilds its counts from shares). A patient under a new local id is counted as another patient."
 )
 UNBOUNDED = "trains without noise: no ε bounds what its updates tell"
-Awaiting = Annotated[str, typer.Option("--study", help="A study by the first digits of its id; left out, all not declined.")]
+Awaiting = Annotated[
+    str | None, typer.Option("--study", help="A study's id, or its first 6 or more digits; left out, all not declined.")
+]
 Opacus = Annotated[bool, typer.Option("--opacus", help="Also by Opacus' accountants (PRV and RDP), as a second opinion.")]
 
 
@@ -50,18 +52,24 @@ def _path(home: Path) -> Path:
     return load_site(home / "site.yaml").state / "journal.jsonl"
 
 
-def _entries(home: Path, study: str) -> list[Entry]:
-    """The journal; FH-417 for a study of which neither it nor an offer knows: "nothing left" would say more than is known."""
+def _entries(home: Path, study: str | None = None) -> tuple[list[Entry], str]:
+    """The journal, and the whole id of the study asked for, "" for every one.
+
+    FH-417 for a study of which neither the journal nor an offer knows: "nothing left" would say more than is known.
+    """
+    from client.keys_kit_and_decisions import one_study
     from site_config import hash_chained_journal
-    from site_config.problems import identity
 
     path = _path(home)
     entries = list(hash_chained_journal.read(path))
-    known = {offered.parent.name for offered in path.parent.glob("studies/*/lock.json")}
-    known |= {str(part.get("study", "")) for one in entries for part in (one.data, one.data.get("context")) if isinstance(part, dict)}
-    if study and not any(one.startswith(study) for one in known):
-        raise identity.STUDY_UNKNOWN.problem(f"0 studies have an id that starts with {study[:12]!r}")
-    return entries
+    return entries, "" if study is None else one_study(study, _studies(path.parent, entries))
+
+
+def _studies(state: Path, entries: Sequence[Entry]) -> set[str]:
+    """Every study that was offered here or of which the journal tells."""
+    offered = {one.parent.name for one in state.glob("studies/*/lock.json")}
+    told = {part.get("study") for one in entries for part in (one.data, one.data.get("context")) if isinstance(part, dict)}
+    return offered | {one for one in told if isinstance(one, str) and one}
 
 
 def _filter(study: str, statistic: str, phase: str, since: str) -> Filter:
@@ -74,7 +82,7 @@ def _filter(study: str, statistic: str, phase: str, since: str) -> Filter:
 def view(
     context: typer.Context,
     home: AnyHome = Path(),
-    study: Study = "",
+    study: Study = None,
     statistic: Statistic = "",
     phase: Phase = "",
     since: Since = "",
@@ -88,7 +96,8 @@ def view(
     a_hospital(context, home)
     from client.release.egress_view import released, turned_away
 
-    entries, chosen = _entries(home, study), _filter(study, statistic, phase, since)
+    entries, whole = _entries(home, study)
+    chosen = _filter(whole, statistic, phase, since)
     if refusals:
         turned = turned_away(entries, chosen)
         last = turned if everything else turned[-SHOWN:]
@@ -127,11 +136,11 @@ def summary(home: Home = Path(), json: Json = False) -> None:
 
 
 @app.command()
-def told(home: Home = Path(), study: Study = "", json: Json = False) -> None:
+def told(home: Home = Path(), study: Study = None, json: Json = False) -> None:
     """In words, for a data-protection officer: what left, of how many patients, to whom, and what this hospital opened as a holder."""
     from client.officer.journal_in_words import told as sentences
 
-    lines = list(sentences(_entries(home, study), study))
+    lines = list(sentences(*_entries(home, study)))
     show(lines, "\n".join(lines) or "nothing")
 
 
@@ -166,7 +175,7 @@ def verify(home: Home = Path(), json: Json = False) -> None:
 def export(
     to: Annotated[Path, typer.Argument(help="The CSV file to write.")],
     home: Home = Path(),
-    study: Study = "",
+    study: Study = None,
     statistic: Statistic = "",
     phase: Phase = "",
     since: Since = "",
@@ -176,7 +185,8 @@ def export(
     from client.release.egress_view import as_csv, released
     from site_config import atomic_files
 
-    rows = released(_entries(home, study), _filter(study, statistic, phase, since))
+    entries, whole = _entries(home, study)
+    rows = released(entries, _filter(whole, statistic, phase, since))
     atomic_files.write_atomic(to, as_csv(rows).encode("utf-8-sig"))
     show({"rows": len(rows), "file": to.name}, f"{len(rows)} rows written to {to.name}")
 
@@ -215,13 +225,18 @@ def allow(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: Json = False,
 ) -> None:
-    """Agree that a study opens values that differ by few hospitals or patients from earlier ones. Stop the client first."""
+    """Agree that a study opens values that differ by few hospitals or patients from earlier ones. Stop the client first.
+
+    FH-417 for a study that was never offered here and of which the journal does not tell: an allowance waits for none.
+    """
     from client.release.journal_entries import CONSENT, Consent
     from site_config.hash_chained_journal import Journal
     from site_config.problems import host
 
+    study = study.strip().lower()
     if len(study) != 64 or not set(study) <= set("0123456789abcdef"):
         raise host.USAGE.problem("a study is named here by its whole id, 64 hex digits", fix="`fedhcc-site studies --json` shows it.")
+    _entries(home, study)
     note("The difference of two such sums is the value of the few hospitals or patients that changed.")
     if not yes:
         typer.confirm(f"Allow it for study {study[:12]}?", abort=True)
@@ -230,7 +245,7 @@ def allow(
     show({"entry": entry.number, "study": study}, f"Written as entry {entry.number} of the journal.")
 
 
-def privacy(home: Home = Path(), study: Awaiting = "", opacus: Opacus = False, json: Json = False) -> None:
+def privacy(home: Home = Path(), study: Awaiting = None, opacus: Opacus = False, json: Json = False) -> None:
     """Show ε spent by the patients of cohort.csv, the budget, and what the next study would spend."""
     from client import keys_kit_and_decisions as enrol
     from client.program.patients_by_study import live_table
@@ -241,7 +256,7 @@ def privacy(home: Home = Path(), study: Awaiting = "", opacus: Opacus = False, j
     site = load_site(home / "site.yaml")
     ledger, rows = EpsilonLedger.of(hash_chained_journal.read(site.state / "journal.jsonl")), tuple(live_table(site).rows)
     spent = ledger.spent(rows)
-    offered = [enrol.find(site.state, study)] if study else [one for one in enrol.offers(site.state) if one.decision != "declined"]
+    offered = [enrol.find(site.state, study)] if study is not None else [one for one in enrol.offers(site.state) if one.decision != "declined"]
     found = [_next(site, one.lock, ledger, rows, opacus=opacus) for one in offered]
     shown = {
         "delta": DELTA,

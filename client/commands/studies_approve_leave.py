@@ -63,10 +63,10 @@ def _waiting(site: SiteConfig, lock: StudyLock) -> str:
 def _known(state: Path, study: str) -> StudyLock:
     """A study that was offered over the wire or is handed over as a file."""
     from client import keys_kit_and_decisions as enrol
-    from site_config.atomic_files import read_limited
+    from site_config.atomic_files import is_file, read_limited
     from site_config.keys_and_signatures import read_lock
 
-    if set(study.lower()) <= set(hexdigits) and not Path(study).is_file():
+    if set(study.strip()) <= set(hexdigits) and not is_file(Path(study)):
         return enrol.find(state, study).lock
     return enrol.offer(state, read_lock(read_limited(Path(study), enrol.MAX_LOCK, "the lock", missing=NO_LOCK)))
 

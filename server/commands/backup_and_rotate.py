@@ -65,7 +65,7 @@ def rotate(
     note(f"Next: {next_command('fedhcc-coordinator', 'serve')}")
 
 
-def again(study: Study = "", home: Home = Path(), without: Without = (), json: Json = False) -> None:  # type: ignore[assignment]
+def again(study: Study = None, home: Home = Path(), without: Without = (), json: Json = False) -> None:  # type: ignore[assignment]
     """Publish a study anew under a new id, with today's keys and code; hospitals decide anew, the earlier run stays as it is.
 
     With --without a hospital that left before anything was opened is no longer in it. Where something was opened with it, the

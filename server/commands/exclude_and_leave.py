@@ -15,7 +15,7 @@ Block = Annotated[int, typer.Argument(help="The block's number, from 1; `fedhcc-
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
-def exclude(block: Block, study: Study = "", home: Home = Path(), yes: Yes = False, json: Json = False) -> None:
+def exclude(block: Block, study: Study = None, home: Home = Path(), yes: Yes = False, json: Json = False) -> None:
     """Take a whole block of training hospitals out of a stopped study. What it was part of stays; the report says INCOMPLETE."""
     from server import published_studies
     from server.departure.exclude_block import exclude as take_out
@@ -35,7 +35,7 @@ Go = Annotated[bool, typer.Option("--run", help="Go on with the study at once.")
 
 
 def leave(
-    study: Study = "",
+    study: Study = None,
     home: Home = Path(),
     without: Without = (),  # type: ignore[assignment]
     each: Each = None,

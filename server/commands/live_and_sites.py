@@ -14,7 +14,7 @@ from site_config.console import Json, note, show, table
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on this machine; 0 takes a free one.")]
 
 
-def live(study: Study = "", home: Home = Path(), port: Port = 0, json: Json = False) -> None:
+def live(study: Study = None, home: Home = Path(), port: Port = 0, json: Json = False) -> None:
     """Serve a page for a browser on this machine that follows a study, until Ctrl-C. It reads, and changes nothing.
 
     From elsewhere: `ssh -L PORT:127.0.0.1:PORT OFFICE`, and open the address that is printed.

@@ -11,7 +11,7 @@ from server.commands.run import Study
 from site_config.console import Json, next_command, note, show
 
 
-def repair(study: Study = "", home: Home = Path(), json: Json = False) -> None:
+def repair(study: Study = None, home: Home = Path(), json: Json = False) -> None:
     """Keep what is whole of a damaged study folder and set the rest aside; `resume` asks for it again, and the report says so."""
     from server import published_studies
     from server.study.repair_folder import repair as mend
@@ -24,7 +24,7 @@ def repair(study: Study = "", home: Home = Path(), json: Json = False) -> None:
         note(f"Next: {next_command('fedhcc-coordinator', 'resume', study_id[:12])}")
 
 
-def upgrade(study: Study = "", home: Home = Path(), json: Json = False) -> None:
+def upgrade(study: Study = None, home: Home = Path(), json: Json = False) -> None:
     """Go on with a study under another release of the office's code: recorded in the ledger and shown in the report."""
     from server import published_studies
     from server.study.office_code import upgrade as record

@@ -16,7 +16,7 @@ Out = Annotated[Path, typer.Option("--out", help="Folder to write; files of the 
 
 
 @report_app.command()
-def export(study: Study = "", home: Home = Path(), out: Out = Path("report-export"), json: Json = False) -> None:
+def export(study: Study = None, home: Home = Path(), out: Out = Path("report-export"), json: Json = False) -> None:
     """Figures as SVG and PDF, tables as CSV, all in one Word file, a methods paragraph, a TRIPOD+AI checklist, metrics.json with schema.
 
     Example: fedhcc-coordinator report export 5f0c --out paper
@@ -34,7 +34,7 @@ def export(study: Study = "", home: Home = Path(), out: Out = Path("report-expor
 @report_app.command()
 def track(
     to: Annotated[list[str], typer.Argument(help="tensorboard:FOLDER or mlflow:URI.")],
-    study: Annotated[str, typer.Option("--study", help="The study's id, or its first 6 or more digits; left out, the only one.")] = "",
+    study: Annotated[str | None, typer.Option("--study", help="The study's id, or its first 6 or more digits; left out, the only one.")] = None,
     home: Home = Path(),
     json: Json = False,
 ) -> None:

@@ -11,7 +11,9 @@ from server.commands.enrol_and_renew import Home
 from server.commands.study_check_lock_publish import study_app, warn
 from site_config.console import Json, next_command, note, show, table
 
-Study = Annotated[str, typer.Argument(help="The study's id, or its first 6 or more digits; left out, the only published one.")]
+Study = Annotated[
+    str | None, typer.Argument(help="The study's id, or its first 6 or more digits; left out, the only published one.")
+]
 Canary = Annotated[bool, typer.Option("--canary", help="Only admission and one round: the cheapest proof that everything works.")]
 
 
@@ -68,7 +70,7 @@ def serve(home: Home = Path(), json: Json = False) -> None:
     note("stopped")
 
 
-def run_study(home: Path, study: str, canary: bool, wait_s: float, on_event: str, track: list[str] | None) -> None:
+def run_study(home: Path, study: str | None, canary: bool, wait_s: float, on_event: str, track: list[str] | None) -> None:
     """Run a study, or go on with it, in this process, and say how it ended."""
     import signal
     import threading
@@ -110,7 +112,7 @@ Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for 
 
 
 def run(
-    study: Study = "",
+    study: Study = None,
     home: Home = Path(),
     canary: Canary = False,
     wait: Wait = 60.0,
@@ -123,13 +125,13 @@ def run(
 
 
 def resume(
-    study: Study = "", home: Home = Path(), wait: Wait = 60.0, on_event: OnEvent = "", track: Track = None, json: Json = False
+    study: Study = None, home: Home = Path(), wait: Wait = 60.0, on_event: OnEvent = "", track: Track = None, json: Json = False
 ) -> None:
     """Go on with a study that was stopped, stalled or interrupted, from its last finished round."""
     run_study(home, study, False, wait, on_event, track)
 
 
-def stop(study: Study = "", home: Home = Path(), json: Json = False) -> None:
+def stop(study: Study = None, home: Home = Path(), json: Json = False) -> None:
     """Ask a running study to end after the present round; `resume` goes on."""
     from server import published_studies
     from server.watch import study_status as watch

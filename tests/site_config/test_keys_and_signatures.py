@@ -207,6 +207,6 @@ def test_the_only_published_study_needs_no_name(tmp_path: Path) -> None:
         (tmp_path / "studies" / study).mkdir(parents=True)
         (tmp_path / "studies" / study / "lock.json").write_text("{}")
         if study == "aaaaaa11":
-            assert published_studies.find_study(tmp_path, "") == study
+            assert published_studies.find_study(tmp_path) == study
     with pytest.raises(Problem, match="none was named"):
-        published_studies.find_study(tmp_path, "")
+        published_studies.find_study(tmp_path)

@@ -302,7 +302,7 @@ def test_a_file_given_for_a_study_is_answered_with_the_next_step(capsys: pytest.
     assert (status, found["problem"]["code"]) == (10, "FH-718") and fix in found["problem"]["fix"]
     assert say(capsys, office_app, "study", "publish", str(lock), "--home", str(home))[0] == 0
     if given == "lock":
-        assert published_studies.find_study(home, str(lock)) == published_studies.find_study(home, "")
+        assert published_studies.find_study(home, str(lock)) == published_studies.find_study(home)
 
 
 def test_a_hospital_that_was_revoked_comes_back_with_new_keys(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -84,11 +84,14 @@ def test_verifies_and_names_the_changed_entry(home):
 
 
 def test_consent_is_an_entry(home):
-    assert egress(home, "allow", "ab" * 32, "--home", home, "--yes", "--note", "dpo").status == 0
+    study = egress(home, "--home", home, "--json").data[0]["study"]
+    assert egress(home, "allow", study, "--home", home, "--yes", "--note", "dpo").status == 0
     assert egress(home, "verify", "--home", home, "--json").data["entries"] == 6
     assert egress(home, "allow", "short", "--home", home, "--yes").status == 2
+    assert "FH-417" in egress(home, "allow", "ab" * 32, "--home", home, "--yes").err, "no allowance waits for a study nobody knows"
+    assert egress(home, "verify", "--home", home, "--json").data["entries"] == 6
     with Journal(home / "state" / "journal.jsonl"):
-        assert "FH-525" in egress(home, "allow", "ab" * 32, "--home", home, "--yes").err
+        assert "FH-525" in egress(home, "allow", study, "--home", home, "--yes").err
 
 
 @pytest.mark.parametrize("command_words", [(), ("--refusals",), ("told",), ("export", "out.csv")])
