@@ -34,9 +34,7 @@ WORDS = (
     "sees this hospital's own vector, or rebuilds its counts from shares). A patient under a new local id is counted as another patient."
 )
 UNBOUNDED = "trains without noise: no ε bounds what its updates tell"
-Awaiting = Annotated[
-    str | None, typer.Option("--study", help="A study's id, or its first 6 or more digits; left out, all not declined.")
-]
+Awaiting = Annotated[str | None, typer.Option("--study", help="A study's id, or its first 6 or more digits; left out, all not declined.")]
 Opacus = Annotated[bool, typer.Option("--opacus", help="Also by Opacus' accountants (PRV and RDP), as a second opinion.")]
 
 
@@ -256,7 +254,8 @@ def privacy(home: Home = Path(), study: Awaiting = None, opacus: Opacus = False,
     site = load_site(home / "site.yaml")
     ledger, rows = EpsilonLedger.of(hash_chained_journal.read(site.state / "journal.jsonl")), tuple(live_table(site).rows)
     spent = ledger.spent(rows)
-    offered = [enrol.find(site.state, study)] if study is not None else [one for one in enrol.offers(site.state) if one.decision != "declined"]
+    standing = (one for one in enrol.offers(site.state) if one.decision != "declined")
+    offered = list(standing) if study is None else [enrol.find(site.state, study)]
     found = [_next(site, one.lock, ledger, rows, opacus=opacus) for one in offered]
     shown = {
         "delta": DELTA,

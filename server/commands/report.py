@@ -15,6 +15,9 @@ report_app = typer.Typer(help="The report of a finished study.", no_args_is_help
 Out = Annotated[Path, typer.Option("--out", help="Folder to write; files of the same names are replaced.", file_okay=False)]
 
 
+OfStudy = Annotated[str | None, typer.Option("--study", help="The study's id, or its first 6 or more digits; left out, the only one.")]
+
+
 @report_app.command()
 def export(study: Study = None, home: Home = Path(), out: Out = Path("report-export"), json: Json = False) -> None:
     """Figures as SVG and PDF, tables as CSV, all in one Word file, a methods paragraph, a TRIPOD+AI checklist, metrics.json with schema.
@@ -34,7 +37,7 @@ def export(study: Study = None, home: Home = Path(), out: Out = Path("report-exp
 @report_app.command()
 def track(
     to: Annotated[list[str], typer.Argument(help="tensorboard:FOLDER or mlflow:URI.")],
-    study: Annotated[str | None, typer.Option("--study", help="The study's id, or its first 6 or more digits; left out, the only one.")] = None,
+    study: OfStudy = None,
     home: Home = Path(),
     json: Json = False,
 ) -> None:

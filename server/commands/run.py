@@ -11,9 +11,7 @@ from server.commands.enrol_and_renew import Home
 from server.commands.study_check_lock_publish import study_app, warn
 from site_config.console import Json, next_command, note, show, table
 
-Study = Annotated[
-    str | None, typer.Argument(help="The study's id, or its first 6 or more digits; left out, the only published one.")
-]
+Study = Annotated[str | None, typer.Argument(help="The study's id, or its first 6 or more digits; left out, the only published one.")]
 Canary = Annotated[bool, typer.Option("--canary", help="Only admission and one round: the cheapest proof that everything works.")]
 
 

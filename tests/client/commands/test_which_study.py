@@ -119,5 +119,5 @@ def test_two_studies_that_begin_alike_are_not_chosen_between(tmp_path: Path) -> 
         (tmp_path / "studies" / one / "lock.json").write_text("{}")
     for find in (lambda word: published_studies.find_study(tmp_path, word), lambda word: at_site.one_study(word, ids)):
         assert find(ids[1]) == ids[1]
-        with pytest.raises(Problem, match="2 (published )?studies have an id that starts"):
+        with pytest.raises(Problem, match=r"2 (published )?studies have an id that starts"):
             find("a" * 20)
