@@ -68,9 +68,9 @@ def find_study(home: Path, prefix: str | None = None) -> str:
     elif not wanted:
         what = "The study that was named is an empty word"
     elif len(wanted) < 6:
-        what = f"{clean(given or "")!r} is too short: a study is named by the first 6 digits of its id or more"
+        what = f"{clean(given or '')!r} is too short: a study is named by the first 6 digits of its id or more"
     else:
-        what = f"{len(chosen)} published studies have an id that starts with {clean(given or "")!r}"
+        what = f"{len(chosen)} published studies have an id that starts with {clean(given or '')!r}"
     ids = " or ".join(name[:12] for name in everything[:4])
     raise federation.STUDY_MISSING.problem(what, fix=f"Name one of them: {ids}. `fedhcc-coordinator status` lists them with their titles.")
 
