@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from client.cohort.slice_provenance import OrganRecord
 from client.imaging import contrast_seen, slices
 from client.imaging.hounsfield import organ_value
+from client.imaging.mask_doubts import doubts
 from client.imaging.volume import Volume
 from client.intake.phase_beside import phase_beside
 from client.intake.read_scan import read_scan
@@ -109,6 +110,7 @@ def _view(organ: Organ, scan: Scan, volume: Volume, grid: slices.Grid, masks: Se
     if flat:
         return which_scan.FLAT_SLICE.problem(f"{role}: {flat} of {len(tensor)} chosen slices of the {organ.name} show nothing", where=role)
     flags, findings = _remarks(organ, scan, volume, masks, measured, choice, study, role)
+    findings += doubts(organ.name, volume, grid, (masks.organ, masks.tumour), measured, role)
     if organ.name == "liver":
         findings += phase_beside(scan.phase or volume.phase, _contrast(volume, grid, masks, measured), role)
     record = OrganRecord(

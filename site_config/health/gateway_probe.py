@@ -16,6 +16,7 @@ from site_config.health.doctor_finding import Checkup, DoctorFinding
 from site_config.health.machine_questions import clock
 from site_config.health.proxy_question import hidden, look_at_proxy
 from site_config.problems import federation
+from site_config.words_of_messages import clean
 
 SHUT = (("GET", "/"), ("POST", "/v1/control/list-nodes"), ("POST", "/v1/runtime/acquire-task"), ("POST", "/v1/fleet/register-node"))
 """What no hospital may reach."""
@@ -88,6 +89,11 @@ def look_at_gateway(checkup: Checkup, address: str, ca: str | None, proxy: str |
         return False
     try:
         seen = look(address, ca, proxy)
+    except (httpx.InvalidURL, UnicodeError):
+        words = f"{clean(address)} is no address"
+        fix = "The kit and the office's operator tell it: HOST:PORT."
+        checkup.findings.append(DoctorFinding("office", "wrong", words, fix, federation.GATEWAY_UNREACHABLE.label))
+        return False
     except (httpx.HTTPError, OSError) as error:
         checkup.findings.append(unreachable(error, proxy))
         return False

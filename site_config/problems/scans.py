@@ -283,6 +283,14 @@ THICKNESS_DIFFERS = Kind(
     fix="If reconstructions of similar spacing exist for both visits, name them in `scans.csv`.",
     exit=Exit.FINDINGS,
 )
+MASK_DOUBTFUL = Kind(
+    339,
+    "mask-doubtful",
+    "A mask does not look like its organ",
+    why="The mask has its scan's size and place, and what it outlines is not what an organ or its tumour looks like: it may be drawn on another phase or patient, mirrored or shifted, exported for a part of the slices, or organ and tumour were exchanged.",
+    fix="Look at the patient's contact sheet (`fedhcc-site data show`). If the outline is wrong, export the mask again on the very series that the row names, then `fedhcc-site data prepare`; if it is right, leave it: the remark stays.",
+    exit=Exit.FINDINGS,
+)
 TILT_STATED = Kind(
     329,
     "tilt-stated",

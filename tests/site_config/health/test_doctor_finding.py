@@ -89,3 +89,10 @@ def test_a_failed_connection_is_explained(text: str, code: str) -> None:
 def test_a_proxy_that_refuses_is_named_without_its_password() -> None:
     found = gateway_probe.unreachable(httpx.ProxyError("407 Proxy Authentication Required"), "http://me:secret@proxy.example:3128")
     assert found.state == "wrong" and "proxy.example:3128" in found.words and "secret" not in found.words
+
+
+@pytest.mark.parametrize("address", ["x" * 6000, "\udcff\udcfe", "../..", "a b:c", "host:port:9"])
+def test_what_is_no_address_is_told_and_ends_nothing(address: str) -> None:
+    checkup = Checkup("doctor")
+    assert not gateway_probe.look_at_gateway(checkup, address, None, None)
+    assert [one.name for one in checkup.findings if one.state == "wrong"] == ["office"]
