@@ -206,16 +206,32 @@ def _settings(study: Study) -> Iterable[Fault]:
             ("training", "cut_days"),
             f"{study.training.intervals} intervals need {study.training.intervals - 1} rising positive cut points",
         )
-    if (near := close_horizons(study)) is not None:
+    if (near := close_horizons(study)) is not None and near[0] != near[1]:
         what = f"horizons at {near[0]} and {near[1]} days show who died in between"
         yield Fault(kinds.CONTRADICTION, ("evaluation", "horizons"), what, f"Keep them at least {APART_DAYS} days apart.")
-    if any(day <= 0 for day in study.evaluation.horizons) or not study.evaluation.horizons:
-        yield Fault(kinds.CONTRADICTION, ("evaluation", "horizons"), "horizons are positive days", "Write days, for example [365, 730].")
+    yield from _horizons(study)
     for model, rate in study.network.dropout.items():
         if not 0 <= rate < 1:
             yield Fault(
                 kinds.WRONG_VALUE, ("network", "dropout", model), f"{rate} is no probability below 1", "Write a number from 0 to below 1."
             )
+
+
+def _horizons(study: Study) -> Iterable[Fault]:
+    """Days at which nothing could be judged, or twice the same."""
+    days, place, longest = study.evaluation.horizons, ("evaluation", "horizons"), study.shares.longest_days
+    if any(day <= 0 for day in days) or not days:
+        yield Fault(kinds.CONTRADICTION, place, "horizons are positive days", "Write days, for example [365, 730].")
+        return
+    if 1 in days:
+        yield Fault(kinds.CONTRADICTION, place, "nothing can be judged at day 1", "Write later days, for example [365, 730].")
+    if len(set(days)) < len(days):
+        twice = next(day for day in days if days.count(day) > 1)
+        yield Fault(kinds.CONTRADICTION, place, f"the horizon {twice} stands twice", "Write each day once.")
+    if max(days) >= longest - 1:
+        what = f"the horizon {max(days)} lies beyond the {longest} days that the study looks at (shares.longest_days)"
+        fix = f"Write horizons up to {longest - 2}, or raise shares.longest_days (at most 12,000) where patients are followed that long."
+        yield Fault(kinds.CONTRADICTION, place, what, fix)
 
 
 def _privacy(study: Study) -> Iterable[Fault]:
