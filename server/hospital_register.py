@@ -9,6 +9,7 @@ Pure functions over the coordinator's home folder; the command line and the simu
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +30,7 @@ from site_config.keys_and_signatures import (
 from site_config.problems import identity as problems
 from site_config.study.plan_and_lock import Role, RosterEntry, SiteName, Strict
 from site_config.terminal.which_folder import no_office
-from site_config.words_of_messages import clean
+from site_config.words_of_messages import clean, nearest
 
 LOCK_LIMIT = 16 << 20
 REGISTER_LIMIT = 8 << 20
@@ -156,11 +157,25 @@ def kit(home: Path, name: str) -> Kit:
 
 
 def known_site(register: Register, name: str) -> Enrolled:
-    """A site that is or was enrolled under a name; FH-413."""
+    """A site that is or was enrolled under a name; FH-413, with the name that may have been meant."""
     site = next((one for one in register.sites if one.name == name), None)
     if site is None:
-        raise problems.NOT_ENROLLED.problem(f"{clean(name)!r} is not enrolled")
+        near = nearest(name, [one.name for one in register.sites])
+        fix = f"Did you mean `{near}`? {problems.NOT_ENROLLED.fix}" if near else None
+        raise problems.NOT_ENROLLED.problem(f"{clean(name)!r} is not enrolled", fix=fix)
     return site
+
+
+def check_of_study(names: Iterable[str], sites: Collection[str]) -> None:
+    """FH-413 for the first of `names` that is none of a study's hospitals, with the name that may have been meant."""
+    for name in names:
+        if name not in sites:
+            near = nearest(name, sites)
+            raise problems.NOT_ENROLLED.problem(
+                f"{clean(name)!r} is no hospital of this study",
+                why="Only a hospital that the study's lock names can be left out.",
+                fix=f"{f'Did you mean `{near}`? ' if near else ''}The study's hospitals: {', '.join(sorted(sites))}.",
+            )
 
 
 def active_site(register: Register, name: str) -> Enrolled:

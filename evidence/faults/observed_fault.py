@@ -22,6 +22,7 @@ ENDS = {
 }
 RESUME = "fedhcc-coordinator resume STUDY"
 COMMAND = re.compile(r"`((?:fedhcc-[a-z]+|timedatectl) [^`]+)`")
+FOLDER = re.compile(r" --home \S+")
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,12 @@ def ledger_words(entries: Sequence[LedgerEntry]) -> str:
 
 
 def commands(output: str) -> str:
-    """The next commands that a program's output names, in order, each once."""
-    return "; ".join(dict.fromkeys(COMMAND.findall(output)))
+    """The next commands that a program's output names, in order, each once; without the folder, which lies elsewhere on every machine.
+
+    >>> commands("fix: `fedhcc-site run --home /srv/site`, or `fedhcc-site run`")
+    'fedhcc-site run'
+    """
+    return "; ".join(dict.fromkeys(FOLDER.sub("", found) for found in COMMAND.findall(output)))
 
 
 def see_through(

@@ -27,13 +27,12 @@ from site_config.atomic_files import write_atomic, write_json
 from site_config.file_lock import Lock
 from site_config.keys_and_signatures import CoordinatorIdentity, private_folder, sign_lock, verify_lock
 from site_config.problems import federation
-from site_config.problems import identity as problems
 from site_config.problems.base import together
 from site_config.study.code_digest import code_digest, office_digest
 from site_config.study.lock_study import PATIENTS_A_SITE, lock_faults, lock_study
 from site_config.study.plan_and_lock import LeftBehind, Role, Study, StudyLock
 from site_config.study.prognostic_models import MODELS
-from site_config.words_of_messages import clean, plural
+from site_config.words_of_messages import plural
 
 EVERYBODY = 1_000
 """Companions of a hospital where a set has to be left by all."""
@@ -110,9 +109,7 @@ def departure(
         return _once_more(home, study, refused, without, each)
     before = verify_lock(StudyFolder(home / "studies" / study).signed_lock(), identity.public_key)
     folder = study_status.folder_of(home, study)
-    for name in without:
-        if name not in {entry.name for entry in before.roster}:
-            raise problems.NOT_ENROLLED.problem(f"{clean(name)!r} is no hospital of this study")
+    enrol.check_of_study(without, {entry.name for entry in before.roster})
     opened = compared or any(entry.outcome == "opened" and entry.bytes_out for entry in asks(history(folder / "ledger.jsonl")))
     _check(before, opened=opened, finished=(folder / "result.json").exists())
     known = kept_counts(before, folder)

@@ -11,12 +11,10 @@ from server import published_studies
 from server.study.resume_state import StudyFolder
 from site_config.atomic_files import write_atomic
 from site_config.keys_and_signatures import CoordinatorIdentity, sign_lock, verify_lock
-from site_config.problems import identity as problems
 from site_config.problems.base import together
 from site_config.study.code_digest import code_digest, office_digest
 from site_config.study.lock_study import lock_faults, lock_study, resolve_roles
 from site_config.study.plan_and_lock import StudyLock
-from site_config.words_of_messages import clean
 
 TIMES = re.compile(r" \(run (\d+)\)$")
 LONGEST_TITLE = 200
@@ -46,9 +44,7 @@ def again(home: Path, study: str, without: tuple[str, ...] = ()) -> tuple[StudyL
     title = next_title(earlier.study.title)
     while title in titles:
         title = next_title(title)
-    for name in without:
-        if name not in {site.name for site in earlier.study.sites}:
-            raise problems.NOT_ENROLLED.problem(f"{clean(name)!r} is no hospital of this study")
+    enrol.check_of_study(without, {site.name for site in earlier.study.sites})
     kept = tuple(site for site in earlier.study.sites if site.name not in without)
     plan = earlier.study.model_copy(update={"title": title, "sites": kept})
     lock = lock_study(

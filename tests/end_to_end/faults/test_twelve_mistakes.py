@@ -230,6 +230,19 @@ def a_misspelt_hospital(desk: Desk) -> Screen:
     return "office", ["study", "check", str(path), "--home", desk.office], "FH-1", "Write `hospital-"
 
 
+def a_misspelt_hospital_to_leave_out(desk: Desk) -> Screen:
+    wrong = desk.name.replace("hospital", "hopsital")
+    return "office", ["leave", desk.lock.study_id, "--without", wrong, "--home", desk.office], "FH-413", f"Did you mean `{desk.name}`?"
+
+
+def a_misspelt_hospital_in_another_study(desk: Desk) -> Screen:
+    return "office", ["again", desk.lock.study_id, "--without", "berlin", "--home", desk.office], "FH-413", f"hospitals: {desk.name}, "
+
+
+def a_misspelt_hospital_to_strike(desk: Desk) -> Screen:
+    return "office", ["revoke", desk.name.replace("-", "_"), "--home", desk.office], "FH-413", f"Did you mean `{desk.name}`?"
+
+
 def the_wrong_order(desk: Desk) -> Screen:
     fresh = desk.place / "fresh"
     office_setup.init(fresh, "A new office", "127.0.0.1:9445")
@@ -242,6 +255,7 @@ MISTAKES = (
     no_gpu_in_check, no_gpu_in_doctor, the_offices_command_at_a_hospital, a_hospitals_command_at_the_office,
     the_offices_board_in_an_empty_folder, keys_made_twice, a_kit_for_a_lock, a_file_for_a_study, a_path_that_no_container_sees,
     a_command_of_the_other_side, another_offices_lock_published,
+    a_misspelt_hospital_to_leave_out, a_misspelt_hospital_in_another_study, a_misspelt_hospital_to_strike,
     new_keys_under_an_old_name, a_kit_from_the_wrong_place, hospitals_of_another_office,
 )  # fmt: skip
 
