@@ -26,6 +26,7 @@ from client.program.declared_machine import machine
 from client.program.patients_by_study import COUNTED, Benches, live_table
 from client.program.rehearsal_times import declared_seconds
 from client.release.contributed_counts import keep
+from client.release.days_opened import DaysOpened
 from client.release.door import Door, outward_code
 from client.release.epsilon_spent import budget_faults
 from client.release.journal_entries import REFUSAL, Refused
@@ -86,6 +87,7 @@ class Agent:
         self.journal = open_journal(site.state, durable=not site.policy.simulated_patients)
         policy = effective(site)
         self.door = Door(site.site, self.identity.signing_key, policy, self.journal, clock=now, entropy=entropy, kept=site.state)
+        self.days = DaysOpened.of(self.journal)
         self.holder = Holder(site.site, self.identity.signing_key, policy, self.journal, site.state)
         self._entropy = entropy
         self._locks: dict[str, StudyLock] = {}
@@ -181,6 +183,7 @@ class Agent:
         policy = effective(self.site)
         self._take_policy(policy)
         found = [*refusals(policy, lock, self.site.site), *holder_faults(policy, lock, self.site.site)]
+        found += self.days.faults(policy, lock, self.door.ledger.consented(lock.study_id))
         if policy.epsilon_budget is not None:
             found += budget_faults(policy, lock, self.door.charges, live_table(self.site).rows, lock.entry(self.site.site).role)
         try:
@@ -232,10 +235,16 @@ class Agent:
         self.phase = request.context.phase
         return _reply("keys", self.door.keys(request, lock))
 
+    def _take_days(self, lock: StudyLock, phase: str) -> None:
+        """Before anything of a phase is computed: FH-532 where the study opens days beside those of earlier results."""
+        if self.days.wants(lock, phase):
+            self.days.take(effective(self.site), lock, phase, self.door.ledger.consented(lock.study_id))
+
     def _release(self, message: Message) -> Message:
         request = _read(ReleaseRequest, message)
         lock = self._lock(request.context.study)
         self.phase = self.studies[lock.study_id] = request.context.phase
+        self._take_days(lock, request.context.phase)
         arrays = self._broadcast(request.context.state, message.arrays)
         bench = self._benches.of(lock)
         facts = self._benches.facts(lock, (_split(request),))
@@ -255,6 +264,7 @@ class Agent:
         lock = self._lock(request.study)
         self.phase = request.phase
         self.studies[lock.study_id] = f"{request.phase}: shares of its rows"
+        self._take_days(lock, request.phase)
         arrays = self._broadcast(request.state, message.arrays)
         plan = request_plan(lock, request.phase, request.earlier, request.frozen)
         shares, role = lock.study.shares, lock.entry(self.site.site).role

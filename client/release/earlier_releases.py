@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from client.release.generations import differing
 from client.release.journal_entries import (
     AGREED,
     COHORT,
@@ -163,11 +164,6 @@ class Agreement:
 
     def _of(self, name: str) -> list[str]:
         return [choice for choice in self.choices or () if choice.partition(".")[2] == name]
-
-
-def differing(before: frozenset[str], now: frozenset[str]) -> int:
-    """Patients by which two sets of rows differ: who is in one only, or in both with other values (`ID` or `ID.VALUES`)."""
-    return len({row.partition(".")[0] for row in before ^ now})
 
 
 @dataclass

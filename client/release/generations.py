@@ -22,7 +22,6 @@ from pathlib import Path
 from pydantic import Field
 
 from client.cohort.pseudonyms import keyed_hash, patient_key, site_secret
-from client.release.earlier_releases import differing
 from client.release.journal_entries import DoorRecord
 from shared_model.analyses.phases.admission_plan import BASE as BASE_ROWS
 from shared_model.analyses.phases.admission_plan import LIVE
@@ -166,6 +165,28 @@ class Generations:
             f"{what} since {self.since[:10]}. New rows count as soon as at least {least} patients of a set have, at this hospital alone "
             "or, in a study on shares, at all its hospitals together, against every earlier study; until then the old rows stay usable"
         )
+
+
+def changed_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
+    """Patients of two sets of rows who are in one only, or in both with other values (`ID` or `ID.VALUES`)."""
+    return _ids(before ^ now)
+
+
+def moved_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
+    """Of those, who is in one only."""
+    return _ids(before) ^ _ids(now)
+
+
+def _ids(rows: frozenset[str]) -> set[str]:
+    return {row.partition(".")[0] for row in rows}
+
+
+def differing(before: frozenset[str], now: frozenset[str]) -> int:
+    """Patients that may be counted towards a minimum: who joined or left, and only where nobody did, whose row is another one.
+
+    A new column or another code makes every row another one, and hides nobody in results that do not read it.
+    """
+    return len(moved_ids(before, now)) or len(changed_ids(before, now))
 
 
 def choose(

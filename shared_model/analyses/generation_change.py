@@ -3,8 +3,10 @@
 A hospital fills a slot for every patient whose row is or was used, and writes for each earlier study and each choice of rows
 (`live` or `base`, in the training, validation or test set) whether the patient's row is another one, or stands in one of the two
 only: among those who changed where the hospital took part in that study, or among those who came with it. Either must be nobody
-or enough, since results of other rosters tell what whole hospitals add: they would leave the few of the other kind. One bit a
-choice is opened: not how many changed, nor against which study too few.
+or enough, since results of other rosters tell what whole hospitals add: they would leave the few of the other kind. Of those who
+changed, the ones who joined or left are counted once more by themselves: a column that is new, or written in other codes, makes every row
+another one, and changes nothing in a result that does not read it but by the one who joined meanwhile. One bit a choice is opened:
+not how many changed, nor against which study too few.
 """
 
 from __future__ import annotations
@@ -21,6 +23,10 @@ from shared_model.shares.circuits.arithmetic import Arithmetic
 from shared_model.shares.circuits.declared_results import Result
 from shared_model.shares.circuits.shared_value import public
 
+CHANGED, CAME, MOVED = range(3)
+"""Whose row is another one or stands in one study only; who came with a hospital; of the first, who stands in one study only."""
+KINDS = 3
+
 
 @dataclass(frozen=True)
 class Changed(Part):
@@ -30,7 +36,7 @@ class Changed(Part):
 
     @property
     def width(self) -> int:
-        """Earlier studies times both kinds of change times choices."""
+        """Earlier studies times kinds of change times choices."""
         return self.columns
 
     def of(self, patients: PaddedPatients) -> Floats:
@@ -55,16 +61,16 @@ class ChangeModel:
     @property
     def part(self) -> Changed:
         """What a slot holds."""
-        return Changed(self.name, 2 * len(self.choices) * len(self.nobody))
+        return Changed(self.name, KINDS * len(self.choices) * len(self.nobody))
 
-    def place(self, study: int, choice: int, *, came: bool) -> int:
-        """Where a slot tells of a patient: of the earlier study, changed or `came` with a hospital that was not in it, choice of rows."""
-        return (2 * study + came) * len(self.choices) + choice
+    def place(self, study: int, choice: int, kind: int) -> int:
+        """Where a slot tells of a patient: of the earlier study, the kind of change, the choice of rows."""
+        return (KINDS * study + kind) * len(self.choices) + choice
 
     def few(self, totals: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Choice → whether too few changed, of totals in the order of `place`: what the circuit finds, in the open."""
-        kinds = totals.reshape(len(self.nobody), 2, len(self.choices))
-        none = ~np.array(self.nobody, dtype=bool) & (kinds.sum(1) == 0)
+        kinds = totals.reshape(len(self.nobody), KINDS, len(self.choices))
+        none = ~np.array(self.nobody, dtype=bool) & (kinds[:, CHANGED] + kinds[:, CAME] == 0)
         found: NDArray[np.bool_] = (((kinds > 0) & (kinds < self.minimum_patients)).any(1) | none).any(0)
         return found
 
@@ -88,8 +94,8 @@ async def change(a: Arithmetic, rows: Rows, model: ChangeModel) -> dict[str, boo
     totals = await a.lift(slots.sum(0).assume(len(slots), "a count of slots"))
     factors = []
     for k, nobody in enumerate(model.nobody):
-        changed, came = (totals[n * kind : n * (kind + 1)] for kind in (2 * k, 2 * k + 1))
-        factors += [kind - few for kind in (changed, came) for few in range(1, model.minimum_patients)]
+        changed, came, moved = (totals[n * (KINDS * k + kind) : n * (KINDS * k + kind + 1)] for kind in (CHANGED, CAME, MOVED))
+        factors += [kind - few for kind in (changed, came, moved) for few in range(1, model.minimum_patients)]
         if not all(nobody):  # where nobody is permitted, one more than the total, which is never zero
             both = changed + came
             factors.append(both + public(both, np.array(nobody, dtype=np.int64), 0))

@@ -250,7 +250,8 @@ ROWS_WAIT = Kind(
     why="A result over these rows and an earlier one over others would together tell of the few patients who joined, left or changed between "
     "them. They wait until, against every earlier result, nothing changed or at least the minimum of patients did.",
     fix="`fedhcc-site studies` says what waits and since when; until then study the rows of the last generation. A study that is under way goes "
-    "on with `fedhcc-coordinator leave STUDY`. One refused at admission: lock it anew, under another title, when more patients have come.",
+    "on with `fedhcc-coordinator leave STUDY`. One refused at admission: lock it anew, under another title, when more patients have come. "
+    "Where a column is new or written in other codes: keep rows of patients who came since out of cohort.csv until they are enough.",
     exit=Exit.REFUSED,
     leaves=True,
 )

@@ -6,16 +6,18 @@ then open together is the plan's declaration, which follows from the lock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from client.release.earlier_releases import Ledger, cohort_hash
+from client.release.generations import changed_ids, moved_ids
 from client.release.journal_entries import SharedRows
 from client.release.site_policy import check_sharing
 from shared_model.analyses.analysis_plan import SharedPlan
+from shared_model.analyses.generation_change import CAME, CHANGED, MOVED
 from shared_model.analyses.patient_slots import PaddedPatients, contribution
 from shared_model.analyses.phases.admission_plan import change_model
 from shared_model.shares.holder.dealt_rows import deal
@@ -68,12 +70,16 @@ def compared_patients(
     values = {}
     for k, used in enumerate(earlier):
         for c, choice in enumerate(model.choices):
-            apart = choices.get(choice, frozenset()) ^ used.get(choice.partition(".")[2], frozenset())
-            ids = {row.partition(".")[0] for row in apart}
-            found = np.array([one in ids for one in patients], dtype=np.float64)
-            came = site not in lock.earlier[k].roster
-            values[f"{model.name}.{model.place(k, c, came=came)}"] = found
-            values[f"{model.name}.{model.place(k, c, came=not came)}"] = np.zeros(len(patients))
+            rows, before = choices.get(choice, frozenset()), used.get(choice.partition(".")[2], frozenset())
+            everybody, moved = changed_ids(before, rows), moved_ids(before, rows)
+            here = site in lock.earlier[k].roster
+            counted: dict[int, Collection[str]] = {
+                CHANGED: everybody if here else (),
+                CAME: () if here else everybody,
+                MOVED: moved if here else (),
+            }
+            for kind, ids in counted.items():
+                values[f"{model.name}.{model.place(k, c, kind)}"] = np.array([one in ids for one in patients], dtype=np.float64)
     nobody = np.zeros(len(patients))
     hashes = {one.study: {name: cohort_hash(rows) for name, rows in used.items()} for one, used in zip(lock.earlier, earlier, strict=True)}
     return PaddedPatients(nobody.astype(np.int64), nobody.astype(np.bool_), values), hashes

@@ -17,9 +17,26 @@ MONTH = 30.4375
 """Days of a month of the Julian year."""
 
 
+YEAR_MONTHS, YEAR_DAYS = 12, 365
+
+
+def month_end(months: int) -> int:
+    """The day on which so many months end: whole years of 365 days, as horizons are written, other months by the Julian year.
+
+    These are also the last whole days before the quarters at which training hazards are cut (`day_grids.QUARTER`). Were a point a day
+    beside a horizon of another study, or beside a cut, results of both would show who died on that day.
+
+    >>> [month_end(k) for k in (1, 3, 6, 12, 21, 24, 60)]
+    [30, 91, 182, 365, 639, 730, 1825]
+    """
+    years, rest = divmod(months, YEAR_MONTHS)
+    return int(MONTH * months) if rest else YEAR_DAYS * years
+
+
 def grid(months: int, last_day: int) -> tuple[int, ...]:
     """The days of every first, third or sixth month up to the last one."""
-    return tuple(int(MONTH * k + 0.5) for k in range(months, int(last_day / MONTH) + 1, months) if int(MONTH * k + 0.5) <= last_day)
+    ends = (month_end(k) for k in range(months, int(last_day / MONTH) + 2, months))
+    return tuple(day for day in ends if day <= last_day)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from client.release.generations import choose
 from client.release.journal_entries import AGREED, COMPARED, AgreedRows, ComparedRows
 from shared_model.analyses.phases.admission_plan import BASE, LIVE
 from shared_model.statistics.statistic_parameters import SplitOnly
@@ -121,6 +122,42 @@ def test_a_corrected_row_is_a_change_like_a_join(network: Network) -> None:
     assert opened(network), "the old rows stay usable"
     assert network.results[0] == network.results[1]
     assert opened(network, fraction=FRACTION)
+
+
+@pytest.mark.parametrize(("joined", "new_rows"), [(0, True), (1, False), (19, False), (20, True)])
+def test_one_who_joined_is_not_hidden_behind_a_new_column(joined: int, new_rows: bool) -> None:
+    """A table gets a column, or one is recoded, binary to ordinal: every row is another one, and the results without it the same."""
+    network = Network(SIZES)
+    assert opened(network, fraction=0.0)
+    network.rewrite()
+    network.join(NAMES[0], joined)
+    again = network.study(NAMES, fraction=0.0)
+    assert again == {"train": LIVE if new_rows else BASE, "validation": LIVE}
+    network.check()
+
+
+@pytest.mark.parametrize("gone", [1, 2])
+def test_who_withdrew_is_not_hidden_behind_a_new_column(gone: int) -> None:
+    network = Network(SIZES)
+    assert opened(network, fraction=0.0)
+    network.rewrite()
+    for _ in range(gone):
+        network.withdraw(NAMES[0])
+    assert network.study(NAMES, fraction=0.0) is None
+
+
+def test_one_who_joined_at_a_hospital_alone_is_not_hidden_either() -> None:
+    """Where nobody compares, each hospital asks for enough changes of its own: rows written anew are none where somebody joined."""
+    before = {"train": frozenset(f"p{k}.a" for k in range(40))}
+    anew = {"train": frozenset(f"p{k}.b" for k in range(40))}
+    assert choose([before], anew, 20, None) == {"train": LIVE}
+    assert choose([before], {"train": anew["train"] | {"new.b"}}, 20, None) == {"train": BASE}
+    network = Network(SIZES)
+    write(network, value("clinical", NAMES, before))
+    network.hospitals[NAMES[0]].ledger.check_rows(value("second", NAMES, anew), LEAST)
+    with pytest.raises(Problem) as refused:
+        network.hospitals[NAMES[0]].ledger.check_rows(value("third", NAMES, {"train": anew["train"] | {"new.b"}}), LEAST)
+    assert refused.value.kind == privacy.ROWS_WAIT
 
 
 # ------------------------------------------------------------------------------------- several studies, added and subtracted

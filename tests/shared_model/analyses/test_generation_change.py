@@ -18,10 +18,15 @@ SIZES = (0, 1, 1, 2, 4, 8, 16)
 
 
 def run(
-    totals: tuple[int, ...], minimum: int = 20, m: int = 0, nobody: bool = True, came: tuple[int, ...] | None = None
+    totals: tuple[int, ...],
+    minimum: int = 20,
+    m: int = 0,
+    nobody: bool = True,
+    came: tuple[int, ...] | None = None,
+    moved: tuple[int, ...] | None = None,
 ) -> tuple[bool, Any]:
-    """totals: who changed at hospitals of each earlier study; came: who came with others."""
-    both = [total for pair in zip(totals, came or (0,) * len(totals), strict=True) for total in pair]
+    """totals: who changed at hospitals of each earlier study; came: who came with others; moved: of the changed, who joined or left."""
+    both = [total for kinds in zip(totals, came or (0,) * len(totals), moved or totals, strict=True) for total in kinds]
     model = ChangeModel("changed", nobody=((nobody,),) * len(totals), minimum_patients=minimum)
     rng, n = np.random.default_rng(sum(both)), sum(SIZES)
     flags = np.stack([rng.permutation(np.arange(n) < total) for total in both], 1).astype(float)
@@ -50,14 +55,14 @@ def test_few_who_changed_are_not_hidden_behind_hospitals_that_came(changed: int,
     found, _ = run((changed,), came=(came,))
     assert found == opens
     model = ChangeModel("changed")
-    assert model.few(np.array([changed, came]))[0] != opens
+    assert model.few(np.array([changed, came, changed]))[0] != opens
 
 
 @pytest.mark.parametrize(("changed", "came", "opens"), [(0, 0, False), (0, 20, True), (20, 0, True), (0, 3, False)])
 def test_where_a_hospital_left_somebody_has_to_change_or_come(changed: int, came: int, opens: bool) -> None:
     found, _ = run((changed,), nobody=False, came=(came,))
     assert found == opens
-    assert ChangeModel("changed", nobody=((False,),)).few(np.array([changed, came]))[0] != opens
+    assert ChangeModel("changed", nobody=((False,),)).few(np.array([changed, came, changed]))[0] != opens
 
 
 @pytest.mark.parametrize(
@@ -107,3 +112,11 @@ def test_a_change_of_nobody_is_permitted_choice_by_choice(nobody: tuple[bool, bo
 
     found, _ = on_record(circuit, Declaration.of(model.results), model.parts(0), [site], 40)
     assert tuple(found.values()) == nobody
+
+
+@pytest.mark.parametrize(("changed", "moved", "opens"), [(33, 0, True), (33, 1, False), (33, 19, False), (33, 20, True), (19, 0, False)])
+def test_one_who_joined_is_not_hidden_behind_rows_that_are_written_anew(changed: int, moved: int, opens: bool) -> None:
+    """A column that is new makes every row another one; results of the other columns are then apart by who joined."""
+    found, _ = run((changed,), moved=(moved,))
+    assert found == opens
+    assert ChangeModel("changed").few(np.array([changed, 0, moved]))[0] != opens

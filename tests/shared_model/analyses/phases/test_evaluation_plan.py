@@ -155,9 +155,14 @@ def check_groups(walk: Walk, estimate: GroupedEstimate, days: tuple[int, ...], f
     return shown
 
 
+def month_ends(step: int) -> tuple[int, ...]:
+    """Every so many months below 4,000 days: years of 365 days, and the whole days of the other months of a Julian year."""
+    return tuple(365 * (k // 12) if k % 12 == 0 else int(30.4375 * k) for k in range(step, 132, step))
+
+
 def test_survival_of_the_sets_monthly_only_where_they_are_large(walk: Walk) -> None:
     cohort, estimate = walk.cohort, found(walk).survival
-    days = near(tuple(int(30.4375 * k + 0.5) for k in range(1, 132)), (365, 730))[: estimate.survival.shape[1]]
+    days = near(month_ends(1), (365, 730))[: estimate.survival.shape[1]]
     for s, fine in enumerate((True, False, False)):
         curve = kaplan_meier(cells(cohort, cohort.set == s))
         fitted = KaplanMeierFitter().fit(cohort.day[cohort.set == s], cohort.event[cohort.set == s])
@@ -182,7 +187,7 @@ def test_risk_groups_of_every_model(walk: Walk) -> None:
         families = [[(cohort.set == s) & (score <= cutoff), (cohort.set == s) & (score > cutoff)] for s in range(SETS)]
         primary = name == "RadCLN-D"
         points = model.risk.curves.survival.shape[1]
-        monthly, quarterly = (near(tuple(int(30.4375 * k + 0.5) for k in range(step, 132, step)), (365, 730)) for step in (1, 3))
+        monthly, quarterly = (near(month_ends(step), (365, 730)) for step in (1, 3))
         days = (monthly if primary else quarterly)[:points]
         assert len(days) == points
         assert check_groups(walk, model.risk, days, families, [True, False, False]) >= 1
@@ -193,7 +198,7 @@ def test_progression_of_validation_and_test_together(walk: Walk) -> None:
     assert estimate is not None
     held = cohort.set > 0
     members = [held & (cohort.response != 3), held & (cohort.response == 3)]
-    days = near(tuple(int(30.4375 * k + 0.5) for k in range(3, 132, 3)), (365, 730))[: estimate.curves.survival.shape[1]]
+    days = near(month_ends(3), (365, 730))[: estimate.curves.survival.shape[1]]
     assert check_groups(walk, estimate, days, [members], [False]) == 1
 
 

@@ -1,0 +1,109 @@
+"""Two studies over the same patients with other days: what one study may not open, two may not either."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from client.release.days_opened import DAYS, HALF_MONTH, DaysOpened, StudyDays, day_faults, days_in, days_of
+from site_config.hash_chained_journal import Journal
+from site_config.problems.base import Problem
+from site_config.site_yaml import Policy
+from site_config.study.plan_and_lock import Evaluation, Privacy, Shares, StudyLock, Training
+from site_config.study.prognostic_models import CLN
+from tests.client.release.test_handed_over import study_lock
+
+TABLES = {"models": (CLN.name,)}
+
+
+def lock(title: str, **more: Any) -> StudyLock:
+    return study_lock(title=title, **more)
+
+
+def horizons(*days: int) -> dict[str, Any]:
+    return {"evaluation": Evaluation(horizons=days)}
+
+
+def cuts(*days: float) -> dict[str, Any]:
+    return {"training": Training(cut_days=days, intervals=len(days) + 1)}
+
+
+def refused(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    """What is refused of a second study after a first one, and the other way about: the same."""
+    one, two = lock("one", **first), lock("two", **second)
+    found = [day_faults(Policy(), now, {before.study_id: days_of(before)}) for before, now in ((one, two), (two, one))]
+    assert [bool(faults) for faults in found] in ([True, True], [False, False])
+    assert all(problem.code == "FH-532" and "egress allow" in problem.fix for faults in found for problem in faults)
+    return [problem.what for problem in found[0]]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({}, {}),
+        (horizons(365, 730), horizons(365, 1095)),
+        (horizons(365), horizons(730, 1095, 1825)),
+        (horizons(365, 730), horizons(182, 547)),
+        (horizons(365, 730), {**horizons(365, 730), "shares": Shares(longest_days=2000)}),
+        ({"training": Training(intervals=8)}, {"training": Training(intervals=16)}),
+        ({}, TABLES),
+        (cuts(100.0, 200.0), {**cuts(101.0, 200.0), **TABLES}),
+        (horizons(365), {**horizons(366), "resolution": "exact"}),
+    ],
+    ids=str,
+)
+def test_studies_that_open_no_other_days_go_on(first: dict[str, Any], second: dict[str, Any]) -> None:
+    assert refused(first, second) == []
+
+
+@pytest.mark.parametrize("day", [364, 366, 372, 358, 729, 731, 180, 545])
+def test_a_horizon_beside_a_point_of_an_earlier_study(day: int) -> None:
+    """Without this the two curves, subtracted, tell who died in the days between; `exact` horizons, a day apart, any chosen day."""
+    (what,) = refused(horizons(365, 730) if day > 400 else horizons(365), horizons(day))
+    assert "results at day" in what and "earlier study" in what
+
+
+def test_a_day_after_another_reads_no_month_finer() -> None:
+    """Thirty studies with a horizon a day later each: only the first is open, the others ask for what lies half a month beside."""
+    known: dict[str, StudyDays] = {}
+    for k in range(31):
+        study = lock(f"study {k}", **horizons(365 + k))
+        if not day_faults(Policy(), study, known):
+            known[study.study_id] = days_of(study)
+    days = sorted({day for one in known.values() for day in one.results})
+    assert min(later - earlier for earlier, later in pairwise(days)) >= HALF_MONTH
+    assert {365, 395} <= set(days)
+
+
+def test_cuts_of_the_training_hazard_moved_by_days() -> None:
+    assert refused(cuts(91.0, 182.0), cuts(92.0, 182.0)) and refused(cuts(91.0, 182.0), cuts(91.0, 205.0))
+    assert not refused(cuts(91.0, 182.0), cuts(91.31, 182.62, 273.94)), "the same patients on both sides"
+    assert days_of(lock("frozen", kind="validate", bundle_sha256="0" * 64, **cuts(91.0))).cuts == ()
+
+
+def test_made_up_patients_and_consent_open_what_they_like() -> None:
+    book = DaysOpened(Journal(None))
+    made_up = Policy(simulated_patients=True)
+    study = {"simulated": True, "privacy": Privacy(demonstration=True)}
+    book.take(made_up, lock("one", **study, **horizons(365)), "clinical", False)
+    book.take(made_up, lock("two", **study, **horizons(366)), "clinical", False)
+    assert not book.of_studies
+    book.take(Policy(), lock("one", **horizons(365)), "clinical", False)
+    with pytest.raises(Problem, match="FH-532"):
+        book.take(Policy(), lock("two", **horizons(366)), "clinical", False)
+    book.take(Policy(), lock("two", **horizons(366)), "clinical", True)
+    assert len(book.of_studies) == 2
+    book.take(Policy(), lock("two", **horizons(366)), "evaluation", False)
+
+
+def test_admission_opens_no_days_and_the_journal_keeps_them_once() -> None:
+    journal = Journal(None)
+    book, study = DaysOpened.of(journal), lock("one", **horizons(365))
+    book.take(Policy(), study, "admission", False)
+    assert not days_in(journal)
+    for phase in ("clinical", "training", "evaluation"):
+        book.take(Policy(), study, phase, False)
+    assert [entry.kind for entry in journal] == [DAYS]
+    assert DaysOpened.of(journal).of_studies == {study.study_id: days_of(study)}
