@@ -87,9 +87,10 @@ def test_where_a_hospital_left_a_change_of_nobody_is_one_of_its_patients(totals:
 
 def test_every_choice_of_rows_has_its_own_bit() -> None:
     model = ChangeModel("changed", choices=("live", "base"), nobody=((True, True), (True, True)), minimum_patients=20)
-    flags = np.zeros((40, 8))
-    flags[:21, 0], flags[:3, 1], flags[:40, 4] = 1, 1, 1  # live: 21 and 40; base: 3 and nobody; nobody came
-    values = {f"changed.{k}": flags[:, k] for k in range(8)}
+    flags = np.zeros((40, 12))
+    for joined in (0, 4):  # live: 21 and 40; base: 3 and nobody; all of them joined or left, nobody came with a hospital
+        flags[:21, joined], flags[:3, joined + 1], flags[:40, joined + 6] = 1, 1, 1
+    values = {f"changed.{k}": flags[:, k] for k in range(12)}
     site = PaddedPatients(np.zeros(40, np.int64), np.zeros(40, bool), values)
 
     async def circuit(a: Arithmetic, rows: Rows) -> dict[str, bool]:
@@ -104,7 +105,7 @@ def test_every_choice_of_rows_has_its_own_bit() -> None:
 )
 def test_a_change_of_nobody_is_permitted_choice_by_choice(nobody: tuple[bool, bool], opens: tuple[bool, bool]) -> None:
     model = ChangeModel("changed", choices=("train", "test"), nobody=(nobody,), minimum_patients=20)
-    values = {f"changed.{k}": np.zeros(40) for k in range(4)}
+    values = {f"changed.{k}": np.zeros(40) for k in range(6)}
     site = PaddedPatients(np.zeros(40, np.int64), np.zeros(40, bool), values)
 
     async def circuit(a: Arithmetic, rows: Rows) -> dict[str, bool]:
