@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from client.release.days_opened import DAYS, HALF_MONTH, DaysOpened, StudyDays, day_faults, days_in, days_of
+from client.release.journal_entries import CONSENT, REFUSAL, Consent
+from client.release.known_hospitals import effective
+from shared_model.secure_sum.federation_messages import AdmissionRequest, Message
 from site_config.hash_chained_journal import Journal
+from site_config.keys_and_signatures import CoordinatorIdentity, sign_lock
 from site_config.problems.base import Problem
 from site_config.site_yaml import Policy
 from site_config.study.plan_and_lock import Evaluation, Privacy, Shares, StudyLock, Training
 from site_config.study.prognostic_models import CLN
+from tests.client.release import hospital_network
 from tests.client.release.test_handed_over import study_lock
 
 TABLES = {"models": (CLN.name,)}
@@ -107,3 +113,26 @@ def test_admission_opens_no_days_and_the_journal_keeps_them_once() -> None:
         book.take(Policy(), study, phase, False)
     assert [entry.kind for entry in journal] == [DAYS]
     assert DaysOpened.of(journal).of_studies == {study.study_id: days_of(study)}
+
+
+def test_a_hospital_refuses_the_second_study_at_admission_and_before_anything_leaves(tmp_path: Path) -> None:
+    """A real hospital's program: admitted while nothing was opened, a second study is refused when the first has opened its days."""
+    network = hospital_network.Network(tmp_path)
+    try:
+        network.plan(resolution="shares", evaluation={"horizons": [365]})
+        first = network.lock
+        network.plan(resolution="shares", evaluation={"horizons": [366]})
+        agent, second = network.agents[network.large], network.lock
+        agent.days.take(effective(agent.site), first, "clinical", False)
+        request = {"study": second.study_id, "phase": "clinical", "sites": network.names, "holders": {}, "state": ""}
+        reply = agent.handle(Message("rows", request))
+        assert reply.body["code"] == "FH-532", reply.body
+        last = agent.journal.entries[-1]
+        assert last.kind == REFUSAL and last.data["code"] == "FH-532" and "day 366" in last.data["what"]
+        signed = sign_lock(second, CoordinatorIdentity.load(network.homes.coordinator))
+        reply = agent.handle(Message("admission", AdmissionRequest(signed=signed).model_dump(mode="json")))
+        assert not reply.body["accepted"] and "FH-532" in reply.body["refusals"]
+        agent.journal.append(CONSENT, Consent(study=second.study_id).model_dump())
+        assert agent.days.faults(effective(agent.site), second, True) == []
+    finally:
+        network.close()
