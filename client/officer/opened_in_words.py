@@ -21,7 +21,7 @@ WORDS: Mapping[str, str] = {
     "fit": "Combined models: coefficients with errors, also while they are fitted",
     "fit-baseline": "Survival that goes with the combined models",
     "cutoff": "Cut-offs and quarters of the scores, found by yes-or-no questions",
-    "survival": "Survival curves, numbers at risk, medians, tests between groups",
+    "survival": "Survival curves, numbers at risk, medians, means, tests between groups",
     "ratio": "Hazard ratios between groups",
     "table": "Table 1: how many have which finding, means, spreads",
     "concordance": "How well scores order patients (C-index, AUC), with errors and tests",

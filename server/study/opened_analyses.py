@@ -91,11 +91,19 @@ class OpenedMedian(StoredResult):
     high: int | None = None
 
 
+class OpenedMean(StoredResult):
+    """Restricted mean survival until a day (the area under the curve) and its standard error, in months, on their grids."""
+
+    day: int
+    months: float
+    se: float
+
+
 class OpenedCurve(OpenedNumbers):
     """Kaplan–Meier survival of one group at declared days with its log(−log) interval.
 
     `day`, `survival`, `low`, `high` have one entry a shown point, without the start at 1. `at_risk` belongs to `ticks`;
-    None is 1 to 4.
+    None is 1 to 4. `means`: until the horizons at which the curve is open.
     """
 
     value: str
@@ -106,6 +114,7 @@ class OpenedCurve(OpenedNumbers):
     ticks: list[int] = Field(default_factory=list)
     at_risk: list[int | None] = Field(default_factory=list)
     median: OpenedMedian = OpenedMedian()
+    means: list[OpenedMean] = Field(default_factory=list)
 
 
 class OpenedLogRank(StoredResult):

@@ -101,10 +101,10 @@ def closed_lines(lock: StudyLock) -> list[str]:
         "Points of a curve where fewer than 5 are at risk, numbers at risk and deaths from 1 to 4, and what would give these away.",
         "Points between half-years of sets under 100 patients; days and rows of patients everywhere.",
         *(fitted if lock.study.kind == "develop" else ()),
-        "Sensitivity at declared specificities and points of ROC curves: a threshold would have to be found by comparing secret scores.",
+        "Points of ROC curves except between groups of calibration: a threshold would have to be found by comparing secret scores.",
         "Slopes of calibration: a score is fitted on the training patients and nowhere else.",
         "Score tests of a set with fewer than 10 deaths, or of a score whose quarters of the training patients are one number.",
-        "Restricted mean survival: it needs every day of a curve, of which single points are opened.",
+        "Restricted mean survival until other days than horizons that are points of the curve, and finer than a sixteenth of a month.",
         "AUC with fewer than 5 cases or controls" + ("; cut-offs that leave too few on one side." if lock.study.kind == "develop" else "."),
     ]
 

@@ -49,6 +49,14 @@ SURVIVAL_BITS = Limit(
     "of −log S: the log(−log) interval equals the pooled one to 1e-4 even after a first death, where it is seven times as far off",
 )
 GREENWOOD_BITS = Limit(20, "of Greenwood's sum times the patients of the group: as for the curve")
+MONTHS_LOST_BITS = Limit(
+    4,
+    "a sixteenth of a month, so right to a tenth: the points of a curve a month apart leave the area under it open by a month times the"
+    " fall, half-yearly points by six times that, so that a mean on this grid adds 3 to 6 bits to some hundred of the curve",
+)
+MONTHS_LOST_VARIANCE_BITS = Limit(
+    8, "in squared months: a standard error of half a month is right to a hundredth, and follows from the curve but for 2 to 4 bits"
+)
 LOGRANK_BITS = Limit(20, "χ² equals the pooled one to 1e-4")
 PREDICTED_BITS = Limit(18, "a group's mean prediction equals the pooled one to 1e-4")
 SCORE_TEST_BITS = Limit(

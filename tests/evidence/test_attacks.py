@@ -15,7 +15,7 @@ from evidence.attacks.nonnegative_solver import System
 from evidence.attacks.shares.attacked_study import shares_case
 from evidence.attacks.shares.curve_counts import falls
 from evidence.attacks.shares.differences import generation_score
-from evidence.attacks.shares.equations import SeenStudy, Unknowns
+from evidence.attacks.shares.equations import SeenStudy, Unknowns, add_means, beyond
 from evidence.attacks.shares.iterates import add_score_test, from_all_others, iterates
 from evidence.attacks.shares.reconstruct import from_everything
 from evidence.commands import attack as command
@@ -161,7 +161,8 @@ def test_an_interrupted_run_goes_on(tmp_path):
     assert KeptParts(tmp_path, kept.covered, [1, 3]).read(piece) is None
 
 
-def test_the_score_tests_equations_hold_for_the_true_rows():
+def true_rows():
+    """A small study with minima lifted, and how many of its training patients are in each unknown."""
     case = shares_case(60, 2, lifted=True)
     seen = SeenStudy(case.opened)
     unknowns, train = Unknowns.of(seen, 0), case.cohort.chosen(case.cohort.set == 0)
@@ -169,6 +170,22 @@ def test_the_score_tests_equations_hold_for_the_true_rows():
     for row, where, died in zip(train.x, interval, train.event, strict=True):
         true[np.ix_((unknowns.x == row).all(1), (unknowns.interval == where) & (unknowns.dies == died))] += 1
     assert true.sum() >= train.n - 1, "one patient has a pattern that Table 1 makes unlikely"
+    return seen, unknowns, true
+
+
+def test_the_restricted_means_equations_hold_for_the_true_rows():
+    seen, unknowns, true = true_rows()
+    high, unsure = beyond(seen, unknowns, "CLN", seen.middle("CLN"))
+    system = System()
+    for group, chance in enumerate((1 - high, high)):
+        add_means(system, unknowns, seen, seen.model.risk("CLN"), group, (chance, unsure))
+    for row, value, error in zip(system.rows, system.values, system.errors, strict=True):
+        assert abs(float(np.asarray(row).ravel() @ true.ravel()) - value) < 2 * error < value
+    assert len(system.rows) >= 2
+
+
+def test_the_score_tests_equations_hold_for_the_true_rows():
+    seen, unknowns, true = true_rows()
     system = System()
     add_score_test(system, unknowns, seen, 0, true.ravel())
     for row, value, error in zip(system.rows, system.values, system.errors, strict=True):

@@ -11,7 +11,14 @@ from evidence.accuracy.shares.paper_cohort import PaperStudy
 from evidence.accuracy.shares.pooled_oracles import PooledRows
 from shared_model.analyses.groups.declared_days import MONTH
 from shared_model.analyses.groups.kaplan_meier_on_shares import KaplanMeierEstimate
-from shared_model.disclosure.limits import FEW, GROUP_PATIENTS, POINT_PATIENTS, ROC_PATIENTS
+from shared_model.disclosure.limits import (
+    FEW,
+    GROUP_PATIENTS,
+    MONTHS_LOST_BITS,
+    MONTHS_LOST_VARIANCE_BITS,
+    POINT_PATIENTS,
+    ROC_PATIENTS,
+)
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -97,6 +104,7 @@ class PaperRows:
             known = rows.curve(day)
             for part, values, pooled in zip(("survival", "lower", "upper"), (found.survival, found.low, found.high), known, strict=True):
                 self.add(item, f"{name}: {part} at day {day}", float(values[at, place]), pooled, 1e-4, why)
+        self._means(item, name, found, at, rows, reason)
         open_ = np.flatnonzero(np.isfinite(found.survival[at]))
         gaps = [found.survival[at, place] - rows.curve(days[place])[0] for place in open_]
         if len(open_):
@@ -108,6 +116,18 @@ class PaperRows:
             wide = (median.by - median.after) / MONTH + 0.5 if median else 0.0
             inside = f", between day {median.after} and {median.by}" if median else ""
             self.add(item, f"{name}: median in months{inside}", float(median.months) if median else None, exact / MONTH, wide, reason)
+
+    def _means(self, item: str, name: str, found: KaplanMeierEstimate, at: int, rows: PooledRows, reason: str) -> None:
+        """Restricted means until one and two years and their errors, to two units of the declared grids."""
+        if found.means is None:
+            return
+        for place, day in enumerate((365, 730)):
+            why = reason or (FEW_AT_RISK if (rows.day >= day).sum() < POINT_PATIENTS.value else "")
+            mean, se = (value / MONTH for value in rows.restricted_mean(day))
+            opened, error = (float(value[at, place]) for value in (found.means.mean, found.means.se))
+            unit, square = 2.0 ** (1 - MONTHS_LOST_BITS.value), 2.0 ** (1 - MONTHS_LOST_VARIANCE_BITS.value)
+            self.add(item, f"{name}: restricted mean until day {day}, months", opened, mean, unit, why)
+            self.add(item, f"{name}: its variance", error**2, se**2, square, why)
 
     def tested(self, item: str, name: str, chi2: float | None, ratio: tuple[float, float] | None, members: tuple[Bools, Bools]) -> None:
         """Log-rank χ², hazard ratio of the second group and its standard error."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from lifelines import KaplanMeierFitter
 from lifelines.statistics import multivariate_logrank_test
+from lifelines.utils import restricted_mean_survival_time
 from numpy.typing import NDArray
 from statsmodels.duration.hazard_regression import PHReg
 
@@ -94,6 +95,17 @@ class PooledRows:
         low, high = fit.confidence_interval_.to_numpy()[at]
         survival = float(fit.survival_function_.to_numpy()[at, 0])
         return survival, float(low) if np.isfinite(low) else survival, float(high) if np.isfinite(high) else survival
+
+    def restricted_mean(self, day: float) -> tuple[float, float]:
+        """Days lived of the first ones: lifelines' area under the curve, and its standard error (Klein and Moeschberger 2003, 4.5)."""
+        mean = float(restricted_mean_survival_time(KaplanMeierFitter().fit(self.day, self.event), t=day))
+        moments = np.unique(self.day[self.event & (self.day < day)])
+        at_risk = np.array([(self.day >= moment).sum() for moment in moments], dtype=np.float64)
+        deaths = np.array([(self.event & (self.day == moment)).sum() for moment in moments], dtype=np.float64)
+        area = np.cumprod(1 - deaths / at_risk) * np.diff(np.append(moments, day))
+        beyond, left = np.cumsum(area[::-1])[::-1], at_risk - deaths
+        some = left > 0
+        return mean, float(np.sqrt((beyond[some] ** 2 * deaths[some] / (at_risk[some] * left[some])).sum()))
 
     def median(self) -> float:
         """The first day at which no more than half are alive, by lifelines."""

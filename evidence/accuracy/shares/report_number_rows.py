@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from evidence.accuracy.shares.paper_cohort import NAMES, PaperStudy
 from evidence.accuracy.shares.pooled_oracles import PooledRows
 from shared_model.analyses.phases.earlier_results import known_scores
+from shared_model.disclosure.limits import MONTHS_LOST_BITS, MONTHS_LOST_VARIANCE_BITS
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -31,6 +32,8 @@ MONTH = 365.25 / 12
 NORMAL = 1.959963984540054
 DIGITS = 4
 CLOSE = 1e-4
+COARSE = "median", "restricted mean"
+"""Numbers on a grid that is coarser than the others' rounding."""
 POINT_SET = 100
 """Sets of so many have a point every month; smaller ones, and groups, every quarter or half-year, and so their medians."""
 RUNS = ((0,), (1,), (2,), (3,), (0, 1), (2, 3), (0, 1, 2, 3))
@@ -195,6 +198,11 @@ class PrintedRows:
             self.add(item, f"{what}: at risk at day {day:g}", count, (rows.day >= day).sum(), 0)
         if printed["median"] is not None:
             self.add(item, f"{what}: median in months", printed["median"] / MONTH, rows.median() / MONTH, room)
+        for one in printed["means"]:
+            mean, se = (value / MONTH for value in rows.restricted_mean(one["day"]))
+            what_mean = f"{what}: restricted mean until day {one['day']:g}, months"
+            self.add(item, what_mean, one["months"], mean, 2.0 ** (1 - MONTHS_LOST_BITS.value))
+            self.add(item, f"{what_mean}: variance", one["se"] ** 2, se**2, 2.0 ** (1 - MONTHS_LOST_VARIANCE_BITS.value))
 
     def tested(self, item: str, what: str, printed: Row, groups: Sequence[Bools]) -> None:
         """Log-rank test and hazard ratio of the second group over the first."""
@@ -291,7 +299,7 @@ def _quarters(score: Floats) -> list[float]:
 def printed_figures(rows: Sequence[PrintedRow]) -> dict[str, Any]:
     """How many numbers of every item are printed, the largest difference to the pooled ones, and what is wrong."""
     items = dict.fromkeys(row.item for row in rows)
-    mine = {item: [row for row in rows if row.item == item and "median" not in row.what] for item in items}
+    mine = {item: [row for row in rows if row.item == item and not any(word in row.what for word in COARSE)] for item in items}
     return {
         "numbers": len(rows),
         "wrong": [f"{row.item}, {row.what}: {row.printed:g}, pooled {row.pooled:.6g}" for row in rows if not row.right],

@@ -38,6 +38,15 @@ class CurveCells:
         """The day that is claimed of somebody within."""
         return (self.start + self.end) / 2
 
+    @property
+    def steps(self) -> Floats:
+        """By how much the curve falls at one death of each interval, those lost being at risk for half of it."""
+        gone = self.deaths + self.lost
+        at_risk = gone[::-1].cumsum()[::-1] - self.lost / 2
+        share = 1 / np.maximum(at_risk, 1.0)
+        left = np.cumprod(np.maximum(1 - share * self.deaths, 0.0))
+        return np.asarray(share * np.concatenate([[1.0], left[:-1]]))
+
 
 def falls(hazard: Floats, greenwood: Floats) -> tuple[Floats, Floats]:
     """Deaths and patients at risk at the first of them (k,), from −log S and Greenwood's sum at the points (k,)."""

@@ -1,8 +1,8 @@
 """Equations of what a study on shares opened, for how many patients of which pattern died or were lost in which interval.
 
 Unknown are masses u on pattern × cell, where the cells of a set are the intervals of its own curve, once for deaths and once for
-losses. Table 1, curves of groups of the clinical score, sizes and mean predictions of calibration groups are linear in them; the
-steps, variances and baseline of a Cox model are made linear at the last estimate (Gauss-Newton).
+losses. Table 1, curves and restricted means of groups of the clinical score, sizes and mean predictions of calibration groups are
+linear in them; the steps, variances and baseline of a Cox model are made linear at the last estimate (Gauss-Newton).
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from evidence.attacks.nonnegative_solver import System
 from evidence.attacks.shares import curve_counts
 from evidence.attacks.shares.attacked_study import IMAGE_SD, OpenedStudy, on_grid
 from evidence.attacks.shares.curve_counts import CurveCells
+from shared_model.analyses.groups.declared_days import MONTH
 from shared_model.analyses.groups.kaplan_meier_on_shares import KaplanMeierModel
 from shared_model.analyses.phases.clinical_plan import ClinicalEstimate
 from shared_model.analyses.phases.earlier_results import known_scores
 from shared_model.analyses.phases.evaluation_circuit import EvaluationEstimate
 from shared_model.analyses.phases.evaluation_openings import EvaluationModel
-from shared_model.disclosure.limits import PREDICTED_BITS
+from shared_model.disclosure.limits import MONTHS_LOST_BITS, PREDICTED_BITS
 from shared_model.survival.calibration import predicted_survival
 
 SETS = 3
@@ -206,6 +207,31 @@ def add_groups(system: System, unknowns: Unknowns, seen: SeenStudy, at: int, mod
                 cells = (inside & (unknowns.dies == dies)).astype(np.float64)
                 if cells.any():
                     system.add(chance[:, None] * cells, float(count), max(least, _group_error(chance, unsure, float(count))))
+        add_means(system, unknowns, seen, asked, group, (chance, unsure))
+
+
+def add_means(
+    system: System, unknowns: Unknowns, seen: SeenStudy, asked: KaplanMeierModel, group: int, of_group: tuple[Floats, float]
+) -> None:
+    """The time lost until a day: a sum over deaths of the days that were left, each times what a curve falls by at one.
+
+    of_group: probability that a patient of a pattern is in the group, and whether it is only that.
+    """
+    opened, (chance, unsure) = seen.opened.opened["evaluation"], of_group
+    found = curve_counts.cells(seen.opened, asked, group)
+    middle = (unknowns.found.start[unknowns.interval] + unknowns.end) / 2
+    width = unknowns.end - unknowns.found.start[unknowns.interval]
+    place = np.clip(np.searchsorted(found.end, unknowns.end), 0, max(len(found.end) - 1, 0))
+    for h, day in enumerate(asked.means):
+        lost = float(opened[f"{asked.name}.months_lost"][h, group]) * MONTH
+        if not lost or not len(found.end):
+            continue
+        fall = np.where(unknowns.dies & (unknowns.end <= day), found.steps[place], 0.0)
+        feature = chance[:, None] * (fall * (day - middle))[None, :]
+        within = float(np.sqrt(np.sum(found.deaths[place] * (fall * width) ** 2 / 12)))
+        grid = MONTH * 2.0**-MONTHS_LOST_BITS.value
+        error = within + grid + _group_error(chance, unsure, float(found.deaths.sum())) * float(fall.max(initial=0.0)) * day / 2
+        system.add(feature, lost, error)
 
 
 def calibration_groups(seen: SeenStudy, unknowns: Unknowns, at: int) -> Iterator[tuple[int, Floats]]:

@@ -15,6 +15,7 @@ from server.study.opened_analyses import (
     OpenedGroupCurves,
     OpenedHazardRatio,
     OpenedLogRank,
+    OpenedMean,
     OpenedMedian,
     Population,
 )
@@ -56,7 +57,16 @@ def curve(value: str, found: KaplanMeierEstimate, group: int, model: KaplanMeier
         ticks=[0, *model.ticks[:ticks]],
         at_risk=[n, *at_risk[:ticks]],
         median=median_of(found.median[group]),
+        means=_means(found, group, model),
     )
+
+
+def _means(found: KaplanMeierEstimate, group: int, model: KaplanMeierModel) -> list[OpenedMean]:
+    """Restricted means that are open."""
+    if found.means is None:
+        return []
+    of_group = zip(model.means, found.means.mean[group], found.means.se[group], strict=True)
+    return [OpenedMean(day=day, months=float(mean), se=float(se)) for day, mean, se in of_group if np.isfinite(mean)]
 
 
 def logrank_of(test: ChiTest | None) -> OpenedLogRank | None:

@@ -8,7 +8,7 @@ from itertools import groupby
 from server.report import number_text
 from server.report.common.estimate_kinds import Estimate, Test, Where, share_estimate
 from server.report.common.figure_style import SET_NAME
-from server.report.common.survival_curves import MONTH, SurvivalCurve
+from server.report.common.survival_curves import MONTH, RestrictedMean, SurvivalCurve
 from server.report.display_names import SUBGROUP_LABELS, VALUE_LABELS
 from server.report.parts.part import ReportedStudy
 from server.study.opened_analyses import (
@@ -20,8 +20,10 @@ from server.study.opened_analyses import (
     OpenedGroupCurves,
     OpenedHazardRatio,
     OpenedLogRank,
+    OpenedMean,
     Population,
 )
+from shared_model.survival.normal_tails import Z95
 from site_config.study.prognostic_models import ModelName
 
 POPULATIONS: tuple[Where, ...] = ("train", "validation", "test", "combined")
@@ -47,7 +49,15 @@ def survival_curve(opened: OpenedCurve, label: str, minimum: int) -> SurvivalCur
         median_low=low,
         median_high=high,
         points=True,
+        means=[restricted_mean(one) for one in opened.means],
     )
+
+
+def restricted_mean(opened: OpenedMean) -> RestrictedMean:
+    """With its interval, within nothing and the whole time."""
+    half, whole = Z95 * opened.se, opened.day / MONTH
+    low, high = max(opened.months - half, 0.0), min(opened.months + half, whole)
+    return RestrictedMean(day=opened.day, months=opened.months, se=opened.se, low=low, high=high)
 
 
 def hazard_estimate(opened: OpenedHazardRatio | None, groups: Sequence[OpenedCurve], why: str = "not opened") -> Estimate:

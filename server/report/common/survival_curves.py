@@ -18,6 +18,16 @@ HALF_YEAR = 365.25 / 2
 AFTER = 1e-6
 
 
+class RestrictedMean(Numbers):
+    """Mean survival until a day, the area under the curve until then, with its standard error and 95 % interval, in months."""
+
+    day: float
+    months: float
+    se: float
+    low: float
+    high: float
+
+
 class SurvivalCurve(Numbers):
     """Kaplan–Meier of one group, drawn no further than where fewer than the minimum remain at risk.
 
@@ -40,6 +50,7 @@ class SurvivalCurve(Numbers):
     median_low: float | None = None
     median_high: float | None = None
     points: bool = Field(default=False, description="survival is known at the days alone, not between them")
+    means: list[RestrictedMean] = Field(default_factory=list)
 
 
 def curve(label: str, cells: Cells, edges: Sequence[float], minimum: int) -> SurvivalCurve:

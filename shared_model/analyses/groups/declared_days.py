@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from shared_model.analyses.pairs_on_shares import at_least, less, more
 from shared_model.analyses.patient_slots import Rows
+from shared_model.analyses.scores.censoring_weights import InTime
 from shared_model.shares.circuits.arithmetic import Arithmetic, Value, together
 
 MONTH = 30.4375
@@ -40,13 +41,30 @@ def grid(months: int, last_day: int) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
+class TimeLeft:
+    """Of who died before a declared day the share of the time until it that was left (N, days), else 0; and the order of all in time."""
+
+    days: tuple[int, ...]
+    left: Value
+    time: InTime
+
+    def columns(self, days: Sequence[int]) -> Value:
+        """Of some of the days; `ValueError` for one that is not declared."""
+        return self.left[:, np.array([self.days.index(day) for day in days], dtype=np.int64)]
+
+
+@dataclass(frozen=True)
 class Points:
-    """At every declared day (N, P): `at_risk` [T ≥ day], `dies` [died that day], both counting; `dead` [died by then] in the main field."""
+    """At every declared day (N, P): `at_risk` [T ≥ day], `dies` [died that day], both counting; `dead` [died by then] in the main field.
+
+    left: until the days of restricted means, where some are asked for.
+    """
 
     days: tuple[int, ...]
     at_risk: Value
     dies: Value
     dead: Value
+    left: TimeLeft | None = None
 
     def columns(self, days: Sequence[int]) -> NDArray[np.int64]:
         """Where some of the days stand; `ValueError` for one that is not declared."""

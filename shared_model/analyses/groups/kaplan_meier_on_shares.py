@@ -1,11 +1,10 @@
 """Kaplan–Meier curves of groups on shared rows at declared points, exact for any number of ties; the log-rank test beside them.
 
 Within a group give the deaths of a day the ranks r = 0, 1, … by slot, and let m = n − r with n patients at risk on that day. Then
-both sums telescope over the deaths of a day, and are sums of a function of one whole number a death:
+both sums telescope over the deaths of a day, and are sums of a function of one whole number a death (`curve_steps`):
 
     −log S(t) = Σ log(m/(m − 1))        Greenwood's sum = Σ 1/(m (m − 1))        over deaths until t
 
-With y = 1/(2m − 1) the first is 2 artanh y, the second 4y²/(1 − y²): short polynomials, as y ≤ 1/3 where somebody is left.
 Opened are −log S and Greenwood's sum at declared days, as long as enough patients are at risk, numbers at risk under the curve
 (1 to 4 as a bit), and the numbers of patients and deaths. Follow-up (reverse Kaplan–Meier) is the same circuit over
 `points.censored` rows.
@@ -20,23 +19,19 @@ from typing import Any
 import numpy as np
 
 from shared_model.analyses.count_minimum import minimum_result, reaches
+from shared_model.analyses.groups.curve_steps import curve_steps
 from shared_model.analyses.groups.declared_days import Points
 from shared_model.analyses.groups.logrank_on_shares import gaps, logrank_results, open_logrank
 from shared_model.analyses.groups.patient_groups import Admitted, Bits, Partition, admitted
+from shared_model.analyses.groups.restricted_mean_on_shares import RestrictedMeans, restricted_means, restricted_results
 from shared_model.analyses.groups.survival_medians import Median, interval, median
 from shared_model.analyses.pairs_on_shares import Pairs, day_parts
 from shared_model.analyses.patient_slots import Floats, Integers, Part, Rows
 from shared_model.disclosure.limits import FEW, FINE_PATIENTS, GREENWOOD_BITS, POINT_PATIENTS, SURVIVAL_BITS
 from shared_model.shares.circuits.arithmetic import Arithmetic, Value, together
 from shared_model.shares.circuits.declared_results import Result
-from shared_model.shares.circuits.reciprocals import reciprocal
 from shared_model.survival.cox.cox_result import ChiTest, FitFinding
 
-HAZARD = (2 * 0.3333389569765212, 2 * 0.19910545328494592, 2 * 0.16355940409237255)
-"""2 artanh y = 2y + Σ c_k y^(2k + 3) on [0, 1/3], to 4e-7 at its end; least squares over y²."""
-GREENWOOD = (4 * 1.000052565179662, 4 * 0.9916722874595648, 4 * 1.1911755761195297)
-"""4y²/(1 − y²) = 4y² + Σ c_k y^(2k + 4) on [0, 1/3], to 6e-6 of its value."""
-_CONSTANT_BITS = 24
 _MOST = 24.0
 """Bounds −log S: the m of a group's deaths differ, so the sum is at most log N, and 4.1 for the last death of all."""
 
@@ -57,6 +52,8 @@ class KaplanMeierModel:
     logrank: bool = True
     sets: bool = False
     """Whether the groups are sets themselves, each large or small by its own patients."""
+    means: tuple[int, ...] = ()
+    """Days of `days` until which restricted means are opened."""
 
     @property
     def judged(self) -> int:
@@ -91,6 +88,7 @@ class KaplanMeierModel:
             *([Result(f"{name}.at_risk", (ticks, n), 0, 2.0**20, point)] if ticks else []),
             Result(f"{name}.hazard", (points, n), SURVIVAL_BITS.value, _MOST, point),
             Result(f"{name}.greenwood", (points, n), GREENWOOD_BITS.value, 2.0**24, point),
+            *(restricted_results(name, len(self.means), n, point) if self.means else ()),
             *(logrank_results(f"{name}.logrank", self.partition) if self.compares else ()),
         )
 
@@ -99,7 +97,8 @@ class KaplanMeierModel:
 class KaplanMeierEstimate:
     """By group, NaN where closed: `patients` and `deaths` (G,); S and its interval (G, days); `at_risk` (G, ticks), NaN for 1 to 4.
 
-    median: of every group, with the medians of the interval's lower and upper end. logrank: of every family.
+    median: of every group, with the medians of the interval's lower and upper end. logrank: of every family. means: until the
+    model's days of means.
     """
 
     patients: Floats
@@ -111,12 +110,13 @@ class KaplanMeierEstimate:
     median: tuple[tuple[Median | None, Median | None, Median | None], ...]
     logrank: tuple[ChiTest | None, ...]
     findings: tuple[FitFinding, ...] = ()
+    means: RestrictedMeans | None = None
 
 
 @dataclass(frozen=True)
 class _Counts:
-    """In the main field: members (N, G), sizes and deaths (G,), `followed` [T ≥ day] and `left` after that day's deaths (P, G),
-    m (N,) and `died` (N,) of those in a group; in the counting one `reach` (N, G) and `tied` (N, F)."""
+    """In the main field: members and the dead among them (N, G), sizes and deaths (G,), `followed` [T ≥ day] and `left` after that
+    day's deaths (P, G), and m (N,); in the counting one `reach` (N, G) and `tied` (N, F)."""
 
     members: Value
     sizes: Value
@@ -124,33 +124,37 @@ class _Counts:
     followed: Value
     left: Value
     m: Value
-    died: Value
+    dead: Value
     reach: Value
     tied: Value
 
 
 async def kaplan_meier(a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model: KaplanMeierModel) -> KaplanMeierEstimate:
-    """Curves and test; about 20 openings."""
+    """Curves and test; about 20 openings, with restricted means about 35."""
     counts = await _counts(a, rows, pairs, points, model)
-    wanted: list[Awaitable[Any]] = [_shown(a, counts, model), _steps(a, counts)]
+    wanted: list[Awaitable[Any]] = [_shown(a, counts, model), curve_steps(a, counts.m, counts.dead)]
     if model.compares:
         wanted.append(_compared(a, rows, pairs, counts, model))
-    shown, (hazard, greenwood), *gap = await together(*wanted)
+    shown, steps, *gap = await together(*wanted)
     dead = points.dead[:, points.columns(model.days)].T
     last: list[Awaitable[Any]] = [
         _open_counts(a, counts, shown, model),
-        _open_curve(a, a.dot(dead, hazard), a.dot(dead, greenwood), shown, model),
+        _open_curve(a, a.dot(dead, steps.hazard), a.dot(dead, steps.greenwood), shown, model),
     ]
     if gap:
         last.append(open_logrank(a, f"{model.name}.logrank", gap[0], shown.groups, model.partition))
-    (at_risk, deaths), (survival, low, high), *tests = await together(*last)
+    at = [model.days.index(day) for day in model.means]
+    if model.means:
+        last.append(restricted_means(a, model.name, steps, counts.members, points, model.means, shown.points[at]))
+    (at_risk, deaths), (survival, low, high), *more = await together(*last)
+    means = more.pop().where_all_live(survival[:, at], model.means) if model.means else None
     medians = tuple(
         (median(model.days, middle), median(model.days, lower), median(model.days, upper))
         for middle, lower, upper in zip(survival, low, high, strict=True)
     )
-    logrank = tuple(tests[0]) if tests else (None,) * len(model.partition.of_family)
+    logrank = tuple(more[0]) if more else (None,) * len(model.partition.of_family)
     patients = np.where(shown.groups.shown, shown.patients, np.nan)
-    return KaplanMeierEstimate(patients, deaths, survival, low, high, at_risk, medians, logrank, shown.groups.findings())
+    return KaplanMeierEstimate(patients, deaths, survival, low, high, at_risk, medians, logrank, shown.groups.findings(), means)
 
 
 async def _counts(a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model: KaplanMeierModel) -> _Counts:
@@ -165,31 +169,12 @@ async def _counts(a: Arithmetic, rows: Rows, pairs: Pairs, points: Points, model
         *(a.lift(value) for value in (members, members.sum(0).assume(n, why), a.dot(pairs.died, members).assume(n, why), followed, left)),
     ]
     (reach, rank, tied), *lifted = await together(*first)
-    grouped = members.sum(1).assume(1.0, "one group a patient")
     m = a.times(members, reach - rank).sum(1).assume(n, why)
-    m, died = await together(a.lift(m), a.lift(a.times(pairs.died, grouped).assume(1.0, "died and in a group")))
+    dead = a.times(pairs.died.reshape(n, 1), members).assume(1.0, "died and in a group")
+    m, dead = await together(a.lift(m), a.lift(dead))
     tied = (tied @ model.partition.matrix).assume(n, why)
     of_groups, sizes, deaths, followed, left = lifted
-    return _Counts(of_groups, sizes, deaths, followed, left, m, died, reach, tied)
-
-
-async def _steps(a: Arithmetic, counts: _Counts) -> tuple[Value, Value]:
-    """Of every patient's death its step of −log S and of Greenwood's sum, in the column of its group (N, G) each."""
-    n = len(counts.m)
-    x = (2 * (counts.m - counts.died) + 1).assume(2 * n, "m of those who died is at least 1")
-    y = await reciprocal(a, x, 1.0, 2.0 * n, largest=1.0)
-
-    def one(value: Value) -> Value:
-        return value.assume(1.0 + 2.0**-20, "a power of a number up to 1")
-
-    (z,) = await a.reduce(one(a.times(y, y)))
-    y3, z2 = await a.reduce(one(a.times(y, z)), one(a.times(z, z)))
-    y5, y7, z3, z4 = await a.reduce(*(one(a.times(*pair)) for pair in ((y3, z), (y3, z2), (z2, z), (z2, z2))))
-    hazard, greenwood = 2 * y, 4 * z
-    for c, odd, d, even in zip(HAZARD, (y3, y5, y7), GREENWOOD, (z2, z3, z4), strict=True):
-        hazard, greenwood = hazard + odd.scaled(c, _CONSTANT_BITS), greenwood + even.scaled(d, _CONSTANT_BITS)
-    hazard, greenwood = await a.reduce(*(a.times(value.reshape(n, 1), counts.members) for value in (hazard, greenwood)))
-    return hazard, greenwood
+    return _Counts(of_groups, sizes, deaths, followed, left, m, dead, reach, tied)
 
 
 async def _compared(a: Arithmetic, rows: Rows, pairs: Pairs, counts: _Counts, model: KaplanMeierModel) -> tuple[Value, Value]:

@@ -16,6 +16,7 @@ from shared_model.analyses.groups.calibration_on_shares import CalibrationEstima
 from shared_model.analyses.groups.declared_days import Points, censored, make_points
 from shared_model.analyses.groups.hazard_ratio_on_shares import FamilySize, RatioModel, hazard_ratios
 from shared_model.analyses.groups.kaplan_meier_on_shares import KaplanMeierEstimate, KaplanMeierModel, kaplan_meier
+from shared_model.analyses.groups.restricted_mean_on_shares import with_time_left
 from shared_model.analyses.groups.table1_on_shares import CharacteristicsEstimate, characteristics
 from shared_model.analyses.pairs_on_shares import Pairs, compared, make_pairs
 from shared_model.analyses.patient_slots import Rows
@@ -81,9 +82,11 @@ async def evaluated(a: Arithmetic, rows: Rows, model: EvaluationModel) -> Evalua
         make_pairs(a, reverse),
         make_points(a, reverse, model.follow_up.days),
         *ranks,
-        *([in_time(a, rows)] if model.scores else []),
+        *([in_time(a, rows)] if model.scores or model.horizons else []),
     ]
     pairs, points, back, back_points, *orders = await together(*first)
+    if model.horizons:
+        points = await with_time_left(a, rows, points, model.horizons, orders[-1])
     known = dict(zip(model.scores, orders[: len(model.scores)], strict=True))
     wanted: dict[str, Awaitable[Any]] = {
         "sets": grouped(a, rows, pairs, points, rows[SET], model.survival, model.set_ratio),

@@ -111,10 +111,11 @@ class EvaluationModel:
         return ScoreTestModel("concordance", self.scores, len(self.read), self.study.training.ties, self.minimum)
 
     def curves(self, name: str, partition: Partition, months: int, *, logrank: bool = True) -> KaplanMeierModel:
-        """Curves every so many months, in sets of few patients half-yearly."""
+        """Curves every so many months, in sets of few patients half-yearly; restricted means until the horizons among these."""
         coarse = self.days(6)
         days = tuple(sorted({*self.days(months), *coarse}))
-        return KaplanMeierModel(name, partition, days, coarse, coarse, logrank=logrank, sets=partition == self.sets)
+        means = tuple(day for day in self.horizons if day in days) if logrank else ()
+        return KaplanMeierModel(name, partition, days, coarse, coarse, logrank=logrank, sets=partition == self.sets, means=means)
 
     @property
     def survival(self) -> KaplanMeierModel:

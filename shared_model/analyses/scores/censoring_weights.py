@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from shared_model.analyses.groups.kaplan_meier_on_shares import HAZARD
+from shared_model.analyses.groups.curve_steps import HAZARD
 from shared_model.analyses.pairs_on_shares import Pairs, compared
 from shared_model.analyses.patient_slots import Rows
 from shared_model.shares.circuits.arithmetic import Arithmetic, Value, concatenate, stack, together

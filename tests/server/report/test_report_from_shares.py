@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from server.report.common.restricted_means import restricted_table
 from server.report.common.survival_curves import MONTH
 from server.report.metrics_json import compute
+from server.report.number_text import p_value, with_interval
 from server.report.page_blocks import TableBlock
 from server.report.parts.part import ReportedStudy
 from server.report.parts.patients.table1_characteristics import CHARACTERISTICS
@@ -62,6 +64,25 @@ def test_curves_are_points_with_medians_in_whole_months(found: Any) -> None:
     assert ("RadCLN-D", "validation") not in groups
 
 
+def test_restricted_means_are_those_opened_with_the_difference_of_two_groups(on_shares: StudyResult, found: Any) -> None:
+    group = next(one for one in found.risk_groups if (one.model, one.set) == ("RadCLN-D", "train"))
+    low, high = ({mean.day: mean for mean in one.means}[365] for one in group.curves)
+    opened = next(f for f in example().kaplan_meier if (f.grouping, f.model, f.set) == ("risk", "RadCLN-D", "train"))
+    assert [(one.months, one.se) for one in (low, high)] == [
+        next((mean.months, mean.se) for mean in one.means if mean.day == 365) for one in opened.groups
+    ]
+    assert (low.low, low.high) == (low.months - 1.959963984540054 * low.se, min(low.months + 1.959963984540054 * low.se, 365 / MONTH))
+    table = restricted_table("", [("Test", group.curves)], compared=True)
+    assert table is not None
+    lines = [row for row in table.rows if row[2] == "12"]
+    assert [row[1] for row in lines] == ["Low risk", "High risk", "High risk less low risk"]
+    se, apart = math.hypot(low.se, high.se), high.months - low.months
+    assert lines[2][3:] == [
+        with_interval(apart, apart - 1.959963984540054 * se, apart + 1.959963984540054 * se, 1),
+        p_value(math.erfc(abs(apart) / se / math.sqrt(2))),
+    ]
+
+
 def test_what_is_closed_says_why(found: Any) -> None:
     assert "Validation · risk group high (group high: fewer than 20 patients" in found.absent["risk_groups"]
     assert "Scanner Philips (manufacturer philips: fewer than 20 patients" in found.absent["subgroups"]
@@ -97,7 +118,17 @@ def test_figure_6_calibration_areas_and_table_1_are_there(found: Any) -> None:
 
 def test_the_page_holds_every_part(on_shares: StudyResult, tmp_path: Path) -> None:
     page = build(on_shares, tmp_path).read_text()
-    for words in ("Table 1", "Table 2", "Table 3", "Figure 6", "Figure S2", "Figure 4 c", "computed from secret shares", "Figure 3, right"):
+    for words in (
+        "Table 1",
+        "Table 2",
+        "Table 3",
+        "Figure 6",
+        "Figure S2",
+        "Figure 4 c",
+        "computed from secret shares",
+        "Figure 3, right",
+        "Restricted mean survival by set",
+    ):
         assert words in page, words
     assert "no table of patients was opened" in page
     assert json.loads((tmp_path / "metrics.json").read_text())["schema_version"] == 2

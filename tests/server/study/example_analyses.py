@@ -26,6 +26,7 @@ from server.study.opened_analyses import (
     OpenedGroupCurves,
     OpenedHazardRatio,
     OpenedLogRank,
+    OpenedMean,
     OpenedMedian,
     OpenedSet,
     OpenedVariable,
@@ -64,6 +65,7 @@ def curve(value: str, n: int, events: int, rate: float) -> OpenedCurve:
         ticks=[0, *days[1::2]],
         at_risk=[n, *(count if not 1 <= count <= 4 else None for count in at_risk[1::2])],
         median=OpenedMedian(months=month, low=month - 2, high=month + 4) if survival and survival[-1] <= 0.5 else OpenedMedian(),
+        means=[OpenedMean(day=day, months=(1 - math.exp(-rate * day / 30.4375)) / rate, se=9 / n) for day in (365, 730) if day in shown],
     )
 
 

@@ -12,6 +12,7 @@ from server.report.common import from_shares, score_tables
 from server.report.common.estimate_kinds import SETS, Numbers, Test, chi_test
 from server.report.common.figure_style import SET_COLOUR, SET_DASH, SET_NAME
 from server.report.common.kaplan_meier_drawing import survival_panel
+from server.report.common.restricted_means import restricted_table
 from server.report.common.survival_curves import (
     MONTH,
     SurvivalCurve,
@@ -112,6 +113,9 @@ def blocks(found: SetSurvival, report: ReportedStudy) -> Iterator[Block]:
         yield figure(found, report)
     if found.curves:
         yield medians(found)
+        means = restricted_table("Restricted mean survival by set", [("all", found.curves)], compared=False)
+        if means:
+            yield means
     if found.pairs:
         yield pairs(found)
 

@@ -10,6 +10,7 @@ from server.report import number_text
 from server.report.common import from_shares, score_tables
 from server.report.common.estimate_kinds import Estimate, Numbers, Test, chi_test
 from server.report.common.kaplan_meier_drawing import ComparedGroups, compared_panels
+from server.report.common.restricted_means import restricted_table
 from server.report.common.survival_curves import SurvivalCurve, curve, curve_note, curve_table, drawable
 from server.report.common.two_groups import hazard_ratio, ratio_words, size_words, split
 from server.report.page_blocks import Block, Figure, TableBlock
@@ -160,7 +161,8 @@ def blocks(found: ResponseCompared | None, report: ReportedStudy) -> Iterator[Bl
         )
     )
     caption = f"{who}{out} {curve_note(report.minimum, points=report.analyses is not None)}"
-    tables = [table(found), *(curve_table(side.curves, side.by) for side in drawn)]
+    means = restricted_table("Restricted mean survival", [(side.by, side.curves) for side in found.strata], compared=True)
+    tables = [table(found), *([means] if means else []), *(curve_table(side.curves, side.by) for side in drawn)]
     where = "held-out patients" if found.by_set else "validation + test"
     title = f"Progression by RECIST and risk by {found.model}, {where}"
     if panels:

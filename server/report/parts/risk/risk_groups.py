@@ -11,6 +11,7 @@ from server.report.common import from_shares, score_tables
 from server.report.common.estimate_kinds import SETS, Estimate, Numbers, Test, Where, chi_test
 from server.report.common.figure_style import SET_LABEL, SET_NAME
 from server.report.common.kaplan_meier_drawing import ComparedGroups, compared_panels
+from server.report.common.restricted_means import restricted_table
 from server.report.common.survival_curves import SurvivalCurve, curve, curve_note, curve_table, drawable
 from server.report.common.two_groups import hazard_ratio, ratio_words, size_words, split
 from server.report.page_blocks import Block, Figure, TableBlock
@@ -108,13 +109,20 @@ def blocks(found: list[RiskGroups], report: ReportedStudy) -> Iterator[Block]:
                 f"High risk is a score above {number_text.number(groups[0].cutoff)} (linear predictor), the training median, frozen before "
                 f"a held-out hospital was opened. {curve_note(report.minimum, points=report.analyses is not None)}"
             )
-            tables = [table(groups), *(curve_table(g.curves, f"{model}, {SET_LABEL[g.set]}") for g in drawn)]
+            means = restricted_table(f"Restricted mean survival by risk group of {model}", by_set(groups), compared=True)
+            curves = [curve_table(g.curves, f"{model}, {SET_LABEL[g.set]}") for g in drawn]
+            tables = [table(groups), *([means] if means else []), *curves]
             label = MODELS[model].risk_figure or ""
             yield Figure(f"km-{model}", label, f"Survival by risk group of {model}", panels, tables, caption)
         elif any(group.curves for group in groups):
             yield table(groups)
         why = [f"{SET_NAME[g.set]}: {g.reason}." for g in groups if g.reason] + [g.note for g in groups if g.note]
         yield from reasons(why)
+
+
+def by_set(groups: Sequence[RiskGroups]) -> list[tuple[str, list[SurvivalCurve]]]:
+    """The curves of every set."""
+    return [(SET_LABEL[group.set], group.curves) for group in groups]
 
 
 def table(rows: Sequence[RiskGroups]) -> TableBlock:

@@ -10,6 +10,8 @@ from lifelines import KaplanMeierFitter
 from lifelines.statistics import multivariate_logrank_test
 from statsmodels.duration.hazard_regression import PHReg
 
+from evidence.accuracy.shares.pooled_oracles import PooledRows
+from shared_model.analyses.groups.kaplan_meier_on_shares import KaplanMeierEstimate
 from shared_model.analyses.phases.earlier_results import known_scores
 from shared_model.analyses.phases.evaluation_circuit import EvaluationEstimate, GroupedEstimate
 from shared_model.analyses.phases.evaluation_openings import merged_quarters, near
@@ -120,6 +122,18 @@ def test_auc_of_every_set_and_horizon(walk: Walk) -> None:
                 assert got == (pytest.approx(oracle.auc, abs=1e-5), pytest.approx(oracle.se, abs=1e-5))
 
 
+def check_means(found: KaplanMeierEstimate, group: int, rows: PooledRows, *, whole: bool) -> None:
+    """Restricted means until one and two years, off by no more units of their grids than the plain twin adds to a rounding."""
+    assert found.means is not None
+    for h, day in enumerate((365, 730)):
+        got = found.means.mean[group, h], found.means.se[group, h]
+        if not whole or (rows.day >= day).sum() < 5:
+            assert np.isnan(got).all()
+            continue
+        mean, se = (value / 30.4375 for value in rows.restricted_mean(day))
+        assert (got[0], got[1] ** 2) == (pytest.approx(mean, abs=4 / 16), pytest.approx(se**2, abs=4 / 256))
+
+
 def check_groups(walk: Walk, estimate: GroupedEstimate, days: tuple[int, ...], families: list[list[np.ndarray]], fine: list[bool]) -> int:
     """Curves, tests and hazard ratios against pooled rows; how many families are shown."""
     cohort, group, shown = walk.cohort, 0, 0
@@ -138,6 +152,7 @@ def check_groups(walk: Walk, estimate: GroupedEstimate, days: tuple[int, ...], f
                     assert estimate.curves.survival[group, p] == pytest.approx(curve.at(days[p]), abs=1e-4)
                     ends = estimate.curves.low[group, p], estimate.curves.high[group, p]
                     assert ends == tuple(pytest.approx(end, abs=1e-4) for end in curve.interval_at(days[p]))
+            check_means(estimate.curves, group, PooledRows(cohort.day[mine], cohort.event[mine]), whole=whole)
             group += 1
         test = estimate.curves.logrank[family]
         assert (test is not None) == whole
