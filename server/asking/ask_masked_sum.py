@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import shared_model.statistics.list_of_statistics  # noqa: F401  registers the statistics
 from server.asking.clocks_and_waiting import Effects
-from server.asking.hospital_refusals import are_final, refused_with
+from server.asking.hospital_refusals import are_final, refused_with, remedy_of_refusals
 from server.asking.office_ledger import Kept, StudyLedger
 from server.asking.planned_pauses import Pauses
 from server.asking.sum_attempt import Arrays, Attempt, KeysAhead, Question, Turn, Values
@@ -167,7 +167,8 @@ class Asker:
         """The loud, resumable end of a phase that lacks a block."""
         who = ", ".join(f"{site} ({code})" for site, code in sorted(missed.missing.items()))
         which = "the roster of all blocks" if missed.block == WHOLE else f"block {missed.block + 1}"
-        return federation.STUDY_STALLED.problem(f"phase {phase}: {which} is not complete; missing: {who}")
+        words = f"phase {phase}: {which} is not complete; missing: {who}"
+        return federation.STUDY_STALLED.problem(words, **remedy_of_refusals(missed.missing.values()))
 
     def once(self, question: Question) -> Values:
         """Attempts until the deadline; raises `Missed` when the block was not complete, a `Problem` when a site refuses.

@@ -21,6 +21,25 @@ def are_final(codes: Iterable[str], tries: int) -> bool:
     return tries >= REFUSALS and any(_number(code) in FINAL_CODES for code in codes if code not in AGAIN)
 
 
+def remedy_of_refusals(codes: Iterable[str]) -> dict[str, str]:
+    """`why` and `fix` of a stall in which every missing hospital answered and said no; empty where one was only away.
+
+    >>> remedy_of_refusals(["FH-511", "FH-511"])["fix"]
+    'Read `fedhcc-coordinator problem FH-511`: it says what helps. Then `fedhcc-coordinator resume STUDY`, or lock a changed study.'
+    >>> remedy_of_refusals(["FH-511", "FH-703"])
+    {}
+    """
+    found = sorted(set(codes))
+    if not found or any(code in AGAIN or _number(code) not in FINAL_CODES for code in found):
+        return {}
+    read = " and ".join(f"`fedhcc-coordinator problem {code}`" for code in found)
+    says = "it says" if len(found) == 1 else "they say"
+    return {
+        "why": "The named hospitals are there, and refuse: waiting does not help. Nothing is lost: every finished round is on disk.",
+        "fix": f"Read {read}: {says} what helps. Then `fedhcc-coordinator resume STUDY`, or lock a changed study.",
+    }
+
+
 def refused_with(reply: Message) -> Failure:
     """A refusal as a failure; FH-705 where it holds anything but a problem's code."""
     try:
