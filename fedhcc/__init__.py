@@ -22,15 +22,17 @@ if TYPE_CHECKING:
     from fedhcc.compare_methods import compare
     from fedhcc.cox_and_metrics import cox, metrics
     from fedhcc.example_data import load_lung
-    from fedhcc.fit_results import CoxResult, MetricsResult
+    from fedhcc.fit_results import AppliedResult, CoxResult, FindingWarning, MetricsResult
     from fedhcc.study_and_simulate import OwnStudy as Study
     from fedhcc.study_and_simulate import StudyRun, simulate
     from site_config.problems.base import Problem
 
 __all__ = [
+    "AppliedResult",
     "BundleModel",
     "Comparison",
     "CoxResult",
+    "FindingWarning",
     "MetricsResult",
     "Problem",
     "Study",
@@ -45,9 +47,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AppliedResult": ("fedhcc.fit_results", "AppliedResult"),
     "BundleModel": ("fedhcc.bundle_models", "BundleModel"),
     "Comparison": ("fedhcc.compare_methods", "MethodsCompared"),
     "CoxResult": ("fedhcc.fit_results", "CoxResult"),
+    "FindingWarning": ("fedhcc.fit_results", "FindingWarning"),
     "MetricsResult": ("fedhcc.fit_results", "MetricsResult"),
     "Problem": ("site_config.problems.base", "Problem"),
     "Study": ("fedhcc.study_and_simulate", "OwnStudy"),

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from client.prediction.predict_patient import Case, checked_values, find_case, read_case
-from fedhcc.data_frames import Frame
+from fedhcc import arguments
+from fedhcc.arguments import Frame
 from shared_model.bundle.bundle_manifest import Bundle
 from shared_model.bundle.bundle_manifest import load_bundle as open_bundle
 from shared_model.bundle.prediction import Prediction, Predictions
@@ -20,6 +21,7 @@ from site_config.documents.read_yaml_documents import load_site
 from site_config.problems import model as problems
 from site_config.site_yaml import Paths, SiteConfig
 from site_config.study.clinical_variables import ClinicalVariable
+from site_config.words_of_messages import nearest
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,19 +64,30 @@ class BundleModel:
             `survival DAY` for the study's horizons, `remarks` (what to know before believing it; disagreements).
 
         Raises:
-            fedhcc.Problem: FH-612 for a value the model does not know, FH-352 for a patient who is nowhere.
+            fedhcc.Problem: FH-612 for a value or a name the model does not know, or where no model can be computed for anybody; FH-352
+                for a patient who is nowhere.
         """
         if data is None and scans is None:
             raise problems.UNKNOWN_VALUE.problem("neither clinical values nor scans are given", fix="Give a DataFrame, or scans=FOLDER.")
+        if data is not None:
+            self._check_names(arguments.frame(data, "data"))
         if scans is None:
             return self._framed({key: self._clinical(row) for key, row in _rows(data)})
-        site = _site(Path(scans))
+        site = _site(arguments.path(scans, "scans"))
         keys: list[tuple[Any, Mapping[str, Any]]] = [(key, {}) for key in _keys(site)] if data is None else list(_rows(data))
         found = {}
         for key, row in keys:
             case = find_case(site, self.bundle.lock.study, str(key), self._values(row))
             found[key] = (read_case(self.bundle, case, heatmaps=False).predictions, case)
         return self._framed(found)
+
+    def _check_names(self, data: Frame) -> None:
+        """FH-612 where a column is nearly called like a variable that no column has."""
+        absent = [name for name in self.variables if name not in data.columns]
+        for name in map(str, data.columns):
+            near = None if name in self.variables else nearest(name, absent)
+            if near:
+                raise problems.UNKNOWN_VALUE.problem(f"there is no variable {name!r}", where=name, fix=f"Did you mean `{near}`?")
 
     def _clinical(self, row: Mapping[str, Any]) -> tuple[Predictions, Case | None]:
         values: dict[str, float | None] = dict.fromkeys(self.variables, None)
@@ -89,6 +102,11 @@ class BundleModel:
         return checked_values(study, found)
 
     def _framed(self, found: Mapping[Any, tuple[Predictions, Case | None]]) -> Frame:
+        """FH-612 where no model can be computed for anybody."""
+        if found and not any(predictions.models for predictions, _ in found.values()):
+            needed = ", ".join(self.variables)
+            what = f"what {', '.join(self.models)} need is not there"
+            raise problems.UNKNOWN_VALUE.problem(what, fix=f"CLN reads every one of {needed}; models of scans read scans=FOLDER.")
         lines = [
             {"patient": key, "model": one.model, **_line(one), "remarks": _remarks(predictions, one, case)}
             for key, (predictions, case) in found.items()
@@ -110,11 +128,11 @@ def load_bundle(folder: str | Path, *, sha256: str | None = None) -> BundleModel
     Every file's hash is checked, and the bundle's own where `sha256` names it. Nothing in a bundle is executed. Raises FH-610.
     The example of `simulate` goes on to a prediction.
     """
-    return BundleModel(open_bundle(Path(folder), sha256=sha256))
+    return BundleModel(open_bundle(arguments.path(folder, "folder"), sha256=sha256))
 
 
 def _rows(data: Frame) -> list[tuple[Any, Mapping[str, Any]]]:
-    return [(key, row.to_dict()) for key, row in data.iterrows()]
+    return [(key, row.to_dict()) for key, row in arguments.frame(data, "data").iterrows()]
 
 
 def _code(variable: ClinicalVariable, value: Any) -> float:

@@ -9,15 +9,15 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from fedhcc import figures
-from fedhcc.cox_and_metrics import RESOLUTIONS, named_columns, one_of
-from fedhcc.data_frames import Frame, table_of
+from fedhcc import arguments, figures
+from fedhcc.arguments import Frame, one_of
+from fedhcc.cox_and_metrics import HOLDERS, RESOLUTIONS, named_columns, read_rows
 from fedhcc.fit_results import page
 from simulations.compare.compared_cohorts import SCENARIOS
 from simulations.compare.compared_methods import default_plan
 from simulations.compare.comparison import MethodComparison, compare_rows, compare_simulated
 from simulations.compare.comparison_page import write_comparison
-from simulations.tabular.complete_rows import TimeUnit, rows_of
+from simulations.tabular.complete_rows import TimeUnit
 from simulations.tabular.decimal_marks import DecimalMark
 from site_config.problems import host
 
@@ -131,19 +131,22 @@ def compare(
     0.0
     """
     one_of(model, ("linear", "mlp"), "model")
-    for scenario in scenarios:
-        one_of(scenario, tuple(SCENARIOS), "scenario")
+    chosen: Any = arguments.texts(scenarios, "scenarios")
+    for scenario in chosen:
+        one_of(scenario, tuple(SCENARIOS), "scenarios")
     one_of(resolution, RESOLUTIONS, "resolution")
-    one_of(str(holders), ("0", "3", "5"), "holders")
-    if seeds < 1:
-        raise host.USAGE.problem("seeds is at least 1", fix="For example seeds=5.")
-    if any(not 0 < one <= MOST_EPSILON for one in epsilons):
+    one_of(holders, HOLDERS, "holders")
+    arguments.whole(seeds, "seeds", least=1)
+    arguments.share(held_out, "held_out", 0.05, 0.8)
+    if rounds is not None:
+        arguments.whole(rounds, "rounds", least=1)
+    budgets = arguments.positive(epsilons, "epsilons", "For example epsilons=[1, 4].")
+    if any(one > MOST_EPSILON for one in budgets):
         raise host.USAGE.problem(f"an epsilon lies above 0 and up to {MOST_EPSILON:g}", fix="For example epsilons=[1, 4].")
-    plan = replace(default_plan(model, rounds), epsilons=tuple(epsilons), holders=holders if resolution == "shares" else None)
+    plan = replace(default_plan(model, rounds), epsilons=budgets, holders=holders if resolution == "shares" else None)
     if data is None:
-        return MethodsCompared(compare_simulated(tuple(scenarios), range(seeds), model, plan, progress))
-    names = (covariates,) if isinstance(covariates, str) else tuple(covariates)
+        return MethodsCompared(compare_simulated(chosen, range(seeds), model, plan, progress))
+    names = arguments.columns(covariates, "covariates")
     how = {"missing": missing, "decimal": decimal, "time_unit": time_unit, "event_values": event_values}
     named = named_columns(site, time, event, names, split=split, **how)  # type: ignore[arg-type]
-    rows = rows_of(table_of(data, (site, time, event, split, *names), named.reading), named)
-    return MethodsCompared(compare_rows(rows, held_out, range(seeds), model, plan, progress))
+    return MethodsCompared(compare_rows(read_rows(data, named), held_out, range(seeds), model, plan, progress))

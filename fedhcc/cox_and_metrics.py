@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from fedhcc.data_frames import Frame, table_of
-from fedhcc.fit_results import CoxResult, MetricsResult
-from simulations.tabular.complete_rows import DAYS, Named, TimeUnit, rows_of
+from fedhcc import arguments
+from fedhcc.arguments import Frame, one_of
+from fedhcc.data_frames import table_of
+from fedhcc.fit_results import CoxResult, MetricsResult, warn_of
+from simulations.tabular.complete_rows import DAYS, FitRows, Named, TimeUnit, rows_of
 from simulations.tabular.decimal_marks import DecimalMark
 from simulations.tabular.exact_metrics import fit_metrics
 from simulations.tabular.fit_table import fit_cox
@@ -18,10 +21,11 @@ from simulations.tabular.shares.table_metrics_on_shares import fit_metrics_on_sh
 from simulations.tabular.table_as_study import Settings, settings_of
 from site_config.documents.read_yaml_documents import load_study
 from site_config.problems import host, survival
-from site_config.words_of_messages import choice
 
 Study = str | Path | None
 RESOLUTIONS = ("exact", "shares")
+HOLDERS = (0, 3, 5)
+DAYS_EXAMPLE = "Days, for example [365, 730]."
 
 
 def cox(
@@ -44,6 +48,9 @@ def cox(
 ) -> CoxResult:
     """Fit a Cox model hospital by hospital; rows are never put together.
 
+    By default (`exact`) daily sums are opened, which is for rows of your own: they come close to the rows themselves. A federation of
+    hospitals opens nothing but the fit: `resolution="shares"`.
+
     Args:
         data: a pandas DataFrame, or the path of a CSV file; one row a patient.
         site, time, event: columns of the hospital, the follow-up time from 0, and the event (0/1, 1/2, true/false, yes/no).
@@ -58,7 +65,7 @@ def cox(
         missing, decimal, time_unit, event_values: how cells are written where the table leaves it open.
 
     Returns:
-        The fit: `summary()`, `plot()`, `predict(frame)`, `alone()`.
+        The fit: `summary()`, `plot()`, `predict(frame)`, `alone()`, `proportional_hazards()`. Each finding is also a `FindingWarning`.
 
     Raises:
         fedhcc.Problem: FH-802 to FH-830 for what is wrong with the table, FH-902 for an argument.
@@ -75,28 +82,21 @@ def cox(
     """
     one_of(ties, ("efron", "breslow"), "ties")
     one_of(resolution, RESOLUTIONS, "resolution")
-    one_of(str(holders), ("0", "3", "5"), "holders")
+    one_of(holders, HOLDERS, "holders")
     one_of(grid, ("auto", "days", "weeks"), "grid")
-    names = (covariates,) if isinstance(covariates, str) else tuple(covariates)
-    outcome = next((name for name in names if name in (time, event)), None)
+    names = arguments.columns(covariates, "covariates")
+    how = {"missing": missing, "decimal": decimal, "time_unit": time_unit, "event_values": event_values}
+    named = named_columns(site, time, event, names, strata=strata, **how)  # type: ignore[arg-type]
+    outcome = next((name for name in names if name in (named.time, named.event)), None)
     if outcome is not None:
         raise host.USAGE.problem(f"the covariate {outcome!r} is the outcome itself", fix="Leave the time and the event out of covariates.")
-    named = named_columns(
-        site,
-        time,
-        event,
-        names,
-        strata=strata,
-        missing=missing,
-        decimal=decimal,
-        time_unit=time_unit,
-        event_values=event_values,
-    )
-    rows = rows_of(table_of(data, (site, time, event, strata, *names), named.reading), named)
+    rows = read_rows(data, named)
     settings = settings_from(study)
     shared = resolution == "shares"
     fit = fit_cox_on_shares(rows, ties=ties, settings=settings, holders=holders, grid=grid) if shared else fit_cox(rows, ties=ties)
-    return CoxResult(fit, rows, named)
+    found = CoxResult(fit, rows, named)
+    warn_of(found.findings)
+    return found
 
 
 def metrics(
@@ -134,7 +134,7 @@ def metrics(
         study, missing, decimal, time_unit, event_values: as for `cox`.
 
     Returns:
-        The metrics: `summary()`, `plot()`.
+        The metrics: `summary()`, `plot()`. Each finding is also a `FindingWarning`.
 
     Raises:
         fedhcc.Problem: FH-802 to FH-828 for what is wrong with the table, FH-902 for an argument.
@@ -143,30 +143,26 @@ def metrics(
     >>> lung = fedhcc.load_lung()
     >>> found = fedhcc.metrics(lung, site="inst", time="time", event="status", score="ph.ecog", group="sex")
     >>> found
-    <MetricsResult: 226 patients, 163 events, 18 sites; C = 0.606 (0.558 to 0.653); exact>
+    <MetricsResult: 226 patients, 163 events, 18 sites; C = 0.606 (0.558 to 0.653); exact; 1 finding: FH-811>
     """
     one_of(auc, ("timeroc", "sksurv"), "auc")
     one_of(resolution, RESOLUTIONS, "resolution")
-    one_of(str(holders), ("0", "3", "5"), "holders")
+    one_of(holders, HOLDERS, "holders")
     if resolution == "shares" and auc == "sksurv":
         raise survival.NOT_ON_SHARES.problem("scikit-survival's AUC is not computed on secret shares, R's timeROC convention is")
-    names = (score,) if isinstance(score, str) else tuple(score)
-    named = named_columns(
-        site,
-        time,
-        event,
-        names,
-        group=group,
-        missing=missing,
-        decimal=decimal,
-        time_unit=time_unit,
-        event_values=event_values,
-    )
-    rows = rows_of(table_of(data, (site, time, event, *names, group), named.reading), named)
+    names = arguments.columns(score, "score")
+    how = {"missing": missing, "decimal": decimal, "time_unit": time_unit, "event_values": event_values}
+    named = named_columns(site, time, event, names, group=group, **how)  # type: ignore[arg-type]
+    at = None if horizons is None else arguments.positive(horizons, "horizons", DAYS_EXAMPLE)
+    opened = arguments.positive(points, "points", DAYS_EXAMPLE)
+    rows = read_rows(data, named)
     settings = settings_from(study)
     if resolution == "shares":
-        return MetricsResult(fit_metrics_on_shares(rows, horizons, points, settings, holders), rows)
-    return MetricsResult(fit_metrics(rows, horizons, auc, settings), rows)
+        found = MetricsResult(fit_metrics_on_shares(rows, at, opened, settings, holders), rows)
+    else:
+        found = MetricsResult(fit_metrics(rows, at, auc, settings), rows)
+    warn_of(found.findings)
+    return found
 
 
 def named_columns(
@@ -179,25 +175,32 @@ def named_columns(
     decimal: DecimalMark | None = None,
     time_unit: TimeUnit | None = None,
     event_values: Sequence[str] = (),
-    **more: Any,
+    **more: str | None,
 ) -> Named:
-    """Which columns mean what; FH-902 for an unknown unit or mark, or for no covariate."""
+    """Which columns mean what (`more`: strata, group, split); FH-902 for what is no name of a column, an unknown unit or mark."""
     if time_unit is not None:
         one_of(time_unit, tuple(DAYS), "time_unit")
     if decimal is not None:
         one_of(decimal, ("point", "comma"), "decimal")
-    if not covariates or len(set(covariates)) < len(covariates):
-        raise host.USAGE.problem("covariates takes distinct column names", fix='For example covariates=["age", "sex"].')
-    values, reading = tuple(str(value) for value in event_values), Reading(tuple(missing), decimal)
-    return Named(site, time, event, covariates, time_unit=time_unit, event_values=values, reading=reading, **more)
+    named = Named(
+        arguments.column(site, "site"),
+        arguments.column(time, "time"),
+        arguments.column(event, "event"),
+        covariates,
+        time_unit=time_unit,
+        event_values=arguments.texts(event_values, "event_values"),
+        reading=Reading(arguments.texts(missing, "missing"), decimal),
+    )
+    labels: Any = {name: arguments.optional_column(value, name) for name, value in more.items()}
+    return replace(named, **labels)
+
+
+def read_rows(data: Frame | str | Path, named: Named) -> FitRows:
+    """The complete rows of a table by hospital. Raises FH-802 to FH-828."""
+    wanted = (named.site, named.time, named.event, named.strata, named.group, named.split, *named.covariates)
+    return rows_of(table_of(data, wanted, named.reading), named)
 
 
 def settings_from(study: Study) -> Settings | None:
     """The settings of a study's document; None where no study is named."""
-    return None if study is None else settings_of(load_study(Path(study)))
-
-
-def one_of(value: str, allowed: Sequence[str], name: str) -> None:
-    """FH-902 where an argument's value is none of those allowed."""
-    if value not in allowed:
-        raise host.USAGE.problem(f"{name} cannot be {value!r}", fix=choice(value, allowed))
+    return None if study is None else settings_of(load_study(arguments.path(study, "study")))

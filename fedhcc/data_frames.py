@@ -13,19 +13,18 @@ from typing import Any
 
 import pandas as pd
 
+from fedhcc.arguments import Frame
 from simulations.tabular.decimal_marks import looks_numeric
 from simulations.tabular.read_table import Reading, TabularTable, read_table
 from site_config.problems import survival as problems
 
-Frame = Any
-"""A `pandas.DataFrame`; pandas ships no types that are checked here."""
 SECONDS_A_DAY = 86400.0
 
 
 def table_of(data: Frame | str | Path, columns: Iterable[str | None], reading: Reading) -> TabularTable:
     """The table of a DataFrame, or of a CSV file named by its path.
 
-    Of a frame only `columns` are read. Raises FH-821 and FH-822.
+    Of a frame only `columns` are read; a named level of its index is a column too. Raises FH-821 and FH-822.
     """
     if isinstance(data, str | Path):
         return read_table(Path(data), reading)
@@ -34,8 +33,19 @@ def table_of(data: Frame | str | Path, columns: Iterable[str | None], reading: R
             f"a {type(data).__name__} is no table", fix="Give a pandas.DataFrame or the path of a CSV file."
         )
     if not len(data):
-        raise problems.TABLE_MALFORMED.problem("the frame has no rows")
-    return _table(data, {name for name in columns if name}, reading)
+        raise problems.TABLE_MALFORMED.problem("the frame has no rows", fix="Give a frame with one row a patient.")
+    if data.columns.nlevels > 1:
+        fix = 'One level names a column: frame.columns = ["_".join(map(str, one)) for one in frame.columns].'
+        raise problems.TABLE_MALFORMED.problem(f"the frame's columns have {data.columns.nlevels} levels", fix=fix)
+    wanted = {name for name in columns if name}
+    return _table(_with_levels(data, wanted), wanted, reading)
+
+
+def _with_levels(frame: Frame, wanted: set[str]) -> Frame:
+    """The frame with those levels of its index as columns that are wanted by name and are no column."""
+    known = {str(name).strip() for name in frame.columns}
+    levels = [name for name in frame.index.names if name is not None and str(name) in wanted - known]
+    return frame.assign(**{str(name): frame.index.get_level_values(name) for name in levels}) if levels else frame
 
 
 def _table(frame: Frame, wanted: set[str], reading: Reading) -> TabularTable:

@@ -27,14 +27,25 @@ def forest(summary: Any, ax: Any = None) -> Any:
     """Hazard ratios with their intervals on a logarithmic axis, in the table's order from above; dropped covariates are named."""
     ax = axis(ax)
     place = np.arange(len(summary))[::-1]
-    ratio, low, high = (summary[name].to_numpy() for name in ("exp(coef)", "exp(coef) lower 95%", "exp(coef) upper 95%"))
+    ratio, low, high = (summary[name].to_numpy() for name in ("exp(coef)", "lower 95%", "upper 95%"))
     drawn = np.isfinite(ratio) & np.isfinite(low) & np.isfinite(high) & (low > 0)
     ax.axvline(1.0, color=GREY, linewidth=0.8)
     ax.errorbar(ratio[drawn], place[drawn], xerr=[(ratio - low)[drawn], (high - ratio)[drawn]], fmt="s", color=COLOURS[0], capsize=3)
     names = [name if good else f"{name} (not estimated)" for name, good in zip(summary.index, drawn, strict=True)]
     ax.set(xscale="log", yticks=place, yticklabels=names, xlabel="Hazard ratio (95 % interval)")
     ax.set_ylim(-0.6, len(summary) - 0.4)
+    _plain_ticks(ax, np.append(low[drawn], high[drawn]))
     return ax
+
+
+def _plain_ticks(ax: Any, shown: Any) -> None:
+    """Ratios on a logarithmic axis as people write them: 0.5, 1, 2, and not 5 × 10⁻¹."""
+    from matplotlib import ticker
+
+    wide = len(shown) and shown.max() > 4 * shown.min()
+    ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)) if wide else ticker.MaxNLocator(5))
+    ax.xaxis.set_minor_locator(ticker.NullLocator())
+    ax.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _place: f"{value:g}"))
 
 
 def survival(curves: Mapping[str, tuple[Any, Any, Any]], ax: Any = None) -> Any:
@@ -73,4 +84,14 @@ def concordances(summary: Any, ax: Any = None) -> Any:
     spread = [np.nan_to_num((value - low)[known]), np.nan_to_num((high - value)[known])]
     ax.errorbar(value[known], place[known], xerr=spread, fmt="o", color=COLOURS[0], capsize=3)
     ax.set(yticks=place, yticklabels=[", ".join(key) for key in summary.index], xlabel="C-index (95 % interval)")
+    return ax
+
+
+def spread(values: Any, label: str, ax: Any = None) -> Any:
+    """A histogram of numbers; those that are missing are left out and counted in the label."""
+    ax = axis(ax)
+    known = values[np.isfinite(values)]
+    ax.hist(known, bins="auto", color=COLOURS[0])
+    missing = len(values) - len(known)
+    ax.set(xlabel=f"{label} ({missing} missing)" if missing else label, ylabel="Patients")
     return ax

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,23 +15,42 @@ import numpy as np
 import pandas as pd
 
 from fedhcc import figures
-from fedhcc.data_frames import Frame, index_of, table_of
+from fedhcc.arguments import Frame
+from fedhcc.data_frames import index_of, table_of
 from shared_model.survival.cox.cox_result import CoxFit
 from simulations.tabular.complete_rows import FitRows, Named
 from simulations.tabular.hospitals_alone import each_alone
 from simulations.tabular.printed_metrics import TabularMetrics
 from simulations.tabular.score_rows import Applied, apply_to
+from site_config.words_of_messages import plural
 
-COX_COLUMNS = ("coef", "exp(coef)", "se(coef)", "exp(coef) lower 95%", "exp(coef) upper 95%", "z", "p")
+COX_COLUMNS = ("coef", "exp(coef)", "se(coef)", "lower 95%", "upper 95%", "z", "p")
 
 
 CURVE_COLUMNS = ("time", "survival", "low", "high", "at_risk", "events")
+
+
+IN_PYTHON = re.compile(r"--[a-z-]+(?: \S+)? \(in Python ([^)]*)\)")
+
+
+class FindingWarning(UserWarning):
+    """A finding about the table or the fit: its number and what a reader has to know. `result.findings` lists them too."""
+
+
+def warn_of(findings: list[str]) -> None:
+    """One Python warning a finding, at the line that called the public function."""
+    for text in findings:
+        warnings.warn(text, FindingWarning, stacklevel=3)
 
 
 def _told(findings: list[str]) -> str:
     """What a short form says of findings: how many and their numbers, so that a script's reader looks at `.findings`."""
     codes = dict.fromkeys(text.split(":")[0] for text in findings)
     return f"; {len(findings)} finding{'s' if len(findings) > 1 else ''}: {', '.join(codes)}" if findings else ""
+
+
+def _size(n: int, events: int, sites: int) -> str:
+    return f"{plural(n, 'patient')}, {plural(events, 'event')}, {plural(sites, 'site')}"
 
 
 def page(title: str, frame: Frame, findings: list[str]) -> str:
@@ -39,9 +60,49 @@ def page(title: str, frame: Frame, findings: list[str]) -> str:
     return f"<p><strong>{escape(title)}</strong></p>{table}{f'<ul>{remarks}</ul>' if remarks else ''}"
 
 
-def remarks(warnings: list[Mapping[str, str]]) -> list[str]:
-    """Findings as `FH-811: 3 rows …`, each once."""
-    return list(dict.fromkeys(f"{one['code']}: {one['what']}" for one in warnings))
+def remarks(found: list[Mapping[str, str]]) -> list[str]:
+    """Findings as `FH-811: 3 rows …`, each once, with options as arguments."""
+    return [IN_PYTHON.sub(r"\1", text) for text in dict.fromkeys(f"{one['code']}: {one['what']}" for one in found)]
+
+
+@dataclass(frozen=True, repr=False)
+class AppliedResult:
+    """Other rows scored by a fitted model; `found` is what stands behind the table, `index` (n,) the labels of its rows."""
+
+    found: Applied
+    index: Any
+
+    def scores(self) -> Frame:
+        """One row a patient: site, linear predictor (NaN where a covariate is missing), time in days and event where known."""
+        found = self.found
+        data = {"site": found.site, "linear_predictor": found.linear_predictor, "time": found.time, "event": found.event}
+        return pd.DataFrame(data, index=self.index)
+
+    @property
+    def concordance(self) -> float | None:
+        """Harrell's C of these rows; None where no two can be compared."""
+        return None if self.found.concordance is None else self.found.concordance.c
+
+    def summary(self) -> Frame:
+        """The C-index of these rows with standard error and 95 % interval; NaN where no two can be compared."""
+        shown = self.found.as_dict()
+        ends = shown["c_index_ci"] or (None, None)
+        columns = ["value", "se", "lower 95%", "upper 95%"]
+        return pd.DataFrame([[shown["c_index"], shown["c_index_se"], *ends]], columns=columns, index=["C-index"], dtype=float)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as plain values."""
+        return self.found.as_dict()
+
+    def plot(self, ax: Any = None) -> Any:
+        """How the linear predictors are spread; returns the axis."""
+        return figures.spread(self.found.linear_predictor, "Linear predictor", ax)
+
+    def __repr__(self) -> str:
+        return f"<AppliedResult: {self.found.text()}>"
+
+    def _repr_html_(self) -> str:
+        return page(repr(self)[1:-1], self.summary(), [])
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,13 +120,23 @@ class CoxResult:
     def summary(self) -> Frame:
         """Coefficients with hazard ratios, errors and p; one row a covariate, NaN where one was dropped.
 
-        Columns are called as lifelines calls them.
+        Columns are called as lifelines calls them, the interval of exp(coef) `lower 95%` and `upper 95%`.
         """
         shown = self._shown
         ends = [bounds or (None, None) for bounds in shown["hr_ci"]]
         columns = (shown["coef"], shown["hr"], shown["se"], [low for low, _ in ends], [high for _, high in ends], shown["z"], shown["p"])
         data = dict(zip(COX_COLUMNS, columns, strict=True))
         return pd.DataFrame(data, index=pd.Index(shown["covariates"], name="covariate"), dtype=float)
+
+    def proportional_hazards(self) -> Frame:
+        """Whether an effect changes with time: χ², degrees of freedom and p a covariate and for all together (`global`).
+
+        The score test of R's `cox.zph`. Empty where it was not computed, as on secret shares.
+        """
+        shown = self._shown["proportional_hazards"] or {"covariates": {}, "global": None}
+        tests = {**shown["covariates"], "global": shown["global"]}
+        rows = {name: test for name, test in tests.items() if test is not None}
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["chi2", "df", "p"])
 
     @property
     def params(self) -> Frame:
@@ -95,14 +166,15 @@ class CoxResult:
 
         Needs the covariates alone. Raises FH-823 to FH-828 for the table.
         """
-        applied = self.apply(data)
-        return pd.Series(applied.linear_predictor, index=index_of(data, applied.line), name="linear_predictor")
+        return self.apply(data).scores()["linear_predictor"]
 
-    def apply(self, data: Frame) -> Applied:
+    def apply(self, data: Frame) -> AppliedResult:
         """Other rows scored by this model, with their C-index where they have times and events."""
         named = self.named
         table = table_of(data, (named.site, named.time, named.event, *named.covariates), named.reading)
-        return apply_to(self.fit, self.rows, table, named, "frame" if isinstance(data, pd.DataFrame) else Path(data).name)
+        name = "frame" if isinstance(data, pd.DataFrame) else Path(data).name
+        found = apply_to(self.fit, self.rows, table, named, name)
+        return AppliedResult(found, index_of(data, found.line))
 
     def alone(self) -> Frame:
         """What every hospital could have said from its own patients.
@@ -119,8 +191,7 @@ class CoxResult:
     def __repr__(self) -> str:
         c = "" if self.concordance is None else f" C = {self.concordance:.3f};"
         fit = self.fit
-        told = _told(self.findings)
-        return f"<CoxResult: {fit.n} patients, {fit.events} events, {fit.sites} sites;{c} {fit.resolution}, {fit.ties} ties{told}>"
+        return f"<CoxResult: {_size(fit.n, fit.events, fit.sites)};{c} {fit.resolution}, {fit.ties} ties{_told(self.findings)}>"
 
     def _repr_html_(self) -> str:
         return page(repr(self)[1:-1], self.summary(), self.findings)
@@ -183,9 +254,10 @@ class MetricsResult:
     def __repr__(self) -> str:
         shown, c = self._shown, ""
         if shown["c_index"] is not None:
-            low, high = shown["c_index_ci"]
-            c = f" C = {shown['c_index']:.3f} ({low:.3f} to {high:.3f});"
-        return f"<MetricsResult: {shown['n']} patients, {shown['events']} events, {shown['sites']} sites;{c} {shown['resolution']}>"
+            ends = shown["c_index_ci"]
+            c = f" C = {shown['c_index']:.3f}{f' ({ends[0]:.3f} to {ends[1]:.3f})' if ends else ''};"
+        size = _size(shown["n"], shown["events"], shown["sites"])
+        return f"<MetricsResult: {size};{c} {shown['resolution']}{_told(self.findings)}>"
 
     def _repr_html_(self) -> str:
         return page(repr(self)[1:-1], self.summary(), self.findings)

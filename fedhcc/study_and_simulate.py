@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,18 +11,16 @@ from typing import Any
 
 import pandas as pd
 
-from fedhcc import figures
+from fedhcc import arguments, figures
+from fedhcc.arguments import Frame, one_of
 from fedhcc.bundle_models import BundleModel, load_bundle
-from fedhcc.data_frames import Frame
 from fedhcc.fit_results import page
 from server.phases.phase_context import Event
 from simulations.cohort.cohort_presets import PRESETS
 from simulations.study.simulated_study import Engine, Options
 from simulations.study.simulated_study import run as run_study
 from site_config.documents.read_yaml_documents import load_study
-from site_config.problems import host
 from site_config.study.plan_and_lock import Study
-from site_config.words_of_messages import choice
 
 ENGINES = ("local", "loopback", "ray")
 Tell = Callable[[Event], None]
@@ -85,7 +83,7 @@ class OwnStudy:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = arguments.path(folder, "folder")
         self.document: Study = load_study(self.folder / "study.yaml")
 
     @property
@@ -97,8 +95,7 @@ class OwnStudy:
         self, out: str | Path, *, engine: Engine = "local", seed: int = 7, workers: int = 1, pooled: bool = True, progress: Tell = _silent
     ) -> StudyRun:
         """Run it, or go on where an earlier run in `out` stopped; see `simulate` for the arguments."""
-        _known("engine", engine, ENGINES)
-        return _finished(Options(Path(out), folder=self.folder, engine=engine, seed=seed, workers=workers, pooled=pooled), progress)
+        return _finished(_options(out, engine, seed, workers, folder=self.folder, pooled=pooled), progress)
 
     def __repr__(self) -> str:
         return f"<Study: {self.document.title}; {len(self.sites)} sites; models {', '.join(self.document.models)}>"
@@ -146,14 +143,15 @@ def simulate(
     >>> "RadCLN-D" in model.models  # seven patients are too few for the clinical model and for what is fused with it
     False
     """
-    _known("engine", engine, ENGINES)
-    _known("preset", preset, tuple(PRESETS))
-    return _finished(Options(Path(out), preset=preset, engine=engine, seed=seed, workers=workers, pooled=pooled), progress)
+    one_of(preset, tuple(PRESETS), "preset")
+    return _finished(_options(out, engine, seed, workers, preset=preset, pooled=pooled), progress)
 
 
-def _known(what: str, name: str, known: Sequence[str]) -> None:
-    if name not in known:
-        raise host.USAGE.problem(f"there is no {what} {name}", fix=choice(name, known))
+def _options(out: str | Path, engine: Engine, seed: int, workers: int, **more: Any) -> Options:
+    one_of(engine, ENGINES, "engine")
+    arguments.whole(seed, "seed")
+    arguments.whole(workers, "workers", least=1)
+    return Options(arguments.path(out, "out"), engine=engine, seed=seed, workers=workers, **more)
 
 
 def _finished(options: Options, progress: Tell) -> StudyRun:

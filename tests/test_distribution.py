@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
 from pathlib import Path
@@ -64,6 +65,35 @@ def test_indexes_accept_both(twice: tuple[Path, dict[str, str], dict[str, str]])
     command = [sys.executable, "-m", "twine", "check", "--strict", *archives]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert ran.returncode == 0 and ran.stdout.count("PASSED") == 2, ran.stdout + ran.stderr
+
+
+def test_pip_installs_the_wheel_and_every_command_names_its_release(
+    twice: tuple[Path, dict[str, str], dict[str, str]], tmp_path: Path
+) -> None:
+    """By pip itself, in an environment that is empty but for a look at the packages installed here, started in a stranger's folder."""
+    (wheel,) = (twice[0] / "one" / "out").glob("*.whl")
+    home = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", str(home)], capture_output=True, check=True, timeout=300)
+    environment = {"PATH": os.defpath, "HOME": str(tmp_path), "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+    def said(*words: str | Path) -> str:
+        ran = subprocess.run(
+            [home / "bin" / words[0], *words[1:]], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300, env=environment
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    said("pip", "install", "--no-deps", wheel)
+    needed = tmp_path / "needed"  # what it needs, without this checkout and the laboratory beside it
+    needed.mkdir()
+    for one in Path(sysconfig.get_path("purelib")).iterdir():
+        if not re.match(r"fedhcc|_*editable", one.name):
+            (needed / one.name).symlink_to(one)
+    (home / "lib" / f"python3.{sys.version_info.minor}" / "site-packages" / "here.pth").write_text(f"{needed}\n")
+    for command in ("fedhcc-site", "fedhcc-coordinator", "fedhcc-sim"):
+        assert re.fullmatch(rf"fedhcc {re.escape(fedhcc.__version__)}  code [0-9a-f]{{64}}\n", said(command, "--version"))
+    where = said("python", "-c", "import fedhcc; print(fedhcc.__file__)").strip()
+    assert Path(where).is_relative_to(home), "the wheel answers, not the checkout"
 
 
 def test_the_upper_bound_of_python_is_the_one_make_holds() -> None:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import click
 import pytest
 import typer
+import yaml
 
 from client.cli import app as site
 from server.cli import app as coordinator
+from server.report.list_of_parts import CONTENTS
+from server.report.parts.part import ReportPart
 from simulations.cli import app as sim
-from tests.support import ROOT
+from site_config.documents.read_yaml_documents import load_site, load_study
+from tests.support import ROOT, run_cli
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 APPS = {"fedhcc-site": site, "fedhcc-coordinator": coordinator, "fedhcc-sim": sim}
@@ -62,3 +68,49 @@ TYPED = [page for page in PAGES if page.parent.name != "gallery"]
 def test_commands_exist(page: Path) -> None:
     faults = [found for command in shown(page) if "/" not in command.split()[0] for found in [fault(command)] if found]
     assert not faults
+
+
+TOPS = ("client", "server", "shared_model", "site_config", "simulations", "evidence", "fedhcc", "tests", "docs", "requirements", "docker")
+FILE = re.compile(rf"`((?:{'|'.join(TOPS)})/[\w./-]+)`")
+NOT_HERE = {"docs/README.md": "in a MONAI bundle", "docs/evidence/gpu.json": "until somebody measures a GPU"}
+TOLD = [
+    page
+    for page in (*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md")
+    if page.parent.name != "problems" and page.name != "moved.md"  # which says what no longer is
+]
+
+
+@pytest.mark.parametrize("page", TOLD, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_file_a_page_names_is_there(page: Path) -> None:
+    named = FILE.findall(page.read_text())
+    assert [name for name in named if name not in NOT_HERE and not (ROOT / name).exists()] == []
+
+
+ENTRIES = [("add-a-clinical-variable", "clinical", "cox"), ("add-an-organ", "organs", "paper"), ("a-study-of-tables", "", "cox")]
+
+
+@pytest.mark.parametrize(("page", "field", "preset"), ENTRIES)
+def test_entries_shown_on_a_page_are_accepted(page: str, field: str, preset: str, tmp_path: Path) -> None:
+    """As a reader would: a study by its preset, the page's entries in their place, and `study check`."""
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "how-to" / f"{page}.md").read_text(), flags=re.DOTALL)
+    shown = yaml.safe_load(block)
+    assert run_cli(coordinator, "study", "new", "--preset", preset, "--out", tmp_path / "study.yaml").status == 0
+    if not field:
+        (tmp_path / "site.yaml").write_text(block)
+        assert load_site(tmp_path / "site.yaml").site == shown["site"]
+        return
+    document = yaml.safe_load((tmp_path / "study.yaml").read_text())
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump({**document, field: shown[field]}))
+    study = load_study(tmp_path / "study.yaml")
+    assert [one.name for one in getattr(study, field)] == [one["name"] for one in shown[field]]
+
+
+def test_the_part_shown_on_its_page_is_one(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "add-a-report-part.md").read_text(), flags=re.DOTALL)
+    (tmp_path / "shown_part.py").write_text(block)
+    spec = spec_from_file_location("shown_part", tmp_path / "shown_part.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules["shown_part"] = module
+    spec.loader.exec_module(module)
+    assert isinstance(module.DRAWN_TO, ReportPart) and module.DRAWN_TO.name not in {part.name for part in CONTENTS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -45,6 +46,7 @@ def cox(
     names = options.names(covariates)
     import fedhcc
 
+    warnings.simplefilter("ignore", fedhcc.FindingWarning)  # printed below the table
     found = fedhcc.cox(
         csv,
         site=site,
@@ -59,7 +61,7 @@ def cox(
         study=study,
         **options.written(missing, decimal, time_unit, event_value),
     )
-    second = found.apply(apply) if apply is not None else None
+    second = found.apply(apply).found if apply is not None else None
     if predictions is not None:
         from simulations.tabular.score_rows import write_predictions
 
@@ -94,6 +96,7 @@ def metrics(
     days = options.numbers(horizons, "--horizons") if horizons else None
     import fedhcc
 
+    warnings.simplefilter("ignore", fedhcc.FindingWarning)  # printed below the table
     found = fedhcc.metrics(
         csv,
         site=site,

@@ -167,6 +167,8 @@ def rows_of(table: TabularTable, named: Named) -> FitRows:
     findings += [finding for held in (read.site, read.strata, read.group) for finding in held.findings]
     findings += odd_times(named.time, read.days[chosen], declared=named.time_unit is not None)
     findings += repeated_rows(table.rows, table.lines)
+    if len(sites) == 1:
+        findings.append(FitFinding.of(problems.ONE_SITE, f"column {named.site} names one hospital: this is that hospital's own model"))
     unit = named.time_unit or "days"
     how: dict[str, Any] = {"events": read.died.as_dict(), "events_text": read.died.text(), "time_unit": unit}
     how["time_text"] = f"{named.time}: {unit_text(unit, declared=named.time_unit is not None)}"

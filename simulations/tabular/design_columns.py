@@ -40,7 +40,9 @@ DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[./-](\d{1,2}|
 DAYS_OF_DATES = "Write the time between the start and the last contact, for example the days; a date alone does not tell it."
 BESIDE = re.compile(r"[<>≤≥~]?\s*[+-]?\d[\d.,]*\s*[^\d\s.,][^\d]*|[<>≤≥~]\s*[+-]?\d[\d.,]*")
 """A number and a unit, or one below or above a limit."""
-ALONE = "Write the number alone: a unit belongs in the column's name (of times, in `--time-unit`), and `<5` is no number."
+ALONE = (
+    "Write the number alone: a unit belongs in the column's name (times: in `--time-unit`, in Python `time_unit=`), and `<5` is no number."
+)
 NO_THOUSANDS = "Write numbers with digits and one mark for decimals, or leave the field empty if it is unknown."
 
 
@@ -111,7 +113,8 @@ def events(table: TabularTable, name: str, declared: Sequence[str] = ()) -> Even
     died, censored = ({text: held[text] for text in given if meaning[text] is dead} for dead in (True, False))
     findings: tuple[FitFinding, ...] = ()
     if not declared and given and {number_of(text) for text in given} == {1.0}:
-        what = f"{name} holds no code but 1, read as event; where 1 means censored (1/2 coding) say --event-value 2"
+        say = "--event-value 2 (in Python event_values=[2])"
+        what = f"{name} holds no code but 1, read as event; where 1 means censored (1/2 coding) say {say}"
         findings = (FitFinding.of(problems.ONE_EVENT_CODE, what),)
     return Events(name, values, died, censored, findings)
 

@@ -23,6 +23,7 @@ CODES = (9, 99, 999, 9999, 99999, 88, 888, 8888, 777, 7777, 99.9, 999.9, -9, -99
 SHORTEST_DAYS, FRACTIONS_DAYS, LONGEST_DAYS = 60.0, 500.0, 36525.0
 """The unit may not be days where nobody was followed longer than the first, or (times with decimals) the second; the third is no life."""
 YEARS = (1900.0, 2100.0)
+UNIT = "for times in years, months or weeks say --time-unit weeks (in Python time_unit='weeks')"
 
 
 def codes_for_missing(name: str, values: Floats) -> Iterator[FitFinding]:
@@ -36,7 +37,8 @@ def codes_for_missing(name: str, values: Floats) -> Iterator[FitFinding]:
         low, high = float(others.min()), float(others.max())
         if code > high + (high - low) or code < low - (high - low):
             what = f"{name}: {code:g} stands in {plural(rows, 'row')}, all others lie between {low:.4g} and {high:.4g}"
-            yield FitFinding.of(problems.CODE_FOR_MISSING, f"{what}; where it means a missing value say --missing {code:g}", [name])
+            say = f"--missing {code:g} (in Python missing=[{code:g}])"
+            yield FitFinding.of(problems.CODE_FOR_MISSING, f"{what}; where it means a missing value say {say}", [name])
 
 
 def alike_labels(name: str, found: Sequence[str | None]) -> Iterator[FitFinding]:
@@ -74,9 +76,9 @@ def odd_times(name: str, times: Floats, *, declared: bool) -> Iterable[FitFindin
     elif years and not declared:
         what = f"{name} lies between {least:.0f} and {longest:.0f}: calendar years are no times, which count from 0"
     elif not declared and longest < SHORTEST_DAYS:
-        what = f"the longest time is {longest:.4g}, read as days; for times in years, months or weeks say --time-unit"
+        what = f"the longest time is {longest:.4g}, read as days; {UNIT}"
     elif not declared and longest < FRACTIONS_DAYS and not (times == np.rint(times)).all():
-        what = f"times have decimals and end at {longest:.4g}, read as days; for times in years, months or weeks say --time-unit"
+        what = f"times have decimals and end at {longest:.4g}, read as days; {UNIT}"
     else:
         return ()
     return (FitFinding.of(problems.UNIT_OF_TIME, what),)

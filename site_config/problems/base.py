@@ -64,6 +64,9 @@ class Problem(Exception):
     where: str | None = None
     others: tuple[Problem, ...] = field(default=())
 
+    def __post_init__(self) -> None:
+        self.add_note(f"fix: {self.fix}")  # Python shows it below the last line of a traceback
+
     @property
     def code(self) -> str:
         """The code as people quote it, `FH-204`."""

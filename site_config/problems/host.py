@@ -16,9 +16,9 @@ INTERNAL = Kind(
 USAGE = Kind(
     902,
     "usage",
-    "The command line was not understood",
+    "A command or an argument was not understood",
     why="A command, an option or an argument is misspelt, missing or too many.",
-    fix="Run the command with --help; it lists every command and option with an example.",
+    fix="Run the command with --help; it lists every command and option with an example. In Python, help(fedhcc.cox) lists the arguments.",
     exit=Exit.USAGE,
 )
 

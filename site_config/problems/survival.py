@@ -105,7 +105,7 @@ WORD_KEPT = Kind(
     "word-kept-as-label",
     "A word that often means a missing value was kept as a label",
     why="A stage, a group or a hospital may be called None or NA. In columns of labels only blank cells are missing, unless a word is declared to mean it.",
-    fix="Say `--missing None` (it may be repeated) where the word means that the value is not known.",
+    fix="Say `--missing None` (it may be repeated; in Python `missing=['None']`) where the word means that the value is not known.",
     exit=Exit.FINDINGS,
 )
 SMALL_GROUP = Kind(
@@ -129,7 +129,7 @@ UNIT_OF_TIME = Kind(
     "unit-of-time",
     "Times may not be days",
     why="Times are read as days unless another unit is declared; a column of years or months looks the same, and so do dates that a spreadsheet wrote as numbers. Horizons and cut points are days.",
-    fix="Declare the unit with `--time-unit years`, `months`, `weeks` or `days`; write times from the start to the last contact.",
+    fix="Declare the unit with `--time-unit years`, `months`, `weeks` or `days` (in Python `time_unit='years'`); write times from the start to the last contact.",
     exit=Exit.FINDINGS,
 )
 ONE_EVENT_CODE = Kind(
@@ -137,7 +137,7 @@ ONE_EVENT_CODE = Kind(
     "one-event-code",
     "The event column holds one code only",
     why="A column of ones means that everybody died in a coding of 0/1, and that nobody did in one of 1/2.",
-    fix="Declare which value is an event with `--event-value`.",
+    fix="Declare which value is an event with `--event-value` (in Python `event_values=`).",
     exit=Exit.FINDINGS,
 )
 TABLE_UNREADABLE = Kind(
@@ -169,7 +169,7 @@ EVENT_CODING = Kind(
     "event-coding",
     "The event column is not coded as 0/1, 1/2 or true/false",
     why="An event is 1 (0 censored), 2 (1 censored), true or yes; other codes are ambiguous.",
-    fix="Name each value that is an event with `--event-value VALUE`, and words for not known with `--missing WORD`; or recode the column to "
+    fix="Name each value that is an event with `--event-value VALUE`, and words for not known with `--missing WORD` (in Python `event_values=[...]`, `missing=[...]`); or recode the column to "
     "0 = censored, 1 = event.",
     exit=Exit.CONTENT,
 )
@@ -195,7 +195,7 @@ AMBIGUOUS_NUMBER = Kind(
     "ambiguous-number",
     "A number can be read in two ways",
     why="1,230 is 1230 where the comma separates thousands and 1.23 where it separates decimals; nothing in the column tells which. A wrong guess can turn a coefficient's sign.",
-    fix="Declare the mark of decimals with `--decimal point` or `--decimal comma`.",
+    fix="Declare the mark of decimals with `--decimal point` or `--decimal comma` (in Python `decimal='point'`).",
     exit=Exit.CONTENT,
 )
 SPLIT_CODING = Kind(
@@ -212,7 +212,7 @@ ON_SHARES = Kind(
     "computed-on-shares",
     "Computed on secret shares",
     why="Only declared results were opened, each on its grid; what a sum would have shown (likelihoods, covariances) does not exist.",
-    fix="Nothing to do. `--resolution exact` gives the sums' own statistics where all sites may pool rows anyway.",
+    fix="Nothing to do. `--resolution exact` (in Python `resolution='exact'`) gives the sums' own statistics where all sites may pool rows anyway.",
     exit=Exit.FINDINGS,
 )
 
@@ -221,7 +221,7 @@ NOT_ON_SHARES = Kind(
     "not-on-shares",
     "This is not computed on secret shares",
     why="The analyses on shares are a closed list, each with its declared results; what was asked is not one of them.",
-    fix="Leave the option out, or use `--resolution exact`.",
+    fix="Leave the option out, or use `--resolution exact` (in Python `resolution='exact'`).",
     exit=Exit.USAGE,
 )
 
@@ -230,7 +230,7 @@ BY_WEEKS = Kind(
     "cox-by-weeks",
     "Computed by weeks instead of days",
     why="Above a declared number of patients risk sets are formed by week: the cost of pairs grows with the square of the patients.",
-    fix="Nothing to do. `--grid days` computes by days where the time does not matter.",
+    fix="Nothing to do. `--grid days` (in Python `grid='days'`) computes by days where the time does not matter.",
     exit=Exit.FINDINGS,
 )
 
@@ -251,7 +251,7 @@ CODE_FOR_MISSING = Kind(
     "code-for-missing",
     "A number may be a code for a missing value",
     why="Statistics programs and questionnaires write 9, 99 or -999 where a value is not known. One such number, taken for a value, can hide the effect of a whole column.",
-    fix="Say `--missing 999` (it may be repeated) where the number means that the value is not known; nothing where it is a value.",
+    fix="Say `--missing 999` (it may be repeated; in Python `missing=[999]`) where the number means that the value is not known; nothing where it is a value.",
     exit=Exit.FINDINGS,
 )
 
@@ -270,5 +270,14 @@ REPEATED_ROWS = Kind(
     "Rows stand in the table more than once",
     why="A patient entered twice counts twice and makes intervals too narrow. In a table of few columns two patients may be alike by chance.",
     fix="Delete the rows that are the same patient; give every patient a column of their own (`--key` of `from-table` refuses a key that stands twice).",
+    exit=Exit.FINDINGS,
+)
+
+ONE_SITE = Kind(
+    836,
+    "one-site",
+    "The table names one hospital",
+    why="Nothing is federated where all rows belong to one hospital.",
+    fix="Nothing to do if that is meant; otherwise name the column that tells the hospitals apart with `--site` (in Python `site=`).",
     exit=Exit.FINDINGS,
 )

@@ -30,7 +30,7 @@ def said(rows: FitRows, code: str) -> list[str]:
 def test_a_code_for_missing_is_pointed_out_and_can_be_declared(tmp_path, code):
     table = frame().assign(x=lambda t: np.where(t.index % 20 == 0, float(code), t["x"].round(3)))
     (what,) = said(loaded(tmp_path, table), "FH-833")
-    assert what.startswith(f"x: {code:g} stands in 3 rows") and what.endswith(f"--missing {code:g}")
+    assert what.startswith(f"x: {code:g} stands in 3 rows") and what.endswith(f"--missing {code:g} (in Python missing=[{code:g}])")
 
 
 @pytest.mark.parametrize("codes", [[0, 1, 9], [1, 2, 3, 9]])
