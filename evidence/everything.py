@@ -8,7 +8,7 @@ from pathlib import Path
 
 FOLDERS = ("accuracy", "accuracy/shares", "attacks", "faults", "packaging", "privacy", "running")
 """Each file of these whose `main` records something is a piece, under the file's name; `measure` goes by its folder's."""
-LABORATORIES = ("attacks", "capture", "containers", "demo_story", "faults", "gpu", "thirty_days")
+LABORATORIES = ("attacks", "capture", "containers", "demo_story", "faults", "gpu", "report_seen", "thirty_days")
 """`measure` in each of these is a piece, under the folder's name."""
 
 

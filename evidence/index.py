@@ -49,6 +49,7 @@ MEASURED: Final = {
     "prepare_cost": "What `prepare` costs on a whole-body CT of 600 slices whose masks are supplied: CPU-seconds, memory.",
     "scale": "A masked training round of a small network with one simulated patient a hospital.",
     "shares_cost": "What secret shares cost a holder, by phase and by patients, by days and by weeks, and a hospital that holds nothing.",
+    "report_seen": "Reports and the live page in a browser at three widths: axe-core's rules, contrast; Word files in LibreOffice.",
     "signal": "Can the network find what was put into the phantoms, and nothing where nothing was put?",
     "survival": "Intervals of the survival statistics: how often they hold the truth.",
     "thirty_days": "Thirty simulated days of 52 hospitals: office hours, outages, people who leave. Does it end, with the same numbers?",

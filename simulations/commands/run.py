@@ -31,6 +31,7 @@ def run(
     """
     import fedhcc
     from simulations.study.progress_bars import progress_view
+    from site_config.words_of_messages import plural
 
     with progress_view(quiet=json_wanted()) as tell:
         if folder is None:
@@ -46,6 +47,6 @@ def run(
         "metrics": str(done.report.with_name("metrics.json")),
         "findings": len(done.findings),
     }
-    show(shown, f"{done.label}: study {done.study_id[:12]}, {len(done.findings)} findings")
+    show(shown, f"{done.label}: study {done.study_id[:12]}, {plural(len(done.findings), 'finding')}")
     if not json_wanted():
         note(f"Report: {done.report.resolve()}")

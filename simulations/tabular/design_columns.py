@@ -43,6 +43,7 @@ BESIDE = re.compile(r"[<>≤≥~]?\s*[+-]?\d[\d.,]*\s*[^\d\s.,][^\d]*|[<>≤≥~
 ALONE = (
     "Write the number alone: a unit belongs in the column's name (times: in `--time-unit`, in Python `time_unit=`), and `<5` is no number."
 )
+UNKNOWN = "Name a word that means not known with `--missing WORD` (in Python `missing=`), or leave the field empty; correct any other."
 NO_THOUSANDS = "Write numbers with digits and one mark for decimals, or leave the field empty if it is unknown."
 
 
@@ -68,7 +69,7 @@ def numbers(table: TabularTable, name: str, *, lowest: float | None = None) -> F
             if BESIDE.fullmatch(text) and not looks_numeric(text):
                 faults.add(problems.BAD_VALUE, name, index, "is a number with something beside it", ALONE)
                 continue
-            faults.add(problems.BAD_VALUE, name, index, "is not a finite number", NO_THOUSANDS if looks_numeric(text) else None)
+            faults.add(problems.BAD_VALUE, name, index, "is not a finite number", NO_THOUSANDS if looks_numeric(text) else UNKNOWN)
         elif lowest is not None and value < lowest:
             faults.add(problems.BAD_VALUE, name, index, f"is below {lowest:g}")
         else:

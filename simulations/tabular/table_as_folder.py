@@ -25,7 +25,8 @@ from site_config.documents.rules_over_fields import RESERVED
 from site_config.documents.yaml_text import written
 from site_config.problems import host, survival
 from site_config.site_yaml import Policy
-from site_config.study.plan_and_lock import Privacy
+from site_config.study.horizon_spacing import APART_DAYS
+from site_config.study.plan_and_lock import Evaluation, Privacy
 from site_config.study.time_points import STARTS
 from site_config.words_of_messages import plural
 
@@ -34,6 +35,12 @@ Resolution = Literal["exact", "shares"]
 LINE = 128
 GRID = 500
 """The declared grid of days ends at a multiple of this."""
+HORIZONS, FOLLOWED = (14, 30, 60, 90, 180, 365), 0.8
+"""Days for AUC and calibration in a short study: the last within this share of the longest time, and one that is far enough from it."""
+CLOSE_DAYS = 0.02
+"""A time in another unit that comes so close to a whole day is that day: 14.286 weeks are 100 days, written with three decimals."""
+LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h"})
+"""Letters that are no letter with an accent; what has no letter like it, 大 for example, is left out."""
 
 
 @dataclass(frozen=True)
@@ -103,20 +110,21 @@ def _files(table: TabularTable, plan: FolderPlan, found: Mapping[str, Any], colu
     if len(rows) < len(site):
         notes.append(f"{plural(len(site) - len(rows), 'row')} without hospital, time, event or side left out")
     hospitals = _hospitals([str(site[i]) for i in rows], [bool(test[i]) for i in rows])
+    notes += _renamed([str(site[i]) for i in rows], hospitals)
     keys = _keys(table, plan.key)
     cohorts: dict[str, list[list[str]]] = {}
     for i, hospital in zip(rows, hospitals, strict=True):
-        day = max(int(np.ceil(days[i] - 1e-9)), 0)
+        day = _whole_day(days[i])
         key = keys[i] or f"p{table.lines[i]}"
         cohorts.setdefault(hospital, []).append([key, str(day), str(int(died[i])), *(column.cells[i] for column in columns)])
     if any(days[i] != int(days[i]) for i in rows):
-        notes.append("times were rounded up to whole days")
+        notes.append("times were rounded up to whole days, and to the nearest where they come within 0.02 of one")
     roles = {hospital: "evaluation" if test[i] else "development" for i, hospital in zip(rows, hospitals, strict=True)}
     deaths = int(sum(died[i] for i in rows if not test[i]))
     header = ["patient", "last_contact_day", "event", *(column.declared["name"] for column in columns)]
     policy = [*Policy().resolutions, *(["exact"] if plan.resolution == "exact" else [])]
-    grid = (int(max(days[i] for i in rows)) // GRID + 1) * GRID
-    files = {"study.yaml": _study(plan, columns, dict(sorted(roles.items())), deaths, grid, notes)}
+    declared = _study(plan, columns, dict(sorted(roles.items())), deaths, _times(max(days[i] for i in rows), notes), notes)
+    files = {"study.yaml": declared}
     for hospital, mine in sorted(cohorts.items()):
         files[f"sites/{hospital}/cohort.csv"] = _csv([header, *mine])
         policy_line = f"policy: {{resolutions: [{', '.join(policy)}]}}\n" if plan.resolution == "exact" else ""
@@ -215,12 +223,36 @@ def _hospitals(sites: Sequence[str], test: Sequence[bool]) -> list[str]:
     return [names[(site, held)] for site, held in zip(sites, test, strict=True)]
 
 
-def _study(plan: FolderPlan, columns: Sequence[_Column], roles: Mapping[str, str], deaths: int, grid: int, notes: list[str]) -> str:
+def _renamed(sites: Sequence[str], hospitals: Sequence[str]) -> list[str]:
+    """Which hospitals a reader would not know again by their names in the study."""
+    pairs = sorted({(site, hospital) for site, hospital in zip(sites, hospitals, strict=True) if not site.isascii()})
+    return ["names of hospitals: " + ", ".join(f"{site} is {hospital}" for site, hospital in pairs)] if pairs else []
+
+
+def _whole_day(days: float) -> int:
+    """The day on which a time ends: up to the next, unless it is close to a whole one."""
+    nearest = np.rint(days)
+    return max(int(nearest if abs(days - nearest) <= CLOSE_DAYS else np.ceil(days)), 0)
+
+
+def _times(longest: float, notes: list[str]) -> list[str]:
+    """The declared grid of days, and horizons where nobody is followed to those of every study."""
+    lines = [f"shares: {_flow({'longest_days': (int(longest) // GRID + 1) * GRID})}"]
+    if longest > max(Evaluation().horizons):
+        return lines
+    last = max((day for day in HORIZONS if day <= FOLLOWED * longest), default=max(int(longest) // 2, 1))
+    horizons = [*[day for day in HORIZONS if day <= last - APART_DAYS][-1:], last]
+    words = " and ".join(map(str, horizons))
+    notes.append(f"nobody is followed for two years, so study.yaml declares `horizons` of {words} days for AUC, nomogram and calibration")
+    return [*lines, f"evaluation: {_flow({'horizons': horizons})}"]
+
+
+def _study(plan: FolderPlan, columns: Sequence[_Column], roles: Mapping[str, str], deaths: int, times: list[str], notes: list[str]) -> str:
     """The document, as short as it can be; fewer deaths a column than a study asks for are declared and said."""
     terms = sum(max(len(column.declared.get("values", ())) - 1, 1) for column in columns)
     least = Privacy().minimum_events_per_variable
     lines = [f"title: {written(plan.title)}", *_endpoint(plan)]
-    lines += [f"resolution: {plan.resolution}", f"shares: {_flow({'longest_days': grid})}"]
+    lines += [f"resolution: {plan.resolution}", *times]
     privacy: dict[str, Any] = {}
     if deaths < least * terms:
         privacy["minimum_events_per_variable"] = max(deaths // terms, 1)
@@ -248,7 +280,7 @@ def _endpoint(plan: FolderPlan) -> list[str]:
 
 def _ascii(text: str) -> str:
     """Small letters without their accents."""
-    return "".join(one for one in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(one))
+    return "".join(one for one in unicodedata.normalize("NFKD", text.casefold()).translate(LETTERS) if not unicodedata.combining(one))
 
 
 def _column_name(text: str) -> str:

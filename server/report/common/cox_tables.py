@@ -22,6 +22,9 @@ LARGEST_STEP = 9.0
 AXIS_SD = 3
 """Half the declared axis of a score, in standard deviations (`server.phases.clinical_and_fusion`)."""
 
+NARROW_LETTERS = 50
+"""Of a row's words in a narrow figure, spaces between them not counted."""
+
 
 class Coefficient(Numbers):
     """One row of a forest plot."""
@@ -162,8 +165,9 @@ def forest(model: ShownCoxModel, name: str, *, simulated: bool, width: int = 720
     rows = model.coefficients
     figure, axes = figure_style.panel(width, 64 + (26 if width > 500 else 38) * len(rows))
     axes.axvline(1, color=figure_style.MUTED, linewidth=0.9)
+    second = figure_style.beyond_words([_shown(row) for row in rows if row.hr is not None])
     for index, row in enumerate(rows):
-        _hazard_ratio(axes, index, row, width)
+        _hazard_ratio(axes, index, row, width, second)
     finite = [value for row in rows for value in (row.low, row.high) if row.hr is not None and value is not None and 1e-3 < value < 1e3]
     low, high = min([0.5, *finite]) / 1.15, max([2.0, *finite]) * 1.15
     axes.set_xscale("log")
@@ -179,6 +183,12 @@ def forest(model: ShownCoxModel, name: str, *, simulated: bool, width: int = 720
     return figure_style.finish(figure, name, alternative, simulated=simulated)
 
 
+def narrow_words(label: str, shown: str) -> str:
+    """A row's name and numbers on one line of a narrow figure; a long name ends early, and stands whole in the figure's numbers."""
+    room = max(NARROW_LETTERS - len(shown), 12)
+    return f"{label if len(label) <= room else label[: room - 1].rstrip() + '…'}   {shown}"
+
+
 def ratio_ticks(axes: Any, *, wide: bool) -> None:
     """Ticks of a logarithmic axis of hazard ratios."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
@@ -190,21 +200,19 @@ def ratio_ticks(axes: Any, *, wide: bool) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _hazard_ratio(axes: Any, index: int, row: Coefficient, width: int) -> None:
+def _hazard_ratio(axes: Any, index: int, row: Coefficient, width: int, second: float) -> None:
     if width <= 500:
-        words = f"{row.label}   {_shown(row)}"
+        words = narrow_words(row.label, _shown(row))
         axes.text(0.0, index - 0.36, words, transform=axes.get_yaxis_transform(), fontsize=9, va="center", bbox=figure_style.ON_WHITE)
     if row.hr is None or row.low is None or row.high is None:
         if width > 500:
-            axes.text(
-                1.03, index, "no finite estimate", transform=axes.get_yaxis_transform(), va="center", fontsize=9, color=figure_style.MUTED
-            )
+            figure_style.beside(axes, index, "no finite estimate", color=figure_style.MUTED)
         return
     axes.plot([row.low, row.high], [index, index], color=figure_style.LOW, linewidth=1.6, solid_capstyle="butt")
     axes.plot([row.hr], [index], marker="s", markersize=6, color=figure_style.LOW, markeredgecolor="white")
     if width > 500:
-        for at, words in ((1.03, _shown(row)), (1.27, number_text.p_equals(row.p))):
-            axes.text(at, index, words, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
+        figure_style.beside(axes, index, _shown(row))
+        figure_style.beside(axes, index, number_text.p_equals(row.p), second)
 
 
 def _shown(row: Coefficient) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec
 
@@ -30,6 +30,8 @@ SET_NAME = {"train": "Training", "validation": "Validation", "test": "Test", "co
 SET_LABEL = {"train": "Training (apparent)", "validation": "Validation", "test": "Test", "combined": "Validation + test"}
 ON_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 """Behind words that a line would run through."""
+WIDTH_OF_DIGIT = 5.6
+"""CSS pixels of a digit at size 9."""
 LEAST_CONTRAST = 4.6
 """Of text on white; the rules of accessibility (WCAG 2, AA) ask for 4.5."""
 FONTS = ["Inter", "Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"]
@@ -143,6 +145,17 @@ def panel(width: float = 360, height: float = 280, **layout: Any) -> tuple[Any, 
 
     figure = Figure(figsize=(width / 72, height / 72), layout="constrained")
     return figure, figure.subplots(**layout)
+
+
+def beside(axes: Any, row: float, words: str, start: float = 9.0, **style: Any) -> None:
+    """Words right of a panel, `start` CSS pixels from its edge: room is made for them, whatever the panel's width becomes."""
+    place = {"xycoords": axes.get_yaxis_transform(), "xytext": (start, 0), "textcoords": "offset points"}
+    axes.annotate(words, (1, row), **place, va="center", fontsize=9, annotation_clip=False, **style)
+
+
+def beyond_words(words: Sequence[str], start: float = 9.0) -> float:
+    """Where a column after such words begins, in CSS pixels from the panel's edge."""
+    return start + WIDTH_OF_DIGIT * max(map(len, words), default=0) + 12
 
 
 def finish(figure: Any, name: str, alternative: str, *, simulated: bool) -> Picture:

@@ -139,7 +139,7 @@ def curve_table(curves: Sequence[SurvivalCurve], caption: str) -> TableBlock:
             body.append(
                 [one.label, f"{day:.0f}", number_text.count(at_risk, one.hidden_below), number_text.with_interval(value, low, high)]
             )
-    note = "; ".join(f"{c.label}: {number_text.size(c.n, c.events)}, median {median_months(c)} months" for c in curves)
+    note = "; ".join(f"{c.label}: {number_text.size(c.n, c.events)}, {_median(c)}" for c in curves)
     return TableBlock(caption, ["Group", "Day", "At risk", "Survival (95 % CI)"], body, note=note + ". NR: not reached.")
 
 
@@ -162,5 +162,9 @@ def curve_note(minimum: int, *, points: bool = False) -> str:
 
 def told(one: SurvivalCurve) -> str:
     """A curve in words, for a picture's text alternative."""
-    median = f"median {median_months(one)} months" if one.median is not None else "median not reached"
-    return f"{one.label}, {number_text.size(one.n, one.events)}, {median}"
+    return f"{one.label}, {number_text.size(one.n, one.events)}, {_median(one)}"
+
+
+def _median(one: SurvivalCurve) -> str:
+    words = median_months(one)
+    return {"NR": "median not reached", number_text.MISSING: "median not told"}.get(words, f"median {words} months")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PAGE_CM = 16.0
 DPI = 200
+LETTER_CM, PADDING = 0.165, 2.5
+"""Width of a letter at size 8, and of a cell's margins in letters."""
 
 
 def document(heading: str, opening: Sequence[str], sections: Sequence[Section], closing: Sequence[TableBlock], *, simulated: bool) -> bytes:
@@ -103,7 +105,8 @@ def _table(word: WordDocument, table: TableBlock, caption: str) -> None:
         for column, words in enumerate(cells):
             row[column].width = widths[column]
             paragraph = row[column].paragraphs[0]
-            run = paragraph.add_run(" ".join(words.split("\n")))
+            paragraph.paragraph_format.space_before = paragraph.paragraph_format.space_after = Pt(1)
+            run = paragraph.add_run(words)
             run.font.size = Pt(8)
             run.bold = number == 0 or number - 1 in table.group_rows
             if table.side(column) == "r":
@@ -113,8 +116,9 @@ def _table(word: WordDocument, table: TableBlock, caption: str) -> None:
             for empty in merged.paragraphs[1:]:
                 empty._element.getparent().remove(empty._element)
     _head_on_every_page(grid.rows[0])
-    note = word.add_paragraph().add_run(table.note)
-    note.font.size = Pt(8)
+    note = word.add_paragraph()
+    note.paragraph_format.space_before = Pt(4)
+    note.add_run(table.note).font.size = Pt(8)
 
 
 def _without_bands(grid: Any) -> None:
@@ -139,8 +143,13 @@ def _head_on_every_page(row: Any) -> None:
 
 
 def column_widths(table: TableBlock) -> list[float]:
-    """Widths in cm: as wide as its longest cell wants, within limits, and all together the page."""
+    """Widths in cm, together the page: as wide as its longest line wants; where that is too much, down to its longest word."""
     measured = [cells for number, cells in enumerate([table.header, *table.rows]) if number - 1 not in table.group_rows]
-    columns = [max(len(cells[index]) for cells in measured) for index in range(len(table.header))]
-    wanted = [min(max(length, 10), 36) for length in columns]
+    columns = [[line for cells in measured for line in cells[index].split("\n")] for index in range(len(table.header))]
+    wanted = [min(max(map(len, lines)), 40) + PADDING for lines in columns]
+    least = [min(max(len(word) for line in lines for word in line.split(" ")), 24) + PADDING for lines in columns]
+    room = PAGE_CM / LETTER_CM
+    if sum(wanted) > room > sum(least):
+        share = (room - sum(least)) / (sum(wanted) - sum(least))
+        wanted = [low + share * (wish - low) for wish, low in zip(wanted, least, strict=True)]
     return [PAGE_CM * width / sum(wanted) for width in wanted]

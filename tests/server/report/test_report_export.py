@@ -15,8 +15,9 @@ import pytest
 from server.report.export.export_folder import export
 from server.report.export.exported_items import figures, tables
 from server.report.export.tripod_checklist import AUTHORS, ITEMS
+from server.report.export.word_document import PAGE_CM, column_widths
 from server.report.metrics_json import metrics_model, metrics_schema
-from server.report.page_blocks import Figure
+from server.report.page_blocks import Figure, TableBlock
 from server.report.parts.part import ReportedStudy
 from server.report.report_page import sections
 from server.study.study_results import StudyResult
@@ -41,6 +42,17 @@ def test_every_figure_of_the_page_is_svg_and_pdf(folder: Path, study_report: Rep
         assert path.read_bytes().startswith(b"%PDF")
     for path in (folder / "figures").glob("*.svg"):
         assert "SIMULATED" in path.read_text()
+
+
+def test_columns_of_the_word_file_hold_their_longest_word_and_fill_the_page() -> None:
+    header = ["", "Overall\nn 1,151, 96 events", "Training\nn 800, 64 events\n7 hospitals", "Difference\ntest", "p (Wald)"]
+    rows = [["Karnofsky performance status, mean ± SD", "91.3 ± 7.7", "91.5 ± 7.7", "0.08", "<0.001"]]
+    for table in (TableBlock("", header, rows), TableBlock("", header[:2], [["a", "1"]]), TableBlock("", ["", ""], [["key", "f" * 64]])):
+        widths = column_widths(table)
+        assert sum(widths) == pytest.approx(PAGE_CM)
+        for column, width in enumerate(widths):
+            words = [word for cells in (table.header, *table.rows) for word in cells[column].split()]
+            assert all(width >= 0.165 * min(len(word), 24) for word in words), words
 
 
 def test_every_table_is_csv_with_the_pages_cells(folder: Path, study_report: ReportedStudy) -> None:

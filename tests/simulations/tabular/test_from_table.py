@@ -113,6 +113,46 @@ def test_hospitals_called_by_numbers_and_wide_numbers_stay_as_they_are(tmp_path:
         assert load_site(home / "site.yaml").site == one.name
 
 
+def test_names_of_hospitals_that_change_are_told_and_whole_days_stay_whole(tmp_path: Path) -> None:
+    """Letters without accents of their own, names of one script only, weeks of three decimals that are whole days."""
+    names, n = ["Łódź Główny", "Øst sykehus", "大阪", "京都", "East Wing"], 40
+    days = 10 + 7 * np.arange(n) + np.arange(n) % 7
+    frame = pd.DataFrame(
+        {"where": [names[i % 5] for i in range(n)], "weeks": (days / 7).round(3), "died": ["Yes", "No"] * 20, "x": days % 11}
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    words = ("--site", "where", "--time", "weeks", "--time-unit", "weeks", "--event", "died")
+    made = run_cli(app, "from-table", tmp_path / "t.csv", "--out", tmp_path / "own", *words, "--json")
+    assert made.status == 0, made.err
+    sites = [one.name for one in load_study(tmp_path / "own" / "study.yaml").sites]
+    assert sites == ["east-wing", "hospital", "hospital-2", "lodz-glowny", "ost-sykehus"]
+    (said,) = [note for note in made.data["notes"] if note.startswith("names of hospitals")]
+    assert "Øst sykehus is ost-sykehus, Łódź Główny is lodz-glowny, 京都 is hospital-2, 大阪 is hospital" in said and "East" not in said
+    found = pd.concat([pd.read_csv(tmp_path / "own" / "sites" / one / "cohort.csv") for one in sites])
+    assert sorted(found["last_contact_day"]) == sorted(days)
+
+
+@pytest.mark.parametrize(("longest", "days"), [(900, (365, 730)), (700, (180, 365)), (364, (180,)), (30, (14,)), (12, (6,))])
+def test_horizons_of_a_short_study_are_within_it(tmp_path: Path, longest: int, days: tuple[int, ...]) -> None:
+    frame = pd.DataFrame(
+        {"h": ["a", "b", "c"] * 10, "t": np.linspace(1, longest, 30).round(), "e": [0, 1, 1] * 10, "x": [k % 7 for k in range(30)]}
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    made = run_cli(app, "from-table", tmp_path / "t.csv", "--out", tmp_path / "own", "--site", "h", "--time", "t", "--event", "e", "--json")
+    assert made.status == 0, made.err
+    assert load_study(tmp_path / "own" / "study.yaml").evaluation.horizons == days
+    assert any("declares `horizons`" in note for note in made.data["notes"]) == (longest < 730)
+
+
+def test_a_word_for_not_known_among_numbers_is_answered_with_the_option(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"h": ["a", "b", "c"] * 10, "t": range(1, 31), "e": [0, 1, 1] * 10, "age": ["k.A.", *range(40, 69)]})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    words = ("--site", "h", "--time", "t", "--event", "e")
+    refused = run_cli(app, "from-table", tmp_path / "t.csv", "--out", tmp_path / "own", *words)
+    assert refused.status == 11 and "FH-825 column 'age', line 2" in refused.err and "--missing WORD" in refused.err
+    assert run_cli(app, "from-table", tmp_path / "t.csv", "--out", tmp_path / "own", *words, "--missing", "k.A.").status == 0
+
+
 def test_how_the_table_was_read_is_told(tmp_path: Path) -> None:
     """Competing codes declared, a unit that was not, and levels called NA: each in a note."""
     rng, n = np.random.default_rng(4), 60

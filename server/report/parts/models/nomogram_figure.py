@@ -165,6 +165,9 @@ def blocks(found: Nomograms | None, report: ReportedStudy) -> Iterator[Block]:
 def missing(found: Nomograms | None, report: ReportedStudy) -> dict[str, str]:
     """Why there is no nomogram, or no survival at some horizon."""
     if found is None:
+        lost = "" if fuses(report.study) else beyond(report.result, CLN.name, report.study.evaluation.horizons)
+        if lost:
+            return {"nomogram": f"No nomogram. {lost}"}
         needs = "a fused model with both parts" if fuses(report.study) else "a clinical model"
         return {"nomogram": report.why("nomogram", f"No nomogram: it needs {needs} and a baseline hazard.")}
     lost = beyond(report.result, found.variables.model, report.study.evaluation.horizons)

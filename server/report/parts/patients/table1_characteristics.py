@@ -65,6 +65,7 @@ def numbers(report: ReportedStudy) -> list[Characteristic]:
 def _from_shares(analyses: OpenedAnalyses, report: ReportedStudy) -> list[Characteristic]:
     labels = LABELS | {variable.name: variable.titled for variable in report.study.clinical}
     columns: dict[str, Column] = {**{s: s for s in SETS}, "all": "overall"}
+    unknown = _known_of_nobody(analyses)
     rows = [
         Characteristic(
             variable=one.variable,
@@ -78,9 +79,20 @@ def _from_shares(analyses: OpenedAnalyses, report: ReportedStudy) -> list[Charac
         for column in analyses.characteristics
         if column.set in columns
         for one in column.variables
+        if one.variable not in unknown
     ]
     train = {row.variable: row for row in rows if row.set == "train"}
     return [row if row.set == "overall" else _with_difference(row, train.get(row.variable)) for row in rows]
+
+
+def _known_of_nobody(analyses: OpenedAnalyses) -> set[str]:
+    """Variables that no hospital told of anybody: a study need not ask for them."""
+    cells: dict[str, list[int | None]] = {}
+    for column in analyses.characteristics:
+        for one in column.variables:
+            if one.counts:
+                cells.setdefault(one.variable, []).extend(cell.n for cell in one.counts if cell.value != "unknown")
+    return {variable for variable, counts in cells.items() if all(count == 0 for count in counts)}
 
 
 def _rows(one: Characteristics, report: ReportedStudy) -> list[Characteristic]:

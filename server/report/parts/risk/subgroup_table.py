@@ -8,7 +8,7 @@ from pydantic import Field
 
 from server.report import number_text
 from server.report.common import figure_style, from_shares, score_tables
-from server.report.common.cox_tables import hazard_ratio_words, ratio_ticks
+from server.report.common.cox_tables import hazard_ratio_words, narrow_words, ratio_ticks
 from server.report.common.estimate_kinds import HELD, Estimate, Numbers, Test, chi_test
 from server.report.common.figure_style import Picture
 from server.report.common.kaplan_meier_drawing import ComparedGroups, compared_panels
@@ -208,16 +208,17 @@ def draw(rows: Sequence[Subgroup], name: str, *, simulated: bool, width: int = 7
     axes.axvline(1, color=figure_style.MUTED, linewidth=0.9)
     labels = [f"{VALUE_LABELS.get(row.value, row.value)} ({number_text.size(row.n, row.events)})" for row in rows]
     place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 9}
-    for index, (row, label) in enumerate(zip(rows, labels, strict=True)):
+    ratios = [hazard_ratio_words(row.hazard_ratio.value, row.hazard_ratio.low, row.hazard_ratio.high) for row in rows]
+    second = figure_style.beyond_words(ratios)
+    for index, (row, label, shown) in enumerate(zip(rows, labels, ratios, strict=True)):
         hr = row.hazard_ratio
-        shown = hazard_ratio_words(hr.value, hr.low, hr.high)
         axes.plot([hr.low, hr.high], [index, index], color=figure_style.HIGH, linewidth=1.7, solid_capstyle="butt")
         axes.plot([hr.value], [index], marker="s", markersize=6, color=figure_style.HIGH, markeredgecolor="white")
         if wide:
-            axes.text(1.03, index, shown, **place)
-            axes.text(1.27, index, number_text.p_equals(hr.p), **place)
+            figure_style.beside(axes, index, shown)
+            figure_style.beside(axes, index, number_text.p_equals(hr.p), second)
         else:
-            axes.text(0.0, index - 0.36, f"{label}   {shown}", **place, bbox=figure_style.ON_WHITE)
+            axes.text(0.0, index - 0.36, narrow_words(label, shown), **place, bbox=figure_style.ON_WHITE)
         if index and rows[index - 1].variable != row.variable:
             axes.axhline(index - 0.5, color=figure_style.RULE, linewidth=0.8)
     axes.set_xscale("log")
