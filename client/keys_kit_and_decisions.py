@@ -33,7 +33,7 @@ from site_config.problems.base import together
 from site_config.study.continued_study import goes_on
 from site_config.study.lock_study import lock_faults
 from site_config.study.plan_and_lock import RosterEntry, SignedLock, StudyLock
-from site_config.words_of_messages import clean
+from site_config.words_of_messages import begins, clean, not_one_study
 
 Decision = Literal["pending", "approved", "declined"]
 KIT_FILE = "kit.json"
@@ -186,17 +186,10 @@ def find(state: Path, prefix: str) -> Offer:
 
 def one_study(prefix: str, known: Iterable[str]) -> str:
     """The one id of those known that starts with `prefix`: at least 6 digits, large or small letters. FH-417 for none or several."""
-    wanted = prefix.strip().lower()
-    found = [one for one in known if len(wanted) >= 6 and one.startswith(wanted)]
+    found = [one for one in known if begins(prefix, one)]
     if len(found) == 1:
         return found[0]
-    if not wanted:
-        what = "The study that was named is an empty word"
-    elif len(wanted) < 6:
-        what = f"{clean(wanted)!r} is too short: a study is named by the first 6 digits of its id or more"
-    else:
-        what = f"{len(found)} studies have an id that starts with {clean(wanted)!r}"
-    raise problems.STUDY_UNKNOWN.problem(what)
+    raise problems.STUDY_UNKNOWN.problem(not_one_study(prefix, len(found), "studies"))
 
 
 def decide(state: Path, study_id: str, verdict: Literal["approved", "declined"], clock: str) -> None:

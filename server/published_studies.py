@@ -12,7 +12,7 @@ from site_config.keys_and_signatures import CoordinatorIdentity, private_folder,
 from site_config.problems import federation
 from site_config.problems import identity as problems
 from site_config.study.plan_and_lock import SignedLock, StudyLock
-from site_config.words_of_messages import clean
+from site_config.words_of_messages import begins, clean, not_one_study
 
 LIKE_AN_ID = re.compile(r"[0-9a-fA-F]{0,64}")
 PUBLISH = (
@@ -52,8 +52,7 @@ def find_study(home: Path, prefix: str | None = None) -> str:
     found = [path.parent.name for path in folder.glob("*/lock.json")] if folder.is_dir() else []
     given = None if prefix is None else prefix.strip()
     wanted = given if given is None or LIKE_AN_ID.fullmatch(given) else _of_file(home, Path(given), found)
-    wanted = wanted and wanted.lower()
-    named = [name for name in found if wanted is None or (len(wanted) >= 6 and name.startswith(wanted))]
+    named = [name for name in found if wanted is None or begins(wanted, name)]
     chosen = sorted({goes_on_as(home, name) for name in named})
     if len(chosen) == 1:
         return chosen[0]
@@ -63,14 +62,9 @@ def find_study(home: Path, prefix: str | None = None) -> str:
             what = "No study is published at this office, and no hospital is enrolled"
             raise federation.STUDY_MISSING.problem(what, fix=f"Is this the office's folder? Name the right one with --home. {PUBLISH}")
         raise federation.STUDY_MISSING.problem("No study is published at this office", fix=PUBLISH)
-    if wanted is None:
-        what = f"{len(everything)} published studies stand here; none was named"
-    elif not wanted:
-        what = "The study that was named is an empty word"
-    elif len(wanted) < 6:
-        what = f"{clean(given or '')!r} is too short: a study is named by the first 6 digits of its id or more"
-    else:
-        what = f"{len(chosen)} published studies have an id that starts with {clean(given or '')!r}"
+    what = f"{len(everything)} published studies stand here; none was named"
+    if wanted is not None:
+        what = not_one_study(wanted, len(chosen), "published studies")
     ids = " or ".join(name[:12] for name in everything[:4])
     raise federation.STUDY_MISSING.problem(what, fix=f"Name one of them: {ids}. `fedhcc-coordinator status` lists them with their titles.")
 

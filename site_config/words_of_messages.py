@@ -47,3 +47,26 @@ def clean(text: str) -> str:
     """At most 40 printable characters of a document's text, for a message."""
     shown = "".join(char if char.isprintable() else "?" for char in text[:40])
     return shown + ("…" if len(text) > 40 else "")
+
+
+LEAST_DIGITS = 6
+"""Digits of its id by which a study is named at least."""
+
+
+def begins(prefix: str, known: str) -> bool:
+    """Whether the first digits that somebody gave name this id: six at least, large or small letters."""
+    wanted = prefix.strip().lower()
+    return len(wanted) >= LEAST_DIGITS and known.startswith(wanted)
+
+
+def not_one_study(prefix: str, n: int, studies: str) -> str:
+    """Why first digits name no single study, of which `n` begin so.
+
+    >>> not_one_study("abc", 0, "studies")
+    "'abc' is too short: a study is named by the first 6 digits of its id or more"
+    """
+    if not prefix.strip():
+        return "The study that was named is an empty word"
+    if len(prefix.strip()) < LEAST_DIGITS:
+        return f"{clean(prefix)!r} is too short: a study is named by the first {LEAST_DIGITS} digits of its id or more"
+    return f"{n} {studies} have an id that starts with {clean(prefix)!r}"
