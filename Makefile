@@ -100,9 +100,10 @@ gpu: ## the GPU check, offline, under 9 minutes: make gpu WHEELS=folder, or GPU_
 # Podman and Buildah drop the health check without a word for the format; Docker knows no such word.
 FORMAT := $(if $(filter docker,$(notdir $(firstword $(ENGINE)))),,--format docker)
 # PyTorch's own CPU builds; where they cannot be reached, TORCH_WHEELS names a folder that holds the wheel (Podman, Buildah).
+# FRESH=1 uses no layer of an earlier build.
 FROM_WHEELS := --volume $(abspath $(TORCH_WHEELS)):/wheels:ro --build-arg UV_FIND_LINKS=/wheels
 BUILD = $(ENGINE) build $(FORMAT) $(if $(TORCH_WHEELS),$(FROM_WHEELS),--build-arg UV_TORCH_BACKEND=cpu) \
-  --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) $(BUILD_OPTIONS)
+  --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) $(if $(FRESH),--no-cache) $(BUILD_OPTIONS)
 
 images: site-image coordinator-image ## build both CPU images with Docker, Podman or Buildah (ENGINE) from their unmodified Dockerfiles
 

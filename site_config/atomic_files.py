@@ -33,8 +33,8 @@ CONTAINER = "FEDHCC_CONTAINER"
 
 IN_CONTAINER = {
     host.FILE_MISSING: (
-        "A path of the host is not a path of the container unless it is mounted.",
-        "Check that the folder is mounted, and use the path inside the container.",
+        "Its folder is mounted and it is not in it, or the folder is not mounted: a path of the host means nothing inside a container.",
+        "Look into the folder on the host: put it there where it is missing; else mount the folder, and use the path inside the container.",
     ),
     host.NOT_A_FILE: (
         "Docker creates an empty folder when a file it should mount does not exist on the host.",

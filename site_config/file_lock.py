@@ -12,8 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from site_config.atomic_files import read_limited
-from site_config.keys_and_signatures import private_folder
+from site_config.atomic_files import make_folder, read_limited
 from site_config.problems.base import Problem
 
 
@@ -72,7 +71,7 @@ class Lock:
 
     def take(self) -> bool:
         """Take the lock and write down who does; False while somebody else holds it."""
-        handle = take(private_folder(self.path.parent) / self.path.name)
+        handle = take(make_folder(self.path.parent) / self.path.name)
         if handle is None:
             return False
         holder = LockHolder(pid=os.getpid(), since=time.strftime("%Y-%m-%d %H:%M:%S"), command=command_line(), host=socket.gethostname())

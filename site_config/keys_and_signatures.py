@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import Field, ValidationError
 
-from site_config.atomic_files import write_atomic
+from site_config.atomic_files import make_folder, write_atomic
 from site_config.documents.document_kinds import not_a
 from site_config.problems import identity as problems
 from site_config.problems.base import Kind
@@ -231,8 +231,8 @@ class CoordinatorIdentity:
 
     @classmethod
     def create(cls, home: Path) -> CoordinatorIdentity:
-        """A new key in `home/identity`; refuses (FH-402) where one exists."""
-        folder = private_folder(private_folder(home) / "identity")
+        """A new key in `home/identity`; refuses (FH-402) where one exists. A `home` that exists keeps the mode its owner gave it."""
+        folder = private_folder(make_folder(home) / "identity")
         if (folder / SIGNING_FILE).exists():
             fix = "Go on with this office (`fedhcc-coordinator list`), or name another folder with --home for a new one."
             raise problems.IDENTITY_EXISTS.problem("The identity folder holds a key already", fix=fix, where="identity")

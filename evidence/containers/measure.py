@@ -1,7 +1,8 @@
 """Evidence: the images as they are built, in three hospitals and a trial office. `python -m evidence.containers.measure`.
 
-Needs root, podman, runc, nftables and iproute2, and the two images (`make images`, or `--build` with its settings, which measures how
-long that takes). Writes `docs/evidence/containers.json` after every part, and keeps there what was measured before on the same code.
+Needs root, podman, runc, nftables and iproute2. Images that are missing or hold other code are built first, and the time is measured;
+settings of the build follow `--build`, or stand behind `make evidence`, which hands them on. Writes `docs/evidence/containers.json`
+after every part, and keeps there what was measured before on the same code.
 """
 
 from __future__ import annotations
@@ -99,12 +100,25 @@ def canary(stage: ContainerStage, lines: dict[str, Line]) -> dict[str, Any]:
     return figures
 
 
+def built(stage: ContainerStage, wanted: list[str], settings: list[str] | None) -> dict[str, Any]:
+    """The build's figures; empty where nothing was built, because nobody asked for it or both images hold this code already."""
+    if "build" not in wanted or (settings is None and not other_code(stage)):
+        return {}
+    return {"build": build_images.measure(["ENGINE=podman", *(settings or [])])}
+
+
+def other_code(stage: ContainerStage) -> str:
+    """What the images answer to `--version` where one of them is missing or holds other code than this command belongs to."""
+    options = ["--network", "none", "--pull", "never"]
+    told = [stage.podman.once(image, options, "--version").output for image in (stage.site_image, stage.office_image)]
+    return "" if all(code_digest()[:12] in output for output in told) else " · ".join(told)
+
+
 def same_code(stage: ContainerStage) -> str:
     """The digest of the code in both images. Raises `ValueError` where it is not the code this command belongs to."""
-    here = code_digest()
-    told = [stage.podman.once(image, ["--network", "none"], "--version").output for image in (stage.site_image, stage.office_image)]
-    if not all(here[:12] in output for output in told):
-        raise ValueError(f"the images hold other code than {here[:12]}, build them again: {' · '.join(told)}")
+    here, others = code_digest(), other_code(stage)
+    if others:
+        raise ValueError(f"the images hold other code than {here[:12]}, build them again: {others}")
     return here
 
 
@@ -135,9 +149,9 @@ def play(options: argparse.Namespace, root: Path) -> int:
     root.mkdir(exist_ok=True)
     root.chmod(0o755)
     wanted = options.only or list(PARTS)
-    fresh = {"build": build_images.measure(options.build)} if "build" in wanted and options.build is not None else {}
     with network(list(SITES)) as lines:
         stage = ContainerStage(root, Podman(engine_file(root)), lines, (options.site, options.coordinator), SEED)
+        fresh = built(stage, wanted, options.build)
         code = same_code(stage)
         figures = measured_before(code) | {"code": code}
         try:
@@ -159,7 +173,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--site", default="localhost/fedhcc-site:cpu")
     parser.add_argument("--coordinator", default="localhost/fedhcc-coordinator:cpu")
-    parser.add_argument("--build", nargs="*", metavar="SETTING", help="build both images first; settings of make, such as ENGINE=podman")
+    parser.add_argument("--build", nargs="*", metavar="SETTING", help="build both in any case; settings of make, such as TORCH_WHEELS=…")
     parser.add_argument("--only", choices=PARTS, action="append")
     parser.add_argument("--folder", type=Path, help="where the places lie; kept, and used again by the next call")
     parser.add_argument("--no-record", action="store_true")

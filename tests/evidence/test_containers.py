@@ -88,6 +88,18 @@ def test_every_part_tells_its_figures_and_an_image_of_other_code_is_refused(tmp_
         measure.same_code(stage)
 
 
+def test_images_are_built_where_they_are_missing_or_hold_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = measure.ContainerStage(tmp_path, measure.Podman(tmp_path), {}, ("site", "office"), 1)
+    said = Ended(125, "Error: site: image not known", 0.1)
+    monkeypatch.setattr(stage.podman, "once", lambda *_: said)
+    monkeypatch.setattr(measure.build_images, "measure", lambda settings: {"settings": settings})
+    assert measure.built(stage, ["build", "canary"], None) == {"build": {"settings": ["ENGINE=podman"]}}
+    assert measure.built(stage, ["canary"], None) == {}
+    said = Ended(0, f"fedhcc 1  code {code_digest()}", 1.0)
+    assert measure.built(stage, ["build"], None) == {}
+    assert measure.built(stage, ["build"], ["FRESH="]) == {"build": {"settings": ["ENGINE=podman", "FRESH="]}}
+
+
 def test_every_part_begins_with_the_same_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = container_federation.ContainerStage(tmp_path, measure.Podman(tmp_path), {}, ("site", "office"), 1)
     made: list[int] = []

@@ -11,6 +11,7 @@ from client import keys_kit_and_decisions as at_site
 from server import hospital_register as at_office
 from server import office_setup, published_studies
 from site_config import keys_and_signatures as ident
+from site_config.file_lock import Lock
 from site_config.keys_and_signatures import CoordinatorIdentity, SiteIdentity
 from site_config.problems import identity as kinds
 from site_config.problems.base import Kind, Problem
@@ -60,6 +61,18 @@ def test_keys_stay_private_and_load_again(tmp_path: Path) -> None:
     assert len(at_site.site_secret(tmp_path / "state")) == 32
     refused(kinds.IDENTITY_EXISTS, at_site.init, tmp_path / "state", "alpha")
     refused(kinds.KIT_NOT_YOURS, SiteIdentity.load, tmp_path / "state", "beta")
+
+
+def test_an_office_folder_keeps_the_mode_its_administrator_gave_it(tmp_path: Path) -> None:
+    home = tmp_path / "office"
+    home.mkdir()
+    home.chmod(0o2770)
+    made = CoordinatorIdentity.create(home)
+    lock = Lock(home / "serve.lock")
+    assert lock.take() and home.stat().st_mode & 0o7777 == 0o2770
+    assert made.folder.stat().st_mode & 0o777 == 0o700 and CoordinatorIdentity.create(tmp_path / "new").folder.is_dir()
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    lock.release()
 
 
 def test_node_key_is_what_flower_asks_for(tmp_path: Path) -> None:
