@@ -169,3 +169,28 @@ def test_every_command_line_tells_its_version() -> None:
     assert ran.out.startswith("fedhcc")
     assert len(ran.out.split()[-1]) == 64
     assert run_cli(own, "shows").status == 0
+
+
+@pytest.mark.parametrize(("set_before", "expected"), [(None, "1"), ("3", "3")])
+def test_numpys_products_take_one_thread_unless_somebody_says_otherwise(
+    set_before: str | None, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "OPENBLAS_NUM_THREADS"
+    monkeypatch.setenv(name, "0")
+    if set_before is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, set_before)
+    app = typer.Typer()
+    app.command()(lambda: print(os.environ[name]))
+    monkeypatch.setattr(sys, "argv", ["program"])
+    with pytest.raises(SystemExit):
+        console.run(app)
+    assert capsys.readouterr().out.strip() == expected
+
+
+@pytest.mark.parametrize("program", ["client", "server", "simulations"])
+def test_a_command_line_is_there_before_numpy(program: str) -> None:
+    code = f"import sys, {program}.cli; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
