@@ -139,6 +139,13 @@ class Arithmetic(ABC):
         """Secrets that nobody knows, uniform in the main number system; local."""
 
     @abstractmethod
+    def weights_at(self, sums: Value, u: Value, w: Value) -> Value:
+        """The weight at each of 0 … n from power sums k = 0 … n along the first axis (`secret_counts`); local, and exact.
+
+        u, w: what the sums are of. Numbers without a modulus cannot hold such sums, and add the weights up themselves.
+        """
+
+    @abstractmethod
     def noise(self, name: str) -> Value:
         """The sum of all holders' noise on a result that declares some, in its shape and on its grid; local."""
 

@@ -23,6 +23,7 @@ from shared_model.shares.circuits.shared_value import Field, Value
 from shared_model.shares.holder.mask_and_truncate import Masked, Masker, bits_of
 from shared_model.shares.holder.share_backend import ShareBackend
 from shared_model.shares.messages.opened_record import Opened
+from shared_model.shares.numbers.interpolation import basis
 from shared_model.shares.numbers.residues import Residues, Ring
 from shared_model.shares.numbers.shared_randomness import Draws
 from site_config.problems import shares as problems
@@ -142,6 +143,13 @@ class ShareArithmetic(Arithmetic):
         result = self.declaration.results[name]
         self._noised.add(name)
         return self.secret(self._noise[name], self.masker.sharing.m * largest(result), fraction=result.bits)
+
+    def weights_at(self, sums: Value, u: Value, w: Value) -> Value:
+        """A public linear combination of the power sums alone."""
+        ring = self.rings[sums.field]
+        flat = cast("Residues", sums.data).reshape(ring.k, len(sums), -1)
+        data = ring.matmul(basis(len(sums) - 1, ring.primes), flat)
+        return sums.like(data.reshape(ring.k, *sums.shape), sums.shape)
 
     async def reveal(self, name: str, x: Value, bits: int) -> NDArray[np.float64]:
         """Open a declared result, or answer it from the record of an earlier attempt (nothing is computed then)."""
