@@ -200,7 +200,7 @@ def _curves(found: PaperRows, estimate: EvaluationEstimate, scores: dict[str, Fl
                     if np.isfinite(value):
                         what = f"{name}, {set_name}, day {day}: sensitivity at specificity 0.{percent // 10}"
                         found.add("Figure S4", what, float(value), rows.sensitivity(score[mine], day, percent), UNIT_OF_CURVE)
-        _between_groups(found, estimate, name, score, ~np.isfinite(points).all(axis=0))
+        _between_groups(found, estimate, name, score, np.asarray(np.isnan(points).any(axis=0)))
 
 
 def _between_groups(found: PaperRows, estimate: EvaluationEstimate, name: str, score: Floats, wanted: NDArray[np.bool_]) -> None:
