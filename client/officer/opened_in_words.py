@@ -24,7 +24,7 @@ WORDS: Mapping[str, str] = {
     "survival": "Survival curves, numbers at risk, medians, means, tests between groups",
     "ratio": "Hazard ratios between groups",
     "table": "Table 1: how many have which finding, means, spreads",
-    "concordance": "How well scores order patients (C-index, AUC), with errors and tests",
+    "concordance": "How well scores order patients (C-index, AUC, sensitivities), with errors and tests",
     "calibration": "Predicted against observed survival in groups",
 }
 """A group of results in words. `GROUP_OF` says which analyses belong to it."""

@@ -247,8 +247,8 @@ SHOWN: tuple[PaperItem, ...] = (
         f"{PARTS}/discrimination/auc_and_roc.py",
         REPORT,
         "differs",
-        "on secret shares a point between every two groups of calibration (runs of quarters of the training scores): a point a score would"
-        " order the patients; that curve where every hospital chose exact",
+        "on secret shares a point at every tenth of specificity: a point a score would order the patients; that curve where every hospital"
+        " chose exact",
     ),
     PaperItem("Figures S5 and S6, RadCLN-S and Rad-D", f"{PARTS}/risk/risk_groups.py", REPORT, "equal", test=PRINTED),
     PaperItem(

@@ -74,13 +74,18 @@ class OpenedDifference(OpenedNumbers):
 
 
 class OpenedAuc(OpenedNumbers):
-    """Cumulative/dynamic AUC at a horizon (days), weighted against censoring as R's timeROC has it."""
+    """Cumulative/dynamic AUC at a horizon (days), weighted against censoring as R's timeROC has it, and points of the curve.
+
+    sensitivity: at each specificity, the curve at its largest false positive rate up to 1 − specificity; empty where no curve is open.
+    """
 
     model: ModelName
     set: Population
     horizon: int
     auc: float
     se: float
+    specificity: list[float] = Field(default_factory=list)
+    sensitivity: list[float] = Field(default_factory=list)
 
 
 class OpenedMedian(StoredResult):

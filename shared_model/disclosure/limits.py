@@ -82,6 +82,14 @@ SPREAD_BITS = Limit(8, "in squared steps of a variable: a standard deviation is 
 ROC_PATIENTS = Limit(5, "an AUC of fewer cases or controls is a statement on persons: with one case it is the rank of a score")
 AUC_BITS = Limit(22, "the AUC equals the pooled one to 1e-5")
 AUC_VARIANCE_BITS = Limit(28, "the standard error of an AUC equals the pooled one to 1e-5")
+SENSITIVITY_BITS = Limit(
+    8,
+    "a curve is read to a hundredth; finer sums of weights would tell which cases, by the days they died on, lie above a threshold",
+)
+SENSITIVITY_PATIENTS = Limit(
+    10,
+    "from one declared specificity to the next lies a tenth of the controls: with fewer, single patients would be put in order",
+)
 COLUMN_PATIENTS = Limit(5, "a coefficient of a column that fewer patients have is a statement on them")
 COLUMN_HOSPITALS = Limit(3, "a column that one or two hospitals have is a statement on these, and each can take its own patients off")
 SUBGROUP_PATIENTS = Limit(10, "where each hospital opens its rows' sums (`exact`): a smaller subgroup is added to the others and not drawn")

@@ -12,14 +12,15 @@ from evidence.accuracy.shares.paper_rows import FEW_AT_RISK, FEW_COMPARED, SMALL
 from shared_model.analyses.cox_on_shares import CoxEstimate
 from shared_model.analyses.phases.earlier_results import known_scores
 from shared_model.analyses.phases.evaluation_circuit import EvaluationEstimate, GroupedEstimate
-from shared_model.analyses.phases.evaluation_openings import EvaluationModel
+from shared_model.analyses.phases.evaluation_openings import SPECIFICITIES, EvaluationModel
 from shared_model.analyses.phases.table1_slots import INTERVAL
-from shared_model.disclosure.limits import GROUP_PATIENTS, POINT_PATIENTS, ROC_PATIENTS
+from shared_model.disclosure.limits import GROUP_PATIENTS, POINT_PATIENTS, ROC_PATIENTS, SENSITIVITY_BITS
 from shared_model.survival.roc import roc_of_groups
 
 Floats = NDArray[np.float64]
 SETS = ("training", "validation", "test")
 HORIZONS = (365, 730)
+UNIT_OF_CURVE = 2.0 ** (1 - SENSITIVITY_BITS.value)
 RARE = "fewer than 5 patients or 3 hospitals have the column"
 RISK_FIGURES = {"RadCLN-D": "Figure 3", "CLN": "Figure S3", "RadCLN-S": "Figure S5", "Rad-D": "Figure S6", "Rad-S": "Risk groups of Rad-S"}
 NOT_OPENED = {
@@ -188,30 +189,46 @@ def _importance(found: PaperRows, scores: dict[str, Floats]) -> None:
 
 
 def _curves(found: PaperRows, estimate: EvaluationEstimate, scores: dict[str, Floats]) -> None:
-    """Points of the ROC curves between groups by quarters of the training scores: sensitivity and specificity by Bayes' rule."""
+    """Points of the ROC curves: at declared specificities, to two units of their grid; else between groups of the training scores."""
+    assert estimate.roc is not None
     for name, score in scores.items():
-        one = estimate.models[name]
-        if one.calibration is None or one.quarters is None:
-            continue
-        quarter = np.sum([score > (level.value or 0.0) for level in one.quantiles], axis=0)
+        points = estimate.roc.sensitivity[name]
         for s, (set_name, mine) in enumerate(zip(SETS, found.sets, strict=True)):
-            groups = [g for g in range(4) if one.quarters[s][:, g].any()]
-            members = [mine & np.isin(quarter, np.flatnonzero(one.quarters[s][:, g])) for g in groups]
+            rows = found.pooled.where(mine)
             for h, day in enumerate(HORIZONS):
-                at = [4 * s + g for g in groups]
-                what = f"{name}, {set_name}, day {day}"
-                if len(groups) < 2:
-                    found.add("Figure S4", f"{what}: a point of the curve", None, None, 0, SMALL_GROUP)
-                    continue
-                few = min((found.pooled.day[one_] >= day).sum() for one_ in members) < POINT_PATIENTS.value
-                opened = roc_of_groups(one.calibration.patients[at], one.calibration.observed[at, h])
-                alive = np.array([one_.sum() * found.pooled.where(one_).curve(day)[0] for one_ in members])
-                died = np.array([one_.sum() for one_ in members]) - alive
-                for k in range(1, len(groups)):
-                    known = alive[:k].sum() / alive.sum(), died[k:].sum() / died.sum()
-                    at_k, why = len(groups) - k, FEW_AT_RISK if few else ""
-                    found.add("Figure S4", f"{what}: specificity above group {k}", 1 - float(opened[0][at_k]), float(known[0]), 1e-4, why)
-                    found.add("Figure S4", f"{what}: sensitivity above group {k}", float(opened[1][at_k]), float(known[1]), 1e-4, why)
+                for percent, value in zip(SPECIFICITIES, points[:, h, s], strict=True):
+                    if np.isfinite(value):
+                        what = f"{name}, {set_name}, day {day}: sensitivity at specificity 0.{percent // 10}"
+                        found.add("Figure S4", what, float(value), rows.sensitivity(score[mine], day, percent), UNIT_OF_CURVE)
+        _between_groups(found, estimate, name, score, np.asarray(np.isnan(points).any(axis=0)))
+
+
+def _between_groups(found: PaperRows, estimate: EvaluationEstimate, name: str, score: Floats, wanted: NDArray[np.bool_]) -> None:
+    """Points between groups by quarters of the training scores, by Bayes' rule, where (horizons, sets) they are drawn."""
+    one = estimate.models[name]
+    if one.calibration is None or one.quarters is None:
+        return
+    quarter = np.sum([score > (level.value or 0.0) for level in one.quantiles], axis=0)
+    for s, (set_name, mine) in enumerate(zip(SETS, found.sets, strict=True)):
+        groups = [g for g in range(4) if one.quarters[s][:, g].any()]
+        members = [mine & np.isin(quarter, np.flatnonzero(one.quarters[s][:, g])) for g in groups]
+        for h, day in enumerate(HORIZONS):
+            if not wanted[h, s]:
+                continue
+            at = [4 * s + g for g in groups]
+            what = f"{name}, {set_name}, day {day}"
+            if len(groups) < 2:
+                found.add("Figure S4", f"{what}: a point of the curve", None, None, 0, SMALL_GROUP)
+                continue
+            few = min((found.pooled.day[one_] >= day).sum() for one_ in members) < POINT_PATIENTS.value
+            opened = roc_of_groups(one.calibration.patients[at], one.calibration.observed[at, h])
+            alive = np.array([one_.sum() * found.pooled.where(one_).curve(day)[0] for one_ in members])
+            died = np.array([one_.sum() for one_ in members]) - alive
+            for k in range(1, len(groups)):
+                known = alive[:k].sum() / alive.sum(), died[k:].sum() / died.sum()
+                at_k, why = len(groups) - k, FEW_AT_RISK if few else ""
+                found.add("Figure S4", f"{what}: specificity above group {k}", 1 - float(opened[0][at_k]), float(known[0]), 1e-4, why)
+                found.add("Figure S4", f"{what}: sensitivity above group {k}", float(opened[1][at_k]), float(known[1]), 1e-4, why)
 
 
 def _calibration(found: PaperRows, estimate: EvaluationEstimate, model: EvaluationModel, scores: dict[str, Floats]) -> None:

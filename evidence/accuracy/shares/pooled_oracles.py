@@ -79,6 +79,17 @@ class PooledRows:
         area = float((weight @ won.mean(axis=1)) / weight.sum())
         return area, roc(patient_cells(score, self.day, self.event), horizon).se
 
+    def sensitivity(self, score: Floats, horizon: float, percent: int) -> float:
+        """At a specificity: the curve's value at its largest false positive rate up to 1 − specificity, by trying every threshold."""
+        case, control = self.event & (self.day < horizon), self.day > horizon
+        weight = np.array([1 / self._censoring_before(day) for day in self.day[case]])
+        best = (-1, 0.0)
+        for threshold in (-np.inf, *np.unique(score)):
+            wrong = int((score[control] > threshold).sum())
+            if 100 * wrong <= (100 - percent) * int(control.sum()):
+                best = max(best, (wrong, float(weight[score[case] > threshold].sum() / weight.sum())))
+        return best[1]
+
     def _censoring_before(self, day: float) -> float:
         """G just before a day: deaths come before censorings on one day."""
         found = 1.0

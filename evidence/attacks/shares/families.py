@@ -21,9 +21,11 @@ from evidence.attacks.shares.reconstruct import (
     from_groupings,
     from_predictions,
     from_score_groups,
+    from_sensitivities,
     from_steps,
     from_swapped,
 )
+from evidence.attacks.shares.sensitivities import from_daily_curves
 
 LARGEST = 207
 """Every result is open in a study of so many; smaller ones are also attacked with minima lifted."""
@@ -39,6 +41,11 @@ def _judge(claim: Callable[[SharesCase], Claims], case: SharesCase) -> Score:
 
 def _insider(case: SharesCase) -> Score:
     claims, asked = from_all_others(case)
+    return score(claims, asked, case.strangers)
+
+
+def _daily_curves(case: SharesCase) -> Score:
+    claims, asked = from_daily_curves(case)
     return score(claims, asked, case.strangers)
 
 
@@ -74,7 +81,7 @@ def attack_b(n: int, seeds: Sequence[int]) -> list[AttackResult]:
 def attack_g(n: int, seeds: Sequence[int]) -> list[AttackResult]:
     """Everything opened together."""
     sums = _control("g", "Sums of products by interval at several coefficients", _sums(opened_sums.products_at_iterates), n, seeds)
-    title = "Everything: curves, Table 1, groupings, predictions, steps, variances and score tests"
+    title = "Everything: curves, Table 1, groupings, predictions, sensitivities, steps, variances and score tests"
     return [sums, *_over("g", title, partial(_judge, from_everything), n, seeds)]
 
 
@@ -98,9 +105,14 @@ def attack_m(n: int, seeds: Sequence[int]) -> list[AttackResult]:
 
 
 def attack_n(n: int, seeds: Sequence[int]) -> list[AttackResult]:
-    """Mean predictions of calibration groups as sums of known numbers."""
+    """Mean predictions of calibration groups as sums of known numbers, and sensitivities of the score."""
     apart = _control("n", "Mean predictions of two groups one patient apart", partial(_judge, one_apart), n, seeds)
-    return [apart, *_over("n", "Calibration groups: sizes, deaths and mean predictions", partial(_judge, from_predictions), n, seeds)]
+    groups = _over("n", "Calibration groups: sizes, deaths and mean predictions", partial(_judge, from_predictions), n, seeds)
+    points = _over("n", "Sensitivities at declared specificities with groupings", partial(_judge, from_sensitivities), n, seeds)
+    if n < LARGEST:
+        return [apart, *groups, *points]
+    daily = _control("n", "Whole ROC curves at horizons a day apart", _daily_curves, n, seeds)
+    return [apart, *groups, daily, *points]
 
 
 def attack_o(n: int, seeds: Sequence[int]) -> list[AttackResult]:

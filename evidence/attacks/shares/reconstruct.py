@@ -14,9 +14,12 @@ from evidence.attacks.shares import curve_counts
 from evidence.attacks.shares.attacked_study import SharesCase, on_grid
 from evidence.attacks.shares.equations import SETS, SeenStudy, Unknowns, add_calibration, add_curve, add_groups, add_table, beyond, prior
 from evidence.attacks.shares.iterates import add_iterates, add_score_test
+from evidence.attacks.shares.sensitivities import add_sensitivities
 from site_config.study.prognostic_models import CLN
 
 Adding = Callable[[System, Unknowns, SeenStudy, int], None]
+AddingAt = Callable[[System, Unknowns, SeenStudy, int, Floats], None]
+"""Made linear at an estimate of the masses."""
 NEWTON_TURNS = 1
 FINE_GROUPS = 64
 CLINICAL, FUSED = CLN.name, "RadCLN-D"
@@ -43,29 +46,35 @@ def _groups(system: System, unknowns: Unknowns, seen: SeenStudy, at: int) -> Non
         add_groups(system, unknowns, seen, at, model)
 
 
-def masses(seen: SeenStudy, at: int, adding: tuple[Adding, ...], *, steps: bool = False) -> tuple[Unknowns, Floats]:
-    """The unknowns of a set and their best masses, by curves, Table 1, what is added and, if wanted, steps and the score's test."""
+def _steps(system: System, unknowns: Unknowns, seen: SeenStudy, at: int, mass: Floats) -> None:
+    """Steps and variances of the training set, and the score's test."""
+    if at == 0:
+        add_iterates(system, unknowns, seen, mass)
+    add_score_test(system, unknowns, seen, at, mass)
+
+
+def masses(seen: SeenStudy, at: int, adding: tuple[Adding, ...], later: tuple[AddingAt, ...] = ()) -> tuple[Unknowns, Floats]:
+    """The unknowns of a set and their best masses, by curves, Table 1, what is added, and what is added at a first estimate."""
     system, unknowns = _start(seen, at)
     if not system.rows:
         return unknowns, np.zeros(0)
     for add in adding:
         add(system, unknowns, seen, at)
     mass = system.solve()
-    for _ in range(NEWTON_TURNS if steps else 0):
+    for _ in range(NEWTON_TURNS if later else 0):
         more = System(list(system.rows), list(system.values), list(system.errors))
-        if at == 0:
-            add_iterates(more, unknowns, seen, mass)
-        add_score_test(more, unknowns, seen, at, mass)
+        for one in later:
+            one(more, unknowns, seen, at, mass)
         mass = more.solve()
     return unknowns, mass
 
 
-def reconstructed(adding: tuple[Adding, ...], case: SharesCase, *, steps: bool = False) -> Claims:
+def reconstructed(adding: tuple[Adding, ...], case: SharesCase, later: tuple[AddingAt, ...] = ()) -> Claims:
     """Claims on all sets."""
     seen = SeenStudy(case.opened)
     found = []
     for at in range(SETS):
-        unknowns, mass = masses(seen, at, adding, steps=steps)
+        unknowns, mass = masses(seen, at, adding, later)
         if mass.size:
             found.append(unknowns.claims(mass))
     return joined(found)
@@ -74,8 +83,9 @@ def reconstructed(adding: tuple[Adding, ...], case: SharesCase, *, steps: bool =
 from_curves = partial(reconstructed, ())
 from_groupings = partial(reconstructed, (_groups,))
 from_predictions = partial(reconstructed, (add_calibration,))
-from_steps = partial(reconstructed, (), steps=True)
-from_everything = partial(reconstructed, (_groups, add_calibration), steps=True)
+from_sensitivities = partial(reconstructed, (_groups, add_calibration), later=(add_sensitivities,))
+from_steps = partial(reconstructed, (), later=(_steps,))
+from_everything = partial(reconstructed, (_groups, add_calibration), later=(_steps, add_sensitivities))
 WITHOUT_STEPS: tuple[Adding, ...] = (_groups, add_calibration)
 
 

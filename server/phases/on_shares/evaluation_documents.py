@@ -31,6 +31,7 @@ from shared_model.analyses.phases.evaluation_circuit import EvaluationEstimate, 
 from shared_model.analyses.phases.evaluation_openings import EvaluationModel
 from shared_model.analyses.phases.frozen_models import frozen_models
 from shared_model.analyses.phases.table1_slots import PROGRESSION
+from shared_model.analyses.scores.roc_on_shares import RocEstimate
 from shared_model.shares.messages.share_messages import believe
 from shared_model.statistics.statistic_parameters import MANUFACTURERS
 from shared_model.survival.cox.cox_result import ChiTest
@@ -92,7 +93,7 @@ def document(found: EvaluationEstimate, model: EvaluationModel, kept: OpenedAnal
         for name in model.scores:
             for h, horizon in enumerate(model.horizons):
                 for s, set_ in enumerate(populations(model)):
-                    _area(kept, name, set_, horizon, found.roc.auc[name][h, s], found.roc.se[name][h, s], sizes[set_])
+                    _area(kept, found.roc, name, (h, horizon), (s, set_), sizes[set_], model.roc.specificities)
     if found.response is not None and model.response is not None:
         opened, closed = families(found.response, model.response, (held_out(model),), PROGRESSION, "response")
         kept.kaplan_meier += opened
@@ -169,11 +170,23 @@ def score_p(kept: OpenedAnalyses, estimate: EvaluationEstimate, model: Evaluatio
     return None
 
 
-def _area(kept: OpenedAnalyses, name: str, set_: Population, horizon: int, auc: float, se: float, size: tuple[float, float]) -> None:
-    """One AUC."""
+def _area(
+    kept: OpenedAnalyses,
+    found: RocEstimate,
+    name: str,
+    at: tuple[int, int],
+    of: tuple[int, Population],
+    size: tuple[float, float],
+    percent: tuple[int, ...],
+) -> None:
+    """One AUC with the points of its curve; at: place and day of the horizon; of: place and name of the set."""
+    (h, horizon), (s, set_), (n, deaths) = at, of, size
+    auc, se = float(found.auc[name][h, s]), float(found.se[name][h, s])
     if np.isfinite(auc):
-        n, deaths = size
-        kept.roc.append(OpenedAuc(model=name, set=set_, horizon=horizon, auc=float(auc), se=float(se), n=count(n), events=count(deaths)))
+        points = found.sensitivity[name][:, h, s]
+        curve = {"specificity": [one / 100 for one in percent], "sensitivity": points.tolist()} if np.isfinite(points).all() else {}
+        sized = {"n": count(n), "events": count(deaths)}
+        kept.roc.append(OpenedAuc.model_validate({"model": name, "set": set_, "horizon": horizon, "auc": auc, "se": se, **sized, **curve}))
         return
     text = f"fewer than 5 had their event before day {horizon} or were followed beyond it, or the set is too small"
     kept.closed.append(ClosedResult(analysis="roc", reason="few_at_risk", text=text, model=name, set=set_))

@@ -30,6 +30,8 @@ from site_config.study.plan_and_lock import Study
 from site_config.study.prognostic_models import MODELS
 
 QUANTILES = ((1, 4), (1, 2), (3, 4))
+SPECIFICITIES = tuple(range(10, 100, 10))
+"""In per cent: at these the sensitivity of every model is opened."""
 HELD_ENOUGH = "held.enough"
 """The bits that say which of the sets that did not train are large enough."""
 
@@ -103,7 +105,8 @@ class EvaluationModel:
     @property
     def roc(self) -> RocModel:
         """At every horizon, within every set."""
-        return RocModel("roc", tuple((name, LEVELS) for name in self.scores), self.horizons, self.sets)
+        scores = tuple((name, LEVELS) for name in self.scores)
+        return RocModel("roc", scores, self.horizons, self.sets, specificities=SPECIFICITIES)
 
     @property
     def score_test(self) -> ScoreTestModel:

@@ -126,17 +126,25 @@ class Arithmetic(ABC):
         for factor in factors:
             if factor.fraction or factor.bound >= 2.0**31 or factor.field is not Field.MAIN:
                 raise RangeError(f"{factor} is no small integer of the main field")
-        left = stack([factor.like(factor.data, factor.shape, bound=inf) for factor in factors])
+        # The counting primes tell zero from everything else, and cost half of all.
+        left = stack([factor.like(factor.data, factor.shape, bound=inf).units() for factor in factors])
         while half := len(left) // 2:  # all pairs of a level as one product: hundreds of small ones cost a holder more than their numbers
             (products,) = await self.reduce(self.times(left[:half], left[half : 2 * half]))
             left = concatenate([products, left[2 * half :]]) if len(left) % 2 else products
-        return cast("NDArray[np.bool_]", await RevealZero(name, self.times(left[0], self.random(left[0].shape))))
+        return cast("NDArray[np.bool_]", await RevealZero(name, self.times(left[0], self.random(left[0].shape).units())))
 
     # for implementations
 
     @abstractmethod
     def random(self, shape: tuple[int, ...]) -> Value:
         """Secrets that nobody knows, uniform in the main number system; local."""
+
+    @abstractmethod
+    def weights_at(self, sums: Value, u: Value, w: Value) -> Value:
+        """The weight at each of 0 … n from power sums k = 0 … n along the first axis (`secret_counts`); local, and exact.
+
+        u, w: what the sums are of. Numbers without a modulus cannot hold such sums, and add the weights up themselves.
+        """
 
     @abstractmethod
     def noise(self, name: str) -> Value:

@@ -59,6 +59,10 @@ class PlainBackend:
         """x / by."""
         return x / by
 
+    def counting(self, x: Any, fraction: int) -> Any:
+        """Times 2^fraction."""
+        return np.rint(x * 2.0**fraction)
+
     def total(self, x: Any, axis: int, field: Field) -> Any:
         """Sum along an axis."""
         return x.sum(axis=axis)
@@ -115,6 +119,14 @@ class PlainArithmetic(Arithmetic):
         every = [drawn(result, WordStream()) for _ in range(self.noise_holders)]
         total = sum(every, np.zeros(result.size, dtype=np.int64)).reshape(result.shape)
         return self.secret(total * 2.0**-result.bits, self.noise_holders * largest(result), fraction=result.bits)
+
+    def weights_at(self, sums: Value, u: Value, w: Value) -> Value:
+        """Added up where they lie: power sums of plain numbers lose their places."""
+        n, columns = len(sums) - 1, np.arange(u.shape[1])
+        data = np.zeros(sums.shape)
+        at = np.clip(np.nan_to_num(np.rint(np.asarray(u.data, dtype=np.float64))), 0, n).astype(np.int64)
+        np.add.at(data, (at, np.broadcast_to(columns, at.shape)), np.broadcast_to(w.data, w.shape))
+        return sums.like(data, sums.shape)
 
     def run(self, circuit: Awaitable[T]) -> T:
         """Drive a circuit to its end."""

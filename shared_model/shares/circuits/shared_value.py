@@ -63,6 +63,9 @@ class Backend(Protocol):
     def divide_exactly(self, x: Any, by: int, field: Field) -> Any:
         """x / by for integers known to be multiples of `by`."""
 
+    def counting(self, x: Any, fraction: int) -> Any:
+        """The units of a main value of so many fractional bits, as integers of the counting field."""
+
     def total(self, x: Any, axis: int, field: Field) -> Any:
         """Sum along one axis (counted from 0, never negative)."""
 
@@ -184,6 +187,13 @@ class Value:
     def divided_exactly(self, by: int) -> Value:
         """Integers known to be multiples of `by`, divided."""
         return self.like(self.backend.divide_exactly(self.data, by, self.field), self.shape, bound=self.bound / abs(by))
+
+    def units(self) -> Value:
+        """The same sharing as whole units of its last bit in the counting field: local, as its primes are the first of the main ones."""
+        if self.field is not Field.MAIN or self.degree != 1:
+            raise TypeError("only a sharing of the main field is read as units")
+        data = self.backend.counting(self.data, self.fraction)
+        return Value(self.backend, data, self.shape, 0, self.bound * 2.0**self.fraction, Field.COUNT)
 
     # shapes
 

@@ -23,11 +23,11 @@ from shared_model.shares.circuits.shared_value import Field, Value
 from shared_model.shares.holder.mask_and_truncate import Masked, Masker, bits_of
 from shared_model.shares.holder.share_backend import ShareBackend
 from shared_model.shares.messages.opened_record import Opened
+from shared_model.shares.numbers.interpolation import basis
 from shared_model.shares.numbers.residues import Residues, Ring
 from shared_model.shares.numbers.shared_randomness import Draws
 from site_config.problems import shares as problems
 
-ZERO_TEST_PRIMES = 3
 LARGEST_OPENING = 1 << 27
 """Bytes of one holder's vectors in one opening, beyond which a step takes several: half of what a message may hold."""
 
@@ -143,6 +143,13 @@ class ShareArithmetic(Arithmetic):
         self._noised.add(name)
         return self.secret(self._noise[name], self.masker.sharing.m * largest(result), fraction=result.bits)
 
+    def weights_at(self, sums: Value, u: Value, w: Value) -> Value:
+        """A public linear combination of the power sums alone."""
+        ring = self.rings[sums.field]
+        flat = cast("Residues", sums.data).reshape(ring.k, len(sums), -1)
+        data = ring.matmul(basis(len(sums) - 1, ring.primes), flat)
+        return sums.like(data.reshape(ring.k, *sums.shape), sums.shape)
+
     async def reveal(self, name: str, x: Value, bits: int) -> NDArray[np.float64]:
         """Open a declared result, or answer it from the record of an earlier attempt (nothing is computed then)."""
         return self._recorded(name, x, bits) if name in self._record else await super().reveal(name, x, bits)
@@ -236,14 +243,16 @@ class ShareArithmetic(Arithmetic):
                 return [(x, _Way("plain", _smallest(self.rings[Field.MAIN], bits_of(x.bound * 2.0**x.fraction) + 2).k))]
             case RevealZero(name, x):
                 self._first(name)
-                return [(x, _Way("plain", min(ZERO_TEST_PRIMES, self.rings[Field.MAIN].k)))]
+                return [(x, _Way("plain", self.rings[x.field].k))]
 
     def _masked(self, way: _Way, group: _Group, draws: Draws) -> Masked:
         """All vectors of a way, masked as one."""
-        flat = np.concatenate([_flat(x) for x in group.values], axis=1) if len(group.values) > 1 else _flat(group.values[0])
+        # of results and of zero tests only the planes that travel
+        planes = [_flat(x)[: way.k] if way.kind == "plain" else _flat(x) for x in group.values]
+        flat = np.concatenate(planes, axis=1) if len(planes) > 1 else planes[0]
         match way.kind:
             case "plain":
-                return self.masker.plain(flat[: way.k], self.rings[Field.MAIN].first(way.k), draws)
+                return self.masker.plain(flat, self.rings[Field.MAIN].first(way.k), draws)
             case "lifted":
                 return self.masker.lifted(flat, max(x.bound for x in group.values), self.rings[Field.COUNT], draws)
             case "rounded":

@@ -56,6 +56,10 @@ class ShareBackend:
         ring = self.rings[field]
         return ring.scale(x, pow(by, -1, ring.modulus))
 
+    def counting(self, x: Residues, fraction: int) -> Residues:
+        """The residues of the counting primes."""
+        return x[: self.rings[Field.COUNT].k]
+
     def total(self, x: Residues, axis: int, field: Field) -> Residues:
         """Sum along an axis."""
         return self.rings[field].total(x, axis)

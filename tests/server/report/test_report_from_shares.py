@@ -87,7 +87,7 @@ def test_what_is_closed_says_why(found: Any) -> None:
     assert "Validation · risk group high (group high: fewer than 20 patients" in found.absent["risk_groups"]
     assert "Scanner Philips (manufacturer philips: fewer than 20 patients" in found.absent["subgroups"]
     assert "ebrt: fewer than 5 patients or 3 hospitals have it" in found.absent["CLN"]
-    assert "points of the curves need two groups" in found.absent["roc"]
+    assert "points of the curves need 10 cases and controls, or two groups" in found.absent["roc"]
 
 
 def test_curves_have_a_point_between_every_two_groups_of_a_whole_set(study_result: StudyResult, on_shares: StudyResult) -> None:
@@ -105,6 +105,17 @@ def test_curves_have_a_point_between_every_two_groups_of_a_whole_set(study_resul
     assert row.false_positive == pytest.approx([0, 28 * 0.25 / alive, 1])
     assert row.true_positive == pytest.approx([0, 28 * 0.75 / died, 1])
     assert "roc" not in found.absent or "two groups" not in found.absent["roc"]
+
+
+def test_curves_have_a_point_at_every_declared_specificity(on_shares: StudyResult) -> None:
+    opened = example()
+    point = {"specificity": [0.1, 0.5, 0.9], "sensitivity": [0.95, 0.5, 0.504]}
+    areas = [one.model_copy(update=point) if one.set == "test" else one for one in opened.roc]
+    found = compute(on_shares.model_copy(update={"analyses": opened.model_copy(update={"roc": areas})}))
+    drawn = [row for row in found.roc if row.set == "test"]
+    assert drawn and all(row.false_positive == pytest.approx([0, 0.1, 0.5, 0.9, 1]) for row in drawn)
+    assert all(row.true_positive == pytest.approx([0, 0.504, 0.504, 0.95, 1]) for row in drawn)
+    assert "roc" not in found.absent or "points of the curves" not in found.absent["roc"]
 
 
 def test_figure_6_calibration_areas_and_table_1_are_there(found: Any) -> None:

@@ -16,16 +16,21 @@ from server.report.parts.discrimination.models_without_scores import DISCRIMINAT
 from server.report.parts.part import ReportedStudy, ReportPart
 from server.study.opened_analyses import OpenedAnalyses, OpenedAuc
 from server.study.study_results import ScoreTable
+from shared_model.disclosure.limits import SENSITIVITY_PATIENTS
 from shared_model.survival import roc
 from site_config.problems.base import Problem
 from site_config.study.prognostic_models import MODELS, ModelName
 
-OF_GROUPS = (
-    "On secret shares a curve has a point between every two groups of patients that calibration shows (runs of quarters of the training "
-    "scores), by Kaplan–Meier in each; the areas are those of every score."
+OF_POINTS = (
+    "On secret shares a curve has a point at every tenth of specificity: its sensitivity at the largest false positive rate up to there. "
+    "Where cases or controls are too few for that, it has a point between every two groups of patients that calibration shows, by "
+    "Kaplan–Meier in each. The areas are those of every score."
 )
 
-NO_GROUPS = "On secret shares areas are opened; points of the curves need two groups of the minimum each, with 5 at risk at the horizon."
+NO_POINTS = (
+    f"On secret shares areas are opened; points of the curves need {SENSITIVITY_PATIENTS.value} cases and controls, or two groups of the "
+    "minimum each, with 5 at risk at the horizon."
+)
 
 
 class RocCurve(Numbers):
@@ -64,7 +69,17 @@ def _from_shares(analyses: OpenedAnalyses, report: ReportedStudy) -> list[RocCur
 
 
 def _points(analyses: OpenedAnalyses, area: OpenedAuc) -> dict[str, list[float]]:
-    """Points of a curve on shares: the open groups by quarters of the training scores, where they are the whole set and two at least."""
+    """Points of a curve on shares: at the declared specificities, else by the open groups of calibration."""
+    if area.sensitivity:
+        rising = sorted(zip((1 - s for s in area.specificity), area.sensitivity, strict=True))
+        false_positive, true_positive = zip((0.0, 0.0), *rising, (1.0, 1.0), strict=True)
+        # two neighbours may be rounded towards each other
+        return {"false_positive": list(false_positive), "true_positive": np.maximum.accumulate(true_positive).tolist()}
+    return _by_groups(analyses, area)
+
+
+def _by_groups(analyses: OpenedAnalyses, area: OpenedAuc) -> dict[str, list[float]]:
+    """Points between the groups by quarters of the training scores, where they are the whole set and two at least."""
     asked = (area.model, area.set, area.horizon)
     known = next((one.groups for one in analyses.calibration if (one.model, one.set, one.horizon) == asked), [])
     groups = sorted(known, key=lambda one: -one.predicted)
@@ -120,7 +135,7 @@ def blocks(found: list[RocCurve], report: ReportedStudy) -> Iterator[Block]:
             [table_three(found)],
             "Cases had their event before the horizon, controls none up to it; patients lost before it are accounted for by "
             "inverse probability of censoring. A patient whose time is the horizon itself is neither."
-            + (f" {OF_GROUPS}" if report.analyses is not None else ""),
+            + (f" {OF_POINTS}" if report.analyses is not None else ""),
         )
 
 
@@ -191,7 +206,7 @@ def missing(found: list[RocCurve], report: ReportedStudy) -> dict[str, str]:
         return {}
     areas_alone = report.analyses is not None and any(row.auc.value is not None for row in found)
     plain = "No ROC curve could be estimated at the declared horizons."
-    why = {"roc": NO_GROUPS if areas_alone else report.why("roc", plain)}
+    why = {"roc": NO_POINTS if areas_alone else report.why("roc", plain)}
     return from_shares.with_closed(report, "roc", why, "roc")
 
 

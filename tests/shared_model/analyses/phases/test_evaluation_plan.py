@@ -14,7 +14,7 @@ from evidence.accuracy.shares.pooled_oracles import PooledRows
 from shared_model.analyses.groups.kaplan_meier_on_shares import KaplanMeierEstimate
 from shared_model.analyses.phases.earlier_results import known_scores
 from shared_model.analyses.phases.evaluation_circuit import EvaluationEstimate, GroupedEstimate
-from shared_model.analyses.phases.evaluation_openings import merged_quarters, near
+from shared_model.analyses.phases.evaluation_openings import SPECIFICITIES, merged_quarters, near
 from shared_model.survival.concordance import concordance
 from shared_model.survival.evaluation_table import Cells, patient_cells
 from shared_model.survival.kaplan_meier import kaplan_meier, logrank
@@ -115,9 +115,16 @@ def test_auc_of_every_set_and_horizon(walk: Walk) -> None:
                 mine = cohort.set == s
                 cases, controls = (cohort.event & (cohort.day < horizon))[mine].sum(), (cohort.day > horizon)[mine].sum()
                 got = estimate.auc[name][h, s], estimate.se[name][h, s]
+                points = estimate.sensitivity[name][:, h, s]
                 if min(cases, controls) < 5:
-                    assert np.isnan(got).all()
+                    assert np.isnan(got).all() and np.isnan(points).all()
                     continue
+                if min(cases, controls) < 10:
+                    assert np.isnan(points).all()
+                else:
+                    rows = PooledRows(cohort.day[mine], cohort.event[mine])
+                    known = [rows.sensitivity(score[mine], horizon, percent) for percent in SPECIFICITIES]
+                    assert points == pytest.approx(known, abs=4 * 2.0**-8)
                 oracle = roc(cells(cohort, mine, score), horizon)
                 assert got == (pytest.approx(oracle.auc, abs=1e-5), pytest.approx(oracle.se, abs=1e-5))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,16 @@ from tests.shared_model.analyses.test_cindex_on_shares import COARSE, FINE, scor
 
 HORIZONS = (365, 730, 1095)
 MINIMUM = 5
+DRAWN = 10
+PERCENT = (10, 30, 50, 75, 90)
+HALF_STEP = 2.0**-9
+STEPS = 7
+"""Half steps: the plain twin adds up to three units to a rounding, shares fewer."""
 
 
 def model(partition: Partition, *names: str) -> RocModel:
     levels = {"fine": FINE, "coarse": COARSE}
-    return RocModel("roc", tuple((name, levels[name]) for name in names or levels), HORIZONS, partition)
+    return RocModel("roc", tuple((name, levels[name]) for name in names or levels), HORIZONS, partition, specificities=PERCENT)
 
 
 def sets(minimum: int = 20) -> Partition:
@@ -46,6 +52,21 @@ def run(cohort: Cohort, asked: RocModel, m: int = 0, **more: np.ndarray) -> tupl
     return on_shares(*inputs, m) if m else on_record(*inputs)
 
 
+def sensitivity(score: np.ndarray, day: np.ndarray, event: np.ndarray, horizon: int, percent: int) -> float:
+    """The curve at its largest false positive rate up to 1 − specificity, by trying every threshold."""
+    left = np.ones(len(day))
+    for moment in np.unique(day[~event]):
+        lost = (~event & (day == moment)).sum()
+        left[day > moment] *= 1 - lost / ((day > moment).sum() + lost)
+    case, control, best = event & (day < horizon), day > horizon, (-1.0, 0.0)
+    for threshold in [-np.inf, *np.unique(score)]:
+        positive = score > threshold
+        wrong = int((control & positive).sum())
+        if 100 * wrong <= (100 - percent) * int(control.sum()):
+            best = max(best, (wrong, float((positive / left)[case].sum() / (1 / left[case]).sum())))
+    return best[1]
+
+
 def expect(found: RocEstimate, cohort: Cohort, asked: RocModel, **more: np.ndarray) -> int:
     """How many AUCs are shown; those that are equal the pooled ones, the others are rightly closed."""
     values, shown = {**scores(cohort), **more}, 0
@@ -58,12 +79,20 @@ def expect(found: RocEstimate, cohort: Cohort, asked: RocModel, **more: np.ndarr
             cases, controls = (cohort.event & (cohort.day < horizon))[mine].sum(), (cohort.day > horizon)[mine].sum()
             for name, _ in asked.scores:
                 got = found.auc[name][h, group], found.se[name][h, group]
+                points = found.sensitivity[name][:, h, group]
                 if mine.sum() < asked.partition.minimum or 0 < rest < asked.partition.minimum or min(cases, controls) < MINIMUM:
-                    assert np.isnan(got).all()
+                    assert np.isnan(got).all() and np.isnan(points).all()
                     continue
+                if min(cases, controls) < DRAWN:
+                    assert np.isnan(points).all()
+                else:
+                    rows = values[name][mine], cohort.day[mine], cohort.event[mine]
+                    known = [sensitivity(*rows, horizon, percent) for percent in PERCENT]
+                    assert points == pytest.approx(known, abs=STEPS * HALF_STEP + 2e-5)
                 oracle, shown = pooled(patient_cells(values[name][mine], cohort.day[mine], cohort.event[mine]), horizon), shown + 1
                 assert got[0] == pytest.approx(oracle.auc, abs=5e-6)
-                assert got[1] == pytest.approx(oracle.se, abs=1e-5)
+                # a variance of nothing is opened as up to three units of its grid
+                assert got[1] == pytest.approx(oracle.se, abs=1e-5 if oracle.se > 1e-3 else 3**0.5 * 2.0**-14)
     return shown
 
 
@@ -102,6 +131,23 @@ def test_without_cases_or_controls_it_stays_closed(who: str) -> None:
     changed = Cohort(cohort.x, day, event, cohort.site, cohort.columns)
     found, _ = run(changed, model(Partition(), "coarse"))
     assert np.isnan(found.auc["coarse"]).all() and found.findings[0].code == "FH-809"
+
+
+def test_points_of_the_curve_whatever_is_tied() -> None:
+    """Two levels of score, one and as many as patients; all cases and controls of one score fall on one side."""
+    cohort, asked = made_up(n=90, sites=7, seed=5, coarse=30), model(sets(10), "coarse")
+    risk = cohort.x @ np.array([0.25, 0.4, 0.5, -0.4, 0.6, -0.3, -0.2])
+    for score in (np.full(90, 3.0), (risk > np.median(risk)) * 5.0, np.argsort(np.argsort(risk)).clip(0, COARSE - 1) * 1.0):
+        halves = np.arange(90) % 2 + 0.0
+        found, _ = run(cohort, asked, coarse=score, maker=halves)
+        assert expect(found, cohort, asked, coarse=score, maker=halves) >= 3
+        assert np.isfinite(found.sensitivity["coarse"]).any()
+
+
+def test_without_specificities_no_curve_is_opened() -> None:
+    cohort, asked = made_up(n=60, sites=8, seed=1), replace(model(Partition(), "coarse"), specificities=())
+    found, a = run(cohort, asked)
+    assert found.sensitivity == {} and not any("sensitivity" in name or "drawn" in name for name in a.opened)
 
 
 def test_e_to_falling_numbers() -> None:
