@@ -311,7 +311,33 @@ def a_copy_of_an_office_that_runs(desk: Desk) -> Screen:
     return "office", ["serve", "--home", str(copy)], "FH-707", f"`ss -ltnp 'sport = :{port}'`"
 
 
+def home_before_the_command(desk: Desk) -> Screen:
+    return "site", ["--home", desk.home, "run"], "FH-902", f"stands behind the command: `fedhcc-site COMMAND --home {desk.home}`"
+
+
+def an_option_with_one_hyphen(desk: Desk) -> Screen:
+    return "office", ["status", "-home", desk.office], "FH-902", "two hyphens: `--home`"
+
+
+def a_folder_without_home(desk: Desk) -> Screen:
+    desk.monkeypatch.setenv("FEDHCC_HOME", desk.office)
+    return "office", ["status", desk.office], "FH-902", f"`fedhcc-coordinator status --home {desk.office}`"
+
+
+def a_table_with_two_endings(desk: Desk) -> Screen:
+    table = Path(desk.home) / "cohort.csv"
+    table.rename(table.with_suffix(".csv.txt"))
+    return "site", ["check", "--home", desk.home], "FH-910", "`cohort.csv.txt` lies in its place: call it cohort.csv."
+
+
+def a_sheet_in_place_of_a_table(desk: Desk) -> Screen:
+    table = Path(desk.home) / "cohort.csv"
+    table.rename(table.with_suffix(".xlsx"))
+    return "site", ["check", "--home", desk.home], "FH-910", "save it as cohort.csv (CSV)"
+
+
 MISTAKES = (
+    home_before_the_command, an_option_with_one_hyphen, a_folder_without_home, a_table_with_two_endings, a_sheet_in_place_of_a_table,
     a_misspelt_hospital_in_site_yaml, a_misspelt_hospital_that_check_sees, a_gpu_by_another_name, a_second_gpu, a_path_of_a_shell,
     a_path_of_windows, a_neighbours_kit, a_proxy_with_a_misspelt_scheme, an_empty_scan, a_copy_of_an_office_that_runs,
     wrong_folder_at_the_hospital, wrong_folder_at_the_office, a_path_of_the_host, no_gpu, a_dead_proxy, a_second_process, a_stale_kit,
