@@ -25,7 +25,8 @@ from simulations.study.site_folders import Homes, enrol
 
 SITES, SECONDS, HOUR_S = 5, 240.0, 3600.0
 SITE_MOST, SUPERLINK_MOST = 3.0, 5.0
-START_S = 120.0
+START_S, SETTLES_S = 120.0, 300.0
+"""Every program has as much memory as it takes about four minutes after it began to idle: the first requests of each kind are over."""
 NOISE_KIB = 256
 """Of a program's own memory: an allocator takes and gives back single pages."""
 OWN = ("Anonymous:", "Swap:", "Pss_Shmem:")
@@ -98,7 +99,7 @@ def measure(seconds: float, sleep: Callable[[float], None] = time.sleep) -> dict
             if time.monotonic() > end:
                 raise SystemExit("the sites did not register")
             sleep(0.5)
-        sleep(IDLE_BEATS_S + 30.0)
+        sleep(IDLE_BEATS_S + SETTLES_S)
         began = held_now(federation, Path(folder))
         before, each = programs(federation), site_seconds(federation)
         sleep(seconds)
