@@ -105,11 +105,24 @@ def read_limited(path: Path, limit_bytes: int, role: str | None = None, *, missi
             data = stream.read(limit_bytes + 1)
     except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError) and missing is not None:
-            raise path_problem(host.FILE_MISSING, f"{called} does not exist", called, missing) from None
+            raise path_problem(host.FILE_MISSING, f"{called} does not exist", called, _in_its_place(path) or missing) from None
         raise access_problem(error, called) if isinstance(error, OSError) else bad_path(called) from None
     if len(data) > limit_bytes:
         raise host.FILE_TOO_LARGE.problem(f"{called} has more than {limit_bytes:,} bytes", where=called)
     return data
+
+
+def _in_its_place(path: Path) -> str:
+    """What to do with a file beside it whose name is nearly the one expected; '' where there is none."""
+    same = (f"{path.name}.txt", f"{path.stem}.yml", path.name)
+    sheets = tuple(f"{path.stem}{ending}" for ending in (".xlsx", ".xls", ".ods"))
+    with contextlib.suppress(OSError):
+        for name in sorted(one.name for one in path.parent.iterdir()):
+            if name.lower() in same and name != path.name and path.suffix in (".yaml", ".csv"):
+                return f"`{name}` lies in its place: call it {path.name}."
+            if name.lower() in sheets and path.suffix == ".csv":
+                return f"`{name}` lies in its place: save it as {path.name} (CSV)."
+    return ""
 
 
 def is_file(path: Path) -> bool:

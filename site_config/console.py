@@ -232,6 +232,9 @@ def _usage(error: click.UsageError) -> Problem:
     what = error.format_message()
     context = error.ctx
     fix = f"Run `{context.command_path} --help`." if context else None
+    if context is not None and _typed is not None:
+        line = program_name() + context.command_path.removeprefix(context.find_root().command_path)
+        fix = _typed.misplaced(context.command, line, what) or fix
     if context is not None and isinstance(context.command, click.Group) and "No such command" in what:
         what = what.partition(" Did you mean")[0]  # the library's guess, which newer releases say twice
         wanted = next((part.strip("'\".") for part in what.split() if part.startswith("'")), "")
@@ -246,7 +249,7 @@ def invoke(app: typer.Typer, arguments: Sequence[str] | None = None, program: st
     root = typer.main.get_command(app)
     named = root.name if root.name is not None and root.name.startswith("fedhcc-") else ""
     global _typed
-    _typed = Typed(program or named, root, _home_of(wanted))
+    _typed = Typed(program or named, root, _home_of(wanted), tuple(wanted))
     _choose_json("--json" in wanted)
     for stream in (sys.stdout, sys.stderr):  # a terminal without UTF-8 gets escapes in place of a fault
         if isinstance(stream, io.TextIOWrapper):

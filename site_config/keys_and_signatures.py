@@ -187,7 +187,12 @@ class SiteIdentity:
         folder = state_dir / "identity"
         known = _private_bytes(folder / NAME_FILE).decode(errors="replace").strip()
         if name is not None and name != known:
-            raise problems.KIT_NOT_YOURS.problem(f"The keys here belong to {known!r}, site.yaml says {name!r}", where="site.yaml: site")
+            raise problems.KIT_NOT_YOURS.problem(
+                f"The keys here belong to {known!r}, site.yaml says {name!r}",
+                why="A hospital has one name: the one it made its keys under and was enrolled by.",
+                fix=f"Write `site: {known}` in site.yaml. Where this site.yaml was meant for another hospital, go to that one's folder.",
+                where="site.yaml: site",
+            )
         return cls(known, folder, _load_signing(folder / SIGNING_FILE), _load_node(folder / NODE_FILE))
 
     @property
@@ -290,6 +295,11 @@ def read_kit(data: bytes, identity: SiteIdentity, read_out: str | None = None) -
     if not signed_by(kit.coordinator_key, kit.signature, kit.unsigned()):
         raise problems.KIT_SIGNATURE.problem("The kit's signature does not fit its content")
     mine = (identity.name, identity.public_key, node_fingerprint(identity.node_public))
+    if kit.site != identity.name:
+        raise problems.KIT_NOT_YOURS.problem(
+            f"The kit was issued for {kit.site!r}, and this folder is the hospital {identity.name!r}",
+            fix=f"Join with `{identity.name}.kit.json`, or go to the folder of {kit.site}; if the wrong kit was sent, ask the coordinator.",
+        )
     if (kit.site, kit.signing_key, kit.node_fingerprint) != mine:
         raise problems.KIT_NOT_YOURS.problem(f"The kit was issued for {kit.site!r} and other keys")
     if read_out is not None and not same_fingerprint(read_out, fingerprint(kit.coordinator_key)):

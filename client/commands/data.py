@@ -60,7 +60,7 @@ def prepare(home: Home = Path(), study: StudyFile = None, json: Json = False) ->
 
     summary = run(site, _study(study), progress=progress)
     own = _own_keys(site)
-    show(summary, lambda console: console.print(_summary_text(summary, own)))
+    show(summary, _summary_text(summary, own))
     if summary.to_retry:
         raise typer.Exit(int(Exit.ACCESS))
     if summary.findings:

@@ -12,8 +12,10 @@ from client.program.gpu_watch import require
 from client.segmentation.published_models import PACKS
 from site_config.documents.read_yaml_documents import load_site
 from site_config.documents.rules_over_fields import site_in_study
+from site_config.keys_and_signatures import SiteIdentity
 from site_config.problems import scans as problems
 from site_config.problems.base import Problem
+from site_config.problems.identity import KIT_NOT_YOURS
 from site_config.site_yaml import SiteConfig
 from site_config.study.plan_and_lock import Organ, Study, two_organs
 from site_config.study.policy_clashes import minima_clashes
@@ -55,6 +57,7 @@ def examine(home: Path, study: Study | None = None, progress: Progress | None = 
         require(found.site.compute.device)
     except Problem as problem:
         found.keep(problem)
+    found.faults.extend(_other_name(found.site))
     paths = found.site.paths
     try:
         found.cohort = load_cohort(found.site.path(paths.cohort), study)
@@ -82,6 +85,16 @@ def examine(home: Path, study: Study | None = None, progress: Progress | None = 
     if found.scans:
         found.findings.extend(_without_masks(found.site, study.organs if study is not None else two_organs(), found.scans))
     return found
+
+
+def _other_name(site: SiteConfig) -> list[Problem]:
+    """Where keys were made already, and under another name than site.yaml gives."""
+    try:
+        if (site.state / "identity").is_dir():
+            SiteIdentity.load(site.state, site.site)
+    except Problem as problem:
+        return [problem] if problem.kind == KIT_NOT_YOURS else []
+    return []
 
 
 def _without_masks(site: SiteConfig, organs: Sequence[Organ], scans: tuple[Scan, ...]) -> list[Problem]:

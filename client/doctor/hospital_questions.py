@@ -138,7 +138,13 @@ def _line(checkup: Checkup, wish: Wish, kit: Kit | None) -> bool:
     except Problem as problem:
         checkup.findings.append(wrong("certificate", problem))
         return False
-    look_at_gateway(checkup, address, authority, proxy_for(f"https://{address}"))
+    try:
+        proxy = proxy_for(f"https://{address}")
+    except Problem as problem:
+        checkup.findings.append(wrong("proxy", problem))
+        checkup.leave_out(("office", "certificate", "clock", "paths"), "the proxy in front of the office comes first")
+        return False
+    look_at_gateway(checkup, address, authority, proxy)
     return all(one.state != "wrong" for one in checkup.findings[before:])
 
 

@@ -64,9 +64,13 @@ def _open(path: Path, role: str) -> Any:
 
     try:
         with path.open("rb") as stream:
-            packed = stream.read(2) == GZIP
+            begin = stream.read(2)
     except OSError as error:
         raise access_problem(error, role) from None
+    packed = begin == GZIP
+    if not begin:
+        why = "The file holds no byte at all: it was made, and then nothing was copied into it."
+        raise scans.IMAGE_INCOMPLETE.problem(f"{role} is an empty file", why=why, where=role)
     if packed:
         _unpack_a_little(path, role)
     try:

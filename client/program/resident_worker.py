@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
@@ -101,6 +102,16 @@ def _beat(life: Any, busy: threading.Event) -> None:
         time.sleep(PULSE_S)
 
 
+def _start_unheard(process: SpawnProcess) -> None:
+    """Start a process that Ctrl-C never reaches, not even before its first own line: whoever started it ends it."""
+    resource_tracker.ensure_running()  # which lifts the block as it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Worker:
     """Starts the resident process when it is first needed, and again after it ended."""
 
@@ -133,7 +144,7 @@ class Worker:
         self._life = self._context.Value("Q", 0, lock=False)
         words = (theirs, self._home, self._factory, self._life)
         self._process = self._context.Process(target=serve, args=words, daemon=True, name="agent")
-        self._process.start()
+        _start_unheard(self._process)
         theirs.close()
         self._pipe = mine
         first = self._receive()

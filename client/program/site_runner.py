@@ -9,18 +9,14 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import httpx
 
 from client.keys_kit_and_decisions import load_kit
 from client.program.control_service import Board, ControlServer
@@ -34,6 +30,7 @@ from shared_model.flower.flower_version import check_version
 from shared_model.secure_sum.federation_messages import Message, Refusal, step_of
 from site_config.console import note
 from site_config.file_lock import Lock, holder_of
+from site_config.health.gateway_probe import clock_offset_s
 from site_config.heap_memory import keep_heap
 from site_config.keys_and_signatures import Kit, SiteIdentity, private_folder
 from site_config.problems import federation, model
@@ -57,14 +54,20 @@ wall_clock = time.time
 BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
 PATIENT_S = (2.0, 5.0, 10.0, 20.0, 30.0)
 MENDED_ELSEWHERE = frozenset({federation.GATEWAY_UNTRUSTED, federation.NODE_REFUSED, federation.CERTIFICATE_EXPIRED})
+PERHAPS_THE_CLOCK = frozenset({federation.NODE_REFUSED, federation.CERTIFICATE_EXPIRED, federation.CLOCK_SKEW})
 SKEW_S = 240.0
 LOOK = "what it does: `fedhcc-site status`."
 ASK = "`fedhcc-site doctor` says more."
+FIRST_LOOK = {
+    federation.NODE_ACTIVE: "Does a second program run with these keys, here or on another machine, from a copy of this folder? End one. ",
+    federation.PROXY_SILENT: "Correct HTTPS_PROXY (`env | grep -i _proxy`), or name the coordinator's host in NO_PROXY. ",
+}
+"""Kind → what a person at the hospital looks at first."""
 SILENT_S = 10.0
 """A working process is named as silent no earlier; it is ended by `client.program.resident_worker` after a minute."""
 GRACE_S = 5.0
 """How long a computation may go on once the program was asked to end; a step is asked for again, so nothing is lost."""
-HOUR_S = 3600.0
+HOUR_S, DAY_S = 3600.0, 86_400.0
 
 
 @contextmanager
@@ -80,19 +83,6 @@ def sole_user(state: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def clock_offset_s(address: str, ca: str, clock: Callable[[], float] = time.time) -> float | None:
-    """This machine's clock minus the coordinator's, seconds, from the Date header of its gateway; None when it does not answer."""
-    url = f"https://{address}/"
-    # The certificate's own dates are judged by a clock that may be wrong, which is what is being asked about.
-    context = ssl.create_default_context(cadata=ca)
-    try:
-        with httpx.Client(verify=context, timeout=5, trust_env=False, proxy=proxy_for(url)) as client:
-            date = client.get(url).headers.get("Date")
-    except (OSError, httpx.HTTPError):
-        return None
-    return clock() - parsedate_to_datetime(date).timestamp() if date else None
 
 
 def hours_begin(schedule: OpenHours, now: float) -> float | None:
@@ -222,16 +212,18 @@ class SiteProgram:
                 node.activate()
             except Interrupted as error:
                 if self.board.status.problem != error.kind.label:
-                    note(f"not connected yet: {error.kind.label} {error.kind.title} ({error.detail}); it keeps trying. {ASK}")
+                    what = FIRST_LOOK.get(error.kind, "")
+                    note(f"not connected yet: {error.kind.label} {error.kind.title} ({error.detail}); it keeps trying. {what}{ASK}")
                 self.board.tell(connection="disconnected", problem=error.kind.label)
                 log.warning("not connected: %s %s", error.kind.label, error.detail)
                 if error.kind == federation.NODE_ACTIVE and self._waiting.clock() - started > PATIENCE_ACTIVE_S:
                     raise federation.NODE_ACTIVE.problem("The coordinator still sees this key connected") from None
                 self._pause(tries)
                 tries += 1
-            except Problem as problem:
+            except Problem as error:
+                problem = self._explained(error)
                 if problem.kind != federation.CERTIFICATE_EXPIRED:
-                    raise self._explained(problem) from None
+                    raise problem from None
                 self._wait_for(problem, tries)
                 tries += 1
             else:
@@ -242,14 +234,14 @@ class SiteProgram:
                 return
 
     def _explained(self, problem: Problem) -> Problem:
-        """A refusal is a wrong clock more often than a wrong key, so the clock is asked."""
+        """A refusal, or a certificate of another time, is this machine's clock more often than anything else, so the clock is asked."""
         self.board.tell(connection="disconnected", problem=problem.code)
-        if problem.kind != federation.NODE_REFUSED:
+        if problem.kind not in PERHAPS_THE_CLOCK:
             return problem
-        offset = clock_offset_s(self.kit.address, self.kit.ca, wall_clock)
+        offset = clock_offset_s(self.kit.address, self.kit.ca, proxy_for(f"https://{self.kit.address}"), wall_clock)
         if offset is not None and abs(offset) > SKEW_S:
             return federation.CLOCK_SKEW.problem(
-                f"This machine's clock is {abs(offset) / 60:.0f} minutes {'ahead of' if offset > 0 else 'behind'} the coordinator's"
+                f"This machine's clock is {_long(abs(offset))} {'ahead of' if offset > 0 else 'behind'} the coordinator's"
             )
         return problem
 
@@ -374,6 +366,10 @@ class SiteProgram:
 
     def _pause(self, failures: int) -> None:
         self._over.wait(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+
+
+def _long(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds < 2 * DAY_S else f"{seconds / DAY_S:,.0f} days"
 
 
 def _code_of(error: Exception) -> str:

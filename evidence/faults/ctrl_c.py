@@ -237,6 +237,7 @@ def interrupted(engine: str, out: Path) -> dict[str, Any]:
 def main() -> int:
     """Measure the named engines, or both; 1 where a moment was not held or the study did not go on."""
     engines = sys.argv[1:] or [*MOMENTS]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and what that starts would too
     figures: dict[str, Any] = {}
     for engine in engines:
         with tempfile.TemporaryDirectory(prefix="ctrl-c-") as folder:

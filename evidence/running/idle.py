@@ -1,7 +1,7 @@
 """Evidence: what a federation costs between studies, when nothing is asked.
 
 `python -m evidence.running.idle [SECONDS]` starts five loopback sites with gateway and SuperLink, waits until every site beats as
-an idle one, and counts the CPU seconds of every program over SECONDS (240), and what grew meanwhile: private memory, open files and
+an idle one, and counts the CPU seconds of every program over SECONDS (240), and what grew meanwhile: own memory, open files and
 threads of every program, and files and bytes on the disk, logs included. Nobody is connected to a site's control service.
 """
 
@@ -25,9 +25,11 @@ from simulations.study.site_folders import Homes, enrol
 
 SITES, SECONDS, HOUR_S = 5, 240.0, 3600.0
 SITE_MOST, SUPERLINK_MOST = 3.0, 5.0
-START_S = 120.0
+START_S, SETTLES_S = 120.0, 300.0
+"""Every program has as much memory as it takes about four minutes after it began to idle: the first requests of each kind are over."""
 NOISE_KIB = 256
-"""Of a program's private memory: an allocator takes and gives back single pages."""
+"""Of a program's own memory: an allocator takes and gives back single pages."""
+OWN = ("Anonymous:", "Swap:", "Pss_Shmem:")
 
 
 def federation_of(folder: Path) -> Loopback:
@@ -41,7 +43,7 @@ def federation_of(folder: Path) -> Loopback:
 
 @dataclass(frozen=True)
 class HeldNow:
-    """What programs hold: private memory in KiB, open files and threads of each, and files and bytes below a folder."""
+    """What programs hold: own memory in KiB, open files and threads of each, and files and bytes below a folder."""
 
     memory: dict[str, int]
     handles: dict[str, int]
@@ -51,7 +53,7 @@ class HeldNow:
     def grown(self, before: HeldNow) -> dict[str, Any]:
         """The growth since an earlier look."""
         return {
-            "private_memory_kib": {name: self.memory[name] - before.memory[name] for name in before.memory},
+            "own_memory_kib": {name: self.memory[name] - before.memory[name] for name in before.memory},
             "open_files_and_threads": {name: self.handles[name] - before.handles[name] for name in before.handles},
             "files": self.files - before.files,
             "bytes_of_files_and_logs": self.bytes_on_disk - before.bytes_on_disk,
@@ -65,19 +67,21 @@ def held_now(federation: Loopback, folder: Path) -> HeldNow:
     every = {name: (process.pid, *children(process.pid)) for name, process in roots.items() if process is not None}
     paths = [path for path in folder.rglob("*") if path.is_file()]
     return HeldNow(
-        {name: sum(_private_kib(pid) for pid in pids) for name, pids in every.items()},
+        {name: sum(_own_kib(pid) for pid in pids) for name, pids in every.items()},
         {name: sum(_entries(pid, "fd") + _entries(pid, "task") for pid in pids) for name, pids in every.items()},
         len(paths),
         sum(path.stat().st_size for path in paths),
     )
 
 
-def _private_kib(pid: int) -> int:
+def _own_kib(pid: int) -> int:
+    """What a program wrote itself, swapped out or not. Pages of program files are not its own: the kernel counts one that two
+    programs read as private as soon as the other ends, so such a figure follows what else runs on the machine."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+    return sum(int(line.split()[1]) for line in lines if line.startswith(OWN))
 
 
 def _entries(pid: int, what: str) -> int:
@@ -95,7 +99,7 @@ def measure(seconds: float, sleep: Callable[[float], None] = time.sleep) -> dict
             if time.monotonic() > end:
                 raise SystemExit("the sites did not register")
             sleep(0.5)
-        sleep(IDLE_BEATS_S + 30.0)
+        sleep(IDLE_BEATS_S + SETTLES_S)
         began = held_now(federation, Path(folder))
         before, each = programs(federation), site_seconds(federation)
         sleep(seconds)
@@ -124,7 +128,7 @@ def measure(seconds: float, sleep: Callable[[float], None] = time.sleep) -> dict
 
 
 def _nothing_grew(grown: dict[str, Any]) -> bool:
-    quiet = max(grown["private_memory_kib"].values()) <= NOISE_KIB and max(grown["open_files_and_threads"].values()) <= 0
+    quiet = max(grown["own_memory_kib"].values()) <= NOISE_KIB and max(grown["open_files_and_threads"].values()) <= 0
     return bool(quiet and grown["files"] <= 0 and grown["bytes_of_files_and_logs"] <= 0)
 
 

@@ -171,6 +171,16 @@ class KeptDigests:
         version = self._there(name, data)
         return None if version is None or version == self._known[name][-1] else version
 
+    def pending(self, root: Path) -> tuple[str, Version | None] | None:
+        """The file that was announced last and never written, with the version that is there instead, if any; None where all is written."""
+        path, known = root / self._last, self._known.get(self._last, [])
+        if not known:
+            return None
+        if not path.exists():
+            return (self._last, None) if len(known) == 1 else None
+        still = self.cut_short(self._last, path.read_bytes())
+        return None if still is None else (self._last, still)
+
     def faults(self, root: Path) -> dict[str, str]:
         """Every kept file that is not believed, and every file beside them, with the reason."""
         there = {path.relative_to(root).as_posix() for folder in KEPT_FOLDERS for path in (root / folder).glob("[!.]*.safetensors")}
@@ -193,6 +203,21 @@ class Kept:
         self._root, self._ledger = root, ledger
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="kept")
         self._writing: Future[None] | None = None
+        self._take_back()
+
+    def _take_back(self) -> None:
+        """Where an earlier start ended between a file's digest and the file: say again what is there.
+
+        Only of the file announced last is an older version, or none, believed; so this is said before another one is kept.
+        """
+        pending = self._ledger.files.pending(self._root)
+        if pending is None:
+            return
+        name, still = pending
+        if still is None:
+            self._ledger.note(DROPPED, name=name)
+        else:
+            self._note(name, still)
 
     def save(self, path: Path, data: bytes) -> None:
         """Write a file whole or not at all, its digest first."""

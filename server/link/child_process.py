@@ -99,7 +99,11 @@ class Child:
         """Start and wait until the port accepts connections; FH-707 when it does not. An orphan of an earlier owner is ended first."""
         self.end_orphan()
         if listening(self.port):
-            raise federation.LINK_NOT_STARTED.problem(f"Port {self.port} for the {self.name} is in use by another program")
+            raise federation.LINK_NOT_STARTED.problem(
+                f"Port {self.port} for the {self.name} is in use by another program",
+                fix=f"See which one: `ss -ltnp 'sport = :{self.port}'`. Where it is an office in another folder, perhaps the one that this "
+                "folder is a copy of, go on there, or end that program first: one office, one folder.",
+            )
         self.trim_log()
         launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(int(self.dies_of)), *self.command]
         with self.log.open("ab") as out:
@@ -130,7 +134,10 @@ class Child:
             os.truncate(self.log, 0)
 
     def end_orphan(self) -> bool:
-        """End what an owner left that was killed; whether there was something. Its workers may have outlived it."""
+        """End what an owner left that was killed; whether there was something. Its workers may have outlived it.
+
+        What works in another folder is left alone: this one may be a copy of an office that runs.
+        """
         try:
             birth = Birth.model_validate_json(read_limited(self.file, 1 << 12)) if self.file.exists() else None
         except ValidationError:
@@ -141,7 +148,7 @@ class Child:
         leader = began(birth.pid)
         if leader and leader != birth.began:
             return False  # the number belongs to another program now
-        members = [pid for pid in group(birth.pid) if leader or self._works_here(pid)]
+        members = [pid for pid in group(birth.pid) if self._works_here(pid)]
         if members:
             end_group(birth.pid)
         return bool(members)

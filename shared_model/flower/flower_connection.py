@@ -17,6 +17,7 @@ from flwr.supercore.protobuf.client import ProtobufClient, ProtobufClientInterce
 from flwr.supercore.retry import RetryInvoker
 
 from shared_model.flower.several_calls import WAIT_HEADER, Call, join_calls, split_replies
+from site_config.health.proxy_question import checked
 
 TIMEOUT_S = 30.0
 LINE_S = 10.0
@@ -24,7 +25,7 @@ LINE_S = 10.0
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy for an address, from the environment; None for this machine and for what `NO_PROXY` names.
+    """The proxy for an address, from the environment; None for this machine and for what `NO_PROXY` names. FH-724 where it is none.
 
     >>> proxy_for("https://127.0.0.1:8000") is None
     True
@@ -37,7 +38,7 @@ def proxy_for(url: str) -> str | None:
     address = found.get(parts.scheme) or found.get("all")
     if not address or proxy_bypass(f"{host}:{parts.port}" if parts.port else host):
         return None
-    return address if "://" in address else f"http://{address}"
+    return checked(address)
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""Fields and values that were taken away, and what stands in their place: whoever brings an older file is told, not guessed at."""
+"""Fields and values that were taken away, or never were and are often written: what stands in their place is told, not guessed at."""
 
 from __future__ import annotations
 
@@ -23,8 +23,12 @@ FIELDS: Final[dict[str, str]] = {
 VALUES: Final[dict[str, str]] = {
     "totals": "Write `shares` (results on secret shares, the default), or `exact` where every hospital permits sums by day.",
     "coarse": "Write `shares` (results on secret shares, the default), or `exact` where every hospital permits sums by day.",
+    **dict.fromkeys(
+        ("gpu", "nvidia"), "Write `cuda` for an NVIDIA GPU, or `auto`, which takes one where there is one and the CPU otherwise."
+    ),
+    **{f"cuda:{number}": f"Write `cuda`, and start the program with CUDA_VISIBLE_DEVICES={number}." for number in range(8)},
 }
-"""A former word → what to write."""
+"""A former or usual word → what to write."""
 
 
 def instead_of_field(name: str) -> str | None:
@@ -34,5 +38,5 @@ def instead_of_field(name: str) -> str | None:
 
 
 def instead_of_value(value: object) -> str | None:
-    """The remedy for a word that was taken away; None for one that never was."""
-    return VALUES.get(str(value))
+    """The remedy for a word that was taken away or never was; None for one that nobody writes."""
+    return VALUES.get(str(value).lower())

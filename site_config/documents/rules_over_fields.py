@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from site_config.problems import configuration as kinds
 from site_config.problems.base import Kind
@@ -14,7 +14,7 @@ from site_config.study.horizon_spacing import APART_DAYS, close_horizons
 from site_config.study.plan_and_lock import ClinicalVariable, Study
 from site_config.study.prognostic_models import CLN, MODELS
 from site_config.study.time_points import STARTS
-from site_config.words_of_messages import nearest, plural
+from site_config.words_of_messages import clean, nearest, plural
 
 
 @dataclass(frozen=True)
@@ -293,7 +293,23 @@ def _shares(study: Study) -> Iterable[Fault]:
 
 def site_faults(site: SiteConfig) -> list[Fault]:
     """Every rule of a hospital's configuration that is broken."""
-    return list(chain(_sources(site), _model_files(site), _policy(site)))
+    return list(chain(_paths(site), _sources(site), _model_files(site), _policy(site)))
+
+
+def _paths(site: SiteConfig) -> Iterable[Fault]:
+    """Paths that a shell or another system would know; here each would name a folder beside site.yaml that nobody made."""
+    configured: list[tuple[tuple[str, ...], Path]] = [(("paths", name), path) for name, path in site.paths if path is not None]
+    configured += [(("segmentation", "models", name, "folder"), model.folder) for name, model in site.segmentation.models.items()]
+    for place, path in configured:
+        written = str(path)
+        if written.startswith(("~", "$")):
+            fix = f"Write `{clean(str(path.expanduser()))}`." if written.startswith("~/") else "Write the whole path, from / on."
+            yield Fault(kinds.WRONG_VALUE, place, f"`~` and `$` mean nothing here, in `{clean(written)}`", fix)
+        elif "\\" in written or (written[1:2] == ":" and written[:1].isalpha()):
+            under = PureWindowsPath(written)
+            mounted = "/".join(("/mnt", under.drive[:1].lower(), *under.parts[1:])) if under.drive[1:] == ":" else under.as_posix()
+            fix = f"Write it with /, under WSL for example `{clean(mounted)}`."
+            yield Fault(kinds.WRONG_VALUE, place, f"`{clean(written)}` is a path of Windows", fix)
 
 
 def _sources(site: SiteConfig) -> Iterable[Fault]:

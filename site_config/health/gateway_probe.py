@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -24,6 +24,9 @@ OPEN = ("POST", "/v1/fleet/calls")
 REFUSED, UNSIGNED = frozenset({403, 404}), 401
 ANNOUNCED_DAYS = 30
 TIMEOUT_S = 10.0
+NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
+"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python has no name for."""
+OF_DATES = ("certificate has expired", "not yet valid")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,21 @@ class GatewaySeen:
     ends: dt.datetime | None
     issuer: str
     offset_s: float | None
+
+
+def clock_offset_s(address: str, ca: str, proxy: str | None = None, now: Callable[[], float] = time.time) -> float | None:
+    """This machine's clock minus the office's, seconds, from the Date header of its gateway; None when it does not answer.
+
+    The certificate's own dates are judged by the clock that is being asked about, so they are left out; its authority is not.
+    """
+    context = ssl.create_default_context(cadata=ca)
+    context.verify_flags |= NO_CHECK_TIME
+    try:
+        with httpx.Client(verify=context, timeout=5, trust_env=False, proxy=proxy) as client:
+            date = client.get(f"https://{address}/").headers.get("Date")
+    except (OSError, httpx.HTTPError):
+        return None
+    return now() - parsedate_to_datetime(date).timestamp() if date else None
 
 
 def look(address: str, ca: str | None, proxy: str | None) -> GatewaySeen:
@@ -95,7 +113,12 @@ def look_at_gateway(checkup: Checkup, address: str, ca: str | None, proxy: str |
         checkup.findings.append(DoctorFinding("office", "wrong", words, fix, federation.GATEWAY_UNREACHABLE.label))
         return False
     except (httpx.HTTPError, OSError) as error:
-        checkup.findings.append(unreachable(error, proxy))
+        offset = clock_offset_s(address, ca, proxy) if ca and any(words in str(error).lower() for words in OF_DATES) else None
+        seen_clock = clock(offset)
+        if seen_clock.state == "wrong":  # by a clock that is right, the certificate would be
+            checkup.findings.append(seen_clock)
+        else:
+            checkup.findings.append(unreachable(error, proxy))
         return False
     checkup.findings.append(DoctorFinding("office", "ok", f"{address} answers"))
     checkup.ask("certificate", lambda: certificate(seen, trusted=ca is not None))

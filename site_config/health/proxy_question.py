@@ -6,15 +6,41 @@ import socket
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+import httpx
+
 from site_config.health.doctor_finding import DoctorFinding
 from site_config.problems import federation
 
 CONNECT_S = 5.0
 USUAL: Final = {"http": 80, "https": 443}
+FORM: Final = (
+    "http://HOST:PORT, with a password http://USER:PASSWORD@HOST:PORT, in which `@`, `:`, `/` and `#` are written %40, %3A, %2F, %23"
+)
 
 
 def _parts(proxy: str) -> SplitResult:
     return urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+
+
+def checked(proxy: str) -> str:
+    """A proxy's address with its scheme; FH-724 where no proxy is named like that, without repeating it: it may hold a password.
+
+    >>> checked("proxy.example:3128")
+    'http://proxy.example:3128'
+    """
+    try:
+        parts = _parts(proxy)
+        good = parts.scheme in USUAL and bool(parts.hostname) and (parts.port or 1) > 0 and not (parts.query or parts.fragment)
+        httpx.URL(parts.geturl())
+    except (ValueError, httpx.InvalidURL):
+        good = False
+    if not good:
+        raise federation.PROXY_SILENT.problem(
+            "What HTTPS_PROXY says is no address of a proxy",
+            why="The environment, or the file of FEDHCC_PROXY_FILE, names a proxy in a form that this program does not know.",
+            fix=f"Write it as {FORM}; `env | grep -i _proxy` shows what is set.",
+        )
+    return parts.geturl()
 
 
 def hidden(proxy: str) -> str:

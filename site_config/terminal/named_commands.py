@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,8 @@ from site_config.words_of_messages import nearest
 
 COMMAND = re.compile(r"`(fedhcc-(?:site|coordinator|sim)) ([a-z][^`]*)`")
 """A command in a text: program and words."""
+ONE_HYPHEN = re.compile(r"-[a-z][a-z-]+$")
+EXTRA = re.compile(r"unexpected extra arguments? \((.*)\)$")
 FORMER = {"approve": "enrol", "explain": "heatmaps"}
 """What commands were called before, where no other spelling of theirs is near."""
 OTHER_SIDE = {
@@ -78,6 +81,19 @@ class Typed:
     program: str
     root: click.Command
     home: str = ""
+    words: tuple[str, ...] = ()
+
+    def misplaced(self, command: click.Command, path: str, what: str) -> str | None:
+        """The remedy where `--home` or its folder stands in the wrong place, or an option has one hyphen; None for any other fault."""
+        if isinstance(command, click.Group) and "--home" in what:
+            return f"`--home` stands behind the command: `{path} COMMAND --home {shlex.quote(self.home or 'FOLDER')}`."
+        short = next((f"-{word.partition('=')[0]}" for word in self.words if ONE_HYPHEN.match(word) and takes(command, f"-{word}")), None)
+        if "No such option" in what and short:
+            return f"Write it with two hyphens: `{short}`."
+        extra = EXTRA.search(what)
+        if extra and takes(command, "--home") and os.path.isdir(extra[1]):  # noqa: PTH112 - a word of the command line, maybe no path at all
+            return f"A folder is named by --home: `{path} --home {shlex.quote(extra[1])}`."
+        return None
 
     def with_home(self, text: str) -> str:
         """The text's commands of this very program with `--home` again; the other side's stand as they are: its folder is elsewhere."""

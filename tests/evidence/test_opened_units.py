@@ -8,9 +8,10 @@ import pytest
 
 from evidence.opened_units import StudyNumbers, units_apart
 
+MEAN = {"day": 365, "months": 15.5, "se": 0.2165}
 TOLD: dict[str, Any] = {
     "clinical": {"beta": [0.5, None]},
-    "analyses": {"c": 0.7, "kind": "a"},
+    "analyses": {"c": 0.7, "kind": "a", "mean": MEAN},
     "flow": {"train": 9},
     "weights": {"Rad-D": "ab"},
 }
@@ -26,12 +27,16 @@ def numbers(units: int = 100, **told: Any) -> StudyNumbers:
         (numbers(), []),
         (numbers(102), []),
         (numbers(103), ["clinical cln"]),
-        (numbers(101, analyses={"c": 0.701, "kind": "a"}), []),
-        (numbers(101, analyses={"c": 0.75, "kind": "a"}), ["analyses"]),
-        (numbers(101, analyses={"c": 0.7, "kind": "b"}), ["analyses"]),
-        (numbers(101, analyses={"c": 0.7}), ["analyses"]),
+        (numbers(101, analyses={"c": 0.701, "kind": "a", "mean": MEAN}), []),
+        (numbers(101, analyses={"c": 0.75, "kind": "a", "mean": MEAN}), ["analyses"]),
+        (numbers(101, analyses={"c": 0.7, "kind": "b", "mean": MEAN}), ["analyses"]),
+        (numbers(101, analyses={"c": 0.7, "mean": MEAN}), ["analyses"]),
         (numbers(101, clinical={"beta": [0.5, 0.1]}), ["clinical"]),
-        (numbers(100, analyses={"c": 0.701, "kind": "a"}), ["analyses"]),
+        (numbers(100, analyses={"c": 0.701, "kind": "a", "mean": MEAN}), ["analyses"]),
+        (numbers(101, analyses={"c": 0.7, "kind": "a", "mean": {"day": 365, "months": 15.625, "se": 0.2253}}), []),
+        (numbers(101, analyses={"c": 0.7, "kind": "a", "mean": {"day": 365, "months": 15.6875, "se": 0.2165}}), ["analyses"]),
+        (numbers(101, analyses={"c": 0.7, "kind": "a", "mean": {"day": 365, "months": 15.5, "se": 0.19}}), ["analyses"]),
+        (numbers(101, analyses={"c": 0.7, "kind": "a", "mean": {"day": 730, "months": 15.5, "se": 0.2165}}), ["analyses"]),
         (numbers(101, flow={"train": 8}), ["flow"]),
         (numbers(101, weights={"Rad-D": "ac"}), ["weights"]),
     ],

@@ -48,6 +48,18 @@ def test_one_process_answers_all_messages(tmp_path: Path) -> None:
     assert worker.pid == 0
 
 
+def test_ctrl_c_reaches_no_working_process_from_its_first_moment_on(tmp_path: Path) -> None:
+    worker = Worker(tmp_path, counting)
+    try:
+        worker.start()
+        status = Path(f"/proc/{worker.pid}/status").read_text()
+        blocked = int(next(line for line in status.splitlines() if line.startswith("SigBlk")).split()[1], 16)
+        assert blocked & 1 << (signal.SIGINT - 1), "also while it imports, before it could ignore the signal itself"
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ()), "whoever started it hears it"
+    finally:
+        worker.stop()
+
+
 def test_an_agent_that_cannot_be_made(tmp_path: Path) -> None:
     with pytest.raises(WorkerEnded):
         Worker(tmp_path, unable).start()

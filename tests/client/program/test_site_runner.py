@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import os
+import ssl
+import tempfile
 import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +23,10 @@ from client.program.resident_worker import GPU_LOST_STATUS, WorkerEnded
 from client.program.site_runner import SiteProgram, Waiting, clock_offset_s, sole_user
 from server import hospital_register as at_office
 from server import office_setup
+from server.link.certificate_authority import create_authority, issue
 from shared_model.secure_sum.federation_messages import Message
 from site_config.problems import federation, model
-from site_config.problems.base import Problem
+from site_config.problems.base import Kind, Problem
 from site_config.site_yaml import SiteConfig
 
 
@@ -118,16 +123,70 @@ def test_a_refusal_is_explained_by_the_clock(program: SiteProgram, monkeypatch: 
     assert program.board.status.problem == "FH-712"
 
 
+@pytest.mark.parametrize(("offset", "told"), [(400 * 86_400.0, "400 days ahead of"), (2.0, None)])
+def test_an_expired_certificate_is_the_clock_where_the_clock_is_wrong(
+    program: SiteProgram, monkeypatch: pytest.MonkeyPatch, offset: float, told: str | None
+) -> None:
+    expired = federation.CERTIFICATE_EXPIRED.problem("expired")
+    monkeypatch.setattr(site_runner, "clock_offset_s", lambda *_: offset)
+    monkeypatch.setattr(program._over, "wait", lambda _seconds=None: False)
+    node = Node(program, activate=[expired, None])
+    if told:
+        with pytest.raises(Problem, match=f"FH-711.*{told}"):
+            program._connect(node)  # type: ignore[arg-type]
+    else:
+        program._connect(node)  # type: ignore[arg-type]
+        assert [name for name, _ in node.said] == ["activate", "activate"], "waited for: the office mends it"
+
+
+@pytest.mark.parametrize(
+    ("kind", "first"), [(federation.NODE_ACTIVE, "a copy of this folder"), (federation.PROXY_SILENT, "Correct HTTPS_PROXY")]
+)
+def test_the_hospitals_screen_says_what_to_look_at_first(
+    program: SiteProgram, capsys: pytest.CaptureFixture[str], kind: Kind, first: str
+) -> None:
+    program._connect(Node(program, activate=[Interrupted(kind, "so"), None]))  # type: ignore[arg-type]
+    assert first in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("began", [-800, 400])
+def test_the_time_is_told_by_a_certificate_of_another_time(tmp_path: Path, began: int) -> None:
+    now = dt.datetime.now(dt.UTC)
+    create_authority(tmp_path, "x", now - dt.timedelta(days=900))
+    issue(tmp_path, "gateway", ("127.0.0.1",), now + dt.timedelta(days=began))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "gateway.pem", tmp_path / "gateway.key")
+    server = HTTPServer(("127.0.0.1", 0), Dated)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        place = f"127.0.0.1:{server.server_port}"
+        offset = clock_offset_s(place, (tmp_path / "ca.pem").read_text())
+        assert offset is not None and abs(offset) < 60
+        assert clock_offset_s(place, _authority()) is None, "of another authority nothing is believed"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class Dated(BaseHTTPRequestHandler):
+    """Answers with nothing but a date."""
+
+    def do_GET(self) -> None:
+        self.send_response(404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
 def test_a_coordinator_that_does_not_answer_tells_no_time() -> None:
     assert clock_offset_s("127.0.0.1:1", _authority()) is None
 
 
 def _authority() -> str:
-    import datetime as dt
-    import tempfile
-
-    from server.link.certificate_authority import create_authority
-
     with tempfile.TemporaryDirectory() as folder:
         create_authority(Path(folder), "x", dt.datetime.now(dt.UTC))
         return (Path(folder) / "ca.pem").read_text()

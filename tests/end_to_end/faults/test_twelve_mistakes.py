@@ -249,7 +249,97 @@ def the_wrong_order(desk: Desk) -> Screen:
     return "office", ["run", "--home", str(fresh)], "FH-718", "study publish"
 
 
+def rename_in_site_yaml(desk: Desk) -> str:
+    path = Path(desk.home) / "site.yaml"
+    path.write_text(path.read_text().replace(f"site: {desk.name}", "site: hopsital-01"))
+    return f"Write `site: {desk.name}` in site.yaml"
+
+
+def a_misspelt_hospital_in_site_yaml(desk: Desk) -> Screen:
+    return "site", ["run", "--home", desk.home], "FH-408", rename_in_site_yaml(desk)
+
+
+def a_misspelt_hospital_that_check_sees(desk: Desk) -> Screen:
+    return "site", ["check", "--home", desk.home], "FH-408", rename_in_site_yaml(desk)
+
+
+def a_gpu_by_another_name(desk: Desk) -> Screen:
+    desk.edit(compute={"device": "gpu"})
+    return "site", ["check", "--home", desk.home], "FH-110", "Write `cuda` for an NVIDIA GPU"
+
+
+def a_second_gpu(desk: Desk) -> Screen:
+    desk.edit(compute={"device": "cuda:1"})
+    return "site", ["run", "--home", desk.home], "FH-110", "Write `cuda`, and start the program with CUDA_VISIBLE_DEVICES=1"
+
+
+def a_path_of_a_shell(desk: Desk) -> Screen:
+    desk.edit(paths={"images": "~/ct"})
+    return "site", ["check", "--home", desk.home], "FH-110", f"Write `{Path.home()}/ct`"
+
+
+def a_path_of_windows(desk: Desk) -> Screen:
+    desk.edit(paths={"cohort": "C:\\pacs\\cohort.csv"})
+    return "site", ["run", "--home", desk.home], "FH-110", "under WSL for example `/mnt/c/pacs/cohort.csv`"
+
+
+def a_neighbours_kit(desk: Desk) -> Screen:
+    kit = desk.homes.coordinator / "kits" / f"{desk.lock.names('development')[1]}.kit.json"
+    return "site", ["join", str(kit), "--home", desk.home], "FH-408", f"Join with `{desk.name}.kit.json`"
+
+
+def a_proxy_with_a_misspelt_scheme(desk: Desk) -> Screen:
+    fresh = desk.place / "fresh"
+    fresh.mkdir()
+    desk.monkeypatch.setenv("HTTPS_PROXY", "htp://me:secret@proxy.example:3128")
+    words = ["doctor", "--home", str(fresh), "--address", "fed.example.org:443", "--quick"]
+    return "site", words, "FH-724", "Write it as http://HOST:PORT"
+
+
+def an_empty_scan(desk: Desk) -> Screen:
+    scan = desk.place / "ct.nii.gz"
+    scan.touch()
+    return "site", ["data", "try", "--image", str(scan), "--masks", f"liver={scan}"], "FH-302", "is an empty file"
+
+
+def a_copy_of_an_office_that_runs(desk: Desk) -> Screen:
+    copy = desk.place / "copy"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    office_setup.init(copy, "A copy", f"127.0.0.1:{port}", listen=f"127.0.0.1:{port}", superlink_port=port)
+    desk.undo.enter_context(socket.create_server(("127.0.0.1", port)))
+    return "office", ["serve", "--home", str(copy)], "FH-707", f"`ss -ltnp 'sport = :{port}'`"
+
+
+def home_before_the_command(desk: Desk) -> Screen:
+    return "site", ["--home", desk.home, "run"], "FH-902", f"stands behind the command: `fedhcc-site COMMAND --home {desk.home}`"
+
+
+def an_option_with_one_hyphen(desk: Desk) -> Screen:
+    return "office", ["status", "-home", desk.office], "FH-902", "two hyphens: `--home`"
+
+
+def a_folder_without_home(desk: Desk) -> Screen:
+    desk.monkeypatch.setenv("FEDHCC_HOME", desk.office)
+    return "office", ["status", desk.office], "FH-902", f"`fedhcc-coordinator status --home {desk.office}`"
+
+
+def a_table_with_two_endings(desk: Desk) -> Screen:
+    table = Path(desk.home) / "cohort.csv"
+    table.rename(table.with_suffix(".csv.txt"))
+    return "site", ["check", "--home", desk.home], "FH-910", "`cohort.csv.txt` lies in its place: call it cohort.csv."
+
+
+def a_sheet_in_place_of_a_table(desk: Desk) -> Screen:
+    table = Path(desk.home) / "cohort.csv"
+    table.rename(table.with_suffix(".xlsx"))
+    return "site", ["check", "--home", desk.home], "FH-910", "save it as cohort.csv (CSV)"
+
+
 MISTAKES = (
+    home_before_the_command, an_option_with_one_hyphen, a_folder_without_home, a_table_with_two_endings, a_sheet_in_place_of_a_table,
+    a_misspelt_hospital_in_site_yaml, a_misspelt_hospital_that_check_sees, a_gpu_by_another_name, a_second_gpu, a_path_of_a_shell,
+    a_path_of_windows, a_neighbours_kit, a_proxy_with_a_misspelt_scheme, an_empty_scan, a_copy_of_an_office_that_runs,
     wrong_folder_at_the_hospital, wrong_folder_at_the_office, a_path_of_the_host, no_gpu, a_dead_proxy, a_second_process, a_stale_kit,
     a_full_disk, an_unreadable_scan, a_clock_that_is_wrong, a_misspelt_hospital, the_wrong_order,
     no_gpu_in_check, no_gpu_in_doctor, the_offices_command_at_a_hospital, a_hospitals_command_at_the_office,

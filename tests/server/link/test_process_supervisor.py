@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -92,6 +93,22 @@ def test_a_number_that_belongs_to_another_program_now_is_left_alone(tmp_path: Pa
     assert not child.end_orphan() and began(mother) and not child.file.exists()
     child.file.write_text("torn")
     assert not child.end_orphan()
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_copy_of_an_office_leaves_the_processes_of_the_one_that_runs(tmp_path: Path, copied: bool) -> None:
+    runs, folder = tmp_path / "office", tmp_path / ("copy" if copied else "office")
+    runs.mkdir()
+    folder.mkdir(exist_ok=True)
+    process = subprocess.Popen(["sleep", "60"], cwd=runs, start_new_session=True)
+    try:
+        child = Child("thing", [], folder / "thing.log", 1, folder)
+        child.file.write_text(Birth(pid=process.pid, began=began(process.pid)).model_dump_json())
+        assert child.end_orphan() != copied
+        assert (process.poll() is None) == copied
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_lock_names_its_holder_and_is_never_stale(tmp_path: Path) -> None:

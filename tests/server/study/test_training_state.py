@@ -132,6 +132,37 @@ def test_a_start_that_was_cut_short_goes_on_from_a_whole_state(folder: StudyFold
         np.testing.assert_equal(as_plain(TrainingState.load(path)), whole)
 
 
+@pytest.mark.parametrize("earlier", [0, 1, 2])
+def test_a_start_that_ended_before_its_last_file_hides_nothing_from_what_is_kept_next(
+    folder: StudyFolder, monkeypatch: pytest.MonkeyPatch, earlier: int
+) -> None:
+    first, second = folder.weights_file("Rad-S"), folder.training_file("Rad-D")
+
+    def started() -> tuple[StudyLedger, Kept]:
+        ledger = StudyLedger(folder.ledger_file)
+        check_files(folder.root, ledger.files)
+        return ledger, Kept(folder.root, ledger)
+
+    ledger, kept = started()
+    kept.save(first, b"weights")
+    for version in range(earlier):
+        kept.save(second, b"state %d" % version)
+    monkeypatch.setattr("server.asking.office_ledger.write_with_parts", lambda *_: None)  # killed in between
+    kept.save(second, b"never written")
+    monkeypatch.undo()
+    kept.close()
+    ledger.close()
+
+    ledger, kept = started()
+    kept.save(first, b"weights")  # a resumed study finishes its first network again before it comes to the second
+    assert kept.load(second) == (b"state %d" % (earlier - 1) if earlier else None)
+    kept.save(second, b"state")
+    assert kept.load(second) == b"state"
+    kept.close()
+    ledger.close()
+    assert faults(folder) == ""
+
+
 @pytest.mark.parametrize("way", ["flip", "cut", "gone", "another"])
 def test_a_changed_array_is_not_believed_and_repair_leads_on(folder: StudyFolder, kept: Kept, way: str) -> None:
     state = trained(folder, kept)

@@ -10,7 +10,8 @@ import pytest
 from site_config.health import proxy_question
 from site_config.health.doctor_finding import Checkup
 from site_config.health.gateway_probe import look_at_gateway
-from site_config.health.proxy_question import hidden, proxy_fault
+from site_config.health.proxy_question import checked, hidden, proxy_fault
+from site_config.problems.base import Problem
 
 
 @pytest.fixture
@@ -57,3 +58,19 @@ def test_doctor_blames_the_proxy_and_not_the_offices_port() -> None:
     assert "NO_PROXY=fed.example.org" in found["proxy"].fix
     assert found["office"].state == found["clock"].state == "not asked"
     assert hidden("http://me:secret@proxy:3128") == "http://proxy:3128"
+
+
+@pytest.mark.parametrize(
+    "named", ["htp://proxy:3128", "http://me:se#cret@proxy:3128", "socks5://proxy:1080", "http://proxy:31x28", "http://"]
+)
+def test_what_is_no_address_of_a_proxy_is_told_without_repeating_it(named: str) -> None:
+    with pytest.raises(Problem, match="FH-724") as found:
+        checked(named)
+    assert "http://HOST:PORT" in found.value.fix and "proxy:" not in str(found.value) + found.value.fix
+
+
+@pytest.mark.parametrize(
+    "named", ["proxy.example:3128", "http://proxy.example", "https://me:a%40b@proxy.example:3128", "http://[::1]:3128"]
+)
+def test_an_address_of_a_proxy_is_taken_as_it_stands(named: str) -> None:
+    assert checked(named) == (named if "://" in named else f"http://{named}")
