@@ -23,7 +23,7 @@ from client.cohort.withdrawal import withdrawn_keys
 from site_config.atomic_files import read_limited
 from site_config.problems import scans as problems
 from site_config.site_yaml import SiteConfig
-from site_config.study.plan_and_lock import Role, Study
+from site_config.study.plan_and_lock import Role, Study, canonical
 from site_config.study.prognostic_models import MODELS
 from site_config.tables.cohort_csv import Cohort, Patient, load_cohort
 
@@ -84,7 +84,8 @@ class Patients:
     `clinical` (n, p) has the columns `clinical_names`, the study's design columns; `event_day` (n,) counts from the study's time
     zero; `is_validation` marks the validation part of a development site and is all False at evaluation sites. A patient
     without complete images stays in, with `has_images` False. `flow` counts who was enrolled and why images lack.
-    `scan_interval` (n,) is the days between baseline and follow-up scan.
+    `scan_interval` (n,) is the days between baseline and follow-up scan. `slices` tells a patient's slices from any others,
+    `SETTINGS.CONTENT`; empty where no images are needed.
     """
 
     keys: tuple[str, ...]
@@ -102,6 +103,7 @@ class Patients:
     images: ImageStore | None
     has_images: NDArray[np.bool_]
     flow: dict[str, int]
+    slices: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -124,6 +126,7 @@ class Patients:
             scan_interval=self.scan_interval[chosen],
             images=None if self.images is None else self.images.subset(np.asarray(mask, dtype=bool)),
             has_images=self.has_images[chosen],
+            slices=tuple(self.slices[i] for i in chosen) if self.slices else (),
         )
 
 
@@ -166,12 +169,21 @@ def load_patients(site: SiteConfig, study: Study, study_id: str, role: Role, coh
         images=images,
         has_images=usable,
         flow=flow,
+        slices=() if images is None else tuple(_mark(settings_digest(study), record) for record in records),
     )
 
 
 def needs_images(site: SiteConfig, study: Study) -> bool:
     """Whether this site has scans and the study a model that reads images."""
     return site.paths.scans is not None and MODELS.read_scans(study.models)
+
+
+def _mark(settings: str, record: Record | None) -> str:
+    """The settings, and all that results read of a patient's scans."""
+    if record is None or not record.usable:
+        return ""
+    read = [record.tensor_sha256, record.manufacturer, record.interval_days, record.flags]
+    return f"{settings[:8]}.{hashlib.sha256(canonical(read)).hexdigest()[:16]}"
 
 
 def _interval(record: Record | None) -> float:

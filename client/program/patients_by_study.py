@@ -200,7 +200,9 @@ def side_of(site: SiteConfig, lock: StudyLock) -> Callable[[str], str]:
 
 def _rows(bench: Bench, rows: Rows, split: str) -> frozenset[str]:
     """The rows of a set as the ledger compares them."""
-    return frozenset(f"{key}.{rows[key]}" for key in bench.split(split).keys)
+    patients = bench.split(split)
+    slices = patients.slices or ("",) * len(patients)
+    return frozenset(f"{key}.{rows[key]}.{mark}".rstrip(".") for key, mark in zip(patients.keys, slices, strict=True))
 
 
 def _device(site: SiteConfig) -> str:

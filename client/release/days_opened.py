@@ -3,6 +3,7 @@
 A study declares its horizons, follows the months with its curves, and cuts its training hazard at days of its own. Within one
 study these lie far apart (FH-532). Over all studies of a hospital the same holds: a new study's days are those of earlier results, or
 lie half a month or more beside every one of them; and cuts of training hazards as far apart as the hospital asks within one study.
+All studies count from the same moment: day 365 from enrolment and day 365 from a treatment that began a day later are a day apart.
 
 The journal keeps each study's days from its first result on, so that a lock that is gone, or a second office, changes nothing.
 """
@@ -23,11 +24,13 @@ from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site_yaml import Policy
 from site_config.study.plan_and_lock import Study, StudyLock
+from site_config.study.time_points import zero_column
 
 DAYS = "days"
 OPENS = ("clinical", "training", "fusion", "evaluation")
 """Phases in which results at days are opened."""
 HALF_MONTH = MONTH / 2
+TREATMENT = zero_column(None)
 
 
 class StudyDays(DoorRecord):
@@ -36,17 +39,18 @@ class StudyDays(DoorRecord):
     study: str
     results: tuple[int, ...]
     cuts: tuple[int, ...]
+    zero: str = TREATMENT
 
 
 def days_of(lock: StudyLock) -> StudyDays:
     """Those that follow from a lock; none where a hospital permits results by the day, by name, nor under noise."""
     study = lock.study
     if study.privacy.dp is not None or study.resolution != "shares":
-        return StudyDays(study=lock.study_id, results=(), cuts=())
+        return StudyDays(study=lock.study_id, results=(), cuts=(), zero=zero_column(study))
     last = study.shares.longest_days - 1
     horizons = tuple(sorted(day for day in study.evaluation.horizons if 1 < day < last))
     results = tuple(sorted({*near(grid(1, last), horizons), *horizons}))
-    return StudyDays(study=lock.study_id, results=results, cuts=_cuts(study))
+    return StudyDays(study=lock.study_id, results=results, cuts=_cuts(study), zero=zero_column(study))
 
 
 def _cuts(study: Study) -> tuple[int, ...]:
@@ -105,11 +109,21 @@ def day_faults(policy: Policy, lock: StudyLock, known: Mapping[str, StudyDays]) 
         return []
     mine, earlier = days_of(lock), known.values()
     found: list[Problem] = []
+    zeros = {one.zero for one in earlier if one.results or one.cuts}
+    if (mine.results or mine.cuts) and zeros - {mine.zero}:
+        found.append(_other_zero(mine.zero, min(zeros - {mine.zero})))
     if two := _nearest(mine.results, (day for one in earlier for day in one.results), HALF_MONTH):
         found.append(_fault("results", *two))
     if two := _nearest(mine.cuts, (cut for one in earlier for cut in one.cuts), policy.minimum_cell_days):
         found.append(_fault("cut points of the training hazard", *two))
     return found
+
+
+def _other_zero(now: str, before: str) -> Problem:
+    return privacy.OUTSIDE_LOCK.problem(
+        f"days counted from {now}, and those of an earlier study from {before}: results at the same days together show who died between",
+        fix="Count from where the earlier study does. If the hospital agrees to that difference: `fedhcc-site egress allow STUDY`.",
+    )
 
 
 def _fault(what: str, now: float, before: float) -> Problem:

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from client.release.generations import differing
+from client.release.generations import changed_ids, differing
 from client.release.journal_entries import (
     AGREED,
     COHORT,
@@ -256,8 +256,9 @@ class Ledger(Fold):
     def spent(self, statistic: str, patients: frozenset[str]) -> int:
         """Distinct values of a statistic opened so far that concern any of these patients."""
         values: set[tuple[str, ...]] = set()
+        ids = _patients({"": patients})
         for cohort, identities in self._by_statistic.get(statistic, {}).items():
-            if patients & self._cohorts.get(cohort, frozenset()):
+            if ids & _patients({"": self.rows(cohort)}):
                 values |= identities
         return len(values)
 
@@ -291,7 +292,8 @@ class Ledger(Fold):
             shared = set(before) & set(now)
             covered = bool(shared) and not shared & set(alone)
             counted = value.whole and covered and agreement.misses(use.roster ^ value.roster)
-            if not counted and use.fact == COUNTS and value.whole and all(before[name] == now[name] for name in shared & set(alone)):
+            same = all(not changed_ids(before[name], now[name]) for name in shared & set(alone))
+            if not counted and use.fact == COUNTS and value.whole and same:
                 counted = self._beside_others(use, value.roster, agreement)
             if switched or (shared and not counted):
                 _check_roster(use, value, minima)

@@ -4,7 +4,8 @@ A study computes from rows as they stand (`live`) or as they were used last (`ba
 test) at its first question and kept. Live rows open where, against every earlier result, nothing changed or at least the minimum
 did: at this hospital alone, or over all hospitals together, which the holders find out without anybody seeing a number
 (`shared_model.analyses.generation_change`). Until then new patients, corrected rows and later follow-ups wait. A patient who withdrew is in
-no rows any more.
+no rows any more. Slices that were prepared anew from another scan or other masks are a change like a corrected row; former ones are not
+kept, so that a study that reads scans waits until the patient's former scan is back or enough others changed.
 
 The kept tables lie in state/generations, one CSV file each, without withdrawn patients; the journal holds every row's keyed
 digest, so that a damaged file is found, and so that the ledger can tell which rows a release used.
@@ -36,7 +37,7 @@ from site_config.words_of_messages import plural
 GENERATION, CANDIDATE, BASE = "generation", "candidate", "base"
 PATIENT = "patient"
 SetRows = Mapping[str, frozenset[str]]
-"""Set → rows as the ledger compares them, `ID.VALUES`."""
+"""Set → rows as the ledger compares them, `ID.VALUES`, in a study that reads scans `ID.VALUES.SLICES`."""
 Rows = Mapping[str, str]
 """Patient (HMAC id) → keyed digest of the row, 16 hex digits."""
 
@@ -168,13 +169,32 @@ class Generations:
 
 
 def changed_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
-    """Patients of two sets of rows who are in one only, or in both with other values (`ID` or `ID.VALUES`)."""
-    return _ids(before ^ now)
+    """Patients of two sets of rows who are in one only, or in both with other values or slices (`ID`, `ID.VALUES` or `ID.VALUES.SLICES`).
+
+    >>> sorted(changed_ids(frozenset({"a.1", "b.1.s.7", "c.1.s.7", "d.1.s.7"}), frozenset({"a.2", "b.1", "c.1.t.9", "d.1.s.9"})))
+    ['a', 'd']
+    """
+    left, came = _by_id(before - now), _by_id(now - before)
+    return {one for one in left.keys() | came.keys() if one not in left or one not in came or _apart(left[one], came[one])}
 
 
 def moved_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
     """Of those, who is in one only."""
     return _ids(before) ^ _ids(now)
+
+
+def _by_id(rows: frozenset[str]) -> dict[str, str]:
+    return {one: rest for one, _, rest in (row.partition(".") for row in rows)}
+
+
+def _apart(before: str, now: str) -> bool:
+    """Whether the values are others, or the slices are, where both results read slices of the same settings.
+
+    A study of tables reads none, and slices of other settings are others for everybody, which singles nobody out.
+    """
+    (values, _, slices), (values_now, _, slices_now) = before.partition("."), now.partition(".")
+    (settings, _, _), (settings_now, _, _) = slices.partition("."), slices_now.partition(".")
+    return values != values_now or (settings == settings_now and slices != slices_now)
 
 
 def _ids(rows: frozenset[str]) -> set[str]:

@@ -251,7 +251,8 @@ ROWS_WAIT = Kind(
     "them. They wait until, against every earlier result, nothing changed or at least the minimum of patients did.",
     fix="`fedhcc-site studies` says what waits and since when; until then study the rows of the last generation. A study that is under way goes "
     "on with `fedhcc-coordinator leave STUDY`. One refused at admission: lock it anew, under another title, when more patients have come. "
-    "Where a column is new or written in other codes: keep rows of patients who came since out of cohort.csv until they are enough.",
+    "Where a column is new or written in other codes: keep rows of patients who came since out of cohort.csv until they are enough. Where a "
+    "scan or masks were replaced: put the former ones back and run `fedhcc-site data prepare`.",
     exit=Exit.REFUSED,
     leaves=True,
 )

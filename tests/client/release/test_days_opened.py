@@ -16,7 +16,7 @@ from site_config.hash_chained_journal import Journal
 from site_config.keys_and_signatures import CoordinatorIdentity, sign_lock
 from site_config.problems.base import Problem
 from site_config.site_yaml import Policy
-from site_config.study.plan_and_lock import Evaluation, Privacy, Shares, StudyLock, Training
+from site_config.study.plan_and_lock import Endpoint, Evaluation, Privacy, Shares, StudyLock, Training
 from site_config.study.prognostic_models import CLN
 from tests.client.release import hospital_network
 from tests.client.release.test_handed_over import study_lock
@@ -69,6 +69,15 @@ def test_a_horizon_beside_a_point_of_an_earlier_study(day: int) -> None:
     """Without this the two curves, subtracted, tell who died in the days between; `exact` horizons, a day apart, any chosen day."""
     (what,) = refused(horizons(365, 730) if day > 400 else horizons(365), horizons(day))
     assert "results at day" in what and "earlier study" in what
+
+
+@pytest.mark.parametrize("zero", ["enrolment", "randomisation", "diagnosis", "baseline_ct", "first_followup"])
+def test_the_same_days_from_another_moment(zero: str) -> None:
+    """Who was enrolled a day before treatment: both curves at day 365, subtracted, tell who died on day 365."""
+    (what,) = refused(TABLES, {**TABLES, "endpoint": Endpoint(time_zero=zero)})
+    assert "from treatment" in what and "earlier study" in what
+    assert refused(*({**TABLES, "endpoint": Endpoint(time_zero=zero, label=words)} for words in ("One", "Two"))) == []
+    assert refused({**TABLES, "resolution": "exact"}, {**TABLES, "endpoint": Endpoint(time_zero=zero)}) == []
 
 
 def test_a_day_after_another_reads_no_month_finer() -> None:
