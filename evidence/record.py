@@ -45,6 +45,29 @@ def machine() -> dict[str, object]:
     return {"system": platform.system(), "processor": platform.machine(), "cores": cores, "python": platform.python_version()}
 
 
+def without_places(words: list[str]) -> list[str]:
+    """A command's words with every absolute path as a word in capitals: its option's name, else FILE or FOLDER.
+
+    Example:
+        >>> without_places(["a.module", "--out", "/data/out", "--cases=/data/c", "/data/axe.js", "3"])
+        ['a.module', '--out', 'OUT', '--cases=CASES', 'FILE', '3']
+    """
+    told: list[str] = []
+    for before, word in zip(["", *words], words, strict=False):
+        option, is_option, value = word.partition("=")
+        if is_option and option.startswith("-") and Path(value).is_absolute():
+            told.append(f"{option}={_capitals(option)}")
+        elif Path(word).is_absolute():
+            told.append(_capitals(before) if before.startswith("-") and "=" not in before else "FILE" if Path(word).suffix else "FOLDER")
+        else:
+            told.append(word)
+    return told
+
+
+def _capitals(option: str) -> str:
+    return option.strip("-").replace("-", "_").upper()
+
+
 def record(name: str, *, covers: list[str], figures: dict[str, Any], seeds: list[int], command: str | None = None) -> Path:
     """Write `docs/evidence/NAME.json` and return its path.
 
@@ -56,7 +79,7 @@ def record(name: str, *, covers: list[str], figures: dict[str, Any], seeds: list
         "name": name,
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit(),
-        "command": command or f"python -m {shlex.join(words)}",
+        "command": shlex.join(without_places(shlex.split(command) if command else ["python", "-m", *words])),
         "seeds": seeds,
         "machine": machine(),
         "covers": covered(covers),
