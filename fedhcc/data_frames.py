@@ -64,7 +64,7 @@ def _table(frame: Frame, wanted: set[str], reading: Reading) -> TabularTable:
     # Numbers of a frame are written with a point; texts that hold commas are left open, so that they are asked about.
     commas = any("," in text and looks_numeric(text) for column in columns for text in column if text is not None)
     chosen = reading if reading.decimal or commas else replace(reading, decimal="point")
-    return TabularTable(header, tuple(zip(*columns, strict=True)), tuple(range(1, len(frame) + 1)), ",", chosen, levels)
+    return TabularTable(header, tuple(zip(*columns, strict=True)), tuple(range(1, len(frame) + 1)), ",", chosen, levels, of_frame=True)
 
 
 def _texts(column: Frame) -> Sequence[str | None]:

@@ -10,6 +10,9 @@ import json
 import logging
 import logging.handlers
 import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -61,6 +64,40 @@ def lines_to(path: Path, logger: str, level: str, megabytes: int) -> Path:
     found.setLevel(level.upper())
     found.propagate = False
     return path
+
+
+class OncePerText(logging.Handler):
+    """Each text to `say` the first time it comes; at the end how often it came where that was more than once."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._say = say
+        self._counts: Counter[str] = Counter()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say a text, or count it."""
+        text = redacted(record.getMessage())
+        self._counts[text] += 1
+        if self._counts[text] == 1:
+            self._say(text)
+
+    def tell_counts(self) -> None:
+        """What came more than once, with its count."""
+        for text, count in self._counts.items():
+            if count > 1:
+                self._say(f"{count} times: {text}")
+
+
+@contextmanager
+def said_once(logger: str, say: Callable[[str], None]) -> Iterator[None]:
+    """While the block runs, warnings of a logger without a file come once each, with their count at the end."""
+    found, handler = logging.getLogger(logger), OncePerText(say)
+    found.addHandler(handler)
+    try:
+        yield
+    finally:
+        found.removeHandler(handler)
+        handler.tell_counts()
 
 
 def readable(line: str) -> str:

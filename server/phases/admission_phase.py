@@ -204,10 +204,18 @@ def count(running: Running) -> None:
                     flow[f"{split}.{name}"] = flow.get(f"{split}.{name}", 0) + round(float(number))
             flow.update(_left(running, split, patients))
             if patients == 0 and split != "validation" and running.lock.blocks.get(role):
-                raise federation.EMPTY_AGGREGATE.problem(f"the {role} hospitals together have no patient complete for this study")
+                raise federation.EMPTY_AGGREGATE.problem(
+                    f"the {role} hospitals together have no patient complete for this study{_held_back(running, split)}"
+                )
             everybody += patients
     if running.study.pairs_patients and everybody > PAIRED_PATIENTS.value:
         raise shares.TOO_MANY_PATIENTS.problem(f"{everybody} patients, at most {PAIRED_PATIENTS.value}")
+
+
+def _held_back(running: Running, split: str) -> str:
+    """That validation may have taken them all, for a training set without patients."""
+    share = running.study.validation_fraction
+    return f" to train on (`validation_fraction: {share:g}` keeps that share for validation)" if split == "train" and share else ""
 
 
 def _left(running: Running, split: str, patients: int) -> dict[str, int]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from server.asking.ask_masked_sum import WHOLE
 from server.phases.on_shares.fit_phases import clinical_on_shares, fuse_on_shares
-from server.phases.phase_context import Running, column_labels, scalar
+from server.phases.phase_context import Running, column_labels, left_out_column, scalar
 from server.phases.score_sums import ScoreOpener
 from server.study.study_results import Cutoff
 from shared_model.statistics.counts_before_asking import ColumnMinima, Counts, decide
@@ -108,9 +108,9 @@ def permitted(running: Running) -> tuple[str, ...]:
     lifted = privacy.demonstration and running.study.simulated
     minima = ColumnMinima(1, 1) if lifted else ColumnMinima(privacy.minimum_sites, privacy.minimum_patients)
     decision = decide(columns, Counts.of(values), minima)
-    labels = column_labels(running)
     for dropped in decision.dropped:
-        running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name} leaves out {labels[dropped.column]}: {dropped.reason}"), CLN.name)
+        text = left_out_column(running, dropped.column, dropped.reason)
+        running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name} leaves out {text}"), CLN.name)
     return tuple(decision.kept)
 
 

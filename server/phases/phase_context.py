@@ -82,6 +82,12 @@ def column_labels(running: Running) -> dict[str, str]:
     return {column.name: column.label for column in running.study.design}
 
 
+def left_out_column(running: Running, name: str, why: str) -> str:
+    """A column that a model leaves out, why, and what becomes of its patients."""
+    column = next((one for one in running.study.design if one.name == name), None)
+    return f"{column.label if column else name}: {why}{column.left_out() if column else ''}"
+
+
 def scalar(values: Values, name: str) -> float:
     """A segment of one number."""
     return float(np.asarray(values[name]).reshape(-1)[0])

@@ -31,9 +31,10 @@ def run(
     """
     import fedhcc
     from simulations.study.progress_bars import progress_view
+    from site_config.log_lines import said_once
     from site_config.words_of_messages import plural
 
-    with progress_view(quiet=json_wanted()) as tell:
+    with said_once("fedhcc", note), progress_view(quiet=json_wanted()) as tell:
         if folder is None:
             done = fedhcc.simulate(preset, out=out, engine=engine, seed=seed, workers=workers, pooled=pooled, progress=tell)  # type: ignore[arg-type]
         else:

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-Csv = Annotated[Path, typer.Option("--csv", help="Table with a header; comma, semicolon or tab.")]
+Table = Annotated[Path | None, typer.Argument(help="Table with a header; comma, semicolon or tab.")]
+Csv = Annotated[Path | None, typer.Option("--csv", help="The table, where it is not the argument.")]
 Site = Annotated[str, typer.Option(help="Column that names the hospital of a row.")]
 Time = Annotated[str, typer.Option(help="Column of follow-up times from 0.")]
 Event = Annotated[str, typer.Option(help="Column of events: 0/1, 1/2 (2 = event), true/false or yes/no.")]
@@ -25,6 +26,18 @@ Holders = Annotated[int, typer.Option(help="Holders of shares, 3 or 5; 0: plain 
 StudyFile = Annotated[Path | None, typer.Option("--study", help="study.yaml whose settings hold; left out, a study's defaults.")]
 
 NAMES_BYTES = 1 << 20
+
+
+def table(argument: Path | None, option: Path | None) -> Path:
+    """The table of a command, given as its argument or by --csv; FH-902 for none and for both."""
+    from site_config.problems import host
+
+    if argument is not None and option is not None:
+        raise host.USAGE.problem("two tables are given", fix="Give the table once: as the argument, or by --csv.")
+    found = argument or option
+    if found is None:
+        raise host.USAGE.problem("no table is given", fix="Name the CSV file after the command.")
+    return found
 
 
 def numbers(text: str, option: str) -> list[float]:

@@ -23,11 +23,12 @@ def register(app: typer.Typer) -> None:
 
 
 def cox(
-    csv: options.Csv,
     site: options.Site,
     time: options.Time,
     event: options.Event,
     covariates: options.Covariates,
+    table: options.Table = None,
+    csv: options.Csv = None,
     strata: Annotated[str | None, typer.Option(help="Column of strata, each with its own baseline hazard.")] = None,
     ties: Annotated[str, typer.Option(help="efron or breslow.")] = "efron",
     resolution: Annotated[str, typer.Option(help="exact (equals R's coxph), or shares (holders open the fit alone).")] = "exact",
@@ -43,12 +44,12 @@ def cox(
     as_json: Json = False,
 ) -> None:
     """Fit a Cox model site by site: from sums over the sites, or on secret shares, which open the fit alone."""
-    names = options.names(covariates)
+    path, names = options.table(table, csv), options.names(covariates)
     import fedhcc
 
     warnings.simplefilter("ignore", fedhcc.FindingWarning)  # printed below the table
     found = fedhcc.cox(
-        csv,
+        path,
         site=site,
         time=time,
         event=event,
@@ -65,7 +66,7 @@ def cox(
     if predictions is not None:
         from simulations.tabular.score_rows import write_predictions
 
-        write_predictions(predictions, found.fit, found.rows, csv.name, second)
+        write_predictions(predictions, found.fit, found.rows, path.name, second)
     shown = found.to_dict() | {"applied": second.as_dict() if second else None}
     show(shown, lambda console: show_fit(console, found.fit, found.rows, second))
     if predictions is not None:
@@ -73,11 +74,12 @@ def cox(
 
 
 def metrics(
-    csv: options.Csv,
     site: options.Site,
     time: options.Time,
     event: options.Event,
     score: Annotated[list[str], typer.Option(help="Column of the risk score: higher means earlier death; several, as for --covariates.")],
+    table: options.Table = None,
+    csv: options.Csv = None,
     group: Annotated[str | None, typer.Option(help="Column of groups for curves, log-rank test and hazard ratio.")] = None,
     horizons: Annotated[str | None, typer.Option(help="Days for the AUC, separated by commas; left out, the study's: 365,730.")] = None,
     points: Annotated[str | None, typer.Option(help="Days of the curves on shares, separated by commas; left out, every month.")] = None,
@@ -92,13 +94,13 @@ def metrics(
     as_json: Json = False,
 ) -> None:
     """Discrimination, survival curves and calibration of risk scores, computed site by site."""
-    names = options.names(score, "--score")
+    path, names = options.table(table, csv), options.names(score, "--score")
     days = options.numbers(horizons, "--horizons") if horizons else None
     import fedhcc
 
     warnings.simplefilter("ignore", fedhcc.FindingWarning)  # printed below the table
     found = fedhcc.metrics(
-        csv,
+        path,
         site=site,
         time=time,
         event=event,

@@ -166,7 +166,7 @@ def rows_of(table: TabularTable, named: Named) -> FitRows:
     findings = [*read.died.findings, *_dropped(dropped, read, named), *read.design.findings]
     findings += [finding for held in (read.site, read.strata, read.group) for finding in held.findings]
     findings += odd_times(named.time, read.days[chosen], declared=named.time_unit is not None)
-    findings += repeated_rows(table.rows, table.lines)
+    findings += repeated_rows(table)
     if len(sites) == 1:
         findings.append(FitFinding.of(problems.ONE_SITE, f"column {named.site} names one hospital: this is that hospital's own model"))
     unit = named.time_unit or "days"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.survival.cox.cox_result import FitFinding
-from simulations.tabular.read_table import lines_text
+from simulations.tabular.read_table import TabularTable, lines_text
 from site_config.problems import survival as problems
 from site_config.words_of_messages import plural
 
@@ -52,19 +52,19 @@ def alike_labels(name: str, found: Sequence[str | None]) -> Iterator[FitFinding]
             yield FitFinding.of(problems.ALIKE_LABELS, f"{name}: {listed} count as {len(labels)} different labels", [name])
 
 
-def repeated_rows(rows: Sequence[tuple[str | None, ...]], lines: Sequence[int]) -> Iterator[FitFinding]:
-    """Rows that stand in the table more than once, equal in every column."""
-    counts = Counter(rows)
+def repeated_rows(table: TabularTable) -> Iterator[FitFinding]:
+    """Rows that stand in the table more than once, equal in every column that was read: of a file all, of a frame the named ones."""
+    counts = Counter(table.rows)
     again, seen = list[int](), set[tuple[str | None, ...]]()
-    for row, line in zip(rows, lines, strict=True):
+    for row, line in zip(table.rows, table.lines, strict=True):
         if counts[row] > 1 and row in seen:
             again.append(line)
         seen.add(row)
     if again:
         verb = "is" if len(again) == 1 else "are"
-        yield FitFinding.of(
-            problems.REPEATED_ROWS, f"{lines_text(again)} {verb} equal to an earlier row in every column, and counted again"
-        )
+        where = f"{lines_text(again, table.counted)} of the frame" if table.of_frame else lines_text(again)
+        columns = "every column named here (no other is read)" if table.of_frame else "every column"
+        yield FitFinding.of(problems.REPEATED_ROWS, f"{where} {verb} equal to an earlier row in {columns}, and counted again")
 
 
 def odd_times(name: str, times: Floats, *, declared: bool) -> Iterable[FitFinding]:

@@ -42,7 +42,8 @@ class Reading:
 
 @dataclass(frozen=True)
 class TabularTable:
-    """Header and rows of texts (missing values are None); `lines` are the rows' line numbers in the file.
+    """Header and rows of texts (missing values are None); `lines` are the rows' line numbers in the file, or `of_frame`, the
+    rows' places in the frame, of which the first is 1 and whose columns that no analysis named are not read.
 
     `levels` are the levels of a column in the order its maker declared, the reference first; a CSV file declares none.
     """
@@ -53,6 +54,12 @@ class TabularTable:
     delimiter: str
     reading: Reading = field(default=Reading())
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    of_frame: bool = False
+
+    @property
+    def counted(self) -> str:
+        """What a row's number counts: lines of a file, the header among them, or rows of a frame."""
+        return "row" if self.of_frame else "line"
 
     def column(self, name: str) -> list[str | None]:
         """The values of a column by its name; letter case and spaces around do not matter where the name stays unique.
@@ -91,14 +98,14 @@ class TabularTable:
 
     def faults(self) -> Faults:
         """A collector of faults of this table's cells."""
-        return Faults(self.lines)
+        return Faults(self.lines, self.counted)
 
 
 class Faults:
     """Faults as they are found: alike ones become one line, and those of one column do not hide those of another."""
 
-    def __init__(self, lines: Sequence[int] = ()) -> None:
-        self._lines = lines
+    def __init__(self, lines: Sequence[int] = (), counted: str = "line") -> None:
+        self._lines, self._counted = lines, counted
         self._cells: dict[tuple[Kind, str, str, str | None], list[int]] = {}
         self._others: list[Problem] = []
 
@@ -119,18 +126,18 @@ class Faults:
         """Raise all faults as one problem that carries the others."""
         found = list(self._others)
         for (kind, column, reason, fix), lines in self._cells.items():
-            found.append(kind.problem(f"column {column!r}, {lines_text(lines)}: the value {reason}", fix=fix))
+            found.append(kind.problem(f"column {column!r}, {lines_text(lines, self._counted)}: the value {reason}", fix=fix))
         if found:
             raise together(found)
 
 
-def lines_text(lines: Sequence[int]) -> str:
-    """`line 4`, `lines 4, 9 and 12`, or the first five and how many more."""
+def lines_text(lines: Sequence[int], counted: str = "line") -> str:
+    """`line 4`, `lines 4, 9 and 12`, or the first five and how many more; `counted`: what is numbered."""
     shown = [str(line) for line in lines[:LINES_SHOWN]]
     if len(lines) == 1:
-        return f"line {shown[0]}"
+        return f"{counted} {shown[0]}"
     more = len(lines) - len(shown)
-    return f"lines {', '.join(shown)} and {more:,d} more" if more else f"lines {', '.join(shown[:-1])} and {shown[-1]}"
+    return f"{counted}s {', '.join(shown)} and {more:,d} more" if more else f"{counted}s {', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def read_table(path: Path, reading: Reading = Reading()) -> TabularTable:

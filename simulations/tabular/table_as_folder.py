@@ -106,7 +106,7 @@ def _files(table: TabularTable, plan: FolderPlan, found: Mapping[str, Any], colu
     if not rows or not columns:
         raise host.USAGE.problem("no row has a hospital, a time and an event, or no column is left for the model")
     notes[:0] = _how_read(plan.named, found["site"], found["died"], np.array([days[i] for i in rows]))
-    notes += [f"{one.code}: {one.what}" for one in repeated_rows(table.rows, table.lines)]
+    notes += [f"{one.code}: {one.what}" for one in repeated_rows(table)]
     if len(rows) < len(site):
         notes.append(f"{plural(len(site) - len(rows), 'row')} without hospital, time, event or side left out")
     hospitals = _hospitals([str(site[i]) for i in rows], [bool(test[i]) for i in rows])

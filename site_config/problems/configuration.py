@@ -249,6 +249,15 @@ MOMENT = Kind(
     fix="Declare the moment under `moments`, or count from a known one.",
 )
 
+SIZE_OF_SETS = Kind(
+    132,
+    "size-of-sets",
+    "Minima and sets do not go with the patients to be expected",
+    why="A minimum that is never reached, or a training set without patients, stops the study after its hospitals were asked; a minimum of one patient protects nobody.",
+    fix="Mend the named field of study.yaml, or say what to expect: `--patients-per-site`.",
+    exit=Exit.FINDINGS,
+)
+
 NOT_ENFORCED = Kind(
     131,
     "not-enforced",

@@ -90,6 +90,12 @@ class DesignColumn:
     variable: ClinicalVariable
     place: int | None = None
 
+    def left_out(self) -> str:
+        """What becomes of the patients of a nominal level whose column a model leaves out; '' of any other column."""
+        if self.place is None:
+            return ""
+        return f"; patients with it count with the reference level, {self.variable.values[self.variable.codes[0]]}"
+
     def of(self, value: float | None) -> float:
         """The column's value for a value of the table; NaN where that is not known."""
         entered = self.variable.entered(value)

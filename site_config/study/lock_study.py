@@ -24,8 +24,6 @@ MARGIN = 1.5
 
 
 FEW_HOLDERS, MANY_HOLDERS, FEW_SITES = 3, 5, 10
-NAMED = 8
-"""Hospitals of a list that are named; a study has dozens."""
 REFUSED_LATER = "The sum over a block is opened. Each hospital would refuse the study at admission unless its own policy asks for less."
 
 
@@ -157,8 +155,7 @@ def unknown_sites(study: Study, enrolled: Iterable[str]) -> list[Problem]:
 def _not_enrolled(names: list[str]) -> str:
     if len(names) == 1:
         return f"`{names[0]}` is not enrolled"
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{len(names)} hospitals of the study are not enrolled: {', '.join(names[:NAMED])}{more}"
+    return f"{len(names)} hospitals of the study are not enrolled: {', '.join(names)}"
 
 
 def _enrol(names: list[str], enrolled: int) -> str:

@@ -7,6 +7,7 @@ import runpy
 from collections.abc import Iterator
 
 import click
+import pytest
 import typer
 
 from client.cli import app as site
@@ -32,6 +33,13 @@ def test_every_command_is_in_the_gallery() -> None:
     shown = set(re.findall(r"^### (.*)$", page, flags=re.MULTILINE))
     missing = {one for name, app in APPS.items() for one in commands(typer.main.get_command(app), name)} - shown
     assert not missing, "python docs/gallery/build.py"
+
+
+def test_the_gallery_shows_every_command_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("COLUMNS", "NO_COLOR", "TERM", "SOURCE_DATE_EPOCH"):
+        monkeypatch.setenv(name, "")  # the builder sets them; they go back after the test
+    built = runpy.run_path(str(GALLERY / "build.py"))["command_page"]()
+    assert built == (GALLERY / "commands.md").read_text("utf-8"), "python docs/gallery/build.py"
 
 
 def test_every_figure_is_there_and_shown() -> None:

@@ -13,6 +13,7 @@ import typer
 from site_config import console
 from site_config.problems import host, tables
 from site_config.problems.base import Exit, Problem, together
+from site_config.tables.csv_text import CsvFaults
 from tests.support import ROOT, run_cli
 
 app = typer.Typer(no_args_is_help=True)
@@ -128,6 +129,18 @@ def test_many_problems_are_cut_but_counted() -> None:
     assert len(lines) < 80
     assert "… and 440 more; --json lists them all" in lines
     assert "500 problems" in lines
+
+
+def test_days_beyond_the_grid_are_one_line_with_their_range() -> None:
+    faults = CsvFaults("cohort.csv")
+    for row, days in ((2, 4321), (3, 9), (5, 4100)):
+        faults.add(tables.BEYOND_GRID, row, "last_contact_date", f"is {days:,d} days after treatment; the grid ends at 4,000")
+    faults.add(tables.BEYOND_GRID, 6, "last_contact_date", "is 4,400 days after treatment; the grid ends at 5,000")
+    lines = [line for line in console.problem_lines(together(faults.problems)) if line.startswith("FH-")]
+    assert lines == [
+        "FH-237 rows 2, 3, 5, column last_contact_date: is 9 to 4,321 days after treatment; the grid ends at 4,000 (cohort.csv)",
+        "FH-237 row 6, column last_contact_date: is 4,400 days after treatment; the grid ends at 5,000 (cohort.csv:6)",
+    ]
 
 
 def test_alike_problems_of_many_rows_are_one_line() -> None:

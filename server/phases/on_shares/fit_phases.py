@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.asking.ask_on_shares import Shared, SharedComputation
-from server.phases.phase_context import Running, column_labels
+from server.phases.phase_context import Running, column_labels, left_out_column
 from server.study.opened_analyses import ClosedResult, OpenedAnalyses, OpenedBaseline, OpenedCutoff, SharesCost
 from server.study.study_results import Cutoff
 from shared_model.analyses.analysis_plan import request_plan
@@ -76,8 +76,7 @@ def keep_clinical(running: Running, found: ClinicalEstimate) -> None:
 
 def _leave_out(running: Running, side: str, name: str) -> None:
     """A column that too few patients or hospitals have, or are without."""
-    label = column_labels(running).get(name, name)
-    text = f"{label}: fewer than 5 patients or 3 hospitals {'have it' if side == 'others' else 'are without it'}"
+    text = left_out_column(running, name, f"fewer than 5 patients or 3 hospitals {'have it' if side == 'others' else 'are without it'}")
     analyses(running).closed.append(ClosedResult(analysis="cox", reason="rare_column", text=text, model=CLN.name, value=name))
     running.find(federation.NOT_ESTIMABLE.problem(f"{CLN.name} leaves out {text}"), CLN.name)
 

@@ -16,7 +16,7 @@ from server.asking.clocks_and_waiting import Effects
 from server.asking.office_ledger import StudyLedger
 from server.link.transport import Exchange, Failure
 from server.phases.admission_phase import NOBODY_S, UNDER_WAY_S, admit, count
-from server.phases.phase_context import Running
+from server.phases.phase_context import Running, left_out_column
 from server.study.resume_state import StudyFolder
 from server.study.run_study import nothing_missing
 from server.study.study_results import StudyResult
@@ -25,6 +25,7 @@ from shared_model.secure_sum.federation_messages import Message
 from site_config.keys_and_signatures import CoordinatorIdentity, sign_lock
 from site_config.problems import federation, shares
 from site_config.problems.base import Problem
+from site_config.study.clinical_variables import ClinicalVariable
 from site_config.study.plan_and_lock import Study, StudyLock, StudySite
 
 NAMES = ("alpha", "beta", "gamma", "delta")
@@ -135,6 +136,27 @@ def test_who_was_away_or_asked_long_ago_is_sent_the_weights_again(asker: Asker, 
     assert asker.needs_state("beta", "ab") and not asker.needs_state("gamma", "ab")
     line.now += REMEMBERED_S
     assert asker.needs_state("gamma", "ab"), "its machine may have been switched off in a pause"
+
+
+def test_a_share_for_validation_that_took_everybody_is_named(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    most = asker.lock.study.model_copy(update={"validation_fraction": 0.999})
+    monkeypatch.setattr(asker, "lock", asker.lock.model_copy(update={"study": most}))
+    nobody = {"sites": np.array([2.0]), "patients": np.array([0.0]), "events": np.array([0.0]), "flow": np.array([9, 9, 0, 0])}
+    monkeypatch.setattr(asker, "remembered", lambda _question: nobody)
+    result = StudyResult(study_id=asker.lock.study_id, title="", label="INCOMPLETE", simulated=True, created="", software="", lock={})
+    with pytest.raises(Problem, match=r"`validation_fraction: 0.999` keeps that share") as empty:
+        count(Running(asker, asker._folder, result))
+    assert empty.value.kind == federation.EMPTY_AGGREGATE
+
+
+def test_what_becomes_of_a_level_that_is_left_out_is_said(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = ClinicalVariable(name="line", label="Line", kind="nominal", values={0: "First", 1: "None", 2: "Second"})
+    study = asker.lock.study.model_copy(update={"clinical": (line, *asker.lock.study.clinical)})
+    monkeypatch.setattr(asker, "lock", asker.lock.model_copy(update={"study": study}))
+    result = StudyResult(study_id=asker.lock.study_id, title="", label="INCOMPLETE", simulated=True, created="", software="", lock={})
+    running = Running(asker, asker._folder, result)
+    assert left_out_column(running, "line_1", "rare") == "Line: None: rare; patients with it count with the reference level, First"
+    assert left_out_column(running, "ebrt", "rare") == "EBRT: rare"
 
 
 @pytest.mark.parametrize("patients", [750, 751])

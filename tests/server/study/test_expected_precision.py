@@ -49,6 +49,39 @@ def test_few_events_are_a_finding() -> None:
     assert expect(study, 1.0, 0.01).test.c_half_width is None
 
 
+@pytest.mark.parametrize(
+    ("part", "minimum", "words"),
+    [
+        (
+            "privacy",
+            10_000,
+            "`privacy: minimum_patients: 10000`, and fewer patients are to be expected: development 148, test 60",
+        ),
+        ("blocks", 10_000, "`blocks: minimum_patients: 10000`, and fewer patients are to be expected: development 148"),
+        ("privacy", 1, "`privacy: minimum_patients: 1`: a sum of one patient is that patient's row"),
+    ],
+)
+def test_a_minimum_that_is_never_reached_or_protects_nobody_is_a_finding(part: str, minimum: int, words: str) -> None:
+    study = study_presets.preset("paper")
+    changed = study.model_copy(update={part: getattr(study, part).model_copy(update={"minimum_patients": minimum})})
+    (found,) = expect(changed).findings()
+    assert (found.code, found.where) == ("FH-132", f"study.yaml: {part}.minimum_patients")
+    assert found.what.startswith(words)
+    assert [one.what for one in expect(changed, 4000.0).sizes] == ([] if minimum > 1 else [found.what])
+
+
+@pytest.mark.parametrize("name", ["paper", "demo", "canary", "tiny", "cox"])
+def test_the_sizes_of_every_preset_go_together(name: str) -> None:
+    assert expect(study_presets.preset(name)).sizes == ()
+
+
+def test_a_share_for_validation_that_leaves_nobody_to_train_on_is_named() -> None:
+    study = study_presets.preset("paper").model_copy(update={"validation_fraction": 0.999})
+    found = [one for one in expect(study).findings() if one.code == "FH-132"]
+    assert [one.what for one in found] == ["`validation_fraction: 0.999` leaves 0 patients of 148 to train on, fewer than 20"]
+    assert "such as 0.2" in found[0].fix
+
+
 def test_more_patients_than_pairs_allow_are_a_finding() -> None:
     study = study_presets.preset("paper")
     sites = len(study.sites)

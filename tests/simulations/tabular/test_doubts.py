@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fedhcc.data_frames import table_of
 from simulations.commands import from_table, tabular
-from simulations.tabular.complete_rows import FitRows, Named, load_rows
-from simulations.tabular.read_table import read_table
+from simulations.tabular.complete_rows import FitRows, Named, load_rows, rows_of
+from simulations.tabular.read_table import Reading, read_table
 from site_config.problems.base import Problem
 from tests.simulations.tabular.test_own_tables import frame
 from tests.support import app_of, run_cli
@@ -59,6 +60,16 @@ def test_rows_that_stand_twice_are_named(tmp_path):
     (what,) = said(loaded(tmp_path, pd.concat([table, table.head(2)])), "FH-835")
     assert what == "lines 62 and 63 are equal to an earlier row in every column, and counted again"
     assert said(loaded(tmp_path, table), "FH-835") == []
+
+
+def test_rows_of_a_frame_are_told_as_such():
+    table = pd.concat([frame(), frame().head(2)])
+    found = rows_of(table_of(table, ("site", "time", "event", "x"), Reading()), Named("site", "time", "event", ("x",)))
+    (what,) = said(found, "FH-835")
+    assert what.startswith("rows 61 and 62 of the frame are equal to an earlier row in every column named here (no other is read)")
+    wrong = frame().assign(x=lambda t: [*map(str, t["x"][:-1]), "many"])
+    with pytest.raises(Problem, match=r"column 'x', row 60: "):
+        rows_of(table_of(wrong, ("site", "time", "event", "x"), Reading()), Named("site", "time", "event", ("x",)))
 
 
 @pytest.mark.parametrize(

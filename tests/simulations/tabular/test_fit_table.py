@@ -184,6 +184,19 @@ def test_hazard_ratios_for_people_keep_their_zeros_and_say_infinity():
     ]
 
 
+@pytest.mark.parametrize("command", ["cox", "metrics"])
+def test_the_table_is_an_argument_too(run, tmp_path, command):
+    option = ("--covariates", "x") if command == "cox" else ("--score", "x")
+    by_option = run(command, write(plain()), *option, "--json")
+    path = tmp_path / "table.csv"
+    as_argument = run_cli(APP, command, path, *COLUMNS, *option, "--json")
+    assert as_argument.status == by_option.status
+    assert as_argument.data == by_option.data
+    for words, said in (((path, "--csv", path), "two tables are given"), ((), "no table is given")):
+        wrong = run_cli(APP, command, *words, *COLUMNS, *option)
+        assert (wrong.status, said in wrong.err) == (2, True)
+
+
 def test_a_file_that_is_not_there_is_an_access_fault(tmp_path):
     result = run_cli(APP, "cox", "--csv", tmp_path / "none.csv", *COLUMNS, "--covariates", "x")
     assert (result.data["problem"]["code"], result.status) == ("FH-821", 12)
