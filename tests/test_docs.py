@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -19,6 +21,7 @@ from server.report.list_of_parts import CONTENTS
 from server.report.parts.part import ReportPart
 from simulations.cli import app as sim
 from site_config.documents.read_yaml_documents import load_site, load_study
+from site_config.problems.base import Exit, Kind
 from tests.support import ROOT, run_cli
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -114,3 +117,33 @@ def test_the_part_shown_on_its_page_is_one(tmp_path: Path) -> None:
     sys.modules["shown_part"] = module
     spec.loader.exec_module(module)
     assert isinstance(module.DRAWN_TO, ReportPart) and module.DRAWN_TO.name not in {part.name for part in CONTENTS}
+
+
+SHOWN = [
+    ("add-a-report-part", "server/report/parts/patients/shown.py"),
+    ("add-a-problem", "site_config/problems/shown.py"),
+    ("add-an-analysis", "tests/shared_model/analyses/shown.py"),
+]
+
+
+@pytest.mark.parametrize(("page", "place"), SHOWN)
+def test_what_a_page_shows_passes_the_checks_where_it_is_put(page: str, place: str) -> None:
+    """`make check` reads a file made of it as it would any other; only the names that its file has already are not known."""
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / f"{page}.md").read_text(), flags=re.DOTALL)
+    for words in (["check", "--quiet", "--ignore", "F821,D100"], ["format", "--quiet", "--diff"]):
+        ruff = [sys.executable, "-m", "ruff", *words, "--stdin-filename", place, "-"]
+        done = subprocess.run(ruff, input=block, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+def test_the_problem_shown_on_its_page_is_one() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "add-a-problem.md").read_text(), flags=re.DOTALL)
+    shown: dict[str, Any] = {"Kind": Kind, "Exit": Exit}
+    exec(block, shown)
+    assert isinstance(shown["TOO_SHORT"], Kind)
+
+
+def test_the_analysis_shown_on_its_page_opens_what_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "add-an-analysis.md").read_text(), flags=re.DOTALL)
+    exec(block, {})
+    assert capsys.readouterr().out.strip() == block.strip().rsplit("# ", 1)[1]

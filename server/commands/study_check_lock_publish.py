@@ -219,6 +219,7 @@ def _draw_check(console: Console, plan: Study, expected: Expectation, findings: 
     holders = planned_holders(plan)
     if holders:
         console.print("\n".join(trust_lines(holders, counts=plan.privacy.dp is not None)), soft_wrap=True)
+        console.print("The results that may be opened are listed when the study is locked (`study lock`, `study show`).", soft_wrap=True)
     if price := _price(plan):
         console.print("\n".join(price), soft_wrap=True)
     if expected.variables:

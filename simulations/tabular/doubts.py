@@ -5,6 +5,7 @@ None of these stops anything; each becomes a finding, because a wrong guess woul
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +24,8 @@ CODES = (9, 99, 999, 9999, 99999, 88, 888, 8888, 777, 7777, 99.9, 999.9, -9, -99
 SHORTEST_DAYS, FRACTIONS_DAYS, LONGEST_DAYS = 60.0, 500.0, 36525.0
 """The unit may not be days where nobody was followed longer than the first, or (times with decimals) the second; the third is no life."""
 YEARS = (1900.0, 2100.0)
-UNIT = "for times in years, months or weeks say --time-unit weeks (in Python time_unit='weeks')"
+NAMED_UNIT = re.compile(r"year|month|week|(?<![a-z])(?:yr|mo|mth|wk)s?(?![a-z])", re.IGNORECASE)
+UNITS = {"y": "years", "m": "months", "w": "weeks"}
 
 
 def codes_for_missing(name: str, values: Floats) -> Iterator[FitFinding]:
@@ -76,9 +78,20 @@ def odd_times(name: str, times: Floats, *, declared: bool) -> Iterable[FitFindin
     elif years and not declared:
         what = f"{name} lies between {least:.0f} and {longest:.0f}: calendar years are no times, which count from 0"
     elif not declared and longest < SHORTEST_DAYS:
-        what = f"the longest time is {longest:.4g}, read as days; {UNIT}"
+        what = f"the longest time is {longest:.4g}, read as days; {_say(name)}"
     elif not declared and longest < FRACTIONS_DAYS and not (times == np.rint(times)).all():
-        what = f"times have decimals and end at {longest:.4g}, read as days; {UNIT}"
+        what = f"times have decimals and end at {longest:.4g}, read as days; {_say(name)}"
+    elif not declared and NAMED_UNIT.search(name):
+        what = f"{name} is read as days; {_say(name)}"
     else:
         return ()
     return (FitFinding.of(problems.UNIT_OF_TIME, what),)
+
+
+def _say(name: str) -> str:
+    """How another unit is declared: the one that the column's name holds, else all."""
+    named = NAMED_UNIT.search(name)
+    if named is None:
+        return "for another unit say --time-unit years, months or weeks (in Python time_unit='months')"
+    unit = UNITS[named[0][0].casefold()]
+    return f"for {unit} say --time-unit {unit} (in Python time_unit='{unit}')"

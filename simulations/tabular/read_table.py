@@ -10,6 +10,7 @@ import csv
 import difflib
 import io
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -80,7 +81,7 @@ class TabularTable:
 
     def _places(self, name: str) -> list[int]:
         found: list[int] = []
-        for spelling in (str, lambda text: str(text).strip().casefold()):
+        for spelling in (composed, lambda text: composed(text).strip().casefold()):
             found = [index for index, title in enumerate(self.header) if spelling(title) == spelling(name)]
             if found:
                 return found
@@ -91,7 +92,8 @@ class TabularTable:
         if len(found) == 1:
             return found[0]
         if found:
-            raise problems.NO_COLUMN.problem(f"the header holds {name!r} {len(found)} times")
+            fix = "Rename all but one of them in the header: which is meant cannot be told."
+            raise problems.NO_COLUMN.problem(f"the header holds {name!r} {len(found)} times", fix=fix)
         near = difflib.get_close_matches(name, self.header, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(map(repr, self.header))}"
         raise problems.NO_COLUMN.problem(f"there is no column {name!r}", fix=f"Use a name of the header: {hint}")
@@ -131,6 +133,11 @@ class Faults:
             raise together(found)
 
 
+def composed(text: object) -> str:
+    """The text with every letter and its accent as one sign: `é` has two codings, which nobody can tell apart on a screen."""
+    return unicodedata.normalize("NFC", str(text))
+
+
 def lines_text(lines: Sequence[int], counted: str = "line") -> str:
     """`line 4`, `lines 4, 9 and 12`, or the first five and how many more; `counted`: what is numbered."""
     shown = [str(line) for line in lines[:LINES_SHOWN]]
@@ -146,7 +153,7 @@ def read_table(path: Path, reading: Reading = Reading()) -> TabularTable:
         data = path.read_bytes()
     except OSError as error:
         raise problems.TABLE_UNREADABLE.problem(f"{path.name or 'the path'}: {error.strerror or 'cannot be read'}") from error
-    text = _decode(data, path.name)
+    text = composed(_decode(data, path.name))
     named = SEPARATOR_LINE.match(text)  # Excel's own way to say it; the newline stays, so that line numbers do
     delimiter = named[1] if named else _delimiter(text)
     text = text[named.start(2) :] if named else text

@@ -71,7 +71,11 @@ def test_watch_tells_every_change(served: tuple[Board, ControlClient]) -> None:
 
 def threads() -> set[str]:
     """Names of gRPC's own threads in this process, as the system sees them."""
-    return {(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()} & {"lifeguard", "event_engine"}
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            found.add((task / "comm").read_text().strip())
+    return found & {"lifeguard", "event_engine"}
 
 
 def until(found: Callable[[], bool]) -> bool:

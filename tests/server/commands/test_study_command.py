@@ -68,6 +68,7 @@ def test_what_to_expect_is_shown_before_anything_runs(tmp_path: Path) -> None:
     assert "events a clinical variable" in ran.out
     assert "FH-124" in ran.out
     assert "±0." in ran.out
+    assert "nothing but the results below" in ran.out and "listed when the study is locked (`study lock`, `study show`)" in ran.out
 
 
 def test_too_few_hospitals_are_told_before_every_one_of_them_refuses(office: Path, tmp_path: Path) -> None:

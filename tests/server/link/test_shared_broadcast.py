@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flwr.app import Message as FlowerMessage
 from flwr.app.message import arraychunk
+from flwr.supercore.task_identity import TaskIdentity
 
 from shared_model.flower.flower_records import LARGE, MESSAGE_TYPE, from_records, to_many
 from shared_model.flower.parcels import parcels_of
@@ -17,6 +18,7 @@ WEIGHTS = np.arange(200_000, dtype=np.float32)
 
 
 def _sent(messages: list[Message]) -> list[FlowerMessage]:
+    TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 1  # Flower's messages name the process's task
     return [FlowerMessage(records, number + 1, MESSAGE_TYPE, ttl=60.0) for number, records in enumerate(to_many(messages))]
 
 

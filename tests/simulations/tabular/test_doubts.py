@@ -1,11 +1,13 @@
 """What nobody may miss in a table somebody brings: codes for missing, labels in two spellings, rows twice, times that are none."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import fedhcc
 from fedhcc.data_frames import table_of
 from simulations.commands import from_table, tabular
 from simulations.tabular.complete_rows import FitRows, Named, load_rows, rows_of
@@ -134,3 +136,31 @@ def test_doubts_are_told_where_a_folder_is_made(tmp_path):
     ran = run_cli(APP, "from-table", tmp_path / "t.csv", "--out", tmp_path / "own", "--site", "site", "--time", "time", "--event", "event")
     assert ran.status == 0, ran.err
     assert "FH-833: x: 999 stands in 3 rows" in ran.err and "FH-835: line 62 is equal" in ran.err
+
+
+def test_one_name_in_two_codings_is_one_hospital(tmp_path):
+    """A Mac writes é as two signs, others as one: no reader could tell the hospitals apart, nor the columns."""
+    names = ["Hôpital Saint-Antoine", "Klinikum München", "A Coruña", "Łódź"]
+    two = frame().assign(site=lambda t: [unicodedata.normalize("NFD" if i % 2 else "NFC", names[i // 2 % 4]) for i in t.index])
+    two = two.rename(columns={"x": unicodedata.normalize("NFD", "Größe")})
+    rows = loaded(tmp_path, two, unicodedata.normalize("NFC", "Größe"))
+    assert said(rows, "FH-834") == [] and sorted(one.name for one in rows.sites) == sorted(names)
+    fit = fedhcc.cox(two, site="site", time="time", event="event", covariates=[unicodedata.normalize("NFC", "Größe")])
+    assert "4 sites" in repr(fit)
+
+
+@pytest.mark.parametrize(("name", "unit"), [("os_months", "months"), ("OS.MO", "months"), ("Years", "years"), ("fu_wks", "weeks")])
+def test_a_time_column_named_after_another_unit_is_pointed_out(tmp_path, name, unit):
+    """130 whole months look like 130 days: the column's name is all that tells."""
+    table = frame().assign(time=lambda t: np.linspace(1, 130, len(t)).round()).rename(columns={"time": name})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    (what,) = said(load_rows(tmp_path / "t.csv", Named("site", name, "event", ("x",))), "FH-818")
+    assert what == f"{name} is read as days; for {unit} say --time-unit {unit} (in Python time_unit='{unit}')"
+    assert said(load_rows(tmp_path / "t.csv", Named("site", name, "event", ("x",), time_unit="days")), "FH-818") == []
+
+
+def test_a_column_that_stands_twice_is_to_be_renamed(tmp_path):
+    text = frame().assign(y=1.0).to_csv(index=False).replace(",y\n", ",x\n", 1)
+    with pytest.raises(Problem, match="the header holds 'x' 2 times") as found:
+        loaded(tmp_path, text)
+    assert "Rename all but one" in str(found.value.fix)
