@@ -20,7 +20,7 @@ def summary_lines(site: SiteConfig, lock: StudyLock, heard: int, office: str) ->
     """At most 24 lines of 80 columns. heard: other hospitals whose digits were heard by telephone; office: who offers the study."""
     study, name = lock.study, textwrap.shorten(office, 30) or "the coordinator"
     lines = [f"What {site.site} decides: study {lock.study_id[:12]}"]
-    offered = [("For", textwrap.shorten(study.title, 66)), ("Asked by", f"{name} (the office). The study has no end date.")]
+    offered = [("For", textwrap.shorten(study.title, 66)), ("Asked by", f"{name} (the office).")]
     for label, words in [*offered, *_paragraphs(site, lock, heard)]:
         lines += textwrap.wrap(words, WIDTH, initial_indent=label.ljust(INDENT), subsequent_indent=" " * INDENT, break_on_hyphens=False)
     return lines
@@ -28,11 +28,12 @@ def summary_lines(site: SiteConfig, lock: StudyLock, heard: int, office: str) ->
 
 def _paragraphs(site: SiteConfig, lock: StudyLock, heard: int) -> list[tuple[str, str]]:
     others = plural(len(lock.roster) - 1, "other hospital")
-    does = "Make" if lock.entry(site.site).role == "development" else "Test"
+    trains = lock.entry(site.site).role == "development"
+    does = "Make" if trains else "Test"
     found = [("Your part", f"{does} models with {others} ({heard} heard by telephone).")]
     found += [("Stays here", "Scans, names and ids of patients."), ("Leaves", _leaves(lock, site.site))]
     found += _readers(lock, site.site)
-    if MODELS.read_scans(lock.study.models):
+    if trains and MODELS.read_scans(lock.study.models):
         noise = "This study adds noise against it." if lock.study.privacy.dp else "Only added noise prevents it; this study adds none."
         tells = "Who trains too and has scans of one dead and one alive can tell from one round which is which"
         found.append(("Can be told", f"{tells} in 92 of 100 tries, not 50 (AUC 0.92). {noise}"))
@@ -46,7 +47,8 @@ def _paragraphs(site: SiteConfig, lock: StudyLock, heard: int) -> list[tuple[str
             "`leave` for good, `data withdraw` for one patient. Results stay known"
             + "; parts that left serve their phase." * bool(lock.holders),
         ),
-        ("To look", "`fedhcc-site egress` lists all that left."),
+        ("Kept", "No end date; your contract says when the office deletes it."),
+        ("To look", "`egress`: all that left. `approve --folder`: four pages more."),
     ]
     return found
 
@@ -62,8 +64,8 @@ def _leaves(lock: StudyLock, site: str) -> str:
         words.append(
             "Sums over patients" + (", which only add up with other hospitals'." if study.privacy.masks else ", readable by the office.")
         )
-    if MODELS.read_scans(study.models):
-        words.append(f"From training what the model learnt here, readable only as a sum over {_block(lock, site)} hospitals.")
+    if MODELS.read_scans(study.models) and lock.entry(site).role == "development":
+        words.append(f"From training what the model learnt here; the office reads only the sum over {_block(lock, site)} hospitals.")
     return " ".join(words)
 
 
@@ -98,7 +100,7 @@ def _new_patients(least: int) -> str:
     """From how many changed patients on a result may change, in words; a minimum of one protects nobody."""
     if least <= 1:
         return "Covered by this yes. They count at once: results before and after can tell of a single one."
-    return f"Covered by this yes. Results are redone once {least} or more came or left, so that no single one shows."
+    return f"Covered by this yes. Results change only by {least} patients or more."
 
 
 def _readers(lock: StudyLock, site: str) -> list[tuple[str, str]]:

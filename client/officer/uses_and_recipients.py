@@ -38,8 +38,9 @@ def _whom(lock: StudyLock) -> str:
     if lock.study.simulated:
         return "Nobody: every patient is made up."
     return (
-        "Patients in this hospital's cohort.csv who have what the study's models need; the hospital chooses whom it lists. A patient is "
-        "known in the program by a pseudonym made with a secret of this hospital, which never leaves; no pseudonym leaves either."
+        "Patients in this hospital's cohort.csv who have what the study's models need; the hospital chooses whom it lists. "
+        "Whom it lists later, the same yes covers; the new patients count as 7 says. A patient is known in the program by a pseudonym made "
+        "with a secret of this hospital, which never leaves; no pseudonym leaves either."
     )
 
 

@@ -41,7 +41,7 @@ from client.release.journal_entries import (
 from shared_model.secure_sum.federation_messages import Context
 from site_config.hash_chained_journal import Entry, Fold
 from site_config.problems import privacy
-from site_config.study.earlier_rosters import fewest_left
+from site_config.study.earlier_rosters import Rosters, fewest_left
 from site_config.study.plan_and_lock import canonical
 from site_config.words_of_messages import plural
 
@@ -71,9 +71,8 @@ class OpenedValue:
     """Hospital → patients of these sets, of those known here; empty where none is known by its digits."""
     whole: bool = False
     """Whether the roster is every hospital of the role in the study."""
-    study_roster: frozenset[str] = frozenset()
-    earlier_rosters: tuple[frozenset[str], ...] = ()
-    """All hospitals of the study, and of each earlier one that its lock names."""
+    sums: tuple[Rosters, ...] = ()
+    """Hospitals of the study, and of each earlier one that its lock names, by kind of result."""
 
     @property
     def cohort(self) -> str:
@@ -357,7 +356,7 @@ def _patients(sets: Mapping[str, frozenset[str]]) -> set[str]:
 
 
 def _check_sums(value: OpenedValue, minima: Minima) -> None:
-    left = fewest_left(value.study_roster, frozenset(value.earlier_rosters))
+    left = min((n for now, before in value.sums if (n := fewest_left(now, before))), default=0)
     if 0 < left < minima.sites:
         raise privacy.VALUE_DIFFERS_BY_FEW.problem(
             f"results of earlier studies, added and subtracted, would leave {plural(left, 'site')}; at least {minima.sites} are asked"

@@ -31,6 +31,8 @@ LARGEST_MEAN = 1e3
 SMALLEST_SD, LARGEST_SD = 1e-8, 1e4
 LARGEST_CENTRE = 200.0
 MOST_NUMBERS = 20_000
+LEAST_SLOTS = 4
+"""Rows are filled up to a multiple of so many at least: the office counts what a hospital uploads, and would see each one who came."""
 LIFTED = 1e4
 """How many times the bounds of coefficients and means are wider in a demonstration with made-up patients."""
 
@@ -69,6 +71,10 @@ def study_floor_faults(policy: Policy, study: Study) -> list[str]:
         found.append(f"cut points of the training hazard closer than {floor} days")
     if (near := close_horizons(study)) is not None:
         found.append(f"horizons {near[1] - near[0]} days apart, at {near[0]} and {near[1]}; at least {APART_DAYS} are asked")
+    if study.shares_rows and study.shares.slots < LEAST_SLOTS:
+        found.append(
+            f"rows filled up to a multiple of {study.shares.slots}, from which their number shows; at least {LEAST_SLOTS} are asked"
+        )
     if study.training.rounds > policy.maximum_rounds:
         found.append(f"more than {policy.maximum_rounds:,} rounds of training")
     return found

@@ -23,7 +23,7 @@ from shared_model.statistics.statistic_declaration import REGISTRY, Parameters, 
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site_yaml import OpenHours, Policy
-from site_config.study.earlier_rosters import earlier_rosters
+from site_config.study.earlier_rosters import sums
 from site_config.study.plan_and_lock import Role, Study, StudyLock
 from site_config.study.policy_clashes import minima_clashes
 from site_config.words_of_messages import plural
@@ -92,8 +92,7 @@ def rows_value(context: Context, roster: tuple[str, ...], cohort: CohortFacts, l
 
 
 def _beside_earlier(value: OpenedValue, lock: StudyLock) -> OpenedValue:
-    everybody = frozenset(entry.name for entry in lock.roster)
-    return replace(value, study_roster=everybody, earlier_rosters=earlier_rosters(lock))
+    return replace(value, sums=sums(lock))
 
 
 def is_whole(lock: StudyLock, role: Role, roster: tuple[str, ...]) -> bool:

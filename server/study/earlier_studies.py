@@ -12,6 +12,7 @@ from pathlib import Path
 from server import published_studies
 from server.asking.office_ledger import asks, history
 from server.study.resume_state import StudyFolder
+from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import StudyLock
 
@@ -25,6 +26,30 @@ def begun(home: Path) -> tuple[StudyLock, ...]:
         return any(_opened(StudyFolder(home / "studies" / study / run).ledger_file) for run in RUNS)
 
     return tuple(lock for lock in published_studies.published(home) if opened(lock.study_id))
+
+
+def check_named(home: Path, lock: StudyLock) -> None:
+    """Before a study begins: raise FH-513 where one over other hospitals began since it was locked, which its lock does not name.
+
+    North, south, and both with one hospital more: locked together before any of them began, nobody would hold the third against the
+    first two. Over the very same hospitals each of them compares its own rows.
+    """
+    privacy_asked, named = lock.study.privacy, {one.study for one in lock.earlier}
+    if not lock.holders or privacy_asked.demonstration or privacy_asked.dp is not None or lock.leaving is not None:
+        return
+    studies = begun(home)
+    if lock.study_id in {one.study_id for one in studies}:
+        return
+    for one in studies:
+        if one.study_id not in named and set(_roles(one)) & set(_roles(lock)) and _roles(one) != _roles(lock):
+            raise privacy.VALUE_DIFFERS_BY_FEW.problem(
+                f"study {one.study_id[:12]} of some of these hospitals opened results since this one was locked, which does not name it",
+                fix="Lock it anew, beside what was opened since: `fedhcc-coordinator again STUDY`. Hospitals decide anew.",
+            )
+
+
+def _roles(lock: StudyLock) -> dict[str, str]:
+    return {entry.name: entry.role for entry in lock.roster}
 
 
 def _opened(ledger: Path) -> bool:

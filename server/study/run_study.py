@@ -28,6 +28,7 @@ from server.phases.on_shares.noised_evaluation import evaluate_with_noise
 from server.phases.phase_context import Event, Running
 from server.phases.private_training import train_privately
 from server.study.bundle_of_study import adopt, bundle_result
+from server.study.earlier_studies import check_named
 from server.study.office_code import check_code
 from server.study.resume_state import StudyFolder
 from server.study.study_results import ADMISSION, LedgerEntry, StudyResult
@@ -65,6 +66,7 @@ def run_study(
         ledger.claim()
         check_code(lock, ledger.chain)
         check_files(folder.root, ledger.files)
+        check_named(home, lock)
         asker = Asker(lock, identity, transport, folder, ledger, effects)
         empty = _empty(lock.study.title, study_id, lock.study.simulated, effects, lock.model_dump(mode="json"))
         with closing(asker.kept):

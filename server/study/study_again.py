@@ -8,6 +8,7 @@ from pathlib import Path
 
 from server import hospital_register as enrol
 from server import published_studies
+from server.study.earlier_studies import begun
 from server.study.resume_state import StudyFolder
 from site_config.atomic_files import write_atomic
 from site_config.keys_and_signatures import CoordinatorIdentity, sign_lock, verify_lock
@@ -53,6 +54,7 @@ def again(home: Path, study: str, without: tuple[str, ...] = ()) -> tuple[StudyL
         code_digest=code_digest(),
         office_digest=office_digest(),
         coordinator_key=identity.public_key,
+        published=begun(home),
     )
     faults = lock_faults(lock)
     if faults:

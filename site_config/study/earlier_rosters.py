@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from itertools import combinations, product
 from typing import Final
 
 import numpy as np
 
-from site_config.study.plan_and_lock import StudyLock
+from site_config.study.plan_and_lock import EarlierStudy, StudyLock
 
 TOGETHER: Final = 3
 """So many earlier results at most are taken together with a new one."""
 
 
-def earlier_rosters(lock: StudyLock) -> tuple[frozenset[str], ...]:
-    """The hospitals of the earlier studies that a lock names; none for a study that goes on after a leaving, or that compares nothing."""
-    return tuple({frozenset(one.roster) for one in lock.earlier}) if lock.compares and lock.leaving is None else ()
+Rosters = tuple[frozenset[str], frozenset[frozenset[str]]]
+"""Hospitals of a study's results, and those of earlier studies' results of the same kind."""
+
+
+def sums(lock: StudyLock) -> tuple[Rosters, ...]:
+    """What may be added and subtracted: results of all hospitals, of those that develop, of those held out, each with earlier ones.
+
+    Three studies with the same held-out hospitals differ by more when all are counted than where those count that trained. None for
+    a study that goes on after a leaving, or that compares nothing.
+    """
+    if not lock.compares or lock.leaving is not None:
+        return ()
+    return _beside(lock, lock.earlier)
+
+
+def _beside(lock: StudyLock, earlier: Collection[EarlierStudy]) -> tuple[Rosters, ...]:
+    parted = [(frozenset(one.roster), frozenset(one.development)) for one in earlier if one.development is not None]
+    kinds = (
+        ({entry.name for entry in lock.roster}, {frozenset(one.roster) for one in earlier}),
+        (lock.names("development"), {developed for _, developed in parted}),
+        (lock.names("evaluation"), {every - developed for every, developed in parted}),
+    )
+    return tuple((frozenset(now), frozenset(before) - {frozenset()}) for now, before in kinds if now)
 
 
 @lru_cache(maxsize=64)

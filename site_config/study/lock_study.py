@@ -220,7 +220,8 @@ def earlier_studies(lock: StudyLock, published: Sequence[StudyLock]) -> tuple[Ea
             return one.earlier
         roster = tuple(sorted(entry.name for entry in one.roster))
         if names & set(roster):
-            found.append(EarlierStudy(study=one.study_id, roster=roster))
+            developed = tuple(sorted(one.names("development")))
+            found.append(EarlierStudy(study=one.study_id, roster=roster, development=developed))
     return tuple(sorted(found, key=lambda one: one.study))
 
 

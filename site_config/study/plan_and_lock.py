@@ -270,6 +270,9 @@ class EarlierStudy(Strict):
 
     study: Sha256
     roster: tuple[SiteName, ...]
+    development: tuple[SiteName, ...] | None = Field(
+        default=None, exclude_if=_is_none, description="of these the ones whose patients trained and validated"
+    )
 
 
 class LeftBehind(Strict):

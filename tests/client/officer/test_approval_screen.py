@@ -32,6 +32,9 @@ def test_it_fits_one_screen_and_says_what_counts(more: dict[str, Any]) -> None:
         "`leave`",
         "`data withdraw`",
         "Results stay known",
+        "No end date",
+        "Results change only by 20 patients or more",
+        "`approve --folder`",
         *lock.holders,
     ):
         assert words in text, words
@@ -45,9 +48,16 @@ def test_a_holder_is_told_so_and_it_still_fits_one_screen() -> None:
     assert len(lines) <= MOST_LINES and "You are one: never join" in " ".join(" ".join(lines).split())
 
 
+def test_a_hospital_that_only_tests_is_told_nothing_of_training() -> None:
+    lock = study_lock()
+    assert lock.entry("site-12").role == "evaluation"
+    text = " ".join(" ".join(summary_lines(SITE.model_copy(update={"site": "site-12"}), lock, 3, "Trial office")).split())
+    assert "Test models with" in text and "From training" not in text and "AUC 0.92" not in text
+
+
 def test_a_minimum_of_one_promises_nothing_for_a_single_patient() -> None:
     made_up = SITE.model_copy(update={"policy": SITE.policy.model_copy(update={"simulated_patients": True})})
     lock = study_lock()
     lifted = lock.study.model_copy(update={"simulated": True, "privacy": lock.study.privacy.model_copy(update={"demonstration": True})})
     text = " ".join(" ".join(summary_lines(made_up, lock.model_copy(update={"study": lifted}), 3, "Trial office")).split())
-    assert "can tell of a single one" in text and "no single one shows" not in text
+    assert "can tell of a single one" in text and "Results change only" not in text

@@ -119,6 +119,11 @@ def test_it_answers_what_an_officer_asks(tmp_path: Path) -> None:
         "GDPR Articles 6 and 9",
         "In a breach",
         "cannot be undone",
+        "Whom it lists later, the same yes covers",
+        "fedhcc-site decline : nothing more leaves from the next message on",
+        "by the office after",
+        "who pool what they hold",
+        "Basis of a transfer outside the EEA",
     ):
         assert words in text
     groups = opened_groups(lock)

@@ -5,7 +5,7 @@ The door's own ledger, choice of rows and comparison are used; only the holders'
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from shared_model.secure_sum.federation_messages import Context
 from site_config.hash_chained_journal import Journal
 from site_config.problems import privacy
 from site_config.problems.base import Problem
-from site_config.study.earlier_rosters import earlier_rosters
+from site_config.study.earlier_rosters import sums
 from site_config.study.lock_study import earlier_studies
 from site_config.study.plan_and_lock import RosterEntry, Study, StudyLock, StudySite
 
@@ -127,10 +127,8 @@ class Network:
     def _ask(self, lock: StudyLock, one: Hospital, roster: tuple[str, ...], used: dict[str, frozenset[str]]) -> None:
         context = Context(study=lock.study_id, phase="clinical", round=0, attempt=0, statistic="", parameters="", state="", roster="")
         rows, whole = frozenset().union(*used.values()), roster == lock.names("development")
-        value = OpenedValue(
-            context, "", frozenset(roster), rows, None, used, whole=whole, study_roster=frozenset(lock.names("development"))
-        )
-        one.ledger.check_rows(replace(value, earlier_rosters=earlier_rosters(lock)), LEAST)
+        value = OpenedValue(context, "", frozenset(roster), rows, None, used, whole=whole, sums=sums(lock))
+        one.ledger.check_rows(value, LEAST)
 
     def _lock(self, roster: tuple[str, ...], images: bool, fraction: float, in_blocks: bool) -> StudyLock:
         title = f"study {len(self.published)}, {'images' if images else 'tables'}, {fraction}, {in_blocks}"

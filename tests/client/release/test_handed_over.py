@@ -26,7 +26,7 @@ from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site_yaml import Policy
 from site_config.study.lock_study import lock_study
-from site_config.study.plan_and_lock import Evaluation, Privacy, RosterEntry, Study, StudyLock, StudySite, Training
+from site_config.study.plan_and_lock import Evaluation, Privacy, RosterEntry, Shares, Study, StudyLock, StudySite, Training
 from tests.client.release.test_generation_properties import LEAST, NAMES, Network
 
 SIZES = (60, 40, 24, 12, 6, 2, 1, 1)
@@ -206,6 +206,8 @@ ONE = Privacy(minimum_sites=1, minimum_patients=1, minimum_cox_patients=1, minim
         ({"resolution": "exact"}, "FH-504"),
         ({"evaluation": Evaluation(horizons=tuple(range(300, 420)))}, "FH-532"),
         ({"evaluation": Evaluation(horizons=(365, 366))}, "FH-532"),
+        ({"shares": Shares(slots=1)}, "FH-532"),
+        ({"shares": Shares(slots=3)}, "FH-532"),
         ({"privacy": ONE}, "FH-528"),
         ({"privacy": Privacy(minimum_events_per_variable=1)}, "FH-528"),
         ({"simulated": True, "privacy": Privacy(demonstration=True)}, "FH-526"),
@@ -218,6 +220,7 @@ def test_e9_settings_that_a_default_policy_does_not_let_through(more: dict[str, 
 def test_e9_an_ordinary_study_is_not_refused() -> None:
     assert refusals(Policy(), study_lock(), "site-00") == ()
     assert refusals(Policy(), study_lock(evaluation=Evaluation(horizons=(182, 365, 730, 1095))), "site-00") == ()
+    assert refusals(Policy(), study_lock(shares=Shares(slots=4)), "site-00") == ()
 
 
 def test_whoever_writes_a_study_is_told_of_near_horizons() -> None:

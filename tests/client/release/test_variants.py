@@ -14,8 +14,9 @@ from shared_model.analyses.phases.admission_plan import BASE, LIVE
 from shared_model.statistics.statistic_parameters import SplitOnly
 from site_config.problems import privacy
 from site_config.problems.base import Problem
-from site_config.study.earlier_rosters import earlier_rosters, fewest_left
-from site_config.study.plan_and_lock import EarlierStudy, LeftBehind
+from site_config.study.earlier_rosters import fewest_left, sums
+from site_config.study.lock_study import lock_study
+from site_config.study.plan_and_lock import EarlierStudy, LeftBehind, RosterEntry, Study, StudyLock, StudySite
 from tests.client.release import hospital_network
 from tests.client.release.test_generation_properties import LEAST, NAMES, Network, cohort_hash
 from tests.client.release.test_handed_over import FRACTION, SIZES, opened, study_lock, value, write
@@ -202,8 +203,33 @@ def test_hospitals_that_leave_one_after_another_are_no_such_sum() -> None:
     names = [entry.name for entry in lock.roster]
     earlier = tuple(EarlierStudy(study=f"{k:064x}", roster=tuple(names[k:])) for k in range(3))
     lock = lock.model_copy(update={"earlier": earlier, "holders": tuple(names[3:6])})
-    assert len(earlier_rosters(lock)) == 3
-    assert earlier_rosters(lock.model_copy(update={"leaving": LeftBehind(study="0" * 64, gone={}, companions={})})) == ()
+    assert len(sums(lock)[0][1]) == 3
+    assert sums(lock.model_copy(update={"leaving": LeftBehind(study="0" * 64, gone={}, companions={})})) == ()
+
+
+def test_the_same_held_out_hospitals_hide_nobody_who_trained() -> None:
+    """North, south, both with one hospital more, all tested at a, b, c: of all hospitals four are left, of those that trained one."""
+    north, south, held = ("n1", "n2", "n3"), ("s1", "s2", "s3"), ("a", "b", "c")
+    lock = over((*north, *south, "x"), held)
+    assert fewest_left(frozenset((*north, *south, "x", *held)), frozenset({frozenset(north + held), frozenset(south + held)})) == 4
+    earlier = tuple(EarlierStudy(study=f"{k:064x}", roster=(*region, *held), development=region) for k, region in enumerate((north, south)))
+    lock = lock.model_copy(update={"earlier": earlier})
+    asked = replace(value("second", lock.names("development"), {"train": EVERYBODY}), sums=sums(lock))
+    with pytest.raises(Problem) as refused:
+        Network(SIZES).hospitals[NAMES[0]].ledger.check_rows(asked, LEAST)
+    assert refused.value.kind == privacy.VALUE_DIFFERS_BY_FEW and "1 site" in refused.value.what
+    without = over((*north, *south), held).model_copy(update={"earlier": earlier})
+    Network(SIZES).hospitals[NAMES[0]].ledger.check_rows(replace(asked, sums=sums(without)), LEAST)
+
+
+def over(development: tuple[str, ...], held: tuple[str, ...]) -> StudyLock:
+    roles = {**dict.fromkeys(development, "development"), **dict.fromkeys(held, "evaluation")}
+    sites = tuple(StudySite.model_validate({"name": name, "role": role}) for name, role in roles.items())
+    entries = tuple(
+        RosterEntry(name=one.name, role=one.role or "development", signing_key=f"{k:064x}", node_fingerprint="0" * 64)
+        for k, one in enumerate(sites)
+    )
+    return lock_study(Study(title="over", sites=sites), entries, code_digest="", coordinator_key="0" * 64)
 
 
 # --------------------------------------------------------------------------------------------------------- canary, full

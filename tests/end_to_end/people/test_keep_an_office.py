@@ -113,6 +113,7 @@ def test_a_study_is_run_again_under_a_new_id(place: tuple[Homes, StudyLock]) -> 
     third, _ = again(homes.coordinator, second.study_id)
     assert len({lock.study_id, second.study_id, third.study_id}) == 3 and third.study.title.endswith("(run 3)")
     assert path.exists() and second.roster == lock.roster
+    assert [one.study for one in second.earlier] == [lock.study_id] * bool(second.holders), "what was opened is compared with"
     approve_everywhere(homes, second)
     assert numbers(run(homes, second.study_id, homes.coordinator)) == numbers(first), "the same rows, the same numbers"
     assert study_status.result_of(homes.coordinator, lock.study_id).study_id == lock.study_id, "the earlier run stays"

@@ -8,8 +8,11 @@ import pytest
 
 from server import published_studies
 from server.asking.office_ledger import StudyLedger
-from server.study.earlier_studies import begun
+from server.study.earlier_studies import begun, check_named
 from server.study.study_results import LedgerEntry
+from site_config.problems import privacy
+from site_config.problems.base import Problem
+from site_config.study.plan_and_lock import EarlierStudy, Privacy, StudyLock, StudySite
 from tests.client.release.test_handed_over import study_lock
 
 
@@ -30,3 +33,46 @@ def test_a_study_that_opened_nothing_is_no_earlier_one(
     path = folder / "ledger.jsonl"
     path.write_bytes(path.read_bytes()[:-20] + b"damaged, so it counts")
     assert begun(tmp_path) == (lock,)
+
+
+def regions() -> tuple[StudyLock, StudyLock]:
+    """A study, and one over some of its hospitals, both locked before either began."""
+    both = study_lock(title="both")
+    sites = tuple(StudySite(name=one.name, role=one.role) for one in both.roster[:9])
+    north = both.model_copy(update={"study": both.study.model_copy(update={"title": "north", "sites": sites}), "roster": both.roster[:9]})
+    return north, both
+
+
+def opened(home: Path, lock: StudyLock) -> None:
+    folder = home / "studies" / lock.study_id / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    ledger = StudyLedger(folder / "ledger.jsonl")
+    ledger.append(LedgerEntry(time="", phase="clinical", round=0, statistic="precounts", block=0, roster=[], outcome="opened", masked=True))
+    ledger.close()
+
+
+def test_a_study_that_began_since_is_named_by_the_lock_or_nothing_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """North, south, both and one more, locked together: their three results, subtracted, would be the one hospital's."""
+    north, both = regions()
+    same = both.model_copy(update={"study": both.study.model_copy(update={"title": "the same hospitals"})})
+    monkeypatch.setattr(published_studies, "published", lambda _home: (north, both, same))
+    for one in (north, both, same):
+        check_named(tmp_path, one)
+    opened(tmp_path, north)
+    with pytest.raises(Problem) as refused:
+        check_named(tmp_path, both)
+    assert refused.value.kind == privacy.VALUE_DIFFERS_BY_FEW and "again STUDY" in refused.value.fix
+    check_named(tmp_path, north)
+    named = EarlierStudy(study=north.study_id, roster=tuple(one.name for one in north.roster))
+    check_named(tmp_path, both.model_copy(update={"earlier": (named,)}))
+    lifted = both.study.model_copy(update={"simulated": True, "privacy": Privacy(demonstration=True)})
+    check_named(tmp_path, both.model_copy(update={"study": lifted}))
+
+
+def test_over_the_same_hospitals_two_studies_locked_together_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, both = regions()
+    same = both.model_copy(update={"study": both.study.model_copy(update={"title": "the same hospitals"})})
+    monkeypatch.setattr(published_studies, "published", lambda _home: (both, same))
+    opened(tmp_path, both)
+    check_named(tmp_path, same)
+    check_named(tmp_path, both)
