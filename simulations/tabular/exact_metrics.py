@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_model.analyses.phases.evaluation_openings import SPECIFICITIES
 from shared_model.survival.compare_cindex import Difference, paired_cells, squared_site_sum
 from shared_model.survival.concordance import Concordance, concordance
 from shared_model.survival.cox.cox_result import ChiTest, FitFinding
 from shared_model.survival.evaluation_table import Cells, patient_cells
 from shared_model.survival.kaplan_meier import group_hazard_ratio, hazard_ratio_dict, kaplan_meier, logrank, reversed_cells
-from shared_model.survival.roc import Convention, roc
+from shared_model.survival.roc import Convention, Roc, roc
 from simulations.tabular.complete_rows import FitRows
 from simulations.tabular.printed_metrics import Area, ScoreFigures, TabularMetrics, day_key
 from simulations.tabular.table_as_study import Settings, default_settings
@@ -73,7 +74,13 @@ def _auc(cells: Cells, horizon: float, convention: Convention, findings: list[Fi
     except Problem as problem:
         findings.append(FitFinding(problem.code, problem.what))
         return None
-    return Area(found.auc, found.se)
+    return Area(found.auc, found.se, {percent: _sensitivity(found, percent) for percent in SPECIFICITIES})
+
+
+def _sensitivity(found: Roc, percent: int) -> float:
+    """The curve at its largest false positive rate up to 1 − specificity."""
+    wrong = np.rint(found.false_positive * found.controls)
+    return float(found.true_positive[wrong <= (100 - percent) * found.controls // 100].max())
 
 
 def _differences(cells: Mapping[str, Cells]) -> dict[str, Difference]:

@@ -20,10 +20,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Area:
-    """An AUC with its standard error."""
+    """An AUC with its standard error, and the sensitivity by specificity (per cent); none on shares of too few cases or controls."""
 
     auc: float
     se: float
+    sensitivity: Mapping[int, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON."""
+        points = {f"{percent / 100:g}": value for percent, value in self.sensitivity.items()}
+        return {"auc": self.auc, "se": self.se, **({"sensitivity": points} if points else {})}
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class ScoreFigures:
             "c_index_se": self.c.se if self.c else None,
             "c_index_ci": list(self.c.plain_ci) if self.c else None,
             "c_index_ci_logit": list(self.c.logit_ci) if self.c else None,
-            "auc": {name: {"auc": found.auc if found else None, "se": found.se if found else None} for name, found in self.auc.items()},
+            "auc": {name: found.as_dict() if found else {"auc": None, "se": None} for name, found in self.auc.items()},
         }
 
 

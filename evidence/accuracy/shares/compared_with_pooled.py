@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import fedhcc
 from evidence.accuracy.shares.accuracy_cohorts import Tried
 from evidence.accuracy.shares.pooled_oracles import PooledRows
+from shared_model.disclosure.limits import SENSITIVITY_BITS
 
 Floats = NDArray[np.float64]
 Holders = Literal[0, 3, 5]
@@ -25,12 +26,15 @@ BARS: Mapping[str, float] = {
     "se of the difference": 1e-5,
     "AUC": 1e-5,
     "se of AUC": 1e-5,
+    "sensitivity": 2.0 ** (1 - SENSITIVITY_BITS.value),
     "survival": 1e-4,
     "interval": 1e-4,
     "log-rank chi2": 1e-4,
     "hazard ratio": 1e-4,
     "calibration": 1e-4,
 }
+
+OF_SCORES = ("C", "se of C", "AUC", "se of AUC", "sensitivity", "difference of C", "se of the difference")
 
 
 def found_on_shares(tried: Tried, holders: Holders) -> dict[str, Any]:
@@ -70,7 +74,7 @@ def _largest(values: list[float]) -> float:
 
 def _of_scores(found: Any) -> dict[str, float]:
     rows, shown = PooledRows(found.rows.time, found.rows.event), found.to_dict()
-    kinds: dict[str, list[float]] = {name: [] for name in ("C", "se of C", "AUC", "se of AUC", "difference of C", "se of the difference")}
+    kinds: dict[str, list[float]] = {name: [] for name in OF_SCORES}
     influence = {}
     for j, name in enumerate(found.rows.names):
         score, of = found.rows.x[:, j], shown["scores"][name]
@@ -82,6 +86,8 @@ def _of_scores(found: Any) -> dict[str, float]:
                 auc, se = rows.auc(score, float(day))
                 kinds["AUC"].append(one["auc"] - auc)
                 kinds["se of AUC"].append(one["se"] - se)
+                points = one.get("sensitivity", {})
+                kinds["sensitivity"] += [points[at] - rows.sensitivity(score, float(day), round(100 * float(at))) for at in points]
     for name, gap in shown["differences"].items():
         first = next(one for one in influence if name.startswith(f"{one}-") and name[len(one) + 1 :] in influence)
         second = name[len(first) + 1 :]

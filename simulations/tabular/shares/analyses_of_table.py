@@ -19,6 +19,7 @@ from shared_model.analyses.groups.kaplan_meier_on_shares import KaplanMeierEstim
 from shared_model.analyses.groups.patient_groups import Partition
 from shared_model.analyses.pairs_on_shares import make_pairs
 from shared_model.analyses.patient_slots import OneHot, Part, Rows, layout
+from shared_model.analyses.phases.evaluation_openings import SPECIFICITIES
 from shared_model.analyses.scores.roc_on_shares import RocModel, roc
 from shared_model.disclosure.limits import ROC_PATIENTS
 from shared_model.shares.circuits.arithmetic import Arithmetic, together
@@ -87,7 +88,8 @@ class MetricsPlan:
         if not self.horizons:
             return None
         least = ROC_PATIENTS.value if self.settings else 1
-        return RocModel("roc", self.scores, self.table.places(self.horizons), Partition(minimum=self.minimum), minimum=least)
+        days = self.table.places(self.horizons)
+        return RocModel("roc", self.scores, days, Partition(minimum=self.minimum), minimum=least, specificities=SPECIFICITIES)
 
     @property
     def overall(self) -> KaplanMeierModel:

@@ -10,6 +10,8 @@ import numpy as np
 from shared_model.analyses.cindex_on_shares import ConcordanceEstimate
 from shared_model.analyses.cox_on_shares import CoxEstimate
 from shared_model.analyses.groups.calibration_on_shares import CalibrationEstimate
+from shared_model.analyses.phases.evaluation_openings import SPECIFICITIES
+from shared_model.analyses.scores.roc_on_shares import RocEstimate
 from shared_model.disclosure.limits import POINT_PATIENTS
 from shared_model.survival.compare_cindex import Difference
 from shared_model.survival.cox.cox_result import ChiTest, FitFinding
@@ -86,8 +88,14 @@ def _figures(opened: OpenedMetrics, name: str, horizons: Sequence[float], inside
     for day in horizons:
         at = inside.index(day) if day in inside else None
         auc = float(found.auc[f"score.{name}"][at, 0]) if found and at is not None else np.nan
-        areas[day_key(day)] = Area(auc, float(found.se[f"score.{name}"][at, 0])) if np.isfinite(auc) else None
+        areas[day_key(day)] = _area(found, f"score.{name}", at) if found and at is not None and np.isfinite(auc) else None
     return ScoreFigures(opened_concordance(opened.of("concordance"), f"score.{name}"), areas)
+
+
+def _area(found: RocEstimate, score: str, at: int) -> Area:
+    points = found.sensitivity[score][:, at, 0]
+    shown = {percent: float(value) for percent, value in zip(SPECIFICITIES, points, strict=True) if np.isfinite(value)}
+    return Area(float(found.auc[score][at, 0]), float(found.se[score][at, 0]), shown)
 
 
 def _differences(found: ConcordanceEstimate, names: Sequence[str]) -> dict[str, Difference]:

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from evidence.accuracy.shares.pooled_oracles import PooledRows
 from shared_model.survival.evaluation_table import patient_cells
 from simulations.commands import table_views, tabular
 from simulations.tabular.design_columns import merge_near_times
@@ -222,7 +223,10 @@ def test_metrics_have_the_declared_fields_and_match_the_library(run):
     cells = patient_cells(x, day, dead)
     assert found["c_index"] == pytest.approx(concordance(cells).c)
     assert found["c_index_ci"] == pytest.approx(list(concordance(cells).plain_ci))
+    points = found["auc"]["100"].pop("sensitivity")
     assert found["auc"]["100"] == pytest.approx({"auc": roc(cells, 100).auc, "se": roc(cells, 100).se})
+    rows = PooledRows(np.asarray(day, dtype=float), np.asarray(dead, dtype=bool))
+    assert points == pytest.approx({f"{k / 10:g}": rows.sensitivity(np.asarray(x), 100, 10 * k) for k in range(1, 10)})
     assert found["auc"]["5000"] == {"auc": None, "se": None}
     assert [warning["code"] for warning in found["warnings"]] == ["FH-809"]
     assert set(found["km"]["groups"]) == {"0", "1"}

@@ -39,6 +39,8 @@ def test_c_auc_and_the_difference_are_those_of_the_exact_cells(lung: pd.DataFram
         for day in (365, 730):
             assert opened["scores"][name]["auc"][str(day)]["auc"] == pytest.approx(roc(cells, day).auc, abs=1e-5)
             assert opened["scores"][name]["auc"][str(day)]["se"] == pytest.approx(roc(cells, day).se, abs=1e-5)
+            points = (one["scores"][name]["auc"][str(day)]["sensitivity"] for one in (opened, exact))
+            assert next(points) == pytest.approx(next(points), abs=2.0**-8)
     found, known = opened["differences"]["age-ph.ecog"], exact["differences"]["age-ph.ecog"]
     assert (found["difference"], found["se"]) == pytest.approx((known["difference"], known["se"]), abs=1e-5)
 
