@@ -10,6 +10,7 @@ from client.cohort.check_scans import Progress, peek, strangers
 from client.intake.survey.review_remarks_for_check import older_than_review, persons_in_question, review_of, said
 from client.program.gpu_watch import require
 from client.segmentation.published_models import PACKS
+from shared_model.disclosure.limits import PAIRED_PATIENTS
 from site_config.documents.read_yaml_documents import load_site
 from site_config.documents.rules_over_fields import site_in_study
 from site_config.keys_and_signatures import SiteIdentity
@@ -18,7 +19,7 @@ from site_config.problems.base import Problem
 from site_config.problems.identity import KIT_NOT_YOURS
 from site_config.site_yaml import SiteConfig
 from site_config.study.plan_and_lock import Organ, Study, two_organs
-from site_config.study.policy_clashes import minima_clashes
+from site_config.study.policy_clashes import minima_clashes, policy_findings
 from site_config.tables.cohort_csv import Cohort, Scan, check_together, load_cohort, load_scans
 
 
@@ -50,6 +51,7 @@ def examine(home: Path, study: Study | None = None, progress: Progress | None = 
     except Problem as problem:
         found.keep(problem)
         return found
+    found.findings.extend(policy_findings(found.site.policy, PAIRED_PATIENTS.value))
     if study is not None:
         found.reads_scans = study.reads_scans
         found.faults.extend(_beside_the_study(found.site, study))

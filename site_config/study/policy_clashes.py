@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from site_config.problems import configuration as kinds
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site_yaml import Policy
@@ -19,6 +20,17 @@ def minima_clashes(policy: Policy, study: Study) -> list[Problem]:
     if study.privacy.demonstration:
         return []
     return [_clash(*each) for each in _compared(policy, study) if each[1] > each[2]]
+
+
+def policy_findings(policy: Policy, most: int) -> list[Problem]:
+    """FH-132 for a `minimum_patients` of one, which protects nobody, and for one above the `most` patients of a study on shares."""
+    least, where = policy.minimum_patients, "site.yaml: policy.minimum_patients"
+    if policy.simulated_patients or 1 < least <= most:
+        return []
+    what = f"`minimum_patients: {least}`: " + (
+        "the sum of one patient is that patient's row" if least == 1 else f"no study on shares has more than {most:,d} patients"
+    )
+    return [kinds.SIZE_OF_SETS.problem(what, fix="Write 20, as left out, or what this hospital decides.", where=where)]
 
 
 def _compared(policy: Policy, study: Study) -> Iterator[tuple[str, int, int, str]]:
