@@ -2,7 +2,7 @@
 
 Flower sends a message as objects named by their hash. An array is a list of the pieces that make it up, and the same piece
 may stand in the list a million times: 5 MB on the line become 5 TB in memory. So every piece passes here on its way in.
-Format (Flower 1.41, `flwr.supercore.inflatable`): `TYPE CHILDREN LENGTH`, a zero byte, the body; an array's body is JSON.
+Format (Flower 1.42, `flwr.supercore.inflatable`): `TYPE CHILDREN LENGTH`, a zero byte, the body; an array's body is JSON.
 """
 
 from __future__ import annotations

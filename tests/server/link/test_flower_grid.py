@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -125,7 +126,7 @@ def test_large_arrays_pass_the_records() -> None:
     assert back.body == message.body and np.array_equal(back.arrays["w"], message.arrays["w"]) and back.arrays["w"].dtype == np.uint32
 
 
-@pytest.mark.parametrize(("module", "digits"), [*flower_version.INTERNALS.items()])
+@pytest.mark.parametrize(("module", "digits"), [*flower_version.internals(version("flwr")).items()])
 def test_flower_is_the_one_this_was_written_for(module: str, digits: str) -> None:
     spec = find_spec(module)
     assert spec is not None and spec.origin is not None
@@ -136,7 +137,10 @@ def test_flower_is_the_one_this_was_written_for(module: str, digits: str) -> Non
 def test_another_flower_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from site_config.problems.base import Problem
 
-    flower_version.check_version()
-    monkeypatch.setattr(flower_version, "version", lambda _name: "1.42.0")
-    with pytest.raises(Problem, match="FH-717"):
+    for release in (flower_version.FLOWER, *flower_version.EARLIER):
+        monkeypatch.setattr(flower_version, "version", lambda _name, found=release: found)
         flower_version.check_version()
+    for release in ("1.40.0", "1.43.0"):
+        monkeypatch.setattr(flower_version, "version", lambda _name, found=release: found)
+        with pytest.raises(Problem, match="FH-717"):
+            flower_version.check_version()
