@@ -24,7 +24,8 @@ AT_THRESHOLD = 1.0
 def add_sensitivities(system: System, unknowns: Unknowns, seen: SeenStudy, at: int, mass: Floats) -> None:
     """Two equations a specificity and horizon of a set, made linear at `mass`."""
     spec, found = seen.model.known.specs.get(CLN.name), seen.evaluation.roc
-    if spec is None or found is None or CLN.name not in found.sensitivity:
+    opened = None if found is None else found.sensitivity.get(CLN.name)
+    if spec is None or opened is None:
         return
     score, u = on_grid(spec, unknowns.x), mass.reshape(unknowns.size)
     for h, horizon in enumerate(seen.model.horizons):
@@ -34,7 +35,7 @@ def add_sensitivities(system: System, unknowns: Unknowns, seen: SeenStudy, at: i
         whole, beyond = float((u @ weight).sum()), u @ controls.astype(np.float64)
         if not whole > 0 or not beyond.sum() > 0:
             continue
-        for percent, value in zip(seen.model.roc.specificities, found.sensitivity[CLN.name][:, h, at], strict=True):
+        for percent, value in zip(seen.model.roc.specificities, opened[:, h, at], strict=True):
             if np.isfinite(value):
                 allowed = float(beyond.sum()) * (1 - percent / 100)
                 above = (score > _threshold(score, beyond, allowed)).astype(np.float64)
