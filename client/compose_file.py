@@ -25,8 +25,13 @@ RESTART_PAUSE_S: Final = 60
 Engine = Literal["docker", "podman"]
 
 HEAD: Final = """# Written by `fedhcc-site compose` from site.yaml; run the command again after a change of paths, device or image.
-# `docker compose up -d` starts it in this folder, `docker compose logs` tells what it says, `docker compose stop` ends it.
+# `COMPOSE up -d` starts it in this folder, `COMPOSE logs` tells what it says, `COMPOSE stop` ends it.
+# After a change: `COMPOSE down`, then `up -d`.
 """
+COMPOSE: Final[dict[Engine, str]] = {"docker": "docker compose", "podman": "podman-compose"}
+"""How each engine's compose is called: `podman compose` exists from Podman 4.7 on, and calls podman-compose."""
+RESTART: Final[dict[Engine, str]] = {"docker": "unless-stopped", "podman": "always"}
+"""Started again after a fault and at the machine's start. Podman's service for the latter looks for `always` alone."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ def compose(site: SiteConfig, wanted: Wanted) -> dict[str, Any]:
         "read_only": True,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
-        "restart": "unless-stopped",
+        "restart": RESTART[wanted.engine],
         "stop_grace_period": "30s",
         "shm_size": "1gb",
         "mem_limit": wanted.memory,
@@ -151,7 +156,7 @@ def compose(site: SiteConfig, wanted: Wanted) -> dict[str, Any]:
 
 def text(site: SiteConfig, wanted: Wanted) -> str:
     """The compose file as YAML."""
-    return HEAD + yaml.safe_dump(compose(site, wanted), sort_keys=False, width=120)
+    return HEAD.replace("COMPOSE", COMPOSE[wanted.engine]) + yaml.safe_dump(compose(site, wanted), sort_keys=False, width=120)
 
 
 def check_gpu_wanted(site: SiteConfig, gpu: bool | None) -> None:

@@ -31,7 +31,7 @@ def compose(
     json: Json = False,
 ) -> None:
     """Write compose.yaml from site.yaml; every path is checked against what the container will see."""
-    from client.compose_file import Mount, Wanted, check_gpu_wanted, text
+    from client.compose_file import COMPOSE, Mount, Wanted, check_gpu_wanted, text
     from client.compose_file import compose as made
     from site_config.atomic_files import write_atomic
     from site_config.documents.read_yaml_documents import load_site
@@ -50,7 +50,7 @@ def compose(
     if "sha256:" not in image:
         note("The image is named without its digest, so another content can take its name.")
         note("Pin it: --image NAME@sha256:…, or the number in image-id.txt where it was loaded from an archive.")
-    note(f"Next, on the host, in this folder: {engine} compose up -d")
+    note(f"Next, on the host, in this folder: {COMPOSE[wanted.engine]} up -d")
 
 
 def register(app: typer.Typer) -> None:

@@ -41,6 +41,17 @@ def test_one_gpu_where_site_yaml_asks_for_it_in_either_engines_words(tmp_path: P
     assert podman["devices"] == ["nvidia.com/gpu=0"] and "deploy" not in podman
 
 
+def test_each_engine_is_called_by_its_own_name_and_starts_it_after_the_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for engine, called, restart in (("docker", "docker compose", "unless-stopped"), ("podman", "podman-compose", "always")):
+        home = tmp_path / engine
+        home.mkdir()
+        _, site = write(home, "site: h\n", "--engine", engine)
+        assert site["restart"] == restart
+        said = capsys.readouterr()
+        assert f"in this folder: {called} up -d" in said.out + said.err
+        assert f"`{called} up -d` starts it" in next(home.rglob("compose.yaml")).read_text()
+
+
 def test_a_gpu_is_never_asked_for_on_one_side_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, made = write(tmp_path, "site: h\n", "--gpu")
     assert status == 12 and made == {} and "FH-605" in capsys.readouterr().err
