@@ -12,6 +12,7 @@ from math import isfinite
 from typing import Any
 
 from client.release.earlier_releases import Ledger, TableKey
+from shared_model.disclosure.limits import SLOTS
 from shared_model.statistics import day_grids
 from shared_model.statistics import statistic_parameters as asked
 from shared_model.statistics.statistic_declaration import Parameters
@@ -31,8 +32,6 @@ LARGEST_MEAN = 1e3
 SMALLEST_SD, LARGEST_SD = 1e-8, 1e4
 LARGEST_CENTRE = 200.0
 MOST_NUMBERS = 20_000
-LEAST_SLOTS = 4
-"""Rows are filled up to a multiple of so many at least: the office counts what a hospital uploads, and would see each one who came."""
 LIFTED = 1e4
 """How many times the bounds of coefficients and means are wider in a demonstration with made-up patients."""
 
@@ -71,9 +70,9 @@ def study_floor_faults(policy: Policy, study: Study) -> list[str]:
         found.append(f"cut points of the training hazard closer than {floor} days")
     if (near := close_horizons(study)) is not None:
         found.append(f"horizons {near[1] - near[0]} days apart, at {near[0]} and {near[1]}; at least {APART_DAYS} are asked")
-    if study.shares_rows and study.shares.slots < LEAST_SLOTS:
+    if study.shows_counts:
         found.append(
-            f"rows filled up to a multiple of {study.shares.slots}, from which their number shows; at least {LEAST_SLOTS} are asked"
+            f"rows filled up to a multiple of {study.shares.slots}, from which their number shows; at least {SLOTS.value} are asked"
         )
     if study.training.rounds > policy.maximum_rounds:
         found.append(f"more than {policy.maximum_rounds:,} rounds of training")

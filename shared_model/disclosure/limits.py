@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from site_config.study.horizon_spacing import APART_DAYS
+from site_config.study.plan_and_lock import LEAST_SLOTS
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,10 @@ SENSITIVITY_BITS = Limit(
 SENSITIVITY_PATIENTS = Limit(
     10,
     "from one declared specificity to the next lies a tenth of the controls: with fewer, single patients would be put in order",
+)
+SLOTS = Limit(
+    LEAST_SLOTS,
+    "rows are filled up to a multiple of so many at least: the office counts what a hospital uploads, and would see each one who came",
 )
 COLUMN_PATIENTS = Limit(5, "a coefficient of a column that fewer patients have is a statement on them")
 COLUMN_HOSPITALS = Limit(3, "a column that one or two hospitals have is a statement on these, and each can take its own patients off")

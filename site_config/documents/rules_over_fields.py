@@ -11,7 +11,7 @@ from site_config.problems import configuration as kinds
 from site_config.problems.base import Kind
 from site_config.site_yaml import SiteConfig
 from site_config.study.horizon_spacing import APART_DAYS, close_horizons
-from site_config.study.plan_and_lock import ClinicalVariable, Study
+from site_config.study.plan_and_lock import LEAST_SLOTS, ClinicalVariable, Shares, Study
 from site_config.study.prognostic_models import CLN, MODELS
 from site_config.study.time_points import STARTS
 from site_config.words_of_messages import clean, nearest, plural
@@ -209,6 +209,9 @@ def _settings(study: Study) -> Iterable[Fault]:
     if (near := close_horizons(study)) is not None and near[0] != near[1]:
         what = f"horizons at {near[0]} and {near[1]} days show who died in between"
         yield Fault(kinds.CONTRADICTION, ("evaluation", "horizons"), what, f"Keep them at least {APART_DAYS} days apart.")
+    if study.shows_counts:
+        what = f"rows filled up to a multiple of {study.shares.slots} tell the office how many patients a hospital has"
+        yield Fault(kinds.CONTRADICTION, ("shares", "slots"), what, f"Write {LEAST_SLOTS} or more; {Shares().slots} is usual.")
     yield from _horizons(study)
     for model, rate in study.network.dropout.items():
         if not 0 <= rate < 1:

@@ -154,6 +154,9 @@ class Privacy(Strict):
     dp: DifferentialPrivacy | None = None
 
 
+LEAST_SLOTS = 4
+
+
 class Shares(Strict):
     """Which hospitals hold secret shares of patients' rows, and how the rows a hospital uploads are filled up.
 
@@ -244,6 +247,11 @@ class Study(Strict):
         """Whether holders of shares compute results: under differential privacy noised counts alone, where the study asks for them."""
         dp = self.privacy.dp
         return self.resolution == "shares" and (dp is None or dp.results > 0)
+
+    @property
+    def shows_counts(self) -> bool:
+        """Whether rows on shares are filled up so little that the office counts a hospital's patients; nobody minds made-up ones."""
+        return self.shares_rows and self.shares.slots < LEAST_SLOTS and not (self.simulated and self.privacy.demonstration)
 
     @property
     def pairs_patients(self) -> bool:

@@ -205,6 +205,17 @@ def test_query_budget_spans_studies():
     assert outward_code(problem) == "FH-501"
 
 
+def test_a_corrected_row_is_no_other_patient_to_the_budget():
+    policy = Policy(minimum_roster=3, minimum_patients=5, query_budget={"toy.sum": 1})
+    rows = {name: tuple(f"{one}.1" for one in own) for name, own in patients(8).items()}
+    federation = AttackedFederation.make(rows, registry=toy_registry(), policy=policy)
+    federation.ask("toy.sum", Weights(), computing())
+    for name, hospital in federation.hospitals.items():
+        hospital.patients = tuple(f"{one}.2" for one in patients(8)[name])
+    federation.new_study(Study(title="another", sites=tuple(StudySite(name=name) for name in SITES)), SITES)
+    refused(privacy.QUERY_BUDGET_SPENT, federation.ask, "toy.sum", Weights(), computing(), round=1)
+
+
 def test_two_releases_in_flight_do_not_pass_a_budget_of_one():
     policy = Policy(minimum_roster=3, minimum_patients=5, query_budget={"toy.sum": 1})
     federation = AttackedFederation.make(patients(), registry=toy_registry(), policy=policy)
