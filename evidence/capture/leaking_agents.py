@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from client.program import message_agent as handlers
+from client.program.make_agent import make_agent
 from client.program.message_agent import Agent
-from client.program.resident_worker import Handle, make_agent
+from client.program.resident_worker import Handle
 from evidence.capture.canaries import LEAK, MARK, UID_ROOT
 from shared_model.secure_sum.federation_messages import Message
 from shared_model.statistics.statistic_parameters import SplitOnly

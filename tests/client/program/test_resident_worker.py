@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pytest
 
-from client.program.resident_worker import GPU_LOST_STATUS, Worker, WorkerEnded
+from client.program.make_agent import make_agent
+from client.program.resident_worker import AGENT, GPU_LOST_STATUS, Worker, WorkerEnded
 from shared_model.secure_sum.federation_messages import Message
 from site_config.problems import model
+from tests.support import ROOT
 
 
 def counting(home: Path) -> Callable[[Message], Message]:
@@ -31,6 +36,17 @@ def counting(home: Path) -> Callable[[Message], Message]:
 
 def unable(home: Path) -> Callable[[Message], Message]:
     raise SystemExit(3)
+
+
+def test_the_hospitals_program_loads_neither_networks_nor_scans() -> None:
+    """They would take 500 MB beside the process that computes, and seconds at every start."""
+    code = "import sys, client.program.site_runner; print({'torch', 'scipy', 'pydicom', 'SimpleITK'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_the_agent_that_is_named_is_there() -> None:
+    assert resolve_name(AGENT) is make_agent
 
 
 def test_one_process_answers_all_messages(tmp_path: Path) -> None:
