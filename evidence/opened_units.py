@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from server.study.opened_analyses import OpenedMean
+from server.study.opened_analyses import OpenedAuc, OpenedMean
 from server.study.study_results import StudyResult
 from shared_model.analyses.newton_on_shares import FINE
-from shared_model.disclosure.limits import MONTHS_LOST_BITS, MONTHS_LOST_VARIANCE_BITS
+from shared_model.disclosure.limits import MONTHS_LOST_BITS, MONTHS_LOST_VARIANCE_BITS, SENSITIVITY_BITS
 from shared_model.shares.messages.share_messages import SignedResults
 from site_config.atomic_files import read_json
 
@@ -31,6 +31,8 @@ CLOSE: Final = 2e-3
 """What is made of opened numbers that differ in their last units is so close, relative and absolute."""
 MEAN_APART: Final = tuple(LAST_UNITS * 2.0**-grid.value + 1e-9 for grid in (MONTHS_LOST_BITS, MONTHS_LOST_VARIANCE_BITS))
 """By how much a restricted mean, in months, and its variance may differ: the units in which they are opened."""
+SENSITIVITY_APART: Final = LAST_UNITS * 2.0**-SENSITIVITY_BITS.value + 1e-9
+"""By how much a sensitivity may."""
 
 
 def opened_units(folder: Path) -> dict[str, tuple[int, ...]]:
@@ -82,12 +84,16 @@ class StudyNumbers:
 
 
 def _close(one: Any, other: Any) -> bool:
-    """Of one form, with numbers that are close; a restricted mean and its variance stand there on their own grids, far wider than that."""
+    """Of one form, with numbers that are close; restricted means and sensitivities stand there on their own grids, far wider than that."""
     if isinstance(one, dict) and isinstance(other, dict):
         if one.keys() == other.keys() == OpenedMean.model_fields.keys():
             apart = one["months"] - other["months"], one["se"] ** 2 - other["se"] ** 2
             within = all(abs(way) <= most for way, most in zip(apart, MEAN_APART, strict=True))
             return within and one["day"] == other["day"]
+        if one.keys() == other.keys() == OpenedAuc.model_fields.keys():
+            ours, theirs = one["sensitivity"], other["sensitivity"]
+            near = len(ours) == len(theirs) and all(abs(a - b) <= SENSITIVITY_APART for a, b in zip(ours, theirs, strict=True))
+            return near and all(_close(one[key], other[key]) for key in one if key != "sensitivity")
         return one.keys() == other.keys() and all(_close(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_close, one, other))

@@ -86,7 +86,9 @@ MEAN_BITS = Limit(8, "in steps of a variable: a mean is printed to one decimal")
 SPREAD_BITS = Limit(8, "in squared steps of a variable: a standard deviation is printed to one decimal")
 ROC_PATIENTS = Limit(5, "an AUC of fewer cases or controls is a statement on persons: with one case it is the rank of a score")
 AUC_BITS = Limit(22, "the AUC equals the pooled one to 1e-5")
-AUC_VARIANCE_BITS = Limit(28, "the standard error of an AUC equals the pooled one to 1e-5")
+AUC_VARIANCE_BITS = Limit(
+    26, "the standard error of an AUC equals the pooled one to 1e-5 where it is above 0.004; finer places differ from run to run"
+)
 SENSITIVITY_BITS = Limit(
     8,
     "a curve is read to a hundredth; finer sums of weights would tell which cases, by the days they died on, lie above a threshold",
