@@ -184,7 +184,8 @@ class Benches:
     def _bench(self, lock: StudyLock, table: LiveTable) -> Bench:
         site, role = self.site, lock.entry(self.site.site).role
         patients = load_patients(site, lock.study, lock.study_id, role, cohort_of(table, lock.study))
-        return Bench(lock.study, patients, _device(site), site.compute.micro_batch, lock.study_id)
+        device = _device(site) if MODELS.read_scans(lock.study.models) else "cpu"
+        return Bench(lock.study, patients, device, site.compute.micro_batch, lock.study_id)
 
     def _sets(self, lock: StudyLock) -> tuple[str, ...]:
         return SETS_OF[lock.entry(self.site.site).role]

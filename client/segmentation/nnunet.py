@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from client.imaging.slices import Grid, stack
@@ -85,6 +84,8 @@ class NnUNetModel:
 
     def _predict(self, image: NDArray[np.int16], spacing: tuple[float, float, float], planes: NDArray[np.intp] | None = None) -> LabelMap:
         """Labels on the image's own voxels, (z, y, x); planes along z that are not asked for may stay 0 (None: all)."""
+        import torch
+
         predictor = self.predictor
         plans, configuration = predictor.plans_manager, predictor.configuration_manager
         properties: dict[str, Any] = {"spacing": list(spacing)}
@@ -113,6 +114,7 @@ class NnUNetModel:
 
     def _exported(self, data: NDArray[np.float32], properties: dict[str, Any]) -> LabelMap:
         """nnU-Net's own way, for resamplings that are not done plane by plane; needs the logits of the whole scan."""
+        import torch
         from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape as export
 
         predictor = self.predictor

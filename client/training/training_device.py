@@ -4,6 +4,8 @@
 that of the CPU: torch's own default lets cuDNN round float32 to TF32 (10 bits of mantissa), which moves a summed gradient by
 about 1e-3, so it is switched off for as long as a pass runs, and reproducible algorithms are chosen. `mixed` allows both
 TF32 and bfloat16.
+
+torch is loaded by whoever computes with a network, not with this module: a hospital of tables alone never needs its half a gigabyte.
 """
 
 from __future__ import annotations
@@ -12,11 +14,12 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
-
-import torch
+from typing import TYPE_CHECKING, Any, Final
 
 from site_config.problems import model as problems
+
+if TYPE_CHECKING:
+    import torch
 
 CPU_PATIENTS: Final = 1
 GPU_PATIENTS: Final = 4
@@ -34,6 +37,8 @@ def choose_device(wanted: str) -> torch.device:
         >>> choose_device("cpu")
         device(type='cpu')
     """
+    import torch
+
     if wanted == "cpu":
         return torch.device("cpu")
     os.environ.setdefault(*WORKSPACE)
@@ -53,6 +58,8 @@ def patients_at_once(micro_batch: int, device: torch.device) -> int:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, on a GPU (its own exception) or on the host (a `MemoryError`, or torch's RuntimeError)."""
+    import torch
+
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in MEMORY_WORDS)
@@ -60,6 +67,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def is_device_fault(error: BaseException) -> bool:
     """Whether the GPU itself failed: torch tells that by an exception of its own, older faults by their text."""
+    import torch
+
     named = isinstance(error, torch.AcceleratorError)
     return named or (isinstance(error, RuntimeError) and any(words in str(error) for words in ("CUDA error", "CUDNN_STATUS", "CUBLAS_")))
 
@@ -84,6 +93,8 @@ def arithmetic(device: torch.device, *, mixed: bool = False) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
+    import torch
+
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
     cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = True, False, mixed, mixed
@@ -112,6 +123,8 @@ class Hardware:
     def cast(self) -> contextlib.AbstractContextManager[Any]:
         """Mixed precision (bfloat16: the range of float32, no loss scaling), on a GPU only."""
         if self.mixed and self.device.type == "cuda":
+            import torch
+
             return torch.autocast("cuda", dtype=torch.bfloat16)
         return contextlib.nullcontext()
 
@@ -131,4 +144,6 @@ class Hardware:
         self.micro_batch //= 2
         self.notes.append(f"out of memory: micro-batch reduced to {self.micro_batch}")
         if self.device.type == "cuda":
+            import torch
+
             torch.cuda.empty_cache()
