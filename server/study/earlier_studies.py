@@ -23,7 +23,8 @@ def begun(home: Path) -> tuple[StudyLock, ...]:
     """The published studies of an office that opened something; one whose ledger cannot be read counts as one."""
 
     def opened(study: str) -> bool:
-        return any(_opened(StudyFolder(home / "studies" / study / run).ledger_file) for run in RUNS)
+        folders = [home / "studies" / study / run for run in RUNS]
+        return any(_opened(StudyFolder(folder).ledger_file) for folder in folders if folder.is_dir())
 
     return tuple(lock for lock in published_studies.published(home) if opened(lock.study_id))
 

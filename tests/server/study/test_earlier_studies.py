@@ -23,8 +23,9 @@ def test_a_study_that_opened_nothing_is_no_earlier_one(
     lock = study_lock()
     monkeypatch.setattr(published_studies, "published", lambda _home: (lock,))
     folder = tmp_path / "studies" / lock.study_id / run
+    assert begun(tmp_path) == () and not folder.exists()
     folder.mkdir(parents=True)
-    assert begun(tmp_path) == ()
+    assert begun(tmp_path) == () and list(folder.parent.iterdir()) == [folder]
     ledger = StudyLedger(folder / "ledger.jsonl")
     entry = LedgerEntry(time="", phase="clinical", round=0, statistic="precounts", block=0, roster=[], outcome=outcome, masked=True)
     ledger.append(entry)
