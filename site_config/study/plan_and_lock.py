@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -182,6 +182,10 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
+def _is_empty(value: Sized) -> bool:
+    return len(value) == 0
+
+
 class StudySite(Strict):
     """A hospital of the study; the role is left out where a draw decides, the hours where its machine is always on."""
 
@@ -281,6 +285,7 @@ class EarlierStudy(Strict):
     development: tuple[SiteName, ...] | None = Field(
         default=None, exclude_if=_is_none, description="of these the ones whose patients trained and validated"
     )
+    complete: Sha256 | None = Field(default=None, exclude_if=_is_none, description="of what a patient has to have for its sets")
 
 
 class LeftBehind(Strict):
@@ -310,6 +315,9 @@ class StudyLock(Strict):
         default=None, exclude_if=_is_none, description="the study this one goes on from without some of its patients"
     )
     earlier: tuple[EarlierStudy, ...] = Field(default=(), description="studies whose rows may differ from this one's by nobody or by many")
+    beside: tuple[EarlierStudy, ...] = Field(
+        default=(), exclude_if=_is_empty, description="studies over none of these hospitals, but over some of the earlier ones' others"
+    )
 
     @property
     def compares(self) -> bool:
