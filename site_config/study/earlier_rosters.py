@@ -45,10 +45,10 @@ def complete_digest(study: Study) -> str:
 
 
 def _results(earlier: EarlierStudy) -> set[frozenset[str]]:
-    """The hospitals of an earlier study's results: all, those that developed, those held out."""
+    """The hospitals of an earlier study's results: all, those that developed, those held out, and each block."""
     every = frozenset(earlier.roster)
     developed = every if earlier.development is None else frozenset(earlier.development)
-    return {every, developed, every - developed} - {frozenset()}
+    return {every, developed, every - developed, *map(frozenset, earlier.blocks)} - {frozenset()}
 
 
 @lru_cache(maxsize=64)

@@ -245,6 +245,7 @@ def _as_earlier(locks: Iterable[StudyLock]) -> tuple[EarlierStudy, ...]:
             study=one.study_id,
             roster=tuple(sorted(entry.name for entry in one.roster)),
             development=tuple(sorted(one.names("development"))),
+            blocks=blocks if len(blocks := one.blocks.get("development", ())) > 1 else (),
             complete=complete_digest(one.study),
         )
         for one in locks

@@ -285,6 +285,9 @@ class EarlierStudy(Strict):
     development: tuple[SiteName, ...] | None = Field(
         default=None, exclude_if=_is_none, description="of these the ones whose patients trained and validated"
     )
+    blocks: tuple[tuple[SiteName, ...], ...] = Field(
+        default=(), exclude_if=_is_empty, description="of the ones that trained, where there were several: sums of each were opened"
+    )
     complete: Sha256 | None = Field(default=None, exclude_if=_is_none, description="of what a patient has to have for its sets")
 
 

@@ -272,6 +272,16 @@ def test_a_study_over_other_hospitals_adds_up_where_one_between_them_does() -> N
     assert {one.kind for one in lock_faults(lock.model_copy(update={"beside": (*lock.beside, lock.earlier[0])}))}
 
 
+def test_blocks_of_an_earlier_study_add_up_too() -> None:
+    """Two blocks trained, and counts and deaths of each were opened; then the first, other hospitals and x, less those others."""
+    north, south, west = ("n1", "n2", "n3"), ("s1", "s2", "s3"), ("w1", "w2", "w3")
+    first = over((*north, *south), ()).model_copy(update={"blocks": {"development": (north, south)}})
+    lock = named_beside(over((*north, *west, "x"), ()), (first, over(west, ())))
+    assert [one.blocks for one in lock.earlier if len(one.roster) == 6] == [(north, south)]
+    assert fewest_left(*sums(lock)[0]) == 1
+    assert fewest_left(*sums(named_beside(over((*north, *west), ()), (first, over(west, ()))))[0]) in (0, 3)
+
+
 def test_who_leaves_a_study_is_held_against_the_others() -> None:
     """North, south, both with x, y and z; then y and z leave, with patients enough: x is left of north, south and the rest."""
     north, south = ("n1", "n2", "n3"), ("s1", "s2", "s3")
