@@ -23,6 +23,7 @@ from site_config.hash_chained_journal import Entry, Journal
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site_yaml import Policy
+from site_config.study.horizon_spacing import WEEK
 from site_config.study.plan_and_lock import Study, StudyLock
 from site_config.study.time_points import zero_column
 
@@ -30,8 +31,6 @@ DAYS = "days"
 OPENS = ("clinical", "training", "fusion", "evaluation")
 """Phases in which results at days are opened."""
 HALF_MONTH = MONTH / 2
-WEEK = 7
-"""Of a cut of the training hazard from a point of the curves: these are monthly, so that no day is half a month from each."""
 TREATMENT = zero_column(None)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from itertools import combinations, product
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from site_config.study.plan_and_lock import EarlierStudy, Study, StudyLock, canonical
 from site_config.study.prognostic_models import MODELS
@@ -17,6 +18,7 @@ TOGETHER: Final = 3
 """So many earlier results at most are taken together with a new one."""
 
 
+Ints = NDArray[np.int8]
 Rosters = tuple[frozenset[str], frozenset[frozenset[str]]]
 """Hospitals of a study's results, and those of every earlier result."""
 
@@ -66,18 +68,27 @@ def fewest_left(now: frozenset[str], earlier: frozenset[frozenset[str]]) -> int:
         return 0
     names = sorted(now.union(*earlier))
     mine = _row(names, now)
-    rows = np.array([_row(names, one) for one in sorted(earlier, key=sorted)], dtype=np.int64).reshape(len(earlier), len(names))
-    pairs = {tuple(left) for row in rows for left in (mine - row, row - mine)}
-    found = 0
-    for many in range(2, min(TOGETHER, len(earlier)) + 1):
-        signs = np.array(list(product((1, -1), repeat=many)), dtype=np.int64)
+    rows = np.array([_row(names, one) for one in sorted(earlier, key=sorted)], dtype=np.int8).reshape(len(earlier), len(names))
+    pairs = {left.tobytes() for row in rows for left in (mine - row, row - mine)}
+    most = found = len(names) + 1
+    for many in range(1, min(TOGETHER, len(earlier))):
+        signs = np.array(list(product((1, -1), repeat=many)), dtype=np.int8)
         for some in combinations(range(len(earlier)), many):
-            left = mine + signs @ rows[list(some)]
-            sizes = (left != 0).sum(axis=1)
-            fewer = (sizes > 0) & ((sizes < found) if found else True)
-            found = min((int(n) for one, n in zip(left[fewer], sizes[fewer], strict=True) if tuple(one) not in pairs), default=found)
+            left = (mine + signs @ rows[list(some)])[:, None, :]
+            found = _fewer(left, rows[some[-1] + 1 :], pairs, found)
+    return found if found < most else 0
+
+
+def _fewer(left: Ints, rows: Ints, pairs: Collection[bytes], found: int) -> int:
+    """The fewest hospitals of `left` (signs, 1, names) with one more row added or subtracted, none of `pairs`; `found` where no fewer."""
+    for one in (left + rows, left - rows):
+        sizes = np.count_nonzero(one, axis=2)
+        for at in sorted(zip(*np.nonzero((sizes > 0) & (sizes < found)), strict=True), key=lambda at: int(sizes[at])):
+            if one[at].tobytes() not in pairs:
+                found = int(sizes[at])
+                break
     return found
 
 
-def _row(names: Iterable[str], roster: frozenset[str]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return np.array([name in roster for name in names], dtype=np.int64)
+def _row(names: Iterable[str], roster: frozenset[str]) -> Ints:
+    return np.array([name in roster for name in names], dtype=np.int8)

@@ -12,6 +12,7 @@ from client.release.days_opened import DAYS, HALF_MONTH, DaysOpened, StudyDays, 
 from client.release.journal_entries import CONSENT, REFUSAL, Consent
 from client.release.known_hospitals import effective
 from shared_model.secure_sum.federation_messages import AdmissionRequest, Message
+from site_config.documents.rules_over_fields import study_faults
 from site_config.hash_chained_journal import Journal
 from site_config.keys_and_signatures import CoordinatorIdentity, sign_lock
 from site_config.problems.base import Problem
@@ -163,6 +164,8 @@ def test_a_hospital_refuses_the_second_study_at_admission_and_before_anything_le
 )
 def test_a_cut_of_the_training_hazard_beside_a_point_of_the_same_study(more: dict[str, Any], near: bool) -> None:
     """Horizons move the point of half a year, not the cut: deaths of who trained until each, subtracted, are those of one or two days."""
+    told = [fault.kind.code for fault in study_faults(lock("one", **more).study)]
+    assert told == [118] * (near and "evaluation" in more), "and whoever writes the study is told of a horizon"
     found = own_faults(Policy(), lock("one", **more))
     assert [problem.code for problem in found] == ["FH-532"] * near
     empty = DaysOpened(Journal(None))
