@@ -300,7 +300,7 @@ class LeftBehind(Strict):
 
     study: Sha256
     gone: dict[SiteName, Role] = Field(default_factory=dict)
-    companions: dict[str, int] = Field(default_factory=dict)
+    companions: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
 
 
 class StudyLock(Strict):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from client.release.generations import choose
 from client.release.journal_entries import AGREED, COMPARED, AgreedRows, ComparedRows
@@ -280,6 +281,12 @@ def test_blocks_of_an_earlier_study_add_up_too() -> None:
     assert [one.blocks for one in lock.earlier if len(one.roster) == 6] == [(north, south)]
     assert fewest_left(*sums(lock)[0]) == 1
     assert fewest_left(*sums(named_beside(over((*north, *west), ()), (first, over(west, ()))))[0]) in (0, 3)
+
+
+def test_companions_are_never_fewer_than_none() -> None:
+    """Minus five were all patients of a hospital but five."""
+    with pytest.raises(ValidationError):
+        LeftBehind(study="0" * 64, companions={"train": -5})
 
 
 def test_who_leaves_a_study_is_held_against_the_others() -> None:
