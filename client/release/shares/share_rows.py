@@ -67,10 +67,11 @@ def compared_patients(
     earlier = [_used(lock, ledger, one) for one in lock.earlier]
     every = [rows for used in earlier for rows in used.values()] + list(choices.values())
     patients = sorted({row.partition(".")[0] for rows in every for row in rows})
+    here = [site in one.roster or bool(used) for one, used in zip(lock.earlier, earlier, strict=True)]  # maybe under another name
     values = {}
     for c, choice in enumerate(model.choices):
         rows, of = choices.get(choice, frozenset()), choice.partition(".")[2]
-        counted = _counted(lock, site, [used.get(of, frozenset()) for used in earlier], rows)
+        counted = _counted(lock, here, [used.get(of, frozenset()) for used in earlier], rows)
         for k, kinds in enumerate(counted):
             for kind, ids in kinds.items():
                 values[f"{model.name}.{model.place(k, c, kind)}"] = np.array([one in ids for one in patients], dtype=np.float64)
@@ -79,15 +80,19 @@ def compared_patients(
     return PaddedPatients(nobody.astype(np.int64), nobody.astype(np.bool_), values), hashes
 
 
-def _counted(lock: StudyLock, site: str, before: Sequence[frozenset[str]], rows: frozenset[str]) -> list[dict[int, Collection[str]]]:
-    """Who is counted where, in the order of `change_model`: against each earlier study; by what was read; left of four results."""
+def _counted(
+    lock: StudyLock, here: Sequence[bool], before: Sequence[frozenset[str]], rows: frozenset[str]
+) -> list[dict[int, Collection[str]]]:
+    """Who is counted where, in the order of `change_model`: against each earlier study; by what was read; left of four results.
+
+    here: whether this hospital took part in each of them.
+    """
     found: list[dict[int, Collection[str]]] = []
-    for one, used in zip(lock.earlier, before, strict=True):
-        everybody, here = changed_ids(used, rows), site in one.roster
-        found.append({CHANGED: everybody if here else (), CAME: () if here else everybody, MOVED: moved_ids(used, rows) if here else ()})
-    for one, used in zip(lock.earlier, before, strict=True):
-        here = site in one.roster
-        found.append({CHANGED: outcome_ids(used, rows) if here else (), CAME: read_ids(used, rows) if here else (), MOVED: ()})
+    for known, used in zip(here, before, strict=True):
+        everybody = changed_ids(used, rows)
+        found.append({CHANGED: everybody if known else (), CAME: () if known else everybody, MOVED: moved_ids(used, rows) if known else ()})
+    for known, used in zip(here, before, strict=True):
+        found.append({CHANGED: outcome_ids(used, rows) if known else (), CAME: read_ids(used, rows) if known else (), MOVED: ()})
     for same, other, third in fours(lock):
         left, moved = left_of_four(rows, before[third], before[same], before[other])
         found.append({CHANGED: left, CAME: (), MOVED: moved})

@@ -11,7 +11,9 @@ from pydantic import ValidationError
 
 from client.release.generations import choose
 from client.release.journal_entries import AGREED, COMPARED, AgreedRows, ComparedRows
-from shared_model.analyses.phases.admission_plan import BASE, LIVE
+from client.release.shares.share_rows import compared_patients
+from shared_model.analyses.generation_change import KINDS
+from shared_model.analyses.phases.admission_plan import BASE, LIVE, change_model
 from shared_model.statistics.statistic_parameters import SplitOnly
 from site_config.problems import privacy
 from site_config.problems.base import Problem
@@ -186,6 +188,19 @@ def test_one_who_joined_at_a_hospital_alone_is_not_hidden_either() -> None:
     with pytest.raises(Problem) as refused:
         network.hospitals[NAMES[0]].ledger.check_rows(value("third", NAMES, {"train": anew["train"] | {"new.b"}}), LEAST)
     assert refused.value.kind == privacy.ROWS_WAIT
+
+
+def test_a_hospital_that_comes_back_under_another_name_is_compared_by_its_journal() -> None:
+    """Struck and enrolled anew with its old state, and one patient more: its rows are no new hospital's, the one is counted."""
+    network = Network(SIZES)
+    assert opened(network, fraction=0.0)
+    network.join(NAMES[0])
+    lock, one = network._lock((*NAMES[1:], "renamed"), False, 0.0, False), network.hospitals[NAMES[0]]
+    choices = {f"{LIVE}.{name}": rows for name, rows in one.rows(LIVE, False, 0.0).items()}
+    patients, _ = compared_patients(lock, "renamed", one.ledger, choices)
+    model = change_model(lock)
+    totals = model.part.of(patients).sum(0).reshape(-1, KINDS, len(model.choices))[0, :, model.choices.index(f"{LIVE}.train")]
+    assert totals.tolist() == [1, 0, 1], "changed and moved, and nobody came with a hospital"
 
 
 # ------------------------------------------------------------------------------------- several studies, added and subtracted
