@@ -34,7 +34,6 @@ from site_config.atomic_files import read_limited
 from site_config.hash_chained_journal import Journal, read
 from site_config.problems import privacy
 from site_config.site_yaml import SiteConfig
-from site_config.study.earlier_rosters import complete_digest
 from site_config.study.plan_and_lock import StudyLock, canonical
 from site_config.study.prognostic_models import MODELS
 from site_config.tables.cohort_csv import load_cohort
@@ -171,7 +170,7 @@ class Benches:
         Another study may have had newer rows, which this one may not yet use.
         """
         before = known.bases.get(lock.leaving.study) if lock.leaving is not None else None
-        asked = complete_digest(lock.study)
+        asked = lock.study.complete
         alike = {one.study for one in lock.earlier if one.complete == asked}
         return known.last(self._sets(lock), alike) if before is None else {name: before.of(name) for name in self._sets(lock)}
 
@@ -206,7 +205,7 @@ def side_of(site: SiteConfig, lock: StudyLock) -> Callable[[str], str]:
 
 
 def _rows(bench: Bench, rows: Rows, split: str, secret: bytes) -> frozenset[str]:
-    """The rows of a set as the ledger compares them (`client.release.rows_apart`)."""
+    """The rows of a set as the ledger compares them (`client.release.shares.rows_apart`)."""
     patients, study = bench.split(split), bench.study
     slices = patients.slices or ("",) * len(patients)
     listed = hashlib.sha256(canonical([list(patients.clinical_names), study.reads_scans])).hexdigest()[:8]

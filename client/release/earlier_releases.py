@@ -37,7 +37,7 @@ from client.release.journal_entries import (
     Released,
     SharedRows,
 )
-from client.release.rows_apart import changed_ids, differing
+from client.release.shares.rows_apart import changed_ids, differing
 from shared_model.secure_sum.federation_messages import Context
 from site_config.hash_chained_journal import Entry, Fold
 from site_config.problems import privacy

@@ -24,7 +24,7 @@ from pydantic import Field
 
 from client.cohort.pseudonyms import keyed_hash, patient_key, site_secret
 from client.release.journal_entries import DoorRecord
-from client.release.rows_apart import differing
+from client.release.shares.rows_apart import differing
 from shared_model.analyses.phases.admission_plan import BASE as BASE_ROWS
 from shared_model.analyses.phases.admission_plan import LIVE
 from site_config.atomic_files import make_folder, read_limited, write_atomic
@@ -38,7 +38,7 @@ from site_config.words_of_messages import plural
 GENERATION, CANDIDATE, BASE = "generation", "candidate", "base"
 PATIENT = "patient"
 SetRows = Mapping[str, frozenset[str]]
-"""Set → rows as the ledger compares them (`client.release.rows_apart`)."""
+"""Set → rows as the ledger compares them (`client.release.shares.rows_apart`)."""
 Rows = Mapping[str, str]
 """Patient (HMAC id) → keyed digest of the row, 16 hex digits."""
 

@@ -210,9 +210,7 @@ def _settings(study: Study) -> Iterable[Fault]:
         what = f"horizons at {near[0]} and {near[1]} days show who died in between"
         yield Fault(kinds.CONTRADICTION, ("evaluation", "horizons"), what, f"Keep them at least {APART_DAYS} days apart.")
     if (beside := horizon_beside_cut(study)) is not None:
-        what = (
-            f"a horizon at day {beside[0]} beside a cut of the training hazard at {beside[1]} show together who died in between"
-        )
+        what = f"a horizon at day {beside[0]} beside a cut of the training hazard at {beside[1]} show together who died in between"
         yield Fault(kinds.CONTRADICTION, ("evaluation", "horizons"), what, f"Write {beside[1]}, or other `training.cut_days`.")
     if study.shows_counts:
         what = f"rows filled up to a multiple of {study.shares.slots} tell the office how many patients a hospital has"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 from itertools import combinations, product
@@ -11,8 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from site_config.study.plan_and_lock import EarlierStudy, Study, StudyLock, canonical
-from site_config.study.prognostic_models import MODELS
+from site_config.study.plan_and_lock import EarlierStudy, StudyLock
 
 TOGETHER: Final = 3
 """So many earlier results at most are taken together with a new one."""
@@ -37,13 +35,6 @@ def sums(lock: StudyLock) -> tuple[Rosters, ...]:
     before = frozenset(roster for one in earlier for roster in _results(one))
     kinds = (everybody, frozenset(lock.names("development")), frozenset(lock.names("evaluation")))
     return tuple((now, before) for now in dict.fromkeys(kinds) if now and before)
-
-
-def complete_digest(study: Study) -> str:
-    """SHA-256, hex, of what a patient has to have to be analysed in a study: which values, which scans."""
-    scans = [study.imaging.model_dump(mode="json"), [organ.model_dump(mode="json") for organ in study.organs]] if study.reads_scans else []
-    values = sorted(one.name for one in study.clinical) if MODELS.read_variables(study.models) else []
-    return hashlib.sha256(canonical([values, scans])).hexdigest()
 
 
 def _results(earlier: EarlierStudy) -> set[frozenset[str]]:

@@ -15,7 +15,6 @@ from site_config.problems import configuration as kinds
 from site_config.problems import privacy
 from site_config.problems.base import Problem, together
 from site_config.site_yaml import Policy
-from site_config.study.earlier_rosters import complete_digest
 from site_config.study.plan_and_lock import EarlierStudy, LeftBehind, Role, RosterEntry, Study, StudyLock
 from site_config.words_of_messages import nearest, plural
 
@@ -246,7 +245,7 @@ def _as_earlier(locks: Iterable[StudyLock]) -> tuple[EarlierStudy, ...]:
             roster=tuple(sorted(entry.name for entry in one.roster)),
             development=tuple(sorted(one.names("development"))),
             blocks=blocks if len(blocks := one.blocks.get("development", ())) > 1 else (),
-            complete=complete_digest(one.study),
+            complete=one.study.complete,
         )
         for one in locks
     ]

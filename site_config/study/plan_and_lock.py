@@ -247,6 +247,13 @@ class Study(Strict):
         return MODELS.read_scans(self.models)
 
     @property
+    def complete(self) -> str:
+        """SHA-256, hex, of what a patient has to have to be analysed: which values, which scans."""
+        scans = [self.imaging.model_dump(mode="json"), [organ.model_dump(mode="json") for organ in self.organs]] if self.reads_scans else []
+        values = sorted(one.name for one in self.clinical) if MODELS.read_variables(self.models) else []
+        return hashlib.sha256(canonical([values, scans])).hexdigest()
+
+    @property
     def shares_rows(self) -> bool:
         """Whether holders of shares compute results: under differential privacy noised counts alone, where the study asks for them."""
         dp = self.privacy.dp

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from client.release.earlier_releases import Ledger, cohort_hash
 from client.release.journal_entries import SharedRows
-from client.release.rows_apart import changed_ids, left_of_four, moved_ids, outcome_ids, read_ids
+from client.release.shares.rows_apart import changed_ids, left_of_four, moved_ids, outcome_ids, read_ids
 from client.release.site_policy import check_sharing
 from shared_model.analyses.analysis_plan import SharedPlan
 from shared_model.analyses.generation_change import CAME, CHANGED, MOVED

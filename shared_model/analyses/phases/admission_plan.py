@@ -12,7 +12,6 @@ from shared_model.disclosure.limits import GROUP_PATIENTS
 from shared_model.shares.circuits.arithmetic import Arithmetic
 from shared_model.shares.circuits.declared_results import Declaration
 from site_config.problems import shares as problems
-from site_config.study.earlier_rosters import complete_digest
 from site_config.study.plan_and_lock import EarlierStudy, Role, StudyLock
 
 SETS_OF: Mapping[Role, tuple[str, ...]] = {"development": ("train", "validation"), "evaluation": ("test",)}
@@ -46,7 +45,7 @@ def fours(lock: StudyLock) -> tuple[tuple[int, int, int], ...]:
 
     Of all patients, and of those with scans, before and after some came: the four results leave who came without scans.
     """
-    mine, asked = complete_digest(lock.study), [one.complete for one in lock.earlier]
+    mine, asked = lock.study.complete, [one.complete for one in lock.earlier]
     pairs = [(i, k) for i, k in permutations(range(len(asked)), 2) if asked[i] == asked[k] != mine]
     return tuple((j, i, k) for j, one in enumerate(asked) if one == mine for i, k in pairs)
 

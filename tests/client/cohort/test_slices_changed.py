@@ -13,7 +13,7 @@ from client.cohort.prepared_cohort import prepare
 from client.program.patients_by_study import Benches
 from client.release.earlier_releases import Ledger, Minima, OpenedValue, cohort_hash
 from client.release.journal_entries import COHORT, RELEASE, CohortSeen
-from client.release.rows_apart import changed_ids
+from client.release.shares.rows_apart import changed_ids
 from client.release.site_policy import CohortFacts
 from evidence.attacks.attacked_federation import NOON
 from site_config.hash_chained_journal import Journal

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from client.release.earlier_releases import Ledger, Minima, OpenedValue, cohort_hash
 from client.release.generations import choose
 from client.release.journal_entries import AGREED, COHORT, COMPARED, SHARED, AgreedRows, CohortSeen, ComparedRows, SharedRows
-from client.release.rows_apart import left_of_four
+from client.release.shares.rows_apart import left_of_four
 from client.release.shares.share_rows import compared_patients
 from evidence.attacks.attacked_federation import NOON
 from shared_model.analyses.phases.admission_plan import BASE, LIVE, change_model

@@ -8,7 +8,7 @@ import pytest
 
 from client.program.patients_by_study import Benches, live_table
 from client.release.earlier_releases import Ledger
-from client.release.rows_apart import changed_ids, differing, moved_ids, outcome_ids, read_ids
+from client.release.shares.rows_apart import changed_ids, differing, moved_ids, outcome_ids, read_ids
 from evidence.attacks.attacked_federation import NOON
 from site_config.hash_chained_journal import Journal
 from site_config.site_yaml import Paths, SiteConfig
