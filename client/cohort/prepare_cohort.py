@@ -60,6 +60,12 @@ def settings_digest(study: Study) -> str:
     return hashlib.sha256(canonical([SOFTWARE, study.imaging.model_dump(mode="json"), organs])).hexdigest()
 
 
+def shape_digest(study: Study) -> str:
+    """SHA-256, hex, of what makes every patient's slices others: the rest (which scan, which slices, what is missing) may change a few."""
+    imaging = study.imaging.model_dump(mode="json", include={"spacing_mm", "slices", "size", "field"})
+    return hashlib.sha256(canonical([imaging, [organ.model_dump(mode="json") for organ in study.organs]])).hexdigest()
+
+
 def prepare(site: SiteConfig, study: Study, *, progress: Progress | None = None) -> PrepareSummary:
     """Prepare every patient of the site for a study and write the index.
 

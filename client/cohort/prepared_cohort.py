@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.cohort.preparation_job import prepared_folder
-from client.cohort.prepare_cohort import PrepareSummary, prepare, settings_digest, tensor_shape
+from client.cohort.prepare_cohort import PrepareSummary, prepare, settings_digest, shape_digest, tensor_shape
 from client.cohort.pseudonyms import is_validation, patient_key, site_secret
 from client.cohort.slice_provenance import Index, Record, read_index, read_record
 from client.cohort.withdrawal import withdrawn_keys
@@ -169,7 +169,7 @@ def load_patients(site: SiteConfig, study: Study, study_id: str, role: Role, coh
         images=images,
         has_images=usable,
         flow=flow,
-        slices=() if images is None else tuple(_mark(settings_digest(study), record) for record in records),
+        slices=() if images is None else tuple(_mark(shape_digest(study), record) for record in records),
     )
 
 
@@ -179,7 +179,7 @@ def needs_images(site: SiteConfig, study: Study) -> bool:
 
 
 def _mark(settings: str, record: Record | None) -> str:
-    """The settings, and all that results read of a patient's scans."""
+    """The shape of the slices, and all that results read of a patient's scans."""
     if record is None or not record.usable:
         return ""
     read = [record.tensor_sha256, record.manufacturer, record.interval_days, record.flags]

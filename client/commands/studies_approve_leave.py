@@ -73,7 +73,7 @@ def _known(state: Path, study: str) -> StudyLock:
 
 def _conflicts(site: SiteConfig, lock: StudyLock) -> list[Any]:
     from client.program.patients_by_study import live_table
-    from client.release.days_opened import day_faults, days_in
+    from client.release.days_opened import day_faults, days_in, own_faults
     from client.release.egress_view import consents
     from client.release.epsilon_spent import EpsilonLedger, budget_faults
     from client.release.known_hospitals import effective, holder_faults
@@ -86,7 +86,7 @@ def _conflicts(site: SiteConfig, lock: StudyLock) -> list[Any]:
     found = [*refusals(policy, lock, site.site), *holder_faults(policy, lock, site.site)]
     entries = hash_chained_journal.read(site.state / "journal.jsonl")
     if lock.study_id not in consents(entries):
-        found += day_faults(policy, lock, days_in(entries))
+        found += [*own_faults(policy, lock), *day_faults(policy, lock, days_in(entries))]
     if policy.epsilon_budget is not None:
         ledger = EpsilonLedger.of(entries)
         found += budget_faults(policy, lock, ledger, live_table(site).rows, lock.entry(site.site).role)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 
 from client.cohort.prepared_cohort import load_patients
-from client.cohort.pseudonyms import is_validation, site_secret
+from client.cohort.pseudonyms import is_validation, keyed_hash, site_secret
 from client.cohort.withdrawal import withdrawn_keys
 from client.release.contributed_counts import contributed, kept
 from client.release.earlier_releases import Ledger
@@ -33,7 +34,7 @@ from site_config.atomic_files import read_limited
 from site_config.hash_chained_journal import Journal, read
 from site_config.problems import privacy
 from site_config.site_yaml import SiteConfig
-from site_config.study.plan_and_lock import StudyLock
+from site_config.study.plan_and_lock import StudyLock, canonical
 from site_config.study.prognostic_models import MODELS
 from site_config.tables.cohort_csv import load_cohort
 from site_config.tables.csv_text import BYTES
@@ -79,7 +80,7 @@ class Benches:
         """The rows of these sets, as the computation reads them."""
         bench = self.of(lock)
         _, rows, generation = self._made[lock.study_id]
-        sets = {split: tuple(sorted(_rows(bench, rows, split))) for split in splits}
+        sets = {split: tuple(sorted(_rows(bench, rows, split, site_secret(self.site.state)))) for split in splits}
         keys = tuple(key for rows in sets.values() for key in rows)
         site, role = self.site, lock.entry(self.site.site).role
         policy = effective(site)
@@ -164,9 +165,14 @@ class Benches:
         return live, base
 
     def _last(self, lock: StudyLock, known: Generations) -> dict[str, int]:
-        """Set → the table it was computed from last; of a study that goes on from another one, that one's."""
+        """Set → the table it was computed from last, by a study that asks the same of a patient; of a study that this goes on from, its.
+
+        Another study may have had newer rows, which this one may not yet use.
+        """
         before = known.bases.get(lock.leaving.study) if lock.leaving is not None else None
-        return known.last(self._sets(lock)) if before is None else {name: before.of(name) for name in self._sets(lock)}
+        asked = lock.study.complete
+        alike = {one.study for one in lock.earlier if one.complete == asked}
+        return known.last(self._sets(lock), alike) if before is None else {name: before.of(name) for name in self._sets(lock)}
 
     def _remaining(self, lock: StudyLock, known: Generations) -> LiveTable:
         """The rows of the study that this one goes on from, without whoever withdrew and without their companions."""
@@ -178,8 +184,8 @@ class Benches:
         return table.without(companions(secret, leaving.study, self._by_set(lock, table), leaving.companions))
 
     def _by_set(self, lock: StudyLock, table: LiveTable) -> dict[str, frozenset[str]]:
-        bench = self._bench(lock, table)
-        return {split: _rows(bench, table.rows, split) for split in self._sets(lock)}
+        bench, secret = self._bench(lock, table), site_secret(self.site.state)
+        return {split: _rows(bench, table.rows, split, secret) for split in self._sets(lock)}
 
     def _bench(self, lock: StudyLock, table: LiveTable) -> Bench:
         site, role = self.site, lock.entry(self.site.site).role
@@ -199,11 +205,18 @@ def side_of(site: SiteConfig, lock: StudyLock) -> Callable[[str], str]:
     return lambda patient: "validation" if is_validation(secret, patient, fraction) else "train"
 
 
-def _rows(bench: Bench, rows: Rows, split: str) -> frozenset[str]:
-    """The rows of a set as the ledger compares them."""
-    patients = bench.split(split)
+def _rows(bench: Bench, rows: Rows, split: str, secret: bytes) -> frozenset[str]:
+    """The rows of a set as the ledger compares them (`client.release.shares.rows_apart`)."""
+    patients, study = bench.split(split), bench.study
     slices = patients.slices or ("",) * len(patients)
-    return frozenset(f"{key}.{rows[key]}.{mark}".rstrip(".") for key, mark in zip(patients.keys, slices, strict=True))
+    listed = hashlib.sha256(canonical([list(patients.clinical_names), study.reads_scans])).hexdigest()[:8]
+    found = set()
+    for k, key in enumerate(patients.keys):
+        outcome = keyed_hash(secret, "outcome", key, f"{patients.event_day[k]:.3f}", str(bool(patients.event[k]))).hex()[:8]
+        values = [f"{value:.9g}" for value in (*patients.clinical[k], patients.age[k], patients.male[k])]
+        read = keyed_hash(secret, "read", key, *values, str(patients.response[k])).hex()[:8]
+        found.add(f"{key}.{rows[key]}-{outcome}-{listed}-{read}.{slices[k]}".rstrip("."))
+    return frozenset(found)
 
 
 def _device(site: SiteConfig) -> str:

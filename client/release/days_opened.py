@@ -23,6 +23,7 @@ from site_config.hash_chained_journal import Entry, Journal
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site_yaml import Policy
+from site_config.study.horizon_spacing import WEEK
 from site_config.study.plan_and_lock import Study, StudyLock
 from site_config.study.time_points import zero_column
 
@@ -79,7 +80,7 @@ class DaysOpened:
 
     def faults(self, policy: Policy, lock: StudyLock, consented: bool) -> list[Problem]:
         """FH-532 for days beside those of earlier studies, in words."""
-        return [] if consented else day_faults(policy, lock, self.of_studies)
+        return [] if consented else [*own_faults(policy, lock), *day_faults(policy, lock, self.of_studies)]
 
     def wants(self, lock: StudyLock, phase: str) -> bool:
         """Whether a phase opens results at days, and those of the study are not written down yet."""
@@ -103,6 +104,13 @@ def days_in(entries: Iterable[Entry]) -> dict[str, StudyDays]:
     return {one.study: one for one in found}
 
 
+def own_faults(policy: Policy, lock: StudyLock) -> list[Problem]:
+    """A cut of a study's training hazard beside a point of its own curves: who trained and died between them is told by both."""
+    mine = days_of(lock)
+    two = None if demonstration(policy, lock.study) else _nearest(mine.cuts, mine.results, WEEK)
+    return [] if two is None else [_own_fault(*two)]
+
+
 def day_faults(policy: Policy, lock: StudyLock, known: Mapping[str, StudyDays]) -> list[Problem]:
     """What a study opens too near to what earlier ones opened; a study under way is not held against itself."""
     if demonstration(policy, lock.study) or lock.study_id in known:
@@ -116,7 +124,20 @@ def day_faults(policy: Policy, lock: StudyLock, known: Mapping[str, StudyDays]) 
         found.append(_fault("results", *two))
     if two := _nearest(mine.cuts, (cut for one in earlier for cut in one.cuts), policy.minimum_cell_days):
         found.append(_fault("cut points of the training hazard", *two))
+    cuts = [cut for one in earlier for cut in one.cuts]
+    if not found and (two := _nearest(mine.results, cuts, WEEK)):
+        found.append(_fault("results", *two))
+    if not found and (two := _nearest(mine.cuts, (day for one in earlier for day in one.results), WEEK)):
+        found.append(_fault("cut points of the training hazard", *two))
     return found
+
+
+def _own_fault(cut: float, day: float) -> Problem:
+    return privacy.OUTSIDE_LOCK.problem(
+        f"a cut of the training hazard at day {cut:g} and results at day {day:g}: together they show who died between",
+        fix=f"Give the study a horizon at day {cut:g}, or cuts at the days of its results (`training.cut_days`). If the hospital agrees: "
+        "`fedhcc-site egress allow STUDY`.",
+    )
 
 
 def _other_zero(now: str, before: str) -> Problem:

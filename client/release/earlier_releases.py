@@ -21,7 +21,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from client.release.generations import changed_ids, differing
 from client.release.journal_entries import (
     AGREED,
     COHORT,
@@ -38,6 +37,7 @@ from client.release.journal_entries import (
     Released,
     SharedRows,
 )
+from client.release.shares.rows_apart import changed_ids, differing
 from shared_model.secure_sum.federation_messages import Context
 from site_config.hash_chained_journal import Entry, Fold
 from site_config.problems import privacy

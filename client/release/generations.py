@@ -24,6 +24,7 @@ from pydantic import Field
 
 from client.cohort.pseudonyms import keyed_hash, patient_key, site_secret
 from client.release.journal_entries import DoorRecord
+from client.release.shares.rows_apart import differing
 from shared_model.analyses.phases.admission_plan import BASE as BASE_ROWS
 from shared_model.analyses.phases.admission_plan import LIVE
 from site_config.atomic_files import make_folder, read_limited, write_atomic
@@ -37,7 +38,7 @@ from site_config.words_of_messages import plural
 GENERATION, CANDIDATE, BASE = "generation", "candidate", "base"
 PATIENT = "patient"
 SetRows = Mapping[str, frozenset[str]]
-"""Set → rows as the ledger compares them, `ID.VALUES`, in a study that reads scans `ID.VALUES.SLICES`."""
+"""Set → rows as the ledger compares them (`client.release.shares.rows_apart`)."""
 Rows = Mapping[str, str]
 """Patient (HMAC id) → keyed digest of the row, 16 hex digits."""
 
@@ -142,10 +143,10 @@ class Generations:
                 found.bases[base.study], found.since = base, entry.time
         return found
 
-    def last(self, sets: Iterable[str]) -> dict[str, int]:
-        """Set → the table it was computed from last; only sets that a study used."""
+    def last(self, sets: Iterable[str], alike: Collection[str] = ()) -> dict[str, int]:
+        """Set → the table it was computed from last, in one of the studies that are alike if there is any; only sets that a study used."""
         found: dict[str, int] = {}
-        for base in self.bases.values():
+        for base in sorted(self.bases.values(), key=lambda one: one.study in alike):  # in each of both parts as they came
             found.update({name: base.of(name) for name in sets if not base.sets or name in base.sets})
         return found
 
@@ -166,47 +167,6 @@ class Generations:
             f"{what} since {self.since[:10]}. New rows count as soon as at least {least} patients of a set have, at this hospital alone "
             "or, in a study on shares, at all its hospitals together, against every earlier study; until then the old rows stay usable"
         )
-
-
-def changed_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
-    """Patients of two sets of rows who are in one only, or in both with other values or slices (`ID`, `ID.VALUES` or `ID.VALUES.SLICES`).
-
-    >>> sorted(changed_ids(frozenset({"a.1", "b.1.s.7", "c.1.s.7", "d.1.s.7"}), frozenset({"a.2", "b.1", "c.1.t.9", "d.1.s.9"})))
-    ['a', 'd']
-    """
-    left, came = _by_id(before - now), _by_id(now - before)
-    return {one for one in left.keys() | came.keys() if one not in left or one not in came or _apart(left[one], came[one])}
-
-
-def moved_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
-    """Of those, who is in one only."""
-    return _ids(before) ^ _ids(now)
-
-
-def _by_id(rows: frozenset[str]) -> dict[str, str]:
-    return {one: rest for one, _, rest in (row.partition(".") for row in rows)}
-
-
-def _apart(before: str, now: str) -> bool:
-    """Whether the values are others, or the slices are, where both results read slices of the same settings.
-
-    A study of tables reads none, and slices of other settings are others for everybody, which singles nobody out.
-    """
-    (values, _, slices), (values_now, _, slices_now) = before.partition("."), now.partition(".")
-    (settings, _, _), (settings_now, _, _) = slices.partition("."), slices_now.partition(".")
-    return values != values_now or (settings == settings_now and slices != slices_now)
-
-
-def _ids(rows: frozenset[str]) -> set[str]:
-    return {row.partition(".")[0] for row in rows}
-
-
-def differing(before: frozenset[str], now: frozenset[str]) -> int:
-    """Patients that may be counted towards a minimum: who joined or left, and only where nobody did, whose row is another one.
-
-    A new column or another code makes every row another one, and hides nobody in results that do not read it.
-    """
-    return len(moved_ids(before, now)) or len(changed_ids(before, now))
 
 
 def choose(

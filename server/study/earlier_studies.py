@@ -35,14 +35,15 @@ def check_named(home: Path, lock: StudyLock) -> None:
     North, south, and both with one hospital more: locked together before any of them began, nobody would hold the third against the
     first two. Over the very same hospitals each of them compares its own rows.
     """
-    privacy_asked, named = lock.study.privacy, {one.study for one in lock.earlier}
+    privacy_asked, earlier = lock.study.privacy, (*lock.earlier, *lock.beside)
+    named, linked = {one.study for one in earlier}, set(_roles(lock)).union(*(one.roster for one in earlier))
     if not lock.holders or privacy_asked.demonstration or privacy_asked.dp is not None or lock.leaving is not None:
         return
     studies = begun(home)
     if lock.study_id in {one.study_id for one in studies}:
         return
     for one in studies:
-        if one.study_id not in named and set(_roles(one)) & set(_roles(lock)) and _roles(one) != _roles(lock):
+        if one.study_id not in named and set(_roles(one)) & linked and _roles(one) != _roles(lock):
             raise privacy.VALUE_DIFFERS_BY_FEW.problem(
                 f"study {one.study_id[:12]} of some of these hospitals opened results since this one was locked, which does not name it",
                 fix="Lock it anew, beside what was opened since: `fedhcc-coordinator again STUDY`. Hospitals decide anew.",

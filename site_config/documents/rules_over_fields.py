@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from site_config.problems import configuration as kinds
 from site_config.problems.base import Kind
 from site_config.site_yaml import SiteConfig
-from site_config.study.horizon_spacing import APART_DAYS, close_horizons
+from site_config.study.horizon_spacing import APART_DAYS, close_horizons, horizon_beside_cut
 from site_config.study.plan_and_lock import LEAST_SLOTS, ClinicalVariable, Shares, Study
 from site_config.study.prognostic_models import CLN, MODELS
 from site_config.study.time_points import STARTS
@@ -209,6 +209,9 @@ def _settings(study: Study) -> Iterable[Fault]:
     if (near := close_horizons(study)) is not None and near[0] != near[1]:
         what = f"horizons at {near[0]} and {near[1]} days show who died in between"
         yield Fault(kinds.CONTRADICTION, ("evaluation", "horizons"), what, f"Keep them at least {APART_DAYS} days apart.")
+    if (beside := horizon_beside_cut(study)) is not None:
+        what = f"a horizon at day {beside[0]} beside a cut of the training hazard at {beside[1]} show together who died in between"
+        yield Fault(kinds.CONTRADICTION, ("evaluation", "horizons"), what, f"Write {beside[1]}, or other `training.cut_days`.")
     if study.shows_counts:
         what = f"rows filled up to a multiple of {study.shares.slots} tell the office how many patients a hospital has"
         yield Fault(kinds.CONTRADICTION, ("shares", "slots"), what, f"Write {LEAST_SLOTS} or more; {Shares().slots} is usual.")

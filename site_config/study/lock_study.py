@@ -198,7 +198,7 @@ def lock_study(
         holders=planned_holders(study),
         leaving=leaving,
     )
-    return in_one_block(lock.model_copy(update={"earlier": earlier_studies(lock, tuple(published))})) if lock.holders else lock
+    return in_one_block(named_beside(lock, tuple(published))) if lock.holders else lock
 
 
 def in_one_block(lock: StudyLock) -> StudyLock:
@@ -212,16 +212,43 @@ def in_one_block(lock: StudyLock) -> StudyLock:
     return lock.model_copy(update={"blocks": {role: (lock.names(role),) for role in lock.blocks}})
 
 
-def earlier_studies(lock: StudyLock, published: Sequence[StudyLock]) -> tuple[EarlierStudy, ...]:
-    """The published studies over some of the same hospitals; for a study that was published itself, those it was locked with."""
-    names, found = {entry.name for entry in lock.roster}, []
+def named_beside(lock: StudyLock, published: Sequence[StudyLock]) -> StudyLock:
+    """The lock with the published studies that it names; one that was published itself is found again, with those it had then."""
     for one in published:
-        if one.model_copy(update={"earlier": (), "blocks": lock.blocks}) == lock:
-            return one.earlier
-        roster = tuple(sorted(entry.name for entry in one.roster))
-        if names & set(roster):
-            developed = tuple(sorted(one.names("development")))
-            found.append(EarlierStudy(study=one.study_id, roster=roster, development=developed))
+        if one.model_copy(update={"earlier": (), "beside": (), "blocks": lock.blocks}) == lock:
+            return lock.model_copy(update={"earlier": one.earlier, "beside": one.beside})
+    return lock.model_copy(update={"earlier": earlier_studies(lock, published), "beside": studies_beside(lock, published)})
+
+
+def earlier_studies(lock: StudyLock, published: Sequence[StudyLock]) -> tuple[EarlierStudy, ...]:
+    """The published studies over some of the same hospitals."""
+    names = {entry.name for entry in lock.roster}
+    return _as_earlier(one for one in published if names & {entry.name for entry in one.roster})
+
+
+def studies_beside(lock: StudyLock, published: Sequence[StudyLock]) -> tuple[EarlierStudy, ...]:
+    """Those over none of them, but over hospitals of an earlier one, of one over hospitals of that, and so on: they add up with these."""
+    names = {entry.name for entry in lock.roster}
+    apart = {one.study_id: one for one in published if not names & {entry.name for entry in one.roster}}
+    reached = names.union(*(one.roster for one in earlier_studies(lock, published)))
+    found: list[StudyLock] = []
+    while more := [one for one in apart.values() if one not in found and reached & {entry.name for entry in one.roster}]:
+        found += more
+        reached = reached.union(*({entry.name for entry in one.roster} for one in more))
+    return _as_earlier(found)
+
+
+def _as_earlier(locks: Iterable[StudyLock]) -> tuple[EarlierStudy, ...]:
+    found = [
+        EarlierStudy(
+            study=one.study_id,
+            roster=tuple(sorted(entry.name for entry in one.roster)),
+            development=tuple(sorted(one.names("development"))),
+            blocks=blocks if len(blocks := one.blocks.get("development", ())) > 1 else (),
+            complete=one.study.complete,
+        )
+        for one in locks
+    ]
     return tuple(sorted(found, key=lambda one: one.study))
 
 
@@ -239,7 +266,8 @@ def lock_faults(lock: StudyLock) -> list[Problem]:
         found.append(kinds.LOCK_DAMAGED.problem("a site has another role than the study declares"))
     if lock.holders != planned_holders(lock.study):
         found.append(kinds.LOCK_DAMAGED.problem("the holders of shares are not those the study names or draws"))
-    if len({one.study for one in lock.earlier}) != len(lock.earlier) or (lock.earlier and not lock.holders):
+    earlier = (*lock.earlier, *lock.beside)
+    if len({one.study for one in earlier}) != len(earlier) or (earlier and not lock.holders):
         found.append(kinds.LOCK_DAMAGED.problem("an earlier study stands twice, or nobody could compare with it"))
     if lock.compares and any(len(of_role) > 1 for of_role in lock.blocks.values()):
         found.append(kinds.LOCK_DAMAGED.problem("several blocks, in a study that is compared with earlier ones over all hospitals"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -182,6 +182,10 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
+def _is_empty(value: Sized) -> bool:
+    return len(value) == 0
+
+
 class StudySite(Strict):
     """A hospital of the study; the role is left out where a draw decides, the hours where its machine is always on."""
 
@@ -243,6 +247,13 @@ class Study(Strict):
         return MODELS.read_scans(self.models)
 
     @property
+    def complete(self) -> str:
+        """SHA-256, hex, of what a patient has to have to be analysed: which values, which scans."""
+        scans = [self.imaging.model_dump(mode="json"), [organ.model_dump(mode="json") for organ in self.organs]] if self.reads_scans else []
+        values = sorted(one.name for one in self.clinical) if MODELS.read_variables(self.models) else []
+        return hashlib.sha256(canonical([values, scans])).hexdigest()
+
+    @property
     def shares_rows(self) -> bool:
         """Whether holders of shares compute results: under differential privacy noised counts alone, where the study asks for them."""
         dp = self.privacy.dp
@@ -281,6 +292,10 @@ class EarlierStudy(Strict):
     development: tuple[SiteName, ...] | None = Field(
         default=None, exclude_if=_is_none, description="of these the ones whose patients trained and validated"
     )
+    blocks: tuple[tuple[SiteName, ...], ...] = Field(
+        default=(), exclude_if=_is_empty, description="of the ones that trained, where there were several: sums of each were opened"
+    )
+    complete: Sha256 | None = Field(default=None, exclude_if=_is_none, description="of what a patient has to have for its sets")
 
 
 class LeftBehind(Strict):
@@ -292,7 +307,7 @@ class LeftBehind(Strict):
 
     study: Sha256
     gone: dict[SiteName, Role] = Field(default_factory=dict)
-    companions: dict[str, int] = Field(default_factory=dict)
+    companions: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
 
 
 class StudyLock(Strict):
@@ -310,6 +325,9 @@ class StudyLock(Strict):
         default=None, exclude_if=_is_none, description="the study this one goes on from without some of its patients"
     )
     earlier: tuple[EarlierStudy, ...] = Field(default=(), description="studies whose rows may differ from this one's by nobody or by many")
+    beside: tuple[EarlierStudy, ...] = Field(
+        default=(), exclude_if=_is_empty, description="studies over none of these hospitals, but over some of the earlier ones' others"
+    )
 
     @property
     def compares(self) -> bool:

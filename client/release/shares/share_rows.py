@@ -6,20 +6,20 @@ then open together is the plan's declaration, which follows from the lock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from client.release.earlier_releases import Ledger, cohort_hash
-from client.release.generations import changed_ids, moved_ids
 from client.release.journal_entries import SharedRows
+from client.release.shares.rows_apart import changed_ids, left_of_four, moved_ids, outcome_ids, read_ids
 from client.release.site_policy import check_sharing
 from shared_model.analyses.analysis_plan import SharedPlan
 from shared_model.analyses.generation_change import CAME, CHANGED, MOVED
 from shared_model.analyses.patient_slots import PaddedPatients, contribution
-from shared_model.analyses.phases.admission_plan import change_model
+from shared_model.analyses.phases.admission_plan import change_model, fours
 from shared_model.shares.holder.dealt_rows import deal
 from shared_model.shares.messages.sealed_envelopes import Recipient
 from shared_model.shares.messages.share_messages import BOXES
@@ -67,22 +67,36 @@ def compared_patients(
     earlier = [_used(lock, ledger, one) for one in lock.earlier]
     every = [rows for used in earlier for rows in used.values()] + list(choices.values())
     patients = sorted({row.partition(".")[0] for rows in every for row in rows})
+    here = [site in one.roster or bool(used) for one, used in zip(lock.earlier, earlier, strict=True)]  # maybe under another name
     values = {}
-    for k, used in enumerate(earlier):
-        for c, choice in enumerate(model.choices):
-            rows, before = choices.get(choice, frozenset()), used.get(choice.partition(".")[2], frozenset())
-            everybody, moved = changed_ids(before, rows), moved_ids(before, rows)
-            here = site in lock.earlier[k].roster
-            counted: dict[int, Collection[str]] = {
-                CHANGED: everybody if here else (),
-                CAME: () if here else everybody,
-                MOVED: moved if here else (),
-            }
-            for kind, ids in counted.items():
+    for c, choice in enumerate(model.choices):
+        rows, of = choices.get(choice, frozenset()), choice.partition(".")[2]
+        counted = _counted(lock, here, [used.get(of, frozenset()) for used in earlier], rows)
+        for k, kinds in enumerate(counted):
+            for kind, ids in kinds.items():
                 values[f"{model.name}.{model.place(k, c, kind)}"] = np.array([one in ids for one in patients], dtype=np.float64)
     nobody = np.zeros(len(patients))
     hashes = {one.study: {name: cohort_hash(rows) for name, rows in used.items()} for one, used in zip(lock.earlier, earlier, strict=True)}
     return PaddedPatients(nobody.astype(np.int64), nobody.astype(np.bool_), values), hashes
+
+
+def _counted(
+    lock: StudyLock, here: Sequence[bool], before: Sequence[frozenset[str]], rows: frozenset[str]
+) -> list[dict[int, Collection[str]]]:
+    """Who is counted where, in the order of `change_model`: against each earlier study; by what was read; left of four results.
+
+    here: whether this hospital took part in each of them.
+    """
+    found: list[dict[int, Collection[str]]] = []
+    for known, used in zip(here, before, strict=True):
+        everybody = changed_ids(used, rows)
+        found.append({CHANGED: everybody if known else (), CAME: () if known else everybody, MOVED: moved_ids(used, rows) if known else ()})
+    for known, used in zip(here, before, strict=True):
+        found.append({CHANGED: outcome_ids(used, rows) if known else (), CAME: read_ids(used, rows) if known else (), MOVED: ()})
+    for same, other, third in fours(lock):
+        left, moved = left_of_four(rows, before[third], before[same], before[other])
+        found.append({CHANGED: left, CAME: (), MOVED: moved})
+    return found
 
 
 def _used(lock: StudyLock, ledger: Ledger, earlier: EarlierStudy) -> dict[str, frozenset[str]]:

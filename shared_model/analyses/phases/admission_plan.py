@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import permutations
 
 from shared_model.analyses.generation_change import ChangeModel, change
 from shared_model.analyses.patient_slots import Rows, layout
@@ -20,14 +21,33 @@ LIVE, BASE = "live", "base"
 
 
 def change_model(lock: StudyLock) -> ChangeModel:
-    """Each set's rows as they stand and as they were used last, against every earlier study of the lock."""
+    """Each set's rows as they stand and as they were used last, against every earlier study of the lock.
+
+    Three comparisons follow each other: each earlier study; each again by what was read of a patient, since a new column makes every
+    row another one; and each four results of which few could be left (`fours`). In the later two nobody is always permitted.
+    """
     choices = tuple(f"{rows}.{of}" for rows in (LIVE, BASE) for of in SETS)
+    permitted = (True,) * len(choices)
     return ChangeModel(
         "change",
         choices=choices,
-        nobody=tuple(tuple(_same(lock, one, choice.partition(".")[2]) for choice in choices) for one in lock.earlier),
+        nobody=(
+            *(tuple(_same(lock, one, choice.partition(".")[2]) for choice in choices) for one in lock.earlier),
+            *(permitted for _ in lock.earlier),
+            *(permitted for _ in fours(lock)),
+        ),
         minimum_patients=max(GROUP_PATIENTS.value, lock.study.privacy.minimum_patients),
     )
+
+
+def fours(lock: StudyLock) -> tuple[tuple[int, int, int], ...]:
+    """Places of three earlier studies beside this one: one that asks the same of a patient, and two that ask something else.
+
+    Of all patients, and of those with scans, before and after some came: the four results leave who came without scans.
+    """
+    mine, asked = lock.study.complete, [one.complete for one in lock.earlier]
+    pairs = [(i, k) for i, k in permutations(range(len(asked)), 2) if asked[i] == asked[k] != mine]
+    return tuple((j, i, k) for j, one in enumerate(asked) if one == mine for i, k in pairs)
 
 
 def _same(lock: StudyLock, earlier: EarlierStudy, of: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 from client.cohort.prepared_cohort import prepare
 from client.program.patients_by_study import Benches
 from client.release.earlier_releases import Ledger, Minima, OpenedValue, cohort_hash
-from client.release.generations import changed_ids
 from client.release.journal_entries import COHORT, RELEASE, CohortSeen
+from client.release.shares.rows_apart import changed_ids
 from client.release.site_policy import CohortFacts
 from evidence.attacks.attacked_federation import NOON
 from site_config.hash_chained_journal import Journal
@@ -124,6 +125,35 @@ def test_other_settings_are_other_slices_for_everybody(hospital: Hospital) -> No
     other = a_study(rule="paper")
     hospital.prepare(_whole(other))
     hospital.opens(_whole(other))
+
+
+def test_settings_that_leave_the_slices_as_they_are_hide_no_other_scan(hospital: Hospital) -> None:
+    """Another longest interval between two visits, and one scan replaced: everybody's settings are others, one patient's slices."""
+    hospital.opens(_whole(FIRST))
+    another_scan(hospital)
+    other = FIRST.model_copy(update={"imaging": FIRST.imaging.model_copy(update={"interval_days": (14, 181)})})
+    hospital.prepare(_whole(other))
+    with pytest.raises(Problem) as refused:
+        hospital.opens(_whole(other))
+    assert refused.value.kind == privacy.ROWS_WAIT and "1 patient" in refused.value.what
+
+
+def test_one_whom_scans_follow_longer_closes_a_study_that_reads_them(hospital: Hospital) -> None:
+    """A CT after the last contact counts in studies that read scans: the same row, and another day of that patient alone."""
+    path = hospital.site.path(hospital.site.paths.cohort)
+    with path.open() as stream:
+        patients = list(csv.DictReader(stream))
+    last = next(one for one in patients if one["event"] == "0")
+    last["last_ct_day"] = str(int(last["last_contact_day"]) + 30)
+    with path.open("w") as stream:
+        writer = csv.DictWriter(stream, list(dict.fromkeys(name for one in patients for name in one)))
+        writer.writeheader()
+        writer.writerows(patients)
+    hospital.prepare(_whole(FIRST))
+    hospital.opens(TABLES)
+    with pytest.raises(Problem) as refused:
+        hospital.opens(_whole(FIRST))
+    assert refused.value.kind == privacy.ROWS_WAIT and "1 patient" in refused.value.what
 
 
 @pytest.mark.parametrize(

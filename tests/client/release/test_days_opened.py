@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from client.release.days_opened import DAYS, HALF_MONTH, DaysOpened, StudyDays, day_faults, days_in, days_of
+from client.release.days_opened import DAYS, HALF_MONTH, DaysOpened, StudyDays, day_faults, days_in, days_of, own_faults
 from client.release.journal_entries import CONSENT, REFUSAL, Consent
 from client.release.known_hospitals import effective
 from shared_model.secure_sum.federation_messages import AdmissionRequest, Message
+from site_config.documents.rules_over_fields import study_faults
 from site_config.hash_chained_journal import Journal
 from site_config.keys_and_signatures import CoordinatorIdentity, sign_lock
 from site_config.problems.base import Problem
@@ -145,3 +146,33 @@ def test_a_hospital_refuses_the_second_study_at_admission_and_before_anything_le
         assert agent.days.faults(effective(agent.site), second, True) == []
     finally:
         network.close()
+
+
+@pytest.mark.parametrize(
+    ("more", "near"),
+    [
+        ({}, False),
+        (horizons(182, 365), False),
+        (horizons(180, 365), True),
+        (horizons(183, 365), True),
+        ({**horizons(183, 365), **TABLES}, False),
+        (cuts(184.0, 300.0), True),
+        (cuts(182.0, 365.0), False),
+        (cuts(182.9, 365.0), False),
+    ],
+    ids=str,
+)
+def test_a_cut_of_the_training_hazard_beside_a_point_of_the_same_study(more: dict[str, Any], near: bool) -> None:
+    """Horizons move the point of half a year, not the cut: deaths of who trained until each, subtracted, are those of one or two days."""
+    told = [fault.kind.code for fault in study_faults(lock("one", **more).study)]
+    assert told == [118] * (near and "evaluation" in more), "and whoever writes the study is told of a horizon"
+    found = own_faults(Policy(), lock("one", **more))
+    assert [problem.code for problem in found] == ["FH-532"] * near
+    empty = DaysOpened(Journal(None))
+    assert bool(empty.faults(Policy(), lock("one", **more), False)) == near and not empty.faults(Policy(), lock("one", **more), True)
+
+
+def test_a_cut_beside_a_point_of_another_study() -> None:
+    """The tables have a point at day 183, the networks a cut at day 182, of the same training patients."""
+    (what,) = refused({**horizons(183, 365), **TABLES}, cuts(182.0, 365.0))
+    assert "183" in what and "182" in what

@@ -6,6 +6,7 @@ The door's own ledger, choice of rows and comparison are used; only the holders'
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import combinations, permutations
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from client.release.earlier_releases import Ledger, Minima, OpenedValue, cohort_hash
 from client.release.generations import choose
 from client.release.journal_entries import AGREED, COHORT, COMPARED, SHARED, AgreedRows, CohortSeen, ComparedRows, SharedRows
+from client.release.shares.rows_apart import left_of_four
 from client.release.shares.share_rows import compared_patients
 from evidence.attacks.attacked_federation import NOON
 from shared_model.analyses.phases.admission_plan import BASE, LIVE, change_model
@@ -23,8 +25,9 @@ from site_config.hash_chained_journal import Journal
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.study.earlier_rosters import sums
-from site_config.study.lock_study import earlier_studies
+from site_config.study.lock_study import named_beside
 from site_config.study.plan_and_lock import RosterEntry, Study, StudyLock, StudySite
+from site_config.study.prognostic_models import PAPER_MODELS
 
 NAMES = tuple(f"site-{k}" for k in range(8))
 SETS, LEAST = ("train", "validation"), Minima(sites=3, patients=20)
@@ -48,7 +51,7 @@ class Hospital:
 
     name: str
     live: Table
-    last: dict[str, Table] = field(default_factory=dict)
+    last: dict[tuple[str, bool], Table] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)
     journal: Journal = field(default_factory=lambda: Journal(None, clock=lambda: NOON))
     ledger: Ledger = field(default_factory=Ledger)
@@ -56,11 +59,16 @@ class Hospital:
     def write(self, kind: str, record: object) -> None:
         self.ledger.feed(self.journal.append(kind, record.model_dump(mode="json")))  # type: ignore[attr-defined]
 
+    def table(self, of: str, name: str, images: bool) -> Table:
+        """The one that stands, or the one used last by a study of the same kind, of the other kind where there was none."""
+        known = [self.last[name, kind] for kind in (images, not images) if (name, kind) in self.last]
+        return self.live if of == LIVE or not known else known[0]
+
     def rows(self, of: str, images: bool, fraction: float) -> dict[str, frozenset[str]]:
         """By set, of the table as it stands or of the ones used last."""
         found = {}
         for name in SETS:
-            table = self.live if of == LIVE else self.last.get(name, self.live)
+            table = self.table(of, name, images)
             kept = {patient: version for patient, version in table.items() if patient not in self.gone}
             found[name] = rows_of(self.name, kept, images, fraction)[name]
         return found
@@ -73,6 +81,7 @@ class Network:
         self.hospitals = {name: Hospital(name, dict.fromkeys(range(size), 0)) for name, size in zip(NAMES, sizes, strict=True)}
         self.published: list[StudyLock] = []
         self.results: list[dict[str, frozenset[str]]] = []
+        self.of_models: list[tuple[tuple[str, ...], bool]] = []
         self.of_rosters: dict[tuple[str, ...], list[dict[str, frozenset[str]]]] = {}
         self.next = 1000
 
@@ -133,14 +142,15 @@ class Network:
     def _lock(self, roster: tuple[str, ...], images: bool, fraction: float, in_blocks: bool) -> StudyLock:
         title = f"study {len(self.published)}, {'images' if images else 'tables'}, {fraction}, {in_blocks}"
         blocks = (roster[:4], roster[4:]) if in_blocks and len(roster) > 4 else (roster,)
-        study = Study(title=title, resolution="shares", sites=tuple(StudySite(name=name, role="development") for name in roster))
+        sites = tuple(StudySite(name=name, role="development") for name in roster)
+        study = Study(title=title, resolution="shares", sites=sites, models=PAPER_MODELS if images else ("CLN",))
         entries = tuple(
             RosterEntry(name=n, role="development", signing_key=f"{k:064x}", node_fingerprint="0" * 64) for k, n in enumerate(roster)
         )
         lock = StudyLock(
             study=study, roster=entries, blocks={"development": blocks}, code_digest="", coordinator_key="", holders=roster[:3]
         )
-        return lock.model_copy(update={"earlier": earlier_studies(lock, self.published)})
+        return named_beside(lock, self.published)
 
     def _compare(self, lock: StudyLock, mine: list[Hospital], images: bool, fraction: float) -> None:
         model, totals = change_model(lock), np.zeros(change_model(lock).part.columns)
@@ -177,10 +187,10 @@ class Network:
                     together[name] |= rows
             for name, of in own.items():
                 every[name] |= used[name]
-                if of == LIVE or name not in one.last:
-                    one.last[name] = dict(one.live)
+                one.last[name, images] = dict(one.table(of, name, images))
         self.published.append(lock)  # a study in which nothing was asked is no earlier one (`server.study.earlier_studies.begun`)
         self.results.append({name: frozenset(rows) for name, rows in every.items()})
+        self.of_models.append((lock.names("development"), images))
         for asked, rows_of_it in of_rosters.items():
             self.of_rosters.setdefault(asked, []).append({name: frozenset(rows) for name, rows in rows_of_it.items()})
 
@@ -188,6 +198,18 @@ class Network:
         """No two opened results of a set, and no two of all sets together, are few rows apart: of all hospitals, or of the same block."""
         for results in (self.results, *self.of_rosters.values()):
             self._check(results)
+        for roster in dict.fromkeys(one for one, _ in self.of_models):
+            self._check_fours(
+                *([r for r, of in zip(self.results, self.of_models, strict=True) if of == (roster, i)] for i in (True, False))
+            )
+
+    def _check_fours(self, with_images: list[dict[str, frozenset[str]]], without: list[dict[str, frozenset[str]]]) -> None:
+        """Two results of all models less two of tables, of the same hospitals: nobody or enough are left."""
+        for one, other in combinations(with_images, 2):
+            for third, fourth in permutations(without, 2):
+                for name in SETS:
+                    for left in left_of_four(one[name], third[name], other[name], fourth[name]):
+                        assert not left or len(left) >= LEAST.patients, left
 
     def _check(self, results: list[dict[str, frozenset[str]]]) -> None:
         for k, later in enumerate(results):

@@ -118,7 +118,7 @@ def test_e2_the_only_patient_goes_or_comes(network: Network) -> None:
     assert opened(other)
     other.join(LONE)
     assert opened(other), "the new patient waits and the old rows stay usable"
-    assert not other.hospitals[LONE].last.get("train")
+    assert not other.hospitals[LONE].last["train", False]
 
 
 def test_e2_one_of_two_withdraws(network: Network) -> None:

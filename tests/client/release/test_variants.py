@@ -7,18 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from client.release.generations import choose
 from client.release.journal_entries import AGREED, COMPARED, AgreedRows, ComparedRows
-from shared_model.analyses.phases.admission_plan import BASE, LIVE
+from client.release.shares.share_rows import compared_patients
+from shared_model.analyses.generation_change import KINDS
+from shared_model.analyses.phases.admission_plan import BASE, LIVE, change_model
 from shared_model.statistics.statistic_parameters import SplitOnly
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.study.earlier_rosters import fewest_left, sums
-from site_config.study.lock_study import lock_study
+from site_config.study.lock_study import lock_faults, lock_study, named_beside
 from site_config.study.plan_and_lock import EarlierStudy, LeftBehind, RosterEntry, Study, StudyLock, StudySite
 from tests.client.release import hospital_network
-from tests.client.release.test_generation_properties import LEAST, NAMES, Network, cohort_hash
+from tests.client.release.test_generation_properties import LEAST, NAMES, Network, cohort_hash, rows_of
 from tests.client.release.test_handed_over import FRACTION, SIZES, opened, study_lock, value, write
 
 ROWS = {"train": frozenset(f"p{k}.a" for k in range(24)), "validation": frozenset(f"q{k}.a" for k in range(6))}
@@ -125,6 +128,32 @@ def test_a_corrected_row_is_a_change_like_a_join(network: Network) -> None:
     assert opened(network, fraction=FRACTION)
 
 
+def join_some(network: Network, images: int, without: int) -> None:
+    """So many come to the first hospital who have images, and so many who have none."""
+    wanted = {True: images, False: without}
+    while any(wanted.values()):
+        has = bool(rows_of(NAMES[0], {network.next: 0}, True, 0.0)["train"])
+        if wanted[has]:
+            wanted[has] -= 1
+            network.join(NAMES[0])
+        else:
+            network.next += 1
+
+
+@pytest.mark.parametrize(("without", "new_rows"), [(0, True), (1, False), (19, False), (20, True)])
+@pytest.mark.parametrize("order", [(False, True), (True, False)])
+def test_one_who_came_without_scans_is_not_left_of_four_studies(without: int, new_rows: bool, order: tuple[bool, bool]) -> None:
+    """Tables, all models; forty come with scans and one without; tables, all models again: each pair is enough apart, the one is left."""
+    network = Network((60, 60, 30, 30, 30, 1, 1, 1))
+    for images in order:
+        assert opened(network, images=images, fraction=0.0)
+    join_some(network, 40, without)
+    chosen = [network.study(NAMES, images=images, fraction=0.0) for images in order]
+    assert chosen[0] == {"train": LIVE, "validation": LIVE}
+    assert chosen[1] == {"train": LIVE if new_rows else BASE, "validation": LIVE}
+    network.check()
+
+
 @pytest.mark.parametrize(("joined", "new_rows"), [(0, True), (1, False), (19, False), (20, True)])
 def test_one_who_joined_is_not_hidden_behind_a_new_column(joined: int, new_rows: bool) -> None:
     """A table gets a column, or one is recoded, binary to ordinal: every row is another one, and the results without it the same."""
@@ -159,6 +188,19 @@ def test_one_who_joined_at_a_hospital_alone_is_not_hidden_either() -> None:
     with pytest.raises(Problem) as refused:
         network.hospitals[NAMES[0]].ledger.check_rows(value("third", NAMES, {"train": anew["train"] | {"new.b"}}), LEAST)
     assert refused.value.kind == privacy.ROWS_WAIT
+
+
+def test_a_hospital_that_comes_back_under_another_name_is_compared_by_its_journal() -> None:
+    """Struck and enrolled anew with its old state, and one patient more: its rows are no new hospital's, the one is counted."""
+    network = Network(SIZES)
+    assert opened(network, fraction=0.0)
+    network.join(NAMES[0])
+    lock, one = network._lock((*NAMES[1:], "renamed"), False, 0.0, False), network.hospitals[NAMES[0]]
+    choices = {f"{LIVE}.{name}": rows for name, rows in one.rows(LIVE, False, 0.0).items()}
+    patients, _ = compared_patients(lock, "renamed", one.ledger, choices)
+    model = change_model(lock)
+    totals = model.part.of(patients).sum(0).reshape(-1, KINDS, len(model.choices))[0, :, model.choices.index(f"{LIVE}.train")]
+    assert totals.tolist() == [1, 0, 1], "changed and moved, and nobody came with a hospital"
 
 
 # ------------------------------------------------------------------------------------- several studies, added and subtracted
@@ -204,7 +246,8 @@ def test_hospitals_that_leave_one_after_another_are_no_such_sum() -> None:
     earlier = tuple(EarlierStudy(study=f"{k:064x}", roster=tuple(names[k:])) for k in range(3))
     lock = lock.model_copy(update={"earlier": earlier, "holders": tuple(names[3:6])})
     assert len(sums(lock)[0][1]) == 3
-    assert sums(lock.model_copy(update={"leaving": LeftBehind(study="0" * 64, gone={}, companions={})})) == ()
+    left = LeftBehind(study="0" * 64, gone={}, companions={})
+    assert sums(lock.model_copy(update={"roster": lock.roster[3:], "leaving": left})) == ()
 
 
 def test_the_same_held_out_hospitals_hide_nobody_who_trained() -> None:
@@ -220,6 +263,56 @@ def test_the_same_held_out_hospitals_hide_nobody_who_trained() -> None:
     assert refused.value.kind == privacy.VALUE_DIFFERS_BY_FEW and "1 site" in refused.value.what
     without = over((*north, *south), held).model_copy(update={"earlier": earlier})
     Network(SIZES).hospitals[NAMES[0]].ledger.check_rows(replace(asked, sums=sums(without)), LEAST)
+
+
+def test_one_who_trained_and_was_held_out_in_turn_hides_nobody() -> None:
+    """North trained, south was held out, in two studies beside others; then both train with one hospital more."""
+    north, south = ("n1", "n2", "n3"), ("s1", "s2", "s3")
+    first, second = over(north, ("t1", "t2", "t3")), over(("m1", "m2", "m3"), south)
+    lock = named_beside(over((*north, *south, "x"), ("v1", "v2", "v3")), (first, second))
+    assert len(lock.earlier) == 2 and min(filter(None, (fewest_left(*one) for one in sums(lock)))) == 1
+    without = named_beside(over((*north, *south), ("v1", "v2", "v3")), (first, second))
+    assert min(filter(None, (fewest_left(*one) for one in sums(without)))) >= LEAST.sites
+
+
+def test_a_study_over_other_hospitals_adds_up_where_one_between_them_does() -> None:
+    """North with x, north and south, west; then south and west: the first has none of these hospitals, and x is left of the four."""
+    north, south, west, held = ("n1", "n2", "n3"), ("s1", "s2", "s3"), ("w1", "w2", "w3"), ("h1", "h2", "h3")
+    earlier = tuple(over(one, ()) for one in ((*north, "x"), (*north, *south), west))
+    lock = named_beside(over((*south, *west), ()), (*earlier, over(held, ())))
+    assert [one.study for one in lock.beside] == [earlier[0].study_id] and len(lock.earlier) == 2
+    assert fewest_left(*sums(lock)[0]) == 1
+    without = named_beside(over((*south, *west), ()), (over(north, ()), *earlier[1:]))
+    assert fewest_left(*sums(without)[0]) == 0 or fewest_left(*sums(without)[0]) >= LEAST.sites
+    assert named_beside(lock.model_copy(update={"earlier": (), "beside": ()}), (*earlier, lock)) == lock, "found again as it was"
+    assert {one.kind for one in lock_faults(lock.model_copy(update={"beside": (*lock.beside, lock.earlier[0])}))}
+
+
+def test_blocks_of_an_earlier_study_add_up_too() -> None:
+    """Two blocks trained, and counts and deaths of each were opened; then the first, other hospitals and x, less those others."""
+    north, south, west = ("n1", "n2", "n3"), ("s1", "s2", "s3"), ("w1", "w2", "w3")
+    first = over((*north, *south), ()).model_copy(update={"blocks": {"development": (north, south)}})
+    lock = named_beside(over((*north, *west, "x"), ()), (first, over(west, ())))
+    assert [one.blocks for one in lock.earlier if len(one.roster) == 6] == [(north, south)]
+    assert fewest_left(*sums(lock)[0]) == 1
+    assert fewest_left(*sums(named_beside(over((*north, *west), ()), (first, over(west, ()))))[0]) in (0, 3)
+
+
+def test_companions_are_never_fewer_than_none() -> None:
+    """Minus five were all patients of a hospital but five."""
+    with pytest.raises(ValidationError):
+        LeftBehind(study="0" * 64, companions={"train": -5})
+
+
+def test_who_leaves_a_study_is_held_against_the_others() -> None:
+    """North, south, both with x, y and z; then y and z leave, with patients enough: x is left of north, south and the rest."""
+    north, south = ("n1", "n2", "n3"), ("s1", "s2", "s3")
+    whole = over((*north, *south, "x", "y", "z"), ())
+    left = LeftBehind(study=whole.study_id, gone={"y": "development", "z": "development"}, companions={})
+    lock = over((*north, *south, "x"), ()).model_copy(update={"leaving": left})
+    lock = named_beside(lock, (over(north, ()), over(south, ()), whole))
+    assert fewest_left(*sums(lock)[0]) == 1
+    assert sums(named_beside(lock.model_copy(update={"earlier": ()}), (whole,))) == ()
 
 
 def over(development: tuple[str, ...], held: tuple[str, ...]) -> StudyLock:

@@ -70,6 +70,25 @@ def test_a_study_that_began_since_is_named_by_the_lock_or_nothing_is_asked(tmp_p
     check_named(tmp_path, both.model_copy(update={"study": lifted}))
 
 
+def test_a_study_over_hospitals_of_a_named_one_is_asked_for_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It began since, over none of these hospitals, but over others of a study that the lock names: its results add up with that one's."""
+    north, both = regions()
+    others = both.roster[9:]
+    sites = tuple(StudySite(name=one.name, role=one.role) for one in others)
+    south = both.model_copy(update={"study": both.study.model_copy(update={"title": "south", "sites": sites}), "roster": others})
+    named = EarlierStudy(study=both.study_id, roster=tuple(one.name for one in both.roster))
+    lock = north.model_copy(update={"earlier": (named,)})
+    monkeypatch.setattr(published_studies, "published", lambda _home: (south, both, lock))
+    opened(tmp_path, both)
+    check_named(tmp_path, lock)
+    opened(tmp_path, south)
+    check_named(tmp_path, north.model_copy(update={"earlier": (EarlierStudy(study=both.study_id, roster=lock.names("development")),)}))
+    with pytest.raises(Problem):
+        check_named(tmp_path, lock)
+    beside = EarlierStudy(study=south.study_id, roster=tuple(one.name for one in others))
+    check_named(tmp_path, lock.model_copy(update={"beside": (beside,)}))
+
+
 def test_over_the_same_hospitals_two_studies_locked_together_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, both = regions()
     same = both.model_copy(update={"study": both.study.model_copy(update={"title": "the same hospitals"})})

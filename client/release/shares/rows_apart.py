@@ -1,0 +1,115 @@
+"""Which patients two results have apart, from their rows as the ledger compares them.
+
+A row is `ID.VALUES` or, in a study that reads scans, `ID.VALUES.SETTINGS.SLICES`. VALUES is the digest of the table's cells, and behind
+hyphens what the study made of them: of the outcome, of the list of what it reads, and of what it read by that list. A new column, or other
+codes, make every row another one; who joined, whose outcome and whose other values are others is found all the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+
+def changed_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
+    """Patients of two sets of rows who are in one only, or in both with other cells, another outcome, other values or slices.
+
+    >>> sorted(changed_ids(frozenset({"a.1", "b.1.s.7", "c.1.s.7", "d.1.s.7"}), frozenset({"a.2", "b.1", "c.1.t.9", "d.1.s.9"})))
+    ['a', 'd']
+    """
+    left, came = before - now, now - before
+    cells = {one for one, row, other in _both(left, came) if _cells(row) != _cells(other)}
+    return cells | read_ids(before, now)
+
+
+def moved_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
+    """Of those, who is in one only."""
+    return _ids(before) ^ _ids(now)
+
+
+def outcome_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
+    """Of those, who is in one only or has another outcome: one who was followed on, or whom another study follows longer.
+
+    >>> sorted(outcome_ids(frozenset({"a.1-x-l-5", "b.1-x-l-5", "c.1"}), frozenset({"a.1-y-l-5", "b.2-x-k-6", "c.2-x-l-5"})))
+    ['a']
+    """
+    pairs = _both(before - now, now - before)
+    return moved_ids(before, now) | {one for one, row, other in pairs if _differ(_outcome(row), _outcome(other))}
+
+
+def read_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
+    """Of those, who is in one only, or has another outcome, or other values or slices where both results read the same of a patient.
+
+    >>> sorted(read_ids(frozenset({"a.1-x-l-5", "b.1-x-l-5", "c.1-x-l-5"}), frozenset({"a.2-x-l-6", "b.2-x-k-6", "c.2-x-l-5"})))
+    ['a']
+    """
+    found = outcome_ids(before, now)
+    for one, row, other in _both(before - now, now - before):
+        if any(lists[0] == lists[1] and _differ(*contents) for lists, contents in zip(*_readings(row, other), strict=True)):
+            found.add(one)
+    return found
+
+
+def differing(before: frozenset[str], now: frozenset[str]) -> int:
+    """Patients that may be counted towards a minimum: who joined or left; where nobody did, whose outcome is another one; and so on.
+
+    A new column or another code makes every row another one, and hides nobody in results that do not read it.
+    """
+    return next((len(found) for kind in (moved_ids, outcome_ids, read_ids, changed_ids) if (found := kind(before, now))), 0)
+
+
+def left_of_four(now: frozenset[str], third: frozenset[str], before: frozenset[str], other: frozenset[str]) -> tuple[set[str], set[str]]:
+    """Who is left of now − before − (other − third), by cells and outcome, and by being there.
+
+    Before and after some came, once all patients and once those with scans: of the four results, who came without scans.
+
+    >>> left_of_four(frozenset({"a.1", "n.1"}), frozenset({"a.1", "b.1"}), frozenset({"a.1"}), frozenset({"a.1", "b.1", "n.1", "m.1"}))
+    ({'m'}, {'m'})
+    """
+    rows, ids = Counter[tuple[str, str]](), Counter[str]()
+    for sign, some in ((1, now), (1, third), (-1, before), (-1, other)):
+        for row in some:
+            one = row.partition(".")[0]
+            rows[one, "-".join((_cells(row), _outcome(row)))] += sign
+            ids[one] += sign
+    return {one for (one, _), n in rows.items() if n}, {one for one, n in ids.items() if n}
+
+
+def _both(left: frozenset[str], came: frozenset[str]) -> Iterator[tuple[str, str, str]]:
+    """Patients of both with their rows."""
+    others = _by_id(came)
+    return ((one, row, others[one]) for one, row in _by_id(left).items() if one in others)
+
+
+def _by_id(rows: Iterable[str]) -> dict[str, str]:
+    return {row.partition(".")[0]: row for row in rows}
+
+
+def _ids(rows: Iterable[str]) -> set[str]:
+    return {row.partition(".")[0] for row in rows}
+
+
+def _part(row: str, place: int, within: int = 0) -> str:
+    """A part between dots, or of it one between hyphens; '' where there is none."""
+    parts = row.split(".")
+    found = parts[place].split("-") if place < len(parts) else []
+    return found[within] if within < len(found) else ""
+
+
+def _cells(row: str) -> str:
+    return _part(row, 1)
+
+
+def _outcome(row: str) -> str:
+    return _part(row, 1, 1)
+
+
+def _readings(row: str, other: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """What both were read by, and what was read: of the table, and of the scans."""
+    lists = [(_part(row, *at), _part(other, *at)) for at in ((1, 2), (2, 0))]
+    return lists, [(_part(row, *at), _part(other, *at)) for at in ((1, 3), (3, 0))]
+
+
+def _differ(one: str, other: str) -> bool:
+    """Whether both are known and are others: a journal of before holds cells alone."""
+    return bool(one and other) and one != other
