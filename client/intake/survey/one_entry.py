@@ -14,14 +14,14 @@ from datetime import date
 from pathlib import Path
 
 from client.intake.dicom.dicom_header import is_dicom
-from client.intake.dicom.folder_index import SPECIAL, Contents, walk
+from client.intake.dicom.folder_index import NOT_DICOM, SPECIAL, Contents, walk
 from client.intake.dicom.read_dicom import Candidate, FolderOffer, offer
 from client.intake.masks.masks_beside_scan import MASK_FIX, MaskFolder, mask_name, masks_beside, structure_masks
 from client.intake.names.image_kind_and_region import region_of
 from client.intake.names.scanner_makers import closed_set
 from client.intake.read_nifti import is_nifti, read_ct
 from client.intake.survey.survey_values import Found, Remark, SeenVolume
-from client.intake.unpack import is_other_archive, is_zip, refused, unpacked
+from client.intake.unpack import archive_kind, refused, unpacked
 from client.intake.volume_order import OrderFacts
 from client.intake.whose_scan import Identity, identity_of
 from site_config.atomic_files import readable_name, readable_path
@@ -42,7 +42,6 @@ OTHER_FORMATS = {
     ".mgz": "FreeSurfer",
     ".ima": "IMA",
 }
-QUIET = {"not DICOM"}
 
 
 @dataclass
@@ -123,9 +122,11 @@ def _sorted(paths: tuple[Path, ...], looked: Looked) -> tuple[list[Path], list[P
     """NIfTI files, zip archives, and files of formats that are named and not read."""
     niftis = [path for path in paths if is_nifti(path)]
     rest = [path for path in paths if not is_nifti(path)]
-    zips = [path for path in rest if path.suffix.lower() in (".zip", ".zipx") or (not path.suffix and is_zip(path))]
-    others = {path for path in rest if path not in zips and _is_other(path)}
-    archives = [path for path in others if is_other_archive(path)]
+    kinds = {path: archive_kind(path) for path in rest}
+    zips = [path for path in rest if kinds[path] == "zip"]
+    others = {path for path in rest if (kinds[path] == "other" or path.suffix.lower() in OTHER_FORMATS) and path not in zips}
+    others = {path for path in others if not is_dicom(path)}  # DICOM files may be called anything (`.IMA`, `.img`)
+    archives = [path for path in others if kinds[path] == "other"]
     if archives:
         looked.say(refused("the folder", f"{len(archives)} file{'s' if len(archives) > 1 else ''} of another kind than zip"))
     formats = Counter(OTHER_FORMATS[path.suffix.lower()] for path in others if path not in archives)
@@ -140,8 +141,8 @@ def _sorted(paths: tuple[Path, ...], looked: Looked) -> tuple[list[Path], list[P
 
 
 def _is_other(path: Path) -> bool:
-    """Whether a file is of a kind that is named and not read; DICOM files may be called anything (`.IMA`, `.img`)."""
-    return (is_other_archive(path) or path.suffix.lower() in OTHER_FORMATS) and not is_dicom(path)
+    """Whether a file within an archive is an archive itself, or of a format that is named and not read."""
+    return archive_kind(path) != "" or (path.suffix.lower() in OTHER_FORMATS and not is_dicom(path))
 
 
 def _zip(path: Path, root: Path, looked: Looked, known: KnownKeys) -> None:
@@ -149,7 +150,7 @@ def _zip(path: Path, root: Path, looked: Looked, known: KnownKeys) -> None:
         with unpacked(path, "the folder") as folder:
             before = len(looked.seen)
             _dicom(folder, folder, looked, known, True)
-            within = [one for one in walk(folder, "an archive").paths if is_nifti(one) or is_zip(one) or _is_other(one)]
+            within = [one for one in walk(folder, "an archive").paths if is_nifti(one) or _is_other(one)]
             if within:
                 text = f"an archive of the folder holds {len(within)} archive or image of another format: unpack it into the folder"
                 looked.say(which_scan.ARCHIVE_UNREAD.problem(text))
@@ -245,8 +246,10 @@ def _places(slices: tuple[object, ...]) -> set[tuple[float, ...]]:
 def _count(offered: FolderOffer, looked: Looked) -> None:
     contents: Contents = offered.contents
     for reason, number in contents.left_out.items():
-        if reason not in QUIET:
+        if reason != NOT_DICOM:
             looked.left_out[reason] += number
+    if contents.unknown:
+        looked.left_out["neither DICOM nor anything else that is known"] += contents.unknown
     if contents.enhanced and not offered.candidates:
         looked.say(scan_problems.ENHANCED_MULTIFRAME.problem("the folder holds an enhanced multi-frame object and no classic CT series"))
 
