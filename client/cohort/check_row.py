@@ -12,9 +12,10 @@ from pathlib import Path
 from client.imaging.hounsfield import check_hounsfield
 from client.intake.dicom.dicom_header import is_dicom
 from client.intake.dicom.look_inside import LOOKED_AT, look_inside
-from client.intake.dicom.read_dicom import choose_volume
+from client.intake.dicom.read_dicom import choose_volume, place_of
+from client.intake.masks.read_mask import places_of_masks
 from client.intake.phase_beside import phase_beside
-from client.intake.read_nifti import is_nifti, middle_planes
+from client.intake.read_nifti import is_nifti, middle_planes, placed
 from client.intake.unpack import is_zip, unpacked
 from client.intake.whose_scan import NOBODY, Identity
 from site_config.atomic_files import access_problem
@@ -44,7 +45,7 @@ def glimpse(scan: Scan, role: str, root: Path | None = None) -> Glimpse:
         return _folder(scan, role, None, root)
     if is_nifti(scan.path):
         check_hounsfield(middle_planes(scan.path, LOOKED_AT, role), role)
-        return Glimpse(None, NOBODY, scan.phase, ())
+        return Glimpse(None, NOBODY, scan.phase, tuple(places_of_masks(scan.masks, placed(scan.path, role), role)))
     if is_zip(scan.path):
         with unpacked(scan.path, role) as folder:
             return _folder(scan, role, folder, None)
@@ -60,7 +61,7 @@ def _folder(scan: Scan, role: str, folder: Path | None, root: Path | None) -> Gl
     if inside.fault is not None:
         fault = inside.fault
         raise Problem(fault.kind, fault.what, fault.why, fault.fix, fault.where, tuple(findings))
-    findings += inside.copies
+    findings += [*inside.copies, *places_of_masks(scan.masks, place_of(chosen), role)]
     phase = scan.phase or chosen.phase
     if scan.region != "chest":
         findings += phase_beside(phase, inside.contrast, role)

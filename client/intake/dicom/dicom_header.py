@@ -25,6 +25,8 @@ CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+SURFACES, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.5", "1.2.840.10008.5.1.4.1.1.66.7"
+STRUCTURES = (RTSTRUCT, SEGMENTATION, SURFACES, LABEL_MAP)
 PERSON = ("PatientID", "PatientBirthDate", "PatientSex", "PatientName", "PatientAge")
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
@@ -243,9 +245,9 @@ def _kind(dataset: Any) -> tuple[str | None, list[str]]:
     sop = str(dataset.get("SOPClassUID") or (meta.get("MediaStorageSOPClassUID") if meta else None) or "")
     modality = str(dataset.get("Modality") or "").upper()
     kinds = [str(part).upper().strip() for part in dataset.get("ImageType") or ()]
-    if sop in ENHANCED_CT or (int(dataset.get("NumberOfFrames") or 1) > 1 and sop not in (RTSTRUCT, SEGMENTATION)):
+    if sop in ENHANCED_CT or (int(dataset.get("NumberOfFrames") or 1) > 1 and sop not in STRUCTURES):
         return "enhanced multi-frame", kinds
-    if sop in (RTSTRUCT, SEGMENTATION):
+    if sop in STRUCTURES:
         return "structures or segmentation", kinds
     if modality == "PT":
         return "positron emission", kinds

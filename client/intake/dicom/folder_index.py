@@ -27,9 +27,11 @@ SAME_PIXEL = 1e-3
 MOST_FILES = 20_000
 NOT_DICOM = "not DICOM"
 USUAL_BESIDE = frozenset(
-    (".txt", ".xml", ".pdf", ".json", ".csv", ".ini", ".inf", ".exe", ".dll", ".htm", ".html", ".jpg", ".jpeg", ".png", ".bmp", ".gif")
-    + (".css", ".js", ".ico", ".doc", ".docx", ".xls", ".xlsx", ".db", ".md", ".log", ".zip", ".gz", ".nii", ".7z", ".rar", ".tar", ".iso")
-    + (".nrrd", ".mha", ".mhd", ".raw", ".hdr", ".mgz")
+    (
+        *(".txt", ".xml", ".pdf", ".json", ".csv", ".ini", ".inf", ".exe", ".dll", ".htm", ".html", ".css", ".js", ".ico", ".db", ".md"),
+        *(".jpg", ".jpeg", ".png", ".bmp", ".gif", ".doc", ".docx", ".xls", ".xlsx", ".log"),
+        *(".zip", ".gz", ".nii", ".7z", ".rar", ".tar", ".iso", ".nrrd", ".mha", ".mhd", ".raw", ".hdr", ".mgz"),
+    )
 )
 """Suffixes of files that lie beside images on discs and in exports, or are named otherwise."""
 SPECIAL = "is a pipe, a socket or a device"

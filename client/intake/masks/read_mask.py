@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from client.imaging.volume import Volume
-from client.intake.masks.dicom_masks import is_dicom_mask, read_dicom_mask
+from client.intake.masks.dicom_masks import check_drawn_on, is_dicom_mask, read_dicom_mask
 from client.intake.masks.masks_beside_scan import stem_of
 from client.intake.masks.target_from_name import FILES
-from client.intake.read_nifti import is_nifti, read_mask
+from client.intake.read_nifti import check_place, is_nifti, read_mask
 from site_config.atomic_files import access_problem
 from site_config.problems import scans as problems
+from site_config.problems.base import Problem
 
 
 def read_any_mask(
@@ -38,13 +39,35 @@ def read_any_mask(
     return read_mask(path, volume, labels, role, planes)
 
 
-def _folder(path: Path, volume: Volume, target: str, role: str, planes: NDArray[np.intp] | None) -> NDArray[np.bool_]:
-    """The union of a target's files in a folder of structures."""
+def places_of_masks(masks: Mapping[str, Path], volume: Volume, role: str) -> list[Problem]:
+    """What the masks' headers say against their scan: size, place, series. No voxel is read."""
+    found = []
+    for target, path in masks.items():
+        called = f"{role}'s mask of {target}"
+        try:
+            files = _files_of(path, target, called) if path.is_dir() else [path]
+            for file in files:
+                if is_nifti(file) or not is_dicom_mask(file):
+                    check_place(file, volume, called)
+                else:
+                    check_drawn_on(file, volume, called)
+        except Problem as problem:
+            found.append(problem)
+    return found
+
+
+def _files_of(path: Path, target: str, role: str) -> list[Path]:
+    """NIfTI files of a target in a folder of structures. Raises an access problem."""
     try:
         files = sorted(one for one in path.iterdir() if is_nifti(one) and not one.name.startswith("."))
     except OSError as error:
         raise access_problem(error, role) from None
-    mine = [file for file in files if stem_of(file) in FILES.get(target, (target,))]
+    return [file for file in files if stem_of(file) in FILES.get(target, (target,))]
+
+
+def _folder(path: Path, volume: Volume, target: str, role: str, planes: NDArray[np.intp] | None) -> NDArray[np.bool_]:
+    """The union of a target's files in a folder of structures."""
+    mine = _files_of(path, target, role)
     dicom = [one for one in sorted(path.iterdir()) if not mine and one.is_file() and is_dicom_mask(one)]
     if len(dicom) == 1:
         found = read_dicom_mask(dicom[0], volume, target, (), role)

@@ -19,7 +19,7 @@ from client.intake.dicom.read_dicom import Candidate, FolderOffer, offer
 from client.intake.masks.masks_beside_scan import MASK_FIX, MaskFolder, mask_name, masks_beside, structure_masks
 from client.intake.names.image_kind_and_region import region_of
 from client.intake.names.scanner_makers import closed_set
-from client.intake.read_nifti import is_nifti, read_ct
+from client.intake.read_nifti import is_nifti, like_labels, read_ct
 from client.intake.survey.survey_values import Found, Remark, SeenVolume
 from client.intake.unpack import archive_kind, refused, unpacked
 from client.intake.volume_order import OrderFacts
@@ -170,7 +170,9 @@ def _nifti(path: Path, root: Path, looked: Looked, known: KnownKeys) -> None:
     except Problem as problem:
         if problem.kind.exit == Exit.ACCESS:
             raise
-        looked.say(problem)
+        mask = problem.kind == scan_problems.NOT_HOUNSFIELD and like_labels(path)
+        text = "a NIfTI file holds whole numbers as a mask does, and its name tells no target: not suggested"
+        looked.say(which_scan.MASK_NAME_UNKNOWN.problem(text, fix=MASK_FIX) if mask else problem)
         return
     place = readable_path(path, root)
     extent = float(volume.z_mm[-1])
@@ -295,9 +297,9 @@ def _attach(folders: list[MaskFolder], looked: Looked, root: Path) -> None:
         if len(fitting) != 1:
             if looked.seen:
                 text = (
-                    "a folder of masks fits none of the scans by its size and voxels"
+                    "a folder of masks fits none of the scans by its size, voxels and place"
                     if not fitting
-                    else f"a folder of masks fits {len(fitting)} scans by its size and voxels"
+                    else f"a folder of masks fits {len(fitting)} scans by its size, voxels and place"
                 )
                 looked.say(scan_problems.MASK_MISMATCH.problem(text, fix=MASK_FIX))
             continue
