@@ -30,7 +30,7 @@ MOST_FORM_MISMATCH_MM = 1.0
 MASK_TOLERANCE_VOXELS = 0.1
 PLAIN = (b"\x5c\x01\0\0", b"\0\0\x01\x5c", b"\x1c\x02\0\0", b"\0\0\x02\x1c")
 """How NIfTI-1 and NIfTI-2 begin: their headers' size, in either order of bytes."""
-LABEL_PLANES, MOST_LABELS = 32, 150
+MOST_LABELS = 150
 LPS = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -189,12 +189,17 @@ def check_place(path: Path, volume: Volume, role: str = "a mask") -> None:
 
 
 def like_labels(path: Path) -> bool:
-    """Whether a file's middle slices hold few whole numbers from 0 on, as masks do and CT never."""
+    """Whether a file holds few whole numbers from 0 on and nothing else, as masks do and CT never."""
+    found: set[float] = set()
     try:
-        values = np.unique(middle_planes(path, LABEL_PLANES))
+        image = _open(path, "a mask")
+        for _, plane in _planes(image, path, _grid(image, "a mask"), "a mask"):
+            found |= {float(value) for value in np.unique(plane)}
+            if len(found) > MOST_LABELS or not all(value.is_integer() and 0 <= value < 256 for value in found):
+                return False
     except Problem:
         return False
-    return len(values) <= MOST_LABELS and int(values.min()) >= 0 and int(values.max()) < 256
+    return True
 
 
 def _data(image: Any, grid: _Grid, role: str) -> NDArray[Any]:

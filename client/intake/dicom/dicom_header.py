@@ -316,7 +316,7 @@ def _slice(dataset: Any, path: Path, at: int, bytes_left: int, start: bytes) -> 
         tuple(np.round(spacing, 4)),
         about.derived or "",
         about.kernel,
-        text_of(dataset, "KVP"),
+        number_of(dataset.get("KVP")) or text_of(dataset, "KVP"),
     )
     return Read(header, group, None, about, about.study)
 

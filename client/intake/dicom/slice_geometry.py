@@ -33,6 +33,7 @@ from site_config.problems.base import Problem
 SAME_PLACE_MM = 0.01
 MOST_JITTER = 0.25
 LEAST_GAP_MM = 3.0
+MOST_OF_STEP = 0.55  # every second slice deleted is half
 MOST_DAYS_APART = 1  # an examination may run over midnight
 
 
@@ -143,7 +144,7 @@ def apart(slices: tuple[SliceHeader, ...], z_mm: NDArray[np.float64], role: str)
     except ValueError:
         return []
     step = float(np.median(np.diff(z_mm)))
-    if not 0 < thick < step / 2 or step - thick < LEAST_GAP_MM:
+    if not 0 < thick < MOST_OF_STEP * step or step - thick < LEAST_GAP_MM:
         return []
     return [which_scan.SLICES_APART.problem(f"{role} shows slices of {thick:g} mm every {step:g} mm", where=role)]
 

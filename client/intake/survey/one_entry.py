@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -74,6 +74,11 @@ class KnownKeys:
             return plain
         matches = [key for key in self.declared if readable_name(key).casefold() == plain.casefold()]
         return matches[0] if len(matches) == 1 else None
+
+    def by_place(self, place: str) -> str | None:
+        """The one key that a folder on the way to a place is called like: exports put all patients below a folder of their own."""
+        matches = {key for part in place.split("/") if (key := self.by_folder(part)) is not None}
+        return matches.pop() if len(matches) == 1 else None
 
     def by_id(self, who: Identity) -> str | None:
         """The key that a header's PatientID is."""
@@ -177,12 +182,13 @@ def _nifti(path: Path, root: Path, looked: Looked, known: KnownKeys) -> None:
     place = readable_path(path, root)
     extent = float(volume.z_mm[-1])
     taken = _date_in(place)
+    patient = looked.patient or known.by_place(place)
     found = Found(
-        patient=looked.patient,
+        patient=patient,
         folder=place,
         series_uid="",
         acquisition=None,
-        day=_day(taken, looked.patient, known),
+        day=_day(taken, patient, known),
         taken=taken.isoformat() if taken else None,
         region=region_of(" ".join(place.split("/")[1:]), extent),
         phase=None,
@@ -227,7 +233,8 @@ def _dicom(entry: Path, root: Path, looked: Looked, known: KnownKeys, wanted: bo
         return
     offered = offer(entry, "a folder", root=root)
     for candidate in offered.candidates:
-        looked.seen.append(_seen(candidate, entry, root, looked, known))
+        number = _number(candidate, offered.candidates)
+        looked.seen.append(_seen(replace(candidate, acquisition=number), entry, root, looked, known))
     for series, problem in offered.faulty:
         if problem.kind in (scan_problems.OBLIQUE, scan_problems.TOO_FEW_SLICES) or len(_places(series.slices)) < 3:
             looked.minor.append(problem)
@@ -239,6 +246,20 @@ def _dicom(entry: Path, root: Path, looked: Looked, known: KnownKeys, wanted: bo
     _count(offered, looked)
     for problem in structure_masks(offered.contents.structures, looked.seen, root):
         looked.say(problem)
+
+
+def _number(candidate: Candidate, candidates: Sequence[Candidate]) -> int | None:
+    """A volume's number within its series as a row will count that names the volume's own folder; None where it is alone there."""
+    parents = {header.path.parent for header in candidate.stacking.slices}
+    if candidate.acquisition is None or len(parents) > 1:
+        return candidate.acquisition
+    here = parents.pop()
+    mine = [
+        one.acquisition or 0
+        for one in candidates
+        if one.series.uid == candidate.series.uid and any(header.path.is_relative_to(here) for header in one.stacking.slices)
+    ]
+    return None if len(mine) == 1 else sorted(mine).index(candidate.acquisition) + 1
 
 
 def _places(slices: tuple[object, ...]) -> set[tuple[float, ...]]:
@@ -259,9 +280,9 @@ def _count(offered: FolderOffer, looked: Looked) -> None:
 def _seen(candidate: Candidate, entry: Path, root: Path, looked: Looked, known: KnownKeys) -> SeenVolume:
     series = candidate.series
     who = series.who if isinstance(series.who, Identity) else Identity()
-    patient = looked.patient or known.by_id(who)
     parents = {header.path.parent for header in candidate.stacking.slices}
     place = parents.pop() if len(parents) == 1 else entry
+    patient = looked.patient or known.by_place(readable_path(place, root)) or known.by_id(who)
     text = f"{series.description} {series.about.body_part}"
     region = region_of(text, candidate.extent_mm) or region_of(series.about.study_description, candidate.extent_mm)
     facts = candidate.facts()
