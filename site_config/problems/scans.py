@@ -197,7 +197,7 @@ ORGAN_PARTIAL = Kind(
     324,
     "organ-partial",
     "An organ is cut off by the edge of a scan",
-    why="The organ touches the first or last slice with more than a tenth of its largest area, or its volume is too small for a whole organ: an abdomen scan holds the lungs' bases, a chest scan the liver's dome.",
+    why="The organ touches the first or last slice with more than a tenth of its largest area, runs along the border of the picture, or its volume is too small for a whole organ: an abdomen scan holds the lungs' bases, a chest scan the liver's dome.",
     fix="If a scan of the same visit shows the whole organ, add its row to `scans.csv`; the scan with the largest organ is used.",
     exit=Exit.FINDINGS,
 )
