@@ -10,10 +10,10 @@ from datetime import date
 from pathlib import Path
 
 from client.imaging.hounsfield import check_hounsfield
+from client.imaging.volume import Volume
 from client.intake.dicom.dicom_header import is_dicom
 from client.intake.dicom.look_inside import LOOKED_AT, look_inside
 from client.intake.dicom.read_dicom import choose_volume, place_of
-from client.intake.masks.read_mask import places_of_masks
 from client.intake.phase_beside import phase_beside
 from client.intake.read_nifti import is_nifti, middle_planes, placed
 from client.intake.unpack import is_zip, unpacked
@@ -27,12 +27,16 @@ from site_config.tables.table_values import Scan
 
 @dataclass(frozen=True)
 class Glimpse:
-    """What a look at a scan showed; `who` stays in the hospital's memory and is compared, never written out."""
+    """What a look at a scan showed; `who` stays in the hospital's memory and is compared, never written out.
+
+    `place` is where the scan lies; it has no values.
+    """
 
     taken: date | None
     who: Identity
     phase: str | None
     findings: tuple[Problem, ...]
+    place: Volume
 
 
 def glimpse(scan: Scan, role: str, root: Path | None = None) -> Glimpse:
@@ -45,7 +49,7 @@ def glimpse(scan: Scan, role: str, root: Path | None = None) -> Glimpse:
         return _folder(scan, role, None, root)
     if is_nifti(scan.path):
         check_hounsfield(middle_planes(scan.path, LOOKED_AT, role), role)
-        return Glimpse(None, NOBODY, scan.phase, tuple(places_of_masks(scan.masks, placed(scan.path, role), role)))
+        return Glimpse(None, NOBODY, scan.phase, (), placed(scan.path, role))
     if is_zip(scan.path):
         with unpacked(scan.path, role) as folder:
             return _folder(scan, role, folder, None)
@@ -61,9 +65,9 @@ def _folder(scan: Scan, role: str, folder: Path | None, root: Path | None) -> Gl
     if inside.fault is not None:
         fault = inside.fault
         raise Problem(fault.kind, fault.what, fault.why, fault.fix, fault.where, tuple(findings))
-    findings += [*inside.copies, *places_of_masks(scan.masks, place_of(chosen), role)]
+    findings += inside.copies
     phase = scan.phase or chosen.phase
     if scan.region != "chest":
         findings += phase_beside(phase, inside.contrast, role)
     who = chosen.series.who
-    return Glimpse(chosen.taken, who if isinstance(who, Identity) else NOBODY, phase, tuple(findings))
+    return Glimpse(chosen.taken, who if isinstance(who, Identity) else NOBODY, phase, tuple(findings), place_of(chosen))

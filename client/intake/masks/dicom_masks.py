@@ -90,21 +90,6 @@ def read_dicom_mask(path: Path, volume: Volume, target: str, structures: Sequenc
     raise problems.NOT_AN_IMAGE.problem(f"{role} is neither a structure set nor a segmentation", where=role)
 
 
-def check_drawn_on(path: Path, volume: Volume, role: str) -> None:
-    """Whether a structure set or segmentation was drawn on the row's series, by its header alone. Raises FH-301 or FH-320."""
-    dataset = _open(path, role, pixels=False)
-    sop = str(dataset.get("SOPClassUID") or "")
-    try:
-        if sop == RTSTRUCT:
-            _same_place(set(_rt_series(dataset)), set(_rt_frames(dataset)), volume, role)
-        elif sop in (SEGMENTATION, LABEL_MAP):
-            _same_place(set(_seg_series(dataset)), {str(dataset.get("FrameOfReferenceUID") or "")}, volume, role)
-        else:
-            raise problems.NOT_AN_IMAGE.problem(f"{role} is neither a structure set nor a segmentation", where=role)
-    except MALFORMED:
-        raise problems.MASK_VALUES.problem(f"{role} is damaged", where=role) from None
-
-
 def is_dicom_mask(path: Path) -> bool:
     """Whether a file is DICOM at all; which object it is, `read_dicom_mask` says."""
     return path.is_file() and is_dicom(path)
@@ -188,9 +173,8 @@ def _chosen(names: dict[int, str], target: str, structures: Sequence[str], role:
         if not one_structure([names[number] for number in found], target):
             raise which_scan.MASK_NAME_UNKNOWN.problem(f"{role} holds {len(found)} structures called like the {target}", where=role)
     if not found:
-        raise which_scan.MASK_NAME_UNKNOWN.problem(
-            f"{role} holds {len(names)} structures, none called like the target {target}", where=role
-        )
+        count = f"{len(names)} structure{'s' if len(names) != 1 else ''}"
+        raise which_scan.MASK_NAME_UNKNOWN.problem(f"{role} holds {count}, none called like the target {target}", where=role)
     return found
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from client.imaging.volume import Volume
-from client.intake.masks.dicom_masks import check_drawn_on, is_dicom_mask, read_dicom_mask
+from client.intake.masks.dicom_masks import is_dicom_mask, read_dicom_mask
 from client.intake.masks.masks_beside_scan import stem_of
 from client.intake.masks.target_from_name import FILES
-from client.intake.read_nifti import check_place, is_nifti, read_mask
+from client.intake.read_nifti import is_nifti, read_mask
 from site_config.atomic_files import access_problem
 from site_config.problems import scans as problems
-from site_config.problems.base import Problem
 
 
 def read_any_mask(
@@ -37,23 +36,6 @@ def read_any_mask(
         mask = read_dicom_mask(path, volume, target, structures, role)
         return mask if planes is None else mask[planes]
     return read_mask(path, volume, labels, role, planes)
-
-
-def places_of_masks(masks: Mapping[str, Path], volume: Volume, role: str) -> list[Problem]:
-    """What the masks' headers say against their scan: size, place, series. No voxel is read."""
-    found = []
-    for target, path in masks.items():
-        called = f"{role}'s mask of {target}"
-        try:
-            files = _files_of(path, target, called) if path.is_dir() else [path]
-            for file in files:
-                if is_nifti(file) or not is_dicom_mask(file):
-                    check_place(file, volume, called)
-                else:
-                    check_drawn_on(file, volume, called)
-        except Problem as problem:
-            found.append(problem)
-    return found
 
 
 def _files_of(path: Path, target: str, role: str) -> list[Path]:
