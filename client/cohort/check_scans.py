@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from client.cohort.check_masks import about_masks
 from client.cohort.check_row import Glimpse, glimpse
 from client.cohort.one_patient import whose
 from client.intake.whose_scan import Identity
+from client.segmentation.check_masks import about_masks
 from site_config.problems import scans as problems
 from site_config.problems import tables as kinds
 from site_config.problems import which_scan

@@ -43,7 +43,7 @@ DERIVED_WORDS = re.compile(
 LOW_DOSE_WORDS = re.compile(
     r"\blow[\s-]?dose\b|\blowdose\b|\bldct\b|\bld\b|\bniedrig\s?dosis\w*|\blow[\s-]?dosis\b|\b(?:faible|basse) dose\b"
     r"|\bbassa dose\b|\bbaja dosis\b|\bdosis baja\b|\bbaixa dose\b|\bniskodawk\w*|\blage dosis\b|低剂量|低劑量|低線量|저선량"
-    r"|\bcbct\b|\bcone ?beam\b|\bdyna ?ct\b|\bxper ?ct\b|\binnova ?ct\b|\bc arm ct\b|\bdvt\b|锥形束|コーンビーム"
+    r"|\bcbct\b|\bcone ?beam\b|\bdyna ?ct\b|\bxper ?ct\b|\binnova ?ct\b|\bc arm ct\b|锥形束|コーンビーム"
     r"|\bac\s?ct\b|\bct\s?ac\b|\bctac\b|\battenuation\b|\bpet\b|\btep\b|\bspect\b"
 )
 CHEST_STEMS = (
