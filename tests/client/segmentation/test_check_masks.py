@@ -135,7 +135,7 @@ CASES: dict[str, tuple[Spoil, str]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_check_says_of_masks_what_prepare_refuses(name: str, tmp_path: Path) -> None:
     spoil, code = CASES[name]
-    tags = {"SeriesInstanceUID": SERIES, "PatientID": KEY, "AcquisitionDate": "20240301", "StudyDate": "20240301"}
+    tags: dict[str, Any] = {"SeriesInstanceUID": SERIES, "PatientID": KEY, "AcquisitionDate": "20240301", "StudyDate": "20240301"}
     write_series(tmp_path / KEY / "b", HU, (5.0, 6.0, 6.0), SeriesDescription="Abdomen portal", **tags)
     spoil(tmp_path / "mask")
     mask = next(one.name for one in tmp_path.iterdir() if one.is_file())

@@ -26,7 +26,7 @@ def dose_report_protocol_and_scout_beside(folder: Path, key: str) -> None:
         dataset.ImageOrientationPatient, dataset.ImagePositionPatient = [1, 0, 0, 0, 0, -1], [-100.0, 0.0, 100.0]
 
     both(folder, key)
-    single = {"leave_out": tuple(range(1, 24))}
+    single: dict[str, Any] = {"leave_out": tuple(range(1, 24))}
     series(folder / "d", key, BASELINE, name="Dose Report", ImageType=["DERIVED", "SECONDARY", "OTHER"], **single)
     series(folder / "p", key, BASELINE, name="Patient Protocol", SOPClassUID="1.2.840.10008.5.1.4.1.1.7", **single)
     series(folder / "s", key, BASELINE, name="Abdomen portal", change=scout, **single)
