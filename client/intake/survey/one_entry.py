@@ -42,6 +42,7 @@ OTHER_FORMATS = {
     ".mgz": "FreeSurfer",
     ".ima": "IMA",
 }
+LONG_NAME, LONG_NUMBER = 6, 8
 
 
 @dataclass
@@ -76,8 +77,12 @@ class KnownKeys:
         return matches[0] if len(matches) == 1 else None
 
     def by_place(self, place: str) -> str | None:
-        """The one key that a folder on the way to a place is called like: exports put all patients below a folder of their own."""
-        matches = {key for part in place.split("/") if (key := self.by_folder(part)) is not None}
+        """The one key that a folder on the way to a place is called like: exports put all patients below a folder of their own.
+
+        Only keys too long to be the number of a series or a disc's short name (`1`, `101`, `ST001`) are looked for.
+        """
+        parts = [part for part in place.split("/") if len(part) >= (LONG_NUMBER if part.isdigit() else LONG_NAME)]
+        matches = {key for part in parts if (key := self.by_folder(part)) is not None}
         return matches.pop() if len(matches) == 1 else None
 
     def by_id(self, who: Identity) -> str | None:
