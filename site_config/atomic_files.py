@@ -216,9 +216,22 @@ def read_json(path: Path, role: str | None = None, limit_bytes: int = JSON_LIMIT
 def readable_name(name: str) -> str:
     """A file's name as text that can be written: names in another encoding than UTF-8 are decoded by what their bytes look like.
 
+    Wide spaces become plain ones; what cannot be printed, and the backslash, which tables take for a slash, become `_`.
+
     >>> readable_name(os.fsdecode("Müller".encode("latin-1"))), readable_name(os.fsdecode("门静脉".encode("gbk")))
     ('Müller', '门静脉')
+    >>> readable_name("山田\u3000太郎"), readable_name("a\\nb"), readable_name("CT\\\\1")
+    ('山田 太郎', 'a_b', 'CT_1')
     """
+    return "".join(_printable(one) for one in _decoded_name(name))
+
+
+def _printable(one: str) -> str:
+    plain = " " if unicodedata.category(one) == "Zs" else one
+    return plain if plain.isprintable() and plain != "\\" else "_"
+
+
+def _decoded_name(name: str) -> str:
     try:
         name.encode()
         return unicodedata.normalize("NFC", name)
@@ -244,8 +257,7 @@ def real_path(folder: Path, plain: PurePosixPath) -> Path:
     for part in plain.parts:
         there = here / part
         if not os.path.lexists(there) and here.is_dir():
-            there = next(
-                (child for child in sorted(here.iterdir()) if readable_name(child.name) == unicodedata.normalize("NFC", part)), there
-            )
+            wanted = unicodedata.normalize("NFC", part).strip()  # a table's cells end without spaces
+            there = next((child for child in sorted(here.iterdir()) if readable_name(child.name).strip() == wanted), there)
         here = there
     return here

@@ -10,11 +10,12 @@ from datetime import date
 from pathlib import Path
 
 from client.imaging.hounsfield import check_hounsfield
+from client.imaging.volume import Volume
 from client.intake.dicom.dicom_header import is_dicom
 from client.intake.dicom.look_inside import LOOKED_AT, look_inside
-from client.intake.dicom.read_dicom import choose_volume
+from client.intake.dicom.read_dicom import choose_volume, place_of
 from client.intake.phase_beside import phase_beside
-from client.intake.read_nifti import is_nifti, middle_planes
+from client.intake.read_nifti import is_nifti, middle_planes, placed
 from client.intake.unpack import is_zip, unpacked
 from client.intake.whose_scan import NOBODY, Identity
 from site_config.atomic_files import access_problem
@@ -26,12 +27,16 @@ from site_config.tables.table_values import Scan
 
 @dataclass(frozen=True)
 class Glimpse:
-    """What a look at a scan showed; `who` stays in the hospital's memory and is compared, never written out."""
+    """What a look at a scan showed; `who` stays in the hospital's memory and is compared, never written out.
+
+    `place` is where the scan lies; it has no values.
+    """
 
     taken: date | None
     who: Identity
     phase: str | None
     findings: tuple[Problem, ...]
+    place: Volume
 
 
 def glimpse(scan: Scan, role: str, root: Path | None = None) -> Glimpse:
@@ -44,7 +49,7 @@ def glimpse(scan: Scan, role: str, root: Path | None = None) -> Glimpse:
         return _folder(scan, role, None, root)
     if is_nifti(scan.path):
         check_hounsfield(middle_planes(scan.path, LOOKED_AT, role), role)
-        return Glimpse(None, NOBODY, scan.phase, ())
+        return Glimpse(None, NOBODY, scan.phase, (), placed(scan.path, role))
     if is_zip(scan.path):
         with unpacked(scan.path, role) as folder:
             return _folder(scan, role, folder, None)
@@ -65,4 +70,4 @@ def _folder(scan: Scan, role: str, folder: Path | None, root: Path | None) -> Gl
     if scan.region != "chest":
         findings += phase_beside(phase, inside.contrast, role)
     who = chosen.series.who
-    return Glimpse(chosen.taken, who if isinstance(who, Identity) else NOBODY, phase, tuple(findings))
+    return Glimpse(chosen.taken, who if isinstance(who, Identity) else NOBODY, phase, tuple(findings), place_of(chosen))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from client.cohort.check_row import Glimpse, glimpse
 from client.cohort.one_patient import whose
 from client.intake.whose_scan import Identity
+from client.segmentation.check_masks import about_masks
 from site_config.problems import scans as problems
 from site_config.problems import tables as kinds
 from site_config.problems import which_scan
 from site_config.problems.base import Problem
+from site_config.site_yaml import Target
 from site_config.study.plan_and_lock import Organ, two_organs
 from site_config.tables.patient_moments import Declared
 from site_config.tables.table_values import Patient, Scan
@@ -27,8 +29,12 @@ def peek(
     organs: Sequence[Organ] | None = None,
     root: Path | None = None,
     progress: Progress | None = None,
+    sources: Mapping[str, Target] | None = None,
 ) -> list[Problem]:
-    """Findings about every listed scan, in the words of `data scan` and `data prepare`; named by row, never by key."""
+    """Findings about every listed scan, in the words of `data scan` and `data prepare`; named by row, never by key.
+
+    `sources` says where each target's mask comes from (site.yaml).
+    """
     declared = {patient.key: Declared.of(patient) for patient in patients}
     found: list[Problem] = []
     seen: dict[str, list[tuple[Scan, Glimpse]]] = defaultdict(list)
@@ -38,7 +44,8 @@ def peek(
         except Problem as problem:
             found += [_placed(part, scan.row) for part in (problem, *problem.others)]
         else:
-            found += [_placed(part, scan.row) for part in one.findings]
+            masks = about_masks(scan, one.place, sources or {}, organs or two_organs(), f"the scan of row {scan.row}")
+            found += [_placed(part, scan.row) for part in (*one.findings, *masks)]
             seen[scan.patient].append((scan, one))
             if scan.patient in declared:
                 found += _day(scan, one, declared[scan.patient])

@@ -308,7 +308,7 @@ def _candidate(one: dict[str, Any]) -> str:
         one["kernel"] or "kernel unknown",
         f"{one['slices']} images every {one['spacing_mm']} mm",
         *(["derived: " + one["derived"]] if one["derived"] else []),
-        *(["low dose"] if one["low_dose"] else []),
+        *(["low dose or cone beam"] if one["low_dose"] else []),
         *([f"volume {one['acquisition']} of the series"] if one["acquisition"] else []),
         *([f"headed {one['headed']}"] if one.get("headed") else []),
         one["folder"] if one["description"] else one["series_uid"],

@@ -83,7 +83,8 @@ def examine(home: Path, study: Study | None = None, progress: Progress | None = 
         found.findings.extend(said(findings, found.cohort.patients, left_out))
         organs = None if study is None else study.organs
         root = found.site.path(paths.images)
-        found.findings.extend(peek(found.cohort.patients, found.scans, organs, root if root.is_dir() else None, progress))
+        sources = found.site.segmentation.targets
+        found.findings.extend(peek(found.cohort.patients, found.scans, organs, root if root.is_dir() else None, progress, sources))
     if found.scans:
         found.findings.extend(_without_masks(found.site, study.organs if study is not None else two_organs(), found.scans))
     return found

@@ -83,11 +83,21 @@ def check_samples(thin: NDArray[np.int16], role: str) -> None:
     if spread < LEAST_SPREAD or tissue < LEAST_TISSUE or not values.size:
         low, high = (int(values.min()), int(values.max())) if values.size else (HU_LOWEST, HU_LOWEST)
         raise scans.NOT_HOUNSFIELD.problem(f"{role} ranges from {low} to {high} with {tissue:.0%} soft tissue", where=role)
+    _none_empty(thin, role)
     wrong = (
         _far_off(thin, real, values) or _cut_off(thin, real) or _rim(thin, real) or _one_apart(thin, real) or coarse(thin) or shifted(thin)
     )
     if wrong:
         raise scans.NOT_HOUNSFIELD.problem(f"{role} {wrong}", where=role)
+
+
+def _none_empty(thin: NDArray[np.int16], role: str) -> None:
+    """Slices between others show something; a place holder of an archive does not. Raises FH-309."""
+    shows = np.flatnonzero(thin.reshape(len(thin), -1).std(axis=1) >= FLAT_HU)
+    empty = int(shows[-1] - shows[0] + 1 - len(shows)) if len(shows) else 0
+    if empty:
+        text = f"{role}: {empty} slice{'s' if empty > 1 else ''} between others show{'' if empty > 1 else 's'} nothing at all"
+        raise scans.SLICES_MISSING.problem(text, where=role)
 
 
 def _far_off(thin: NDArray[np.int16], real: NDArray[np.bool_], values: NDArray[np.int16]) -> str | None:

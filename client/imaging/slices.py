@@ -23,6 +23,7 @@ from site_config.study.plan_and_lock import Imaging, Window
 
 Mask = NDArray[np.bool_]
 FIELD_MARGIN_MM = 10.0
+BORDER_MM, BORDER_SLICES = 20.0, 3  # an organ along the picture's border
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,15 @@ def measure(organ: Mask, tumour: Mask, volume: Volume, grid: Grid) -> Measured:
         organ_ml=float(organ_mm2.sum() * step / 1000),
         tumour_ml=float(tumour_mm2.sum() * step / 1000),
         box=_box(organ | tumour, organ_px + tumour_px),
-        touches_edge=bool(edge > 0.1 * largest),
+        touches_edge=bool(edge > 0.1 * largest) or _cut_at_sides(organ, volume.spacing_mm),
     )
+
+
+def _cut_at_sides(mask: Mask, spacing_mm: tuple[float, float]) -> bool:
+    """Whether an organ runs along the picture's border in several slices, as in a field of view too small for it."""
+    along_rows = np.maximum(mask[:, 0].sum(axis=1), mask[:, -1].sum(axis=1)) * spacing_mm[1]
+    along_columns = np.maximum(mask[:, :, 0].sum(axis=1), mask[:, :, -1].sum(axis=1)) * spacing_mm[0]
+    return int(np.count_nonzero(np.maximum(along_rows, along_columns) >= BORDER_MM)) >= BORDER_SLICES
 
 
 def _box(mask: Mask, areas: NDArray[np.float64]) -> tuple[int, int, int, int] | None:

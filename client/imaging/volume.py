@@ -21,6 +21,7 @@ LEAST_SPACING_MM = 0.1
 MOST_SPACING_MM = 20.0
 MOST_FIELD_MM = 1000.0
 MOST_LENGTH_MM = 2500.0
+MOST_OBLONG = 1.02
 MOST_TILT_DEGREES = 0.5
 MOST_OBLIQUE_DEGREES = 20.0
 LEAST_SLICES = 3
@@ -104,6 +105,12 @@ def check_field(shape: tuple[int, int], spacing: tuple[float, float], role: str)
     high, wide = (count * step for count, step in zip(shape, spacing, strict=True))
     if max(high, wide) > MOST_FIELD_MM:
         raise scans.IMPLAUSIBLE_GEOMETRY.problem(f"{role} states slices of {wide:.0f} × {high:.0f} mm", where=role)
+
+
+def check_square(spacing: tuple[float, float], role: str) -> None:
+    """Refuse slices whose pixels are not square, as every scanner's are. Raises FH-305."""
+    if max(spacing) > MOST_OBLONG * min(spacing):
+        raise scans.IMPLAUSIBLE_GEOMETRY.problem(f"{role} states pixels of {spacing[1]:g} × {spacing[0]:g} mm, not square ones", where=role)
 
 
 def check_length(length_mm: float, role: str) -> None:

@@ -21,12 +21,16 @@ from client.imaging.plane_stream import plane_bytes
 from client.imaging.volume import Volume, check_axes, check_field, check_length, check_size, check_spacing
 from site_config.atomic_files import access_problem
 from site_config.problems import scans
+from site_config.problems.base import Problem
 
 MILLIMETRES = {"mm": 1.0, "meter": 1000.0, "micron": 0.001, "unknown": 1.0}
 SUFFIXES = (".nii", ".nii.gz")
 GZIP, HEADER_BYTES = b"\x1f\x8b", 352
 MOST_FORM_MISMATCH_MM = 1.0
 MASK_TOLERANCE_VOXELS = 0.1
+PLAIN = (b"\x5c\x01\0\0", b"\0\0\x01\x5c", b"\x1c\x02\0\0", b"\0\0\x02\x1c")
+"""How NIfTI-1 and NIfTI-2 begin: their headers' size, in either order of bytes."""
+MOST_LABELS = 150
 LPS = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -64,15 +68,18 @@ def _open(path: Path, role: str) -> Any:
 
     try:
         with path.open("rb") as stream:
-            begin = stream.read(2)
+            begin = stream.read(4)
     except OSError as error:
         raise access_problem(error, role) from None
-    packed = begin == GZIP
+    packed = begin[:2] == GZIP
     if not begin:
         why = "The file holds no byte at all: it was made, and then nothing was copied into it."
         raise scans.IMAGE_INCOMPLETE.problem(f"{role} is an empty file", why=why, where=role)
     if packed:
         _unpack_a_little(path, role)
+    if packed != path.name.lower().endswith(".gz") and (packed or begin in PLAIN):
+        what = f"{role} is {'' if packed else 'not '}packed (gzip), and its name says otherwise"
+        raise scans.NOT_AN_IMAGE.problem(what, fix=RENAME, where=role)
     try:
         image = nibabel.load(path)
     except (ImageFileError, HeaderDataError, ValueError):
@@ -166,6 +173,35 @@ def voxel_of(path: Path, role: str = "a mask") -> tuple[float, float, float]:
     return _grid(_open(path, role), role).spacing
 
 
+def placed(path: Path, role: str = "a scan") -> Volume:
+    """Where a CT volume lies, by its header alone; its values are zeros that take no memory."""
+    image = _open(path, role)
+    grid = _grid(image, role)
+    shape = tuple(_shape(image, role)[axis] for axis in grid.order)
+    z_mm = np.arange(shape[0], dtype=np.float64) * grid.spacing[0]
+    return Volume(np.broadcast_to(np.int16(0), shape), z_mm, grid.spacing[1:], grid.origin, grid.axes)
+
+
+def check_place(path: Path, volume: Volume, role: str = "a mask") -> None:
+    """Whether a mask lies on its scan, by its header alone. Raises FH-320, or what makes it no mask at all."""
+    image = _open(path, role)
+    _check_same_place(image, _grid(image, role), volume, role)
+
+
+def like_labels(path: Path) -> bool:
+    """Whether a file holds few whole numbers from 0 on and nothing else, as masks do and CT never."""
+    found: set[float] = set()
+    try:
+        image = _open(path, "a mask")
+        for _, plane in _planes(image, path, _grid(image, "a mask"), "a mask"):
+            found |= {float(value) for value in np.unique(plane)}
+            if len(found) > MOST_LABELS or not all(value.is_integer() and 0 <= value < 256 for value in found):
+                return False
+    except Problem:
+        return False
+    return True
+
+
 def _data(image: Any, grid: _Grid, role: str) -> NDArray[Any]:
     """The voxels as (z, y, x) of LPS; a view of what the file holds where possible."""
     try:
@@ -212,6 +248,7 @@ def middle_planes(path: Path, count: int, role: str = "a scan") -> NDArray[np.in
     return np.stack([found[k] for k in wanted])
 
 
+RENAME = "Rename the file: `.nii.gz` where it is packed, `.nii` where it is not; then run the command again."
 WHICH = "Write the target's numbers as `segmentation.targets.TARGET.labels` in site.yaml, such as `labels: [5]`; several may be one target."
 
 

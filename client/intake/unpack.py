@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from site_config.atomic_files import access_problem
 from site_config.problems import which_scan
@@ -21,21 +22,47 @@ MOST_RATIO = 200
 CHUNK = 2**20
 OTHER_ARCHIVES = (".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".gz", ".bz2", ".xz", ".iso", ".zipx", ".cab")
 READ_BESIDE = (".nii.gz",)
+NO_KIND = ("dat", "bin", "tmp", "part", "download", "img")
+ZIP_BEGINNINGS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+OTHER_BEGINNINGS = (b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
+TAR_AT, TAR = 257, b"ustar"
 
 
 def is_zip(path: Path) -> bool:
     """Whether a file begins as zip archives do."""
     try:
         with path.open("rb") as stream:
-            return stream.read(4) in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+            return stream.read(4) in ZIP_BEGINNINGS
     except OSError:
         return False
 
 
-def is_other_archive(path: Path) -> bool:
-    """Whether a file's name is that of an archive which is not read here."""
+def archive_kind(path: Path) -> Literal["zip", "other", ""]:
+    """Whether a file is a zip archive, an archive of another kind, or none; by its content where its name says nothing."""
     name = path.name.lower()
-    return name.endswith(OTHER_ARCHIVES) and not name.endswith(READ_BESIDE)
+    if path.suffix.lower() in (".zip", ".zipx"):
+        return "zip"
+    if name.endswith(OTHER_ARCHIVES) and not name.endswith(READ_BESIDE):
+        return "other"
+    if not nameless(path):
+        return ""
+    try:
+        with path.open("rb") as stream:
+            begin = stream.read(TAR_AT + len(TAR))
+    except OSError:
+        return ""
+    other = begin.startswith(OTHER_BEGINNINGS) or begin[TAR_AT:] == TAR
+    return "zip" if begin.startswith(ZIP_BEGINNINGS) else "other" if other else ""
+
+
+def nameless(path: Path) -> bool:
+    """Whether a file's name says nothing of its kind: no suffix, digits as at a UID's end, or a suffix of no meaning.
+
+    >>> [nameless(Path(name)) for name in ("export", "1.2.840.113619", "study.dat", "notes.docx")]
+    [True, True, True, False]
+    """
+    suffix = path.suffix.lower().removeprefix(".")
+    return not suffix or suffix.isdigit() or suffix in NO_KIND
 
 
 @contextmanager
@@ -75,18 +102,28 @@ def _take(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, numbe
     """Write one member below the folder; gives the bytes that are left of the limit."""
     if stat.S_ISLNK(member.external_attr >> 16):
         return left
-    inside = PurePosixPath(member.filename.replace("\\", "/"))
-    if inside.is_absolute() or ".." in inside.parts or inside.name.startswith("."):
+    *parents, name = _parts(member.filename)
+    if name.startswith("."):
         return left
-    parent = folder.joinpath(*(part[:80] for part in inside.parent.parts))
+    parent = folder.joinpath(*(part[:80] for part in parents))
     parent.mkdir(parents=True, exist_ok=True)
-    with archive.open(member) as source, (parent / f"{number:05d}_{inside.name[-80:]}").open("xb") as target:
+    with archive.open(member) as source, (parent / f"{number:05d}_{name[-80:]}").open("xb") as target:
         while chunk := source.read(CHUNK):
             left -= len(chunk)
             if left < 0:
                 raise refused(role, "it holds more bytes than it states")
             target.write(chunk)
     return left
+
+
+def _parts(name: str) -> list[str]:
+    """Folders and name of a member, all below one folder: exports hold whole paths, from a drive or from the root on.
+
+    >>> _parts("C:\\\\PACS\\\\export\\\\IM1"), _parts("/data/../IM1"), _parts("..")
+    (['C_', 'PACS', 'export', 'IM1'], ['data', 'IM1'], ['.'])
+    """
+    plain = PurePosixPath(name.replace("\\", "/").replace(":", "_").replace("\0", "_"))
+    return [part for part in plain.parts if part not in ("/", "//", "..")] or ["."]
 
 
 def refused(role: str, reason: str) -> Problem:

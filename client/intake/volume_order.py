@@ -2,7 +2,7 @@
 
 1. **declared**: what a person wrote in scans.csv (series, acquisition, phase), and the day that cohort.csv states;
 2. **phase** (abdomen and trunk): portal venous, then unknown, then any other;
-3. **original** before derived (reformats) and before low dose; maps of another quantity or energy (iodine, virtual
+3. **original** before derived (reformats) and before low dose or cone beam; maps of another quantity or energy (iodine, virtual
    monoenergetic, maximum intensity) are no candidates while anything else is there;
 4. **kernel**: soft, then unknown, then sharp;
 5. **completeness**: within a tenth of the longest;
@@ -93,7 +93,7 @@ def decide(candidates: Sequence[C], facts: Callable[[C], OrderFacts], region: st
 BEHIND = {
     "declared": "another day than cohort.csv states",
     "phase": "another phase, or none known",
-    "original": "reformatted or low dose",
+    "original": "reformatted, low dose or cone beam",
     "kernel": "a sharp or unknown kernel",
     "completeness": "shorter",
     "thickness": "slice distance farther from 5 mm",
@@ -157,7 +157,7 @@ def _doubt(left: list[C], usable: list[C], facts: Callable[[C], OrderFacts], reg
     if first.derived is not None:
         return "only reformatted images are left, no original reconstruction", alternatives
     if first.low_dose:
-        return "only a low-dose scan is left", alternatives
+        return "only a low-dose or cone-beam scan is left", alternatives
     return None
 
 

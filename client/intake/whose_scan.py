@@ -68,7 +68,7 @@ def identity_of(patient_id: str, birth: str, sex: str, name: str, age: str = "",
     >>> identity_of("", "", "", "", "063Y", "20240301").differs(identity_of("", "", "", "", "041Y", "20240503"))
     ('age',)
     """
-    plain = " ".join(patient_id.split()).casefold().lstrip("0")
+    plain = "".join(patient_id.split()).casefold().lstrip("0")
     date = birth.strip() if re.fullmatch(r"(19|20)\d{6}", birth.strip()) and not birth.strip().endswith("19000101") else ""
     letter = sex.strip().upper()[:1]
     called = re.sub(r"[\s^=]+", " ", name).strip().casefold()

@@ -45,7 +45,7 @@ IMPLAUSIBLE_GEOMETRY = Kind(
     305,
     "implausible-geometry",
     "An image states an impossible size or spacing",
-    why="The header announces a voxel size of zero, less than 0.1 mm or more than 20 mm, a number that is no number, more voxels than any CT scanner makes, slices wider than a scanner's opening, or a length beyond a person's. Nothing was read beyond the header.",
+    why="The header announces a voxel size of zero, less than 0.1 mm or more than 20 mm, a number that is no number, more voxels than any CT scanner makes, slices wider than a scanner's opening, pixels that are not square, or a length beyond a person's. Nothing was read beyond the header.",
     fix="Check the header with the archive's viewer and export the series again; a NIfTI file in metres or micrometres must say so in its units.",
     exit=Exit.CONTENT,
 )
@@ -77,7 +77,7 @@ SLICES_MISSING = Kind(
     309,
     "slices-missing",
     "Several slices of a series are missing",
-    why="The positions along the patient have gaps of more than one slice, or more than one gap. One missing slice is interpolated at its true position; more is refused, because a tumour may lie there.",
+    why="The positions along the patient have gaps of more than one slice, or more than one gap, or slices between others show nothing at all. One missing slice is interpolated at its true position; more is refused, because a tumour may lie there.",
     fix="Export the whole series again from the archive, then run `fedhcc-site data prepare` again.",
     exit=Exit.CONTENT,
 )
@@ -197,7 +197,7 @@ ORGAN_PARTIAL = Kind(
     324,
     "organ-partial",
     "An organ is cut off by the edge of a scan",
-    why="The organ touches the first or last slice with more than a tenth of its largest area, or its volume is too small for a whole organ: an abdomen scan holds the lungs' bases, a chest scan the liver's dome.",
+    why="The organ touches the first or last slice with more than a tenth of its largest area, runs along the border of the picture, or its volume is too small for a whole organ: an abdomen scan holds the lungs' bases, a chest scan the liver's dome.",
     fix="If a scan of the same visit shows the whole organ, add its row to `scans.csv`; the scan with the largest organ is used.",
     exit=Exit.FINDINGS,
 )

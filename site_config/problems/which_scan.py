@@ -139,7 +139,7 @@ PHASE_DOUBTED = Kind(
     374,
     "phase-doubted",
     "A scan does not show the phase it is called",
-    why="The row or the series' own name states a contrast phase, and the vessels do not show it: unenhanced blood has 30 to 60 Hounsfield units, and where contrast was given much more.",
+    why="The row or the series' own name states a contrast phase, and the vessels, the stated agent or the time after the injection speak against it: unenhanced blood has 30 to 60 Hounsfield units, and where contrast was given much more.",
     fix="Look at the scan; name the right series in scans.csv, or correct the phase. If the phase is right, leave it: the remark stays.",
     exit=Exit.FINDINGS,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import struct
 import warnings
 from collections.abc import Callable
@@ -15,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.datadict import tag_for_keyword
 
+from client.intake.dicom.header_values import dates_of, free_text_of, number_of, text_of, undotted, whole_of
 from client.intake.dicom.later_headers import BUFFER, HeaderMemory, RawElements, elements_of, numbers, text
-from client.intake.names.fold_text import readable
-from client.intake.names.image_kind_and_region import derived_of, is_known
+from client.intake.names.image_kind_and_region import derived_of
 from client.intake.names.phase_seconds import clock
 from client.intake.whose_scan import NOBODY, Identity, identity_of
 from site_config.atomic_files import access_problem
@@ -26,6 +25,8 @@ CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+SURFACES, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.5", "1.2.840.10008.5.1.4.1.1.66.7"
+STRUCTURES = (RTSTRUCT, SEGMENTATION, SURFACES, LABEL_MAP)
 PERSON = ("PatientID", "PatientBirthDate", "PatientSex", "PatientName", "PatientAge")
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
@@ -51,7 +52,6 @@ VARYING = (
     *("TriggerTime", "TemporalPositionIdentifier", "TemporalPositionIndex"),
 )
 MOST_KNOWN = 4096
-DOTTED = re.compile(r"\d{4}\.\d{2}\.\d{2}")
 _CODES = {tag: struct.pack("<HH", number >> 16, number & 0xFFFF) for tag in TAGS if (number := tag_for_keyword(tag)) is not None}
 MALFORMED = (EOFError, ValueError, KeyError, AttributeError, TypeError, struct.error, RuntimeError, OverflowError)
 """What pydicom raises over bytes that are no sound DICOM (RuntimeError: a coding it lacks, or nesting without end); a finding."""
@@ -103,6 +103,7 @@ class SliceHeader:
     lossy: bool = False
     studied: str = ""
     stated_tilt: float = 0.0
+    frame: str = ""
 
 
 @dataclass(frozen=True)
@@ -244,9 +245,9 @@ def _kind(dataset: Any) -> tuple[str | None, list[str]]:
     sop = str(dataset.get("SOPClassUID") or (meta.get("MediaStorageSOPClassUID") if meta else None) or "")
     modality = str(dataset.get("Modality") or "").upper()
     kinds = [str(part).upper().strip() for part in dataset.get("ImageType") or ()]
-    if sop in ENHANCED_CT or (int(dataset.get("NumberOfFrames") or 1) > 1 and sop not in (RTSTRUCT, SEGMENTATION)):
+    if sop in ENHANCED_CT or (int(dataset.get("NumberOfFrames") or 1) > 1 and sop not in STRUCTURES):
         return "enhanced multi-frame", kinds
-    if sop in (RTSTRUCT, SEGMENTATION):
+    if sop in STRUCTURES:
         return "structures or segmentation", kinds
     if modality == "PT":
         return "positron emission", kinds
@@ -280,7 +281,7 @@ def _slice(dataset: Any, path: Path, at: int, bytes_left: int, start: bytes) -> 
     meta = getattr(dataset, "file_meta", None)
     syntax = str(meta.get("TransferSyntaxUID") if meta else "") or UNCOMPRESSED[0]
     whole = syntax not in UNCOMPRESSED or bytes_left >= shape[0] * shape[1] * int(dataset.get("BitsAllocated") or 16) // 8
-    taken = _text(dataset, "AcquisitionTime") or _text(dataset, "AcquisitionDateTime")[8:]
+    taken = text_of(dataset, "AcquisitionTime") or text_of(dataset, "AcquisitionDateTime")[8:]
     about = _about(dataset, kinds)
     header = SliceHeader(
         path=path,
@@ -289,23 +290,24 @@ def _slice(dataset: Any, path: Path, at: int, bytes_left: int, start: bytes) -> 
         column_axis=column_axis,
         spacing=(float(spacing[0]), float(spacing[1])),
         shape=shape,
-        acquisition=_whole(dataset.get("AcquisitionNumber")),
-        instance=_whole(dataset.get("InstanceNumber")),
+        acquisition=whole_of(dataset.get("AcquisitionNumber")),
+        instance=whole_of(dataset.get("InstanceNumber")),
         complete=whole and bytes_left > 0,
         taken=clock(taken.split("+")[0]),
-        created=clock(_text(dataset, "ContentTime")),
-        temporal=_text(dataset, "TemporalPositionIdentifier") or _text(dataset, "TemporalPositionIndex"),
-        trigger=_text(dataset, "TriggerTime"),
-        event=_text(dataset, "IrradiationEventUID"),
+        created=clock(text_of(dataset, "ContentTime")),
+        temporal=text_of(dataset, "TemporalPositionIdentifier") or text_of(dataset, "TemporalPositionIndex"),
+        trigger=text_of(dataset, "TriggerTime"),
+        event=text_of(dataset, "IrradiationEventUID"),
         day=about.date,
-        thickness=_text(dataset, "SliceThickness"),
-        bolus=_text(dataset, "ContrastBolusStartTime"),
+        thickness=text_of(dataset, "SliceThickness"),
+        bolus=text_of(dataset, "ContrastBolusStartTime"),
         taken_text=taken,
         units=_units(dataset),
         plain=_plain(dataset, syntax, at, start),
-        lossy=_text(dataset, "LossyImageCompression") == "01" or syntax in LOSSY,
-        studied=_undotted(_text(dataset, "StudyDate")),
-        stated_tilt=_number(dataset.get("GantryDetectorTilt")) or 0.0,
+        lossy=text_of(dataset, "LossyImageCompression") == "01" or syntax in LOSSY,
+        studied=dates_of(dataset)[1],
+        stated_tilt=number_of(dataset.get("GantryDetectorTilt")) or 0.0,
+        frame=about.frame,
     )
     group = (
         about.uid or f"folder {path.parent}",
@@ -314,7 +316,7 @@ def _slice(dataset: Any, path: Path, at: int, bytes_left: int, start: bytes) -> 
         tuple(np.round(spacing, 4)),
         about.derived or "",
         about.kernel,
-        _text(dataset, "KVP"),
+        number_of(dataset.get("KVP")) or text_of(dataset, "KVP"),
     )
     return Read(header, group, None, about, about.study)
 
@@ -332,68 +334,30 @@ def _plain(dataset: Any, syntax: str, at: int, start: bytes) -> Plain | None:
 
 
 def _units(dataset: Any) -> Units:
-    slope, intercept = (_number(dataset.get(tag)) for tag in ("RescaleSlope", "RescaleIntercept"))
-    low, high = (_number(dataset.get(tag)) for tag in ("PixelPaddingValue", "PixelPaddingRangeLimit"))
+    slope, intercept = (number_of(dataset.get(tag)) for tag in ("RescaleSlope", "RescaleIntercept"))
+    low, high = (number_of(dataset.get(tag)) for tag in ("PixelPaddingValue", "PixelPaddingRangeLimit"))
     if int(dataset.get("PixelRepresentation") or 0) == 1:  # written unsigned into signed images by some scanners
         low, high = (value - 65536 if value is not None and value > 32767 else value for value in (low, high))
     padding = None if low is None else (min(low, low if high is None else high), max(low, low if high is None else high))
-    return Units(slope, intercept, _text(dataset, "RescaleType").upper(), padding)
-
-
-def _undotted(text: str) -> str:
-    """A date with dots, as the standard's predecessor wrote it (2024.03.01), as one without; other text as it is.
-
-    Source: DICOM PS3.5, value representation DA, note on backward compatibility.
-    """
-    return text.replace(".", "") if DOTTED.fullmatch(text) else text
+    return Units(slope, intercept, text_of(dataset, "RescaleType").upper(), padding)
 
 
 def _about(dataset: Any, kinds: list[str]) -> About:
-    texts = {tag: _free_text(dataset, tag) for tag in FREE_TEXTS}
-    dates = [_undotted(_text(dataset, tag)) for tag in ("AcquisitionDate", "SeriesDate", "StudyDate")]
-    date = next((one for one in dates if len(one) == 8 and one.isdigit()), "") or _text(dataset, "AcquisitionDateTime")[:8]
-    person = [_undotted(_text(dataset, tag)) if tag == "PatientBirthDate" else _text(dataset, tag) for tag in PERSON]
+    texts = {tag: free_text_of(dataset, tag) for tag in FREE_TEXTS}
+    date = dates_of(dataset)[0]
+    person = [undotted(text_of(dataset, tag)) if tag == "PatientBirthDate" else text_of(dataset, tag) for tag in PERSON]
     return About(
-        uid=_text(dataset, "SeriesInstanceUID"),
-        study=_text(dataset, "StudyInstanceUID"),
-        frame=_text(dataset, "FrameOfReferenceUID"),
+        uid=text_of(dataset, "SeriesInstanceUID"),
+        study=text_of(dataset, "StudyInstanceUID"),
+        frame=text_of(dataset, "FrameOfReferenceUID"),
         who=identity_of(person[0], person[1], person[2], person[3], person[4], date),
-        manufacturer=_text(dataset, "Manufacturer"),
+        manufacturer=text_of(dataset, "Manufacturer"),
         description=texts["SeriesDescription"],
         protocol=texts["ProtocolName"],
         study_description=texts["StudyDescription"],
         derived=derived_of(kinds, texts["SeriesDescription"]),
-        kernel="\\".join(_text(dataset, "ConvolutionKernel").split("\\")),
-        date=date if len(date) == 8 and date.isdigit() else "",
-        body_part=_text(dataset, "BodyPartExamined"),
-        contrast=_text(dataset, "ContrastBolusAgent"),
+        kernel="\\".join(text_of(dataset, "ConvolutionKernel").split("\\")),
+        date=date,
+        body_part=text_of(dataset, "BodyPartExamined"),
+        contrast=text_of(dataset, "ContrastBolusAgent"),
     )
-
-
-def _text(dataset: Any, tag: str) -> str:
-    value = dataset.get(tag)
-    if value is None:
-        return ""
-    if isinstance(value, (list, tuple)) or type(value).__name__ == "MultiValue":
-        return "\\".join(str(part) for part in value)
-    return str(value).strip("\0 ")
-
-
-def _free_text(dataset: Any, tag: str) -> str:
-    """A text in the encoding its bytes are in, whatever the header states."""
-    number = tag_for_keyword(tag)
-    raw = dataset.get_item(number) if number is not None else None
-    data = getattr(raw, "value", None)
-    stated = _text(dataset, tag)
-    return readable(data, stated, is_known) if isinstance(data, bytes) else stated
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return None if value is None or str(value).strip() == "" else float(value)
-    except (TypeError, ValueError):
-        return None
-
-
-def _whole(value: Any) -> int | None:
-    return None if value is None or str(value).strip() == "" else int(value)

@@ -25,6 +25,15 @@ __all__ = ["Contents", "Series", "SliceHeader", "files_of", "index", "is_dicom",
 SAME_DIRECTION = 0.015
 SAME_PIXEL = 1e-3
 MOST_FILES = 20_000
+NOT_DICOM = "not DICOM"
+USUAL_BESIDE = frozenset(
+    (
+        *(".txt", ".xml", ".pdf", ".json", ".csv", ".ini", ".inf", ".exe", ".dll", ".htm", ".html", ".css", ".js", ".ico", ".db", ".md"),
+        *(".jpg", ".jpeg", ".png", ".bmp", ".gif", ".doc", ".docx", ".xls", ".xlsx", ".log"),
+        *(".zip", ".gz", ".nii", ".7z", ".rar", ".tar", ".iso", ".nrrd", ".mha", ".mhd", ".raw", ".hdr", ".mgz"),
+    )
+)
+"""Suffixes of files that lie beside images on discs and in exports, or are named otherwise."""
 SPECIAL = "is a pipe, a socket or a device"
 
 
@@ -86,13 +95,17 @@ class Series:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a folder holds: series, and why the other files were left out; `structures` are files that hold masks."""
+    """What a folder holds: series, and why the other files were left out; `structures` are files that hold masks.
+
+    `unknown` counts files that are no DICOM and of no kind that usually lies beside images: pages of an error, cut-off downloads.
+    """
 
     series: tuple[Series, ...]
     left_out: dict[str, int]
     enhanced: int
     links: tuple[str, ...] = ()
     structures: tuple[Path, ...] = field(default=())
+    unknown: int = 0
 
     @property
     def patients(self) -> int:
@@ -124,6 +137,7 @@ def index(folder: Path, role: str, root: Path | None = None) -> Contents:
     left_out: Counter[str] = Counter()
     beside_pet: set[str] = set()
     structures: list[Path] = []
+    unknown = 0
     files = walk(folder, role, root)
     read_next = reader(role)
     for path in files.paths:
@@ -131,6 +145,7 @@ def index(folder: Path, role: str, root: Path | None = None) -> Contents:
         if read.header is None or read.group is None:
             reason = read.reason or "unknown"
             left_out[reason] += 1
+            unknown += reason == NOT_DICOM and path.suffix.lower() not in USUAL_BESIDE
             if reason == "positron emission":
                 beside_pet.add(read.study)
             if reason == "structures or segmentation":
@@ -140,7 +155,7 @@ def index(folder: Path, role: str, root: Path | None = None) -> Contents:
     links = tuple(one for one in files.links if one != SPECIAL)
     ordered = sorted(_joined(groups).items(), key=lambda item: repr(item[0]))
     series = tuple(_series(reads, beside_pet - {""}) for _, reads in ordered)
-    return Contents(series, dict(sorted(left_out.items())), left_out["enhanced multi-frame"], links, tuple(structures))
+    return Contents(series, dict(sorted(left_out.items())), left_out["enhanced multi-frame"], links, tuple(structures), unknown)
 
 
 def _joined(groups: dict[tuple[Any, ...], list[Read]]) -> dict[tuple[Any, ...], list[Read]]:

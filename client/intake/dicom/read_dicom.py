@@ -20,6 +20,7 @@ from client.intake.dicom.series_volumes import BlockMeans, alternating
 from client.intake.dicom.slice_geometry import Stacking, stackings
 from client.intake.dicom.stored_values import clear_padding, padding_hu, rescaled, within
 from client.intake.names.image_kind_and_region import region_of
+from client.intake.phase_beside import header_beside
 from client.intake.volume_order import OrderFacts, decide
 from site_config.atomic_files import access_problem
 from site_config.problems import scans as scan_problems
@@ -55,6 +56,11 @@ class Candidate:
     def taken(self) -> date | None:
         """The day of the acquisition."""
         return day_of(min((one.day for one in self.stacking.slices if one.day), default=self.series.date))
+
+    def against_phase(self, stated: str | None, role: str) -> list[Problem]:
+        """FH-374 where agent and times of its own header contradict the phase that a row states, or its name."""
+        first = self.stacking.slices[0]
+        return header_beside(stated or self.phase, self.series.about.contrast, first.bolus, first.taken_text, role)
 
     def facts(self, declared: int = 1, day_gap: float = 0.0, phase: str | None = None) -> OrderFacts:
         """What the order looks at; `phase` is the table's word, which wins."""
@@ -165,7 +171,10 @@ def choose_volume(scan: Scan, role: str, folder: Path | None = None, root: Path 
         findings.append(scan_problems.NOT_AXIAL_CT.problem(f"files of {role} were left out: {listed}", where=role))
     if chosen.series.about.derived is not None:
         findings.append(which_scan.DERIVED_USED.problem(f"{role} is a derived image ({chosen.series.about.derived})", where=role))
-    return chosen, findings + beside_row(chosen, scan, role)
+    findings += beside_row(chosen, scan, role)
+    if scan.region != "chest":
+        findings += chosen.against_phase(scan.phase, role)
+    return chosen, findings
 
 
 def beside_row(chosen: Candidate, scan: Scan, role: str) -> list[Problem]:
@@ -247,6 +256,16 @@ def decode(candidate: Candidate, role: str, findings: list[Problem]) -> Volume:
     headers = stacking.slices
     values = on_disk((len(headers), *looked.shape), lambda k: turn(pixels(headers[k], role)), looked.thin)
     return Volume(values, stacking.z_mm, spacing, origin, axes, candidate.series.manufacturer, candidate.phase, flags, source)
+
+
+def place_of(candidate: Candidate) -> Volume:
+    """Where a candidate lies, by its headers alone; its values are zeros that take no memory."""
+    stacking, about = candidate.stacking, candidate.series.about
+    turn, axes, origin, spacing = _to_lps(stacking.slices[0], stacking.normal)
+    zero = np.int16(0)
+    shape = turn(np.broadcast_to(zero, stacking.slices[0].shape)).shape
+    values = np.broadcast_to(zero, (len(stacking.slices), *shape))
+    return Volume(values, stacking.z_mm, spacing, origin, axes, source=Source(about.uid, about.study, about.frame))
 
 
 class LookedAt:

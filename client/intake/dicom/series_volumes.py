@@ -1,6 +1,6 @@
 """Which slices of one series are one volume. Scanners put phases, energies and repeats into one series.
 
-Tags decide first (day, slice thickness, temporal position, trigger, irradiation event, acquisition), then the order of
+Tags decide first (day, frame of reference, slice thickness, temporal position, trigger, irradiation event, acquisition), then the order of
 times and of instance numbers: within one volume they run once along the body. Groups that lie one after the other along
 the body are parts of one volume (an examination in two tables' lengths); groups that share a range are volumes of their own.
 """
@@ -30,6 +30,7 @@ MOST_BY_CHANCE = 0.02  # of all blocks of the body; honest real scans: at most 0
 Key = Callable[[SliceHeader], object]
 TAGS: tuple[Key, ...] = (
     lambda header: header.day,
+    lambda header: header.frame,
     lambda header: header.thickness,
     lambda header: header.temporal,
     lambda header: header.trigger,

@@ -20,6 +20,7 @@ from client.imaging.volume import (
     check_length,
     check_size,
     check_spacing,
+    check_square,
 )
 from client.intake.dicom.dicom_header import SliceHeader
 from client.intake.dicom.folder_index import Series
@@ -32,6 +33,7 @@ from site_config.problems.base import Problem
 SAME_PLACE_MM = 0.01
 MOST_JITTER = 0.25
 LEAST_GAP_MM = 3.0
+MOST_OF_STEP = 0.55  # every second slice deleted is half
 MOST_DAYS_APART = 1  # an examination may run over midnight
 
 
@@ -73,6 +75,7 @@ def direction(slices: tuple[SliceHeader, ...], role: str) -> NDArray[np.float64]
     """The slice normal, towards the head. Raises FH-305, FH-308 with the angle, FH-319 with the angle."""
     first = slices[0]
     check_spacing(first.spacing, role)
+    check_square(first.spacing, role)
     normal = np.cross(first.row_axis, first.column_axis)
     length = float(np.linalg.norm(normal))
     if length < 0.9:
@@ -117,9 +120,21 @@ def stack_of(slices: tuple[SliceHeader, ...], normal: NDArray[np.float64], role:
     z_mm = heights - heights[0]
     check_field(ordered[0].shape, ordered[0].spacing, role)
     check_length(float(z_mm[-1]), role)
+    one_frame(ordered, role)
     findings, interpolated = gaps(z_mm, heights, role)
     findings += apart(ordered, z_mm, role) + lossy(ordered, role) + tilted_by_word(ordered, role) + dated_twice(ordered, role)
     return Stacking(ordered, tuple(tuple(place) for place in found if len(place) > 1), z_mm, normal, tuple(findings), interpolated)
+
+
+def one_frame(slices: tuple[SliceHeader, ...], role: str) -> None:
+    """Positions count within one frame of reference only. Raises FH-360 where parts of a volume name several.
+
+    A frame of its own for every slice is what some anonymisers write; it says nothing.
+    """
+    frames = len({header.frame for header in slices if header.frame})
+    if 1 < frames <= len(slices) // LEAST_SLICES:
+        text = f"the slices of {role} name {frames} frames of reference: the patient was laid anew, and positions do not go on"
+        raise which_scan.VOLUMES_MIXED.problem(text, where=role)
 
 
 def apart(slices: tuple[SliceHeader, ...], z_mm: NDArray[np.float64], role: str) -> list[Problem]:
@@ -129,7 +144,7 @@ def apart(slices: tuple[SliceHeader, ...], z_mm: NDArray[np.float64], role: str)
     except ValueError:
         return []
     step = float(np.median(np.diff(z_mm)))
-    if not 0 < thick < step / 2 or step - thick < LEAST_GAP_MM:
+    if not 0 < thick < MOST_OF_STEP * step or step - thick < LEAST_GAP_MM:
         return []
     return [which_scan.SLICES_APART.problem(f"{role} shows slices of {thick:g} mm every {step:g} mm", where=role)]
 
@@ -157,7 +172,7 @@ def dated_twice(slices: tuple[SliceHeader, ...], role: str) -> list[Problem]:
     apart = max((_days_between(*dates) for dates in {(header.day, header.studied) for header in slices}), default=0)
     if apart <= MOST_DAYS_APART:
         return []
-    text = f"{role} was taken {apart} days from the day of its examination, both by its own header; the images' day is used"
+    text = f"{role} was taken {apart} days from the day of its examination, or reconstructed then, both by its own header"
     return [which_scan.DAY_CONTRADICTS.problem(text, where=role)]
 
 

@@ -11,7 +11,8 @@ from client.imaging.volume import HU_HIGHEST, HU_LOWEST
 from client.intake.dicom.dicom_header import Units
 from site_config.problems import which_scan
 
-HOUNSFIELD = ("", "HU")
+HOUNSFIELD = ("", "HU", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS")
+UNSPECIFIED = {"US", "UNSPECIFIED"}
 BELOW_TISSUE = -900.0
 ABOVE_TISSUE = 3000.0
 
@@ -22,7 +23,7 @@ def check_rescale(units: Sequence[Units], role: str) -> None:
     All of them silent is let through: the pixels have to prove the unit then.
     """
     foreign = {one.kind for one in units} - set(HOUNSFIELD)
-    if foreign - {"US"} or ("US" in foreign and any(one.intercept is None for one in units)):
+    if foreign - UNSPECIFIED or (foreign and any(one.intercept is None for one in units)):
         raise which_scan.UNITS.problem(f"{role} holds another quantity than Hounsfield units", where=role)
     silent = sum(one.slope is None or one.intercept is None for one in units)
     if 0 < silent < len(units):

@@ -7,7 +7,7 @@ a hole (DICOM PS3.3, C.8.8.6). A segmentation's frames are laid where their own 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.imaging.volume import Volume
-from client.intake.dicom.dicom_header import MALFORMED, RTSTRUCT, SEGMENTATION, is_dicom
+from client.intake.dicom.dicom_header import LABEL_MAP, MALFORMED, RTSTRUCT, SEGMENTATION, is_dicom
 from client.intake.masks.target_from_name import target_of
 from site_config.atomic_files import access_problem
 from site_config.problems import scans as problems
@@ -32,11 +32,16 @@ SIDES = ("left", "right", "links", "rechts", "l", "r", "li", "re", "gauche", "dr
 
 @dataclass(frozen=True)
 class Described:
-    """What a structure set or segmentation holds: the names of its structures and the series it was drawn on."""
+    """What a structure set or segmentation holds: the names of its structures and the series, or frame, it was drawn on.
+
+    `empty` are the names of structures of which nothing is drawn.
+    """
 
     kind: str
     names: tuple[str, ...]
     series: frozenset[str]
+    frames: frozenset[str] = frozenset()
+    empty: tuple[str, ...] = ()
 
 
 def described(path: Path) -> Described | None:
@@ -48,9 +53,13 @@ def described(path: Path) -> Described | None:
     sop = str(dataset.get("SOPClassUID") or "")
     try:
         if sop == RTSTRUCT:
-            return Described("RTSTRUCT", tuple(_rois(dataset).values()), frozenset(_rt_series(dataset)))
-        if sop == SEGMENTATION:
-            return Described("SEG", tuple(_segments(dataset).values()), frozenset(_seg_series(dataset)))
+            names, drawn = _rois(dataset), _drawn(dataset)
+            held = tuple(name for number, name in names.items() if number in drawn)
+            empty = tuple(name for number, name in names.items() if number not in drawn)
+            return Described("RTSTRUCT", held, _stated(_rt_series(dataset)), _stated(_rt_frames(dataset)), empty)
+        if sop in (SEGMENTATION, LABEL_MAP):
+            frames = _stated([str(dataset.get("FrameOfReferenceUID") or "")])
+            return Described("SEG", tuple(_segments(dataset).values()), _stated(_seg_series(dataset)), frames)
     except MALFORMED:
         return None
     return None
@@ -73,7 +82,7 @@ def read_dicom_mask(path: Path, volume: Volume, target: str, structures: Sequenc
         if sop == RTSTRUCT:
             _same_place(set(_rt_series(dataset)), set(_rt_frames(dataset)), volume, role)
             return _contours(dataset, _chosen(_rois(dataset), target, structures, role), volume, role)
-        if sop == SEGMENTATION:
+        if sop in (SEGMENTATION, LABEL_MAP):
             _same_place(set(_seg_series(dataset)), {str(dataset.get("FrameOfReferenceUID") or "")}, volume, role)
             return _frames(dataset, _chosen(_segments(dataset), target, structures, role), volume, role)
     except MALFORMED:
@@ -100,6 +109,15 @@ def _open(path: Path, role: str, pixels: bool) -> Any:
         raise access_problem(error, role) from None
     except (*MALFORMED, InvalidDicomError):
         raise problems.NOT_AN_IMAGE.problem(f"{role} is no DICOM file", where=role) from None
+
+
+def _stated(uids: Iterable[str]) -> frozenset[str]:
+    return frozenset(uids) - {""}
+
+
+def _drawn(dataset: Any) -> set[int]:
+    """Numbers of the structures that have a contour."""
+    return {int(roi.ReferencedROINumber) for roi in dataset.get("ROIContourSequence") or () if roi.get("ContourSequence")}
 
 
 def _rois(dataset: Any) -> dict[int, str]:
@@ -155,9 +173,8 @@ def _chosen(names: dict[int, str], target: str, structures: Sequence[str], role:
         if not one_structure([names[number] for number in found], target):
             raise which_scan.MASK_NAME_UNKNOWN.problem(f"{role} holds {len(found)} structures called like the {target}", where=role)
     if not found:
-        raise which_scan.MASK_NAME_UNKNOWN.problem(
-            f"{role} holds {len(names)} structures, none called like the target {target}", where=role
-        )
+        count = f"{len(names)} structure{'s' if len(names) != 1 else ''}"
+        raise which_scan.MASK_NAME_UNKNOWN.problem(f"{role} holds {count}, none called like the target {target}", where=role)
     return found
 
 
@@ -226,19 +243,22 @@ def _frames(dataset: Any, numbers: set[int], volume: Volume, role: str) -> Mask:
     values = dataset.pixel_array
     values = values[None] if values.ndim == 2 else values
     kind = str(dataset.get("SegmentationType") or "BINARY")
-    if kind not in ("BINARY", "FRACTIONAL"):
+    if kind not in ("BINARY", "FRACTIONAL", "LABELMAP"):
         raise problems.MASK_VALUES.problem(f"{role} is a segmentation of the kind {kind.lower()}, which is not read", where=role)
     least = 1 if kind == "BINARY" else float(dataset.get("MaximumFractionalValue") or 255) / 2
     shared = dataset.SharedFunctionalGroupsSequence[0]
     out = np.zeros(volume.shape, dtype=bool)
     for frame, groups in zip(values, dataset.PerFrameFunctionalGroupsSequence, strict=True):
-        segment = _group("SegmentIdentificationSequence", groups, shared)
-        if int(segment.ReferencedSegmentNumber) not in numbers:
+        if kind == "LABELMAP":
+            marked = np.isin(frame, list(numbers))
+        elif int(_group("SegmentIdentificationSequence", groups, shared).ReferencedSegmentNumber) in numbers:
+            marked = frame >= least
+        else:
             continue
         position = np.array([float(n) for n in _group("PlanePositionSequence", groups, shared).ImagePositionPatient])
         orientation = [float(n) for n in _group("PlaneOrientationSequence", groups, shared).ImageOrientationPatient]
         spacing = [float(n) for n in _group("PixelMeasuresSequence", groups, shared).PixelSpacing]
-        _lay(out, frame >= least, position, np.array(orientation), spacing, volume, role)
+        _lay(out, marked, position, np.array(orientation), spacing, volume, role)
     return out
 
 

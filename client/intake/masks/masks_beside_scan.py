@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from client.intake.dicom.read_dicom import Candidate
-from client.intake.masks.dicom_masks import described, one_structure
+from client.intake.dicom.read_dicom import Candidate, place_of
+from client.intake.masks.dicom_masks import Described, described, one_structure
 from client.intake.masks.target_from_name import FILES, target_of
-from client.intake.read_nifti import size_of, voxel_of
+from client.intake.read_nifti import check_place, placed, size_of, voxel_of
 from site_config.atomic_files import readable_path
 from site_config.problems import which_scan
 from site_config.problems.base import Problem
@@ -39,9 +39,22 @@ class MaskFolder:
     targets: dict[str, Path]
     size: tuple[int, int, int] | None
     voxel: tuple[float, float, float] | None = None
+    sample: Path | None = None
 
     def fits(self, path: Path, candidate: Candidate | None) -> bool:
-        """Whether a volume has the masks' size, and voxels of theirs where both state them."""
+        """Whether a volume has the masks' size and lies where they do, with voxels of theirs where both state them."""
+        return self._of_size(path, candidate) and self._in_place(path, candidate)
+
+    def _in_place(self, path: Path, candidate: Candidate | None) -> bool:
+        if self.sample is None or self.voxel is None:
+            return True
+        try:
+            check_place(self.sample, placed(path) if candidate is None else place_of(candidate))
+        except Problem:
+            return False
+        return True
+
+    def _of_size(self, path: Path, candidate: Candidate | None) -> bool:
         if self.size is None:
             return False
         if candidate is not None:
@@ -88,7 +101,7 @@ def masks_beside(niftis: Sequence[Path], root: Path) -> list[MaskFolder]:
             if mine:
                 targets[target] = mine[0] if len(mine) == 1 else parent
         first = next(iter(named.values()))
-        found.append(MaskFolder(frozenset(structures), targets, _size(first), _voxel(first)))
+        found.append(MaskFolder(frozenset(structures), targets, _size(first), _voxel(first), first))
     return found
 
 
@@ -104,6 +117,13 @@ def _voxel(path: Path) -> tuple[float, float, float] | None:
         return voxel_of(path)
     except Problem:
         return None
+
+
+def _drawn_on(content: Described, seen: Sequence[SeenVolume]) -> list[int]:
+    """Numbers of the volumes a structure set was drawn on: of its series, or of its frame of reference where it names no series."""
+    if content.series:
+        return [k for k, one in enumerate(seen) if one.found.series_uid and one.found.series_uid in content.series]
+    return [k for k, one in enumerate(seen) if one.candidate is not None and one.candidate.series.about.frame in content.frames]
 
 
 def structure_masks(files: Sequence[Path], seen: list[SeenVolume], root: Path) -> list[Problem]:
@@ -124,8 +144,13 @@ def structure_masks(files: Sequence[Path], seen: list[SeenVolume], root: Path) -
             if target is not None:
                 named.setdefault(target, []).append(name)
         clear = [target for target, names in named.items() if one_structure(names, target)]
-        drawn_on = [k for k, one in enumerate(seen) if one.found.series_uid and one.found.series_uid in content.series]
-        if not drawn_on:
+        drawn_on = _drawn_on(content, seen)
+        if any(target_of(name) for name in content.empty):
+            said["holds no contour of a structure that is called like a target"] += 1
+        elif not content.series and len(drawn_on) > 1:
+            said[f"names no series, and {len(drawn_on)} scans lie in its frame of reference"] += 1
+            drawn_on = []
+        elif not drawn_on:
             said["was drawn on a series that is not here"] += 1
         elif len(clear) < max(len(named), 1):
             said["does not say by its names which structure is which target"] += 1

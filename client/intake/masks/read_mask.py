@@ -38,13 +38,18 @@ def read_any_mask(
     return read_mask(path, volume, labels, role, planes)
 
 
-def _folder(path: Path, volume: Volume, target: str, role: str, planes: NDArray[np.intp] | None) -> NDArray[np.bool_]:
-    """The union of a target's files in a folder of structures."""
+def _files_of(path: Path, target: str, role: str) -> list[Path]:
+    """NIfTI files of a target in a folder of structures. Raises an access problem."""
     try:
         files = sorted(one for one in path.iterdir() if is_nifti(one) and not one.name.startswith("."))
     except OSError as error:
         raise access_problem(error, role) from None
-    mine = [file for file in files if stem_of(file) in FILES.get(target, (target,))]
+    return [file for file in files if stem_of(file) in FILES.get(target, (target,))]
+
+
+def _folder(path: Path, volume: Volume, target: str, role: str, planes: NDArray[np.intp] | None) -> NDArray[np.bool_]:
+    """The union of a target's files in a folder of structures."""
+    mine = _files_of(path, target, role)
     dicom = [one for one in sorted(path.iterdir()) if not mine and one.is_file() and is_dicom_mask(one)]
     if len(dicom) == 1:
         found = read_dicom_mask(dicom[0], volume, target, (), role)

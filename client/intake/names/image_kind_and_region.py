@@ -43,6 +43,7 @@ DERIVED_WORDS = re.compile(
 LOW_DOSE_WORDS = re.compile(
     r"\blow[\s-]?dose\b|\blowdose\b|\bldct\b|\bld\b|\bniedrig\s?dosis\w*|\blow[\s-]?dosis\b|\b(?:faible|basse) dose\b"
     r"|\bbassa dose\b|\bbaja dosis\b|\bdosis baja\b|\bbaixa dose\b|\bniskodawk\w*|\blage dosis\b|低剂量|低劑量|低線量|저선량"
+    r"|\bcbct\b|\bcone ?beam\b|\bdyna ?ct\b|\bxper ?ct\b|\binnova ?ct\b|\bc arm ct\b|锥形束|コーンビーム"
     r"|\bac\s?ct\b|\bct\s?ac\b|\bctac\b|\battenuation\b|\bpet\b|\btep\b|\bspect\b"
 )
 CHEST_STEMS = (
@@ -159,7 +160,7 @@ def derived_of(kinds: Sequence[str], description: str) -> str | None:
 
 
 def is_low_dose(description: str) -> bool:
-    """Whether a name says that the series was taken with little dose, as beside a PET."""
+    """Whether a name says that the series was taken with little dose, as beside a PET, or by a cone beam, as during an intervention."""
     return LOW_DOSE_WORDS.search(fold(description)) is not None
 
 

@@ -23,7 +23,7 @@ WORDS: dict[str, tuple[str, ...]] = {
 }
 STEMS: dict[str, tuple[str, ...]] = {
     PORTAL: (
-        *("portal", "porto", "portv", "pven", "hepatoven", "venous", "venos", "venoes", "veineu", "veneus", "wrotn"),
+        *("portal", "porto", "portv", "pven", "hepatoven", "venous", "venos", "venoes", "veineu", "veneus", "veneuz", "wrotn"),
         *("zyln", "venozn", "venoz"),
         *("lebervenen", "sushepat", "sovraepat", "suprahepat"),
         *("portalni", "venas", "портал", "венозн", "воротн", "πυλαι", "φλεβ", "porttilaskimo", "laskimo", "venfas", "portafas"),
@@ -53,9 +53,9 @@ STEMS: dict[str, tuple[str, ...]] = {
 INSIDE: dict[str, tuple[str, ...]] = {
     PORTAL: (
         *("portalven", "portoven", "pfortader", "wrotn", "zylno", "静脉期", "門静脈", "门静脉", "门脉", "門脈", "門靜脈", "靜脈期"),
-        *("静脈相", "静脈優位", "문맥", "정맥기", "肝实质期", "肝實質期", "肝実質相"),
+        *("静脈相", "静脈優位", "문맥", "정맥기", "الوريدي", "البابي", "肝实质期", "肝實質期", "肝実質相"),
     ),
-    ARTERIAL: ("arteriel", "arterios", "arterial", "动脉", "動脈", "动脈", "동맥", "早期相"),
+    ARTERIAL: ("arteriel", "arterios", "arterial", "动脉", "動脈", "动脈", "동맥", "早期相", "الشرياني"),
     DELAYED: ("延迟", "延遲", "延时", "延時", "遅延", "平衡", "ディレイ", "지연", "평형"),
     NATIVE: (
         *("平扫", "平掃", "単純", "单纯", "單純"),

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
 from client.intake.dicom.dicom_header import is_dicom
-from client.intake.dicom.folder_index import SPECIAL, Contents, walk
+from client.intake.dicom.folder_index import NOT_DICOM, SPECIAL, Contents, walk
 from client.intake.dicom.read_dicom import Candidate, FolderOffer, offer
 from client.intake.masks.masks_beside_scan import MASK_FIX, MaskFolder, mask_name, masks_beside, structure_masks
 from client.intake.names.image_kind_and_region import region_of
 from client.intake.names.scanner_makers import closed_set
-from client.intake.read_nifti import is_nifti, read_ct
+from client.intake.read_nifti import is_nifti, like_labels, read_ct
 from client.intake.survey.survey_values import Found, Remark, SeenVolume
-from client.intake.unpack import is_other_archive, is_zip, refused, unpacked
+from client.intake.unpack import archive_kind, refused, unpacked
 from client.intake.volume_order import OrderFacts
 from client.intake.whose_scan import Identity, identity_of
 from site_config.atomic_files import readable_name, readable_path
@@ -42,7 +42,7 @@ OTHER_FORMATS = {
     ".mgz": "FreeSurfer",
     ".ima": "IMA",
 }
-QUIET = {"not DICOM"}
+LONG_NAME, LONG_NUMBER = 6, 8
 
 
 @dataclass
@@ -75,6 +75,15 @@ class KnownKeys:
             return plain
         matches = [key for key in self.declared if readable_name(key).casefold() == plain.casefold()]
         return matches[0] if len(matches) == 1 else None
+
+    def by_place(self, place: str) -> str | None:
+        """The one key that a folder on the way to a place is called like: exports put all patients below a folder of their own.
+
+        Only keys too long to be the number of a series or a disc's short name (`1`, `101`, `ST001`) are looked for.
+        """
+        parts = [part for part in place.split("/") if len(part) >= (LONG_NUMBER if part.isdigit() else LONG_NAME)]
+        matches = {key for part in parts if (key := self.by_folder(part)) is not None}
+        return matches.pop() if len(matches) == 1 else None
 
     def by_id(self, who: Identity) -> str | None:
         """The key that a header's PatientID is."""
@@ -123,9 +132,11 @@ def _sorted(paths: tuple[Path, ...], looked: Looked) -> tuple[list[Path], list[P
     """NIfTI files, zip archives, and files of formats that are named and not read."""
     niftis = [path for path in paths if is_nifti(path)]
     rest = [path for path in paths if not is_nifti(path)]
-    zips = [path for path in rest if path.suffix.lower() in (".zip", ".zipx") or (not path.suffix and is_zip(path))]
-    others = {path for path in rest if path not in zips and _is_other(path)}
-    archives = [path for path in others if is_other_archive(path)]
+    kinds = {path: archive_kind(path) for path in rest}
+    zips = [path for path in rest if kinds[path] == "zip"]
+    others = {path for path in rest if (kinds[path] == "other" or path.suffix.lower() in OTHER_FORMATS) and path not in zips}
+    others = {path for path in others if not is_dicom(path)}  # DICOM files may be called anything (`.IMA`, `.img`)
+    archives = [path for path in others if kinds[path] == "other"]
     if archives:
         looked.say(refused("the folder", f"{len(archives)} file{'s' if len(archives) > 1 else ''} of another kind than zip"))
     formats = Counter(OTHER_FORMATS[path.suffix.lower()] for path in others if path not in archives)
@@ -140,8 +151,8 @@ def _sorted(paths: tuple[Path, ...], looked: Looked) -> tuple[list[Path], list[P
 
 
 def _is_other(path: Path) -> bool:
-    """Whether a file is of a kind that is named and not read; DICOM files may be called anything (`.IMA`, `.img`)."""
-    return (is_other_archive(path) or path.suffix.lower() in OTHER_FORMATS) and not is_dicom(path)
+    """Whether a file within an archive is an archive itself, or of a format that is named and not read."""
+    return archive_kind(path) != "" or (path.suffix.lower() in OTHER_FORMATS and not is_dicom(path))
 
 
 def _zip(path: Path, root: Path, looked: Looked, known: KnownKeys) -> None:
@@ -149,7 +160,7 @@ def _zip(path: Path, root: Path, looked: Looked, known: KnownKeys) -> None:
         with unpacked(path, "the folder") as folder:
             before = len(looked.seen)
             _dicom(folder, folder, looked, known, True)
-            within = [one for one in walk(folder, "an archive").paths if is_nifti(one) or is_zip(one) or _is_other(one)]
+            within = [one for one in walk(folder, "an archive").paths if is_nifti(one) or _is_other(one)]
             if within:
                 text = f"an archive of the folder holds {len(within)} archive or image of another format: unpack it into the folder"
                 looked.say(which_scan.ARCHIVE_UNREAD.problem(text))
@@ -169,17 +180,20 @@ def _nifti(path: Path, root: Path, looked: Looked, known: KnownKeys) -> None:
     except Problem as problem:
         if problem.kind.exit == Exit.ACCESS:
             raise
-        looked.say(problem)
+        mask = problem.kind == scan_problems.NOT_HOUNSFIELD and like_labels(path)
+        text = "a NIfTI file holds whole numbers as a mask does, and its name tells no target: not suggested"
+        looked.say(which_scan.MASK_NAME_UNKNOWN.problem(text, fix=MASK_FIX) if mask else problem)
         return
     place = readable_path(path, root)
     extent = float(volume.z_mm[-1])
     taken = _date_in(place)
+    patient = looked.patient or known.by_place(place)
     found = Found(
-        patient=looked.patient,
+        patient=patient,
         folder=place,
         series_uid="",
         acquisition=None,
-        day=_day(taken, looked.patient, known),
+        day=_day(taken, patient, known),
         taken=taken.isoformat() if taken else None,
         region=region_of(" ".join(place.split("/")[1:]), extent),
         phase=None,
@@ -224,7 +238,8 @@ def _dicom(entry: Path, root: Path, looked: Looked, known: KnownKeys, wanted: bo
         return
     offered = offer(entry, "a folder", root=root)
     for candidate in offered.candidates:
-        looked.seen.append(_seen(candidate, entry, root, looked, known))
+        number = _number(candidate, offered.candidates)
+        looked.seen.append(_seen(replace(candidate, acquisition=number), entry, root, looked, known))
     for series, problem in offered.faulty:
         if problem.kind in (scan_problems.OBLIQUE, scan_problems.TOO_FEW_SLICES) or len(_places(series.slices)) < 3:
             looked.minor.append(problem)
@@ -238,6 +253,20 @@ def _dicom(entry: Path, root: Path, looked: Looked, known: KnownKeys, wanted: bo
         looked.say(problem)
 
 
+def _number(candidate: Candidate, candidates: Sequence[Candidate]) -> int | None:
+    """A volume's number within its series as a row will count that names the volume's own folder; None where it is alone there."""
+    parents = {header.path.parent for header in candidate.stacking.slices}
+    if candidate.acquisition is None or len(parents) > 1:
+        return candidate.acquisition
+    here = parents.pop()
+    mine = [
+        one.acquisition or 0
+        for one in candidates
+        if one.series.uid == candidate.series.uid and any(header.path.is_relative_to(here) for header in one.stacking.slices)
+    ]
+    return None if len(mine) == 1 else sorted(mine).index(candidate.acquisition) + 1
+
+
 def _places(slices: tuple[object, ...]) -> set[tuple[float, ...]]:
     return {tuple(round(float(number), 1) for number in one.position) for one in slices}  # type: ignore[attr-defined]
 
@@ -245,8 +274,10 @@ def _places(slices: tuple[object, ...]) -> set[tuple[float, ...]]:
 def _count(offered: FolderOffer, looked: Looked) -> None:
     contents: Contents = offered.contents
     for reason, number in contents.left_out.items():
-        if reason not in QUIET:
+        if reason != NOT_DICOM:
             looked.left_out[reason] += number
+    if contents.unknown:
+        looked.left_out["neither DICOM nor anything else that is known"] += contents.unknown
     if contents.enhanced and not offered.candidates:
         looked.say(scan_problems.ENHANCED_MULTIFRAME.problem("the folder holds an enhanced multi-frame object and no classic CT series"))
 
@@ -254,9 +285,9 @@ def _count(offered: FolderOffer, looked: Looked) -> None:
 def _seen(candidate: Candidate, entry: Path, root: Path, looked: Looked, known: KnownKeys) -> SeenVolume:
     series = candidate.series
     who = series.who if isinstance(series.who, Identity) else Identity()
-    patient = looked.patient or known.by_id(who)
     parents = {header.path.parent for header in candidate.stacking.slices}
     place = parents.pop() if len(parents) == 1 else entry
+    patient = looked.patient or known.by_place(readable_path(place, root)) or known.by_id(who)
     text = f"{series.description} {series.about.body_part}"
     region = region_of(text, candidate.extent_mm) or region_of(series.about.study_description, candidate.extent_mm)
     facts = candidate.facts()
@@ -292,9 +323,9 @@ def _attach(folders: list[MaskFolder], looked: Looked, root: Path) -> None:
         if len(fitting) != 1:
             if looked.seen:
                 text = (
-                    "a folder of masks fits none of the scans by its size and voxels"
+                    "a folder of masks fits none of the scans by its size, voxels and place"
                     if not fitting
-                    else f"a folder of masks fits {len(fitting)} scans by its size and voxels"
+                    else f"a folder of masks fits {len(fitting)} scans by its size, voxels and place"
                 )
                 looked.say(scan_problems.MASK_MISMATCH.problem(text, fix=MASK_FIX))
             continue

@@ -24,7 +24,7 @@ def reason(number: int, question: Mapping[str, Any]) -> str:
         parts.append(f"answer with the phase you see, such as {number}{letter(len(candidates) - 1)}:portal")
     low = [f"{number}{letter(place)}" for place, one in enumerate(candidates) if one["low_dose"]]
     if low:
-        parts.append(f"{' or '.join(low)} takes the low-dose scan's slices as they are, as those of any other scan")
+        parts.append(f"{' or '.join(low)} takes the low-dose or cone-beam scan's slices as they are, as those of any other scan")
     if (question["visit"], question["region"]) == ("baseline", "chest"):
         parts.append("where no follow-up chest scan is found, its slices stand in for the follow-up too")
     meant = consequence(question["visit"], question["region"])

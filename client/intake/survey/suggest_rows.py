@@ -190,6 +190,9 @@ class Suggestion:
         contrast = self.inside[visit, region].contrast if (visit, region) in self.inside else None
         for doubt in phase_beside(one.found.phase, contrast, f"the {place} scan that is suggested"):
             self.say(doubt, visit)
+        if one.candidate is not None:
+            for doubt in one.candidate.against_phase(None, f"the {place} scan that is suggested"):
+                self.say(doubt, visit)
         if one.found.phase is None:
             seen = "" if contrast is not False else ", and no contrast is seen in its vessels"
             self.say(which_scan.PHASE_UNKNOWN.problem(f"the {place} scan that is suggested states no phase{seen}"), visit)

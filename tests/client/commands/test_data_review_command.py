@@ -200,9 +200,10 @@ def test_remarks_are_those_that_stand_after_the_answers(home: Path) -> None:
 
 def test_a_question_says_what_its_answers_mean() -> None:
     scan = {"phase": None, "low_dose": True}
-    asked = {"persons": False, "reason": "only a low-dose scan is left", "visit": "baseline", "region": "chest", "candidates": [scan]}
+    why = "only a low-dose or cone-beam scan is left"
+    asked = {"persons": False, "reason": why, "visit": "baseline", "region": "chest", "candidates": [scan]}
     assert reason(2, asked) == (
-        "only a low-dose scan is left; 2a takes the low-dose scan's slices as they are, as those of any other scan;"
+        f"{why}; 2a takes the low-dose or cone-beam scan's slices as they are, as those of any other scan;"
         " where no follow-up chest scan is found, its slices stand in for the follow-up too;"
         " 2none takes no scan: without it the patient takes no part in the imaging models"
     )

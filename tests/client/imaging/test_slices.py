@@ -160,3 +160,14 @@ def test_organ_field_is_a_square_around_the_largest_box_and_may_leave_the_image(
     assert choice is not None and choice.repeated == 1
     out = slices.render(volume, grid, choice, measured, Window(width=400, level=0), Imaging(size=32, field="organ"))
     assert out.shape == (3, 32, 32) and np.isfinite(out).all()
+
+
+@pytest.mark.parametrize(("left", "slices_cut", "cut"), [(0, 3, True), (0, 2, False), (1, 8, False)])
+def test_an_organ_along_the_pictures_border_is_part_of_one(left: int, slices_cut: int, cut: bool) -> None:
+    hu = np.zeros((12, 30, 30), dtype=np.int16)
+    mask = np.zeros(hu.shape, dtype=bool)
+    mask[2:10, 5:25, 1:20] = True
+    mask[2 : 2 + slices_cut, 5:25, left] = True
+    volume = volume_of(hu, np.arange(12) * 5.0)
+    measured = slices.measure(mask, np.zeros_like(mask), volume, slices.grid_of(volume.z_mm, 5.0))
+    assert measured.touches_edge == cut

@@ -107,9 +107,11 @@ def test_ordinary_names_are_original(name: str) -> None:
     assert derived_of(["ORIGINAL", "PRIMARY", "AXIAL"], name) is None
 
 
-@pytest.mark.parametrize("name", ["CT WB low dose", "Niedrigdosis CT", "CTAC 3.0", "PET CT", "TEP faible dose", "低剂量 胸部"])
+@pytest.mark.parametrize(
+    "name", ["CT WB low dose", "Niedrigdosis CT", "CTAC 3.0", "PET CT", "TEP faible dose", "低剂量 胸部", "CBCT Abd", "DynaCT"]
+)
 def test_low_dose(name: str) -> None:
-    assert is_low_dose(name) and not is_low_dose("Abdomen portal 5.0")
+    assert is_low_dose(name) and not is_low_dose("Abdomen portal 5.0") and not is_low_dose("CT DVT protocol legs")
 
 
 @pytest.mark.parametrize(
@@ -135,3 +137,10 @@ def test_regions(text: str, extent: float, region: str | None) -> None:
 def test_a_wrongly_stated_encoding_is_noticed_by_known_words(text: str, encoding: str) -> None:
     raw = text.encode(encoding)
     assert phase_in(readable(raw, raw.decode("latin-1"), is_known)) == phase_in(text) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "phase"), [("Buik veneuze fase", "portal"), ("البطن الطور البابي", "portal"), ("الطور الشرياني", "arterial")]
+)
+def test_phases_of_further_languages(name: str, phase: str) -> None:
+    assert phase_in(name) == phase

@@ -1,4 +1,4 @@
-"""A hundred and fifty kinds of trap: right, a finding, or refused; none silent, and all commands say the same."""
+"""Two hundred kinds of trap: right, a finding, or refused; none silent, and all commands say the same."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from site_config.study.plan_and_lock import two_organs
 from site_config.tables.patient_moments import Declared
 from site_config.tables.scans_csv import ImagesFolder, check_together, parse_scans
 from site_config.tables.table_values import Patient, Scan
-from tests.client.intake.survey import fifth_traps, fourth_traps, more_traps, sixth_traps, third_traps
+from tests.client.intake.survey import eighth_traps, fifth_traps, fourth_traps, more_traps, seventh_traps, sixth_traps, third_traps
 from tests.client.intake.survey.traps import BASELINE, TRAPS, Trap, both, series
 from tests.client.made_scans import a_study
 
@@ -82,10 +82,10 @@ def outcome(trap: Trap, found: Survey) -> tuple[str, str]:
     return ("finding" if named else "silent"), f"{chosen} {said}"
 
 
-def test_there_are_a_hundred_and_fifty() -> None:
-    modules = (more_traps, third_traps, fourth_traps, fifth_traps, sixth_traps)
-    assert [sum(trap.make.__module__ == one.__name__ for trap in TRAPS) for one in modules] == [25, 23, 38, 19, 12]
-    assert len(TRAPS) >= 150 and len({trap.name for trap in TRAPS}) == len(TRAPS)
+def test_there_are_two_hundred() -> None:
+    modules = (more_traps, third_traps, fourth_traps, fifth_traps, sixth_traps, seventh_traps, eighth_traps)
+    assert [sum(trap.make.__module__ == one.__name__ for trap in TRAPS) for one in modules] == [25, 23, 38, 19, 12, 41, 16]
+    assert len(TRAPS) >= 200 and len({trap.name for trap in TRAPS}) == len(TRAPS)
 
 
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
