@@ -371,11 +371,16 @@ def test_one_screen_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    homes, lock = tables(sites=(3, 1), patients=(12, 4))
     place = tmp_path / "desk"
     place.mkdir()
     with ExitStack() as undo:
-        which, words, code, fix = mistake(Desk(homes, lock, place, undo, monkeypatch))
+        said_on_one_screen(mistake, Desk(*tables(sites=(3, 1), patients=(12, 4)), place, undo, monkeypatch), capsys)
+
+
+def said_on_one_screen(mistake: Callable[[Desk], Screen], desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """Make the mistake and hold what the command says against what it should."""
+    with desk.undo:
+        which, words, code, fix = mistake(desk)
         capsys.readouterr()
         status = invoke(site_app if which == "site" else office_app, words)
     said = "".join(capsys.readouterr())
