@@ -137,7 +137,7 @@ def keys_made_twice(desk: Desk) -> Screen:
 
 def a_kit_for_a_lock(desk: Desk) -> Screen:
     kit = desk.homes.coordinator / "kits" / f"{desk.name}.kit.json"
-    return "site", ["approve", str(kit), "--home", desk.home], "FH-414", "which the office made with `fedhcc-coordinator study lock study.yaml`"
+    return "site", ["approve", str(kit), "--home", desk.home], "FH-414", "made with `fedhcc-coordinator study lock study.yaml`"
 
 
 def a_file_for_a_study(desk: Desk) -> Screen:
