@@ -8,6 +8,7 @@ were made in; a request, a kit and a lock hold public keys only.
 from __future__ import annotations
 
 import hashlib
+import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +120,13 @@ def _private_bytes(path: Path) -> bytes:
     except OSError as error:
         raise problems.KEY_PERMISSIONS.problem(f"{path.name} cannot be read ({error.strerror})", where=path.name) from None
     if stat.S_IMODE(mode) & 0o077:
-        raise problems.KEY_PERMISSIONS.problem(f"{path.name} has mode {stat.S_IMODE(mode):04o}", where=path.name)
+        folder = path.parent.absolute()
+        raise problems.KEY_PERMISSIONS.problem(
+            f"The key file {folder.name}/{path.name} has mode {stat.S_IMODE(mode):04o}",
+            fix=f"`chmod -R go= {shlex.quote(str(folder))}`, then the same command again. Ask who could read it before; if that was "
+            "somebody else, renew the keys.",
+            where=path.name,
+        )
     return data
 
 

@@ -59,6 +59,7 @@ def of_the_command(problem: Problem) -> Problem:
 
     fixes = {
         scans.NOT_AN_IMAGE: "Give --image a folder of DICOM files or a .nii or .nii.gz file (--masks likewise), then try again.",
+        scans.NO_CT_SERIES: "Give --image the folder with the CT's DICOM files, or a .nii.gz file; `file FOLDER/*` says what these are.",
         scans.IMAGE_INCOMPLETE: "Copy or export the file of --image or --masks anew (`gzip -t FILE` tests a packed one), then try again.",
     }
     what = problem.what.replace("the baseline whole scan", "the scan")

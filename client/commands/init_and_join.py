@@ -12,7 +12,7 @@ from site_config.terminal.which_folder import a_hospital, refuse_the_other
 
 Home = Annotated[
     Path,
-    typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder with site.yaml.", callback=a_hospital),
+    typer.Option("--home", envvar="FEDHCC_SITE_HOME", help="The folder with site.yaml.", callback=a_hospital, readable=False),
 ]
 AnyHome = Annotated[
     Path,

@@ -114,7 +114,7 @@ def _hear(site: SiteConfig, lock: StudyLock, given: tuple[str, ...], *, ask: boo
     for one in given:
         name, _, digits = one.partition("=")
         if name not in {entry.name for entry in lock.roster}:
-            raise typer.BadParameter(f"{name} is no hospital of this study", param_hint="--peer")
+            raise _no_such_peer(name, lock)
         check(site.state, lock.entry(name), digits, now)
     if not ask or site.policy.simulated_patients:
         return
@@ -128,6 +128,18 @@ def _hear(site: SiteConfig, lock: StudyLock, given: tuple[str, ...], *, ask: boo
         )
         if digits:
             check(site.state, entry, digits, now)
+
+
+def _no_such_peer(name: str, lock: StudyLock) -> Exception:
+    """What to raise for a hospital that is misspelt, with its right name where one is near."""
+    from client.officer.who_could_read import names_in_short
+    from site_config.problems import host
+    from site_config.words_of_messages import clean, nearest
+
+    names = sorted(entry.name for entry in lock.roster)
+    near = nearest(name, names)
+    fix = f"Write `--peer {near}=DIGITS`." if near else f"Hospitals of the study: {names_in_short(names)}."
+    return host.USAGE.problem(f"--peer: {clean(name)} is no hospital of this study", fix=fix)
 
 
 def approve(

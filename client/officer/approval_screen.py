@@ -14,6 +14,8 @@ from site_config.words_of_messages import plural
 WIDTH, INDENT = 80, 14
 MOST_LINES = 24
 """A terminal's screen, so that nothing of it has moved out of sight when the question comes."""
+LONGEST_NAMES = 66
+"""Characters of the holders' names that fit; longer ones are named in the table above the screen."""
 
 
 def summary_lines(site: SiteConfig, lock: StudyLock, heard: int, office: str) -> list[str]:
@@ -34,9 +36,9 @@ def _paragraphs(site: SiteConfig, lock: StudyLock, heard: int) -> list[tuple[str
     found += [("Stays here", "Scans, names and ids of patients."), ("Leaves", _leaves(lock, site.site))]
     found += _readers(lock, site.site)
     if trains and MODELS.read_scans(lock.study.models):
-        noise = "This study adds noise against it." if lock.study.privacy.dp else "Only added noise prevents it; this study adds none."
-        tells = "Who trains too and has scans of one dead and one alive can tell from one round which is which"
-        found.append(("Can be told", f"{tells} in 92 of 100 tries, not 50 (AUC 0.92). {noise}"))
+        noise = "This study adds noise against it." if lock.study.privacy.dp else "Only noise prevents it; this study adds none."
+        tells = "The office, or who trains too, with scans of two patients, one dead, can tell from one round which died"
+        found.append(("Can be told", f"{tells} in 92 of 100 tries (AUC 0.92; guessing: 50). {noise}"))
     least = floor(site.policy, lock.study)
     found += [
         ("Published", _published(least, lock.study)),
@@ -45,10 +47,10 @@ def _paragraphs(site: SiteConfig, lock: StudyLock, heard: int) -> list[tuple[str
         (
             "To undo it",
             "`leave` for good, `data withdraw` for one patient. Results stay known"
-            + "; parts that left serve their phase." * bool(lock.holders),
+            + "; parts that left count until their phase ends." * bool(lock.holders),
         ),
-        ("Kept", "No end date; your contract says when the office deletes it."),
-        ("To look", "`egress`: all that left. `approve --folder`: four pages more."),
+        ("Kept", "No end date: agree in writing when the office deletes it."),
+        ("To look", "`egress`: what left. `approve --folder`: law, countries, contract."),
     ]
     return found
 
@@ -108,6 +110,8 @@ def _readers(lock: StudyLock, site: str) -> list[tuple[str, str]]:
     if not lock.holders:
         return []
     few, names = lock.collusion, ", ".join(lock.holders)
+    if len(names) > LONGEST_NAMES:
+        names = f"{len(lock.holders)} hospitals (named above)"
     if lock.study.privacy.dp is not None:
         return [("Who can read", f"{names} add the noise. {few + 1} of them together see a hospital's counts without it.")]
     alone = "One" if few == 1 else f"{few}"

@@ -29,7 +29,7 @@ def readers(lock: StudyLock, site: str) -> list[Reader]:
     found.append(
         Reader("Sums and results that are opened", "nobody has to: the coordinator reads them, and whom it shows them", "see 4 and 6")
     )
-    stranger = "nothing: the line is encrypted (TLS)"
+    stranger = "when messages go and how large they are; not what they say: the line is encrypted (TLS)"
     stranger += ", and parts of rows are sealed a second time, to one holder each" if lock.holders else ""
     found.append(Reader("What is on the line", "a stranger who listens", stranger))
     return found

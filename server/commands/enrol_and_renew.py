@@ -10,7 +10,8 @@ import typer
 from site_config.console import Json, next_command, note, show, table
 from site_config.terminal.which_folder import an_office, refuse_the_other
 
-Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The coordinator's folder.", callback=an_office)]
+Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The coordinator's folder.", callback=an_office, readable=False)]
+"""`readable=False`: whose a closed folder is says `closed_folder`, not the library."""
 AnyHome = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The coordinator's folder.", file_okay=False)]
 """Also a folder in which there is no office yet."""
 ReadOut = Annotated[str | None, typer.Option("--fingerprint", help="What the hospital read out; at least 16 digits.")]

@@ -19,9 +19,12 @@ def exclude(block: Block, study: Study = None, home: Home = Path(), yes: Yes = F
     """Take a whole block of training hospitals out of a stopped study. What it was part of stays; the report says INCOMPLETE."""
     from server import published_studies
     from server.departure.exclude_block import exclude as take_out
+    from server.departure.exclude_block import may_go
 
     study_id = published_studies.find_study(home, study)
-    if not (yes or json or typer.confirm("The study's report will say INCOMPLETE and name these hospitals. Go on?", err=True)):
+    gone = ", ".join(may_go(home, study_id, block))
+    question = f"Take out block {block} ({gone})? The study's report will say INCOMPLETE and name them."
+    if not (yes or json or typer.confirm(question, err=True)):
         note("Nothing was changed.")
         return
     sites = take_out(home, study_id, block)

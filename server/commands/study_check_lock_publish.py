@@ -35,7 +35,13 @@ def new(
     out: Annotated[Path | None, typer.Option("--out", help="File to write; left out, the study is printed.")] = None,
     home: Annotated[
         Path | None,
-        typer.Option("--home", envvar="FEDHCC_HOME", help="Name the hospitals enrolled here instead of placeholders.", callback=an_office),
+        typer.Option(
+            "--home",
+            envvar="FEDHCC_HOME",
+            help="Name the hospitals enrolled here instead of placeholders.",
+            callback=an_office,
+            readable=False,
+        ),
     ] = None,
 ) -> None:
     """Write a complete study to start from; its sites are placeholders unless --home names the coordinator's folder.
@@ -81,7 +87,9 @@ def check(
     hours_a_day: HoursADay = 24.0,
     home: Annotated[
         Path | None,
-        typer.Option("--home", envvar="FEDHCC_HOME", help="Also check that every site is enrolled here.", callback=an_office),
+        typer.Option(
+            "--home", envvar="FEDHCC_HOME", help="Also check that every site is enrolled here.", callback=an_office, readable=False
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from server.asking.ask_masked_sum import Outcome
@@ -27,6 +29,23 @@ def exclude(home: Path, study: str, block: int) -> tuple[str, ...]:
     What was opened with the block stays, and so do its last hazard sums in a network's training; nothing is asked of its hospitals
     any more. FH-766 where it has to stay, FH-758 while the study runs.
     """
+    with _between_rounds(home, study, block) as (sites, ledger):
+        phase = ledger.entries[-1].phase
+        now = local_time().isoformat(timespec="seconds")
+        entry = LedgerEntry(time=now, phase=phase, round=0, statistic=WHAT, block=block - 1, roster=list(sites), outcome=EXCLUDED)
+        ledger.append(entry)
+    return sites
+
+
+def may_go(home: Path, study: str, block: int) -> tuple[str, ...]:
+    """The hospitals of a block that can be taken out; raises as `exclude` does, and changes nothing."""
+    with _between_rounds(home, study, block) as (sites, _):
+        return sites
+
+
+@contextmanager
+def _between_rounds(home: Path, study: str, block: int) -> Iterator[tuple[tuple[str, ...], StudyLedger]]:
+    """The block's hospitals and the ledger of a study that cannot start meanwhile."""
     root = home / "studies" / study
     lock = verify_lock(StudyFolder(root).signed_lock(), CoordinatorIdentity.load(home).public_key)
     office = Lock(study_status.folder_of(home, study) / study_status.STUDY_LOCK)
@@ -37,16 +56,11 @@ def exclude(home: Path, study: str, block: int) -> tuple[str, ...]:
         ledger = StudyLedger(folder.ledger_file)
         try:
             _check(lock, ledger, block, finished=folder.result_file.exists())
-            sites = lock.blocks["development"][block - 1]
-            phase = ledger.entries[-1].phase
-            now = local_time().isoformat(timespec="seconds")
-            entry = LedgerEntry(time=now, phase=phase, round=0, statistic=WHAT, block=block - 1, roster=list(sites), outcome=EXCLUDED)
-            ledger.append(entry)
+            yield lock.blocks["development"][block - 1], ledger
         finally:
             ledger.close()
     finally:
         office.release()
-    return sites
 
 
 def _check(lock: StudyLock, ledger: StudyLedger, block: int, *, finished: bool) -> None:
@@ -56,7 +70,8 @@ def _check(lock: StudyLock, ledger: StudyLedger, block: int, *, finished: bool) 
     if finished:
         why = "the study is finished"
     elif block not in left:
-        why = f"there is no block {block} of training hospitals in it; there are {', '.join(map(str, left))}"
+        there = f"{'its only one is' if len(left) == 1 else 'there are'} {', '.join(map(str, left))}"
+        why = f"there is no block {block} of training hospitals in it; {there}"
     elif len(left) == 1:
         why = "it is the only block of training hospitals"
     elif lock.study.privacy.dp is not None:

@@ -84,7 +84,11 @@ def result_of(home: Path, study: str) -> StudyResult:
     folder = folder_of(home, study)
     kept = KeptDigests(history(folder / "ledger.jsonl")).believed(folder, folder / "result.json")
     if kept is None:
-        raise federation.STUDY_MISSING.problem(f"study {study[:12]} has no result yet")
+        raise federation.STUDY_MISSING.problem(
+            f"study {study[:12]} has no result yet",
+            why="A report is made of a finished study, and this one has not ended.",
+            fix=f"See where it stands: `fedhcc-coordinator status`. Run it, or go on with it: `fedhcc-coordinator run {study[:12]}`.",
+        )
     return StudyResult.model_validate_json(kept)
 
 

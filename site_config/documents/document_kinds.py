@@ -19,7 +19,7 @@ MARKS: Final[dict[Document, frozenset[str]]] = {
 MADE_BY: Final[dict[Document, str]] = {
     "enrolment request": "Name NAME.request.json, which the hospital made with `fedhcc-site init` and sent.",
     "kit": "Name NAME.kit.json, which the office made with `fedhcc-coordinator enrol` and sent.",
-    "signed lock": "Name the lock, for example study.lock.json, which the office made with `fedhcc-coordinator study lock`.",
+    "signed lock": "Name the lock, for example study.lock.json, which the office made with `fedhcc-coordinator study lock study.yaml`.",
 }
 TEXTS: Final = (("study.yaml", re.compile(rb"^sites:", re.MULTILINE)), ("site.yaml", re.compile(rb"^site:", re.MULTILINE)))
 NEITHER = "Nothing that the program signs reads from it: the file was cut short on its way, or is another one."

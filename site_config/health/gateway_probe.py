@@ -14,7 +14,7 @@ from cryptography import x509
 
 from site_config.health.doctor_finding import Checkup, DoctorFinding
 from site_config.health.machine_questions import clock
-from site_config.health.proxy_question import hidden, look_at_proxy
+from site_config.health.proxy_question import FORM, hidden, look_at_proxy
 from site_config.problems import federation
 from site_config.words_of_messages import clean
 
@@ -73,6 +73,16 @@ def look(address: str, ca: str | None, proxy: str | None) -> GatewaySeen:
     return GatewaySeen(statuses, ends, certificate.issuer.rfc4514_string() if certificate is not None else "", offset)
 
 
+NETWORK_TEAM = "Ask the network team; docs/how-to/behind-a-proxy.md says what is needed."
+
+
+def _password(proxy: str | None) -> str:
+    """What to do about a proxy that asks who is there."""
+    if proxy and "@" in proxy:
+        return f"It does not know this user or password. Write the right ones: {FORM}."
+    return f"It wants a user and a password: write {FORM}, into a file that you alone can read, and `export FEDHCC_PROXY_FILE=FILE`."
+
+
 def unreachable(error: Exception, proxy: str | None) -> DoctorFinding:
     """What a failed connection means, in words for whoever looks after the network."""
     text = str(error).lower()
@@ -88,7 +98,7 @@ def unreachable(error: Exception, proxy: str | None) -> DoctorFinding:
         return DoctorFinding("certificate", "wrong", words, kind.fix, kind.label)
     if "proxy" in type(error).__name__.lower() or "407" in text:
         words = f"{through.removeprefix(' through ')} refuses: {str(error)[:120]}"
-        return DoctorFinding("office", "wrong", words, "Ask the network team; docs/how-to/behind-a-proxy.md says what is needed.")
+        return DoctorFinding("office", "wrong", words, _password(proxy) if "407" in text else NETWORK_TEAM)
     words = f"no connection{through} ({type(error).__name__})"
     if proxy:
         words = f"the proxy {hidden(proxy)} answers, and no connection to the office comes about behind it ({type(error).__name__})"

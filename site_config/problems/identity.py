@@ -28,7 +28,7 @@ KEY_PERMISSIONS = Kind(
     "key-permissions",
     "A private key is readable by others",
     why="Whoever reads the key can speak as this site. Keys have mode 0600 and belong to the account the program runs under.",
-    fix="Run `chmod 600` on the named file and check who could read it before; if that was somebody else, renew the keys.",
+    fix="Run `chmod 600` on the named file (all keys of a folder: `chmod -R go= FOLDER`) and check who could read it before; if that was somebody else, renew the keys.",
     exit=Exit.ACCESS,
 )
 IDENTITY_UNREADABLE = Kind(
@@ -86,7 +86,8 @@ LOCK_SIGNATURE = Kind(
     "lock-signature",
     "The study lock was not signed by this site's coordinator",
     why="The signature does not fit the coordinator's key of the kit: the lock was changed after signing, or comes from somebody else.",
-    fix="Ask the coordinator to publish the study again: `fedhcc-coordinator study publish`.",
+    fix="Take the file as the office sent it; a lock is never edited. If it is that file, ask the office to send it again. A study is changed "
+    "in study.yaml and locked anew: `fedhcc-coordinator study lock study.yaml`.",
     exit=Exit.IDENTITY,
     leaves=True,
 )

@@ -72,10 +72,19 @@ def read_day(row: Row, column: str, faults: CsvFaults) -> int | None:
         return None
     match = WHOLE.fullmatch(cell)
     if not match or not cell.isascii() or abs(int(match.group(1))) > 36_500:
-        hint = "a date in a column of days" if SLASHED.fullmatch(cell) or ISO.fullmatch(cell) else "is not a whole number of days"
-        faults.add(kinds.NOT_A_NUMBER, row.number, column, hint)
+        dated = SLASHED.fullmatch(cell) or ISO.fullmatch(cell)
+        hint = "a date in a column of days" if dated else "is not a whole number of days"
+        faults.add(kinds.NOT_A_NUMBER, row.number, column, hint, _dates_instead(column) if dated else None)
         return None
     return int(match.group(1))
+
+
+def _dates_instead(column: str) -> str:
+    dates = f"{column.removesuffix('_day')}_date"
+    return (
+        f"Write whole days here, as in the other columns. To write dates: call the column `{dates}`, write YYYY-MM-DD, and do so in all "
+        "such columns of both tables (docs/reference/tables.md)."
+    )
 
 
 def read_number(row: Row, column: str, low: float, high: float, faults: CsvFaults) -> float | None:

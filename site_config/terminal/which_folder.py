@@ -18,6 +18,7 @@ import typer
 
 from site_config.problems import host, identity
 from site_config.problems.base import Problem
+from site_config.terminal.closed_folder import closed
 from site_config.words_of_messages import clean
 
 Side = Literal["office", "hospital"]
@@ -123,16 +124,26 @@ def no_office(home: Path) -> Problem:
 
 def an_office(context: typer.Context, home: Path | None) -> Path | None:
     """The callback of a `--home` that names the office's folder: FH-920 for another one, FH-401 for one without an office."""
-    if home is not None and not context.resilient_parsing and not is_a("office", Path(home)):
-        raise no_office(Path(home))
+    if home is not None and not context.resilient_parsing:
+        _refuse_closed(Path(home))
+        if not is_a("office", Path(home)):
+            raise no_office(Path(home))
     return home
 
 
 def a_hospital(context: typer.Context, home: Path | None) -> Path | None:
     """The callback of a `--home` that names a hospital's folder: FH-920 for another one."""
-    if home is not None and not context.resilient_parsing and (problem := wrong_folder("hospital", Path(home))) is not None:
-        raise problem
+    if home is not None and not context.resilient_parsing:
+        _refuse_closed(Path(home))
+        if (problem := wrong_folder("hospital", Path(home))) is not None:
+            raise problem
     return home
+
+
+def _refuse_closed(home: Path) -> None:
+    """FH-911 for a folder that is another account's."""
+    if (problem := closed(home)) is not None:
+        raise problem
 
 
 def refuse_the_other(side: Side, home: Path) -> None:

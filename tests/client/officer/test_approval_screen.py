@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from client.officer.approval_screen import MOST_LINES, WIDTH, summary_lines
+from shared_model.analyses.trust_in_words import trust_text
 from site_config.site_yaml import SiteConfig
 from site_config.study.plan_and_lock import Shares
 from tests.client.release.test_handed_over import study_lock
@@ -32,13 +33,15 @@ def test_it_fits_one_screen_and_says_what_counts(more: dict[str, Any]) -> None:
         "`leave`",
         "`data withdraw`",
         "Results stay known",
-        "No end date",
+        "No end date: agree in writing",
+        "count until their phase ends",
+        "law, countries, contract",
         "Results change only by 20 patients or more",
         "`approve --folder`",
         *lock.holders,
     ):
         assert words in text, words
-    assert ("AUC 0.92" in text) == lock.study.reads_scans
+    assert ("AUC 0.92" in text) == lock.study.reads_scans == ("The office, or who trains too" in text)
     assert not any(Path(line).is_absolute() for line in lines)
 
 
@@ -46,6 +49,14 @@ def test_a_holder_is_told_so_and_it_still_fits_one_screen() -> None:
     lock = study_lock(shares=Shares(holders=5))
     lines = summary_lines(SITE.model_copy(update={"site": lock.holders[0]}), lock, 3, "Trial office")
     assert len(lines) <= MOST_LINES and "You are one: never join" in " ".join(" ".join(lines).split())
+
+
+def test_long_names_of_holders_stand_in_the_table_above() -> None:
+    lock = study_lock(shares=Shares(holders=5))
+    long = lock.model_copy(update={"holders": tuple(f"{one}-universitaetsklinikum" for one in lock.holders)})
+    lines = summary_lines(SITE, long, 3, "Trial office")
+    assert len(lines) <= MOST_LINES and "5 hospitals (named above)" in " ".join(" ".join(lines).split())
+    assert all(holder in trust_text(long) for holder in long.holders), "said above the screen"
 
 
 def test_a_hospital_that_only_tests_is_told_nothing_of_training() -> None:

@@ -124,6 +124,12 @@ def test_it_answers_what_an_officer_asks(tmp_path: Path) -> None:
         "by the office after",
         "who pool what they hold",
         "Basis of a transfer outside the EEA",
+        "What is not protected",
+        "DPIA, GDPR Article 35",
+        "Patients informed (Articles 13, 14)",
+        "not hidden from who has the patient's data",
+        "no proof bounds it",
+        "when messages go and how large they are",
     ):
         assert words in text
     groups = opened_groups(lock)

@@ -137,7 +137,7 @@ def keys_made_twice(desk: Desk) -> Screen:
 
 def a_kit_for_a_lock(desk: Desk) -> Screen:
     kit = desk.homes.coordinator / "kits" / f"{desk.name}.kit.json"
-    return "site", ["approve", str(kit), "--home", desk.home], "FH-414", "which the office made with `fedhcc-coordinator study lock`"
+    return "site", ["approve", str(kit), "--home", desk.home], "FH-414", "made with `fedhcc-coordinator study lock study.yaml`"
 
 
 def a_file_for_a_study(desk: Desk) -> Screen:
@@ -371,11 +371,16 @@ def test_one_screen_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    homes, lock = tables(sites=(3, 1), patients=(12, 4))
     place = tmp_path / "desk"
     place.mkdir()
     with ExitStack() as undo:
-        which, words, code, fix = mistake(Desk(homes, lock, place, undo, monkeypatch))
+        said_on_one_screen(mistake, Desk(*tables(sites=(3, 1), patients=(12, 4)), place, undo, monkeypatch), capsys)
+
+
+def said_on_one_screen(mistake: Callable[[Desk], Screen], desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """Make the mistake and hold what the command says against what it should."""
+    with desk.undo:
+        which, words, code, fix = mistake(desk)
         capsys.readouterr()
         status = invoke(site_app if which == "site" else office_app, words)
     said = "".join(capsys.readouterr())
