@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from simulations.tabular.complete_rows import DAYS, Named, unit_text
+from simulations.tabular.complete_rows import DAYS, Named, check_roles, unit_text
 from simulations.tabular.design_columns import Events, Labels, doubts_of, events, held_out, labels, numbers, recipe_of
 from simulations.tabular.doubts import odd_times, repeated_rows
 from simulations.tabular.read_table import Faults, TabularTable, lines_text
@@ -96,6 +96,7 @@ def as_folder(table: TabularTable, plan: FolderPlan) -> StudyFiles:
             columns += [] if made is None else [made]
             notes += [f"{one.code}: {one.what}" for one in doubts_of(table, name)]
     faults.raise_any()
+    check_roles(table, named)
     return _files(table, plan, found, columns, notes)
 
 
