@@ -12,6 +12,9 @@ from simulations.tabular.complete_rows import FitRows
 from site_config.problems import survival as problems
 from site_config.words_of_messages import plural
 
+MOST_NAMED = 5
+"""More groups of one patient than these are told together."""
+
 
 def small_parts(rows: FitRows) -> tuple[FitFinding, ...]:
     """Findings of covariates' levels, groups and strata."""
@@ -54,7 +57,14 @@ def _levels(rows: FitRows) -> Iterable[FitFinding]:
 def _groups(rows: FitRows) -> Iterable[FitFinding]:
     if not rows.groups:
         return
-    for name, (n, dead) in _counts(rows.group, rows.event).items():
+    counts = _counts(rows.group, rows.event)
+    alone = [name for name, (n, _) in counts.items() if n == 1]
+    if len(alone) > MOST_NAMED:
+        listed = ", ".join(alone[:MOST_NAMED])
+        what = f"{len(alone)} groups of {len(counts)} have one patient each ({listed}, …): their curves are those patients' lives"
+        yield FitFinding.of(problems.SMALL_GROUP, what)
+        counts = {name: count for name, count in counts.items() if count[0] > 1}
+    for name, (n, dead) in counts.items():
         yield from _one(f"group {name}", n, dead, "its curve, the log-rank test and the hazard ratio say nothing about others")
 
 
