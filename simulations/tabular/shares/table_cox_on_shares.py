@@ -53,12 +53,31 @@ def fit_cox_on_shares(
     A study's minima hold where its settings are given; without them the table is the researcher's own, and none do. With strata
     only patients of one stratum are compared, and no baseline is opened.
     """
+    own, rows = rows.names, replace(rows, names=_apart(rows.names))
+    labels = {key: name for key, name in zip(rows.names, own, strict=True) if key != name}
+    fit = _fitted(rows, ties, settings, holders, grid)
+    return replace(fit, covariates=own, findings=tuple(finding.labelled(labels) for finding in fit.findings))
+
+
+def _apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of parts: a column may be called as the strata's part is, or as another column's level."""
+    found = [STRATUM]
+    for name in names:
+        key, number = name, 2
+        while key in found:
+            key, number = f"{name} ({number})", number + 1
+        found.append(key)
+    return tuple(found[1:])
+
+
+def _fitted(rows: FitRows, ties: Ties | None, settings: Settings | None, holders: int, grid: Grid) -> CoxFit:
+    """The fit under the names of parts."""
     horizons = (settings or default_settings()).evaluation.horizons
     points = () if len(rows.strata) > 1 else tuple(float(day) for day in horizons if day < rows.time.max())
     table = SharedTable(rows, holders, points)
     columns = columns_on_shares(rows)
     varying = [j for j, name in enumerate(rows.names) if name in columns]
-    constant = [FitFinding.of(problems.CONSTANT, f"{name} has one value only") for name in rows.names if name not in columns]
+    constant = [FitFinding.of(problems.CONSTANT, f"{name} has one value only", [name]) for name in rows.names if name not in columns]
     if len(rows.time) <= len(columns):
         constant.append(FitFinding.of(problems.NOT_ESTIMABLE, too_few(len(rows.time), len(columns))))
     if len(rows.time) <= len(columns) or not columns:

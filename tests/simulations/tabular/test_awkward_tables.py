@@ -239,6 +239,18 @@ def test_no_more_patients_than_columns_on_shares(n):
     assert found["coef"] == [None, None]
 
 
+@pytest.mark.parametrize("name", ["stratum", "gb", "day", "event.", "score"])
+def test_a_column_may_be_called_as_a_part_or_a_level_is(name):
+    """A column called stratum was overwritten by the strata's numbers, and one called as another's level ended in a trace."""
+    table = TABLE.assign(g=["a", "b", "c"] * 40).rename(columns={"sex": name})
+    ask = {"site": "site", "time": "time", "event": "event", "covariates": ["x", "g", name]}
+    shared = fedhcc.cox(table, **ask, resolution="shares", holders=0)
+    assert shared.fit.covariates == ("x", "gb", "gc", name)
+    assert shared.fit.coef == pytest.approx(fedhcc.cox(table, **ask).fit.coef, abs=1e-5)
+    said = fedhcc.cox(table.assign(**{name: 1}), **ask, resolution="shares", holders=0).findings
+    assert f"FH-805: {name} has one value only" in said
+
+
 def test_times_longer_than_a_life_end(run):
     """Dates as seconds gave a curve of 50,000 months, which did not end."""
     table = TABLE.assign(time=TABLE["time"] * 1_000_000)
