@@ -25,6 +25,7 @@ from site_config.problems import survival
 Study = str | Path | None
 RESOLUTIONS = ("exact", "shares")
 HOLDERS = (0, 3, 5)
+LEAST_SIZE = 1e-100
 DAYS_EXAMPLE = "Days, for example [365, 730]."
 
 
@@ -88,6 +89,7 @@ def cox(
     how = {"missing": missing, "decimal": decimal, "time_unit": time_unit, "event_values": event_values}
     named = named_columns(site, time, event, names, strata=strata, **how)  # type: ignore[arg-type]
     rows = read_rows(data, named)
+    _check_scale(rows)
     settings = settings_from(study)
     shared = resolution == "shares"
     fit = fit_cox_on_shares(rows, ties=ties, settings=settings, holders=holders, grid=grid) if shared else fit_cox(rows, ties=ties)
@@ -197,6 +199,15 @@ def read_rows(data: Frame | str | Path, named: Named) -> FitRows:
     """The complete rows of a table by hospital. Raises FH-802 to FH-828."""
     wanted = (named.site, named.time, named.event, named.strata, named.group, named.split, *named.covariates)
     return rows_of(table_of(data, wanted, named.reading), named)
+
+
+def _check_scale(rows: FitRows) -> None:
+    """FH-825 for a covariate so large or so small that its square is no number."""
+    for name, values in zip(rows.names, rows.x.T, strict=True):
+        largest = float(abs(values).max())
+        if largest and not LEAST_SIZE <= largest <= 1 / LEAST_SIZE:
+            what = f"column {name!r} holds numbers up to {largest:.3g}, with which sums of squares cannot be computed"
+            raise survival.BAD_VALUE.problem(what, fix="Write the column in another unit.")
 
 
 def _check_scores(rows: FitRows) -> None:

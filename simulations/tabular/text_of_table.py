@@ -41,14 +41,16 @@ def separated(text: str) -> tuple[str, str]:
     named = SEPARATOR_LINE.match(text)  # Excel's own way to say it
     if named:
         return text[named.start(2) :], named[1]
-    lines = [line for line in QUOTED.sub("", text[:HEAD].strip(" ")).splitlines() if line.strip()][:LINES]
+    lines = [line for line in QUOTED.sub("quoted", text[:HEAD].strip(" ")).splitlines() if line.strip()][:LINES]
     first, below = (lines[0], lines[1:]) if lines else ("", [])
     found = max(DELIMITERS[:-1], key=lambda mark: (_keeps(mark, first, below), first.count(mark), -DELIMITERS.index(mark)))
     if found in first:
         return text, found
     blank = " " if " " in first else found
     other = max(DELIMITERS[:-1], key=lambda mark: min((line.count(mark) for line in below), default=0))
-    if below and len(below[-1].split()) < len(first.split()) and all(other in line for line in below[-2:]):
+    width = len(first.split())
+    blanks = all(len(line.split()) in (width, width + 1) for line in below)
+    if below and not blanks and all(other in line for line in below[-2:]):
         raise problems.TABLE_MALFORMED.problem(
             f"line 1 holds no name a column, and lines below have fields separated by {WORDS[other]}: a title above the header?",
             fix="Delete the lines above the columns' names.",

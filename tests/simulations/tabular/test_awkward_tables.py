@@ -96,6 +96,13 @@ def test_commas_in_a_name_do_not_separate_a_semicolon_table(run, name):
     assert found["coef"] == pooled(TABLE)
 
 
+def test_names_in_quotes_separated_by_blanks_are_names(run):
+    """As R's `write.table` does by default."""
+    table = TABLE.assign(site="St Mary " + TABLE["site"]).rename(columns={"sex": "female sex"})
+    text = table.to_csv(index=False, sep=" ", quoting=2)
+    assert cox(run, text, "--covariates", "x,female sex")["coef"] == pooled(TABLE)
+
+
 def test_signs_of_no_width_are_no_part_of_a_name(run):
     text = "\ufeff\ufeff" + TABLE.to_csv(index=False).replace("sex", "\u200bsex\u00a0", 1)
     assert cox(run, text)["coef"] == pooled(TABLE)
@@ -109,6 +116,7 @@ def test_signs_of_no_width_are_no_part_of_a_name(run):
     [
         ("# exported by X\n" + "\n".join(LINES), "a title above the header"),
         ("Export of 2024\n\n" + "\n".join(LINES), "a title above the header"),
+        ("Export 2024\n" + "\n".join(LINES).replace("h", "St Mary "), "a title above the header"),
         (b"PAR1" + bytes(range(256)), "no text"),
         (b"\x1f\x8b\x08\x08" + bytes(range(1, 200)), "no text"),
     ],
@@ -237,6 +245,23 @@ def test_no_more_patients_than_columns_on_shares(n):
         TABLE.head(n), site="site", time="time", event="event", covariates=["x", "sex"], resolution="shares", holders=0
     ).to_dict()
     assert found["coef"] == [None, None]
+
+
+def test_a_table_is_not_written_over(run, tmp_path):
+    for extra in (("--predictions", tmp_path / "table.csv"), ("--apply", tmp_path / "b.csv", "--predictions", tmp_path / "." / "b.csv")):
+        TABLE.to_csv(tmp_path / "b.csv", index=False)
+        assert cox(run, TABLE, "--covariates", "x", *extra)["problem"]["code"] == "FH-902"
+        assert (tmp_path / "table.csv").read_text() == (tmp_path / "b.csv").read_text() == TABLE.to_csv(index=False)
+
+
+@pytest.mark.parametrize("size", [1e300, 1e-300])
+def test_numbers_of_no_square_are_refused(run, size):
+    assert cox(run, TABLE.assign(x=TABLE["x"] * size))["problem"]["code"] == "FH-825"
+
+
+def test_a_column_that_rounding_makes_constant_is_not_called_so(run):
+    (said,) = told(cox(run, TABLE.assign(x=TABLE["x"] + 1e12)), "FH-805")
+    assert "subtract a constant" in said and "one value" not in said
 
 
 @pytest.mark.parametrize("name", ["stratum", "gb", "day", "event.", "score"])
