@@ -6,10 +6,12 @@ import pytest
 from lifelines import CoxPHFitter
 
 import fedhcc
-from simulations.commands import compare, tabular
+from simulations.commands import compare, from_table, tabular
+from site_config.documents.read_yaml_documents import load_study
+from site_config.tables.cell_values import NUMBER
 from tests.support import app_of, run_cli
 
-APP = app_of(tabular.register, compare.register)
+APP = app_of(tabular.register, compare.register, from_table.register)
 COLUMNS = ("--site", "site", "--time", "time", "--event", "event")
 TRAINED = ("--covariates", "x,sex", "--seeds", "1", "--rounds", "2")
 
@@ -252,6 +254,22 @@ def test_a_table_is_not_written_over(run, tmp_path):
         TABLE.to_csv(tmp_path / "b.csv", index=False)
         assert cox(run, TABLE, "--covariates", "x", *extra)["problem"]["code"] == "FH-902"
         assert (tmp_path / "table.csv").read_text() == (tmp_path / "b.csv").read_text() == TABLE.to_csv(index=False)
+
+
+def test_a_folder_of_a_table_holds_no_exponents(tmp_path):
+    """1.2e-05, which cohort.csv does not read, left a study waiting for its hospitals."""
+    table, path = TABLE.assign(x=TABLE["x"] / 50000, y=TABLE["x"] * 1e6), tmp_path / "table.csv"
+    table.assign(x=[1.2e-05, *table["x"][1:]]).to_csv(path, index=False)
+    made = run_cli(APP, "from-table", path, "--out", tmp_path / "own", *COLUMNS, "--json")
+    assert made.status == 0, made.err
+    cohort = pd.read_csv(tmp_path / "own" / "sites" / "h0" / "cohort.csv", dtype=str)
+    assert cohort["x"][0] == "0.000012" and all(NUMBER.fullmatch(one) for one in [*cohort["x"], *cohort["y"]])
+    low, high = next(one for one in load_study(tmp_path / "own" / "study.yaml").clinical if one.name == "x").bounds or (1, 0)
+    assert low < 1.2e-05 < 0.001 < high
+    for scale in (1e-9, 1e12):
+        TABLE.assign(x=TABLE["x"] * scale).to_csv(path, index=False)
+        refused = run_cli(APP, "from-table", path, "--out", tmp_path / "none", *COLUMNS, "--json").data["problem"]
+        assert (refused["code"], refused["fix"]) == ("FH-825", "Write the column in another unit.")
 
 
 @pytest.mark.parametrize("size", [1e300, 1e-300])
