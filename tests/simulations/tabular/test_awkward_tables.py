@@ -6,6 +6,7 @@ import pytest
 from lifelines import CoxPHFitter
 
 import fedhcc
+from simulations import cli
 from simulations.commands import compare, from_table, tabular
 from site_config.documents.read_yaml_documents import load_study
 from site_config.tables.cell_values import NUMBER
@@ -309,3 +310,15 @@ def test_many_groups_of_one_patient_are_told_together(run):
     assert told(found, "FH-816") == [
         "120 groups of 120 have one patient each (g0, g6, g12, g18, g24, …): their curves are those patients' lives"
     ]
+
+
+def test_a_study_of_faulty_tables_ends_before_it_waits_for_its_hospitals(tmp_path):
+    TABLE.to_csv(tmp_path / "table.csv", index=False)
+    own = tmp_path / "own"
+    assert run_cli(APP, "from-table", tmp_path / "table.csv", "--out", own, *COLUMNS).status == 0
+    for name in ("h0", "h3"):
+        file = own / "sites" / name / "cohort.csv"
+        file.write_text(file.read_text().replace("p", "p9,x,", 1) if name == "h3" else file.read_text() + "p900,-3,7,900,0\n")
+    problem = run_cli(cli.app, "run", own, "--out", tmp_path / "run", "--json").data["problem"]
+    told_of = [problem["what"], *(one["what"] for one in problem["others"])]
+    assert {one.split(":")[0] for one in told_of} == {"h0", "h3"}
