@@ -19,11 +19,19 @@ from functools import cached_property
 from pathlib import Path
 
 from simulations.tabular.decimal_marks import DecimalMark, code_of
-from simulations.tabular.text_of_table import decoded, separated
 from site_config.problems import survival as problems
 from site_config.problems.base import Kind, Problem, together
 from site_config.words_of_messages import plural
 
+DELIMITERS = (",", ";", "\t", "|", " ")
+WORDS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""First bytes of Excel's xlsx and xls (and of other zipped or compound documents)."""
+SEPARATOR_LINE = re.compile(r"sep=([,;\t|])[ \t;,|]*(\r\n|\r|\n)", re.IGNORECASE)
+QUOTED = re.compile(r'(?<![^,;\t| \r\n])"(?:[^"]|"")*"')
+"""A quoted field, which may hold separators and line breaks; a quote within a field opens none."""
+HEAD, LINES = 1 << 16, 20
+"""So much of a text is looked at."""
 LINES_SHOWN = 5
 BREAK = re.compile(r"\r\n|\r|\n")
 NO_WIDTH = "\ufeff\u200b\u2060"
@@ -236,3 +244,50 @@ def _check_widths(body: list[tuple[int, list[str]]], width: int) -> None:
 def _cells(fields: Sequence[str], width: int, reading: Reading) -> Iterator[str | None]:
     for cell in [*fields[:width], *[""] * (width - len(fields))]:
         yield None if reading.is_missing(cell) else cell
+
+
+def decoded(data: bytes, name: str) -> str:
+    """The text of a file in UTF-8, UTF-16 or Windows' code page. Raises FH-822 for what is no text."""
+    if data.startswith(WORKBOOKS):
+        raise problems.TABLE_MALFORMED.problem(f"{name} is a workbook, not a text: its sheet has to be saved as CSV")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", errors="replace")
+    if b"\0" in data[:2]:  # ASCII in UTF-16 without its mark: every second byte is 0
+        return data.decode("utf-16-be" if data[0] == 0 else "utf-16-le", errors="replace")
+    if b"\0" in data[:HEAD] or data.startswith(b"\x1f\x8b"):
+        raise problems.TABLE_MALFORMED.problem(f"{name} is no text, but another program's own format or packed")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
+
+
+def separated(text: str) -> tuple[str, str]:
+    """The text from its header on, and its separator. Raises FH-822 where the first line is a title.
+
+    Line breaks before the header stay, so that line numbers do.
+    """
+    named = SEPARATOR_LINE.match(text)  # Excel's own way to say it
+    if named:
+        return text[named.start(2) :], named[1]
+    lines = [line for line in QUOTED.sub("quoted", text[:HEAD].strip(" ")).splitlines() if line.strip()][:LINES]
+    first, below = (lines[0], lines[1:]) if lines else ("", [])
+    found = max(DELIMITERS[:-1], key=lambda mark: (_keeps(mark, first, below), first.count(mark), -DELIMITERS.index(mark)))
+    if found in first:
+        return text, found
+    blank = " " if " " in first else found
+    other = max(DELIMITERS[:-1], key=lambda mark: min((line.count(mark) for line in below), default=0))
+    width = len(first.split())
+    blanks = all(len(line.split()) in (width, width + 1) for line in below)
+    if below and not blanks and all(other in line for line in below[-2:]):
+        raise problems.TABLE_MALFORMED.problem(
+            f"line 1 holds no name a column, and lines below have fields separated by {WORDS[other]}: a title above the header?",
+            fix="Delete the lines above the columns' names.",
+        )
+    return text, blank
+
+
+def _keeps(mark: str, first: str, below: list[str]) -> bool:
+    """Whether the lines below have as many of a separator as the first line, or one more each (names of rows)."""
+    counts = {line.count(mark) for line in below}
+    return mark in first and len(counts) == 1 and counts <= {first.count(mark), first.count(mark) + 1}
