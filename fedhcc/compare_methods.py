@@ -12,7 +12,7 @@ import pandas as pd
 from fedhcc import arguments, figures
 from fedhcc.arguments import Frame, one_of
 from fedhcc.cox_and_metrics import HOLDERS, RESOLUTIONS, named_columns, read_rows
-from fedhcc.fit_results import page
+from fedhcc.fit_results import page, remarks, warn_of
 from simulations.compare.compared_cohorts import SCENARIOS
 from simulations.compare.compared_methods import default_plan
 from simulations.compare.comparison import MethodComparison, compare_rows, compare_simulated
@@ -53,6 +53,11 @@ class MethodsCompared:
             return frame.drop(columns="scenario").set_index("method")
         return frame.set_index(["scenario", "method"])
 
+    @property
+    def findings(self) -> list[str]:
+        """What a reader has to know of the table, each with its number."""
+        return remarks([one.as_dict() for one in self.found.findings])
+
     def outcomes(self) -> Frame:
         """Every method on every cohort and seed, one row each."""
         return pd.DataFrame([asdict(one) for one in self.found.outcomes])
@@ -75,7 +80,7 @@ class MethodsCompared:
         return f"<Comparison: {len(self.found.summaries)} methods and scenarios, {seeds} paired seeds, {model} model>"
 
     def _repr_html_(self) -> str:
-        return page(repr(self)[1:-1], self.summary(), [])
+        return page(repr(self)[1:-1], self.summary(), self.findings)
 
 
 def compare(
@@ -149,4 +154,6 @@ def compare(
     names = arguments.columns(covariates, "covariates")
     how = {"missing": missing, "decimal": decimal, "time_unit": time_unit, "event_values": event_values}
     named = named_columns(site, time, event, names, split=split, **how)  # type: ignore[arg-type]
-    return MethodsCompared(compare_rows(read_rows(data, named), held_out, range(seeds), model, plan, progress))
+    found = MethodsCompared(compare_rows(read_rows(data, named), held_out, range(seeds), model, plan, progress))
+    warn_of(found.findings)
+    return found

@@ -20,11 +20,12 @@ from simulations.tabular.shares.table_cox_on_shares import fit_cox_on_shares
 from simulations.tabular.shares.table_metrics_on_shares import fit_metrics_on_shares
 from simulations.tabular.table_as_study import Settings, settings_of
 from site_config.documents.read_yaml_documents import load_study
-from site_config.problems import host, survival
+from site_config.problems import survival
 
 Study = str | Path | None
 RESOLUTIONS = ("exact", "shares")
 HOLDERS = (0, 3, 5)
+LEAST_SIZE = 1e-100
 DAYS_EXAMPLE = "Days, for example [365, 730]."
 
 
@@ -87,10 +88,8 @@ def cox(
     names = arguments.columns(covariates, "covariates")
     how = {"missing": missing, "decimal": decimal, "time_unit": time_unit, "event_values": event_values}
     named = named_columns(site, time, event, names, strata=strata, **how)  # type: ignore[arg-type]
-    outcome = next((name for name in names if name in (named.time, named.event)), None)
-    if outcome is not None:
-        raise host.USAGE.problem(f"the covariate {outcome!r} is the outcome itself", fix="Leave the time and the event out of covariates.")
     rows = read_rows(data, named)
+    _check_scale(rows)
     settings = settings_from(study)
     shared = resolution == "shares"
     fit = fit_cox_on_shares(rows, ties=ties, settings=settings, holders=holders, grid=grid) if shared else fit_cox(rows, ties=ties)
@@ -156,6 +155,7 @@ def metrics(
     at = None if horizons is None else arguments.positive(horizons, "horizons", DAYS_EXAMPLE)
     opened = arguments.positive(points, "points", DAYS_EXAMPLE)
     rows = read_rows(data, named)
+    _check_scores(rows)
     settings = settings_from(study)
     if resolution == "shares":
         found = MetricsResult(fit_metrics_on_shares(rows, at, opened, settings, holders), rows)
@@ -199,6 +199,25 @@ def read_rows(data: Frame | str | Path, named: Named) -> FitRows:
     """The complete rows of a table by hospital. Raises FH-802 to FH-828."""
     wanted = (named.site, named.time, named.event, named.strata, named.group, named.split, *named.covariates)
     return rows_of(table_of(data, wanted, named.reading), named)
+
+
+def _check_scale(rows: FitRows) -> None:
+    """FH-825 for a covariate so large or so small that its square is no number."""
+    for name, values in zip(rows.names, rows.x.T, strict=True):
+        largest = float(abs(values).max())
+        if largest and not LEAST_SIZE <= largest <= 1 / LEAST_SIZE:
+            what = f"column {name!r} holds numbers up to {largest:.3g}, with which sums of squares cannot be computed"
+            raise survival.BAD_VALUE.problem(what, fix="Write the column in another unit.")
+
+
+def _check_scores(rows: FitRows) -> None:
+    """FH-825 for words: in the order of the alphabet they are no risk."""
+    for recipe in rows.design.recipes if rows.design else ():
+        if recipe.kind == "levels":
+            what = f"the score {recipe.column!r} holds words; a score is a number, and a higher one means an earlier death"
+            raise survival.BAD_VALUE.problem(
+                what, fix="Write the score as numbers, or name the column with `--group` (in Python `group=`)."
+            )
 
 
 def settings_from(study: Study) -> Settings | None:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from fedhcc.arguments import Frame
 from simulations.tabular.decimal_marks import looks_numeric
-from simulations.tabular.read_table import Reading, TabularTable, composed, read_table
+from simulations.tabular.read_table import Reading, TabularTable, composed, read_table, shown
 from site_config.problems import survival as problems
 
 SECONDS_A_DAY = 86400.0
@@ -49,7 +49,7 @@ def _with_levels(frame: Frame, wanted: set[str]) -> Frame:
 
 
 def _table(frame: Frame, wanted: set[str], reading: Reading) -> TabularTable:
-    header = tuple(composed(name).strip() for name in frame.columns)
+    header = tuple(shown(composed(name)) for name in frame.columns)
     folded = {composed(part).strip().casefold() for name in wanted for part in (name, *name.split(","))}
     blank: list[str | None] = [None] * len(frame)
     columns, levels = [], {}
@@ -81,7 +81,7 @@ def _text(value: Any) -> str | None:
         return str(value)
     if isinstance(value, float):
         return str(int(value)) if abs(value) < 1e15 and value == int(value) else repr(value)
-    return composed(value).strip() or None
+    return shown(composed(value)) or None
 
 
 def index_of(data: Frame | str | Path, lines: Sequence[int]) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from simulations.commands import table_options as options
+from simulations.commands.table_views import say_read, warn
 from simulations.commands.tabular import compare_app
 from site_config.console import Json, note, show, table
 
@@ -49,6 +51,7 @@ def tabular(
     """Train one model in ten ways on the same patients and compare the C-index on hospitals nobody saw."""
     import fedhcc
 
+    warnings.simplefilter("ignore", fedhcc.FindingWarning)  # printed below the table
     found = fedhcc.compare(
         csv,
         site=site,
@@ -107,3 +110,6 @@ def _print(console: Any, comparison: MethodComparison) -> None:
         )
         columns = ("method", "C", "to pooled", "95 % CI", "sent", "CPU")
         console.print(table(title, columns, rows, caption=f"{first.seeds} paired seeds, {comparison.model} model, held-out hospitals"))
+    if comparison.read:
+        say_read(console, comparison.read)
+    warn(console, [finding.as_dict() for finding in comparison.findings])

@@ -40,6 +40,14 @@ def table(argument: Path | None, option: Path | None) -> Path:
     return found
 
 
+def not_over(written: Path | None, option: str, *read: Path | None) -> None:
+    """FH-902 where a file that is written is one that is read."""
+    from site_config.problems import host
+
+    if written is not None and any(one is not None and one.resolve() == written.resolve() for one in read):
+        raise host.USAGE.problem(f"{option} names the table itself, which would be lost", fix="Give the file that is written another name.")
+
+
 def numbers(text: str, option: str) -> list[float]:
     """Rising positive numbers separated by commas; FH-902 otherwise."""
     from site_config.problems import host

@@ -40,11 +40,12 @@ def _ratio(value: float | None) -> str:
     return f"{value:.3f}" if 0.0995 <= value < 100 or value == 0 else f"{value:.3g}"
 
 
-def _say_read(console: Console, read: Mapping[str, Any]) -> None:
+def say_read(console: Console, read: Mapping[str, Any]) -> None:
+    """How events and times were read."""
     console.print(f"Events read: {read['events_text']}\nTimes read: {read['time_text']}", soft_wrap=True)
 
 
-def _warn(console: Console, warnings: Sequence[Mapping[str, str]]) -> None:
+def warn(console: Console, warnings: Sequence[Mapping[str, str]]) -> None:
     """Alike findings once, with their number."""
     counted: dict[tuple[str, str], int] = {}
     for warning in warnings:
@@ -82,8 +83,8 @@ def show_fit(console: Console, fit: CoxFit, used: FitRows, second: Applied | Non
         console.print(f"Proportional hazards: χ² = {together.chi2:.2f} on {together.df} df, p {_equals(together.p)}")
     if second is not None:
         console.print(second.text())
-    _say_read(console, used.read)
-    _warn(console, shown["warnings"])
+    say_read(console, used.read)
+    warn(console, shown["warnings"])
 
 
 def show_metrics(console: Console, found: TabularMetrics, used: FitRows) -> None:
@@ -110,8 +111,8 @@ def show_metrics(console: Console, found: TabularMetrics, used: FitRows) -> None
         console.print(table("Groups", ("group", "n", "events", "median"), groups))
     if found.calibration:
         _show_calibration(console, shown["calibration"])
-    _say_read(console, used.read)
-    _warn(console, shown["warnings"])
+    say_read(console, used.read)
+    warn(console, shown["warnings"])
 
 
 def _score_rows(of: str, score: ScoreFigures, clustered: float | None) -> list[tuple[str, str, str]]:

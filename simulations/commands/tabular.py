@@ -45,6 +45,7 @@ def cox(
 ) -> None:
     """Fit a Cox model site by site: from sums over the sites, or on secret shares, which open the fit alone."""
     path, names = options.table(table, csv), options.names(covariates)
+    options.not_over(predictions, "--predictions", path, apply)
     import fedhcc
 
     warnings.simplefilter("ignore", fedhcc.FindingWarning)  # printed below the table

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared_model.survival.concordance import concordance
+from shared_model.survival.evaluation_table import patient_cells
 from simulations.cohort.simulated_patients import SimulatedPatient, SurvivalOptions, simulate
 from simulations.tabular.fit_table import FitRows, SiteRows, default_cuts
-from site_config.problems import host
+from site_config.problems import host, survival
 from site_config.words_of_messages import plural
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Site = tuple[Floats, Floats, Bools]
 ScenarioName = Literal["skewed", "mild", "iid", "six-centres"]
 QUARTER: Final = 365.25 / 4
 HELD_OUT: Final = (400, 80)
@@ -103,11 +107,12 @@ def from_rows(rows: FitRows, seed: int, held_out: float) -> ComparedCohort:
         if sum(len(site.time) for site in held) < wanted:
             held.append(rows.sites[index])
     kept = [site for site in rows.sites if site not in held]
-    if len(held) < 1 or len(kept) < 2 or not any(site.event.any() for site in kept):
+    if len(held) < 1 or len(kept) < 2:
         raise host.USAGE.problem(
             f"{plural(len(rows.sites), 'hospital')}: too few to hold some out", fix="Name a site column with more hospitals."
         )
     parts = [[(site.x, site.time, site.event) for site in group] for group in (kept, held)]
+    _check_events(parts[0], parts[1])
     return _standardised("table", parts[0], parts[1], default_cuts(rows), rows.names, None)
 
 
@@ -117,11 +122,24 @@ def from_split(rows: FitRows) -> ComparedCohort:
     for tested in (False, True):
         found = [(site, np.asarray(site.held_out, dtype=bool) == tested) for site in rows.sites]
         parts[tested] = [(site.x[mine], site.time[mine], site.event[mine]) for site, mine in found if mine.any()]
-    if len(parts[False]) < 2 or not parts[True] or not any(event.any() for _, _, event in parts[False]):
+    if len(parts[False]) < 2 or not parts[True]:
         raise host.USAGE.problem(
             f"{plural(len(parts[False]), 'hospital')} with training rows: too few", fix="Mark rows of at least two hospitals as train."
         )
+    _check_events(parts[False], parts[True])
     return _standardised("table", parts[False], parts[True], default_cuts(rows), rows.names, None)
+
+
+def _check_events(kept: Sequence[Site], held: Sequence[Site]) -> None:
+    """FH-801 without an event to train on, FH-810 where no two patients held out can be ordered: C would be 0.5 for every method."""
+    if not any(event.any() for _, _, event in kept):
+        raise survival.NO_EVENTS.problem("no events among the patients that are trained on")
+    time, event = (np.concatenate([site[place] for site in held]) for place in (1, 2))
+    if concordance(patient_cells(np.zeros(len(time)), time, event)) is None:
+        raise survival.NOT_ESTIMABLE.problem(
+            f"no two of the {plural(len(time), 'patient')} held out can be compared: one has to have an event before the other's time",
+            fix="Hold out more patients, some with events (`--held-out`, `--split`).",
+        )
 
 
 def _standardised(

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.survival.concordance import Concordance, concordance
+from shared_model.survival.cox.cox_result import FitFinding
 from shared_model.survival.evaluation_table import patient_cells
 from simulations.compare.compared_cohorts import SCENARIO_TITLE, ComparedCohort, Floats, ScenarioName, from_rows, from_split, simulated
 from simulations.compare.compared_methods import METHODS, REFERENCE, Method, Trained, TrainingPlan, methods_of, train
@@ -23,6 +25,7 @@ from simulations.compare.tabular_models import Architecture, ModelName
 from simulations.tabular.complete_rows import FitRows, SiteRows
 from simulations.tabular.shares.table_cox_on_shares import concordance_on_shares
 from simulations.tabular.shares.table_in_slots import SharedTable
+from site_config.problems import survival as problems
 
 SPLIT = "table-split"
 OWN_TITLE = {SPLIT: "own table, its own training and test rows", "table": "own table, hospitals held out by seed"}
@@ -87,6 +90,8 @@ class MethodComparison:
     summaries: tuple[Summary, ...]
     covariates: tuple[str, ...]
     simulated: bool
+    findings: tuple[FitFinding, ...] = ()
+    read: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, object]:
         """Plain values for `--json` and evidence."""
@@ -97,6 +102,7 @@ class MethodComparison:
             "covariates": list(self.covariates),
             "simulated": self.simulated,
             "summary": [asdict(summary) for summary in self.summaries],
+            "warnings": [finding.as_dict() for finding in self.findings],
         }
 
 
@@ -125,7 +131,10 @@ def compare_rows(
         cohorts = ((SPLIT, seed, partial(from_split, rows)) for seed in seeds)
     else:
         cohorts = (("table", seed, partial(from_rows, rows, seed, held_out)) for seed in seeds)
-    return _compare(cohorts, seeds, model, plan, tell, methods_of(plan), made_up=False)
+    found = _compare(cohorts, seeds, model, plan, tell, methods_of(plan), made_up=False)
+    constant = [name for name, values in zip(rows.names, rows.x.T, strict=True) if len(np.unique(values)) == 1]
+    said = [FitFinding.of(problems.CONSTANT, f"{name} has one value only and tells no method anything") for name in constant]
+    return replace(found, findings=(*rows.findings, *said), read=rows.read)
 
 
 def _compare(

@@ -27,6 +27,7 @@ from simulations.tabular.design_columns import (
 )
 from simulations.tabular.doubts import odd_times, repeated_rows
 from simulations.tabular.read_table import Faults, Reading, TabularTable, read_table
+from site_config.problems import host
 from site_config.problems import survival as problems
 from site_config.words_of_messages import plural
 
@@ -82,6 +83,12 @@ class FitRows:
     findings: tuple[FitFinding, ...] = ()
     read: Mapping[str, Any] = field(default_factory=dict)
     design: Design | None = None
+
+    @property
+    def events_read(self) -> Events:
+        """Which values of the event column were events, without the rows."""
+        held = self.read.get("events", {"column": "", "event": {}, "censored": {}})
+        return Events(held["column"], np.zeros(0), held["event"], held["censored"])
 
     @property
     def x(self) -> Floats:
@@ -203,8 +210,27 @@ def _columns(table: TabularTable, named: Named) -> _Columns:
         with faults.keeping():
             found["held_out"] = held_out(table, named.split)
     faults.raise_any()
+    check_roles(table, named)
     found["days"] = in_days(found["days"], named.time_unit)
     return _Columns(**found)
+
+
+def check_roles(table: TabularTable, named: Named) -> None:
+    """FH-902 where one column would be two things: the outcome is no covariate, score, stratum or group, and no hospital."""
+    outcome = {table.place(named.time): named.time, table.place(named.event): named.event}
+    if len(outcome) < 2:
+        raise host.USAGE.problem(f"{named.time!r} is named for the times and for the events", fix="Name a column for each.")
+    for role, name in (("site", named.site), ("strata", named.strata), ("group", named.group), ("split", named.split)):
+        if name is not None and table.place(name) in outcome:
+            raise host.USAGE.problem(f"the {role} column {name!r} is the outcome itself", fix=f"Name another column for {role}.")
+    names = covariate_names(table, named.covariates)
+    places = [table.place(name) for name in names]
+    for place, name in zip(places, names, strict=True):
+        if place in outcome:
+            raise host.USAGE.problem(f"the column {name!r} is the outcome itself", fix="Name columns other than the time and the event.")
+    twice = [name for place, name in zip(places, names, strict=True) if places.count(place) > 1]
+    if twice:
+        raise host.USAGE.problem(f"{' and '.join(map(repr, twice[:2]))} are one column", fix="Name each column once.")
 
 
 def in_days(times: Floats, unit: TimeUnit | None) -> Floats:

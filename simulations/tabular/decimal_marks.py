@@ -22,6 +22,8 @@ GROUPED_DECIMALS = {
     "comma": re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?"),
 }
 WHOLE = re.compile(r"[+-]?\d+")
+EXACT = 2.0**53
+"""Whole numbers up to this are floats without rounding."""
 SPACED = re.compile(r"[+-]?[1-9]\d{0,2}([ \u00a0\u2009\u202f'’]\d{3})+([.,]\d*)?")
 """Thousands separated by a blank or an apostrophe: a number, but not one that is read."""
 
@@ -59,6 +61,18 @@ def number_of(text: str, mark: DecimalMark = "point") -> float | None:
         return None
 
 
+def code_of(text: str) -> float | None:
+    """A number that is a code: `1`, `1.0`, and `1,0` as Germany writes it; no code is so large that a comma separates thousands."""
+    found = number_of(text)
+    return number_of(text, "comma") if found is None else found
+
+
+def label_of(text: str) -> str:
+    """A label: 1 and 1.0 are one, and so are 1 and 01; a number of so many digits that a float would round it stays as it is."""
+    value = number_of(text)
+    return f"{int(value)}" if value is not None and abs(value) <= EXACT and value == int(value) else text
+
+
 def shows_comma(texts: Iterable[str]) -> bool:
     """Whether a text is a number whose comma can only separate decimals."""
     return any("," in text and WITH_COMMA.fullmatch(text) and not GROUPED[","].fullmatch(text) for text in texts)
@@ -83,10 +97,13 @@ def decimal_mark(
     everywhere = list(elsewhere)
     commas = {text for text in seen if WITH_COMMA.fullmatch(text) or GROUPED[","].fullmatch(text)}
     points = {text for text in seen if ("." in text and PLAIN.fullmatch(text)) or GROUPED["."].fullmatch(text)}
-    if delimiter != "," and shows_comma(commas):
-        if points:
-            raise _ambiguous(name, "holds decimals with a comma and numbers with a point")
+    decimals = [text for text in commas if not GROUPED[","].fullmatch(text)]
+    if decimals and points:
+        raise _ambiguous(name, "holds decimals with a comma, like 62,3, and numbers with a point")
+    if decimals and (delimiter != "," or len(decimals) == len(commas)):
         return "comma"
+    if decimals:
+        raise _ambiguous(name, "holds decimals like 62,3 and numbers like 1,230, which is 1230 or 1.23")
     if commas:
         raise _ambiguous(name, "holds numbers like 1,230, which is 1230 or 1.23")
     grouped = all(GROUPED["."].fullmatch(text) for text in points)

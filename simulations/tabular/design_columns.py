@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.survival.cox.cox_result import FitFinding
-from simulations.tabular.decimal_marks import decimal_mark, looks_numeric, number_of
-from simulations.tabular.doubts import alike_labels, codes_for_missing
+from simulations.tabular.decimal_marks import code_of, decimal_mark, label_of, looks_numeric, number_of
+from simulations.tabular.doubts import alike_labels, alike_numbers, codes_for_missing
 from simulations.tabular.read_table import Faults, TabularTable
 from site_config.problems import survival as problems
 from site_config.problems.base import Problem
@@ -22,10 +23,14 @@ Floats = NDArray[np.float64]
 Kind = Literal["number", "logical", "levels"]
 NO_VALUE = frozenset({"na", "n/a", "nan", "null", "none", ".", "?", "<na>", "nat", "-nan", "#n/a"})
 """Words for no value: missing in a column of numbers; in one of labels a label as any other, unless declared."""
+NOT_KNOWN = NO_VALUE | {"unknown", "unk", "missing", "unbekannt", "inconnu", "desconocido", "sconosciuto", "-", "--"}
+"""Words of a column of events that is read as declared: what is not declared an event would be no event."""
 MOST_LEVELS = 20
 EVENT_WORDS = {
     **dict.fromkeys(("true", "t", "yes", "y", "ja", "oui", "si", "sí", "dead", "died", "death", "deceased", "event"), True),
     **dict.fromkeys(("verstorben", "gestorben", "tot", "décédé", "decede", "décès", "deces", "muerto", "fallecido", "deceduto"), True),
+    **dict.fromkeys(("wahr", "vrai", "verdadero", "vero"), True),  # as Excel writes truth in other languages
+    **dict.fromkeys(("falsch", "faux", "falso"), False),
     **dict.fromkeys(("false", "f", "no", "n", "nein", "non", "alive", "living", "censored", "censor", "no event"), False),
     **dict.fromkeys(("lebt", "lebend", "zensiert", "vivant", "vivo", "censuré", "censurado", "censurato"), False),
 }
@@ -109,19 +114,60 @@ def events(table: TabularTable, name: str, declared: Sequence[str] = ()) -> Even
     texts = table.column(name)
     given = sorted({text for text in texts if text is not None and (declared or text.casefold() not in NO_VALUE)})
     meaning = _declared(given, declared, name) if declared else _coding(given, name)
+    found = _read_as(texts, name, meaning)
+    return replace(found, findings=tuple(_doubts_of_events(found, declared)))
+
+
+def events_alike(table: TabularTable, name: str, first: Events, declared: Sequence[str] = ()) -> Events:
+    """The event column of a second table: read as the first one's where it holds no other values, else by its own coding.
+
+    Raises FH-824 where one value would be an event in one table and censored in the other, and as `events` does.
+    """
+    known = {**dict.fromkeys(first.died, True), **dict.fromkeys(first.censored, False)}
+    texts = table.column(name)
+    given = sorted({text for text in texts if text is not None and (text in known or text.casefold() not in NO_VALUE)})
+    meaning = {text: next((dead for value, dead in known.items() if _same(text, value)), None) for text in given}
+    told = {text: dead for text, dead in meaning.items() if dead is not None}
+    if len(told) == len(given):
+        return _read_as(texts, name, told)
+    found = events(table, name, declared)
+    turned = [text for text in given if text in told and told[text] is not (text in found.died)]
+    if turned:
+        what = (
+            f"column {name!r} of the second table holds {', '.join(given[:6])}: there {turned[0]} would not mean what it means in the first"
+        )
+        raise problems.EVENT_CODING.problem(what, fix="Write events alike in both tables, for example 0 = censored, 1 = event.")
+    return found
+
+
+def _read_as(texts: Sequence[str | None], name: str, meaning: Mapping[str, bool]) -> Events:
     values = np.asarray([np.nan if text is None or text not in meaning else float(meaning[text]) for text in texts])
-    held = {text: sum(one == text for one in texts) for text in given}
-    died, censored = ({text: held[text] for text in given if meaning[text] is dead} for dead in (True, False))
-    findings: tuple[FitFinding, ...] = ()
-    if not declared and given and {number_of(text) for text in given} == {1.0}:
+    held = Counter(text for text in texts if text is not None)
+    died, censored = ({text: held[text] for text, means in meaning.items() if means is dead} for dead in (True, False))
+    return Events(name, values, died, censored)
+
+
+def _doubts_of_events(found: Events, declared: Sequence[str]) -> Iterator[FitFinding]:
+    """A single code, a declared value that stands nowhere, and words for not known that count as censored."""
+    given = {**found.died, **found.censored}
+    if not declared and given and {code_of(text) for text in given} == {1.0}:
         say = "--event-value 2 (in Python event_values=[2])"
-        what = f"{name} holds no code but 1, read as event; where 1 means censored (1/2 coding) say {say}"
-        findings = (FitFinding.of(problems.ONE_EVENT_CODE, what),)
-    return Events(name, values, died, censored, findings)
+        what = f"{found.column} holds no code but 1, read as event; where 1 means censored (1/2 coding) say {say}"
+        yield FitFinding.of(problems.ONE_EVENT_CODE, what)
+    absent = [value for value in declared if not any(_same(text, value) for text in given)]
+    if absent:
+        what = f"{found.column}: no row holds {', '.join(absent)}, declared as event; {', '.join(found.censored) or 'nothing'} = censored"
+        yield FitFinding.of(problems.EVENT_VALUE_ABSENT, what)
+    unknown = [text for text in found.censored if text.casefold() in NOT_KNOWN]
+    if unknown:
+        rows = plural(sum(found.censored[text] for text in unknown), "row")
+        flags = " ".join(f"--missing {word}" for word in unknown)
+        what = f"{found.column}: {', '.join(unknown)} counts as censored in {rows}; where it means not known say {flags}"
+        yield FitFinding.of(problems.WORD_KEPT, what)
 
 
 def _same(one: str, other: str) -> bool:
-    first, second = number_of(one), number_of(other)
+    first, second = code_of(one), code_of(other)
     return one.casefold() == other.casefold() or (first is not None and first == second)
 
 
@@ -139,7 +185,7 @@ def _coding(given: Sequence[str], name: str) -> dict[str, bool]:
     words = {text: CODED.sub("", text.casefold(), count=1) for text in given}
     if given and all(word in EVENT_WORDS for word in words.values()):
         return {text: EVENT_WORDS[word] for text, word in words.items()}
-    codes = {text: number_of(text) for text in given}
+    codes = {text: code_of(text) for text in given}
     distinct = set(codes.values())
     if not distinct <= {0.0, 1.0} and not distinct <= {1.0, 2.0}:
         raise problems.EVENT_CODING.problem(f"column {name!r} holds {', '.join(given[:6])}")
@@ -157,11 +203,9 @@ class Labels:
 
 def labels(table: TabularTable, name: str) -> Labels:
     """A column of labels (sites, strata, groups): texts, None where blank or declared missing; 1 and 1.0 are one label."""
-    found: list[str | None] = []
-    for text in table.column(name):
-        value = None if text is None else number_of(text)
-        found.append(f"{int(value)}" if value is not None and np.isfinite(value) and value == int(value) else text)
-    return Labels(found, (*words_kept(name, found), *alike_labels(name, found)))
+    texts = table.column(name)
+    found = [None if text is None else label_of(text) for text in texts]
+    return Labels(found, (*words_kept(name, found), *alike_labels(name, found), *alike_numbers(name, texts)))
 
 
 def held_out(table: TabularTable, name: str) -> list[bool | None]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.survival.cox.cox_result import FitFinding
+from simulations.tabular.decimal_marks import label_of
 from simulations.tabular.read_table import TabularTable, lines_text
 from site_config.problems import survival as problems
 from site_config.words_of_messages import plural
@@ -54,6 +55,18 @@ def alike_labels(name: str, found: Sequence[str | None]) -> Iterator[FitFinding]
             yield FitFinding.of(problems.ALIKE_LABELS, f"{name}: {listed} count as {len(labels)} different labels", [name])
 
 
+def alike_numbers(name: str, texts: Sequence[str | None]) -> Iterator[FitFinding]:
+    """Numbers as labels in more than one writing (`01` and `1`, `1e2` and `100`); that of a decimal (`1.0`) is none of its own."""
+    same: dict[str, list[str]] = {}
+    for text in dict.fromkeys(re.sub(r"\.0*$", "", text) for text in texts if text is not None):
+        same.setdefault(label_of(text), []).append(text)
+    for label, written in same.items():
+        if len(written) > 1:
+            listed = ", ".join(map(repr, written))
+            what = f"{name}: {listed} are one number and count as one label, {label}; where they differ, begin each with a letter"
+            yield FitFinding.of(problems.ALIKE_LABELS, what, [name])
+
+
 def repeated_rows(table: TabularTable) -> Iterator[FitFinding]:
     """Rows that stand in the table more than once, equal in every column that was read: of a file all, of a frame the named ones."""
     counts = Counter(table.rows)
@@ -74,7 +87,8 @@ def odd_times(name: str, times: Floats, *, declared: bool) -> Iterable[FitFindin
     longest, least = float(times.max()), float(times.min())
     years = len(times) > 2 and YEARS[0] <= least and longest <= YEARS[1] and bool((times == np.rint(times)).all())
     if longest > LONGEST_DAYS:
-        what = f"the longest time is {longest:,.0f} days, more than a life: dates that a spreadsheet wrote as numbers?"
+        shown = f"{longest:.4g}" if longest > 1e9 else f"{longest:,.0f}"
+        what = f"the longest time is {shown} days, more than a life: dates that a spreadsheet wrote as numbers?"
     elif years and not declared:
         what = f"{name} lies between {least:.0f} and {longest:.0f}: calendar years are no times, which count from 0"
     elif not declared and longest < SHORTEST_DAYS:

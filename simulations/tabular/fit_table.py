@@ -21,7 +21,7 @@ from shared_model.survival.cox.covariate_moments import standardise
 from shared_model.survival.cox.exact_sums import cell_sums
 from shared_model.survival.evaluation_table import patient_cells
 from simulations.tabular.complete_rows import FitRows, SiteRows, load_rows
-from simulations.tabular.too_small import small_parts
+from simulations.tabular.too_small import rounded_away, small_parts
 
 __all__ = ["FitRows", "SiteRows", "TableOpener", "default_cuts", "fit_cox", "load_rows"]
 
@@ -64,6 +64,7 @@ def fit_cox(rows: FitRows, *, ties: Ties | None = None) -> cox.CoxFit:
     """The federated Cox model of a table from its day sums, with the C-index of its linear predictor."""
     opener = TableOpener(rows)
     fit = cox.fit_exact(opener, rows.names, opener.grid, ties=ties or "efron", sites=len(rows.sites), dropped_rows=rows.dropped)
+    fit = rounded_away(rows, fit)
     fit = replace(fit, findings=(*rows.findings, *small_parts(rows), *fit.findings))
     if not fit.events or not fit.kept.any():
         return fit

@@ -15,18 +15,31 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from simulations.tabular.decimal_marks import DecimalMark
+from simulations.tabular.decimal_marks import DecimalMark, code_of
 from site_config.problems import survival as problems
 from site_config.problems.base import Kind, Problem, together
 from site_config.words_of_messages import plural
 
 DELIMITERS = (",", ";", "\t", "|", " ")
+WORDS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """First bytes of Excel's xlsx and xls (and of other zipped or compound documents)."""
 SEPARATOR_LINE = re.compile(r"sep=([,;\t|])[ \t;,|]*(\r\n|\r|\n)", re.IGNORECASE)
+QUOTED = re.compile(r'(?<![^,;\t| \r\n])"(?:[^"]|"")*"')
+"""A quoted field, which may hold separators and line breaks; a quote within a field opens none."""
+HEAD, LINES = 1 << 16, 20
+"""So much of a text is looked at."""
 LINES_SHOWN = 5
+BREAK = re.compile(r"\r\n|\r|\n")
+NO_WIDTH = "\ufeff\u200b\u2060"
+"""Signs without a width, which nobody sees: a second mark of byte order, a zero-width blank and joiner."""
+BELOW_NAMES = (
+    "The first line has to hold a name a column: delete what stands above it; where decimals have a comma, separate fields by semicolons."
+)
+STRAY_QUOTE = "Delete the quote where it is none (a sign for inches, for example); where the cell is meant, write it without line breaks."
 
 
 @dataclass(frozen=True)
@@ -36,9 +49,17 @@ class Reading:
     missing: tuple[str, ...] = ()
     decimal: DecimalMark | None = None
 
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(word.casefold() for word in self.missing)
+
+    @cached_property
+    def _codes(self) -> frozenset[float]:
+        return frozenset(code for code in map(code_of, self.missing) if code is not None)
+
     def is_missing(self, text: str) -> bool:
-        """Whether a cell is blank or one of the declared words, upper and lower case alike."""
-        return not text or text.casefold() in {word.casefold() for word in self.missing}
+        """Whether a cell is blank or one of the declared words, upper and lower case alike; a declared 999 is 999.0 too."""
+        return not text or text.casefold() in self._words or (bool(self._codes) and code_of(text) in self._codes)
 
 
 @dataclass(frozen=True)
@@ -74,6 +95,11 @@ class TabularTable:
         """The levels declared for a column that stand in it; none where nothing was declared."""
         texts = set(self.column(name))
         return tuple(level for level in self.levels.get(self.header[self._index(name)], ()) if level in texts)
+
+    def place(self, name: str) -> int | None:
+        """The column's place in the header; None where no column or several have the name."""
+        found = self._places(name)
+        return found[0] if len(found) == 1 else None
 
     def has(self, name: str) -> bool:
         """Whether exactly one column has the name."""
@@ -138,6 +164,11 @@ def composed(text: object) -> str:
     return unicodedata.normalize("NFC", str(text))
 
 
+def shown(text: str) -> str:
+    """The text without blanks and signs of no width around it."""
+    return text.strip().strip(NO_WIDTH).strip()
+
+
 def lines_text(lines: Sequence[int], counted: str = "line") -> str:
     """`line 4`, `lines 4, 9 and 12`, or the first five and how many more; `counted`: what is numbered."""
     shown = [str(line) for line in lines[:LINES_SHOWN]]
@@ -153,13 +184,10 @@ def read_table(path: Path, reading: Reading = Reading()) -> TabularTable:
         data = path.read_bytes()
     except OSError as error:
         raise problems.TABLE_UNREADABLE.problem(f"{path.name or 'the path'}: {error.strerror or 'cannot be read'}") from error
-    text = composed(_decode(data, path.name))
-    named = SEPARATOR_LINE.match(text)  # Excel's own way to say it; the newline stays, so that line numbers do
-    delimiter = named[1] if named else _delimiter(text)
-    text = text[named.start(2) :] if named else text
+    text, delimiter = separated(composed(decoded(data, path.name)))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     try:
-        numbered = [(reader.line_num, [field.strip() for field in fields]) for fields in reader]
+        numbered = [(reader.line_num, [shown(field) for field in fields]) for fields in reader]
     except csv.Error as error:
         raise problems.TABLE_MALFORMED.problem(f"line {reader.line_num}: {error}") from error
     return _table(path.name, [(line, fields) for line, fields in numbered if any(fields)], delimiter, reading)
@@ -179,11 +207,25 @@ def _table(name: str, filled: list[tuple[int, list[str]]], delimiter: str, readi
             fix="Delete the lines above the columns' names.",
         )
     body = filled[1:]
-    if all(len(fields) == len(header) + 1 and fields[-1] for _, fields in body):
+    _check_quotes(body, len(header), delimiter)
+    named_rows = len({fields[0] for _, fields in body}) == len(body)  # by R: no name of a row stands twice
+    if named_rows and all(len(fields) == len(header) + 1 and fields[-1] for _, fields in body):
         header = ["", *header]
     _check_widths(body, len(header))
     rows = tuple(tuple(_cells(fields, len(header), reading)) for _, fields in body)
     return TabularTable(tuple(header), rows, tuple(line for line, _ in body), delimiter, reading)
+
+
+def _check_quotes(body: list[tuple[int, list[str]]], width: int, delimiter: str) -> None:
+    """FH-822 for a quote that opens by mistake and takes the rows below into its cell."""
+    for line, fields in body:
+        for cell in fields:
+            below = BREAK.split(cell)[1:] if "\n" in cell or "\r" in cell else ()
+            if any(one.count(delimiter) >= max(width - 1, 1) for one in below):
+                what = (
+                    f"line {line - len(below)}: a quote opens and closes only on line {line}, or nowhere, and lines like rows stand between"
+                )
+                raise problems.TABLE_MALFORMED.problem(what, fix=STRAY_QUOTE)
 
 
 def _check_widths(body: list[tuple[int, list[str]]], width: int) -> None:
@@ -194,7 +236,8 @@ def _check_widths(body: list[tuple[int, list[str]]], width: int) -> None:
     for count in sorted({count for _, count in wide}, key=Counter(count for _, count in wide).__getitem__, reverse=True):
         where = lines_text([line for line, fields in wide if fields == count])
         verb = "has" if where.startswith("line ") else "have"
-        found.append(problems.TABLE_MALFORMED.problem(f"{where} {verb} {plural(count, 'field')}, the header {width}"))
+        fix = BELOW_NAMES if len(wide) == len(body) else None
+        found.append(problems.TABLE_MALFORMED.problem(f"{where} {verb} {plural(count, 'field')}, the header {width}", fix=fix))
     raise together(found)
 
 
@@ -203,7 +246,7 @@ def _cells(fields: Sequence[str], width: int, reading: Reading) -> Iterator[str 
         yield None if reading.is_missing(cell) else cell
 
 
-def _decode(data: bytes, name: str) -> str:
+def decoded(data: bytes, name: str) -> str:
     """The text of a file in UTF-8, UTF-16 or Windows' code page. Raises FH-822 for what is no text."""
     if data.startswith(WORKBOOKS):
         raise problems.TABLE_MALFORMED.problem(f"{name} is a workbook, not a text: its sheet has to be saved as CSV")
@@ -211,15 +254,40 @@ def _decode(data: bytes, name: str) -> str:
         return data.decode("utf-16", errors="replace")
     if b"\0" in data[:2]:  # ASCII in UTF-16 without its mark: every second byte is 0
         return data.decode("utf-16-be" if data[0] == 0 else "utf-16-le", errors="replace")
+    if b"\0" in data[:HEAD] or data.startswith(b"\x1f\x8b"):
+        raise problems.TABLE_MALFORMED.problem(f"{name} is no text, but another program's own format or packed")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return data.decode("cp1252", errors="replace")
 
 
-def _delimiter(text: str) -> str:
-    """The separator that stands most often in the first line outside quotes; a blank (R's `write.table`) only where no other does."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    bare = re.sub(r'"[^"]*"', "", first.strip(" "))
-    found = max(DELIMITERS[:-1], key=lambda mark: (bare.count(mark), -DELIMITERS.index(mark)))
-    return found if bare.count(found) or " " not in bare else " "
+def separated(text: str) -> tuple[str, str]:
+    """The text from its header on, and its separator. Raises FH-822 where the first line is a title.
+
+    Line breaks before the header stay, so that line numbers do.
+    """
+    named = SEPARATOR_LINE.match(text)  # Excel's own way to say it
+    if named:
+        return text[named.start(2) :], named[1]
+    lines = [line for line in QUOTED.sub("quoted", text[:HEAD].strip(" ")).splitlines() if line.strip()][:LINES]
+    first, below = (lines[0], lines[1:]) if lines else ("", [])
+    found = max(DELIMITERS[:-1], key=lambda mark: (_keeps(mark, first, below), first.count(mark), -DELIMITERS.index(mark)))
+    if found in first:
+        return text, found
+    blank = " " if " " in first else found
+    other = max(DELIMITERS[:-1], key=lambda mark: min((line.count(mark) for line in below), default=0))
+    width = len(first.split())
+    blanks = all(len(line.split()) in (width, width + 1) for line in below)
+    if below and not blanks and all(other in line for line in below[-2:]):
+        raise problems.TABLE_MALFORMED.problem(
+            f"line 1 holds no name a column, and lines below have fields separated by {WORDS[other]}: a title above the header?",
+            fix="Delete the lines above the columns' names.",
+        )
+    return text, blank
+
+
+def _keeps(mark: str, first: str, below: list[str]) -> bool:
+    """Whether the lines below have as many of a separator as the first line, or one more each (names of rows)."""
+    counts = {line.count(mark) for line in below}
+    return mark in first and len(counts) == 1 and counts <= {first.count(mark), first.count(mark) + 1}

@@ -16,7 +16,7 @@ from shared_model.survival.concordance import Concordance, concordance
 from shared_model.survival.cox.cox_result import CoxFit
 from shared_model.survival.evaluation_table import patient_cells
 from simulations.tabular.complete_rows import FitRows, Named, in_days
-from simulations.tabular.design_columns import covariate_names, design_of, events, labels, numbers
+from simulations.tabular.design_columns import covariate_names, design_of, events_alike, labels, numbers
 from simulations.tabular.read_table import Faults, TabularTable
 from site_config.atomic_files import write_atomic
 from site_config.problems import survival as problems
@@ -81,18 +81,13 @@ def apply_to(fit: CoxFit, rows: FitRows, table: TabularTable, named: Named, name
         with faults.keeping():
             found["time"] = in_days(numbers(table, named.time, lowest=0.0), named.time_unit)
         with faults.keeping():
-            found["event"] = events(table, named.event, named.event_values or _coded_as(rows)).values
+            found["event"] = events_alike(table, named.event, rows.events_read, named.event_values).values
     faults.raise_any()
     score = _predictor(fit, found["x"])
     site = labels(table, named.site).values if table.has(named.site) else [None] * len(table.rows)
     known = ~(np.isnan(score) | np.isnan(found["time"]) | np.isnan(found["event"]))
     c = concordance(patient_cells(score[known], found["time"][known], found["event"][known] > 0)) if known.any() else None
     return Applied(name, table.lines, tuple(site), score, found["time"], found["event"], c)
-
-
-def _coded_as(rows: FitRows) -> tuple[str, ...]:
-    """The values that were events in the first table: a second one with one code only is read alike."""
-    return tuple(dict(rows.read["events"])["event"]) if "events" in rows.read else ()
 
 
 def _predictor(fit: CoxFit, x: Floats) -> Floats:

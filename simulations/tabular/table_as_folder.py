@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from simulations.tabular.complete_rows import DAYS, Named, unit_text
+from simulations.tabular.complete_rows import DAYS, Named, check_roles, unit_text
 from simulations.tabular.design_columns import Events, Labels, doubts_of, events, held_out, labels, numbers, recipe_of
 from simulations.tabular.doubts import odd_times, repeated_rows
 from simulations.tabular.read_table import Faults, TabularTable, lines_text
@@ -37,6 +37,8 @@ GRID = 500
 """The declared grid of days ends at a multiple of this."""
 HORIZONS, FOLLOWED = (14, 30, 60, 90, 180, 365), 0.8
 """Days for AUC and calibration in a short study: the last within this share of the longest time, and one that is far enough from it."""
+LARGEST, LEAST_SPAN = 1e9, 1e-4
+"""What the nine digits before and behind a point of cohort.csv hold, with five digits of a column's differences."""
 CLOSE_DAYS = 0.02
 """A time in another unit that comes so close to a whole day is that day: 14.286 weeks are 100 days, written with three decimals."""
 LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h"})
@@ -96,6 +98,7 @@ def as_folder(table: TabularTable, plan: FolderPlan) -> StudyFiles:
             columns += [] if made is None else [made]
             notes += [f"{one.code}: {one.what}" for one in doubts_of(table, name)]
     faults.raise_any()
+    check_roles(table, named)
     return _files(table, plan, found, columns, notes)
 
 
@@ -176,7 +179,10 @@ def _variable(table: TabularTable, name: str, taken: set[str]) -> _Column | None
             codes = {} if set(distinct) == {0.0, 1.0} else {"values": {int(v): str(int(v)) for v in distinct}}
             return _Column({**declared, **codes}, ["" if np.isnan(v) else str(int(v)) for v in values])
         low, high = _bounds(float(distinct[0]), float(distinct[-1]))
-        return _Column({**declared, "kind": "continuous", "bounds": [low, high]}, ["" if np.isnan(v) else f"{v:.10g}" for v in values])
+        if max(abs(low), abs(high)) >= LARGEST or high - low < LEAST_SPAN:
+            what = f"column {name!r} lies between {low:g} and {high:g}: cohort.csv holds nine digits before the point and nine behind it"
+            raise survival.BAD_VALUE.problem(what, fix="Write the column in another unit.")
+        return _Column({**declared, "kind": "continuous", "bounds": [low, high]}, ["" if np.isnan(v) else _digits(v) for v in values])
     if recipe.kind == "logical":
         (truth,) = recipe.columns(table)
         return None if len(set(truth[np.isfinite(truth)])) < 2 else _Column(declared, ["" if np.isnan(v) else str(int(v)) for v in truth])
@@ -186,6 +192,11 @@ def _variable(table: TabularTable, name: str, taken: set[str]) -> _Column | None
     values_of = {"values": dict(enumerate(recipe.levels))}
     code = {level: str(place) for place, level in enumerate(recipe.levels)}
     return _Column({**declared, **kind, **values_of}, ["" if text is None else code[text] for text in table.column(name)])
+
+
+def _digits(value: float) -> str:
+    """Ten digits without an exponent, which cohort.csv does not read: a spreadsheet writes one where digits are lost."""
+    return str(np.format_float_positional(float(f"{value:.10g}"), precision=9, trim="-"))
 
 
 def _bounds(low: float, high: float) -> tuple[float, float]:
@@ -307,4 +318,4 @@ def _flow(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {_flow(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_flow, value)) + "]"
-    return written(value) if isinstance(value, str) else f"{value:.10g}"
+    return written(value) if isinstance(value, str) else _digits(value)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared_model.survival.cox.cox_result import FitFinding
+from shared_model.survival.cox.cox_result import CoxFit, FitFinding
 from simulations.tabular.complete_rows import FitRows
 from site_config.problems import survival as problems
 from site_config.words_of_messages import plural
+
+MOST_NAMED = 5
+"""More groups of one patient than these are told together."""
 
 
 def small_parts(rows: FitRows) -> tuple[FitFinding, ...]:
@@ -54,7 +58,14 @@ def _levels(rows: FitRows) -> Iterable[FitFinding]:
 def _groups(rows: FitRows) -> Iterable[FitFinding]:
     if not rows.groups:
         return
-    for name, (n, dead) in _counts(rows.group, rows.event).items():
+    counts = _counts(rows.group, rows.event)
+    alone = [name for name, (n, _) in counts.items() if n == 1]
+    if len(alone) > MOST_NAMED:
+        listed = ", ".join(alone[:MOST_NAMED])
+        what = f"{len(alone)} groups of {len(counts)} have one patient each ({listed}, …): their curves are those patients' lives"
+        yield FitFinding.of(problems.SMALL_GROUP, what)
+        counts = {name: count for name, count in counts.items() if count[0] > 1}
+    for name, (n, dead) in counts.items():
         yield from _one(f"group {name}", n, dead, "its curve, the log-rank test and the hazard ratio say nothing about others")
 
 
@@ -69,6 +80,14 @@ def _strata(rows: FitRows) -> Iterable[FitFinding]:
     if idle:
         what = f"{idle} of {len(rows.strata)} strata compare nobody (one patient at risk, or no event) and add nothing to the fit"
         yield FitFinding.of(problems.NO_INFORMATION, what)
+
+
+def rounded_away(rows: FitRows, fit: CoxFit) -> CoxFit:
+    """The fit with other words for a column that was dropped as constant although its values differ."""
+    differing = {name for name, values in zip(rows.names, rows.x.T, strict=True) if len(np.unique(values)) > 1}
+    why = "differs by less than numbers of its size can be told apart, and was dropped: subtract a constant, or write it in another unit"
+    said = {f"{name} has one value only and was dropped": f"{name} {why}" for name in differing}
+    return replace(fit, findings=tuple(replace(one, what=said.get(one.what, one.what)) for one in fit.findings))
 
 
 def constant_score(rows: FitRows) -> tuple[FitFinding, ...]:

@@ -104,7 +104,7 @@ WORD_KEPT = Kind(
     815,
     "word-kept-as-label",
     "A word that often means a missing value was kept as a label",
-    why="A stage, a group or a hospital may be called None or NA. In columns of labels only blank cells are missing, unless a word is declared to mean it.",
+    why="A stage, a group or a hospital may be called None or NA. In columns of labels, and of events where their values are declared, only blank cells are missing, unless a word is declared to mean it.",
     fix="Say `--missing None` (it may be repeated; in Python `missing=['None']`) where the word means that the value is not known.",
     exit=Exit.FINDINGS,
 )
@@ -258,8 +258,8 @@ CODE_FOR_MISSING = Kind(
 ALIKE_LABELS = Kind(
     834,
     "alike-labels",
-    "Labels differ in capital letters or blanks only",
-    why="`Male` and `male`, or `Berlin` and `berlin`, are two levels, groups or hospitals, each with a part of the patients.",
+    "Labels differ in capital letters or blanks only, or are one number",
+    why="`Male` and `male`, or `Berlin` and `berlin`, are two levels, groups or hospitals, each with a part of the patients; `01` and `1` are one, with the patients of both.",
     fix="Write each label in one way, unless they are different.",
     exit=Exit.FINDINGS,
 )
@@ -279,5 +279,14 @@ ONE_SITE = Kind(
     "The table names one hospital",
     why="Nothing is federated where all rows belong to one hospital.",
     fix="Nothing to do if that is meant; otherwise name the column that tells the hospitals apart with `--site` (in Python `site=`).",
+    exit=Exit.FINDINGS,
+)
+
+EVENT_VALUE_ABSENT = Kind(
+    837,
+    "event-value-absent",
+    "A declared event value stands in no row",
+    why="What is not declared an event counts as censored: a value that is spelt otherwise in the table makes its deaths censored ones.",
+    fix="Compare `--event-value` (in Python `event_values=`) with the line `Events read`; nothing to do where this table has no such event.",
     exit=Exit.FINDINGS,
 )

@@ -11,11 +11,13 @@ from shared_model.analyses.groups.kaplan_meier_on_shares import KaplanMeierEstim
 from shared_model.disclosure.limits import FINE_PATIENTS, POINT_PATIENTS
 from shared_model.survival.cox.cox_result import FitFinding
 from simulations.tabular.complete_rows import FitRows
+from simulations.tabular.doubts import LONGEST_DAYS
 from simulations.tabular.printed_metrics import PointCurve, day_key
 from site_config.problems import survival as problems
 
 LEAST = 6
-"""Points that monthly or half-yearly ones must give; a table with fewer, whose unit may be another, is cut into equal steps."""
+"""Points that monthly or half-yearly ones must give; a table with fewer, or times longer than a life, is cut into equal steps: its
+unit may be another, or its times dates."""
 STEPS = 12
 
 
@@ -29,7 +31,7 @@ def declared_points(rows: FitRows, given: Sequence[float], horizons: Sequence[fl
     if given:
         return tuple(sorted({*map(float, given), *inside}))
     months = 1 if len(rows.time) >= FINE_PATIENTS.value else 6
-    days: Sequence[float] = [float(day) for day in grid(months, int(longest))]
+    days: Sequence[float] = [] if longest > LONGEST_DAYS else [float(day) for day in grid(months, int(longest))]
     near = MONTH / 2
     if len(days) < LEAST:
         days, near = [longest * k / STEPS for k in range(1, STEPS)], longest / STEPS / 2

@@ -26,10 +26,12 @@ from shared_model.survival.broadcast_hazard import Ties
 from shared_model.survival.concordance import Concordance, PairCounts
 from shared_model.survival.cox.cox_result import Baseline, CoxFit, FitFinding
 from simulations.tabular.complete_rows import FitRows
+from simulations.tabular.doubts import LONGEST_DAYS
 from simulations.tabular.shares.table_in_slots import SharedTable, as_carried, column_of, leveled
 from simulations.tabular.table_as_study import Settings, default_settings
 from simulations.tabular.too_small import small_parts
 from site_config.problems import survival as problems
+from site_config.words_of_messages import plural
 
 Floats = NDArray[np.float64]
 NO_PAIRS = PairCounts(NAN, NAN, NAN, np.zeros(0), np.zeros(0), np.zeros(0))
@@ -51,18 +53,44 @@ def fit_cox_on_shares(
     A study's minima hold where its settings are given; without them the table is the researcher's own, and none do. With strata
     only patients of one stratum are compared, and no baseline is opened.
     """
+    own, rows = rows.names, replace(rows, names=_apart(rows.names))
+    labels = {key: name for key, name in zip(rows.names, own, strict=True) if key != name}
+    fit = _fitted(rows, ties, settings, holders, grid)
+    return replace(fit, covariates=own, findings=tuple(finding.labelled(labels) for finding in fit.findings))
+
+
+def _apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of parts: a column may be called as the strata's part is, or as another column's level."""
+    found = [STRATUM]
+    for name in names:
+        key, number = name, 2
+        while key in found:
+            key, number = f"{name} ({number})", number + 1
+        found.append(key)
+    return tuple(found[1:])
+
+
+def _fitted(rows: FitRows, ties: Ties | None, settings: Settings | None, holders: int, grid: Grid) -> CoxFit:
+    """The fit under the names of parts."""
     horizons = (settings or default_settings()).evaluation.horizons
     points = () if len(rows.strata) > 1 else tuple(float(day) for day in horizons if day < rows.time.max())
     table = SharedTable(rows, holders, points)
     columns = columns_on_shares(rows)
     varying = [j for j, name in enumerate(rows.names) if name in columns]
-    constant = [FitFinding.of(problems.CONSTANT, f"{name} has one value only") for name in rows.names if name not in columns]
-    if not columns:
+    constant = [FitFinding.of(problems.CONSTANT, f"{name} has one value only", [name]) for name in rows.names if name not in columns]
+    if len(rows.time) <= len(columns):
+        constant.append(FitFinding.of(problems.NOT_ESTIMABLE, too_few(len(rows.time), len(columns))))
+    if len(rows.time) <= len(columns) or not columns:
         return _nothing(rows, ties, (*rows.findings, *small_parts(rows), *constant))
     model = model_on_shares(columns, ties, settings)
     by_weeks = grid == "weeks" or (grid == "auto" and len(rows.time) > PAIRED_PATIENTS.value and len(rows.strata) < 2)
     if by_weeks and len(rows.strata) > 1:
         raise problems.NOT_ON_SHARES.problem("strata are compared by days, not by weeks")
+    if by_weeks and rows.time.max() > LONGEST_DAYS:
+        raise problems.NOT_ON_SHARES.problem(
+            f"weeks of {rows.time.max():,.5g} days, more than a life",
+            fix="Write times from the start to the last contact, or say `--grid days`.",
+        )
     done = (fit_by_weeks if by_weeks else fit_by_days)(table, model, carried(rows, columns))
     found, base = done.returned
     fit = fitted(found, tuple(columns), sites=len(rows.sites), ties=ties or "efron")
@@ -72,6 +100,11 @@ def fit_cox_on_shares(
         c, cost = concordance_on_shares(table, np.round(fit.linear_predictor(rows.x), PREDICTOR_DIGITS))
         fit, costs = fit.with_concordance(c), [done, cost]
     return replace(fit, findings=(*rows.findings, *small_parts(rows), *constant, *found.findings, *weeks, table.said(costs)))
+
+
+def too_few(patients: int, columns: int) -> str:
+    """Why nothing is computed where there are no more patients than columns."""
+    return f"{plural(patients, 'patient')} for {plural(columns, 'column')}: no coefficient can be estimated"
 
 
 def columns_on_shares(rows: FitRows) -> dict[str, Column]:
