@@ -28,6 +28,8 @@ SITES, SECONDS, HOUR_S = 5, 240.0, 3600.0
 SITE_MOST, SUPERLINK_MOST = 3.0, 5.0
 START_S, SETTLES_S = 120.0, 300.0
 """Every program has as much memory as it takes about four minutes after it began to idle: the first requests of each kind are over."""
+LOOKS, BETWEEN_LOOKS_S = 30, 5.0
+"""A beat on its way is an open file at both of its ends; of so many looks each program's fewest are what it keeps."""
 NOISE_KIB = 256
 """Of a program's own memory: an allocator takes and gives back single pages."""
 OWN = ("Anonymous:", "Swap:", "Pss_Shmem:")
@@ -59,6 +61,15 @@ class HeldNow:
             "files": self.files - before.files,
             "bytes_of_files_and_logs": self.bytes_on_disk - before.bytes_on_disk,
         }
+
+
+def held_between_beats(federation: Loopback, folder: Path, sleep: Callable[[float], None]) -> HeldNow:
+    """The last of several looks, with the fewest open files and threads that any of them saw."""
+    looks = [held_now(federation, folder)]
+    while len(looks) < LOOKS:
+        sleep(BETWEEN_LOOKS_S)
+        looks.append(held_now(federation, folder))
+    return replace(looks[-1], handles={name: min(look.handles[name] for look in looks) for name in looks[-1].handles})
 
 
 def held_now(federation: Loopback, folder: Path) -> HeldNow:
@@ -102,11 +113,11 @@ def measure(seconds: float, sleep: Callable[[float], None] = time.sleep) -> dict
             sleep(0.5)
         transport.close()  # nobody asks anything between studies; a coordinator's own beats would be counted with the SuperLink
         sleep(IDLE_BEATS_S + SETTLES_S)
-        began = held_now(federation, Path(folder))
+        began = held_between_beats(federation, Path(folder), sleep)
         before, each = programs(federation), site_seconds(federation)
         sleep(seconds)
-        grown = held_now(federation, Path(folder)).grown(began)
         after, each_after = programs(federation), site_seconds(federation)
+        grown = held_between_beats(federation, Path(folder), sleep).grown(began)
         online = all(federation.transport().sites().values())
     hourly = {name: (after[name] - before[name]) * HOUR_S / seconds for name in before}
     site = (hourly["site programs"] + hourly["site workers"]) / SITES
