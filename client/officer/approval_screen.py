@@ -21,8 +21,8 @@ LONGEST_NAMES = 66
 def summary_lines(site: SiteConfig, lock: StudyLock, heard: int, office: str) -> list[str]:
     """At most 24 lines of 80 columns. heard: other hospitals whose digits were heard by telephone; office: who offers the study."""
     study, name = lock.study, textwrap.shorten(office, 30) or "the coordinator"
-    lines = [f"What {site.site} decides: study {lock.study_id[:12]}"]
-    offered = [("For", textwrap.shorten(study.title, 66)), ("Asked by", f"{name} (the office).")]
+    lines = [f"What {site.site} decides: study {lock.study_id[:12]}, program {lock.code_digest[:12]}"]
+    offered = [("For", textwrap.shorten(study.title, 66)), ("Asked by", f"{name} (the office). The office learns your answer.")]
     for label, words in [*offered, *_paragraphs(site, lock, heard)]:
         lines += textwrap.wrap(words, WIDTH, initial_indent=label.ljust(INDENT), subsequent_indent=" " * INDENT, break_on_hyphens=False)
     return lines
@@ -33,24 +33,27 @@ def _paragraphs(site: SiteConfig, lock: StudyLock, heard: int) -> list[tuple[str
     trains = lock.entry(site.site).role == "development"
     does = "Make" if trains else "Test"
     found = [("Your part", f"{does} models with {others} ({heard} heard by telephone).")]
-    found += [("Stays here", "Scans, names and ids of patients."), ("Leaves", _leaves(lock, site.site))]
+    read = "Scans and tables" if lock.study.reads_scans else "Tables"
+    found += [("Stays here", f"{read} that are read; names and ids of patients."), ("Leaves", _leaves(lock, site.site))]
     found += _readers(lock, site.site)
     if trains and MODELS.read_scans(lock.study.models):
         noise = "This study adds noise against it." if lock.study.privacy.dp else "Only noise prevents it; this study adds none."
-        tells = "The office, or who trains too, with scans of two patients, one dead, can tell from one round which died"
-        found.append(("Can be told", f"{tells} in 92 of 100 tries (AUC 0.92; guessing: 50). {noise}"))
+        tells = "Which of two patients died, by the office or who trains too, given their scans: right 92 times in 100"
+        found.append(("To be guessed", f"{tells} (AUC 0.92, among 33). {noise}"))
     least = floor(site.policy, lock.study)
     found += [
         ("Published", _published(least, lock.study)),
         ("New patients", _new_patients(least.patients)),
-        ("To say no", "N, or nothing. After a yes `fedhcc-site decline`: at once."),
+        ("To say no", "N, or later `fedhcc-site decline`. Another plan is asked anew."),
         (
             "To undo it",
-            "`leave` for good, `data withdraw` for one patient. Results stay known"
-            + "; parts that left count until their phase ends." * bool(lock.holders),
+            "`leave`: for good; `data withdraw`: one patient. Results stay known"
+            + "; parts sent are used until their phase ends." * bool(lock.holders),
         ),
-        ("Kept", "No end date: agree in writing when the office deletes it."),
-        ("To look", "`egress`: what left. `approve --folder`: law, countries, contract."),
+        (
+            "Before a yes",
+            "Ethics vote, contract, when the office deletes (no end date is set), who may sign: the forms are in `approve --folder`.",
+        ),
     ]
     return found
 
@@ -60,14 +63,14 @@ def _leaves(lock: StudyLock, site: str) -> str:
     if lock.holders and study.privacy.dp is not None:
         words.append("Counts of patients, cut into parts; one part tells nothing.")
     elif lock.holders:
-        more = ", scanner" if study.reads_scans else ""
+        more = ", response, scanner" if study.reads_scans else ""
         words.append(f"Patients' days, death, sex, age, clinical values{more}, scores, in parts; one part tells nothing.")
     else:
         words.append(
             "Sums over patients" + (", which only add up with other hospitals'." if study.privacy.masks else ", readable by the office.")
         )
     if MODELS.read_scans(study.models) and lock.entry(site).role == "development":
-        words.append(f"From training what the model learnt here; the office reads only the sum over {_block(lock, site)} hospitals.")
+        words.append(f"What the model learns here: the office reads only the sum over {_block(lock, site)} hospitals.")
     return " ".join(words)
 
 
@@ -82,8 +85,7 @@ def _published(least: Floor, study: Study) -> str:
         return "The models and counts with noise; nothing else." if study.shares_rows else "The models with noise; nothing else."
     if least.lifted:
         return "Results, without the usual limits: every patient is made up."
-    limits = f"no group under {GROUP_PATIENTS.value} patients, no number of patients from 1 to {FEW.value}."
-    return f"Models, their accuracy, survival curves, tables: {limits}"
+    return f"Models and tables; no group under {GROUP_PATIENTS.value} patients, no count 1 to {FEW.value}."
 
 
 def opened_words(least: Floor, study: Study) -> str:
@@ -102,7 +104,7 @@ def _new_patients(least: int) -> str:
     """From how many changed patients on a result may change, in words; a minimum of one protects nobody."""
     if least <= 1:
         return "Covered by this yes. They count at once: results before and after can tell of a single one."
-    return f"Covered by this yes. Results change only by {least} patients or more."
+    return f"Covered by a yes. New results only when {least} or more came or left."
 
 
 def _readers(lock: StudyLock, site: str) -> list[tuple[str, str]]:
@@ -115,8 +117,8 @@ def _readers(lock: StudyLock, site: str) -> list[tuple[str, str]]:
     if lock.study.privacy.dp is not None:
         return [("Who can read", f"{names} add the noise. {few + 1} of them together see a hospital's counts without it.")]
     alone = "One" if few == 1 else f"{few}"
-    words = f"The parts lie at {names}. Any {few + 1} that join theirs read every patient's row at all hospitals: no names, "
-    words += f"yet personal data; with the office also whose. {alone} with the office: none."
+    words = f"Parts lie sealed at the office, their keys at {names}. Any {few + 1} of these together could read every patient's row: no "
+    words += f"names, yet personal data; with the office also which hospital's. {alone} with it: none."
     if site in lock.holders:
         words += " You are one: never join yours with theirs."
     return [("Who can read", words)]

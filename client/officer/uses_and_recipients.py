@@ -39,8 +39,8 @@ def _whom(lock: StudyLock) -> str:
         return "Nobody: every patient is made up."
     return (
         "Patients in this hospital's cohort.csv who have what the study's models need; the hospital chooses whom it lists. "
-        "Whom it lists later, the same yes covers; the new patients count as 7 says. A patient is known in the program by a pseudonym made "
-        "with a secret of this hospital, which never leaves; no pseudonym leaves either."
+        "Whom it lists later, the same yes covers; results include them once enough came or left. A patient is known in the program by a "
+        "pseudonym made with a secret of this hospital, which never leaves; no pseudonym leaves either."
     )
 
 

@@ -24,24 +24,27 @@ def test_it_fits_one_screen_and_says_what_counts(more: dict[str, Any]) -> None:
     assert max(map(len, lines)) <= WIDTH
     text = " ".join(" ".join(lines).split())
     for words in (
-        "Scans, names and ids",
+        "ables that are read; names and ids",
         "one part tells nothing",
-        "read every patient's row",
+        "could read every patient's row",
+        "sealed at the office",
         "yet personal data",
         "under 20 patients",
         "`fedhcc-site decline`",
         "`leave`",
         "`data withdraw`",
         "Results stay known",
-        "No end date: agree in writing",
-        "count until their phase ends",
-        "law, countries, contract",
-        "Results change only by 20 patients or more",
+        "no end date is set",
+        "Another plan is asked anew",
+        "used until their phase ends",
+        "Ethics vote, contract",
+        f"program {lock.code_digest[:12]}",
+        "New results only when 20 or more came or left",
         "`approve --folder`",
         *lock.holders,
     ):
         assert words in text, words
-    assert ("AUC 0.92" in text) == lock.study.reads_scans == ("The office, or who trains too" in text)
+    assert ("AUC 0.92" in text) == lock.study.reads_scans == ("by the office or who trains too" in text)
     assert not any(Path(line).is_absolute() for line in lines)
 
 
@@ -63,7 +66,7 @@ def test_a_hospital_that_only_tests_is_told_nothing_of_training() -> None:
     lock = study_lock()
     assert lock.entry("site-12").role == "evaluation"
     text = " ".join(" ".join(summary_lines(SITE.model_copy(update={"site": "site-12"}), lock, 3, "Trial office")).split())
-    assert "Test models with" in text and "From training" not in text and "AUC 0.92" not in text
+    assert "Test models with" in text and "What the model learns" not in text and "AUC 0.92" not in text
 
 
 def test_a_minimum_of_one_promises_nothing_for_a_single_patient() -> None:
@@ -71,4 +74,4 @@ def test_a_minimum_of_one_promises_nothing_for_a_single_patient() -> None:
     lock = study_lock()
     lifted = lock.study.model_copy(update={"simulated": True, "privacy": lock.study.privacy.model_copy(update={"demonstration": True})})
     text = " ".join(" ".join(summary_lines(made_up, lock.model_copy(update={"study": lifted}), 3, "Trial office")).split())
-    assert "can tell of a single one" in text and "Results change only" not in text
+    assert "can tell of a single one" in text and "New results only" not in text

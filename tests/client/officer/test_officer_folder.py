@@ -128,7 +128,7 @@ def test_it_answers_what_an_officer_asks(tmp_path: Path) -> None:
         "DPIA, GDPR Article 35",
         "Patients informed (Articles 13, 14)",
         "not hidden from who has the patient's data",
-        "no proof bounds it",
+        "no proven limit",
         "when messages go and how large they are",
     ):
         assert words in text
