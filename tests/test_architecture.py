@@ -21,7 +21,7 @@ from tests.support import ROOT
 
 LINES = 400
 FILES_A_FOLDER = 15
-HELP_SECONDS = 0.4
+HELP_SECONDS, BARE_SECONDS = 0.4, 0.16
 LAZY = {
     "client.doctor.hospital_questions",
     "client.statistics.study_patients",
@@ -162,17 +162,29 @@ def test_no_class_name_stands_twice() -> None:
     assert {name: where for name, where in homes.items() if len(where) > 1} == {}
 
 
+BARE = "import typer\nmain = typer.Typer(add_completion=False)\n@main.command()\ndef one() -> None:\n    pass\n"
+
+
+def _help_seconds(prepared: str) -> float:
+    """CPU seconds of a program that shows its help."""
+    code = f"import sys, resource; sys.argv = ['x', '--help']\n{prepared}try:\n    main()\nfinally:\n"
+    code += "    used = resource.getrusage(resource.RUSAGE_SELF); print(f'\\n{used.ru_utime + used.ru_stime:.3f}')"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    return float(ran.stdout.split()[-1])
+
+
 @pytest.mark.parametrize("command", ["client", "server", "simulations"])
 def test_help_takes_less_than_four_tenths_of_a_second(command: str) -> None:
-    code = f"import sys, resource; sys.argv = ['x', '--help']\nfrom {command}.cli import main\ntry:\n    main()\nfinally:\n"
-    code += "    used = resource.getrusage(resource.RUSAGE_SELF); print(f'\\n{used.ru_utime + used.ru_stime:.3f}')"
-    took = []
+    """Where a bare Typer program of one command takes 0.16 of them; a slower machine is given as many times that."""
+    took, bare = [], []
     for _ in range(12):  # the least of some: a busy machine makes none quicker, and seldom leaves one alone
-        ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
-        took.append(float(ran.stdout.split()[-1]))
-        if took[-1] <= HELP_SECONDS:
-            break
-    assert min(took) <= HELP_SECONDS
+        took.append(_help_seconds(f"from {command}.cli import main\n"))
+        if min(took) <= HELP_SECONDS:
+            return
+        bare.append(_help_seconds(BARE))
+        if len(bare) > 2 and min(took) <= HELP_SECONDS / BARE_SECONDS * min(bare):
+            return
+    raise AssertionError(f"{min(took)} CPU seconds, a bare program {min(bare)}")
 
 
 def test_flower_is_imported_only_at_the_edges() -> None:
