@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.faults.test_twelve_mistakes import Desk, Screen, Tables, said_on_one_screen
+from tests.end_to_end.faults.one_screen import Desk, Mistake, Screen, said_on_one_screen
 
 OTHER = 4_000_000_000
 """A number that no account has."""
@@ -121,14 +119,5 @@ MISTAKES = (
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda one: one.__name__)
-def test_one_screen_says_what_to_do(
-    mistake: Callable[[Desk], Screen],
-    tables: Tables,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    place = tmp_path / "desk"
-    place.mkdir()
-    with ExitStack() as undo:
-        said_on_one_screen(mistake, Desk(*tables(sites=(3, 1), patients=(12, 4)), place, undo, monkeypatch), capsys)
+def test_one_screen_says_what_to_do(mistake: Mistake, desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    said_on_one_screen(mistake, desk, capsys)

@@ -6,9 +6,8 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,52 +17,11 @@ from client.cli import app as site_app
 from client.program.site_runner import sole_user
 from server import hospital_register as enrol
 from server import office_setup
-from server.cli import app as office_app
-from simulations.study.site_folders import Homes
 from site_config.atomic_files import CONTAINER
 from site_config.console import invoke
 from site_config.health import machine_questions
 from site_config.keys_and_signatures import SiteIdentity
-from site_config.study.plan_and_lock import StudyLock
-
-LINES = 40
-"""Of a terminal; a longer screen scrolls away."""
-Tables = Callable[..., tuple[Homes, StudyLock]]
-
-
-@dataclass
-class Desk:
-    """A hospital and an office beside each other, with what a test undoes at its end."""
-
-    homes: Homes
-    lock: StudyLock
-    place: Path
-    undo: ExitStack
-    monkeypatch: pytest.MonkeyPatch
-
-    @property
-    def name(self) -> str:
-        return self.lock.names("development")[0]
-
-    @property
-    def home(self) -> str:
-        return str(self.homes.site(self.name))
-
-    @property
-    def office(self) -> str:
-        return str(self.homes.coordinator)
-
-    def edit(self, **sections: dict[str, object]) -> None:
-        """Change sections of the hospital's site.yaml."""
-        path = Path(self.home) / "site.yaml"
-        document = yaml.safe_load(path.read_text())
-        for section, values in sections.items():
-            document[section] = {**document.get(section, {}), **values}
-        path.write_text(yaml.safe_dump(document))
-
-
-Screen = tuple[str, list[str], str, str]
-"""Which command, its words, the problem's number, and a part of the fix."""
+from tests.end_to_end.faults.one_screen import Desk, Mistake, Screen, said_on_one_screen
 
 
 def wrong_folder_at_the_hospital(desk: Desk) -> Screen:
@@ -364,30 +322,5 @@ def no_file_grows() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda one: one.__name__)
-def test_one_screen_says_what_to_do(
-    mistake: Callable[[Desk], Screen],
-    tables: Tables,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    place = tmp_path / "desk"
-    place.mkdir()
-    with ExitStack() as undo:
-        said_on_one_screen(mistake, Desk(*tables(sites=(3, 1), patients=(12, 4)), place, undo, monkeypatch), capsys)
-
-
-def said_on_one_screen(mistake: Callable[[Desk], Screen], desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    """Make the mistake and hold what the command says against what it should."""
-    with desk.undo:
-        which, words, code, fix = mistake(desk)
-        capsys.readouterr()
-        status = invoke(site_app if which == "site" else office_app, words)
-    said = "".join(capsys.readouterr())
-    print(f"{mistake.__name__}: status {status}\n{said}")
-    assert status != 0
-    plain = " ".join(said.replace("│", " ").split())
-    assert code in said and fix in plain
-    assert said.count(f"{code} ") <= 1 or not code or len(code) < 6, "said once"
-    assert len(said.splitlines()) <= LINES, "one screen"
-    assert "Traceback" not in said
+def test_one_screen_says_what_to_do(mistake: Mistake, desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    said_on_one_screen(mistake, desk, capsys)
