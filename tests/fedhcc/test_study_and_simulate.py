@@ -25,9 +25,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_a_run_gives_its_numbers_as_tables(run: Any) -> None:
     assert run.label == "COMPLETE" and run.report.exists()
     table = run.summary()
-    assert table.loc[("Rad-S", "test"), "C"] == next(
-        one["c"]["value"] for one in run.metrics["concordance"] if (one["model"], one["set"]) == ("Rad-S", "test")
-    )
+    for one in run.metrics[
+        "concordance"
+    ]:  # which are open follows the hospitals' secret split: of so few patients some have no pair to compare
+        value = one["c"]["value"]
+        np.testing.assert_equal(table.loc[(one["model"], one["set"]), "C"], np.nan if value is None else value)
     scores = run.scores()
     assert scores["pseudonym"].nunique() == 14 and set(scores["set"]) == {"train", "validation", "test"}
     assert "<table" in run._repr_html_()
