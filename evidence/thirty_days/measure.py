@@ -19,7 +19,7 @@ from evidence.record import record
 from evidence.thirty_days.calendar import world
 from evidence.thirty_days.thirty_days_federation import StageScale, copied, patients_of, stage
 from evidence.thirty_days.thirty_days_picture import draw
-from evidence.thirty_days.thirty_days_play import Story, calm, play, script_of
+from evidence.thirty_days.thirty_days_play import Story, calm, parts_of, play, play_calmly
 from simulations.study.site_folders import Homes
 from site_config.atomic_files import read_json, write_atomic, write_json
 from site_config.study.code_digest import code_digest, office_digest
@@ -36,7 +36,7 @@ COVERS = [
     "server/asking/ask_on_shares.py",
     "server/phases/network_rounds.py",
     "server/phases/network_training.py",
-    "server/departure/leave_study.py",
+    "server/departure",
     "server/study/run_study.py",
     "server/watch/office_backup.py",
     "client/release/generations.py",
@@ -51,8 +51,7 @@ def one_seed(seed: int, homes: Homes, lock: StudyLock, place: Path, picture: Pat
     place.mkdir(parents=True, exist_ok=True)
     began = time.process_time()
     story = play(drawn, copied(homes, place / "days"), lock, place)
-    script = script_of(story, lock, drawn)
-    again = play(calm(drawn), copied(homes, place / "calm"), lock, place, script)
+    again = play_calmly(calm(drawn), copied(homes, place / "calm"), lock, place, parts_of(story, lock, drawn))
     for name, one in (("days.json", story), ("calm.json", again)):
         write_atomic(place / name, one.result.model_dump_json().encode() if one.result else b"{}", 0o644)
     if picture is not None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from server.commands.enrol_and_renew import AnyHome, Home
-from server.commands.run import Study
+from server.commands.run import OnEvent, Study, Wait, run_study
 from server.commands.study_check_lock_publish import warn
 from site_config.console import Json, next_command, note, show
 from site_config.terminal.which_folder import refuse_the_other
@@ -33,17 +33,24 @@ def backup(
 def restore(
     file: Annotated[Path, typer.Argument(help="What `backup` wrote.")],
     home: AnyHome = Path(),
+    run: Annotated[bool, typer.Option("--run", help="Then go on with the study that was under way.")] = False,
+    wait: Wait = 60.0,
+    on_event: OnEvent = "",
     json: Json = False,
 ) -> None:
     """Put an office back into an empty folder, checked file by file; says what a backup cannot bring back."""
     from server.watch.office_backup import NOT_RESTORED
     from server.watch.office_backup import restore as put_back
+    from server.watch.study_status import under_way
 
     refuse_the_other("office", home)
     manifest, studies = put_back(file, home)
     show({"at": manifest.at, "studies": studies, "not_restored": NOT_RESTORED}, f"Restored {manifest.title} as of {manifest.at}.")
     for line in NOT_RESTORED:
         note(f"- {line}")
+    if run:
+        run_study(home, under_way(home), False, wait, on_event, None)
+        return
     note(f"Next: {next_command('fedhcc-coordinator', 'doctor')}")
 
 

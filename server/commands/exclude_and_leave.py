@@ -35,6 +35,9 @@ def exclude(block: Block, study: Study = None, home: Home = Path(), yes: Yes = F
 Without = Annotated[list[str], typer.Option("--without", help="A hospital that is gone; may be repeated.")]
 Each = Annotated[int | None, typer.Option("--each", min=0, help="Companions of each hospital and set, in place of the number told.")]
 Go = Annotated[bool, typer.Option("--run", help="Go on with the study at once.")]
+Later = Annotated[
+    bool, typer.Option("--later", help="Agree to later withdrawals too: where one stops the study, the office goes on in the same way.")
+]
 
 
 def leave(
@@ -43,6 +46,7 @@ def leave(
     without: Without = (),  # type: ignore[assignment]
     each: Each = None,
     run: Go = False,
+    later: Later = False,
     wait: Wait = 60.0,
     on_event: OnEvent = "",
     yes: Yes = False,
@@ -51,7 +55,8 @@ def leave(
     """Go on with a stopped study without hospitals that are gone and patients who withdrew; says first what it costs.
 
     Before anything was opened a hospital leaves alone. Afterwards as many further patients, drawn by their own hospitals' secrets, leave
-    each set that lost somebody as the minimum asks. Hospitals that approved the study need not approve again.
+    each set that lost somebody as the minimum asks; where the holders find that too few left, `run` takes one companion more by itself,
+    unless a set could fall below the minimum. Hospitals that approved the study need not approve again.
     """
     from server import published_studies
     from server.departure.leave_study import departure
@@ -64,7 +69,7 @@ def leave(
     if not (yes or json or typer.confirm("Go on without them?", err=True)):
         note("Nothing was changed.")
         return
-    path = go_on(home, study_id, found)
+    path = go_on(home, study_id, found, later=later)
     new = found.lock.study_id
     show({"study": new, "goes_on_from": study_id, "file": str(path), "cost": found.words()}, f"{found.lock.study.title}\nstudy id {new}")
     if run:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from server.commands.enrol_and_renew import Home
 from server.commands.study_check_lock_publish import study_app, warn
 from site_config.console import Json, next_command, note, show, table
+
+if TYPE_CHECKING:
+    from server.departure.leave_study import Departure
+    from server.study.study_results import StudyResult
+    from site_config.problems.base import Problem
 
 Study = Annotated[str | None, typer.Argument(help="The study's id, or its first 6 or more digits; left out, the only published one.")]
 Canary = Annotated[bool, typer.Option("--canary", help="Only admission and one round: the cheapest proof that everything works.")]
@@ -75,6 +80,7 @@ def run_study(home: Path, study: str | None, canary: bool, wait_s: float, on_eve
 
     _quiet()
     from server import published_studies
+    from server.departure.going_on import run_and_go_on
     from server.watch.office_run import OfficeRun, run_published
 
     study_id = published_studies.find_study(home, study)
@@ -82,7 +88,17 @@ def run_study(home: Path, study: str | None, canary: bool, wait_s: float, on_eve
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
     _survive_hangup(home)
-    result = run_published(OfficeRun(home, study_id, canary, wait_s, on_event, tuple(track or ())), note, over)
+
+    def once(study: str) -> StudyResult:
+        return run_published(OfficeRun(home, study, canary, wait_s, on_event, tuple(track or ())), note, over)
+
+    def goes_on(_left: str, problem: Problem, found: Departure) -> None:
+        note(f"{problem.code}: {problem.what}")
+        note(f"going on without who left, as agreed, as {found.lock.study.title} ({found.lock.study_id[:12]}):")
+        for line in found.words():
+            note(f"- {line}")
+
+    study_id, result = (study_id, once(study_id)) if canary else run_and_go_on(home, study_id, once, goes_on)
     report = None if canary else _report(home, study_id)
     show(
         {"study": study_id, "label": result.label, "canary": canary, "report": str(report) if report else None},

@@ -8,22 +8,25 @@ optimiser and the round at which it stood; all else is asked again over the rows
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from server import hospital_register as enrol
 from server import published_studies
 from server.asking.office_ledger import REMARK, KeptDigests, StudyLedger, asks, history
+from server.departure.companions import EVERYBODY, SetCount, companions_each, refused_sets, staying
 from server.link.owner_lock import held
 from server.phases.admission_phase import SPLITS
 from server.study.array_files import write_with_parts
+from server.study.earlier_studies import begun
 from server.study.resume_state import StudyFolder, TrainingState, ask_key, load_arrays
 from server.study.study_again import next_title
 from server.watch import study_status
-from shared_model.analyses.phases.admission_plan import SETS_OF, change_model
+from server.watch.office_backup import was_restored
+from shared_model.analyses.phases.admission_plan import SETS, change_model
 from shared_model.secure_sum.federation_messages import state_hash
 from shared_model.statistics.statistic_parameters import PreCounts
-from site_config.atomic_files import write_atomic, write_json
+from site_config.atomic_files import read_json, write_atomic, write_json
 from site_config.file_lock import Lock
 from site_config.keys_and_signatures import CoordinatorIdentity, private_folder, sign_lock, verify_lock
 from site_config.problems import federation
@@ -34,18 +37,7 @@ from site_config.study.plan_and_lock import LeftBehind, Role, Study, StudyLock
 from site_config.study.prognostic_models import MODELS
 from site_config.words_of_messages import plural
 
-EVERYBODY = 1_000
-"""Companions of a hospital where a set has to be left by all."""
-SPARE = 1.5
-"""How many times the minimum of companions is aimed at: hospitals are ragged, and what was guessed too low costs a command more."""
-
-
-@dataclass(frozen=True)
-class SetCount:
-    """What was opened of a set: hospitals that have one of its patients, and patients."""
-
-    sites: int
-    patients: int
+LATER = "later.json"
 
 
 @dataclass(frozen=True)
@@ -53,7 +45,8 @@ class Departure:
     """What going on without some patients is: the new lock, and what it costs.
 
     counts: of each set before; those in `planned` are the plan's numbers, because the office does not know them. rounds: network →
-    rounds that are kept, of all.
+    rounds that are kept, of all. next_try: companions of each hospital, if the holders find that more was opened than
+    this office remembers.
     """
 
     lock: StudyLock
@@ -61,6 +54,15 @@ class Departure:
     rounds: Mapping[str, tuple[int, int]]
     opened: bool
     planned: frozenset[str] = frozenset()
+    next_try: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def may_close(self) -> frozenset[str]:
+        """The sets of which fewer than the minimum may be left, so that their results would stay closed."""
+        least = change_model(self.lock).minimum_patients
+        leaving = self.lock.leaving.companions if self.lock.leaving is not None else {}
+        left = {name: (self.counts[name].left_by(k), self.counts[name].patients) for name, k in leaving.items()}
+        return frozenset(name for name, (out, all_) in left.items() if out and all_ - out < least)
 
     def words(self) -> list[str]:
         """The price, one line a thing; said before anything is done."""
@@ -68,20 +70,27 @@ class Departure:
         found = [f"without: {', '.join(leaving.gone) or 'no hospital'}; without every patient who withdrew by then"] if leaving else []
         for name, k in leaving.companions.items() if leaving else ():
             count = self.counts[name]
-            most = min(k * count.sites, count.patients)
+            if not count.patients:
+                continue
             about = "about " if name in self.planned else ""
-            who = f"up to {most} of {about}{count.patients} patients leave with them, {_each(k)} hospital"
+            who = f"up to {count.left_by(k)} of {about}{count.patients} patients leave with them, {_each(k)} hospital"
             found.append(f"{name}: where somebody left, {who}")
-            least, left = change_model(self.lock).minimum_patients, count.patients - most
-            if most and left < least:
+            if name in self.may_close:
+                few, least = count.patients - count.left_by(k), change_model(self.lock).minimum_patients
                 found.append(
-                    f"{name}: as few as {left} may be left; of fewer than {least} nothing is opened, so its results would stay closed"
+                    f"{name}: as few as {few} may be left; of fewer than {least} nothing is opened, so its results would stay closed"
                 )
         found.append(
             "asked again over the rows that are left: admission, clinical model, fusion, evaluation"
             if self.opened
             else "nothing was opened yet, so nobody leaves with them"
         )
+        if self.next_try:
+            each = ", ".join(f"{name} {_each(k)} hospital" for name, k in self.next_try.items() if k)
+            found.append(
+                "this office was restored from a backup: if the holders find that something was opened that it does not remember, the next "
+                f"try takes companions: {each}"
+            )
         found += [
             f"{model}: training goes on at round {done + 1} of {all_}" if done < all_ else f"{model}: trained, not trained again"
             for model, (done, all_) in self.rounds.items()
@@ -112,26 +121,34 @@ def departure(
     enrol.check_of_study(without, {entry.name for entry in before.roster})
     opened = compared or any(entry.outcome == "opened" and entry.bytes_out for entry in asks(history(folder / "ledger.jsonl")))
     _check(before, opened=opened, finished=(folder / "result.json").exists())
-    known = kept_counts(before, folder)
-    counts = {**(_planned_counts(before) if opened else {}), **known}
+    known, unknown = kept_counts(before, folder), not opened and was_restored(home, study)
+    counts = {**(_planned_counts(before) if opened or unknown else {}), **known}
     gone: dict[str, Role] = {entry.name: entry.role for entry in before.roster if entry.name in without}
     least = change_model(before).minimum_patients
     given = each if isinstance(each, Mapping) else {} if each is None else dict.fromkeys(counts, each)
-    many = {name: given.get(name, _companions(_staying(name, count, gone), least)) for name, count in counts.items()} if opened else {}
-    plan = _smaller(before, without, {lock.study.title for lock in published_studies.published(home)})
+    many = {name: given.get(name, companions_each(staying(name, count, gone), least)) for name, count in counts.items()}
+    published = published_studies.published(home)
+    plan = _smaller(before, without, {lock.study.title for lock in published})
     lock = lock_study(
         plan,
         enrol.roster(home, {entry.name: entry.role for entry in before.roster if entry.name not in without}),
         code_digest=code_digest(),
         office_digest=office_digest(),
         coordinator_key=identity.public_key,
-        published=published_studies.published(home),
-        leaving=LeftBehind(study=study, gone=gone, companions=many),
+        published=_compared_with(home, before, published),
+        leaving=LeftBehind(study=study, gone=gone, companions=many if opened else {}),
     )
     faults = lock_faults(lock)
     if faults:
         raise together(faults)
-    return Departure(lock, counts, _rounds(before, folder), opened, frozenset(counts.keys() - known.keys()))
+    planned, next_try = frozenset(counts.keys() - known.keys()), many if unknown else {}
+    return Departure(lock, counts, _rounds(before, folder), opened, planned, next_try)
+
+
+def _compared_with(home: Path, before: StudyLock, published: Sequence[StudyLock]) -> list[StudyLock]:
+    """The studies that opened something, the one before among them, and those that it was compared with, whatever an office remembers."""
+    opened = {before.study_id, *(one.study for one in before.earlier), *(one.study_id for one in begun(home))}
+    return [one for one in published if one.study_id in opened]
 
 
 def _refused(home: Path, study: str) -> LeftBehind | None:
@@ -142,17 +159,22 @@ def _refused(home: Path, study: str) -> LeftBehind | None:
 
 
 def _once_more(home: Path, study: str, refused: LeftBehind, without: Sequence[str], each: int | Mapping[str, int] | None) -> Departure:
-    """Leaving the study before a refused one: everybody who is gone by now; where the holders compared, one companion more than then."""
+    """Leaving the study before a refused one: everybody who is gone by now; more companions where the holders found too few.
+
+    A set that was refused without any gets the usual number, one that had some gets one more; the others keep theirs.
+    """
     gone = tuple(dict.fromkeys((*refused.gone, *without)))
-    compared = (study_status.folder_of(home, study) / "shares" / "admission" / "results.json").exists()
-    too_few = refused.companions if compared else {}
-    more = {name: k + 1 for name, k in too_few.items()} if each is None else each
-    return departure(home, refused.study, gone, more, compared=compared)
+    lock = StudyFolder(home / "studies" / study).signed_lock().lock
+    few = refused_sets(lock, study_status.folder_of(home, study))
+    had = {name: refused.companions.get(name, 0) for name in SETS} if few is not None else {}
+    more = {name: k + (name in (few or SETS)) for name, k in had.items() if k or name not in (few or SETS)}
+    return departure(home, refused.study, gone, more if each is None else each, compared=few is not None)
 
 
-def leave(home: Path, study: str, found: Departure) -> Path:
+def leave(home: Path, study: str, found: Departure, *, later: bool = False) -> Path:
     """Publish the next study, carry over what it goes on from, and point the old one to it; the file for hospitals.
 
+    later: whether later withdrawals are agreed to as well (`server.departure.going_on`).
     FH-758 while the study runs, FH-763 where a file of it is not the one its ledger names.
     """
     given_up, study = study, found.lock.leaving.study if found.lock.leaving is not None else study
@@ -170,6 +192,7 @@ def leave(home: Path, study: str, found: Departure) -> Path:
                 data, parts = TrainingState.load(old.training_file(model)).as_file()
                 write_with_parts(new.carried_file(f"{model}.safetensors"), data, parts)
         write_json(new.carried_file("counts.json"), _known(found))
+        write_json(new.carried_file(LATER), later)
         ledger = StudyLedger(new.ledger_file)
         try:
             ledger.note(REMARK, words=_remark(study, found))
@@ -182,6 +205,12 @@ def leave(home: Path, study: str, found: Departure) -> Path:
     finally:
         office.release()
     return path
+
+
+def later_too(home: Path, study: str) -> bool:
+    """Whether it was agreed that a study goes on by itself without patients who withdraw later."""
+    path = StudyFolder(study_status.folder_of(home, study)).carried_file(LATER)
+    return path.exists() and read_json(path) is True
 
 
 def _known(found: Departure) -> dict[str, int]:
@@ -231,35 +260,6 @@ def _check(lock: StudyLock, *, opened: bool, finished: bool) -> None:
         why = "without holders of shares nobody can tell whether enough patients left"
     if why:
         raise federation.CANNOT_LEAVE.problem(f"Study {lock.study_id[:12]}: {why}")
-
-
-def _staying(name: str, count: SetCount, gone: Mapping[str, Role]) -> SetCount:
-    """What is left of a set's opened counts without the hospitals that are gone, each taken for a mean one."""
-    out = sum(name in SETS_OF[role] for role in gone.values())
-    sites = max(count.sites - out, 0)
-    return SetCount(sites, count.patients * sites // max(count.sites, 1))
-
-
-def _companions(count: SetCount, least: int) -> int:
-    """How many of each hospital's patients of a set bring the whole change above the minimum; hospitals have few, and ragged numbers."""
-    if count.patients < least or not count.sites:
-        return 0
-    mean = count.patients / count.sites
-    for k in range(1, EVERYBODY):
-        if count.sites * _few(k, mean) >= SPARE * least:
-            return k
-        if k > 4 * mean:
-            break
-    return EVERYBODY
-
-
-def _few(k: int, mean: float) -> float:
-    """E[min(k, X)] of a geometric number of patients X ≥ 1, as ragged as hospitals are.
-
-    >>> _few(1, 4.0), _few(2, 4.0)
-    (1.0, 1.75)
-    """
-    return mean * (1.0 - (1.0 - 1.0 / mean) ** k)
 
 
 def _smaller(before: StudyLock, without: Sequence[str], titles: set[str]) -> Study:

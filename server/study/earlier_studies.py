@@ -10,8 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from server import published_studies
+from server.asking.ask_on_shares import STATISTIC
 from server.asking.office_ledger import asks, history
 from server.study.resume_state import StudyFolder
+from server.study.study_results import ADMISSION, LedgerEntry
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.study.plan_and_lock import StudyLock
@@ -58,6 +60,11 @@ def _opened(ledger: Path) -> bool:
     if not ledger.exists():
         return False
     try:
-        return any(one.outcome == "opened" for one in asks(history(ledger)))
+        return any(one.outcome == "opened" and not _of_comparison(one) for one in asks(history(ledger)))
     except Problem:
         return True
+
+
+def _of_comparison(entry: LedgerEntry) -> bool:
+    """Whether holders only found out which rows a study may use: of the rows of one that was refused then, nothing was opened."""
+    return entry.phase == "admission" and (entry.statistic == ADMISSION or entry.statistic.startswith(f"{STATISTIC}."))

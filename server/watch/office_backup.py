@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from server import hospital_register as enrol
-from server.asking.office_ledger import REMARK, KeptDigests, StudyLedger, history
+from server.asking.office_ledger import REMARK, KeptDigests, StudyLedger, history, remarks
 from server.watch.study_status import FLOWER_RUN, STOP_FILE, STUDY_LOCK, folder_of
 from site_config.atomic_files import access_problem, make_folder, write_atomic
 from site_config.keys_and_signatures import CoordinatorIdentity
@@ -40,6 +40,8 @@ NOT_RESTORED = (
     "Rounds after it are asked again; hospitals count attempts above what they saw, so nothing is answered twice with other numbers.",
     "Never let two machines serve one office: end the old one before `serve` here.",
 )
+
+RESTORED = "the office was restored from its backup of"
 
 
 class BackupManifest(BaseModel):
@@ -160,7 +162,13 @@ def restore(file: Path, home: Path) -> tuple[BackupManifest, tuple[str, ...]]:
     for study in studies:
         ledger = StudyLedger(folder_of(home, study) / "ledger.jsonl")
         try:
-            ledger.note(REMARK, words=f"the office was restored from its backup of {manifest.at}")
+            ledger.note(REMARK, words=f"{RESTORED} {manifest.at}")
         finally:
             ledger.close()
     return manifest, studies
+
+
+def was_restored(home: Path, study: str) -> bool:
+    """Whether an office was put back since a study began: then more may have been opened than the office remembers."""
+    ledger = folder_of(home, study) / "ledger.jsonl"
+    return any(RESTORED in words for words in remarks(history(ledger)))

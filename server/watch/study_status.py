@@ -17,10 +17,13 @@ from site_config.file_lock import holder_of
 from site_config.keys_and_signatures import private_folder
 from site_config.problems import federation
 from site_config.problems.base import Problem
+from site_config.words_of_messages import plural
 
 STOP_FILE = "stop"
 FLOWER_RUN = "flower-run"
 STUDY_LOCK = "run.lock"
+UNFINISHED = frozenset({"running", "PAUSED", "STALLED", "stopped", "interrupted"})
+"""States of a study that was begun and has not ended."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,17 @@ def _status(home: Path, study: str) -> StudyStatus:
         state = "PAUSED"
     where = f"{last.phase} round {last.round} block {last.block + 1}: {last.outcome}" + (f" until {last.until}" if last.until else "")
     return StudyStatus(study, title, sites, state, where, dict(last.missing) or None, ended)
+
+
+def under_way(home: Path) -> str:
+    """The one study that was begun and has not ended. FH-718 where there is none, or several."""
+    every = statuses(home)
+    found = [one for one in every if one.state in UNFINISHED]
+    found = found or [one for one in every if one.state == "published" and (folder_of(home, one.study) / "ledger.jsonl").exists()]
+    if len(found) == 1:
+        return found[0].study
+    what = f"{plural(len(found), 'study', 'studies')} of this office are under way; one is needed to go on with"
+    raise federation.STUDY_MISSING.problem(what, fix="`fedhcc-coordinator status` lists them; then `fedhcc-coordinator resume STUDY`.")
 
 
 def statuses(home: Path) -> list[StudyStatus]:

@@ -76,11 +76,13 @@ def test_a_restored_office_ends_a_study_with_the_same_numbers(place: tuple[Homes
     assert not [name for name in manifest.files if name.startswith(("logs", "gateway")) or name.endswith(".lock")]
     calm = numbers(run(homes, lock.study_id, homes.coordinator))
     told, studies = office_backup.restore(file, restored)
-    assert told == manifest and studies == (lock.study_id,)
+    assert told == manifest and studies == (lock.study_id,) and study_status.under_way(restored) == lock.study_id
     assert CoordinatorIdentity.load(restored).fingerprint == CoordinatorIdentity.load(homes.coordinator).fingerprint
     again_there = run(homes, lock.study_id, restored)
     assert again_there.label == "COMPLETE" and numbers(again_there) == calm
     assert any("restored from its backup" in remark for remark in again_there.remarks), "the report says so"
+    with pytest.raises(Problem, match="FH-718"):
+        study_status.under_way(restored)
 
 
 def test_nothing_is_restored_over_an_office_and_nothing_damaged(place: tuple[Homes, StudyLock], tmp_path: Path) -> None:

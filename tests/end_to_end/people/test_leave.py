@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,13 +13,17 @@ from client.app import forget_agents
 from client.cohort.pseudonyms import patient_key, site_secret
 from client.cohort.withdrawal import withdraw
 from server import published_studies
+from server.asking.office_ledger import StudyLedger
 from server.cli import app as office_app
-from server.departure.leave_study import departure, leave
+from server.departure.going_on import agreed, run_and_go_on
+from server.departure.leave_study import departure, later_too, leave
 from server.study.resume_state import StudyFolder
+from server.study.study_results import LedgerEntry, StudyResult
+from server.watch import office_backup, study_status
 from server.watch.study_status import status_of
 from site_config.console import invoke
 from site_config.keys_and_signatures import CoordinatorIdentity, sign_lock
-from site_config.problems import identity, privacy
+from site_config.problems import federation, identity, privacy
 from site_config.problems.base import Problem
 from tests.end_to_end.shares.test_generations import Office
 
@@ -99,6 +104,59 @@ def test_what_is_not_the_same_study_needs_a_decision_of_its_own(office: Office) 
     assert nobody.value.kind == identity.NOT_ENROLLED
 
 
+def test_a_run_takes_one_companion_more_by_itself_and_agrees_to_later_withdrawals_only_where_a_person_did(office: Office) -> None:
+    first = office.study()
+    home, study = office.homes.coordinator, first.lock.study_id
+    one_withdraws(office, max(office.names, key=lambda one: len(office._table(one))))
+    few = departure(home, study, (), 0)
+    leave(home, study, few, later=True)
+    told: list[tuple[str, str]] = []
+
+    def once(one: str) -> StudyResult:
+        folder = StudyFolder(home / "studies" / one)
+        office.opened(folder.signed_lock().lock)
+        return StudyResult(study_id=one, title="", label="COMPLETE", simulated=True, created="", software="", lock={})
+
+    last, result = run_and_go_on(home, few.lock.study_id, once, lambda left, problem, _found: told.append((left, problem.code)))
+    assert result.study_id == last == published_studies.find_study(home, study) != few.lock.study_id
+    assert told and told[0] == (few.lock.study_id, "FH-531") and {code for _, code in told} == {"FH-531"}
+    assert later_too(home, last), "what was agreed holds for the next one too"
+    stalled = federation.STUDY_STALLED.problem("one withdrew")
+    ledger = StudyLedger(StudyFolder(home / "studies" / last / "run").ledger_file)
+    missed = LedgerEntry(
+        time="", phase="training", round=3, statistic="training.update", block=0, roster=[], outcome="refused", masked=True
+    )
+    ledger.append(missed.model_copy(update={"missing": {office.names[0]: "FH-531"}}))
+    assert agreed(home, last, stalled) is not None
+    ledger.append(missed.model_copy(update={"missing": {office.names[0]: "FH-531", office.names[1]: "FH-701"}}))
+    ledger.close()
+    assert agreed(home, last, stalled) is None, "no hospital is left out by itself"
+    assert agreed(home, study, stalled) is None, "of this one nobody agreed to anything"
+
+
+def test_a_restored_office_says_that_companions_may_leave_though_it_remembers_nothing(office: Office, tmp_path: Path) -> None:
+    """Backed up before anything was opened, put back after: the holders find out, and the same run takes the companions that it named."""
+    lock = office.publish_next()
+    home, folder = office.homes.coordinator, office.homes.coordinator / "studies" / lock.study_id / "run"
+    StudyLedger(StudyFolder(folder).ledger_file).close()
+    office_backup.write(home, tmp_path / "office.tar.gz")
+    office.opened(lock)
+    shutil.rmtree(home)
+    office_backup.restore(tmp_path / "office.tar.gz", home)
+    assert study_status.under_way(home) == lock.study_id
+    one_withdraws(office, max(office.names, key=lambda one: len(office._table(one))))
+    found = departure(home, lock.study_id)
+    assert not found.opened and found.lock.leaving is not None and not found.lock.leaving.companions
+    assert any("restored from a backup" in line and "train 4 of a hospital" in line for line in found.words()), found.words()
+    leave(home, lock.study_id, found)
+    with pytest.raises(Problem) as refused:
+        office.opened(found.lock)
+    more = agreed(home, found.lock.study_id, refused.value)
+    assert more is not None and more.lock.leaving is not None and more.lock.leaving.companions["train"] == 4
+    leave(home, found.lock.study_id, more)
+    assert office.opened(more.lock).every["train"] >= LEAST
+
+
 def test_too_few_companions_are_refused_and_the_same_command_takes_one_more(office: Office) -> None:
     first = office.study()
     home, study = office.homes.coordinator, first.lock.study_id
@@ -108,11 +166,14 @@ def test_too_few_companions_are_refused_and_the_same_command_takes_one_more(offi
     with pytest.raises(Problem) as refused:
         office.opened(few.lock)
     assert refused.value.kind == privacy.ROWS_WAIT and "`fedhcc-coordinator leave STUDY` again" in refused.value.fix
-    for tries in range(1, 6):  # as a person types it: the study's id leads to the last one
+    usual = departure(home, study).lock.leaving
+    assert usual is not None
+    for tries in range(5):  # as a person types it: the study's id leads to the last one
         now = published_studies.find_study(home, study)
         more = departure(home, now)
         assert more.lock.leaving is not None and more.lock.leaving.study == study, "the refused study is given up"
-        assert set(more.lock.leaving.companions.values()) == {tries} and more.counts == few.counts
+        taken = {name: usual.companions[name] + tries if name == "train" else 0 for name in more.counts}
+        assert more.lock.leaving.companions == taken and more.counts == few.counts, "the sets that were permitted keep their number"
         leave(home, now, more)
         try:
             second = office.opened(more.lock)

@@ -36,6 +36,22 @@ def test_a_study_that_opened_nothing_is_no_earlier_one(
     assert begun(tmp_path) == (lock,)
 
 
+def test_a_study_that_was_refused_when_rows_were_compared_is_no_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its holders found out that its rows may not be used; compared with, its hospitals' rows would all count as new."""
+    lock = study_lock()
+    monkeypatch.setattr(published_studies, "published", lambda _home: (lock,))
+    folder = tmp_path / "studies" / lock.study_id / "run"
+    folder.mkdir(parents=True)
+    ledger = StudyLedger(folder / "ledger.jsonl")
+    one = LedgerEntry(time="", phase="admission", round=0, statistic="", block=0, roster=[], outcome="opened", masked=True)
+    for statistic in ("admission", "shares.keys", "shares.rows", "shares.steps"):
+        ledger.append(one.model_copy(update={"statistic": statistic}))
+    assert begun(tmp_path) == ()
+    ledger.append(one.model_copy(update={"statistic": "precounts"}))
+    ledger.close()
+    assert begun(tmp_path) == (lock,)
+
+
 def regions() -> tuple[StudyLock, StudyLock]:
     """A study, and one over some of its hospitals, both locked before either began."""
     both = study_lock(title="both")
