@@ -2,8 +2,8 @@
 
 `leave` says what leaving costs before somebody agrees to it. Where the holders then find that too few left, nothing was opened, and the
 next try takes one companion more. Where it was agreed for later withdrawals too, a study that a further one stops goes on without that
-patient in the same way. Neither goes so far that a set may fall below the minimum, and no hospital is ever left out by itself: that is for
-a person to decide.
+patient in the same way. Neither goes so far that a set may fall below the minimum by the counts that the office knows, and no hospital is
+ever left out by itself: that is for a person to decide.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def agreed(home: Path, study: str, problem: Problem) -> Departure | None:
         found = departure(home, study, each=each)
     except Problem:
         return None
-    return None if found.may_close else found
+    return None if found.may_close - found.planned else found
 
 
 def _only_withdrawals(home: Path, study: str) -> frozenset[str]:
