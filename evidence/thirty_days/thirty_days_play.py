@@ -43,7 +43,7 @@ MOST_STEPS = 12
 
 
 @dataclass(frozen=True)
-class Leaving:
+class StudyLeft:
     """One study left for the next: its id, the hospitals left out, the companions of each hospital, who was gone or had withdrawn by then.
 
     entries: of the story's ledger that were written by then. ran: whether the study left had counted its patients, which one that the
@@ -66,7 +66,7 @@ class Story:
     result: StudyResult | None = None
     days: float = 0.0
     ledger: list[tuple[float, LedgerEntry]] = field(default_factory=list)
-    leavings: list[Leaving] = field(default_factory=list)
+    leavings: list[StudyLeft] = field(default_factory=list)
     numbers: StudyNumbers | None = None
     """What the last study told, and what it opened on shares."""
 
@@ -84,7 +84,7 @@ class Story:
 
 
 @dataclass(frozen=True)
-class Part:
+class FollowedStudy:
     """What a calm play follows while it runs one study of a story.
 
     leaves_at: hospital → first round without it or its patient. last_round: the last one asked before the study was left; a study that is
@@ -95,7 +95,7 @@ class Part:
     leaves_at: Mapping[str, int]
     last_round: int
     phase: str = "training"
-    ends: Leaving | None = None
+    ends: StudyLeft | None = None
 
     def stalls(self, phase: str, round: int | None) -> bool:
         """Whether the followed study had stalled before it asked this."""
@@ -145,7 +145,7 @@ def play(world: World, homes: Homes, lock: StudyLock, backups: Path) -> Story:
     return _ended(story, home, study, clock)
 
 
-def play_calmly(world: World, homes: Homes, lock: StudyLock, backups: Path, parts: Sequence[Part]) -> Story:
+def play_calmly(world: World, homes: Homes, lock: StudyLock, backups: Path, parts: Sequence[FollowedStudy]) -> Story:
     """The same studies, each left where the followed one was, by the same ones, with the same companions."""
     clock, story = PlayClock(), Story()
     study, home = lock.study_id, homes.coordinator
@@ -182,7 +182,7 @@ def _noted(story: Story, home: Path, happenings: Happenings, left: str, found: D
     counted = bool(kept_counts(StudyFolder(home / "studies" / left).signed_lock().lock, study_status.folder_of(home, left)))
     first = left == leaving.study
     without = tuple(leaving.gone)
-    story.leavings.append(Leaving(found.lock.study_id, without, leaving.companions, gone, len(story.ledger), ran=counted or first))
+    story.leavings.append(StudyLeft(found.lock.study_id, without, leaving.companions, gone, len(story.ledger), ran=counted or first))
 
 
 def _forgotten(story: Story, home: Path) -> None:
@@ -212,7 +212,7 @@ def _due(happenings: Happenings, requests: Mapping[str, Message]) -> None:
         happenings.world.asked(asked[1], happenings.clock.now)
 
 
-def _follow(happenings: Happenings, part: Part, requests: Mapping[str, Message]) -> None:
+def _follow(happenings: Happenings, part: FollowedStudy, requests: Mapping[str, Message]) -> None:
     """In the calm play: who leaves before this round leaves now, and a study that had stalled before this is left."""
     asked = _asked(requests)
     if asked is None:
@@ -248,7 +248,7 @@ def calm(world: World) -> World:
     return replace(world, calm=True, gone=gone, withdrawals=withdrawals, due={}, disk_lost=inf)
 
 
-def parts_of(story: Story, lock: StudyLock, world: World) -> tuple[Part, ...]:
+def parts_of(story: Story, lock: StudyLock, world: World) -> tuple[FollowedStudy, ...]:
     """What the calm play of a story follows, study by study."""
     found, begin = [], 0
     for ends in (*story.leavings, None):
@@ -262,7 +262,7 @@ def parts_of(story: Story, lock: StudyLock, world: World) -> tuple[Part, ...]:
                     leaves_at[site] = min(leaves_at[site], turn(entry.statistic, entry.round))
         last = max((turn(entry.statistic, entry.round) for entry in rounds), default=NEVER)
         later = [entry.phase for entry in entries if entry.phase in AFTER_TRAINING]
-        found.append(Part(leaves_at, last, later[-1] if later and ends is not None else "training", ends))
+        found.append(FollowedStudy(leaves_at, last, later[-1] if later and ends is not None else "training", ends))
     return tuple(found)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evidence.thirty_days.calendar import DAY_S, DISK, EAST, EVENTS, HALF_S, UPTIME, WEST, World, office_hours, world
-from evidence.thirty_days.thirty_days_play import NEVER, Leaving, Part, calm
+from evidence.thirty_days.thirty_days_play import NEVER, FollowedStudy, StudyLeft, calm
 from site_config.open_hours import together
 
 TRAINS = [f"hospital-{k:02d}" for k in range(37)]
@@ -49,12 +49,12 @@ def test_everything_happens_once_while_a_network_is_trained() -> None:
 
 
 def test_the_calm_play_leaves_where_the_other_one_stalled() -> None:
-    left = Leaving("next", (), {}, (), 0, ran=True)
-    in_training, later = Part({}, 15, ends=left), Part({}, 15, "evaluation", left)
+    left = StudyLeft("next", (), {}, (), 0, ran=True)
+    in_training, later = FollowedStudy({}, 15, ends=left), FollowedStudy({}, 15, "evaluation", left)
     assert not in_training.stalls("clinical", None) and not in_training.stalls("training", 15) and in_training.stalls("training", 16)
     assert in_training.stalls("fusion", None), "training had ended: its last round was not made up"
-    assert not Part({}, 3).stalls("training", 15), "the last study came to its end"
-    assert Part({}, NEVER, ends=left).stalls("training", -1), "no training was asked"
+    assert not FollowedStudy({}, 3).stalls("training", 15), "the last study came to its end"
+    assert FollowedStudy({}, NEVER, ends=left).stalls("training", -1), "no training was asked"
     assert not later.stalls("training", 15) and not later.stalls("fusion", None) and later.stalls("evaluation", None)
 
 
