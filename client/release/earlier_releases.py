@@ -157,6 +157,10 @@ class Agreement:
         known = all(one.against.get(use.study, {}).get(name) == before for one in self.compared)
         return known and any(one.choices.get(choice) == rows for one in self.compared[-1:] for choice in self._of(name))
 
+    def knows(self, study: str) -> bool:
+        """Whether rows were compared with those of an earlier study."""
+        return any(study in one.against for one in self.compared)
+
     def misses(self, sites: frozenset[str]) -> bool:
         """Whether these hospitals are none of those that compared: then a change of nobody was not permitted for their sets."""
         return bool(self.compared) and not any(sites & set(one.roster) for one in self.compared)
@@ -295,7 +299,7 @@ class Ledger(Fold):
             if not counted and use.fact == COUNTS and value.whole and same:
                 counted = self._beside_others(use, value.roster, agreement)
             if switched or (shared and not counted):
-                _check_roster(use, value, minima)
+                _check_roster(use, value, minima, compared=agreement.knows(use.study))
 
     def _beside_others(self, use: Use, roster: frozenset[str], agreement: Agreement) -> bool:
         """Whether an earlier result is the counts of a block, and the roster is that of all blocks, which has its own check.
@@ -363,24 +367,25 @@ def _check_sums(value: OpenedValue, minima: Minima) -> None:
         )
 
 
-def _check_roster(use: Use, value: OpenedValue, minima: Minima) -> None:
+def _check_roster(use: Use, value: OpenedValue, minima: Minima, *, compared: bool) -> None:
     sites = len(use.roster ^ value.roster)
     if 0 < sites < minima.sites:
         raise privacy.VALUE_DIFFERS_BY_FEW.problem(
             f"the roster differs by {plural(sites, 'site')} from an earlier one; at least {minima.sites} are asked"
         )
-    apart = _patients_apart(use, value)
+    apart = _patients_apart(use, value, compared=compared)
     if sites and apart is not None and apart < minima.patients:
         raise privacy.VALUE_DIFFERS_BY_FEW.problem(
             f"the hospitals in which the rosters differ hold {plural(apart, 'patient')}; at least {minima.patients} are asked"
         )
 
 
-def _patients_apart(use: Use, value: OpenedValue) -> int | None:
+def _patients_apart(use: Use, value: OpenedValue, *, compared: bool) -> int | None:
     """Patients at the hospitals that stand in one of two rosters only, whichever way these overlap.
 
     As hospitals known here contributed them: unknown ones count as nobody. Where none is known (made-up patients), the coordinator's
-    two totals tell of one roster within the other; None where nothing tells.
+    two totals tell of one roster within the other, unless rows were `compared` between the two studies: then patients of the same
+    hospitals left or came too, and the totals differ by these as well. None where nothing tells.
     """
     if value.contributed:
         before = dict(use.contributed)
@@ -388,6 +393,6 @@ def _patients_apart(use: Use, value: OpenedValue) -> int | None:
             before.get(name, 0) for name in use.roster - value.roster
         )
     nested = use.roster < value.roster or value.roster < use.roster
-    if not nested or use.roster_patients is None or value.roster_patients is None:
+    if compared or not nested or use.roster_patients is None or value.roster_patients is None:
         return None
     return abs(use.roster_patients - value.roster_patients)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from client.release.earlier_releases import Minima, OpenedValue, cohort_hash
-from client.release.journal_entries import COHORT, RELEASE, CohortSeen, Released
+from client.release.journal_entries import AGREED, COHORT, COMPARED, RELEASE, AgreedRows, CohortSeen, ComparedRows, Released
 from client.release.site_policy import refusals
 from evidence.attacks.shares.attacked_study import draw_study, locked
 from shared_model.analyses.analysis_plan import plan_of
@@ -274,3 +274,24 @@ def test_a_coordinators_totals_do_not_count_where_hospitals_are_known() -> None:
     more = value("training", tuple(PATIENTS)[:14], rows, **dict.fromkeys(tuple(PATIENTS)[:14], 4))
     with pytest.raises(Problem):
         network.hospitals[NAMES[0]].ledger.check_rows(replace(more, roster_patients=9_999), Minima(3, 20))
+
+
+def test_totals_of_two_generations_are_not_subtracted() -> None:
+    """A block's 999 patients before companions left, 990 of all hospitals after it: the nine are no hospital's patients."""
+    network, names = Network(SIZES), tuple(PATIENTS)
+    before, now = {"train": frozenset(f"p{k}" for k in range(30))}, {"train": frozenset(f"p{k}" for k in range(8))}
+    write(network, value("training", names[:10], before))
+    one = network.hospitals[NAMES[0]]
+    later = replace(value("second", names, now), roster_patients=990, whole=True)
+    with pytest.raises(Problem) as alike:
+        one.ledger.check_rows(replace(later, sets=before), Minima(3, 20))
+    assert alike.value.kind == privacy.VALUE_DIFFERS_BY_FEW, "of the same patients, the totals tell of the other ten hospitals"
+    plain = {"parts": {}, "results": (), "cohort": "", "patients": 0, "slots": 0, "bytes": 0, "rule": "", "hash": ""}
+    against = {"training": {"train": cohort_hash(before["train"])}}
+    record = {"study": "second", "phase": "admission", "roster": names, "holders": names[:3], "against": against}
+    one.write(COMPARED, ComparedRows(**plain, **record, choices={"live.train": cohort_hash(now["train"])}))
+    one.write(AGREED, AgreedRows(study="second", choices=("live.train",)))
+    one.ledger.check_rows(later, Minima(3, 20))
+    with pytest.raises(Problem) as few:
+        one.ledger.check_rows(replace(later, roster=frozenset(names[:11]), roster_patients=None), Minima(3, 20))
+    assert few.value.kind == privacy.VALUE_DIFFERS_BY_FEW, "one hospital more is one hospital more"
