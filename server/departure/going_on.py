@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from server.asking.hospital_refusals import REFUSALS, are_final
 from server.departure.companions import refused_sets
 from server.departure.leave_study import Departure, departure, later_too, leave
 from server.study.resume_state import StudyFolder
@@ -67,7 +68,9 @@ def agreed(home: Path, study: str, problem: Problem) -> Departure | None:
 
 
 def _only_withdrawals(home: Path, study: str) -> frozenset[str]:
-    """The hospitals that are missing, where all of them are because their rows of this study became fewer; else none."""
+    """The hospitals whose rows of this study became fewer, where nobody refused for another reason; none where one was only away."""
     entries = study_status.ledger_of(home, study)
-    missing = entries[-1].missing if entries else {}
-    return frozenset(missing) if set(missing.values()) <= {privacy.ROWS_WAIT.label, privacy.COHORT_EMPTIED.label} else frozenset()
+    if not entries or entries[-1].outcome != "refused":
+        return frozenset()
+    refused = {site: code for site, code in entries[-1].missing.items() if are_final([code], REFUSALS)}
+    return frozenset(refused) if set(refused.values()) <= {privacy.ROWS_WAIT.label, privacy.COHORT_EMPTIED.label} else frozenset()

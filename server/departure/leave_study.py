@@ -136,7 +136,7 @@ def departure(
         office_digest=office_digest(),
         coordinator_key=identity.public_key,
         published=_compared_with(home, before, published),
-        leaving=LeftBehind(study=study, gone=gone, companions=many if opened else {}),
+        leaving=LeftBehind(study=study, gone=gone, companions={name: k for name, k in many.items() if k and opened}),
     )
     faults = lock_faults(lock)
     if faults:

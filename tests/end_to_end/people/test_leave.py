@@ -128,7 +128,12 @@ def test_a_run_takes_one_companion_more_by_itself_and_agrees_to_later_withdrawal
     )
     ledger.append(missed.model_copy(update={"missing": {office.names[0]: "FH-531"}}))
     assert agreed(home, last, stalled) is not None
-    ledger.append(missed.model_copy(update={"missing": {office.names[0]: "FH-531", office.names[1]: "FH-701"}}))
+    away = {office.names[0]: "FH-531", office.names[1]: "FH-701", office.names[2]: "FH-518"}
+    ledger.append(missed.model_copy(update={"missing": away}))
+    assert agreed(home, last, stalled) is not None, "two machines were switched off when the third refused"
+    ledger.append(missed.model_copy(update={"missing": {office.names[0]: "FH-531", office.names[1]: "FH-511"}}))
+    assert agreed(home, last, stalled) is None, "one refuses for another reason"
+    ledger.append(missed.model_copy(update={"missing": {office.names[1]: "FH-701"}, "outcome": "missed"}))
     ledger.close()
     assert agreed(home, last, stalled) is None, "no hospital is left out by itself"
     assert agreed(home, study, stalled) is None, "of this one nobody agreed to anything"
@@ -172,7 +177,7 @@ def test_too_few_companions_are_refused_and_the_same_command_takes_one_more(offi
         now = published_studies.find_study(home, study)
         more = departure(home, now)
         assert more.lock.leaving is not None and more.lock.leaving.study == study, "the refused study is given up"
-        taken = {name: usual.companions[name] + tries if name == "train" else 0 for name in more.counts}
+        taken = {"train": usual.companions["train"] + tries}
         assert more.lock.leaving.companions == taken and more.counts == few.counts, "the sets that were permitted keep their number"
         leave(home, now, more)
         try:
