@@ -51,7 +51,7 @@ demo: $(VENV)/ready ## the whole study on simulated patients, with a report to l
 	@$(BIN)/fedhcc-sim run --preset demo --out demo-run
 
 test: .venv/ready ## all tests
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not evidence and not gpu" --durations=15 --junitxml=.pytest_cache/junit.xml
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not evidence and not gpu" --durations=15 --junitxml=.pytest_cache/junit.xml
 	@$(BIN)/python -m tests.skips .pytest_cache/junit.xml
 
 .tools/containers/ready: .tools/ready requirements/containers.txt

@@ -21,6 +21,7 @@ import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 from site_config import console  # noqa: E402
+from tests.longest_files_first import known, place  # noqa: E402
 from tests.support import shared_data as find_shared_data  # noqa: E402
 
 settings.register_profile(
@@ -32,6 +33,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("fedhcc")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Start the longest files first (`make test` asks xdist to keep this order)."""
+    seconds = known()
+    items.sort(key=lambda item: place(item.path.relative_to(config.rootpath).as_posix(), seconds))
 
 
 @pytest.fixture
