@@ -105,6 +105,8 @@ def second_header(table: TabularTable, time: str) -> None:
     if not table.has(time) or len(table.rows) < 3 or table.of_frame:
         return
     first, *others = table.column(time)
+    if any(text is not None and looks_numeric(text) for text in table.rows[0]):
+        return  # a patient's line, whatever stands under the times
     if first is None or looks_numeric(first) or DATED.fullmatch(first) or first.casefold() in NOT_KNOWN or first[0].isdigit():
         return
     if all(text is None or text.casefold() in NO_VALUE or looks_numeric(text) for text in others):

@@ -264,6 +264,11 @@ def test_what_is_no_time(path, written):
     assert refused(path, having("time", written)).code == "FH-825"
 
 
+def test_a_first_patient_without_a_time_is_no_line_of_units(path):
+    table = having("time", lambda i, v: "n.d." if i == 0 else v)
+    assert refused(path, table).code == "FH-825"
+
+
 def test_time_zero_is_a_time(path):
     table = first("time", 0)
     assert fedhcc.cox(write(path, table), **ASKED).fit.coef == pooled(table)
