@@ -53,12 +53,14 @@ def _table(frame: Frame, wanted: set[str], reading: Reading) -> TabularTable:
     folded = {composed(part).strip().casefold() for name in wanted for part in (name, *name.split(","))}
     blank: list[str | None] = [None] * len(frame)
     columns, levels = [], {}
+    given = {text for name in reading.missing if "=" in name for text in frame.astype(str).to_numpy().ravel()}
+    readings = reading.by_column(header, given)
     for index, title in enumerate(header):
         if title.casefold() not in folded:
             columns.append(blank)
             continue
         column = frame.iloc[:, index]
-        columns.append([None if text is None or reading.is_missing(text) else text for text in _texts(column)])
+        columns.append([None if text is None or readings[index].is_missing(text) else text for text in _texts(column)])
         if isinstance(column.dtype, pd.CategoricalDtype):
             levels[title] = tuple(_text(value) or "" for value in column.cat.categories)
     # Numbers of a frame are written with a point; texts that hold commas are left open, so that they are asked about.

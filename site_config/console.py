@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 60
 ROWS_SHOWN = 8
-AT_ROW = re.compile(r"^row (\d+)(?=[,:])")
+AT_ROW = re.compile(r"^([^\s:]+: )?row (\d+)(?=[,:])")
+"""Where a problem is: a row of the table, or of the table of the hospital named before it."""
 DAYS = re.compile(r"(?<=: is )\d[\d,]*(?= days )")
 """The days that a cell says, which differ from row to row where the fault is one."""
 STOPPED = "stopped; nothing was left half-written"
@@ -150,7 +151,7 @@ def problem_lines(problem: Problem) -> list[str]:
     everything = [problem, *problem.others]
     alike: dict[tuple[str, str, str], list[Problem]] = {}
     for one in everything:
-        alike.setdefault((one.code, DAYS.sub("", AT_ROW.sub("", one.what)), one.fix), []).append(one)
+        alike.setdefault((one.code, DAYS.sub("", AT_ROW.sub(r"\1", one.what)), one.fix), []).append(one)
     lines: list[str] = []
     said: set[tuple[str, str]] = set()
     for same in list(alike.values())[:MOST_SHOWN]:
@@ -198,7 +199,7 @@ def program_name() -> str:
 
 def _in_rows(same: Sequence[Problem]) -> str:
     """Problems that differ in their row, or in the days it says, as one line: `FH-213 rows 5, 9, 17 and 2,677 more, column pvtt: …`."""
-    rows = [int(found[1]) for one in same if (found := AT_ROW.match(one.what))]
+    rows = [int(found[2]) for one in same if (found := AT_ROW.match(one.what))]
     if len(same) == 1 or len(rows) < len(same):
         often = f" ({len(same)} times)" if len(same) > 1 else ""
         return f"{same[0]}{often}"
@@ -206,10 +207,12 @@ def _in_rows(same: Sequence[Problem]) -> str:
     more = len(rows) - ROWS_SHOWN
     shown = ", ".join(str(row) for row in rows[:ROWS_SHOWN])
     days = sorted({int(found[0].replace(",", "")) for one in same if (found := DAYS.search(one.what))})
+    named = AT_ROW.match(same[0].what)
+    hospital = named[1] or "" if named else ""
     rest = AT_ROW.sub("", same[0].what)
     rest = DAYS.sub(f"{days[0]:,d} to {days[-1]:,d}", rest) if len(days) > 1 else rest
     place = f" ({same[0].where.partition(':')[0]})" if same[0].where else ""
-    return f"{same[0].code} rows {shown}{f' and {more:,d} more' if more > 0 else ''}{rest}{place}"
+    return f"{same[0].code} {hospital}rows {shown}{f' and {more:,d} more' if more > 0 else ''}{rest}{place}"
 
 
 def report_problem(problem: Problem) -> int:

@@ -16,6 +16,7 @@ from client.intake.dicom.look_inside import LOOKED_AT, look_inside
 from client.intake.dicom.read_dicom import choose_volume, place_of
 from client.intake.phase_beside import phase_beside
 from client.intake.read_nifti import is_nifti, middle_planes, placed
+from client.intake.too_short import too_short_volume
 from client.intake.unpack import is_zip, unpacked
 from client.intake.whose_scan import NOBODY, Identity
 from site_config.atomic_files import access_problem
@@ -49,7 +50,8 @@ def glimpse(scan: Scan, role: str, root: Path | None = None) -> Glimpse:
         return _folder(scan, role, None, root)
     if is_nifti(scan.path):
         check_hounsfield(middle_planes(scan.path, LOOKED_AT, role), role)
-        return Glimpse(None, NOBODY, scan.phase, (), placed(scan.path, role))
+        place = placed(scan.path, role)
+        return Glimpse(None, NOBODY, scan.phase, tuple(too_short_volume(scan.region, place, role)), place)
     if is_zip(scan.path):
         with unpacked(scan.path, role) as folder:
             return _folder(scan, role, folder, None)
@@ -69,5 +71,7 @@ def _folder(scan: Scan, role: str, folder: Path | None, root: Path | None) -> Gl
     phase = scan.phase or chosen.phase
     if scan.region != "chest":
         findings += phase_beside(phase, inside.contrast, role)
+    place = place_of(chosen)
+    findings += too_short_volume(scan.region, place, role)
     who = chosen.series.who
-    return Glimpse(chosen.taken, who if isinstance(who, Identity) else NOBODY, phase, tuple(findings), place_of(chosen))
+    return Glimpse(chosen.taken, who if isinstance(who, Identity) else NOBODY, phase, tuple(findings), place)

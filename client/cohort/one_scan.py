@@ -16,6 +16,7 @@ from client.imaging.mask_doubts import doubts
 from client.imaging.volume import Volume
 from client.intake.phase_beside import phase_beside
 from client.intake.read_scan import read_scan
+from client.intake.too_short import too_short_volume
 from client.segmentation.segmenter import Segmented, Segmenter
 from site_config.problems import scans as problems
 from site_config.problems import tables as kinds
@@ -61,7 +62,7 @@ def look_at(
     role = role_of(scan)
     volume, remarks = read_scan(scan, role, root)
     seen(volume)
-    remarks += reconcile(scan, volume, declared, role)
+    remarks += [*reconcile(scan, volume, declared, role), *too_short_volume(scan.region, volume, role)]
     grid = slices.grid_of(volume.z_mm, study.imaging.spacing_mm)
     wanted = tuple(organ for organ in study.organs if scan.region in (organ.region, "whole"))
     masks = segmenter.organs(scan, volume, grid, wanted, role)

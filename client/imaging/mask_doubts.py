@@ -29,6 +29,9 @@ LEAST_SLICES = 8
 CUT_OFF = 0.6
 CUT_TO = 0.3
 MOST_FILLED = 0.9
+OF_A_BODY = -300.0
+LEFT_MM = 15.0
+"""A liver's middle lies 20 to 70 mm to the right; after its right half was taken out it may come to the middle."""
 REACH_MM = 10.0
 MOST_APART = 0.5
 
@@ -40,6 +43,7 @@ def doubts(organ: str, volume: Volume, grid: Grid, masks: tuple[Mask, Mask], mea
         _gaps(organ, measured),
         _cut_off(organ, measured),
         _beside(organ, volume, grid, healthy),
+        _mirrored(organ, volume, grid, healthy),
         _filled(organ, measured),
         _apart(organ, volume, grid, healthy, tumour),
     )
@@ -89,6 +93,24 @@ def _darker(values: NDArray[np.int16]) -> float:
     middle = float(np.median(values))
     noise = 1.4826 * float(np.median(np.abs(values - middle)))
     return float(np.mean(values < middle - np.clip(NOISES * noise, *DARKER_HU)))
+
+
+def _mirrored(organ: str, volume: Volume, grid: Grid, healthy: Mask) -> str | None:
+    """A liver on the left of the body's middle: mask or images were mirrored, or the organs themselves are (one person in 10,000)."""
+    held = np.flatnonzero(healthy.any(axis=(1, 2)))
+    if organ != "liver" or not len(held):
+        return None
+    planes = nearest_planes(grid)
+    shown = held[evenly(0, len(held) - 1)]
+    body = np.stack([volume.values[int(planes[k])][::THIN, ::THIN] > OF_A_BODY for k in shown])
+    mask = healthy[shown][:, ::THIN, ::THIN] & body
+    if np.count_nonzero(mask) < LEAST_PIXELS:
+        return None
+    across = np.arange(body.shape[2]) * volume.spacing_mm[1] * THIN
+    of_body, of_liver = (float((part.sum(axis=(0, 1)) * across).sum() / part.sum()) for part in (body, mask))
+    if of_liver - of_body < LEFT_MM:
+        return None
+    return f"the liver's mask lies {of_liver - of_body:.0f} mm to the left of the body's middle, as if mask or images were mirrored"
 
 
 def _filled(organ: str, measured: Measured) -> str | None:

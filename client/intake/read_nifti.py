@@ -298,7 +298,7 @@ def _labels_in(plane: NDArray[Any], marked: NDArray[np.bool_]) -> set[float]:
 def _planes(image: Any, path: Path, grid: _Grid, role: str) -> Iterator[tuple[int, NDArray[Any]]]:
     """Every slice (y, x) of LPS with its number, in the file's order; streamed where slices lie one after the other."""
     kind, shape = image.get_data_dtype(), _shape(image, role)
-    plain = image.dataobj.slope == 1 and image.dataobj.inter == 0 and isinstance(image, _single_file()) and kind.kind in "iu"
+    plain = image.dataobj.slope == 1 and image.dataobj.inter == 0 and isinstance(image, _single_file()) and kind.kind in "iuf"
     if not plain or grid.order[0] != 2:
         yield from enumerate(_data(image, grid, role))
         return

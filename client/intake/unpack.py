@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import IO, Literal
 
 from site_config.atomic_files import access_problem
 from site_config.problems import which_scan
@@ -24,6 +27,9 @@ OTHER_ARCHIVES = (".7z", ".rar", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz
 READ_BESIDE = (".nii.gz",)
 NO_KIND = ("dat", "bin", "tmp", "part", "download", "img")
 ZIP_BEGINNINGS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+LISTED, LISTED_BYTES, END_BYTES, MOST_TAIL = b"PK\x01\x02", 46, 22, 2**16 + 22
+"""Of a zip archive's list of files: an entry's beginning and its length without names, the end's length, and where the end is sought."""
+OF_UTF_8 = 0x08  # in the second byte of an entry's flags
 OTHER_BEGINNINGS = (b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
 TAR_AT, TAR = 257, b"ustar"
 
@@ -78,7 +84,7 @@ def unpacked(path: Path, role: str) -> Iterator[Path]:
 
 def _unpack(path: Path, folder: Path, role: str) -> None:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _opened(path) as archive:
             members = [one for one in archive.infolist() if not one.is_dir()]
             _check(members, path, role)
             left = MOST_BYTES
@@ -88,6 +94,73 @@ def _unpack(path: Path, folder: Path, role: str) -> None:
         raise refused(role, "it is damaged, encrypted or packed in a way that is not read here") from None
     except OSError as error:
         raise access_problem(error, role) from None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive; one whose names are not the UTF-8 that they are said to be is read with its names byte by byte."""
+    with path.open("rb") as stream:
+        try:
+            archive = zipfile.ZipFile(stream)
+        except UnicodeDecodeError:
+            archive = zipfile.ZipFile(_names_as_bytes(stream))
+        with archive:
+            yield archive
+
+
+class _Patched(io.BufferedIOBase):
+    """A file of which some bytes read otherwise; what zipfile asks of a file."""
+
+    def __init__(self, stream: IO[bytes], otherwise: Mapping[int, int]) -> None:
+        super().__init__()
+        self._stream, self._otherwise, self._places = stream, otherwise, sorted(otherwise)
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """As of the file."""
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As of the file."""
+        return self._stream.tell()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As of the file, with the bytes that read otherwise."""
+        at = self._stream.tell()
+        data = bytearray(self._stream.read(-1 if size is None else size))
+        for place in self._places[bisect_left(self._places, at) : bisect_left(self._places, at + len(data))]:
+            data[place - at] = self._otherwise[place]
+        return bytes(data)
+
+
+def _names_as_bytes(stream: IO[bytes]) -> _Patched:
+    """The archive without the mark of UTF-8 at names that are none, in its list of files and before each file."""
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(max(size - MOST_TAIL, 0))
+    tail = stream.read()
+    at = tail.rfind(ZIP_BEGINNINGS[1])
+    if at < 0 or len(tail) < at + END_BYTES:
+        raise zipfile.BadZipFile
+    length, start = struct.unpack_from("<II", tail, at + 12)
+    if start + length > size:
+        raise zipfile.BadZipFile
+    stream.seek(start)
+    listed = stream.read(length)
+    otherwise: dict[int, int] = {}
+    place = 0
+    while listed[place : place + 4] == LISTED and place + LISTED_BYTES <= len(listed):
+        name, extra, comment = struct.unpack_from("<HHH", listed, place + 28)
+        try:
+            listed[place + LISTED_BYTES : place + LISTED_BYTES + name].decode()
+        except UnicodeDecodeError:
+            flag = listed[place + 9] & ~OF_UTF_8
+            otherwise |= {start + place + 9: flag, struct.unpack_from("<I", listed, place + 42)[0] + 7: flag}
+        place += LISTED_BYTES + name + extra + comment
+    stream.seek(0)
+    return _Patched(stream, otherwise)
 
 
 def _check(members: list[zipfile.ZipInfo], path: Path, role: str) -> None:

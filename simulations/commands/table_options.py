@@ -18,7 +18,10 @@ Covariates = Annotated[
     list[str],
     typer.Option(help="Columns of the model, separated by commas; or a JSON list, or @FILE with one name a line; may be repeated."),
 ]
-Missing = Annotated[list[str] | None, typer.Option("--missing", help="A word that means a missing value, besides blank; may be repeated.")]
+Missing = Annotated[
+    list[str] | None,
+    typer.Option("--missing", help="A word that means a missing value, besides blank; COLUMN=WORD in one column alone; may be repeated."),
+]
 Decimal = Annotated[str | None, typer.Option("--decimal", help="Mark of decimals, point or comma, where the table leaves it open.")]
 TimeUnit = Annotated[str | None, typer.Option("--time-unit", help="days, weeks, months or years; results are in days.")]
 EventValue = Annotated[list[str] | None, typer.Option("--event-value", help="A value of the event column that is an event; repeatable.")]

@@ -40,20 +40,32 @@ def _ratio(value: float | None) -> str:
     return f"{value:.3f}" if 0.0995 <= value < 100 or value == 0 else f"{value:.3g}"
 
 
+MOST_ALIKE = 5
+"""More findings than these that differ in their column alone are one line."""
+
+
 def say_read(console: Console, read: Mapping[str, Any]) -> None:
     """How events and times were read."""
     console.print(f"Events read: {read['events_text']}\nTimes read: {read['time_text']}", soft_wrap=True)
 
 
 def warn(console: Console, warnings: Sequence[Mapping[str, str]]) -> None:
-    """Alike findings once, with their number."""
+    """Alike findings once, with their number; those that differ in the column they begin with together, where they are many."""
     counted: dict[tuple[str, str], int] = {}
     for warning in warnings:
         key = (warning["code"], warning["what"])
         counted[key] = counted.get(key, 0) + 1
-    for (code, what), times in counted.items():
-        often = f" ({plural(times, 'time')})" if times > 1 else ""
-        console.print(f"{code}: {what}{often}", soft_wrap=True)
+    alike: dict[tuple[str, str], list[str]] = {}
+    for code, what in counted:
+        alike.setdefault((code, what.partition(" ")[2]), []).append(what)
+    for (code, rest), held in alike.items():
+        if rest and len(held) > MOST_ALIKE:
+            named = ", ".join(what.partition(" ")[0].rstrip(":") for what in held[1:MOST_ALIKE])
+            console.print(f"{code}: {held[0]}; so for {len(held) - 1} others ({named}, …; --json lists them all)", soft_wrap=True)
+            continue
+        for what in held:
+            often = f" ({plural(counted[(code, what)], 'time')})" if counted[(code, what)] > 1 else ""
+            console.print(f"{code}: {what}{often}", soft_wrap=True)
 
 
 def show_fit(console: Console, fit: CoxFit, used: FitRows, second: Applied | None) -> None:
@@ -66,7 +78,8 @@ def show_fit(console: Console, fit: CoxFit, used: FitRows, second: Applied | Non
             continue
         low, high = shown["hr_ci"][i]
         cells = (_digits(shown["coef"][i]), _ratio(shown["hr"][i]), f"{_ratio(low)}–{_ratio(high)}", _digits(shown["se"][i]))
-        rows.append((name, *cells, f"{shown['z'][i]:.2f}", _p(shown["p"][i])))
+        z = shown["z"][i]  # None where more columns than deaths leave no finite standard error
+        rows.append((name, *cells, "" if z is None else f"{z:.2f}", _p(shown["p"][i])))
     title = f"Cox model, {fit.ties} ties, {fit.resolution}: n = {fit.n}, events = {fit.events}, sites = {fit.sites}"
     console.print(table(title, ("covariate", "coef", "HR", "95 % CI", "se(coef)", "z", "p"), rows))
     if fit.concordance:

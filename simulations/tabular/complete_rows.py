@@ -14,18 +14,17 @@ from numpy.typing import NDArray
 from shared_model.survival.cox.cox_result import FitFinding
 from simulations.tabular.design_columns import (
     Design,
-    Events,
     Labels,
     covariate_names,
     design_of,
-    events,
     held_out,
     in_order,
     labels,
     merge_near_times,
     numbers,
 )
-from simulations.tabular.doubts import odd_times, repeated_rows
+from simulations.tabular.doubts import foot_of_table, odd_times, repeated_rows, rows_of_patients, second_header
+from simulations.tabular.outcome.event_column import Events, events
 from simulations.tabular.read_table import Faults, Reading, TabularTable, read_table
 from site_config.problems import host
 from site_config.problems import survival as problems
@@ -173,13 +172,30 @@ def rows_of(table: TabularTable, named: Named) -> FitRows:
     findings = [*read.died.findings, *_dropped(dropped, read, named), *read.design.findings]
     findings += [finding for held in (read.site, read.strata, read.group) for finding in held.findings]
     findings += odd_times(named.time, read.days[chosen], declared=named.time_unit is not None)
-    findings += repeated_rows(table)
+    findings += [*repeated_rows(table), *rows_of_patients(table, columns_named(named))]
     if len(sites) == 1:
         findings.append(FitFinding.of(problems.ONE_SITE, f"column {named.site} names one hospital: this is that hospital's own model"))
     unit = named.time_unit or "days"
     how: dict[str, Any] = {"events": read.died.as_dict(), "events_text": read.died.text(), "time_unit": unit}
     how["time_text"] = f"{named.time}: {unit_text(unit, declared=named.time_unit is not None)}"
     return FitRows(sites, read.design.names, tuple(strata), groups, dropped, tuple(findings), how, read.design)
+
+
+def hospitals(table: TabularTable, name: str) -> Labels:
+    """The column of hospitals; FH-822 for a row of totals, FH-825 where most rows are blank, as merged cells leave them."""
+    foot_of_table(table, name)
+    found = labels(table, name)
+    blank = found.values.count(None)
+    if blank * 2 > len(found.values) > blank:
+        what = f"column {name!r} is blank in {blank:,d} of {len(found.values):,d} rows: were its cells merged in the spreadsheet?"
+        raise problems.BAD_VALUE.problem(what, fix="Write the hospital in every row; delete rows that belong to none.")
+    return found
+
+
+def columns_named(named: Named) -> tuple[str, ...]:
+    """The columns of which an analysis knows what they are."""
+    lists = [part for text in named.covariates for part in (text, *text.split(","))]
+    return (named.site, named.time, named.event, *lists, *filter(None, (named.strata, named.group, named.split)))
 
 
 def unit_text(unit: TimeUnit, *, declared: bool) -> str:
@@ -191,11 +207,12 @@ def unit_text(unit: TimeUnit, *, declared: bool) -> str:
 
 def _columns(table: TabularTable, named: Named) -> _Columns:
     """Every column, the faults of all of them together."""
+    second_header(table, named.time)
     faults = Faults()
     nothing = Labels([""] * len(table.rows))
     found: dict[str, Any] = {"strata": nothing, "group": nothing, "held_out": [False] * len(table.rows)}
     with faults.keeping():
-        found["site"] = labels(table, named.site)
+        found["site"] = hospitals(table, named.site)
     with faults.keeping():
         found["days"] = numbers(table, named.time, lowest=0.0)
     with faults.keeping():

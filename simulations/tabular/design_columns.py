@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.survival.cox.cox_result import FitFinding
-from simulations.tabular.decimal_marks import code_of, decimal_mark, label_of, looks_numeric, number_of
-from simulations.tabular.doubts import alike_labels, alike_numbers, codes_for_missing
+from simulations.tabular.decimal_marks import decimal_mark, label_of, looks_numeric, number_of
+from simulations.tabular.doubts import (
+    NO_VALUE,
+    NOT_KNOWN,
+    alike_labels,
+    alike_numbers,
+    codes_for_missing,
+    dates_as_numbers,
+    numbers_as_levels,
+)
 from simulations.tabular.read_table import Faults, TabularTable
 from site_config.problems import survival as problems
 from site_config.problems.base import Problem
@@ -21,21 +28,7 @@ from site_config.words_of_messages import plural
 
 Floats = NDArray[np.float64]
 Kind = Literal["number", "logical", "levels"]
-NO_VALUE = frozenset({"na", "n/a", "nan", "null", "none", ".", "?", "<na>", "nat", "-nan", "#n/a"})
-"""Words for no value: missing in a column of numbers; in one of labels a label as any other, unless declared."""
-NOT_KNOWN = NO_VALUE | {"unknown", "unk", "missing", "unbekannt", "inconnu", "desconocido", "sconosciuto", "-", "--"}
-"""Words of a column of events that is read as declared: what is not declared an event would be no event."""
 MOST_LEVELS = 20
-EVENT_WORDS = {
-    **dict.fromkeys(("true", "t", "yes", "y", "ja", "oui", "si", "sí", "dead", "died", "death", "deceased", "event"), True),
-    **dict.fromkeys(("verstorben", "gestorben", "tot", "décédé", "decede", "décès", "deces", "muerto", "fallecido", "deceduto"), True),
-    **dict.fromkeys(("wahr", "vrai", "verdadero", "vero"), True),  # as Excel writes truth in other languages
-    **dict.fromkeys(("falsch", "faux", "falso"), False),
-    **dict.fromkeys(("false", "f", "no", "n", "nein", "non", "alive", "living", "censored", "censor", "no event"), False),
-    **dict.fromkeys(("lebt", "lebend", "zensiert", "vivant", "vivo", "censuré", "censurado", "censurato"), False),
-}
-CODED = re.compile(r"[012]:\s*(?=\D)")
-"""What cBioPortal writes before a word: `1:DECEASED`."""
 SPLIT_WORDS = {
     **dict.fromkeys(("train", "training", "development", "derivation", "fit"), False),
     **dict.fromkeys(("test", "testing", "evaluation", "held-out", "held out", "external"), True),
@@ -49,6 +42,8 @@ ALONE = (
     "Write the number alone: a unit belongs in the column's name (times: in `--time-unit`, in Python `time_unit=`), and `<5` is no number."
 )
 UNKNOWN = "Name a word that means not known with `--missing WORD` (in Python `missing=`), or leave the field empty; correct any other."
+TICKS = "Write `no` (or 0) where it does not apply: a blank cell is not known, and its row would be left out; or leave the column out."
+MIXED = "Where they are levels, write a letter before each (`s0`, `sA`); where they are numbers, correct the words or leave them empty."
 NO_THOUSANDS = "Write numbers with digits and one mark for decimals, or leave the field empty if it is unknown."
 
 
@@ -84,116 +79,6 @@ def numbers(table: TabularTable, name: str, *, lowest: float | None = None) -> F
 
 
 @dataclass(frozen=True)
-class Events:
-    """The event column as 0/1 (n,), NaN where missing, and how it was read: rows by value as written."""
-
-    column: str
-    values: Floats
-    died: dict[str, int]
-    censored: dict[str, int]
-    findings: tuple[FitFinding, ...] = ()
-
-    def text(self) -> str:
-        """For example `status: 2 = event (165 rows), 1 = censored (63 rows)`."""
-        parts = [
-            f"{' or '.join(held) or 'nothing'} = {word} ({plural(sum(held.values()), 'row')})"
-            for held, word in ((self.died, "event"), (self.censored, "censored"))
-        ]
-        return f"{self.column}: {', '.join(parts)}"
-
-    def as_dict(self) -> dict[str, object]:
-        """Column, and rows by value."""
-        return {"column": self.column, "event": self.died, "censored": self.censored}
-
-
-def events(table: TabularTable, name: str, declared: Sequence[str] = ()) -> Events:
-    """The event column, its coding as declared (the values that are events) or found from its values as R's `Surv` does.
-
-    Raises FH-824 when the codes are not 0/1, 1/2, true/false or words of the same meaning and nothing is declared.
-    """
-    texts = table.column(name)
-    given = sorted({text for text in texts if text is not None and (declared or text.casefold() not in NO_VALUE)})
-    meaning = _declared(given, declared, name) if declared else _coding(given, name)
-    found = _read_as(texts, name, meaning)
-    return replace(found, findings=tuple(_doubts_of_events(found, declared)))
-
-
-def events_alike(table: TabularTable, name: str, first: Events, declared: Sequence[str] = ()) -> Events:
-    """The event column of a second table: read as the first one's where it holds no other values, else by its own coding.
-
-    Raises FH-824 where one value would be an event in one table and censored in the other, and as `events` does.
-    """
-    known = {**dict.fromkeys(first.died, True), **dict.fromkeys(first.censored, False)}
-    texts = table.column(name)
-    given = sorted({text for text in texts if text is not None and (text in known or text.casefold() not in NO_VALUE)})
-    meaning = {text: next((dead for value, dead in known.items() if _same(text, value)), None) for text in given}
-    told = {text: dead for text, dead in meaning.items() if dead is not None}
-    if len(told) == len(given):
-        return _read_as(texts, name, told)
-    found = events(table, name, declared)
-    turned = [text for text in given if text in told and told[text] is not (text in found.died)]
-    if turned:
-        what = (
-            f"column {name!r} of the second table holds {', '.join(given[:6])}: there {turned[0]} would not mean what it means in the first"
-        )
-        raise problems.EVENT_CODING.problem(what, fix="Write events alike in both tables, for example 0 = censored, 1 = event.")
-    return found
-
-
-def _read_as(texts: Sequence[str | None], name: str, meaning: Mapping[str, bool]) -> Events:
-    values = np.asarray([np.nan if text is None or text not in meaning else float(meaning[text]) for text in texts])
-    held = Counter(text for text in texts if text is not None)
-    died, censored = ({text: held[text] for text, means in meaning.items() if means is dead} for dead in (True, False))
-    return Events(name, values, died, censored)
-
-
-def _doubts_of_events(found: Events, declared: Sequence[str]) -> Iterator[FitFinding]:
-    """A single code, a declared value that stands nowhere, and words for not known that count as censored."""
-    given = {**found.died, **found.censored}
-    if not declared and given and {code_of(text) for text in given} == {1.0}:
-        say = "--event-value 2 (in Python event_values=[2])"
-        what = f"{found.column} holds no code but 1, read as event; where 1 means censored (1/2 coding) say {say}"
-        yield FitFinding.of(problems.ONE_EVENT_CODE, what)
-    absent = [value for value in declared if not any(_same(text, value) for text in given)]
-    if absent:
-        what = f"{found.column}: no row holds {', '.join(absent)}, declared as event; {', '.join(found.censored) or 'nothing'} = censored"
-        yield FitFinding.of(problems.EVENT_VALUE_ABSENT, what)
-    unknown = [text for text in found.censored if text.casefold() in NOT_KNOWN]
-    if unknown:
-        rows = plural(sum(found.censored[text] for text in unknown), "row")
-        flags = " ".join(f"--missing {word}" for word in unknown)
-        what = f"{found.column}: {', '.join(unknown)} counts as censored in {rows}; where it means not known say {flags}"
-        yield FitFinding.of(problems.WORD_KEPT, what)
-
-
-def _same(one: str, other: str) -> bool:
-    first, second = code_of(one), code_of(other)
-    return one.casefold() == other.casefold() or (first is not None and first == second)
-
-
-def _declared(given: Sequence[str], declared: Sequence[str], name: str) -> dict[str, bool]:
-    absent = [value for value in declared if not any(_same(text, value) for text in given)]
-    if absent and len(absent) == len(declared):
-        raise problems.EVENT_CODING.problem(
-            f"column {name!r} holds {', '.join(given[:6])}, and none of the declared events {', '.join(absent)}",
-            fix="Give --event-value a value as it stands in the column.",
-        )
-    return {text: any(_same(text, value) for value in declared) for text in given}
-
-
-def _coding(given: Sequence[str], name: str) -> dict[str, bool]:
-    words = {text: CODED.sub("", text.casefold(), count=1) for text in given}
-    if given and all(word in EVENT_WORDS for word in words.values()):
-        return {text: EVENT_WORDS[word] for text, word in words.items()}
-    codes = {text: code_of(text) for text in given}
-    distinct = set(codes.values())
-    if not distinct <= {0.0, 1.0} and not distinct <= {1.0, 2.0}:
-        raise problems.EVENT_CODING.problem(f"column {name!r} holds {', '.join(given[:6])}")
-    died = 2.0 if 2.0 in distinct else 1.0
-    return {text: code == died for text, code in codes.items()}
-
-
-@dataclass(frozen=True)
 class Labels:
     """A column of labels (n,), None where missing, with what a reader must know of it."""
 
@@ -221,7 +106,7 @@ def held_out(table: TabularTable, name: str) -> list[bool | None]:
 
 def words_kept(name: str, found: Sequence[str | None]) -> tuple[FitFinding, ...]:
     """A finding where labels are words that often mean a missing value."""
-    kept = sorted({text for text in found if text is not None and text.casefold() in NO_VALUE})
+    kept = sorted({text for text in found if text is not None and text.casefold() in NOT_KNOWN})
     if not kept:
         return ()
     count = sum(text in kept for text in found)
@@ -234,8 +119,11 @@ def doubts_of(table: TabularTable, name: str) -> tuple[FitFinding, ...]:
     """What a reader may doubt of a covariate: words or numbers that often mean a missing value, labels that differ in case."""
     kind = recipe_of(table, name).kind
     if kind == "levels":
-        return (*words_kept(name, table.column(name)), *alike_labels(name, table.column(name)))
-    return tuple(codes_for_missing(name, numbers(table, name))) if kind == "number" else ()
+        held = table.column(name)
+        given = () if table.declared_levels(name) else tuple(numbers_as_levels(name, in_order(held)))
+        return (*words_kept(name, held), *alike_labels(name, held), *given)
+    values = numbers(table, name) if kind == "number" else np.zeros(0)
+    return (*codes_for_missing(name, values), *dates_as_numbers(name, values))
 
 
 def in_order(found: Sequence[str | None]) -> list[str]:
@@ -290,9 +178,17 @@ def recipe_of(table: TabularTable, name: str) -> Recipe:
     if declared:
         return Recipe(name, "levels", declared)
     given = _numbers_given(texts)
+    written = [text for text in texts if text is not None]
+    if len(set(written)) == 1 and 1 < len(written) < len(texts):
+        what = f"column {name!r} holds {written[0]} in {plural(len(written), 'row')} and nothing in {len(texts) - len(written)}"
+        raise problems.BAD_VALUE.problem(f"{what}: does a blank cell mean no?", fix=TICKS)
     if given and all(text.casefold() in LOGICAL for text in given):
         return Recipe(name, "logical")
-    if not given or any(looks_numeric(text) for text in given):
+    words = {text for text in given if not looks_numeric(text)}
+    if given and 1 < len(words) < len(set(given)) <= MOST_LEVELS and sum(text in words for text in given) >= len(given) / 10:
+        listed = ", ".join(in_order(given)[:6])
+        raise problems.BAD_VALUE.problem(f"column {name!r} holds numbers and words ({listed}): are they levels?", fix=MIXED)
+    if not given or len(words) < len(set(given)):
         return Recipe(name, "number")
     levels = in_order(texts)
     if len(levels) > MOST_LEVELS:

@@ -14,17 +14,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared_model.survival.cox.cox_result import FitFinding
-from simulations.tabular.decimal_marks import label_of
-from simulations.tabular.read_table import TabularTable, lines_text
+from simulations.tabular.decimal_marks import code_of, label_of, looks_numeric
+from simulations.tabular.read_table import TabularTable, composed, lines_text
 from site_config.problems import survival as problems
+from site_config.tables.cell_values import SUM_WORDS
 from site_config.words_of_messages import plural
 
 Floats = NDArray[np.float64]
+NO_VALUE = frozenset({"na", "n/a", "nan", "null", "none", ".", "?", "<na>", "nat", "-nan", "#n/a"})
+"""Words for no value: missing in a column of numbers; in one of labels a label as any other, unless declared."""
+NOT_KNOWN = NO_VALUE | {"unknown", "unk", "missing", "unbekannt", "inconnu", "desconocido", "sconosciuto", "-", "--"}
+"""Words of a column of events that is read as declared: what is not declared an event would be no event."""
 CODES = (9, 99, 999, 9999, 99999, 88, 888, 8888, 777, 7777, 99.9, 999.9, -9, -99, -999, -9999, -8, -88, -888)
 """Numbers that statistics programs and questionnaires write for a missing value."""
 SHORTEST_DAYS, FRACTIONS_DAYS, LONGEST_DAYS = 60.0, 500.0, 36525.0
 """The unit may not be days where nobody was followed longer than the first, or (times with decimals) the second; the third is no life."""
 YEARS = (1900.0, 2100.0)
+SERIAL_DAYS = (29221.0, 54789.0)
+"""A spreadsheet's numbers of the days from 1980 to 2049."""
+UNIT_BESIDE = re.compile(r"([<>≤≥~]?)\s*[+-]?\d[\d.,]*\s*([^\d\s.,+-][^\d]*)?")
+"""A number, with a sign before or a unit behind: `10%`, `5 mg`, `<0.5`."""
+DATED = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}.*|\d{1,2}[./-](\d{1,2}|[^\W\d]{3,})\.?[./-]\d{2,4}.*")
+PATIENTS = re.compile(r"(?:patient|pat|subject|person|pt|case)?[ _.-]*(?:id|no|nr|number|key|code)?|pid|mrn|usubjid|subjid|record[ _]id")
+"""Names of columns that tell patients apart."""
+STARTS_OF_ROWS = re.compile(
+    r"t?start|start[ _.-]?time|entry|entry[ _.-]?time|time[ _.-]?entry|t0|tstart|left|delayed[ _.-]?entry", re.IGNORECASE
+)
+LAST_ROWS = 5
 NAMED_UNIT = re.compile(r"year|month|week|(?<![a-z])(?:yr|mo|mth|wk)s?(?![a-z])", re.IGNORECASE)
 UNITS = {"y": "years", "m": "months", "w": "weeks"}
 
@@ -42,6 +58,72 @@ def codes_for_missing(name: str, values: Floats) -> Iterator[FitFinding]:
             what = f"{name}: {code:g} stands in {plural(rows, 'row')}, all others lie between {low:.4g} and {high:.4g}"
             say = f"--missing {code:g} (in Python missing=[{code:g}])"
             yield FitFinding.of(problems.CODE_FOR_MISSING, f"{what}; where it means a missing value say {say}", [name])
+
+
+def dates_as_numbers(name: str, values: Floats) -> Iterator[FitFinding]:
+    """Whole numbers all of which are dates as a spreadsheet counts them (43831) or writes them (20200131); `values` (n,)."""
+    known = np.unique(values[np.isfinite(values)])
+    if len(known) < 3 or not (known == np.rint(known)).all():
+        return
+    month, day = known // 100 % 100, known % 100
+    written = known[0] >= 19000101 and known[-1] <= 21001231 and ((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all()
+    if written or (SERIAL_DAYS[0] <= known[0] and known[-1] <= SERIAL_DAYS[1]):
+        what = f"{name} lies between {known[0]:.0f} and {known[-1]:.0f} and is read as a number: are these dates? give days"
+        yield FitFinding.of(problems.LEVELS_OF_NUMBERS, what, [name])
+
+
+def numbers_as_levels(name: str, levels: Sequence[str]) -> Iterator[FitFinding]:
+    """Levels that are numbers with a unit, or dates: a nominal reading of what has an order and a distance."""
+    parts = [UNIT_BESIDE.fullmatch(level) for level in levels]
+    dated = all(DATED.fullmatch(level) for level in levels)
+    if dated or all(part is not None for part in parts):
+        listed = ", ".join(levels[:4])
+        say = "write days from one moment" if dated else "write the number alone, the unit in the column's name"
+        what = f"{name}: {listed} are levels here, each with its own coefficient; where {'dates' if dated else 'numbers'} are meant, {say}"
+        yield FitFinding.of(problems.LEVELS_OF_NUMBERS, what, [name])
+
+
+def rows_of_patients(table: TabularTable, read: Iterable[str]) -> Iterator[FitFinding]:
+    """A column of patients' keys with one key in several rows, and a column of entry times beside one of times: not read."""
+    named = {composed(name).strip().casefold() for name in read}
+    for place, title in enumerate(table.header):
+        name = title.strip().casefold()
+        if name in named or not name:
+            continue
+        held = [row[place] for row in table.rows if row[place] is not None]
+        if PATIENTS.fullmatch(name) and 1 < len(set(held)) < len(held) and len(set(held)) > len(held) / 10:
+            again = plural(len(held) - len(set(held)), "row")
+            what = f"column {title!r} holds {len(set(held)):,d} values in {len(held):,d} rows: {again} of patients already counted"
+            yield FitFinding.of(problems.REPEATED_ROWS, what)
+        if STARTS_OF_ROWS.fullmatch(name) and any(code_of(text or "") not in (None, 0.0) for text in held):
+            what = f"column {title!r} is not read: every patient counts as followed from 0 (no late entry, no covariates that change)"
+            yield FitFinding.of(problems.LATE_ENTRY, what)
+
+
+def second_header(table: TabularTable, time: str) -> None:
+    """FH-822 where the first row holds a word under the times and all others hold numbers: units or labels below the names."""
+    if not table.has(time) or len(table.rows) < 3 or table.of_frame:
+        return
+    first, *others = table.column(time)
+    if any(text is not None and looks_numeric(text) for text in table.rows[0]):
+        return  # a patient's line, whatever stands under the times
+    if first is None or looks_numeric(first) or DATED.fullmatch(first) or first.casefold() in NOT_KNOWN or first[0].isdigit():
+        return
+    if all(text is None or text.casefold() in NO_VALUE or looks_numeric(text) for text in others):
+        what = f"line {table.lines[0]} holds a word under {time!r} where all other rows hold numbers: units or labels below the names?"
+        raise problems.TABLE_MALFORMED.problem(what, fix="Delete that line; a unit of time is given by --time-unit (in Python time_unit=).")
+
+
+def foot_of_table(table: TabularTable, name: str) -> None:
+    """FH-822 where one of the last rows has a word for a total as its hospital, which no other row has."""
+    held = table.column(name)
+    counts = Counter(held)
+    last = range(max(len(held) - LAST_ROWS, 0), len(held))
+    found = [row for row in last if (text := held[row]) and text.strip(" :=Σ∑").casefold() in SUM_WORDS and counts[text] == 1]
+    if found and len(held) > LAST_ROWS:
+        where = lines_text([table.lines[row] for row in found], table.counted)
+        what = f"{where}: a total below the patients? Its {name} is {', '.join(str(held[row]) for row in found)}"
+        raise problems.TABLE_MALFORMED.problem(what, fix="Delete such rows; where it is a hospital, give it another name.")
 
 
 def alike_labels(name: str, found: Sequence[str | None]) -> Iterator[FitFinding]:

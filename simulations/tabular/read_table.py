@@ -12,9 +12,9 @@ import io
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -27,6 +27,8 @@ DELIMITERS = (",", ";", "\t", "|", " ")
 WORDS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """First bytes of Excel's xlsx and xls (and of other zipped or compound documents)."""
+OTHER_TEXTS = (b"<", b"{", b"[{", b'["', b"[[", b"%PDF", b"\xef\xbb\xbf<", b"\xef\xbb\xbf{", b"\xef\xbb\xbf[{")
+"""First bytes of HTML (which hospital systems call xls), XML, JSON, RTF and PDF."""
 SEPARATOR_LINE = re.compile(r"sep=([,;\t|])[ \t;,|]*(\r\n|\r|\n)", re.IGNORECASE)
 QUOTED = re.compile(r'(?<![^,;\t| \r\n])"(?:[^"]|"")*"')
 """A quoted field, which may hold separators and line breaks; a quote within a field opens none."""
@@ -60,6 +62,26 @@ class Reading:
     def is_missing(self, text: str) -> bool:
         """Whether a cell is blank or one of the declared words, upper and lower case alike; a declared 999 is 999.0 too."""
         return not text or text.casefold() in self._words or (bool(self._codes) and code_of(text) in self._codes)
+
+    def by_column(self, header: Sequence[str], cells: Container[str]) -> list[Reading]:
+        """The reading of each column: a word given as `COLUMN=WORD` counts in that column alone.
+
+        `cells` are the texts of the table: a word that stands there as it was given is a word. FH-823 for a column that is not there.
+        """
+        own: dict[int, list[str]] = {}
+        everywhere = []
+        for word in self.missing:
+            column, mark, value = word.rpartition("=")
+            if not mark or word in cells:
+                everywhere.append(word)
+                continue
+            places = places_of(column, header)
+            if not places:
+                fix = "A word that counts in one column is given as COLUMN=WORD, with a name of the header."
+                raise problems.NO_COLUMN.problem(f"there is no column {column!r}, for which {value!r} is declared missing", fix=fix)
+            for place in places:
+                own.setdefault(place, []).append(value)
+        return [replace(self, missing=(*everywhere, *own.get(place, ()))) for place in range(len(header))]
 
 
 @dataclass(frozen=True)
@@ -106,12 +128,7 @@ class TabularTable:
         return len(self._places(name)) == 1
 
     def _places(self, name: str) -> list[int]:
-        found: list[int] = []
-        for spelling in (composed, lambda text: composed(text).strip().casefold()):
-            found = [index for index, title in enumerate(self.header) if spelling(title) == spelling(name)]
-            if found:
-                return found
-        return found
+        return places_of(name, self.header)
 
     def _index(self, name: str) -> int:
         found = self._places(name)
@@ -120,6 +137,10 @@ class TabularTable:
         if found:
             fix = "Rename all but one of them in the header: which is meant cannot be told."
             raise problems.NO_COLUMN.problem(f"the header holds {name!r} {len(found)} times", fix=fix)
+        deeper = [line for row, line in zip(self.rows[:LINES], self.lines, strict=False) if places_of(name, [text or "" for text in row])]
+        if deeper and not self.of_frame:
+            fix = "One line has to hold the columns' names, the first: delete the lines above the names, and lines of units below them."
+            raise problems.NO_COLUMN.problem(f"there is no column {name!r} in the first line; line {deeper[0]} holds that name", fix=fix)
         near = difflib.get_close_matches(name, self.header, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(map(repr, self.header))}"
         raise problems.NO_COLUMN.problem(f"there is no column {name!r}", fix=f"Use a name of the header: {hint}")
@@ -162,6 +183,14 @@ class Faults:
 def composed(text: object) -> str:
     """The text with every letter and its accent as one sign: `é` has two codings, which nobody can tell apart on a screen."""
     return unicodedata.normalize("NFC", str(text))
+
+
+def places_of(name: str, header: Sequence[str]) -> list[int]:
+    """The places in a header that have a name; letter case and blanks do not matter where no name is equal to the letter."""
+    for spelling in (composed, lambda text: " ".join(composed(text).casefold().split())):
+        if found := [index for index, title in enumerate(header) if spelling(title) == spelling(name)]:
+            return found
+    return []
 
 
 def shown(text: str) -> str:
@@ -212,7 +241,9 @@ def _table(name: str, filled: list[tuple[int, list[str]]], delimiter: str, readi
     if named_rows and all(len(fields) == len(header) + 1 and fields[-1] for _, fields in body):
         header = ["", *header]
     _check_widths(body, len(header))
-    rows = tuple(tuple(_cells(fields, len(header), reading)) for _, fields in body)
+    _check_lines(body, header, delimiter)
+    readings = reading.by_column(header, {cell for _, fields in body for cell in fields} if reading.missing else ())
+    rows = tuple(tuple(_cells(fields, readings)) for _, fields in body)
     return TabularTable(tuple(header), rows, tuple(line for line, _ in body), delimiter, reading)
 
 
@@ -241,8 +272,26 @@ def _check_widths(body: list[tuple[int, list[str]]], width: int) -> None:
     raise together(found)
 
 
-def _cells(fields: Sequence[str], width: int, reading: Reading) -> Iterator[str | None]:
-    for cell in [*fields[:width], *[""] * (width - len(fields))]:
+def _check_lines(body: list[tuple[int, list[str]]], header: Sequence[str], delimiter: str) -> None:
+    """FH-822 for lines that are no rows: the header again, or fields under another separator."""
+    names = [title.casefold() for title in header]
+    again = [line for line, fields in body if [cell.casefold() for cell in fields] == names]
+    if again and any(names):
+        verb = "holds" if len(again) == 1 else "hold"
+        fix = "Delete such lines; of two tables in one file make two files, or one with one header."
+        raise problems.TABLE_MALFORMED.problem(f"{lines_text(again)} {verb} the columns' names again", fix=fix)
+    others = [mark for mark in WORDS if mark != delimiter]
+    needed = max((len(header) - 1) // 2, 1)
+    for mark in others:
+        apart = [line for line, fields in body if len(fields) <= needed and sum(cell.count(mark) for cell in fields) >= len(header) - 1]
+        if apart and len(header) > 1:
+            verb = "has" if len(apart) == 1 else "have"
+            what = f"{lines_text(apart)} {verb} fields separated by {WORDS[mark]}, the first line by {WORDS.get(delimiter, 'blanks')}"
+            raise problems.TABLE_MALFORMED.problem(what, fix="Separate all lines in one way: export the sheet again, or replace the marks.")
+
+
+def _cells(fields: Sequence[str], readings: Sequence[Reading]) -> Iterator[str | None]:
+    for cell, reading in zip([*fields, *[""] * (len(readings) - len(fields))], readings, strict=False):
         yield None if reading.is_missing(cell) else cell
 
 
@@ -250,6 +299,10 @@ def decoded(data: bytes, name: str) -> str:
     """The text of a file in UTF-8, UTF-16 or Windows' code page. Raises FH-822 for what is no text."""
     if data.startswith(WORKBOOKS):
         raise problems.TABLE_MALFORMED.problem(f"{name} is a workbook, not a text: its sheet has to be saved as CSV")
+    if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return data.decode("utf-32", errors="replace")
+    if data[:HEAD].lstrip().startswith(OTHER_TEXTS):
+        raise problems.TABLE_MALFORMED.problem(f"{name} is no CSV, but a text of another kind (HTML, XML, JSON, PDF or RTF)")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
     if b"\0" in data[:2]:  # ASCII in UTF-16 without its mark: every second byte is 0

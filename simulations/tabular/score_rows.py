@@ -16,7 +16,8 @@ from shared_model.survival.concordance import Concordance, concordance
 from shared_model.survival.cox.cox_result import CoxFit
 from shared_model.survival.evaluation_table import patient_cells
 from simulations.tabular.complete_rows import FitRows, Named, in_days
-from simulations.tabular.design_columns import covariate_names, design_of, events_alike, labels, numbers
+from simulations.tabular.design_columns import covariate_names, design_of, labels, numbers
+from simulations.tabular.outcome.event_column import events_alike
 from simulations.tabular.read_table import Faults, TabularTable
 from site_config.atomic_files import write_atomic
 from site_config.problems import survival as problems

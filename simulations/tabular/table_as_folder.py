@@ -17,9 +17,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from simulations.tabular.complete_rows import DAYS, Named, check_roles, unit_text
-from simulations.tabular.design_columns import Events, Labels, doubts_of, events, held_out, labels, numbers, recipe_of
-from simulations.tabular.doubts import odd_times, repeated_rows
+from simulations.tabular.complete_rows import DAYS, Named, check_roles, columns_named, hospitals, unit_text
+from simulations.tabular.design_columns import Labels, doubts_of, held_out, numbers, recipe_of
+from simulations.tabular.doubts import odd_times, repeated_rows, rows_of_patients, second_header
+from simulations.tabular.outcome.event_column import Events, events
 from simulations.tabular.read_table import Faults, TabularTable, lines_text
 from site_config.documents.rules_over_fields import RESERVED
 from site_config.documents.yaml_text import written
@@ -80,8 +81,9 @@ def as_folder(table: TabularTable, plan: FolderPlan) -> StudyFiles:
     named, faults, found = plan.named, Faults(), dict[str, Any]()
     columns: list[_Column] = []
     notes: list[str] = []
+    second_header(table, named.time)
     with faults.keeping():
-        found["site"] = labels(table, named.site)
+        found["site"] = hospitals(table, named.site)
     with faults.keeping():
         found["days"] = numbers(table, named.time, lowest=0.0) * DAYS[named.time_unit or "days"]
     with faults.keeping():
@@ -109,7 +111,9 @@ def _files(table: TabularTable, plan: FolderPlan, found: Mapping[str, Any], colu
     if not rows or not columns:
         raise host.USAGE.problem("no row has a hospital, a time and an event, or no column is left for the model")
     notes[:0] = _how_read(plan.named, found["site"], found["died"], np.array([days[i] for i in rows]))
-    notes += [f"{one.code}: {one.what}" for one in repeated_rows(table)]
+    notes += [
+        f"{one.code}: {one.what}" for one in (*repeated_rows(table), *rows_of_patients(table, (*columns_named(plan.named), plan.key or "")))
+    ]
     if len(rows) < len(site):
         notes.append(f"{plural(len(site) - len(rows), 'row')} without hospital, time, event or side left out")
     hospitals = _hospitals([str(site[i]) for i in rows], [bool(test[i]) for i in rows])

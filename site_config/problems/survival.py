@@ -290,3 +290,21 @@ EVENT_VALUE_ABSENT = Kind(
     fix="Compare `--event-value` (in Python `event_values=`) with the line `Events read`; nothing to do where this table has no such event.",
     exit=Exit.FINDINGS,
 )
+
+LEVELS_OF_NUMBERS = Kind(
+    838,
+    "numbers-as-levels",
+    "Numbers with a unit, or dates, were read as something else",
+    why="`10%`, `5 mg` and `<0.5` are texts, and so are dates: few different ones become levels, each with a coefficient of its own, without an order. A spreadsheet's dates become plain numbers.",
+    fix="Write numbers alone, with the unit in the column's name, and dates as days from one moment; nothing to do where levels are meant.",
+    exit=Exit.FINDINGS,
+)
+
+LATE_ENTRY = Kind(
+    839,
+    "late-entry",
+    "Entry times are not read",
+    why="Right-censored survival is analysed here: every patient is followed from 0. Rows that begin later (left truncation, or several rows a patient with covariates that change) would need another analysis.",
+    fix="Give one row a patient, with the time from the start to the last contact; nothing to do where the column means something else.",
+    exit=Exit.FINDINGS,
+)

@@ -18,6 +18,14 @@ NUMBER = re.compile(r"[-+]?\d{1,9}(?:[.,]\d{1,9})?")
 WHOLE = re.compile(r"([-+]?\d{1,6})(?:[.,]0)?")
 SCIENTIFIC = re.compile(r"\d([.,]\d+)?E[+]\d+", re.IGNORECASE)
 EARLIEST = date(1990, 1, 1)
+SUM_WORDS = frozenset(
+    {
+        *("total", "totals", "sum", "mean", "average", "median", "overall", "grand total", "subtotal", "n", "count", "min", "max", "sd"),
+        *("summe", "gesamt", "mittelwert", "durchschnitt", "anzahl", "total général", "somme", "moyenne", "totale", "somma", "media"),
+        *("suma", "promedio", "razem", "ogółem", "średnia", "soma", "média", "totaal", "gemiddelde", "合計", "平均", "总计", "合计"),
+    }
+)
+"""What spreadsheets write at the foot of a table."""
 
 
 def is_blank(row: Row, column: str) -> bool:

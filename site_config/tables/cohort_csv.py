@@ -6,6 +6,8 @@ report form's date and the last CT of any kind.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -160,10 +162,18 @@ def _key(row: Row, seen: dict[str, int], faults: CsvFaults) -> str:
         faults.add(kinds.BAD_KEY, row.number, "patient", "is no plain key")
     elif cell_values.SCIENTIFIC.fullmatch(key):
         faults.add(kinds.SPREADSHEET_DAMAGE, row.number, "patient", "is a number the spreadsheet has shortened (1.2E+11)")
-    elif not cell_values.damaged(row, "patient", faults) and key.casefold() in seen:
-        faults.add(kinds.DUPLICATE_PATIENT, row.number, "patient", f"the same patient as row {seen[key.casefold()]}")
-    seen.setdefault(key.casefold(), row.number)
+    elif key.strip(" :=").casefold() in cell_values.SUM_WORDS:
+        faults.add(kinds.BAD_KEY, row.number, "patient", "is a word for a total", "Delete the row of totals; give a patient another key.")
+    elif not cell_values.damaged(row, "patient", faults) and _one_key(key) in seen:
+        faults.add(kinds.DUPLICATE_PATIENT, row.number, "patient", f"the same patient as row {seen[_one_key(key)]}")
+    seen.setdefault(_one_key(key), row.number)
     return key
+
+
+def _one_key(key: str) -> str:
+    """What two writings of one key share: letters' case and coding, blanks, a number's leading zeros and its `.0`."""
+    plain = " ".join(unicodedata.normalize("NFKC", key).casefold().split())
+    return f"{int(found[1])}" if (found := re.fullmatch(r"([0-9]+)(?:[.,]0)?", plain)) else plain
 
 
 def _moment(row: Row, moment: Moment, form: str, today: date, faults: CsvFaults) -> int | None:

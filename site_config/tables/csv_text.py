@@ -23,6 +23,11 @@ BYTES = 16 * 2**20
 ROWS = 20_000
 CELL = 2_000
 SEPARATORS = ",;\t"
+OTHER_FORMATS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"PAR1", b"\x1f\x8b", b"\xfd7zXZ", b"$FL", b"<", b"{\\rtf", b"%PDF", b"SQLite format")
+"""First bytes of workbooks (xlsx, xls), parquet, R's rds, SPSS, HTML and XML, RTF, PDF and SQLite."""
+
+
+APART = "Separate the header and all rows in one way: export the table again as CSV."
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,10 @@ class CsvFaults:
 
 
 def text_of(data: bytes, role: str) -> str:
-    """The table's text; UTF-16 only with its byte-order mark."""
+    """The table's text; UTF-16 only with its byte-order mark. FH-201 for a workbook and other programs' own formats."""
+    if data.lstrip(codecs.BOM_UTF8).lstrip().startswith(OTHER_FORMATS):
+        fix = "Open it in the program that wrote it and save the sheet as CSV (UTF-8), then check again."
+        raise kinds.NOT_A_TABLE.problem("the file is no CSV but another format (workbook, HTML, R, SPSS, PDF)", fix=fix, where=role)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         try:
             data = data.decode("utf-16").encode()
@@ -100,7 +108,7 @@ def read_table(
     if not lines:
         raise kinds.NOT_A_TABLE.problem("the file is empty", where=role)
     header_row, header = lines[0]
-    columns = tuple(cell.strip().strip("\ufeff").lower() for cell in header)
+    columns = tuple(_strip(cell).lower() for cell in header)
     while columns and not columns[-1]:
         columns = columns[:-1]
     others = None if elsewhere is None else frozenset(elsewhere) - set(names)
@@ -113,11 +121,22 @@ def read_table(
         if any(cells[len(columns) :]):
             faults.add(kinds.RAGGED_ROW, number, None, f"{len(cells)} cells under {len(columns)} columns")
             continue
+        if _apart(cells, len(columns)):
+            faults.add(kinds.RAGGED_ROW, number, None, "is not separated as the header is", APART)
+            continue
         named = zip(columns, cells + [""] * (len(columns) - len(cells)), strict=False)
         rows.append(Row(number, {column: cell for column, cell in named if column not in unread}))
     if not rows and not faults.problems:
         raise kinds.NOT_A_TABLE.problem("no row follows the header", where=role)
     return CsvTable(role, tuple(column for column in columns if column not in unread), tuple(rows), tuple(faults.problems), unread)
+
+
+def _apart(cells: list[str], width: int) -> bool:
+    """Whether a row under `width` columns holds its cells in one, separated by another mark."""
+    filled = [cell for cell in cells if cell]
+    return (
+        width > 2 and len(filled) * 2 <= width and any(sum(cell.count(mark) for cell in filled) >= width - 1 for mark in SEPARATORS + "|")
+    )
 
 
 def raw_rows(data: bytes, role: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -126,7 +145,7 @@ def raw_rows(data: bytes, role: str) -> tuple[tuple[str, ...], list[tuple[str, .
     lines = _records(text, _separator(text, ()), role, skipped)
     if not lines:
         raise kinds.NOT_A_TABLE.problem("the file is empty", where=role)
-    header = tuple(cell.strip().strip("\ufeff").lower() for cell in lines[0][1])
+    header = tuple(_strip(cell).lower() for cell in lines[0][1])
     rows = [tuple(_strip(cell) for cell in record) for _, record in lines[1:]]
     return header, [row for row in rows if any(row)]
 

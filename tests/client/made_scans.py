@@ -56,7 +56,7 @@ def write_body(folder: Path) -> None:
     """The files that the table `SCANS` of `tests.site_config.broken` names: a scan of each visit, and a mask."""
     hu, masks = body()
     for name, values in (("base", hu), ("follow", hu), ("liver", masks["liver"])):
-        write_nifti(folder / f"{name}.nii.gz", values)
+        write_nifti(folder / f"{name}.nii.gz", values, (6.0, 7.0, 7.0))
 
 
 def write_series(

@@ -25,6 +25,8 @@ from site_config.problems import which_scan
 from site_config.problems.base import Problem
 
 Mask = NDArray[np.bool_]
+WITHIN = 0.95
+"""A contour with this share of its pixels within another one is a hole of it."""
 MOST_FILE_BYTES = 2 * 2**30
 IN_PLANE_TOLERANCE = 0.1
 SIDES = ("left", "right", "links", "rechts", "l", "r", "li", "re", "gauche", "droit", "sx", "dx", "lt", "rt", "sin", "dex")
@@ -179,29 +181,46 @@ def _chosen(names: dict[int, str], target: str, structures: Sequence[str], role:
 
 
 def _contours(dataset: Any, numbers: set[int], volume: Volume, role: str) -> Mask:
+    """The union of the structures; of contours at several heights of one slice, those nearest to its middle."""
     out = np.zeros(volume.shape, dtype=bool)
     planes: set[int] = set()
     outside = 0
     for roi in dataset.get("ROIContourSequence") or ():
         if int(roi.ReferencedROINumber) not in numbers:
             continue
+        drawn: dict[int, dict[float, dict[bytes, tuple[Mask, bool]]]] = {}
         for contour in roi.get("ContourSequence") or ():
             kind = str(contour.get("ContourGeometricType") or "")
             points = np.array([float(number) for number in contour.get("ContourData") or ()]).reshape(-1, 3)
             if not kind.startswith("CLOSED") or len(points) < 3:
                 continue
             index = _indices(points, volume)
-            k = int(np.argmin(np.abs(volume.z_mm - index[:, 2].mean())))
+            z = float(index[:, 2].mean())
+            k = int(np.argmin(np.abs(volume.z_mm - z)))
             if np.ptp(index[:, 2]) > 0.5 * volume.slice_mm:
                 raise problems.MASK_MISMATCH.problem(f"{role} has contours that are not axial", where=role)
-            if abs(volume.z_mm[k] - index[:, 2].mean()) > 0.6 * volume.slice_mm:
+            if abs(volume.z_mm[k] - z) > 0.6 * volume.slice_mm:
                 outside += 1
                 continue
-            out[k] ^= filled(index[:, :2], volume.shape[1:])
-            planes.add(k)
+            same = np.round(points, 2).tobytes()  # a contour that was exported twice is one
+            drawn.setdefault(k, {}).setdefault(round(z, 2), {})[same] = (filled(index[:, :2], volume.shape[1:]), kind.endswith("XOR"))
+        for k, heights in drawn.items():
+            nearest = min(heights, key=lambda z: abs(float(volume.z_mm[k]) - z))
+            out[k] |= _joined(list(heights[nearest].values()))
+        planes |= drawn.keys()
     if outside > len(planes):
         raise problems.MASK_MISMATCH.problem(f"{role} has {outside} contours that lie on no slice of its scan", where=role)
     return _between(out, sorted(planes))
+
+
+def _joined(areas: list[tuple[Mask, bool]]) -> Mask:
+    """Contours of one structure in one slice: one within another is a hole, one within the hole is none; others are joined."""
+    ordered = sorted(areas, key=lambda area: int(area[0].sum()), reverse=True)
+    out = np.zeros_like(ordered[0][0])
+    for area, exclusive in ordered:
+        inside = int((area & out).sum()) >= WITHIN * max(int(area.sum()), 1)
+        out = out ^ area if exclusive or inside else out | area
+    return out
 
 
 def _between(mask: Mask, planes: list[int]) -> Mask:

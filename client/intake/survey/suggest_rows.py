@@ -11,6 +11,7 @@ from client.intake.phase_beside import doubted, phase_beside
 from client.intake.survey.missing_visits import VISITS, gaps, partly, whole
 from client.intake.survey.one_entry import Looked
 from client.intake.survey.survey_values import DecidedRow, Found, Remark, SeenVolume, SurveyQuestion, row_of
+from client.intake.too_short import too_short
 from client.intake.volume_order import AHEAD, OrderDecision, OrderFacts, decide, passed_over
 from site_config.problems import scans as problems
 from site_config.problems import tables as kinds
@@ -21,8 +22,6 @@ from site_config.tables.patient_moments import NEAR_DAYS, Declared
 
 DOUBTED = "the one that would be taken is called {phase}, and its vessels do not show that phase"
 DISPUTED = "the images name different persons; nothing is suggested before one has looked"
-LEAST_MM = {"abdomen": 90.0, "chest": 120.0}  # shorter than any grown-up's liver or lungs
-LEAST_WIDTH_MM = 120.0  # pixel sizes in centimetres, or a picture cut out for another purpose
 NEEDED_MM = {"abdomen": 220.0, "chest": 250.0}
 Row = dict[str, str]
 
@@ -178,13 +177,8 @@ class Suggestion:
             verdict = self.stated.verdict(visit, one.found.day)
             if verdict.finding:
                 self.say(kinds.MOMENT_DIFFERS.problem(f"the {place} scan was taken {verdict.finding}"), visit)
-        if one.found.extent_mm < LEAST_MM[region]:
-            text = f"the {place} scan that is suggested covers {one.found.extent_mm:g} mm of the body"
-            self.say(which_scan.TOO_SHORT.problem(text), visit)
-        width = _width_mm(one)
-        if width is not None and width < LEAST_WIDTH_MM:
-            text = f"the {place} scan that is suggested shows {width:.0f} mm of the body from side to side, less than any grown-up's"
-            self.say(which_scan.TOO_SHORT.problem(text), visit)
+        for short in too_short(region, one.found.extent_mm, _width_mm(one), f"the {place} scan that is suggested"):
+            self.say(short, visit)
         if region == "chest":
             return
         contrast = self.inside[visit, region].contrast if (visit, region) in self.inside else None

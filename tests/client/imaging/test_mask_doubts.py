@@ -67,6 +67,8 @@ OUTSIDE[15:18, 1:5, 1:5] = True
         (lambda: (half(LIVER), TUMOUR), "as if it were cut off"),
         (lambda: (every_second(LIVER), every_second(TUMOUR)), "is empty in"),
         (lambda: (TUMOUR, LIVER), "the tumour fills 100% of the liver"),
+        (lambda: (LIVER[:, :, ::-1], TUMOUR[:, :, ::-1]), "to the left of the body's middle"),
+        (lambda: (np.ones_like(LIVER), TUMOUR), "on values that are not the liver's"),
         (lambda: (LIVER, ndimage.binary_dilation(LIVER, iterations=2)), "the tumour fills 100% of the liver"),
         (lambda: (LIVER, moved(TUMOUR, -40, 1)), "100% of the tumour's mask lie more than 10 mm away"),
         (lambda: (LIVER, OUTSIDE), "100% of the tumour's mask lie more than 10 mm away"),
@@ -99,6 +101,7 @@ def test_real_masks_are_right_and_shifted_ones_are_seen(organ: str, shared_data:
     assert said(liver, none, volume) == []
     wrong = {(by, axis): moved(liver, by, axis) for by in (10, -10) for axis in (1, 2)}  # 3 cm
     wrong |= {("mirrored", axis): np.flip(liver, axis) for axis in range(3)}
+    assert any("left of the body's middle" in text for text in said(np.flip(liver, 2), none, volume))
     for how, mask in wrong.items():
         found: Any = said(mask, none, volume)
         assert any("on values that are not the liver's" in text for text in found), (how, found)

@@ -95,6 +95,40 @@ def test_a_contour_within_another_is_a_hole(tmp_path: Path) -> None:
     assert (mask[2] != (expected(-20, 0, 35) & ~expected(-20, 0, 10))).sum() <= 4
 
 
+def ring(x: float, y: float, outer: float, inner: float, z: float) -> list[float]:
+    """One contour with a slit to its hole, as programs without holes write it."""
+    around, hole = (np.array(circle(x, y, radius, z)).reshape(-1, 3) for radius in (outer, inner))
+    joined = np.concatenate([around, around[:1], hole[::-1][-1:], hole[::-1], around[:1]])
+    return [float(number) for number in joined.ravel()]
+
+
+OUTER, HOLE, ISLAND = circle(-20, 0, 30, 20), circle(-20, 0, 18, 20), circle(-20, 0, 8, 20)
+BESIDE = circle(-5, 0, 25, 20)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "is_marked"),
+    [
+        ({"Liver": [OUTER, OUTER]}, lambda of: of(-20, 30)),
+        ({"Liver": [OUTER, HOLE, HOLE]}, lambda of: of(-20, 30) & ~of(-20, 18)),
+        ({"Liver": [ISLAND, HOLE, OUTER]}, lambda of: of(-20, 30) & ~of(-20, 18) | of(-20, 8)),
+        ({"Liver": [ring(-20, 0, 30, 18, 20)]}, lambda of: of(-20, 30) & ~of(-20, 18)),
+        ({"Liver": [OUTER, BESIDE]}, lambda of: of(-20, 30) | of(-5, 25)),
+        ({"Liver": [circle(-20, 0, 26, 18), OUTER, circle(-20, 0, 34, 22)]}, lambda of: of(-20, 30)),
+    ],
+)
+def test_contours_of_one_slice_neither_cancel_nor_fill_each_other(tmp_path: Path, drawn: Any, is_marked: Any) -> None:
+    """A contour exported twice, or drawn on thinner slices than the scan's, left an empty mask without a word."""
+    mask = read_dicom_mask(write_rtstruct(tmp_path / "rs", drawn), volume(), "liver", (), "a mask")
+    assert (mask[2] != is_marked(lambda x, radius: expected(x, 0, radius))).sum() <= 4 and mask.any(axis=(1, 2)).sum() == 1
+
+
+def test_structures_that_overlap_are_joined(tmp_path: Path) -> None:
+    path = write_rtstruct(tmp_path / "rs", {"one": [OUTER], "two": [BESIDE]})
+    mask = read_dicom_mask(path, volume(), "liver", ("one", "two"), "a mask")
+    assert (mask[2] != (expected(-20, 0, 30) | expected(-5, 0, 25))).sum() <= 4
+
+
 def test_contours_on_every_second_slice_are_joined(tmp_path: Path) -> None:
     path = write_rtstruct(tmp_path / "rs.dcm", {"Leber": [circle(-20, 0, 30, 10 + 10 * k) for k in range(1, 5)]})
     mask = read_dicom_mask(path, volume(), "liver", (), "m")

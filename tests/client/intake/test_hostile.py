@@ -7,8 +7,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 from client.cohort.prepared_cohort import load_patients, prepare
 from client.intake import read_nifti
@@ -95,6 +97,26 @@ def test_nifti_in_any_orientation_is_the_same_volume_and_its_mask_follows(tmp_pa
     np.testing.assert_allclose(one.origin_mm, other.origin_mm, atol=1e-4)
     mask = read_mask(write_nifti(tmp_path / "m.nii.gz", MASKS["liver"], (5.0, 7.0, 7.0)), other)
     np.testing.assert_array_equal(mask, MASKS["liver"] > 0)
+
+
+@pytest.mark.parametrize("flips", ["LPS", "RAS", "PIR"])
+def test_masks_of_every_kind_of_number_are_one_and_are_read_slice_by_slice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flips: str
+) -> None:
+    """A mask of 64-bit fractions of 600 slices took 8 seconds and 1.3 GB."""
+    volume = read_ct(write_nifti(tmp_path / "ct.nii.gz", HU))
+    want = MASKS["liver"].astype(bool)
+    if flips != "PIR":  # a file whose slices do not lie one after the other is read whole
+        monkeypatch.setattr(read_nifti, "_data", lambda *_: pytest.fail("the file was read whole"))
+    for kind in ("u1", "i1", "<i2", ">i2", "<i4", "<f4", ">f4", "<f8"):
+        path = tmp_path / "mask.nii.gz"
+        plain = nibabel.load(write_nifti(path, MASKS["liver"]))
+        turned = plain.as_reoriented(ornt_transform(io_orientation(plain.affine), axcodes2ornt(flips)))
+        header = nibabel.Nifti1Header(endianness=">" if kind.startswith(">") else "<")
+        header.set_data_dtype(np.dtype(kind))
+        header.set_xyzt_units("mm")
+        nibabel.save(nibabel.Nifti1Image(np.asarray(turned.dataobj).astype(kind), turned.affine, header), path)
+        assert np.array_equal(read_mask(path, volume), want), kind
 
 
 def test_units_are_heeded(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The outcome of anybody's table: which rows had the event."""
