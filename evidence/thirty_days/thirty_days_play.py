@@ -28,6 +28,7 @@ from server.study.run_study import run_study
 from server.study.study_results import LedgerEntry, StudyResult
 from server.watch import study_status
 from server.watch.office_backup import restore, write
+from shared_model.analyses.phases.admission_plan import SETS
 from shared_model.secure_sum.federation_messages import Message
 from simulations.study.site_folders import Homes
 from site_config.problems import federation, privacy
@@ -162,7 +163,7 @@ def play_calmly(world: World, homes: Homes, lock: StudyLock, backups: Path, part
             for site in part.ends.left:
                 world.happens(site, clock.now)
             happenings.look()
-            found = departure(home, study, part.ends.without, part.ends.companions)
+            found = departure(home, study, part.ends.without, {name: part.ends.companions.get(name, 0) for name in SETS})
             leave(home, study, found)
             _noted(story, home, happenings, study, found)
             study = found.lock.study_id
