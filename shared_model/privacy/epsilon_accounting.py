@@ -11,14 +11,13 @@ two cohorts of which one has one patient more. An outcome that is replaced moves
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import exp, inf, isfinite, sqrt
-
-from scipy.optimize import brentq
-from scipy.special import log_ndtr, ndtr
 
 LARGEST_MU = 1e3
 LARGEST_EPSILON = 1e7
+
+# SciPy is loaded where it is used: every program of a study imports this module, and few calculate a budget.
 
 
 def delta_of(epsilon: float, mu: float) -> float:
@@ -28,6 +27,8 @@ def delta_of(epsilon: float, mu: float) -> float:
         >>> round(delta_of(1.0, 0.5), 5)
         0.00682
     """
+    from scipy.special import log_ndtr, ndtr
+
     if mu <= 0:
         return 0.0
     first, second = -epsilon / mu + mu / 2, -epsilon / mu - mu / 2
@@ -45,12 +46,18 @@ def epsilon_of(mu: float, delta: float) -> float:
         return 0.0
     if not isfinite(mu) or mu > LARGEST_MU:
         return inf
-    return float(brentq(lambda epsilon: delta_of(epsilon, mu) - delta, 0.0, LARGEST_EPSILON, xtol=1e-10))
+    return _root(lambda epsilon: delta_of(epsilon, mu) - delta, 0.0, LARGEST_EPSILON, xtol=1e-10)
 
 
 def mu_of(epsilon: float, delta: float) -> float:
     """The largest shift μ that an (ε, δ) allows."""
-    return float(brentq(lambda mu: delta_of(epsilon, mu) - delta, 1e-9, LARGEST_MU, xtol=1e-12))
+    return _root(lambda mu: delta_of(epsilon, mu) - delta, 1e-9, LARGEST_MU, xtol=1e-12)
+
+
+def _root(f: Callable[[float], float], low: float, high: float, xtol: float) -> float:
+    from scipy.optimize import brentq
+
+    return float(brentq(f, low, high, xtol=xtol))
 
 
 def composed(shifts: Iterable[float]) -> float:
@@ -67,4 +74,6 @@ def outcome_auc(mu: float) -> float:
         >>> [round(outcome_auc(mu_of(epsilon, 1e-5)), 2) for epsilon in (0.5, 1, 2, 4)]
         [0.58, 0.65, 0.76, 0.91]
     """
+    from scipy.special import ndtr
+
     return float(ndtr(sqrt(2.0) * mu))
