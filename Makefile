@@ -6,6 +6,8 @@ export FLWR_DISABLE_UPDATE_CHECK := 1
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
+# The several hundred programs that tests start read compiled modules instead of compiling all of them again.
+unexport PYTHONDONTWRITEBYTECODE
 # Hard links from the cache cost no disk; another file system gets copies.
 export UV_LINK_MODE ?= hardlink
 UV := .tools/bin/uv
