@@ -22,6 +22,7 @@ import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 from site_config import console  # noqa: E402
+from tests.running.files_in_memory import choose  # noqa: E402
 from tests.running.longest_files_first import known, place, worker_scope  # noqa: E402
 from tests.support import shared_data as find_shared_data  # noqa: E402
 
@@ -34,6 +35,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("fedhcc")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before pytest itself looks for a place."""
+    choose(config)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -17,7 +17,12 @@ from math import exp, inf, isfinite, sqrt
 LARGEST_MU = 1e3
 LARGEST_EPSILON = 1e7
 
-# SciPy is loaded where it is used: every program of a study imports this module, and few calculate a budget.
+
+def brentq(f: Callable[[float], float], low: float, high: float, xtol: float) -> float:
+    """SciPy's, loaded when it is used: every program of a study imports this module, and few calculate a budget."""
+    from scipy import optimize
+
+    return float(optimize.brentq(f, low, high, xtol=xtol))
 
 
 def delta_of(epsilon: float, mu: float) -> float:
@@ -46,18 +51,12 @@ def epsilon_of(mu: float, delta: float) -> float:
         return 0.0
     if not isfinite(mu) or mu > LARGEST_MU:
         return inf
-    return _root(lambda epsilon: delta_of(epsilon, mu) - delta, 0.0, LARGEST_EPSILON, xtol=1e-10)
+    return float(brentq(lambda epsilon: delta_of(epsilon, mu) - delta, 0.0, LARGEST_EPSILON, xtol=1e-10))
 
 
 def mu_of(epsilon: float, delta: float) -> float:
     """The largest shift μ that an (ε, δ) allows."""
-    return _root(lambda mu: delta_of(epsilon, mu) - delta, 1e-9, LARGEST_MU, xtol=1e-12)
-
-
-def _root(f: Callable[[float], float], low: float, high: float, xtol: float) -> float:
-    from scipy.optimize import brentq
-
-    return float(brentq(f, low, high, xtol=xtol))
+    return float(brentq(lambda mu: delta_of(epsilon, mu) - delta, 1e-9, LARGEST_MU, xtol=1e-12))
 
 
 def composed(shifts: Iterable[float]) -> float:
