@@ -6,6 +6,8 @@ export FLWR_DISABLE_UPDATE_CHECK := 1
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
+# The several hundred programs that tests start read compiled modules instead of compiling all of them again.
+unexport PYTHONDONTWRITEBYTECODE
 # Hard links from the cache cost no disk; another file system gets copies.
 export UV_LINK_MODE ?= hardlink
 UV := .tools/bin/uv
@@ -50,8 +52,9 @@ $(VENV)/ready: .tools/ready requirements/$(LOCK).txt pyproject.toml evidence/pyp
 demo: $(VENV)/ready ## the whole study on simulated patients, with a report to look at (3 to 4 minutes on 2 cores, set-up included, where the index is near)
 	@$(BIN)/fedhcc-sim run --preset demo --out demo-run
 
+# Three processes for two cores: end-to-end tests wait for programs a fifth of the time.
 test: .venv/ready ## all tests
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not evidence and not gpu" --durations=15 --junitxml=.pytest_cache/junit.xml
+	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "not evidence and not gpu" --durations=15 --junitxml=.pytest_cache/junit.xml
 	@$(BIN)/python -m tests.skips .pytest_cache/junit.xml
 
 .tools/containers/ready: .tools/ready requirements/containers.txt

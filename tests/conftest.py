@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
     os.environ[_name] = "1"
@@ -21,7 +22,8 @@ import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 from site_config import console  # noqa: E402
-from tests.longest_files_first import known, place  # noqa: E402
+from tests.running.files_in_memory import choose  # noqa: E402
+from tests.running.longest_files_first import known, place, worker_scope  # noqa: E402
 from tests.support import shared_data as find_shared_data  # noqa: E402
 
 settings.register_profile(
@@ -35,10 +37,29 @@ settings.register_profile(
 settings.load_profile("fedhcc")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Before pytest itself looks for a place."""
+    choose(config)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Start the longest files first (`make test` asks xdist to keep this order)."""
     seconds = known()
     items.sort(key=lambda item: place(item.path.relative_to(config.rootpath).as_posix(), seconds))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile`, files that look at the same finished studies are one file."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByWorkerScope(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return worker_scope(nodeid)
+
+    return ByWorkerScope(config, log)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from site_config.problems.base import Kind
 from site_config.study import prognostic_models
 from site_config.study.prognostic_models import MODELS, PrognosticModel
 from tests.import_graph import PACKAGES, circles, modules
+from tests.running.longest_files_first import ONE_WORKER, STUDIES
 from tests.support import ROOT
 
 LINES = 400
@@ -262,3 +263,19 @@ def test_public_names_are_told() -> None:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_") and not ast.get_docstring(node):
                 silent.append(f"{path.relative_to(ROOT)}:{node.name}")
     assert silent == []
+
+
+def test_whoever_looks_at_a_finished_study_goes_to_one_worker() -> None:
+    """A file that is not listed would run the whole study again in another worker."""
+    folder, asking = ROOT / "tests" / "end_to_end", set()
+    for path in folder.rglob("test_*.py"):
+        tree = ast.parse(path.read_text())
+        functions = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) and is_test_or_fixture(one)]
+        if any(argument.arg in STUDIES for one in functions for argument in one.args.args):
+            asking.add(path.relative_to(ROOT).as_posix())
+    assert asking == set(ONE_WORKER)
+
+
+def is_test_or_fixture(function: ast.FunctionDef) -> bool:
+    """Whether pytest fills in its arguments."""
+    return function.name.startswith("test_") or any("fixture" in ast.unparse(one) for one in function.decorator_list)

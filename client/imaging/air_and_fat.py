@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from client.imaging.volume import HU_LOWEST
 
@@ -50,6 +49,8 @@ def air_around(planes: NDArray[np.int16]) -> float | None:
     Means of 3 × 3 pixels are looked at, so that noise does not count. Pixels near solid padding are left out: nine at the
     lowest value are padding, or air that was clamped away.
     """
+    from scipy import ndimage
+
     outside, inside = [], []
     near, wide = np.ones((3, 3)), np.ones((7, 7))
     for plane in planes:

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from client.imaging.planes import Planes
 
@@ -56,6 +55,8 @@ def with_liver(
     planes: Planes, slices: Sequence[int], masks: tuple[NDArray[np.bool_], NDArray[np.bool_]], spacing_mm: tuple[float, float]
 ) -> Seen:
     """By the liver's mask and its tumours' (both (k, y, x), of the slices named), beside all soft parts of these slices."""
+    from scipy import ndimage
+
     hu, (rows, columns) = small(planes, slices, spacing_mm)
     liver, tumour = (mask[:, ::rows, ::columns][:, : hu.shape[1], : hu.shape[2]] for mask in masks)
     smooth = ndimage.uniform_filter(hu, (1, 3, 3))
@@ -73,6 +74,8 @@ def with_liver(
 
 def without_mask(planes: Planes, slices: Sequence[int], spacing_mm: tuple[float, float]) -> Seen:
     """By how much of the soft parts is brighter than blood without contrast."""
+    from scipy import ndimage
+
     hu, _ = small(planes, slices, spacing_mm)
     return _soft_parts(hu, ndimage.uniform_filter(hu, (1, 3, 3)))
 
@@ -102,11 +105,15 @@ def _dark_vessels(smooth: NDArray[np.float32], liver: NDArray[np.bool_], pixel_m
 
 
 def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    from scipy import ndimage
+
     return np.asarray(ndimage.binary_erosion(mask, np.ones((1, 3, 3)), iterations=2), dtype=bool)
 
 
 def _bone(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Bright parts that hold something hard, and what lies within 6 mm of them."""
+    from scipy import ndimage
+
     numbers, count = ndimage.label(hu > BONE, np.pad(ndimage.generate_binary_structure(2, 1)[None], ((1, 1), (0, 0), (0, 0))))
     hard = np.flatnonzero(np.r_[0.0, np.atleast_1d(ndimage.maximum(hu, numbers, np.arange(1, count + 1)))] > HARD)
     found = np.isin(numbers, hard[hard > 0])
@@ -115,6 +122,8 @@ def _bone(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 def _before_the_spine(smooth: NDArray[np.float32], liver: NDArray[np.bool_], pixel_mm: float) -> NDArray[np.float32]:
     """Values in the middle of the body between its front and the spine's back, without liver and bone."""
+    from scipy import ndimage
+
     body = smooth > -300
     columns, rows = np.flatnonzero(body.any(axis=(0, 1))), np.flatnonzero(body.any(axis=(0, 2)))
     if not len(columns):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from client.imaging.contrast_seen import evenly
 from client.imaging.slices import Grid, Mask, Measured, nearest_planes
@@ -121,6 +120,8 @@ def _filled(organ: str, measured: Measured) -> str | None:
 
 def _apart(organ: str, volume: Volume, grid: Grid, healthy: Mask, tumour: Mask) -> str | None:
     """Most of a tumour's mask in islands that come nowhere near the organ."""
+    from scipy import ndimage
+
     if not tumour.any() or not healthy.any():
         return None
     step = float(grid.z_mm[1] - grid.z_mm[0]) if len(grid) > 1 else volume.slice_mm

@@ -11,14 +11,18 @@ two cohorts of which one has one patient more. An outcome that is replaced moves
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import exp, inf, isfinite, sqrt
-
-from scipy.optimize import brentq
-from scipy.special import log_ndtr, ndtr
 
 LARGEST_MU = 1e3
 LARGEST_EPSILON = 1e7
+
+
+def brentq(f: Callable[[float], float], low: float, high: float, xtol: float) -> float:
+    """SciPy's, loaded when it is used: every program of a study imports this module, and few calculate a budget."""
+    from scipy import optimize
+
+    return float(optimize.brentq(f, low, high, xtol=xtol))
 
 
 def delta_of(epsilon: float, mu: float) -> float:
@@ -28,6 +32,8 @@ def delta_of(epsilon: float, mu: float) -> float:
         >>> round(delta_of(1.0, 0.5), 5)
         0.00682
     """
+    from scipy.special import log_ndtr, ndtr
+
     if mu <= 0:
         return 0.0
     first, second = -epsilon / mu + mu / 2, -epsilon / mu - mu / 2
@@ -67,4 +73,6 @@ def outcome_auc(mu: float) -> float:
         >>> [round(outcome_auc(mu_of(epsilon, 1e-5)), 2) for epsilon in (0.5, 1, 2, 4)]
         [0.58, 0.65, 0.76, 0.91]
     """
+    from scipy.special import ndtr
+
     return float(ndtr(sqrt(2.0) * mu))

@@ -21,7 +21,7 @@ PHASES = ("admission", "clinical", "training", "fusion", "evaluation")
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """The preset `tiny`, phantoms to report, with its pooled twin."""
-    return run(Options(out=tmp_path_factory.mktemp("tiny") / "run", preset="tiny", workers=2))
+    return run(Options(out=tmp_path_factory.mktemp("tiny") / "run", preset="tiny", workers=1))
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def finished_exact(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     settings = {**base.study, "resolution": "exact", "clinical": variables, "title": "A small study from sums"}
     settings["training"] = {"rounds": 4, "batch": 16, "server": {"name": "adam", "rate": 5e-3}, "intervals": 3}
     make_cohort(replace(base, survival=survival, study=settings), root / "cohort", seed=5)
-    return run(Options(out=root / "run", folder=root / "cohort", workers=2, pooled=False))
+    return run(Options(out=root / "run", folder=root / "cohort", workers=1, pooled=False))
 
 
 @pytest.fixture

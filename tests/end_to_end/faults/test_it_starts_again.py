@@ -273,7 +273,7 @@ def test_a_working_process_that_stands_still_is_ended_and_replaced(tmp_path: Pat
     began = time.monotonic()
     with pytest.raises(WorkerFrozen):
         agent.handle(Message("status", {"seconds": 60}))
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 55, "before its 60 seconds are over"
     assert agent.handle(Message("status", {"trouble": "FH-605 no GPU"})).body["pid"] != first
     assert agent.trouble == "FH-605 no GPU"
     agent.stop()

@@ -36,7 +36,7 @@ class Place:
 
     def __init__(self, root: Path) -> None:
         self.homes = Homes(root)
-        options = Options(root, preset="tiny", seed=7, pooled=False)
+        options = Options(root, preset="tiny", seed=7, workers=1, pooled=False)
         make_cohort(options, self.homes, lambda _event: None)
         self.lock: StudyLock = ready(options, self.homes, lambda _event: None)
         self.name = self.lock.names("development")[0]

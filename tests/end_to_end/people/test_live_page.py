@@ -18,13 +18,15 @@ from server.watch.office_run import connected_hospitals
 from server.watch.study_events import events_of
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+ROUNDS, FURTHER = 20, 8
+"""Rounds of training, and the round at which the page is looked at for the second time."""
 LIMIT_S = 120.0
 """The machine may be busy; how far the page is behind is measured and printed, not asserted."""
 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    found = Stage(tmp_path_factory.mktemp("live") / "stage", replace(SMOKE, rounds=60, deadline_s=240.0), seed=7)
+    found = Stage(tmp_path_factory.mktemp("live") / "stage", replace(SMOKE, rounds=ROUNDS, deadline_s=240.0), seed=7)
     found.federation.start()
     yield found
     found.close()
@@ -75,7 +77,7 @@ def test_the_page_follows_a_study_and_says_when_its_program_is_gone(stage: Stage
     last = [one for one in events_of(stage.folder) if one.get("phase") == "training Rad-D"][-1]
     for screen in (narrow, wide):
         screen.until("count", "6 of 6 connected")
-        screen.until("where", f"training Rad-D {last['done']}/60")
+        screen.until("where", f"training Rad-D {last['done']}/{ROUNDS}")
     run.process.send_signal(signal.SIGCONT)
     behind = _behind(wide, stage, run)
     narrow.page.screenshot(path=tmp_path / "narrow.png", full_page=True)
@@ -91,7 +93,10 @@ def test_the_page_follows_a_study_and_says_when_its_program_is_gone(stage: Stage
     for screen in (narrow, wide):
         screen.until("state", "LOST")
     again = stage.begin("resume")
+    stage.until_round(again, FURTHER + 2)
+    again.process.send_signal(signal.SIGSTOP)  # before its end on any machine
     wide.until("state", "running")
+    again.process.send_signal(signal.SIGCONT)
     assert again.wait() == 0, again.output
     for screen in (narrow, wide):
         screen.until("state", "COMPLETE")
@@ -102,12 +107,10 @@ def test_the_page_follows_a_study_and_says_when_its_program_is_gone(stage: Stage
 
 
 def _behind(screen: Screen, stage: Stage, run: StageRun) -> float:
-    """Seconds from the moment a study stands still until the page shows its last event."""
-    stage.until_round(run, 8)
+    """Seconds from the moment a study stands still until the page shows its last event; it is left standing."""
+    stage.until_round(run, FURTHER)
     run.process.send_signal(signal.SIGSTOP)
     began = time.monotonic()
     done = max(int(one["done"]) for one in events_of(stage.folder) if one.get("phase") == "training Rad-D")
-    screen.until("where", f"training Rad-D {done}/60")
-    waited = time.monotonic() - began
-    run.process.send_signal(signal.SIGCONT)
-    return waited
+    screen.until("where", f"training Rad-D {done}/{ROUNDS}")
+    return time.monotonic() - began

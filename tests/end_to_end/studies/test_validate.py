@@ -28,7 +28,7 @@ def new_hospitals(finished_exact: FinishedRun, folder: Path, **changes: object) 
 
 def test_a_frozen_model_gives_the_same_table_at_the_same_patients(finished_exact: FinishedRun, tmp_path: Path) -> None:
     folder = new_hospitals(finished_exact, tmp_path / "new")
-    again = run(Options(out=tmp_path / "run", folder=folder, pooled=False))
+    again = run(Options(out=tmp_path / "run", folder=folder, workers=1, pooled=False))
     assert again.result.label == "COMPLETE"
     assert not [entry for entry in again.result.ledger if entry.statistic.startswith(("cox.", "training."))]
     before = {t.model: t.events for t in finished_exact.result.tables if t.set == "test" and t.variable == "all"}
@@ -40,5 +40,5 @@ def test_a_frozen_model_gives_the_same_table_at_the_same_patients(finished_exact
 def test_another_bundle_than_the_named_one_is_refused(finished_exact: FinishedRun, tmp_path: Path) -> None:
     folder = new_hospitals(finished_exact, tmp_path / "new", bundle_sha256="0" * 64)
     with pytest.raises(Problem) as refused:
-        run(Options(out=tmp_path / "run", folder=folder, pooled=False))
+        run(Options(out=tmp_path / "run", folder=folder, workers=1, pooled=False))
     assert refused.value.code == "FH-610"
