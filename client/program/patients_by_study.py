@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 
-from client.cohort.prepared_cohort import load_patients
+from client.cohort.prepared_cohort import Patients, load_patients
 from client.cohort.pseudonyms import is_validation, keyed_hash, site_secret
 from client.cohort.withdrawal import withdrawn_keys
 from client.release.contributed_counts import contributed, kept
@@ -215,8 +215,16 @@ def _rows(bench: Bench, rows: Rows, split: str, secret: bytes) -> frozenset[str]
         outcome = keyed_hash(secret, "outcome", key, f"{patients.event_day[k]:.3f}", str(bool(patients.event[k]))).hex()[:8]
         values = [f"{value:.9g}" for value in (*patients.clinical[k], patients.age[k], patients.male[k])]
         read = keyed_hash(secret, "read", key, *values, str(patients.response[k])).hex()[:8]
-        found.add(f"{key}.{rows[key]}-{outcome}-{listed}-{read}.{slices[k]}".rstrip("."))
+        same = same_patient(secret, patients, k, values)
+        found.add(f"{key}.{rows[key]}-{outcome}-{listed}-{read}-{same}.{slices[k]}".rstrip("."))
     return frozenset(found)
+
+
+def same_patient(secret: bytes, patients: Patients, k: int, values: Sequence[str]) -> str:
+    """Whoever has the same outcome, age and sex under another id is taken for the same patient; and what was read, without the id."""
+    outcome = (f"{patients.event_day[k]:.3f}", str(bool(patients.event[k])))
+    person = keyed_hash(secret, "person", *outcome, f"{patients.age[k]:.9g}", f"{patients.male[k]:.9g}").hex()[:12]
+    return f"{person}-{keyed_hash(secret, 'content', *values, str(patients.response[k])).hex()[:8]}"
 
 
 def _device(site: SiteConfig) -> str:

@@ -22,7 +22,6 @@ from flwr.supercore.task_identity import TaskIdentity
 from client.app import app as installed
 from server.link.flower_grid import FlowerTransport
 
-
 MOST_AT_A_TIME = 4
 """Sites that compute at a time: each holds a network's activations."""
 

@@ -1,14 +1,19 @@
 """Which patients two results have apart, from their rows as the ledger compares them.
 
 A row is `ID.VALUES` or, in a study that reads scans, `ID.VALUES.SETTINGS.SLICES`. VALUES is the digest of the table's cells, and behind
-hyphens what the study made of them: of the outcome, of the list of what it reads, and of what it read by that list. A new column, or other
-codes, make every row another one; who joined, whose outcome and whose other values are others is found all the same.
+hyphens what the study made of them: of the outcome, of the list of what it reads, and of what it read by that list; then, without
+the id, of outcome, age and sex, and of what it read. A new column, or other codes, make every row another one; who joined, whose
+outcome and whose other values are others is found all the same. Where a hospital gives its patients other ids, those of the same
+outcome, age and sex are the same patients: else everybody would have left and come, and would hide the one who did.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+
+Sets = Mapping[str, frozenset[str]]
+"""Set → its rows."""
 
 
 def changed_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
@@ -17,6 +22,7 @@ def changed_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
     >>> sorted(changed_ids(frozenset({"a.1", "b.1.s.7", "c.1.s.7", "d.1.s.7"}), frozenset({"a.2", "b.1", "c.1.t.9", "d.1.s.9"})))
     ['a', 'd']
     """
+    now = under_former_ids(before, now)
     left, came = before - now, now - before
     cells = {one for one, row, other in _both(left, came) if _cells(row) != _cells(other)}
     return cells | read_ids(before, now)
@@ -24,7 +30,7 @@ def changed_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
 
 def moved_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
     """Of those, who is in one only."""
-    return _ids(before) ^ _ids(now)
+    return _ids(before) ^ _ids(under_former_ids(before, now))
 
 
 def outcome_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
@@ -33,6 +39,7 @@ def outcome_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
     >>> sorted(outcome_ids(frozenset({"a.1-x-l-5", "b.1-x-l-5", "c.1"}), frozenset({"a.1-y-l-5", "b.2-x-k-6", "c.2-x-l-5"})))
     ['a']
     """
+    now = under_former_ids(before, now)
     pairs = _both(before - now, now - before)
     return moved_ids(before, now) | {one for one, row, other in pairs if _differ(_outcome(row), _outcome(other))}
 
@@ -43,6 +50,7 @@ def read_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
     >>> sorted(read_ids(frozenset({"a.1-x-l-5", "b.1-x-l-5", "c.1-x-l-5"}), frozenset({"a.2-x-l-6", "b.2-x-k-6", "c.2-x-l-5"})))
     ['a']
     """
+    now = under_former_ids(before, now)
     found = outcome_ids(before, now)
     for one, row, other in _both(before - now, now - before):
         if any(lists[0] == lists[1] and _differ(*contents) for lists, contents in zip(*_readings(row, other), strict=True)):
@@ -66,6 +74,8 @@ def left_of_four(now: frozenset[str], third: frozenset[str], before: frozenset[s
     >>> left_of_four(frozenset({"a.1", "n.1"}), frozenset({"a.1", "b.1"}), frozenset({"a.1"}), frozenset({"a.1", "b.1", "n.1", "m.1"}))
     ({'m'}, {'m'})
     """
+    known = before | third
+    now, other = under_former_ids(known, now), under_former_ids(known, other)
     rows, ids = Counter[tuple[str, str]](), Counter[str]()
     for sign, some in ((1, now), (1, third), (-1, before), (-1, other)):
         for row in some:
@@ -73,6 +83,69 @@ def left_of_four(now: frozenset[str], third: frozenset[str], before: frozenset[s
             rows[one, "-".join((_cells(row), _outcome(row)))] += sign
             ids[one] += sign
     return {one for (one, _), n in rows.items() if n}, {one for one, n in ids.items() if n}
+
+
+def under_former_ids(before: frozenset[str], now: frozenset[str]) -> frozenset[str]:
+    """The rows `now`, those of patients who are not in `before` under the id of one who left and has the same outcome, age and sex.
+
+    >>> before, now = frozenset({"a.1-x-l-5-p-c", "b.2-y-l-6-q-d"}), frozenset({"b.2-y-l-6-q-d", "n.7-z-l-8-p-c", "m.9-z-l-8-r-e"})
+    >>> sorted(under_former_ids(before, now))
+    ['a.1-x-l-5-p-c', 'b.2-y-l-6-q-d', 'm.9-z-l-8-r-e']
+    """
+    left: dict[str, list[str]] = {}
+    here = _ids(now)
+    for row in sorted(before, reverse=True):
+        person = person_of(row)
+        if person and row.partition(".")[0] not in here:
+            left.setdefault(person, []).append(row)
+    if not left:
+        return now
+    there, found = _ids(before), set()
+    for row in sorted(now):
+        former = left.get(person_of(row)) if row.partition(".")[0] not in there else None
+        found.add(_as_before(former.pop(), row) if former else row)
+    return frozenset(found)
+
+
+def under_other_ids(before: frozenset[str], now: Sets, rows: frozenset[str], earlier: Sets) -> bool:
+    """Whether one of some earlier rows, who is in none of today's sets, is among `rows` under an id that no earlier set has."""
+    left, came = _not_in(before, ids_in(now)), _not_in(rows, ids_in(earlier))
+    return bool(persons_in({"": left}) & persons_in({"": came}))
+
+
+def all_rows(sets: Sets) -> frozenset[str]:
+    """The rows of all sets."""
+    return frozenset().union(*sets.values())
+
+
+def ids_in(sets: Sets) -> set[str]:
+    """The patients of all sets."""
+    return _ids(all_rows(sets))
+
+
+def persons_in(sets: Sets) -> set[str]:
+    """The patients of all sets by what they are, whatever their ids."""
+    return {person for row in all_rows(sets) if (person := person_of(row))}
+
+
+def _not_in(rows: frozenset[str], ids: set[str]) -> frozenset[str]:
+    return frozenset(row for row in rows if row.partition(".")[0] not in ids)
+
+
+def _as_before(former: str, row: str) -> str:
+    """A row under its patient's former id. Digests that hold the id are the former ones where what they are of is the same."""
+    ident, cells, *_ = former.split(".")
+    _, mine, *slices = row.split(".")
+    _, outcome, listed, read, person, content = cells.split("-")
+    _, _, listed_now, read_now, _, content_now = mine.split("-")
+    same = (listed, content) == (listed_now, content_now)
+    kept = (cells.split("-")[0], outcome, listed_now, read if same else read_now, person, content_now)
+    return ".".join((ident, "-".join(kept), *slices))
+
+
+def person_of(row: str) -> str:
+    """The digest of a patient's outcome, age and sex; '' in a journal of before."""
+    return _part(row, 1, 4) if _part(row, 1, 5) else ""
 
 
 def _both(left: frozenset[str], came: frozenset[str]) -> Iterator[tuple[str, str, str]]:

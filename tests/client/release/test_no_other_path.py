@@ -136,7 +136,9 @@ class Walk:
         boxes = {name: of[self.watched] for name, of in stated.items() if name != self.watched}
         self.send("statements", {"study": self.lock.study_id, "boxes": boxes})
         columns = tuple(variable.name for variable in self.lock.study.clinical)
-        _, _, request, opened = self.ask("precounts", PreCounts(split="train", columns=columns), "admission")
+        _, _, request, opened = self.ask(
+            "precounts", PreCounts(split="train", columns=columns if self.lock.study.resolution == "exact" else ()), "admission"
+        )
         self.send("release", request)
         self.send("open", opened)
         self.ask("characteristics", SplitOnly(split="train"), "evaluation")
