@@ -266,6 +266,10 @@ class Ledger(Fold):
                 values |= identities
         return len(values)
 
+    def opened(self, study: str, statistic: str) -> int:
+        """Distinct values of a statistic opened in a study."""
+        return len({one for many in self._by_statistic.get(statistic, {}).values() for one in many if one[0] == study})
+
     def again(self, value: OpenedValue) -> bool:
         """Whether exactly this value was opened before: a retry or a resumed round, which costs no budget."""
         return self._by_value.get(_value_key(value.context)) == (value.context.roster, value.context.state, value.cohort)

@@ -33,6 +33,9 @@ SMALLEST_SD, LARGEST_SD = 1e-8, 1e4
 LARGEST_CENTRE = 200.0
 LARGEST_RATE = 1e9
 """Deaths a day of a hazard, relative to its centre."""
+AT_WEIGHTS = ("training.update", "training.hazard", "validation.loss")
+REPLAYED = 4
+"""So many times all rounds: a graphics card computes a round that is asked again a little differently, which is another value."""
 LIFTED = 1e4
 """How many times the bounds of coefficients and means are wider in a demonstration with made-up patients."""
 
@@ -48,6 +51,7 @@ def check_numbers(policy: Policy, lock: StudyLock, role: Role, name: str, parame
     _check_hazard(study, parameters)
     _check_networks(study, parameters)
     _check_scores(study, parameters, slack)
+    _check_turns(lock, name, ledger)
     if not lifted:
         _refuse_any(study_floor_faults(policy, study))
     key = table_key(lock.study_id, name, parameters)
@@ -111,6 +115,13 @@ def _check_cuts(study: Study, parameters: Parameters) -> None:
 def _within(values: Iterable[float], low: float, high: float, what: str) -> None:
     if not all(low <= value <= high for value in values):
         raise _refuse(f"{what} beyond its bound")
+
+
+def _check_turns(lock: StudyLock, name: str, ledger: Ledger) -> None:
+    """A round asked again with another hazard or other weights is one more: an office that lost its state may train anew, not for ever."""
+    turns = REPLAYED * lock.study.training.rounds * len(MODELS.networks(lock.study.models))
+    if name in AT_WEIGHTS and ledger.opened(lock.study_id, name) >= turns:
+        raise _refuse(f"more than {turns:,} values of {name}, {REPLAYED} times the rounds of the lock")
 
 
 def _check_model(study: Study, parameters: Parameters, slack: float) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from client.release.contributed_counts import in_a_step
 from client.release.earlier_releases import Ledger
+from client.release.journal_entries import RELEASE, Released
 from client.release.request_against_lock import check_numbers
 from client.release.site_policy import refusals
 from evidence.attacks.attacked_federation import AttackedFederation
@@ -23,6 +24,7 @@ from shared_model.statistics.statistic_parameters import (
     ValidationLoss,
 )
 from shared_model.survival.broadcast_hazard import piecewise_sums
+from site_config.hash_chained_journal import Entry
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site_yaml import Policy
@@ -38,6 +40,10 @@ STEPS: dict[str, Any] = {
     "centre": 0.0,
     "ties": "efron",
 }
+
+
+SAID: dict[str, Any] = {"parameters": {}, "question": "", "roster": SITES, "cohort": "", "shape": {}, "bytes": 0, "masked": False}
+SAID |= {"noise": "", "counts": None, "rule": "", "hash": ""}
 
 
 def study(**changes: Any) -> Study:
@@ -101,6 +107,19 @@ def test_a_network_that_the_study_does_not_train_is_asked_nothing() -> None:
     assert refused("training.hazard", TrainingHazard(model="Rad-S", centre=0.0, cut_days=CUTS))
 
 
+def test_rounds_are_not_asked_again_for_ever() -> None:
+    """Each with another hazard was another question, so that the lock's number of rounds bounded nothing."""
+    made = federation(training=Training(rounds=2))
+    ledger, asked = Ledger(), made.context("training.update", update(), phase="training")
+    for turn in range(8):
+        check_numbers(Policy(), made.lock, "development", "training.update", update(), ledger, lifted=False)
+        released = Released(**SAID, context=asked.model_copy(update={"parameters": f"{turn:064x}"}))
+        ledger.feed(Entry.make(turn, "", RELEASE, released.model_dump(mode="json"), ""))
+    with pytest.raises(Problem, match="4 times the rounds"):
+        check_numbers(Policy(), made.lock, "development", "training.update", update(), ledger, lifted=False)
+    check_numbers(Policy(), made.lock, "development", "validation.loss", LOSS, ledger, lifted=False)
+
+
 def test_counts_by_column_are_no_part_of_a_study_on_shares() -> None:
     """Pairs of columns were counted exactly, whatever Table 1 hides: one patient with both."""
     columns = ("tace", "surgery")
@@ -109,8 +128,9 @@ def test_counts_by_column_are_no_part_of_a_study_on_shares() -> None:
     assert not refused("precounts", PreCounts(split="train", columns=columns), resolution="exact")
 
 
+LOSS = ValidationLoss(model="Rad-D", hazard=HAZARD, centre=0.0)
 AT_WEIGHTS = {"training.update": update(), "training.hazard": TrainingHazard(model="Rad-D", centre=0.0, cut_days=CUTS)}
-AT_WEIGHTS["validation.loss"] = ValidationLoss(model="Rad-D", hazard=HAZARD, centre=0.0)  # type: ignore[assignment]
+AT_WEIGHTS["validation.loss"] = LOSS  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize("name", AT_WEIGHTS)
