@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 
-from client.cohort.prepared_cohort import Patients, load_patients
+from client.cohort.prepared_cohort import load_patients
 from client.cohort.pseudonyms import is_validation, keyed_hash, site_secret
 from client.cohort.withdrawal import withdrawn_keys
 from client.release.contributed_counts import contributed, kept
@@ -25,9 +25,11 @@ from client.release.generations import (
     kept_table,
 )
 from client.release.known_hospitals import effective
+from client.release.shares.rows_apart import values_read
 from client.release.site_policy import CohortFacts, floor
 from client.release.verified_journal import JOURNAL, note_withdrawals
 from client.statistics.study_patients import Bench
+from client.statistics.values_held import PERSON, values_held
 from client.training.training_device import choose_device
 from shared_model.analyses.phases.admission_plan import BASE, LIVE, SETS_OF
 from site_config.atomic_files import read_limited
@@ -209,22 +211,15 @@ def _rows(bench: Bench, rows: Rows, split: str, secret: bytes) -> frozenset[str]
     """The rows of a set as the ledger compares them (`client.release.shares.rows_apart`)."""
     patients, study = bench.split(split), bench.study
     slices = patients.slices or ("",) * len(patients)
+    held = values_held(patients, study)
     listed = hashlib.sha256(canonical([list(patients.clinical_names), study.reads_scans])).hexdigest()[:8]
     found = set()
     for k, key in enumerate(patients.keys):
         outcome = keyed_hash(secret, "outcome", key, f"{patients.event_day[k]:.3f}", str(bool(patients.event[k]))).hex()[:8]
-        values = [f"{value:.9g}" for value in (*patients.clinical[k], patients.age[k], patients.male[k])]
-        read = keyed_hash(secret, "read", key, *values, str(patients.response[k])).hex()[:8]
-        same = same_patient(secret, patients, k, values)
-        found.add(f"{key}.{rows[key]}-{outcome}-{listed}-{read}-{same}.{slices[k]}".rstrip("."))
+        person = keyed_hash(secret, "person", f"{patients.event_day[k]:.3f}", str(patients.event[k]), *(held[name][k] for name in PERSON))
+        read = values_read({name: values[k] for name, values in held.items()}, secret)
+        found.add(f"{key}.{rows[key]}-{outcome}-{listed}-{read}-{person.hex()[:12]}.{slices[k]}".rstrip("."))
     return frozenset(found)
-
-
-def same_patient(secret: bytes, patients: Patients, k: int, values: Sequence[str]) -> str:
-    """Whoever has the same outcome, age and sex under another id is taken for the same patient; and what was read, without the id."""
-    outcome = (f"{patients.event_day[k]:.3f}", str(bool(patients.event[k])))
-    person = keyed_hash(secret, "person", *outcome, f"{patients.age[k]:.9g}", f"{patients.male[k]:.9g}").hex()[:12]
-    return f"{person}-{keyed_hash(secret, 'content', *values, str(patients.response[k])).hex()[:8]}"
 
 
 def _device(site: SiteConfig) -> str:

@@ -1,8 +1,8 @@
 """Which patients two results have apart, from their rows as the ledger compares them.
 
 A row is `ID.VALUES` or, in a study that reads scans, `ID.VALUES.SETTINGS.SLICES`. VALUES is the digest of the table's cells, and behind
-hyphens what the study made of them: of the outcome, of the list of what it reads, and of what it read by that list; then, without
-the id, of outcome, age and sex, and of what it read. A new column, or other codes, make every row another one; who joined, whose
+hyphens what the study made of them: of the outcome, of the list of what it reads, of each variable that it read (`_` between them), and,
+without the id, of outcome, age and sex. A new column, or other codes, make every row another one; who joined, whose
 outcome and whose other values are others is found all the same. Where a hospital gives its patients other ids, those of the same
 outcome, age and sex are the same patients: else everybody would have left and come, and would hide the one who did.
 """
@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+
+from client.cohort.pseudonyms import keyed_hash
 
 Sets = Mapping[str, frozenset[str]]
 """Set → its rows."""
@@ -53,7 +55,8 @@ def read_ids(before: frozenset[str], now: frozenset[str]) -> set[str]:
     now = under_former_ids(before, now)
     found = outcome_ids(before, now)
     for one, row, other in _both(before - now, now - before):
-        if any(lists[0] == lists[1] and _differ(*contents) for lists, contents in zip(*_readings(row, other), strict=True)):
+        by_list = any(lists[0] == lists[1] and _differ(*read) for lists, read in zip(*_readings(row, other), strict=True))
+        if by_list or _values_apart(_part(row, 1, 3), _part(other, 1, 3)):
             found.add(one)
     return found
 
@@ -88,9 +91,9 @@ def left_of_four(now: frozenset[str], third: frozenset[str], before: frozenset[s
 def under_former_ids(before: frozenset[str], now: frozenset[str]) -> frozenset[str]:
     """The rows `now`, those of patients who are not in `before` under the id of one who left and has the same outcome, age and sex.
 
-    >>> before, now = frozenset({"a.1-x-l-5-p-c", "b.2-y-l-6-q-d"}), frozenset({"b.2-y-l-6-q-d", "n.7-z-l-8-p-c", "m.9-z-l-8-r-e"})
+    >>> before, now = frozenset({"a.1-x-l-5-p", "b.2-y-l-6-q"}), frozenset({"b.2-y-l-6-q", "n.7-z-l-8-p", "m.9-z-l-8-r"})
     >>> sorted(under_former_ids(before, now))
-    ['a.1-x-l-5-p-c', 'b.2-y-l-6-q-d', 'm.9-z-l-8-r-e']
+    ['a.1-x-l-8-p', 'b.2-y-l-6-q', 'm.9-z-l-8-r']
     """
     left: dict[str, list[str]] = {}
     here = _ids(now)
@@ -133,19 +136,16 @@ def _not_in(rows: frozenset[str], ids: set[str]) -> frozenset[str]:
 
 
 def _as_before(former: str, row: str) -> str:
-    """A row under its patient's former id. Digests that hold the id are the former ones where what they are of is the same."""
+    """A row under its patient's former id, with the former digests of cells and outcome, which hold the id."""
     ident, cells, *_ = former.split(".")
     _, mine, *slices = row.split(".")
-    _, outcome, listed, read, person, content = cells.split("-")
-    _, _, listed_now, read_now, _, content_now = mine.split("-")
-    same = (listed, content) == (listed_now, content_now)
-    kept = (cells.split("-")[0], outcome, listed_now, read if same else read_now, person, content_now)
+    kept = cells.split("-")[:2] + mine.split("-")[2:]
     return ".".join((ident, "-".join(kept), *slices))
 
 
 def person_of(row: str) -> str:
     """The digest of a patient's outcome, age and sex; '' in a journal of before."""
-    return _part(row, 1, 4) if _part(row, 1, 5) else ""
+    return _part(row, 1, 4)
 
 
 def _both(left: frozenset[str], came: frozenset[str]) -> Iterator[tuple[str, str, str]]:
@@ -177,10 +177,24 @@ def _outcome(row: str) -> str:
     return _part(row, 1, 1)
 
 
+def values_read(values: Mapping[str, str], secret: bytes) -> str:
+    """The digests of a patient's values by variable, so that two studies are compared by those that both read."""
+    digests = (keyed_hash(secret, "value", name, value).hex()[:8] for name, value in sorted(values.items()))
+    names = (keyed_hash(secret, "variable", name).hex()[:6] for name in sorted(values))
+    return "_".join(f"{name}{value}" for name, value in zip(names, digests, strict=True))
+
+
+def _values_apart(one: str, other: str) -> bool:
+    """Whether a variable that both read has another value; unknown of a journal of before, which has one digest for all."""
+    mine, known = ({part[:6]: part[6:] for part in read.split("_")} if "_" in read else {} for read in (one, other))
+    return any(mine[name] != known[name] for name in mine.keys() & known.keys())
+
+
 def _readings(row: str, other: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """What both were read by, and what was read: of the table, and of the scans."""
     lists = [(_part(row, *at), _part(other, *at)) for at in ((1, 2), (2, 0))]
-    return lists, [(_part(row, *at), _part(other, *at)) for at in ((1, 3), (3, 0))]
+    read = [(_part(row, *at), _part(other, *at)) for at in ((1, 3), (3, 0))]
+    return lists, [two if not any("_" in one for one in two) else ("", "") for two in read]
 
 
 def _differ(one: str, other: str) -> bool:

@@ -17,6 +17,7 @@ from site_config.hash_chained_journal import Journal
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site_yaml import Paths, SiteConfig
+from site_config.study.clinical_variables import ClinicalVariable
 from site_config.study.lock_study import as_earlier
 from tests.client.program.test_rows_apart import LOCK
 from tests.client.release import hospital_network
@@ -54,6 +55,55 @@ def test_other_ids_for_everybody_hide_nobody(tmp_path: Path, changed: dict[str, 
     before, now = rows(tmp_path), rows(tmp_path, "n", **changed)  # type: ignore[arg-type]
     assert differing(before, now) == differing(now, before) == counted
     assert len(changed_ids(before, now)) == counted
+
+
+TACE = ClinicalVariable(name="tace", label="TACE")
+AGE = ClinicalVariable(name="age", label="Age", kind="continuous", bounds=(18.0, 110.0))
+STAGE = ClinicalVariable(name="stage", label="Stage", kind="ordinal", values={0: "I", 1: "II", 2: "III"})
+
+
+def of_variables(home: Path, *variables: ClinicalVariable, first: dict[str, int] | None = None, column: bool = False, n: int = 30) -> Rows:
+    """The rows of a study that reads these variables, of a table with a column more or not, with other cells of the first patient."""
+    patients = [
+        {"event": k % 2, "last_contact_day": 400 + 10 * k, "tace": int(k % 3 == 1), "age": 40 + k, "stage": k % 3} for k in range(n)
+    ]
+    patients[0] |= first or {}
+    header = ["patient", *(name for name in patients[0] if column or name != "stage")]
+    lines = [[f"p{k}", *(int(one[name]) for name in header[1:])] for k, one in enumerate(patients)]
+    (home / "cohort.csv").write_text("\n".join(",".join(map(str, line)) for line in (header, *lines)) + "\n")
+    site = SiteConfig(site="site-a", paths=Paths(scans=None), home=home)
+    lock = LOCK.model_copy(update={"study": LOCK.study.model_copy(update={"clinical": variables})})
+    return Benches(site, Journal(None, clock=lambda: NOON), Ledger())._by_set(lock, live_table(site))["train"]
+
+
+@pytest.mark.parametrize(
+    "coded",
+    [
+        (TACE, AGE.model_copy(update={"log": True})),
+        (TACE, AGE.model_copy(update={"bounds": (18.0, 110.001)})),
+        (AGE, TACE),
+        (TACE,),
+        (TACE, AGE, STAGE),
+        (TACE, AGE, STAGE.model_copy(update={"kind": "nominal"})),
+        (TACE.model_copy(update={"kind": "nominal"}), AGE),
+    ],
+)
+def test_another_coding_hides_no_value_that_was_corrected(tmp_path: Path, coded: tuple[ClinicalVariable, ...]) -> None:
+    """A logarithm, or one more column, made every patient another one in what was read, and the one who was corrected went with them."""
+    more = STAGE.name in {one.name for one in coded}
+    before = of_variables(tmp_path, TACE, AGE)
+    for first, n, counted in (({"tace": 1}, 30, 1), ({"age": 99}, 30, 1), ({"last_contact_day": 399}, 30, 1), ({}, 31, 1)):
+        now = of_variables(tmp_path, *coded, first=first, column=more, n=n)
+        assert differing(before, now) == differing(now, before) == counted, first
+    same = of_variables(tmp_path, *coded, column=more)
+    assert differing(before, same) == (30 if more else 0)
+
+
+def test_a_level_coded_otherwise_is_the_same_level(tmp_path: Path) -> None:
+    nominal = STAGE.model_copy(update={"kind": "nominal", "values": {2: "III", 0: "I", 1: "II"}})
+    before = of_variables(tmp_path, TACE, STAGE, column=True)
+    assert before and differing(before, of_variables(tmp_path, TACE, nominal, column=True)) == 0
+    assert differing(before, of_variables(tmp_path, TACE, nominal, column=True, first={"stage": 2})) == 1
 
 
 def test_other_ids_over_all_hospitals_and_in_four_results(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from client.program.message_agent import Agent
 from client.release.contributed_counts import in_a_step
 from client.release.earlier_releases import Ledger
 from client.release.journal_entries import RELEASE, Released
@@ -25,7 +28,7 @@ from shared_model.statistics.statistic_parameters import (
 )
 from shared_model.survival.broadcast_hazard import piecewise_sums
 from site_config.hash_chained_journal import Entry
-from site_config.problems import privacy
+from site_config.problems import federation, privacy
 from site_config.problems.base import Problem
 from site_config.site_yaml import Policy
 from site_config.study.plan_and_lock import Shares, Study, StudySite, Training
@@ -143,6 +146,16 @@ def test_no_broadcast_makes_a_hospital_refuse_by_its_patients(name: str, far: fl
     encoded = pairwise_masks.encode(segments, values, 5)
     cut = sum(one.size for one in segments if one.name not in counts)
     assert int(encoded["clipped"][0]) == cut
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_refused_for_all_alike(number: float) -> None:
+    holder, weights = SimpleNamespace(_states=OrderedDict()), np.zeros(9, dtype=np.float32)
+    assert Agent._broadcast(holder, "d", {"weights.Rad-D": weights})  # type: ignore[arg-type]
+    weights[3] = number
+    with pytest.raises(Problem) as refused:
+        Agent._broadcast(holder, "d", {"weights.Rad-D": weights})  # type: ignore[arg-type]
+    assert refused.value.kind is federation.MESSAGE_MALFORMED and refused.value.kind.leaves
 
 
 def test_the_day_of_one_patient_is_not_found_by_asking_with_other_centres() -> None:
