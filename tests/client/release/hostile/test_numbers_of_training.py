@@ -53,7 +53,7 @@ def study(**changes: Any) -> Study:
     return Study(title="t", sites=tuple(StudySite(name=name) for name in SITES), models=("CLN", "Rad-D"), **changes)
 
 
-def federation(**changes: Any) -> AttackedFederation:
+def made_federation(**changes: Any) -> AttackedFederation:
     return AttackedFederation.make(
         {name: tuple(f"{name}/{i}" for i in range(30)) for name in SITES}, policy=Policy(), study=study(**changes)
     )
@@ -67,7 +67,7 @@ def update(hazard: dict[str, Any] = HAZARD, model: str = "Rad-D") -> TrainingUpd
 
 def refused(name: str, parameters: Any, **changes: Any) -> bool:
     try:
-        check_numbers(Policy(), federation(**changes).lock, "development", name, parameters, Ledger(), lifted=False)
+        check_numbers(Policy(), made_federation(**changes).lock, "development", name, parameters, Ledger(), lifted=False)
     except Problem as problem:
         assert problem.kind is privacy.OUTSIDE_LOCK
         return True
@@ -112,7 +112,7 @@ def test_a_network_that_the_study_does_not_train_is_asked_nothing() -> None:
 
 def test_rounds_are_not_asked_again_for_ever() -> None:
     """Each with another hazard was another question, so that the lock's number of rounds bounded nothing."""
-    made = federation(training=Training(rounds=2))
+    made = made_federation(training=Training(rounds=2))
     ledger, asked = Ledger(), made.context("training.update", update(), phase="training")
     for turn in range(8):
         check_numbers(Policy(), made.lock, "development", "training.update", update(), ledger, lifted=False)
@@ -171,7 +171,7 @@ def test_the_day_of_one_patient_is_not_found_by_asking_with_other_centres() -> N
 )
 def test_an_update_of_batches_of_one_is_that_of_a_few_patients(batch: int, steps: int, codes: set[str]) -> None:
     """Five hospitals: a round of batches of one summed five patients' gradients, however many the block has."""
-    lock = federation(training=Training(batch=batch, local_steps=steps)).lock
+    lock = made_federation(training=Training(batch=batch, local_steps=steps)).lock
     assert {problem.code for problem in refusals(Policy(), lock, SITES[0])} == codes
 
 
@@ -186,7 +186,7 @@ def test_patients_of_a_step_are_counted_as_hospitals_contribute_them() -> None:
 )
 def test_rows_filled_up_to_multiples_tell_more_together_than_each(slots: int, codes: set[str]) -> None:
     """Studies of 4, 5, 6 and 7 told half of all numbers of patients; powers of two tell no more than the finest."""
-    lock = federation(shares=Shares(slots=slots)).lock
+    lock = made_federation(shares=Shares(slots=slots)).lock
     assert {problem.code for problem in refusals(Policy(), lock, SITES[0])} == codes
 
 
