@@ -29,9 +29,10 @@ from site_config.keys_and_signatures import (
     verify_own_entry,
 )
 from site_config.problems import identity as problems
-from site_config.problems.base import together
+from site_config.problems import privacy
+from site_config.problems.base import Problem, together
 from site_config.study.continued_study import goes_on
-from site_config.study.lock_study import lock_faults
+from site_config.study.lock_study import as_earlier, lock_faults
 from site_config.study.plan_and_lock import RosterEntry, SignedLock, StudyLock
 from site_config.words_of_messages import begins, clean, not_one_study
 
@@ -109,6 +110,18 @@ def offer(state: Path, signed: SignedLock) -> StudyLock:
     if lock.leaving is not None and decision(state, lock.study_id) == "pending" and _approved_before(state, lock):
         decide(state, lock.study_id, "approved", datetime.now(UTC).isoformat(timespec="seconds"))
     return lock
+
+
+def earlier_faults(state: Path, lock: StudyLock) -> list[Problem]:
+    """FH-532 for an earlier study that a lock tells otherwise than the lock that was kept of it: other roles, blocks or questions.
+
+    What may be left of several results is counted by these words, so that they are not the coordinator's to choose.
+    """
+    found = []
+    for one in (*lock.earlier, *lock.beside):
+        if (state / "studies" / one.study / "lock.json").exists() and as_earlier((load_lock(state, one.study),)) != (one,):
+            found.append(privacy.OUTSIDE_LOCK.problem(f"the earlier study {one.study[:12]} was another one than the lock says"))
+    return found
 
 
 def _approved_before(state: Path, lock: StudyLock) -> bool:

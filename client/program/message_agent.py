@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
@@ -184,6 +185,7 @@ class Agent:
         self._take_policy(policy)
         found = [*refusals(policy, lock, self.site.site), *holder_faults(policy, lock, self.site.site)]
         found += self.days.faults(policy, lock, self.door.ledger.consented(lock.study_id))
+        found += enrol.earlier_faults(self.site.state, lock)
         if policy.epsilon_budget is not None:
             found += budget_faults(policy, lock, self.door.charges, live_table(self.site).rows, lock.entry(self.site.site).role)
         try:
@@ -326,6 +328,8 @@ class Agent:
         for name, array in arrays.items():
             if name not in broadcast or array.ndim != 1 or array.dtype.name != "float32":
                 raise federation.MESSAGE_MALFORMED.problem("a broadcast array is none of a network's weights")
+            if not np.isfinite(array).all():
+                raise federation.MESSAGE_MALFORMED.problem("a broadcast weight is no number")
         if not arrays and digest != state_hash({}):
             if digest not in self._states:
                 raise federation.BROADCAST_MISSING.problem("the broadcast state is not held here")

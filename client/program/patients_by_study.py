@@ -25,9 +25,11 @@ from client.release.generations import (
     kept_table,
 )
 from client.release.known_hospitals import effective
+from client.release.shares.rows_apart import values_read
 from client.release.site_policy import CohortFacts, floor
 from client.release.verified_journal import JOURNAL, note_withdrawals
 from client.statistics.study_patients import Bench
+from client.statistics.values_held import PERSON, values_held
 from client.training.training_device import choose_device
 from shared_model.analyses.phases.admission_plan import BASE, LIVE, SETS_OF
 from site_config.atomic_files import read_limited
@@ -209,13 +211,14 @@ def _rows(bench: Bench, rows: Rows, split: str, secret: bytes) -> frozenset[str]
     """The rows of a set as the ledger compares them (`client.release.shares.rows_apart`)."""
     patients, study = bench.split(split), bench.study
     slices = patients.slices or ("",) * len(patients)
+    held = values_held(patients, study)
     listed = hashlib.sha256(canonical([list(patients.clinical_names), study.reads_scans])).hexdigest()[:8]
     found = set()
     for k, key in enumerate(patients.keys):
         outcome = keyed_hash(secret, "outcome", key, f"{patients.event_day[k]:.3f}", str(bool(patients.event[k]))).hex()[:8]
-        values = [f"{value:.9g}" for value in (*patients.clinical[k], patients.age[k], patients.male[k])]
-        read = keyed_hash(secret, "read", key, *values, str(patients.response[k])).hex()[:8]
-        found.add(f"{key}.{rows[key]}-{outcome}-{listed}-{read}.{slices[k]}".rstrip("."))
+        person = keyed_hash(secret, "person", f"{patients.event_day[k]:.3f}", str(patients.event[k]), *(held[name][k] for name in PERSON))
+        read = values_read({name: values[k] for name, values in held.items()}, secret)
+        found.add(f"{key}.{rows[key]}-{outcome}-{listed}-{read}-{person.hex()[:12]}.{slices[k]}".rstrip("."))
     return frozenset(found)
 
 

@@ -56,6 +56,12 @@ def held(found: Contributed, roster: Iterable[str], sets: Iterable[str]) -> Open
     return OpenedCounts(sites=sum(number > 0 for number in numbers), patients=sum(numbers), events=sum(numbers))
 
 
+def in_a_step(found: Contributed, roster: Iterable[str], sets: Iterable[str], most: int) -> int:
+    """Patients whose gradients a round's update sums: so many of a hospital at most, of those known here."""
+    wanted = tuple(sets)
+    return sum(min(sum(found.get(name, {}).get(one, 0) for one in wanted), most) for name in roster)
+
+
 def behind(
     policy: Policy, site: str, roster: tuple[str, ...], found: Contributed, sets: Iterable[str], told: OpenedCounts | None
 ) -> OpenedCounts:

@@ -37,7 +37,7 @@ from client.release.journal_entries import (
     Released,
     SharedRows,
 )
-from client.release.shares.rows_apart import changed_ids, differing
+from client.release.shares.rows_apart import all_rows, changed_ids, differing, ids_in, persons_in, under_other_ids
 from shared_model.secure_sum.federation_messages import Context
 from site_config.hash_chained_journal import Entry, Fold
 from site_config.problems import privacy
@@ -155,7 +155,8 @@ class Agreement:
             return False
         before = dict(use.sets).get(name)
         known = all(one.against.get(use.study, {}).get(name) == before for one in self.compared)
-        return known and any(one.choices.get(choice) == rows for one in self.compared[-1:] for choice in self._of(name))
+        # Asked twice, with a withdrawal between, the holders may have seen either: what both comparisons held is compared.
+        return known and any(all(one.choices.get(choice) == rows for one in self.compared) for choice in self._of(name))
 
     def knows(self, study: str) -> bool:
         """Whether rows were compared with those of an earlier study."""
@@ -259,11 +260,15 @@ class Ledger(Fold):
     def spent(self, statistic: str, patients: frozenset[str]) -> int:
         """Distinct values of a statistic opened so far that concern any of these patients."""
         values: set[tuple[str, ...]] = set()
-        ids = _patients({"": patients})
+        ids = ids_in({"": patients})
         for cohort, identities in self._by_statistic.get(statistic, {}).items():
-            if ids & _patients({"": self.rows(cohort)}):
+            if ids & ids_in({"": self.rows(cohort)}):
                 values |= identities
         return len(values)
+
+    def opened(self, study: str, statistic: str) -> int:
+        """Distinct values of a statistic opened in a study."""
+        return len({one for many in self._by_statistic.get(statistic, {}).values() for one in many if one[0] == study})
 
     def again(self, value: OpenedValue) -> bool:
         """Whether exactly this value was opened before: a retry or a resumed round, which costs no budget."""
@@ -328,11 +333,11 @@ def _switched(before: Mapping[str, frozenset[str]], now: Mapping[str, frozenset[
 
     Those sets have other names, so nobody compared them; taken together they are the same rows.
     """
-    return (HELD_OUT in before) != (HELD_OUT in now) and bool(_patients(before) & _patients(now))
+    return (HELD_OUT in before) != (HELD_OUT in now) and bool(ids_in(before) & ids_in(now) or persons_in(before) & persons_in(now))
 
 
 def _check_own(before: Mapping[str, frozenset[str]], now: Mapping[str, frozenset[str]], minima: Minima, *, switched: bool) -> None:
-    pairs = [(_all(before), _all(now))] if switched else [(before[name], now[name]) for name in before.keys() & now.keys()]
+    pairs = [(all_rows(before), all_rows(now))] if switched else [(before[name], now[name]) for name in before.keys() & now.keys()]
     for earlier, later in pairs:
         own = differing(earlier, later)
         if 0 < own < minima.patients:
@@ -345,18 +350,14 @@ def _check_sides(before: Mapping[str, frozenset[str]], now: Mapping[str, frozens
     """A patient who changed sides between training and validation would hide one who is new: both sets differ by many, together by one."""
     for name, rows in now.items():
         for other, earlier in before.items():
-            if name != other and HELD_OUT not in (name, other) and _patients({name: rows}) & _patients({other: earlier}):
+            if name != other and HELD_OUT not in (name, other) and ids_in({name: rows}) & ids_in({other: earlier}):
                 raise privacy.ROWS_WAIT.problem(
                     f"patients of an earlier {other} set are in the {name} set: the validation fraction changed"
                 )
-
-
-def _all(sets: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    return frozenset().union(*sets.values())
-
-
-def _patients(sets: Mapping[str, frozenset[str]]) -> set[str]:
-    return {row.partition(".")[0] for row in _all(sets)}
+            if name != other and HELD_OUT not in (name, other) and under_other_ids(earlier, now, rows, before):
+                raise privacy.ROWS_WAIT.problem(
+                    f"patients of an earlier {other} set are in the {name} set under other ids: cohort.csv needs their former ids"
+                )
 
 
 def _check_sums(value: OpenedValue, minima: Minima) -> None:

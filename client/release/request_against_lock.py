@@ -8,7 +8,6 @@ table are fixed by the first one that was opened, because two sets of cuts are o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import isfinite
 from typing import Any
 
 from client.release.earlier_releases import Ledger, TableKey
@@ -22,6 +21,7 @@ from site_config.problems.base import Problem
 from site_config.site_yaml import Policy
 from site_config.study.horizon_spacing import APART_DAYS, close_horizons
 from site_config.study.plan_and_lock import Role, Study, StudyLock
+from site_config.study.prognostic_models import MODELS
 
 LARGEST_BETA = 20.0
 """Of a standardised coefficient: e^20 is a hazard ratio of 5 · 10^8 for one standard deviation."""
@@ -31,7 +31,11 @@ LARGEST_MIX = 1e4
 LARGEST_MEAN = 1e3
 SMALLEST_SD, LARGEST_SD = 1e-8, 1e4
 LARGEST_CENTRE = 200.0
-MOST_NUMBERS = 20_000
+LARGEST_RATE = 1e9
+"""Deaths a day of a hazard, relative to its centre."""
+AT_WEIGHTS = ("training.update", "training.hazard", "validation.loss")
+REPLAYED = 4
+"""So many times all rounds: a graphics card computes a round that is asked again a little differently, which is another value."""
 LIFTED = 1e4
 """How many times the bounds of coefficients and means are wider in a demonstration with made-up patients."""
 
@@ -44,7 +48,10 @@ def check_numbers(policy: Policy, lock: StudyLock, role: Role, name: str, parame
     _check_cuts(study, parameters)
     slack = LIFTED if lifted else 1.0  # made-up patients: tiny cohorts fit to large coefficients, but not to any
     _check_model(study, parameters, slack)
+    _check_hazard(study, parameters)
+    _check_networks(study, parameters)
     _check_scores(study, parameters, slack)
+    _check_turns(lock, name, ledger)
     if not lifted:
         _refuse_any(study_floor_faults(policy, study))
     key = table_key(lock.study_id, name, parameters)
@@ -72,7 +79,8 @@ def study_floor_faults(policy: Policy, study: Study) -> list[str]:
         found.append(f"horizons {near[1] - near[0]} days apart, at {near[0]} and {near[1]}; at least {APART_DAYS} are asked")
     if study.shows_counts:
         found.append(
-            f"rows filled up to a multiple of {study.shares.slots}, from which their number shows; at least {SLOTS.value} are asked"
+            f"rows filled up to a multiple of {study.shares.slots}, from which their number shows; "
+            f"a power of two from {SLOTS.value} is asked"
         )
     if study.training.rounds > policy.maximum_rounds:
         found.append(f"more than {policy.maximum_rounds:,} rounds of training")
@@ -90,6 +98,8 @@ def _check_columns(study: Study, parameters: Parameters) -> None:
     covariates = getattr(parameters, "covariates", None)
     names = [*getattr(parameters, "columns", ()), *(covariates.columns if covariates else ())]
     names += [column for score in scores_in(parameters) for column in score.columns]
+    if isinstance(parameters, asked.PreCounts) and parameters.columns and study.resolution != "exact":
+        raise _refuse("counts of patients by column, which this study finds out on shares")
     if not set(names) <= known or len(set(names)) > len(known):
         raise _refuse("a column that the study does not declare")
 
@@ -105,6 +115,13 @@ def _check_cuts(study: Study, parameters: Parameters) -> None:
 def _within(values: Iterable[float], low: float, high: float, what: str) -> None:
     if not all(low <= value <= high for value in values):
         raise _refuse(f"{what} beyond its bound")
+
+
+def _check_turns(lock: StudyLock, name: str, ledger: Ledger) -> None:
+    """A round asked again with another hazard or other weights is one more: an office that lost its state may train anew, not for ever."""
+    turns = REPLAYED * lock.study.training.rounds * len(MODELS.networks(lock.study.models))
+    if name in AT_WEIGHTS and ledger.opened(lock.study_id, name) >= turns:
+        raise _refuse(f"more than {turns:,} values of {name}, {REPLAYED} times the rounds of the lock")
 
 
 def _check_model(study: Study, parameters: Parameters, slack: float) -> None:
@@ -123,21 +140,45 @@ def _check_model(study: Study, parameters: Parameters, slack: float) -> None:
         _within((parameters.centre,), -LARGEST_CENTRE * slack, LARGEST_CENTRE * slack, "the centre of scores")
     if isinstance(parameters, asked.TrainingUpdate) and parameters.round >= study.training.rounds:
         raise _refuse("a round beyond the lock's")
-    hazard = getattr(parameters, "hazard", None)
-    if isinstance(hazard, Mapping) and len(_numbers(hazard)) > MOST_NUMBERS:
-        raise _refuse("a hazard of too many numbers")
 
 
-def _numbers(value: Any) -> list[float]:
-    if isinstance(value, Mapping):
-        return [number for inner in value.values() for number in _numbers(inner)]
-    if isinstance(value, list | tuple):
-        return [number for inner in value for number in _numbers(inner)]
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if not isfinite(value):
-            raise _refuse("a number that is none")
-        return [float(value)]
-    return []
+def _check_hazard(study: Study, parameters: Parameters) -> None:
+    """A broadcast hazard steps where the lock cuts, and nowhere else: one that jumps at a chosen day counts who was followed until it."""
+    if not isinstance(parameters, asked.TrainingUpdate | asked.ValidationLoss):
+        return
+    hazard, cuts = parameters.hazard, day_grids.training_cuts(study.training)
+    by_day = isinstance(parameters, asked.TrainingUpdate) and study.training.hazard_resolution == "exact"
+    if hazard.get("kind") == "step" and by_day:
+        _check_form(hazard, ("cumulative", "correction"), "ties")
+        _lengths(day_grids.LONGEST_DAYS, hazard["cumulative"], hazard["correction"])
+        _check_rates((*hazard["cumulative"], *hazard["correction"]))
+    else:
+        _check_form(hazard, ("cut_days", "rate"))
+        if hazard["kind"] != "piecewise" or tuple(hazard["cut_days"]) != cuts:
+            raise _refuse("a hazard on other days than the lock's cut points")
+        _lengths(len(cuts) + 1, hazard["rate"])
+        _check_rates(hazard["rate"])
+    if hazard["centre"] != parameters.centre:
+        raise _refuse("a hazard of another centre than the scores'")
+
+
+def _check_form(hazard: Mapping[str, Any], lists: tuple[str, ...], *words: str) -> None:
+    if set(hazard) != {"kind", "centre", *lists, *words} or not all(isinstance(hazard[name], list | tuple) for name in lists):
+        raise _refuse("a hazard in another form than the declared one")
+
+
+def _check_rates(rates: Iterable[Any]) -> None:
+    """Numbers from 0 to `LARGEST_RATE`."""
+    known = (isinstance(rate, int | float) and not isinstance(rate, bool) and 0 <= rate <= LARGEST_RATE for rate in rates)
+    if not all(known):
+        raise _refuse("a rate of a hazard beyond its bound")
+
+
+def _check_networks(study: Study, parameters: Parameters) -> None:
+    """A network that the study trains or reads: its scores are results of the study, another's are not."""
+    asked_for = {score.radiology for score in scores_in(parameters)} | {getattr(parameters, "model", None)}
+    if not asked_for <= {None, *MODELS.networks(study.models)}:
+        raise _refuse("a network that the study does not train")
 
 
 def _lengths(size: int, *vectors: tuple[Any, ...]) -> None:

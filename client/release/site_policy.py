@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import shared_model.statistics.list_of_statistics  # noqa: F401 - fills the registry
-from client.release.contributed_counts import Contributed, behind, held
+from client.release.contributed_counts import Contributed, behind, held, in_a_step
 from client.release.earlier_releases import Ledger, Minima, OpenedValue
 from client.release.epsilon_spent import check_noise, trains_bare
 from client.release.request_against_lock import check_numbers, study_floor_faults
@@ -29,6 +29,7 @@ from site_config.study.policy_clashes import minima_clashes
 from site_config.words_of_messages import plural
 
 TRAINING = "training."
+UPDATE = "training.update"
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,22 @@ def _check_minimum(counts: OpenedCounts, least: Floor) -> None:
         )
 
 
+def _check_step(lock: StudyLock, ask: Ask, least: Floor) -> None:
+    """Refuse (FH-511) an update of fewer patients than the minimum, though the block has enough: of a few each (`training.batch`)."""
+    if ask.statistic.name != UPDATE or not ask.cohort.contributed:
+        return
+    patients = in_a_step(ask.cohort.contributed, ask.roster, ask.cohort.sets, patients_of_a_round(lock.study))
+    if patients < least.patients:
+        raise privacy.TOO_FEW_PATIENTS.problem(
+            f"{plural(patients, 'patient')} in an update of batches of {lock.study.training.batch}; at least {least.patients} are asked"
+        )
+
+
+def patients_of_a_round(study: Study) -> int:
+    """So many patients of a hospital at most stand behind one update."""
+    return study.training.batch * study.training.local_steps
+
+
 def check_patients(policy: Policy, site: str, least: Floor, ask: Ask) -> None:
     """Refuse (FH-511) what is finer than counts unless the patients behind it reach the minima."""
     level = ask.statistic.resolution(ask.parameters)
@@ -261,6 +278,7 @@ def check_release(policy: Policy, lock: StudyLock, site: str, ask: Ask, ledger: 
     if noise_of(ask.parameters) is not None:  # holds for a single patient, so no minimum speaks of the patients behind it
         return f"noise of the lock, {plural(len(ask.roster), 'site')} (at least {least.sites})"
     check_patients(policy, site, least, ask)
+    _check_step(lock, ask, least)
     check_ledger(policy, lock, ask, ledger)
     words = [f"resolution {level}", f"{plural(len(ask.roster), 'site')} (at least {least.sites})"]
     if ask.counts is not None:
@@ -323,6 +341,15 @@ def check_sharing(policy: Policy, lock: StudyLock, site: str, plan: SharedPlan, 
     return words + ("; minima lifted: simulated patients" if least.lifted else "")
 
 
+def _small_batches(policy: Policy, study: Study, block: tuple[str, ...]) -> list[Problem]:
+    """FH-532 where no round of a block can sum the minimum of patients, however many it has."""
+    least, most = floor(policy, study), patients_of_a_round(study) * len(block)
+    if not study.reads_scans or study.kind != "develop" or study.privacy.dp is not None or least.lifted or most >= least.patients:
+        return []
+    what = f"batches of {study.training.batch}, of {plural(len(block), 'hospital')} at most {plural(most, 'patient')} in an update"
+    return [privacy.OUTSIDE_LOCK.problem(f"the study declares {what}; at least {least.patients} are asked")]
+
+
 def _refused_holders(policy: Policy, lock: StudyLock, site: str) -> list[Problem]:
     if not lock.study.shares_rows:
         return []
@@ -356,6 +383,7 @@ def refusals(policy: Policy, lock: StudyLock, site: str) -> tuple[Problem, ...]:
             check_roster(policy, lock, site, block)
         except Problem as problem:
             found.append(problem)
+        found += _small_batches(policy, study, block) if role == "development" else []
     if not demonstration(policy, study):
         found += [privacy.OUTSIDE_LOCK.problem(f"the study declares {words}") for words in study_floor_faults(policy, study)]
     asked: dict[str, str] = {"hazard": study.training.hazard_resolution}

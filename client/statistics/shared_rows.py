@@ -26,7 +26,8 @@ def shared_rows(
 ) -> tuple[declared.PaddedPatients, tuple[str, ...]]:
     """The rows a plan reads and the keys of the patients they are of, in the same order.
 
-    A day beyond the declared grid, a code that is no level, or a score outside its grid, is refused (FH-559): nothing is cut or guessed.
+    A day beyond the declared grid, or a code that is no level, is refused (FH-559): nothing is cut or guessed. Scores are cut at the
+    ends of their grid.
     """
     patients = bench.patients.subset(bench.analysed() & _members(bench, plan.splits_of(role)))
     day = np.asarray(np.rint(patients.event_day), dtype=np.int64)

@@ -68,12 +68,16 @@ def quantise_counting(segment: Segment, values: NDArray[Any], n_sites: int) -> t
     width = CHUNK_BYTES // 8
     for start in range(0, segment.size, width):
         part = flat[start : start + width].astype(np.float64)
-        if not np.isfinite(part).all():
+        broken = ~np.isfinite(part)
+        if broken.any() and segment.clip:
+            np.nan_to_num(part, copy=False, nan=0.0, posinf=segment.bound, neginf=-segment.bound)
+        elif broken.any():
             raise privacy.VALUE_OUT_OF_BOUNDS.problem(f"segment {segment.name} holds a value that is not a number")
-        beyond = int(np.count_nonzero(np.abs(part) > segment.bound))
+        beyond = int(np.count_nonzero((np.abs(part) > segment.bound) | broken))
         if beyond and not segment.clip:
             raise privacy.VALUE_OUT_OF_BOUNDS.problem(f"segment {segment.name} holds a value beyond ±{segment.bound:g}")
         clipped += beyond
+        np.clip(part, -segment.bound, segment.bound, out=part)
         part /= unit
         np.rint(part, out=part)
         # float(top) may round up above 2^53, so the last word is the integer's

@@ -36,6 +36,7 @@ from shared_model.statistics.vector_segments import (
     of_precounts,
     of_table,
     of_update,
+    of_validation_loss,
 )
 from site_config.study.plan_and_lock import Role, Study
 
@@ -223,7 +224,7 @@ REGISTRY.add(
         title="Loss of the validation patients",
         reads="slices, days, events",
         parameters=ValidationLoss,
-        segments=lambda _p: (amount("loss"), count("patients"), count("events")),
+        segments=of_validation_loss,
         resolution=_fixed("update"),
         split=_fixed("validation"),
         sensitivity=UNBOUNDED,

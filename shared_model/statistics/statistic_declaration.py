@@ -31,9 +31,10 @@ class Parameters(BaseModel):
 class Segment:
     """One named part of a released vector.
 
-    A site's contribution lies in [-bound, bound]; a value beyond it is clipped only where `clip` declares it (and then
-    counted in the segment `clipped`), else the release is refused. Values are rounded to multiples of `resolution` (the
-    declared release grid; 0 keeps all the precision the ring has) and carried as fixed-point integers in the ring 2^`ring`.
+    A site's contribution lies in [-bound, bound]; a value beyond it is clipped only where `clip` declares it (and then counted in the
+    segment `clipped`, as is what is no number and counts as 0), else the release is refused. Values are rounded to multiples of
+    `resolution` (the declared release grid; 0 keeps all the precision the ring has) and carried as fixed-point integers in the ring
+    2^`ring`.
     """
 
     name: str

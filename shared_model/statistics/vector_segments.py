@@ -16,6 +16,7 @@ from shared_model.statistics.statistic_parameters import (
     Table,
     TrainingHazard,
     TrainingUpdate,
+    ValidationLoss,
 )
 
 GRID = 2.0**-8
@@ -32,6 +33,13 @@ def count(name: str, *shape: int) -> Segment:
 def amount(name: str, *shape: int, bound: float = 2.0**30, resolution: float = GRID) -> Segment:
     """Sums of a shape, one by default, rounded to a grid."""
     return Segment(name, tuple(shape) or (1,), bound=bound, resolution=resolution)
+
+
+def at_weights(name: str, *shape: int, bound: float = 2.0**30, resolution: float = GRID) -> Segment:
+    """Sums that depend on broadcast weights: cut at their bound, never refused. A refusal is seen hospital by hospital, and with chosen
+    weights or a chosen centre it would tell on which side of a number one hospital's own sum lies.
+    """
+    return Segment(name, tuple(shape) or (1,), bound=bound, resolution=resolution, clip=True)
 
 
 def of_precounts(p: PreCounts) -> tuple[Segment, ...]:
@@ -67,10 +75,10 @@ def of_update(p: TrainingUpdate) -> tuple[Segment, ...]:
     return (
         update,
         count("clipped"),
-        amount("largest", len(p.scale.lengths), bound=FAR, resolution=2.0**-20 if p.ring == 32 else 2.0**-36),
+        at_weights("largest", len(p.scale.lengths), bound=FAR, resolution=2.0**-20 if p.ring == 32 else 2.0**-36),
         *(count(name) for name in ("patients", "events")),
-        amount("mass", m, resolution=2.0**-16),
-        *(amount(name, resolution=2.0**-16) for name in ("event_score", "loss")),
+        at_weights("mass", m, resolution=2.0**-16),
+        *(at_weights(name, resolution=2.0**-16) for name in ("event_score", "loss")),
     )
 
 
@@ -79,11 +87,16 @@ def of_hazard(p: TrainingHazard) -> tuple[Segment, ...]:
     fine = 2.0**-30
     if p.n_days:
         names = ("mass", "death_mass", "deaths")
-        cells = tuple(amount(name, p.n_days, bound=2.0**20, resolution=fine) for name in names)
+        cells = tuple(at_weights(name, p.n_days, bound=2.0**20, resolution=fine) for name in names)
     else:
         m = len(p.cut_days) + 1
-        cells = (amount("mass", m, resolution=2.0**-16), count("deaths", m))
-    return (*cells, amount("event_score", resolution=2.0**-16), count("patients"))
+        cells = (at_weights("mass", m, resolution=2.0**-16), count("deaths", m))
+    return (*cells, count("clipped"), at_weights("event_score", resolution=2.0**-16), count("patients"))
+
+
+def of_validation_loss(_: ValidationLoss) -> tuple[Segment, ...]:
+    """One number, and of how many patients it is."""
+    return (at_weights("loss"), count("clipped"), count("patients"), count("events"))
 
 
 def of_moments(p: Moments) -> tuple[Segment, ...]:

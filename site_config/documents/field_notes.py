@@ -22,7 +22,7 @@ NOTES: Final[dict[str, str]] = {
     "Study.shares": "Which hospitals hold secret shares of the rows.",
     "Shares.holders": "How many hold shares, 3 or 5; left out: three up to ten sites, five above.",
     "Shares.names": "The holders by name; left out: drawn by the study's seed.",
-    "Shares.slots": "A hospital's rows are filled up to a multiple of this, so that their number tells little.",
+    "Shares.slots": "A hospital's rows are filled up to a multiple of this, so that their number tells little; a power of two.",
     "Shares.longest_days": "The longest follow-up in days on the grid of `shares` and `exact`; a longer one is refused, never cut.",
     "Study.evaluation": "When predictions are judged.",
     "Study.validation_fraction": "Share of a development site's patients kept for validation, chosen by a keyed hash inside the site.",

@@ -214,7 +214,7 @@ def _settings(study: Study) -> Iterable[Fault]:
         yield Fault(kinds.CONTRADICTION, ("evaluation", "horizons"), what, f"Write {beside[1]}, or other `training.cut_days`.")
     if study.shows_counts:
         what = f"rows filled up to a multiple of {study.shares.slots} tell the office how many patients a hospital has"
-        yield Fault(kinds.CONTRADICTION, ("shares", "slots"), what, f"Write {LEAST_SLOTS} or more; {Shares().slots} is usual.")
+        yield Fault(kinds.CONTRADICTION, ("shares", "slots"), what, f"Write a power of two from {LEAST_SLOTS}; {Shares().slots} is usual.")
     yield from _horizons(study)
     for model, rate in study.network.dropout.items():
         if not 0 <= rate < 1:

@@ -223,7 +223,7 @@ def named_beside(lock: StudyLock, published: Sequence[StudyLock]) -> StudyLock:
 def earlier_studies(lock: StudyLock, published: Sequence[StudyLock]) -> tuple[EarlierStudy, ...]:
     """The published studies over some of the same hospitals."""
     names = {entry.name for entry in lock.roster}
-    return _as_earlier(one for one in published if names & {entry.name for entry in one.roster})
+    return as_earlier(one for one in published if names & {entry.name for entry in one.roster})
 
 
 def studies_beside(lock: StudyLock, published: Sequence[StudyLock]) -> tuple[EarlierStudy, ...]:
@@ -235,10 +235,11 @@ def studies_beside(lock: StudyLock, published: Sequence[StudyLock]) -> tuple[Ear
     while more := [one for one in apart.values() if one not in found and reached & {entry.name for entry in one.roster}]:
         found += more
         reached = reached.union(*({entry.name for entry in one.roster} for one in more))
-    return _as_earlier(found)
+    return as_earlier(found)
 
 
-def _as_earlier(locks: Iterable[StudyLock]) -> tuple[EarlierStudy, ...]:
+def as_earlier(locks: Iterable[StudyLock]) -> tuple[EarlierStudy, ...]:
+    """Studies as a later lock names them."""
     found = [
         EarlierStudy(
             study=one.study_id,

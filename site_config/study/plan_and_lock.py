@@ -165,7 +165,7 @@ class Shares(Strict):
 
     holders: Literal[3, 5] | None = None
     names: tuple[SiteName, ...] = ()
-    slots: int = Field(default=8, ge=1, le=1024, description="rows are filled up to a multiple of this")
+    slots: int = Field(default=8, ge=1, le=1024, description="rows are filled up to a multiple of this, a power of two")
     longest_days: int = Field(
         default=4000, ge=30, le=12_000, description="of `shares` and `exact`: a day beyond this is refused, never cut"
     )
@@ -261,8 +261,13 @@ class Study(Strict):
 
     @property
     def shows_counts(self) -> bool:
-        """Whether rows on shares are filled up so little that the office counts a hospital's patients; nobody minds made-up ones."""
-        return self.shares_rows and self.shares.slots < LEAST_SLOTS and not (self.simulated and self.privacy.demonstration)
+        """Whether rows on shares are filled up so that the office counts a hospital's patients; nobody minds made-up ones.
+
+        Multiples of 8 and of 9, in two studies, tell more than either: powers of two tell no more than the finest of them.
+        """
+        slots = self.shares.slots
+        counted = slots < LEAST_SLOTS or slots & (slots - 1) != 0
+        return self.shares_rows and counted and not (self.simulated and self.privacy.demonstration)
 
     @property
     def pairs_patients(self) -> bool:

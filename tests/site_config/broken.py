@@ -99,6 +99,7 @@ BROKEN = (
     study("horizon too late", "training:", "evaluation: {horizons: [365, 9000]}\ntraining:", "FH-118", "study.yaml:3", "up to 3998"),
     study("horizon of a day", "training:", "evaluation: {horizons: [1, 365]}\ntraining:", "FH-118", "study.yaml:3", "later days"),
     study("rows hardly filled up", "training:", "shares: {slots: 2}\ntraining:", "FH-118", "study.yaml:3", "how many patients"),
+    study("rows filled up to nine", "training:", "shares: {slots: 9}\ntraining:", "FH-118", "study.yaml:3", "how many patients"),
     study("masks off, patients real", "training:", "privacy: {masks: no}\ntraining:", "FH-123", "study.yaml:3", "simulated: true"),
     study("short hash", "training:", "bundle_sha256: ab12\ntraining:", "FH-125", "study.yaml:3", "64 digits"),
     study("not a number", "rounds: 20", "proximal: .nan", "FH-109", "study.yaml:4", "number"),

@@ -20,7 +20,6 @@ from shared_model.analyses.patient_slots import Floats, Integers, PaddedPatients
 from shared_model.shares.circuits.arithmetic import Arithmetic, F, Value, concatenate, stack
 from shared_model.shares.circuits.declared_results import Result
 from shared_model.shares.circuits.shared_value import Field
-from site_config.problems import shares as problems
 
 FRACTION = 18
 LOW = -32.0
@@ -31,14 +30,13 @@ WIDTHS: tuple[float, ...] = tuple(2.0 ** (k / 2) for k in range(-26, 13))
 
 
 def level_of(score: Floats) -> Integers:
-    """The level of every score; FH-559 for one that is no number.
+    """The level of every score.
 
     A score beyond the grid counts as its end: its hazard is e^32 times that of a score of 0, so that nothing but the order among
-    such patients is lost, and one extreme scan does not stop a study.
+    such patients is lost, and one extreme scan does not stop a study. One that is no number counts as the lower end: were it refused,
+    weights made so that a number overflows in some scans and not in others would tell which hospital has one.
     """
-    given = np.asarray(score, dtype=np.float64)
-    if np.isnan(given).any():
-        raise problems.ROW_OUT_OF_RANGE.problem("a score is no number")
+    given = np.nan_to_num(np.asarray(score, dtype=np.float64), nan=LOW)
     return np.rint((np.clip(given, LOW, -LOW - STEP) - LOW) / STEP).astype(np.int64)
 
 

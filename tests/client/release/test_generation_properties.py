@@ -83,7 +83,7 @@ class Network:
         self.results: list[dict[str, frozenset[str]]] = []
         self.of_models: list[tuple[tuple[str, ...], bool]] = []
         self.of_rosters: dict[tuple[str, ...], list[dict[str, frozenset[str]]]] = {}
-        self.next = 1000
+        self.next, self.tried = 1000, 0
 
     def join(self, site: str, patients: int = 1) -> None:
         for _ in range(patients):
@@ -140,7 +140,8 @@ class Network:
         one.ledger.check_rows(value, LEAST)
 
     def _lock(self, roster: tuple[str, ...], images: bool, fraction: float, in_blocks: bool) -> StudyLock:
-        title = f"study {len(self.published)}, {'images' if images else 'tables'}, {fraction}, {in_blocks}"
+        self.tried += 1  # a study that opened nothing is asked anew as another one
+        title = f"study {self.tried}, {'images' if images else 'tables'}, {fraction}, {in_blocks}"
         blocks = (roster[:4], roster[4:]) if in_blocks and len(roster) > 4 else (roster,)
         sites = tuple(StudySite(name=name, role="development") for name in roster)
         study = Study(title=title, resolution="shares", sites=sites, models=PAPER_MODELS if images else ("CLN",))
