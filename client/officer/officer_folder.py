@@ -18,6 +18,7 @@ from client.release.site_policy import Floor, floor
 from site_config.atomic_files import make_folder, write_atomic
 from site_config.keys_and_signatures import Kit, SiteIdentity, fingerprint, spoken
 from site_config.site_yaml import SiteConfig
+from site_config.study.code_digest import software
 from site_config.study.plan_and_lock import StudyLock
 from site_config.words_of_messages import plural
 
@@ -75,6 +76,7 @@ def page(site: SiteConfig, lock: StudyLock, identity: SiteIdentity, kit: Kit, wh
     return environment.get_template("officer.html.j2").render(
         site=site.site,
         lock=lock,
+        software=software(),
         kit=kit,
         when=when,
         role="trains the models" if lock.entry(site.site).role == "development" else "tests the models",
