@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NO_LOCK = "Name the file with the signed lock, or a study by its id as `fedhcc-site studies` lists it."
 UPDATES_TELL = (
-    "What training tells: each round opens the sum of a block's updates. To whoever has a patient's own images, one round tells\n"
+    "What training tells: each round opens the sum of a block's updates. To somebody who has a patient's own images, one round shows\n"
     "whether that patient died (AUC 0.92 in a block of 33, measured). Masks do not help against it; only noise does, and it is off."
 )
 HALF = "fingerprint\n(first 32 digits)"

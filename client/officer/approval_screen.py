@@ -62,7 +62,7 @@ def _paragraphs(site: SiteConfig, lock: StudyLock, heard: int) -> list[tuple[str
 def _leaves(lock: StudyLock, site: str) -> str:
     study, words = lock.study, []
     if lock.holders and study.privacy.dp is not None:
-        words.append("Counts of patients, cut into parts; one part tells nothing.")
+        words.append("Counts of patients, cut into parts; one part alone says nothing.")
     elif lock.holders:
         more = ", response, scanner" if study.reads_scans else ""
         words.append(f"Patients' days, death, sex, age, clinical values{more}, scores, in parts; one part tells nothing.")

@@ -25,8 +25,8 @@ from site_config.words_of_messages import plural
 PAGE = "data-protection.html"
 UPDATE_LINES = (
     "Each round opens the sum of a block's updates, never one hospital's; the coordinator and hospitals that train see what it changed. "
-    "Whoever of them already has the images of two patients of the block, of whom one died, can tell from one round which one in 92 of "
-    "100 cases, by guessing in 50 (AUC 0.92, measured by the authors in a block of 33 patients). So treat a block's sum as personal data.",
+    "If one of them already has the images of two patients of the block, and one of the two died, one round shows which one in 92 of "
+    "100 cases (by guessing: in 50; AUC 0.92, measured by the authors in a block of 33 patients). So treat a block's sum as personal data.",
     "The final model may remember more of patients whose images are unlike all others.",
 )
 TRIED = (

@@ -37,7 +37,7 @@ NO_ORIENTATION = Kind(
     304,
     "no-orientation",
     "An image does not say which way up the patient lies",
-    why="A NIfTI file states the orientation in its sform or qform; here both are empty, or they contradict each other, so left and right cannot be told.",
+    why="A NIfTI file states the orientation in its sform or qform; here both are empty, or they contradict each other, so left and right cannot be distinguished.",
     fix="Convert the DICOM series again with a converter that writes sform or qform (dcm2niix does), or name the DICOM folder in `scans.csv`.",
     exit=Exit.CONTENT,
 )
@@ -85,8 +85,8 @@ SAME_POSITION = Kind(
     310,
     "same-position",
     "Different slices of a series lie at one position",
-    why="Files with different pixels state the same position, so they belong to different phases or reconstructions that share one series number; which belong together cannot be told.",
-    fix="Have the phases exported as series of their own; `fedhcc-site data review` lists the volumes of a series that can be told apart, by their number for the column `acquisition`.",
+    why="Files with different pixels state the same position, so they belong to different phases or reconstructions that share one series number; the headers do not say which of them belong together.",
+    fix="Have the phases exported as series of their own; `fedhcc-site data review` lists the volumes of a series that can be separated, with their number for the column `acquisition`.",
     exit=Exit.CONTENT,
 )
 SLICE_INTERPOLATED = Kind(

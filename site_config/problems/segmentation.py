@@ -17,7 +17,7 @@ MODEL_UNSAFE = Kind(
     "model-unsafe",
     "A segmentation model asks for something that is not on the allowed list",
     why="An nnU-Net model names classes that get called and can carry code inside its checkpoint. This one names a class, operator or object outside the list that genuine models use, so it was refused before anything of it ran.",
-    fix="Use a genuine nnU-Net v2 model of plain U-Net or residual-encoder architecture; report this file to whoever supplied it.",
+    fix="Use a genuine nnU-Net v2 model of plain U-Net or residual-encoder architecture; report this file to the people who supplied it.",
     exit=Exit.REFUSED,
 )
 MODEL_UNSUPPORTED = Kind(

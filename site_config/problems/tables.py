@@ -296,7 +296,7 @@ BAD_KEY = Kind(
     234,
     "bad-key",
     "A patient's key cannot be used",
-    why="A key is 1 to 64 printable characters without spaces at its ends. A formula (=…) is none.",
+    why="A key is 1 to 64 printable characters without spaces at its ends. A formula (=…) is not a key.",
     fix="Give the patient a plain key, for example a study number; it never leaves the hospital.",
     exit=Exit.CONTENT,
 )
