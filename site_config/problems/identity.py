@@ -104,7 +104,7 @@ COORDINATOR_DIFFERS = Kind(
     412,
     "coordinator-differs",
     "Another coordinator's key",
-    why="A hospital's folder belongs to the one coordinator whose kit it joined. This kit or lock is of another one, or of an office that was made anew.",
+    why="A hospital's folder belongs to the one coordinator whose kit it joined. This kit or lock comes from another coordinator, or from an office that was made anew.",
     fix="Telephone the coordinator and compare fingerprints (`fedhcc-site identity`). If the office is the same and was made anew, ask for it to be "
     "restored from its backup. For another office make a folder of its own: `fedhcc-site init --name NAME --home NEW-FOLDER`.",
     exit=Exit.IDENTITY,

@@ -112,7 +112,7 @@ SMALL_GROUP = Kind(
     816,
     "small-group",
     "A level or group has one patient, or no event",
-    why="One patient is no group: its curve is that patient's life, and a hazard ratio against it is decided by one day. Without events a hazard ratio has no finite estimate.",
+    why="One patient is not a group: its curve is that patient's life, and one day decides a hazard ratio against it. Without events a hazard ratio has no finite estimate.",
     fix="Merge it with another level, or leave it out.",
     exit=Exit.FINDINGS,
 )
@@ -136,7 +136,7 @@ ONE_EVENT_CODE = Kind(
     819,
     "one-event-code",
     "The event column holds one code only",
-    why="A column of ones means that everybody died in a coding of 0/1, and that nobody did in one of 1/2.",
+    why="A column of ones means that everybody died if the coding is 0/1, and that nobody died if it is 1/2.",
     fix="Declare which value is an event with `--event-value` (in Python `event_values=`).",
     exit=Exit.FINDINGS,
 )

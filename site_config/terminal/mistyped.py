@@ -53,6 +53,6 @@ def _options(command: click.Command) -> list[str]:
     return [_name(one) for one in command.params if isinstance(one, click.Option) and not one.hidden]
 
 
-def _example(kind: click.ParamType) -> str:
+def _example(kind: click.ParamType[object]) -> str:
     least = getattr(kind, "min", None)
     return f"{max(least or 0, 10):g}"

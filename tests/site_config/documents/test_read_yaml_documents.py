@@ -97,11 +97,11 @@ def test_fields_are_known_at_every_place() -> None:
     ],
 )
 def test_hostile_documents_end_in_under_a_second(data: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for parse in (parse_study, parse_site):
         with pytest.raises(Problem):
             parse(data)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 LEAVES = st.one_of(
