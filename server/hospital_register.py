@@ -24,7 +24,7 @@ from site_config.keys_and_signatures import (
     node_fingerprint,
     private_folder,
     read_request,
-    same_fingerprint,
+    require_fingerprint,
     sign_kit,
 )
 from site_config.problems import identity as problems
@@ -116,8 +116,9 @@ def enrol(home: Path, request: bytes, role: Role | None = None, read_out: str | 
     `replace` lets a revoked or re-keyed hospital come back under its name.
     """
     wanted = read_request(request)
-    if read_out is not None and not same_fingerprint(read_out, fingerprint(wanted.signing_key)):
-        raise problems.FINGERPRINT_DIFFERS.problem("The request's key has another fingerprint")
+    if read_out is not None:
+        own = CoordinatorIdentity.load(home).fingerprint
+        require_fingerprint(read_out, fingerprint(wanted.signing_key), wanted.site, own, "the office")
     register = load(home)
     for site in register.sites:
         same_keys = (site.signing_key, node_fingerprint(site.node_key)) == (wanted.signing_key, node_fingerprint(wanted.node_key))

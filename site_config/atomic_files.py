@@ -87,6 +87,9 @@ def write_problem(error: OSError, role: str) -> Problem:
     """Like `access_problem`, for a file that was to be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return access_problem(error, role)
+    if error.errno == errno.EISDIR:
+        what = f"{role} cannot be written: a folder has this name"
+        return path_problem(host.NOT_A_FILE, what, role, "Name a file, for example one in this folder.")
     reason = "its folder does not exist" if error.errno == errno.ENOENT else errno.errorcode.get(error.errno or 0, "unknown")
     return path_problem(host.CANNOT_WRITE, f"{role} cannot be written ({reason})", role)
 

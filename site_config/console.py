@@ -28,6 +28,7 @@ from site_config.atomic_files import access_problem
 from site_config.problems import host, identity
 from site_config.problems.base import Exit, Problem
 from site_config.study.code_digest import code_digest, software
+from site_config.terminal.mistyped import remedy
 from site_config.terminal.named_commands import Typed
 
 if TYPE_CHECKING:
@@ -241,7 +242,7 @@ def _usage(error: click.UsageError) -> Problem:
     fix = f"Run `{context.command_path} --help`." if context else None
     if context is not None and _typed is not None:
         line = program_name() + context.command_path.removeprefix(context.find_root().command_path)
-        fix = _typed.misplaced(context.command, line, what) or fix
+        fix = _typed.misplaced(context.command, line, what) or remedy(error, context.command, line) or fix
     if context is not None and isinstance(context.command, click.Group) and "No such command" in what:
         what = what.partition(" Did you mean")[0]  # the library's guess, which newer releases say twice
         wanted = next((part.strip("'\".") for part in what.split() if part.startswith("'")), "")

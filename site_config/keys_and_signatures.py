@@ -12,6 +12,7 @@ import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from string import hexdigits
 from typing import Literal
 
 from cryptography.exceptions import InvalidSignature
@@ -31,6 +32,7 @@ SIGNING_FILE = "signing_key.pem"
 NODE_FILE = "node_key"
 NAME_FILE = "name"
 MAX_DOCUMENT = 1 << 20
+MISTYPED = "Nothing speaks against the key: what was typed cannot be its fingerprint."
 
 
 class SiteRequest(Strict):
@@ -90,6 +92,32 @@ def same_fingerprint(given: str, digest: Hex) -> bool:
     """Whether what a person typed (any spacing and case) is this fingerprint; at least 16 digits must be given."""
     typed = "".join(given.split()).replace(":", "").lower()
     return len(typed) >= 16 and digest.startswith(typed)
+
+
+def mistyped(digits: str) -> str:
+    """Why what a person typed cannot be the digits of a fingerprint; '' where it can.
+
+    >>> mistyped("860d b6df")
+    'has 8 digits; at least the first 16 are compared'
+    """
+    typed = "".join(digits.split()).replace(":", "").lower()
+    if set(typed) - set(hexdigits):
+        return "has other characters than 0 to 9 and a to f"
+    if len(typed) < 16:
+        return f"has {len(typed)} digits; at least the first 16 are compared"
+    return f"has {len(typed)} digits; a fingerprint has 64" if len(typed) > 64 else ""
+
+
+def require_fingerprint(typed: str, wanted: Hex, whose: str, own: Hex, here: str) -> None:
+    """Pass where a person typed the first digits of `wanted`; FH-409 for others, which says when they are too few or those of this side."""
+    if same_fingerprint(typed, wanted):
+        return
+    if fault := mistyped(typed):
+        raise problems.FINGERPRINT_DIFFERS.problem(f"--fingerprint {fault}", why=MISTYPED, fix=f"Type the digits that {whose} reads out.")
+    if same_fingerprint(typed, own):
+        what = f"--fingerprint has the digits of {here} itself, and those of {whose} are wanted"
+        raise problems.FINGERPRINT_DIFFERS.problem(what, why=MISTYPED, fix=f"Type the digits that {whose} reads out.")
+    raise problems.FINGERPRINT_DIFFERS.problem(f"The key of {whose} has another fingerprint")
 
 
 def public_hex(key: Ed25519PrivateKey) -> Hex:
@@ -309,8 +337,8 @@ def read_kit(data: bytes, identity: SiteIdentity, read_out: str | None = None) -
         )
     if (kit.site, kit.signing_key, kit.node_fingerprint) != mine:
         raise problems.KIT_NOT_YOURS.problem(f"The kit was issued for {kit.site!r} and other keys")
-    if read_out is not None and not same_fingerprint(read_out, fingerprint(kit.coordinator_key)):
-        raise problems.FINGERPRINT_DIFFERS.problem("The coordinator's key has another fingerprint")
+    if read_out is not None:
+        require_fingerprint(read_out, fingerprint(kit.coordinator_key), "the coordinator", identity.fingerprint, identity.name)
     return kit
 
 

@@ -69,4 +69,5 @@ def not_one_study(prefix: str, n: int, studies: str) -> str:
         return "The study that was named is an empty word"
     if len(prefix.strip()) < LEAST_DIGITS:
         return f"{clean(prefix)!r} is too short: a study is named by the first {LEAST_DIGITS} digits of its id or more"
-    return f"{n} {studies} have an id that starts with {clean(prefix)!r}"
+    number = f"{n} {studies} have" if n > 1 else f"none of the {studies} has"
+    return f"{number} an id that starts with {clean(prefix)!r}"

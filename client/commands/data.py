@@ -175,7 +175,8 @@ def _find(site: SiteConfig, wanted: str) -> str:
     if own in known:
         return own
     if len(matches) != 1:
-        raise problems.KEY_UNKNOWN.problem(f"{len(matches)} prepared patients have this id")
+        number = f"{len(matches)} prepared patients have" if matches else "no patient has"
+        raise problems.KEY_UNKNOWN.problem(f"{number} this id; one patient is named at a time")
     return matches[0]
 
 

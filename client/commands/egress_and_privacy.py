@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from client.commands.init_and_join import AnyHome, Home
 from site_config.console import Json, note, show, table
 from site_config.terminal.which_folder import a_hospital
-from site_config.words_of_messages import plural
+from site_config.words_of_messages import clean, plural
 
 if TYPE_CHECKING:
     from client.release.egress_view import Egress, Filter, StudyEgress
@@ -27,6 +28,8 @@ Study = Annotated[str | None, typer.Option(help="Only this study: its id, or its
 Statistic = Annotated[str, typer.Option(help="Only this statistic.")]
 Phase = Annotated[str, typer.Option(help="Only this phase.")]
 Since = Annotated[str, typer.Option(help="Only from this day or time on, as 2026-11-23.")]
+DAY = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d.*)?)?)?)?")
+"""A day or time as `--since` takes it: compared as text, any other writing would hide every line."""
 SHOWN = 40
 WORDS = (
     "ε bounds how much the results can change because one patient takes part: 1 is little, 8 a lot. Two numbers are shown:\n"
@@ -72,8 +75,11 @@ def _studies(state: Path, entries: Sequence[Entry]) -> set[str]:
 
 def _filter(study: str, statistic: str, phase: str, since: str) -> Filter:
     from client.release.egress_view import Filter
+    from site_config.problems import host
 
-    return Filter(study, statistic, phase, since)
+    if since and not DAY.fullmatch(since):
+        raise host.USAGE.problem(f"--since {clean(since)} is not a date", fix="Write year, month and day: `--since 2026-11-23`.")
+    return Filter(study, statistic, phase, since.replace(" ", "T"))
 
 
 @app.callback()

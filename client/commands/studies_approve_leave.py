@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 NO_LOCK = "Name the file with the signed lock, or a study by its id as `fedhcc-site studies` lists it."
 UPDATES_TELL = (
-    "What training tells: each round opens the sum of a block's updates. To whoever has a patient's own images, one round tells\n"
+    "What training tells: each round opens the sum of a block's updates. To somebody who has a patient's own images, one round shows\n"
     "whether that patient died (AUC 0.92 in a block of 33, measured). Masks do not help against it; only noise does, and it is off."
 )
-HALF = "fingerprint (first 32 digits)"
+HALF = "fingerprint\n(first 32 digits)"
 Study = Annotated[str, typer.Argument(help="The study's id, or its first 6 or more digits; or a file with the signed lock.")]
 
 
@@ -270,7 +270,7 @@ def _draw(
 
     rows = [(entry.name, entry.role, digits(entry), mark(entry.name)) for entry in change.entries]
     columns = ("hospital", "role", HALF, "change")
-    console.print(table(f"{lock.study.title}: hospitals", columns, rows, whole=(HALF,)))
+    console.print(table(f"{lock.study.title}: hospitals", columns, rows, whole=("hospital", HALF)))
     price = price_lines(lock.study, len(lock.blocks.get("development", ())))
     if price:
         console.print("\n".join(price), soft_wrap=True)

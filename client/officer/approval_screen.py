@@ -32,7 +32,8 @@ def _paragraphs(site: SiteConfig, lock: StudyLock, heard: int) -> list[tuple[str
     others = plural(len(lock.roster) - 1, "other hospital")
     trains = lock.entry(site.site).role == "development"
     does = "Make" if trains else "Test"
-    found = [("Your part", f"{does} models with {others} ({heard} heard by telephone).")]
+    called = "no calls: patients are made up" if site.policy.simulated_patients else f"{heard} heard by telephone"
+    found = [("Your part", f"{does} models with {others} ({called}).")]
     read = "Scans and tables" if lock.study.reads_scans else "Tables"
     found += [("Stays here", f"{read} that are read; names and ids of patients."), ("Leaves", _leaves(lock, site.site))]
     found += _readers(lock, site.site)
@@ -61,7 +62,7 @@ def _paragraphs(site: SiteConfig, lock: StudyLock, heard: int) -> list[tuple[str
 def _leaves(lock: StudyLock, site: str) -> str:
     study, words = lock.study, []
     if lock.holders and study.privacy.dp is not None:
-        words.append("Counts of patients, cut into parts; one part tells nothing.")
+        words.append("Counts of patients, cut into parts; one part alone says nothing.")
     elif lock.holders:
         more = ", response, scanner" if study.reads_scans else ""
         words.append(f"Patients' days, death, sex, age, clinical values{more}, scores, in parts; one part tells nothing.")

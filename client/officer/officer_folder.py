@@ -18,14 +18,15 @@ from client.release.site_policy import Floor, floor
 from site_config.atomic_files import make_folder, write_atomic
 from site_config.keys_and_signatures import Kit, SiteIdentity, fingerprint, spoken
 from site_config.site_yaml import SiteConfig
+from site_config.study.code_digest import software
 from site_config.study.plan_and_lock import StudyLock
 from site_config.words_of_messages import plural
 
 PAGE = "data-protection.html"
 UPDATE_LINES = (
     "Each round opens the sum of a block's updates, never one hospital's; the coordinator and hospitals that train see what it changed. "
-    "Whoever of them already has the images of two patients of the block, of whom one died, can tell from one round which one in 92 of "
-    "100 cases, by guessing in 50 (AUC 0.92, measured by the authors in a block of 33 patients). So treat a block's sum as personal data.",
+    "If one of them already has the images of two patients of the block, and one of the two died, one round shows which one in 92 of "
+    "100 cases (by guessing: in 50; AUC 0.92, measured by the authors in a block of 33 patients). So treat a block's sum as personal data.",
     "The final model may remember more of patients whose images are unlike all others.",
 )
 TRIED = (
@@ -75,6 +76,7 @@ def page(site: SiteConfig, lock: StudyLock, identity: SiteIdentity, kit: Kit, wh
     return environment.get_template("officer.html.j2").render(
         site=site.site,
         lock=lock,
+        software=software(),
         kit=kit,
         when=when,
         role="trains the models" if lock.entry(site.site).role == "development" else "tests the models",

@@ -29,6 +29,16 @@ def safeguards(lock: StudyLock, kit: Kit) -> list[tuple[str, str]]:
         ),
         ("At rest here", "The state folder can be read by the program's account alone. The program does not encrypt it: encrypt the disk."),
         ("At rest elsewhere", _elsewhere(lock)),
+        (
+            "Records",
+            "Journal: a line for each thing that left or was refused: when, what, of how many, by which rule. Patients stand in it as "
+            "pseudonyms, without values. Each line holds the hash of the one before, so that a change is found. The program's log stays "
+            "here too, without paths; its oldest lines make room for new ones.",
+        ),
+        (
+            "Who checked",
+            "The authors, by tests and attacks of their own (6). This program knows of no independent audit; its source is open to one.",
+        ),
     ]
 
 

@@ -15,8 +15,8 @@ def purpose(lock: StudyLock) -> str:
     develops = "develops and tests" if study.kind == "develop" else "tests, on new patients, an already finished form of"
     return (
         f"Medical research: the study {develops} statistical models that predict {study.endpoint.label.lower()}: {joined(names)}. "
-        "It decides nothing about a patient, and looks up nobody. Patients' data are used here for this study alone, as its lock says; "
-        "another study has another lock, about which this hospital is asked anew."
+        "It decides nothing about a patient, and looks up nobody; it is research software, not a medical device. Patients' data are used "
+        "here for this study alone, as its lock says; another study has another lock, about which this hospital is asked anew."
     )
 
 
@@ -38,7 +38,8 @@ def _whom(lock: StudyLock) -> str:
     if lock.study.simulated:
         return "Nobody: every patient is made up."
     return (
-        "Patients in this hospital's cohort.csv who have what the study's models need; the hospital chooses whom it lists. "
+        "Patients in this hospital's cohort.csv who have what the study's models need; the hospital chooses whom it lists "
+        "(fedhcc-site check counts them). "
         "Whom it lists later, the same yes covers; results include them once enough came or left. A patient is known in the program by a "
         "pseudonym made with a secret of this hospital, which never leaves; no pseudonym leaves either."
     )

@@ -22,7 +22,7 @@ class Reader:
 
 def readers(lock: StudyLock, site: str) -> list[Reader]:
     """One line for each kind of data, the most sensitive first."""
-    found = [Reader("Images, tables and names here", "whoever has rights on this hospital's machine", "all; as without this program")]
+    found = [Reader("Images, tables and names here", "anybody who has rights on this hospital's machine", "all; as without this program")]
     if lock.holders:
         found.append(_rows(lock))
     found.append(_vector(lock, site))

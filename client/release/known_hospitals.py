@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from site_config.atomic_files import read_json, write_json
-from site_config.keys_and_signatures import same_fingerprint
+from site_config.keys_and_signatures import mistyped, same_fingerprint
 from site_config.problems import host, privacy
 from site_config.problems.base import Problem
 from site_config.site_yaml import KnownPeers, Policy, SiteConfig
@@ -41,7 +41,13 @@ def checked(state: Path) -> dict[str, CheckedPeer]:
 def check(state: Path, entry: RosterEntry, digits: str, now: str) -> None:
     """Keep a hospital whose digits, as read out, are those of the lock. Raises PEER_DIGITS where they are not, or too few."""
     if not same_fingerprint(digits, entry.fingerprint):
-        raise privacy.PEER_DIGITS.problem(f"the digits typed for {entry.name} are not those of its key in the lock")
+        fault = mistyped(digits)
+        what = (
+            f"what was typed for {entry.name} {fault}"
+            if fault
+            else f"the digits typed for {entry.name} are not those of its key in the lock"
+        )
+        raise privacy.PEER_DIGITS.problem(what)
     known = {key: one.model_dump() for key, one in checked(state).items()}
     write_json(state / PEERS, {**known, entry.fingerprint: CheckedPeer(name=entry.name, at=now).model_dump()})
 

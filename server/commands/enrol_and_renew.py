@@ -15,7 +15,7 @@ Home = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The co
 AnyHome = Annotated[Path, typer.Option("--home", envvar="FEDHCC_HOME", help="The coordinator's folder.", file_okay=False)]
 """Also a folder in which there is no office yet."""
 ReadOut = Annotated[str | None, typer.Option("--fingerprint", help="What the hospital read out; at least 16 digits.")]
-HALF = "fingerprint (first 32 digits)"
+HALF = "fingerprint\n(first 32 digits)"
 RoleName = Annotated[str | None, typer.Option("--role", help="development or evaluation; left out, each study decides.")]
 
 
@@ -123,7 +123,7 @@ def list_sites(home: Home = Path(), json: Json = False) -> None:
     rows = [(s.name, s.role or "by study", s.status, spoken_half(s.fingerprint), s.approved[:10]) for s in register.sites]
     shown = [{**site.model_dump(), "fingerprint": site.fingerprint} for site in register.sites]
     columns = ("hospital", "role", "status", HALF, "enrolled")
-    show(shown, table(register.title, columns, rows, whole=(HALF,)))
+    show(shown, table(register.title, columns, rows, whole=("hospital", HALF)))
 
 
 def register(app: typer.Typer) -> None:

@@ -52,7 +52,7 @@ def track(
     tracker = Tracker(home, study_id, to, note)
     told = tracker.catch_up()
     tracker.close()
-    show({"study": study_id, "told": told}, f"{told} opened numbers told; what was told before is not told again")
+    show({"study": study_id, "told": told}, f"{told} opened numbers reported; what was reported before is not reported again")
 
 
 def register(app: typer.Typer) -> None:

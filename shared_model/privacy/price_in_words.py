@@ -36,7 +36,7 @@ def price_lines(study: Study, n_blocks: int) -> list[str]:
     return [
         f"Noise: {plural(releases, 'release')} a patient are noised; {where}.",
         f"What it costs a patient at δ = {dp.delta:g}: ε = {number(summed)} with the secure sum,"
-        f" {number(alone)} for whoever sees one hospital's vector without it.",
+        f" {number(alone)} for somebody who sees one hospital's vector without it.",
         f"Whether a patient died is then told apart with an AUC of at most {outcome_auc(composed([schedule.promised, counts])):.2f}"
         f" from everything opened ({BARE_AUC} was measured from one round without noise).",
         *_results_lines(study),

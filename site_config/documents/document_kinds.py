@@ -44,5 +44,12 @@ def not_a(expected: Document, data: bytes, otherwise: Kind, where: str | None = 
     return problems.OTHER_DOCUMENT.problem(f"this is {_one(found)}, and {_one(expected)} is expected", fix=MADE_BY[expected], where=where)
 
 
+def refuse_signed(data: bytes, expected: str) -> None:
+    """Pass for what may be a YAML document; FH-414 for a request, kit or lock named in its place."""
+    found = kind_of(data) if data.lstrip()[:1] == b"{" else None
+    if found in MARKS:
+        raise problems.OTHER_DOCUMENT.problem(f"this is {_one(found)}, and a {expected} is expected", fix=f"Name a {expected}.")
+
+
 def _one(name: str) -> str:
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

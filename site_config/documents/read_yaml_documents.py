@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from site_config.atomic_files import read_limited
 from site_config.documents import rules_over_fields
 from site_config.documents import yaml_text as yamltext
+from site_config.documents.document_kinds import refuse_signed
 from site_config.documents.former_words import instead_of_field, instead_of_value
 from site_config.problems import configuration as kinds
 from site_config.problems.base import Problem, together
@@ -60,6 +61,7 @@ def load_study(path: Path) -> Study:
 
 def parse_study(data: bytes, role: str = "study.yaml") -> Study:
     """A study from the bytes of its YAML document."""
+    refuse_signed(data, "study.yaml")
     root = yamltext.parse(data, role)
     study = validate(Study, root, role)
     _apply(rules_over_fields.study_faults(study), root, role)

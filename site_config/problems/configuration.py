@@ -16,7 +16,7 @@ ENCODING = Kind(
     102,
     "wrong-encoding",
     "The file is not UTF-8 text",
-    why="Some bytes are no UTF-8. The file was probably saved in an older encoding (Windows-1252) or is no text file at all.",
+    why="Some bytes are not UTF-8. The file was probably saved in an older encoding (Windows-1252), or it is not a text file.",
     fix='Save the file again as UTF-8 (in a spreadsheet: "CSV UTF-8").',
     exit=Exit.CONTENT,
 )
@@ -25,7 +25,7 @@ NOT_TEXT = Kind(
     103,
     "not-text",
     "The file holds bytes that no text has",
-    why="NUL bytes or control characters stand in the file. It is damaged, was copied incompletely, or is another kind of file under this name.",
+    why="The file holds NUL bytes or control characters. It is damaged, was copied incompletely, or is another kind of file with this name.",
     fix="Copy the file again from its source and check that the path names the right file.",
     exit=Exit.CONTENT,
 )
@@ -50,7 +50,7 @@ DUPLICATE_FIELD = Kind(
     106,
     "duplicate-field",
     "A field stands twice",
-    why="YAML readers would silently keep the last of the two; which one was meant cannot be known.",
+    why="YAML readers would silently keep the last of the two; nobody can know which one was meant.",
     fix="Remove one of the two lines.",
 )
 
@@ -58,7 +58,7 @@ UNKNOWN_FIELD = Kind(
     107,
     "unknown-field",
     "A field is not known",
-    why="The name is misspelt or the field belongs elsewhere. It is refused, because a misspelt setting that is ignored is a default nobody chose.",
+    why="The name is misspelt or the field belongs elsewhere. It is refused, because a misspelt setting that is ignored would leave a default that nobody chose.",
     fix="Correct the name; docs/reference lists every field.",
 )
 
@@ -98,7 +98,7 @@ DUPLICATE_NAME = Kind(
     112,
     "duplicate-name",
     "A name stands twice",
-    why="Sites, clinical variables, organs and models are known by their names; two of the same name cannot be told apart.",
+    why="Sites, clinical variables, organs and models are known by their names; two with the same name cannot be distinguished.",
     fix="Rename or remove one of the two.",
 )
 
@@ -146,7 +146,7 @@ CONTRADICTION = Kind(
     118,
     "contradiction",
     "Two settings contradict each other",
-    why="Each of the two is allowed alone, but together they cannot be done.",
+    why="Each of the two is allowed alone, but they cannot be combined.",
     fix="Change one of the two.",
 )
 
@@ -252,9 +252,9 @@ MOMENT = Kind(
 SIZE_OF_SETS = Kind(
     132,
     "size-of-sets",
-    "Minima and sets do not go with the patients to be expected",
+    "Minima and sets do not fit the expected number of patients",
     why="A minimum that is never reached, or a training set without patients, stops the study after its hospitals were asked; a minimum of one patient protects nobody.",
-    fix="Mend the named field of study.yaml, or say what to expect: `--patients-per-site`.",
+    fix="Correct the named field of study.yaml, or say how many patients to expect: `--patients-per-site`.",
     exit=Exit.FINDINGS,
 )
 
@@ -262,6 +262,6 @@ NOT_ENFORCED = Kind(
     131,
     "not-enforced",
     "A field asks for something this version does not do",
-    why="What is declared is done or refused; a setting that did nothing would be believed.",
+    why="What is declared is either done or refused, because people would rely on a setting that does nothing.",
     fix="Leave the field out, or what it stands beside.",
 )

@@ -215,7 +215,7 @@ LEDGER_DAMAGED = Kind(
     "ledger-damaged",
     "The study's ledger at the office was changed or cut",
     why="Every line of the ledger holds the hash of the line before. A line was changed, cut or lost: by hand, or by a failing disk. "
-    "What the study was computed from cannot be told from it any more, so nothing is computed.",
+    "It no longer shows what the study was computed from, so nothing is computed.",
     fix="Restore the study's folder from its backup. Without one: `fedhcc-coordinator repair STUDY` keeps what is whole, asks "
     "again for the rest, and says so in the report.",
     exit=Exit.CONTENT,
@@ -249,7 +249,7 @@ ADMISSION_REFUSED = Kind(
 BROADCAST_MISSING = Kind(
     754,
     "broadcast-missing",
-    "The hospital does not hold the broadcast the request refers to",
+    "The hospital does not hold the broadcast that the request refers to",
     why="The program at the hospital was restarted since the weights were sent. The coordinator sends them again by itself.",
     fix="Nothing is to be done; the study goes on.",
     exit=Exit.STALLED,
@@ -278,7 +278,7 @@ NOT_ESTIMABLE = Kind(
     "study-not-estimable",
     "A part of the study cannot be estimated from these patients",
     why="There are too few patients or events, or the sum that would tell is smaller than what may be opened.",
-    fix="Nothing is to be repaired: the report names the part and shows the others.",
+    fix="Nothing needs to be repaired: the report names the part and shows the others.",
     exit=Exit.FINDINGS,
 )
 OFFICE_HELD = Kind(
@@ -295,7 +295,7 @@ SITE_FROZEN = Kind(
     "The working process of a site stood still",
     why="It gave no sign of life for a minute while it worked on a message, as when a GPU hangs or memory is swapped without end. "
     "The site's program ended it and started a new one; the question is asked again.",
-    fix="Nothing if it stays with once. Otherwise ask the hospital for `fedhcc-site logs` and to look at GPU, memory and disk.",
+    fix="Nothing, if it happens only once. Otherwise ask the hospital for `fedhcc-site logs` and to look at GPU, memory and disk.",
     exit=Exit.STALLED,
 )
 CERTIFICATE_EXPIRED = Kind(
@@ -329,7 +329,7 @@ CANNOT_LEAVE = Kind(
     "The study cannot go on without some of its patients",
     why="After something was opened, a result over fewer patients is allowed only where nobody of a set left or at least the minimum did, "
     "companions included. The holders of shares find that out; a finished study opens nothing more.",
-    fix="Wait for whoever is missing and `fedhcc-coordinator resume STUDY`, or take a whole block out with `fedhcc-coordinator exclude`.",
+    fix="Wait for the missing hospitals and run `fedhcc-coordinator resume STUDY`, or take a whole block out with `fedhcc-coordinator exclude`.",
     exit=Exit.REFUSED,
 )
 SITE_SLOW = Kind(

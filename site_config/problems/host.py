@@ -44,7 +44,7 @@ FILE_TOO_LARGE = Kind(
     912,
     "file-too-large",
     "A file is larger than a file of its kind can be",
-    why="Documents and tables are small; one beyond the limit is usually the wrong file, so it is not read.",
+    why="Documents and tables are small; a file beyond the limit is usually the wrong one, so it is not read.",
     fix="Check that the path names the right file.",
     exit=Exit.CONTENT,
 )
@@ -73,7 +73,7 @@ NOT_A_FILE = Kind(
     915,
     "not-a-file",
     "A folder or device stands where a file is expected",
-    why="The path exists but is no ordinary file.",
+    why="The path exists, but it is not an ordinary file.",
     fix="Name the file itself, not the folder it stands in.",
     exit=Exit.ACCESS,
 )

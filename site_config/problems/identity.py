@@ -27,7 +27,7 @@ KEY_PERMISSIONS = Kind(
     403,
     "key-permissions",
     "A private key is readable by others",
-    why="Whoever reads the key can speak as this site. Keys have mode 0600 and belong to the account the program runs under.",
+    why="Anybody who can read the key can act as this site. Keys have mode 0600 and belong to the account the program runs under.",
     fix="Run `chmod 600` on the named file (all keys of a folder: `chmod -R go= FOLDER`) and check who could read it before; if that was somebody else, renew the keys.",
     exit=Exit.ACCESS,
 )
@@ -52,7 +52,7 @@ NAME_TAKEN = Kind(
     406,
     "name-taken",
     "Another hospital has this name",
-    why="Sites are known by name; two sites with one name or one key could not be told apart in a roster.",
+    why="Sites are known by name; two sites with one name or one key could not be distinguished in a roster.",
     fix="The same hospital with new keys: `fedhcc-coordinator renew NAME --request NAME.request.json`. Another hospital: let it choose another "
     "name; a name stays with the hospital that had it, revoked or not.",
     exit=Exit.IDENTITY,
@@ -104,7 +104,7 @@ COORDINATOR_DIFFERS = Kind(
     412,
     "coordinator-differs",
     "Another coordinator's key",
-    why="A hospital's folder belongs to the one coordinator whose kit it joined. This kit or lock is of another one, or of an office that was made anew.",
+    why="A hospital's folder belongs to the one coordinator whose kit it joined. This kit or lock comes from another coordinator, or from an office that was made anew.",
     fix="Telephone the coordinator and compare fingerprints (`fedhcc-site identity`). If the office is the same and was made anew, ask for it to be "
     "restored from its backup. For another office make a folder of its own: `fedhcc-site init --name NAME --home NEW-FOLDER`.",
     exit=Exit.IDENTITY,

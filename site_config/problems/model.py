@@ -8,7 +8,7 @@ BATCH_NORM = Kind(
     601,
     "batch-norm-in-federation",
     "Batch normalisation cannot be federated",
-    why="Its statistics mix the patients of one batch, so a hospital's gradient is no longer a sum over patients and four patients give no statistics.",
+    why="Its statistics mix the patients of one batch, so a hospital's gradient is no longer a sum over patients, and four patients are too few for such statistics.",
     fix="Set network.norm to frozen (with pretrained weights) or group in study.yaml; batch is for the pooled baseline of fedhcc-sim.",
 )
 FOREIGN_WEIGHTS = Kind(
@@ -31,7 +31,7 @@ OUT_OF_MEMORY = Kind(
     604,
     "out-of-memory",
     "One patient does not fit into memory",
-    why="Training goes patient by patient as memory asks for it; less than one patient is not possible.",
+    why="Training works on fewer patients at a time when memory is short; less than one patient is not possible.",
     fix="Free the device for this program, or set compute.device to cpu in site.yaml (about 1.5 GB a patient at 224 × 224).",
     exit=Exit.ACCESS,
 )

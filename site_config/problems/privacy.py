@@ -34,7 +34,7 @@ RESOLUTION_REFUSED = Kind(
     504,
     "resolution-refused",
     "The site's policy does not permit this resolution",
-    why="Exact cells give patients back by differencing, so `exact` has to be permitted by every hospital itself.",
+    why="The difference of exact cells can reveal single patients, so every hospital itself has to permit `exact`.",
     fix="Ask the coordinator for a study at the default resolution, or add it to `policy.resolutions` in site.yaml.",
     exit=Exit.REFUSED,
     leaves=True,
@@ -216,7 +216,7 @@ JOURNAL_GONE = Kind(
     534,
     "journal-gone",
     "The journal is gone or is another one",
-    why="Beside the hospital's keys stands that a journal was begun. Without it nobody knows what was opened before, and the rules that "
+    why="A note beside the hospital's keys says that a journal was begun. Without it nobody knows what was opened before, and the rules that "
     "compare a release with earlier ones would hold against nothing.",
     fix="Restore state/journal.jsonl and state/journal.head from the newest backup. Without a backup decline every study of these patients, "
     "tell the data-protection officer, and enrol anew in a folder of its own: `fedhcc-site init --name NAME --home NEW-FOLDER`.",

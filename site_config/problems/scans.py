@@ -37,7 +37,7 @@ NO_ORIENTATION = Kind(
     304,
     "no-orientation",
     "An image does not say which way up the patient lies",
-    why="A NIfTI file states the orientation in its sform or qform; here both are empty, or they contradict each other, so left and right cannot be told.",
+    why="A NIfTI file states the orientation in its sform or qform; here both are empty, or they contradict each other, so left and right cannot be distinguished.",
     fix="Convert the DICOM series again with a converter that writes sform or qform (dcm2niix does), or name the DICOM folder in `scans.csv`.",
     exit=Exit.CONTENT,
 )
@@ -45,7 +45,7 @@ IMPLAUSIBLE_GEOMETRY = Kind(
     305,
     "implausible-geometry",
     "An image states an impossible size or spacing",
-    why="The header announces a voxel size of zero, less than 0.1 mm or more than 20 mm, a number that is no number, more voxels than any CT scanner makes, slices wider than a scanner's opening, pixels that are not square, or a length beyond a person's. Nothing was read beyond the header.",
+    why="The header announces a voxel size of zero, less than 0.1 mm or more than 20 mm, a value that is not a number, more voxels than any CT scanner makes, slices wider than a scanner's opening, pixels that are not square, or a length beyond a person's. Nothing was read beyond the header.",
     fix="Check the header with the archive's viewer and export the series again; a NIfTI file in metres or micrometres must say so in its units.",
     exit=Exit.CONTENT,
 )
@@ -85,8 +85,8 @@ SAME_POSITION = Kind(
     310,
     "same-position",
     "Different slices of a series lie at one position",
-    why="Files with different pixels state the same position, so they belong to different phases or reconstructions that share one series number; which belong together cannot be told.",
-    fix="Have the phases exported as series of their own; `fedhcc-site data review` lists the volumes of a series that can be told apart, by their number for the column `acquisition`.",
+    why="Files with different pixels state the same position, so they belong to different phases or reconstructions that share one series number; the headers do not say which of them belong together.",
+    fix="Have the phases exported as series of their own; `fedhcc-site data review` lists the volumes of a series that can be separated, with their number for the column `acquisition`.",
     exit=Exit.CONTENT,
 )
 SLICE_INTERPOLATED = Kind(
@@ -102,7 +102,7 @@ DUPLICATE_FILES = Kind(
     "duplicate-files",
     "A series holds copies of the same slice",
     why="Several files hold the same pixels at the same position; one of each is used. Readers that count them as slices get a wrong spacing.",
-    fix="Nothing has to be done; to silence the remark, remove the copies from the export folder.",
+    fix="Nothing has to be done; if the remark should not appear again, remove the copies from the export folder.",
     exit=Exit.FINDINGS,
 )
 NOT_AXIAL_CT = Kind(
@@ -311,7 +311,7 @@ MANY_PATIENTS = Kind(
     338,
     "many-patients",
     "The files of one scan belong to several patients",
-    why="The DICOM headers of one folder or series state more than one patient. Nothing is read from it before a person has looked.",
+    why="The DICOM headers of one folder or series state more than one patient. Nothing is read from it until a person has looked at it.",
     fix="Separate the export by patient, one folder each, and name the right folder in `scans.csv`.",
     exit=Exit.CONTENT,
 )

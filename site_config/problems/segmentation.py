@@ -17,7 +17,7 @@ MODEL_UNSAFE = Kind(
     "model-unsafe",
     "A segmentation model asks for something that is not on the allowed list",
     why="An nnU-Net model names classes that get called and can carry code inside its checkpoint. This one names a class, operator or object outside the list that genuine models use, so it was refused before anything of it ran.",
-    fix="Use a genuine nnU-Net v2 model of plain U-Net or residual-encoder architecture; report this file to whoever supplied it.",
+    fix="Use a genuine nnU-Net v2 model of plain U-Net or residual-encoder architecture; report this file to the people who supplied it.",
     exit=Exit.REFUSED,
 )
 MODEL_UNSUPPORTED = Kind(
@@ -80,7 +80,7 @@ SEG_NOT_WRITTEN = Kind(
     349,
     "segmentation-not-exported",
     "A segmentation was not written as DICOM SEG",
-    why="A DICOM SEG belongs to the series it was made on and takes patient, study, series and frame of reference from its files. This scan is no DICOM series, or its files do not state one of these; or the scan shows nothing of what was looked for; or the file read back was not what was written.",
+    why="A DICOM SEG belongs to the series it was made on and takes patient, study, series and frame of reference from its files. This scan is not a DICOM series, or its files do not state one of these; or the scan shows nothing of what was looked for; or the file that was read back differs from what was written.",
     fix="Name the DICOM series of this scan in scans.csv, prepare it with `fedhcc-site data prepare`, and export again.",
     exit=Exit.FINDINGS,
 )
@@ -96,7 +96,7 @@ PACK_OTHER_FILE = Kind(
     371,
     "pack-other-file",
     "A model pack's archive is not the one that was expected",
-    why="Its SHA-256 differs from the one that was given on the command line. Nothing of it was unpacked.",
-    fix="Compare the checksum with the one that the coordinator or another hospital of the study has; only when it is confirmed there, give that one.",
+    why="Its SHA-256 differs from the one that was given on the command line. No part of it was unpacked.",
+    fix="Compare the checksum with the one that the coordinator or another hospital of the study has; give that checksum only after they confirmed it.",
     exit=Exit.CONTENT,
 )

@@ -40,7 +40,7 @@ COLLINEAR = Kind(
     806,
     "collinear-covariate",
     "A covariate is a combination of earlier ones",
-    why="Its effect cannot be told from theirs; as in R, the later one is dropped and has no coefficient.",
+    why="Its effect cannot be separated from theirs; as in R, the later one is dropped and has no coefficient.",
     fix="Leave one of them out.",
     exit=Exit.FINDINGS,
 )
@@ -112,7 +112,7 @@ SMALL_GROUP = Kind(
     816,
     "small-group",
     "A level or group has one patient, or no event",
-    why="One patient is no group: its curve is that patient's life, and a hazard ratio against it is decided by one day. Without events a hazard ratio has no finite estimate.",
+    why="One patient is not a group: its curve is that patient's life, and one day decides a hazard ratio against it. Without events a hazard ratio has no finite estimate.",
     fix="Merge it with another level, or leave it out.",
     exit=Exit.FINDINGS,
 )
@@ -120,7 +120,7 @@ NO_INFORMATION = Kind(
     817,
     "no-information",
     "The patients compared do not differ in a covariate",
-    why="A Cox model compares patients at risk at the same time in the same stratum. Where they are alike in a covariate, or alone, nothing is learned about it.",
+    why="A Cox model compares patients at risk at the same time in the same stratum. If all of them have the same value of a covariate, or only one patient is at risk, nothing is learned about that covariate.",
     fix="Use fewer or larger strata, or leave the covariate out.",
     exit=Exit.FINDINGS,
 )
@@ -136,7 +136,7 @@ ONE_EVENT_CODE = Kind(
     819,
     "one-event-code",
     "The event column holds one code only",
-    why="A column of ones means that everybody died in a coding of 0/1, and that nobody did in one of 1/2.",
+    why="A column of ones means that everybody died if the coding is 0/1, and that nobody died if it is 1/2.",
     fix="Declare which value is an event with `--event-value` (in Python `event_values=`).",
     exit=Exit.FINDINGS,
 )
@@ -268,7 +268,7 @@ REPEATED_ROWS = Kind(
     835,
     "repeated-rows",
     "Rows stand in the table more than once",
-    why="A patient entered twice counts twice and makes intervals too narrow. In a table of few columns two patients may be alike by chance.",
+    why="A patient entered twice counts twice and makes intervals too narrow. In a table with few columns, two patients may have equal values by chance.",
     fix="Delete the rows that are the same patient; give every patient a column of their own (`--key` of `from-table` refuses a key that stands twice).",
     exit=Exit.FINDINGS,
 )
@@ -286,7 +286,7 @@ EVENT_VALUE_ABSENT = Kind(
     837,
     "event-value-absent",
     "A declared event value stands in no row",
-    why="What is not declared an event counts as censored: a value that is spelt otherwise in the table makes its deaths censored ones.",
+    why="What is not declared an event counts as censored: if the table spells the value in another way, its deaths count as censored.",
     fix="Compare `--event-value` (in Python `event_values=`) with the line `Events read`; nothing to do where this table has no such event.",
     exit=Exit.FINDINGS,
 )

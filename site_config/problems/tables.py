@@ -224,7 +224,7 @@ SAME_DAY = Kind(
     225,
     "no-time-at-risk",
     "A patient's survival time is 0 days",
-    why="Death or last contact is on the very day survival is counted from. The patient is taken as followed for one day.",
+    why="Death or last contact is on the same day from which survival is counted. The patient is taken as followed for one day.",
     fix="Check the row; if the days are right, nothing needs to be done.",
     exit=Exit.FINDINGS,
 )
@@ -296,7 +296,7 @@ BAD_KEY = Kind(
     234,
     "bad-key",
     "A patient's key cannot be used",
-    why="A key is 1 to 64 printable characters without spaces at its ends. A formula (=…) is none.",
+    why="A key is 1 to 64 printable characters without spaces at its ends. A formula (=…) is not a key.",
     fix="Give the patient a plain key, for example a study number; it never leaves the hospital.",
     exit=Exit.CONTENT,
 )
@@ -320,7 +320,7 @@ SCANS_THERE = Kind(
     238,
     "scans-there",
     "scans.csv exists already",
-    why="Somebody may have corrected it by hand, so accepting the review does not overwrite it unasked.",
+    why="Somebody may have corrected it by hand, so an accepted review does not overwrite it without `--replace`.",
     fix="`fedhcc-site data review --accept --replace` takes the review's table and keeps the old one as scans.csv.1; look at its corrections.",
     exit=Exit.CONTENT,
 )

@@ -67,7 +67,7 @@ ARCHIVE_UNREAD = Kind(
     363,
     "archive-unread",
     "An archive file was not read",
-    why="The file is encrypted, damaged, too large, or of a kind that is not read here; zip files without password are.",
+    why="The file is encrypted, damaged, too large, or of a kind that is not read here; zip files without a password are read.",
     fix="Unpack it into the patient's folder, then run the command again.",
     exit=Exit.CONTENT,
 )
@@ -122,7 +122,7 @@ ORGAN_VALUE = Kind(
 ROW_CONTRADICTS = Kind(
     372,
     "row-contradicts",
-    "A row of scans.csv calls a series otherwise than its own header",
+    "A row of scans.csv describes a series differently from the series' own header",
     why="The row states another phase or region than the series' own name or injection times. The row is followed; one of the two is wrong.",
     fix="Look at the scan; correct the row of scans.csv. If the row is right, leave it: the remark stays.",
     exit=Exit.FINDINGS,
@@ -130,7 +130,7 @@ ROW_CONTRADICTS = Kind(
 REVIEW_NEWER = Kind(
     373,
     "review-newer",
-    "The review of the images is further than scans.csv, or has open questions",
+    "The review of the images is newer than scans.csv, or has open questions",
     why="`data scan` or `data choose` changed the suggested table since it was accepted, or asks which scan is a patient's and nobody answered: scans.csv lacks what was decided, or the patient's scan.",
     fix="Answer what `fedhcc-site data review` asks with `fedhcc-site data choose`, then `fedhcc-site data review --accept --replace`.",
     exit=Exit.FINDINGS,

@@ -16,8 +16,10 @@ COMMAND = re.compile(r"`(fedhcc-(?:site|coordinator|sim)) ([a-z][^`]*)`")
 """A command in a text: program and words."""
 ONE_HYPHEN = re.compile(r"-[a-z][a-z-]+$")
 EXTRA = re.compile(r"unexpected extra arguments? \((.*)\)$")
-FORMER = {"approve": "enrol", "explain": "heatmaps"}
-"""What commands were called before, where no other spelling of theirs is near."""
+FORMER = {"approve": "enrol", "explain": "heatmaps", "start": "run", "kit": "enrol", "fetch": "add"}
+"""What commands were called before or are called elsewhere: taken before any spelling that is near."""
+OPTIONS = ("help", "version")
+"""Options of every program that people type as a command."""
 OTHER_SIDE = {
     "fedhcc-coordinator": {
         "join": "fedhcc-site join",
@@ -91,7 +93,7 @@ class Typed:
         if "No such option" in what and short:
             return f"Write it with two hyphens: `{short}`."
         extra = EXTRA.search(what)
-        if extra and takes(command, "--home") and os.path.isdir(extra[1]):  # noqa: PTH112 - a word of the command line, maybe no path at all
+        if extra and not self.home and takes(command, "--home") and os.path.isdir(extra[1]):  # noqa: PTH112 - a word of the command line, maybe no path at all
             return f"A folder is named by --home: `{path} --home {shlex.quote(extra[1])}`."
         return None
 
@@ -113,8 +115,12 @@ class Typed:
         here, other = list(group.commands), OTHER_SIDE.get(self.program, {})
         every = {words: f"{self.program} {' '.join(words)}" for words in paths(self.root)}
         exact = [line for words, line in every.items() if word in (words[-1], "-".join(words), "".join(words))]
-        near = nearest(word, here) or nearest(FORMER.get(word, ""), here)
+        near = FORMER[word] if FORMER.get(word) in here else nearest(word, here)
         deeper = [line for words, line in every.items() if nearest(word, [words[-1], "-".join(words)])]
+        if word in OPTIONS:
+            return f"It is an option: `{self.program} --{word}`."
+        if word in other and other[word].startswith(self.program):
+            return f"Did you mean `{other[word]}`?"
         if word in other:
             return f"That is the other side's command: `{other[word]}`. It takes that side's folder with --home."
         found = exact or ([f"{path} {near}"] if near else [])

@@ -75,3 +75,4 @@ def test_a_minimum_of_one_promises_nothing_for_a_single_patient() -> None:
     lifted = lock.study.model_copy(update={"simulated": True, "privacy": lock.study.privacy.model_copy(update={"demonstration": True})})
     text = " ".join(" ".join(summary_lines(made_up, lock.model_copy(update={"study": lifted}), 3, "Trial office")).split())
     assert "can tell of a single one" in text and "New results only" not in text
+    assert "no calls: patients are made up" in text and "heard by telephone" not in text, "nobody was called for made-up patients"

@@ -17,7 +17,7 @@ from client.officer.opened_in_words import opened_groups
 from client.officer.what_leaves import TITLES, categories, in_words, total_line
 from client.officer.who_could_read import glossary, names_in_short, readers
 from client.release.known_hospitals import wanted, wanted_holders
-from client.release.site_policy import expected_statistics
+from client.release.site_policy import expected_statistics, floor
 from server import hospital_register as at_office
 from server import office_setup
 from shared_model.analyses.trust_in_words import results_by_kind
@@ -130,6 +130,17 @@ def test_it_answers_what_an_officer_asks(tmp_path: Path) -> None:
         "not hidden from who has the patient's data",
         "no proven limit",
         "when messages go and how large they are",
+        f"with code {lock.code_digest[:12]}",
+        "research software, not a medical device",
+        "To be fixed in the contract",
+        "confirmed in writing",
+        "The management's permission to approve",
+        "Access (15): its tables and slices",
+        f"it counts once {floor(hospital.site.policy, lock.study).patients} or more rows changed",
+        "For instance: this machine",
+        "Patients stand in it as pseudonyms",
+        "no independent audit",
+        "counts them",
     ):
         assert words in text
     groups = opened_groups(lock)

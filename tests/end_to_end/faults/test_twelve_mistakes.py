@@ -294,7 +294,32 @@ def a_sheet_in_place_of_a_table(desk: Desk) -> Screen:
     return "site", ["check", "--home", desk.home], "FH-910", "save it as cohort.csv (CSV)"
 
 
+def a_kit_joined_with_ones_own_digits(desk: Desk) -> Screen:
+    kit = desk.homes.coordinator / "kits" / f"{desk.name}.kit.json"
+    own = SiteIdentity.load(desk.homes.config(desk.name).state).fingerprint
+    return "site", ["join", str(kit), "--fingerprint", own[:16], "--home", desk.home], "FH-409", "that the coordinator reads out"
+
+
+def too_few_digits(desk: Desk) -> Screen:
+    _, words, number, fix = a_kit_joined_with_ones_own_digits(desk)
+    return "site", [*words[:3], words[3][:8], *words[4:]], number, fix
+
+
+def a_day_as_people_write_it(desk: Desk) -> Screen:
+    return "site", ["egress", "--since", "28.11.2026", "--home", desk.home], "FH-902", "`--since 2026-11-23`"
+
+
+def a_folder_for_a_file(desk: Desk) -> Screen:
+    return "office", ["backup", str(desk.place), "--home", desk.office], "FH-915", "Name a file, for example one in this folder"
+
+
+def a_lock_for_a_plan(desk: Desk) -> Screen:
+    lock = desk.homes.coordinator / "studies" / desk.lock.study_id / "lock.json"
+    return "office", ["study", "check", str(lock), "--home", desk.office], "FH-414", "Name a study.yaml"
+
+
 MISTAKES = (
+    a_kit_joined_with_ones_own_digits, too_few_digits, a_day_as_people_write_it, a_folder_for_a_file, a_lock_for_a_plan,
     home_before_the_command, an_option_with_one_hyphen, a_folder_without_home, a_table_with_two_endings, a_sheet_in_place_of_a_table,
     a_misspelt_hospital_in_site_yaml, a_misspelt_hospital_that_check_sees, a_gpu_by_another_name, a_second_gpu, a_path_of_a_shell,
     a_path_of_windows, a_neighbours_kit, a_proxy_with_a_misspelt_scheme, an_empty_scan, a_copy_of_an_office_that_runs,
