@@ -93,8 +93,8 @@ def _counted(
         found.append({CHANGED: everybody if known else (), CAME: () if known else everybody, MOVED: moved_ids(used, rows) if known else ()})
     for known, used in zip(here, before, strict=True):
         found.append({CHANGED: outcome_ids(used, rows) if known else (), CAME: read_ids(used, rows) if known else (), MOVED: ()})
-    for same, other, third in fours(lock):
-        left, moved = left_of_four(rows, before[third], before[same], before[other])
+    for one, two, third in fours(lock):
+        left, moved = left_of_four(rows, before[third], before[one], before[two])
         found.append({CHANGED: left, CAME: (), MOVED: moved})
     return found
 

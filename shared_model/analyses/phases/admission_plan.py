@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import permutations
+from itertools import combinations
 
 from shared_model.analyses.generation_change import ChangeModel, change
 from shared_model.analyses.patient_slots import Rows, layout
@@ -41,13 +41,17 @@ def change_model(lock: StudyLock) -> ChangeModel:
 
 
 def fours(lock: StudyLock) -> tuple[tuple[int, int, int], ...]:
-    """Places of three earlier studies beside this one: one that asks the same of a patient, and two that ask something else.
+    """Places of three earlier studies beside this one: two whose rows are taken away from this one's, and a third whose are added.
 
-    Of all patients, and of those with scans, before and after some came: the four results leave who came without scans.
+    Of all patients, and of those with scans, before and after some came: the four results leave who came without scans. What studies
+    ask of a patient is told by words, and a setting moved by a hair is another word, so that all are counted but four of one kind.
     """
     mine, asked = lock.study.complete, [one.complete for one in lock.earlier]
-    pairs = [(i, k) for i, k in permutations(range(len(asked)), 2) if asked[i] == asked[k] != mine]
-    return tuple((j, i, k) for j, one in enumerate(asked) if one == mine for i, k in pairs)
+    found: list[tuple[int, int, int]] = []
+    for third in range(len(asked)):
+        others = (place for place in range(len(asked)) if place != third)
+        found += [(one, two, third) for one, two in combinations(others, 2) if {asked[one], asked[two], asked[third]} != {mine}]
+    return tuple(found)
 
 
 def _same(lock: StudyLock, earlier: EarlierStudy, of: str) -> bool:

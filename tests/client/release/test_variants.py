@@ -19,7 +19,7 @@ from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.study.earlier_rosters import fewest_left, sums
 from site_config.study.lock_study import lock_faults, lock_study, named_beside
-from site_config.study.plan_and_lock import EarlierStudy, LeftBehind, RosterEntry, Study, StudyLock, StudySite
+from site_config.study.plan_and_lock import EarlierStudy, Imaging, LeftBehind, RosterEntry, Study, StudyLock, StudySite
 from tests.client.release import hospital_network
 from tests.client.release.test_generation_properties import LEAST, NAMES, Network, cohort_hash, rows_of
 from tests.client.release.test_handed_over import FRACTION, SIZES, opened, study_lock, value, write
@@ -145,6 +145,29 @@ def join_some(network: Network, images: int, without: int) -> None:
 def test_one_who_came_without_scans_is_not_left_of_four_studies(without: int, new_rows: bool, order: tuple[bool, bool]) -> None:
     """Tables, all models; forty come with scans and one without; tables, all models again: each pair is enough apart, the one is left."""
     network = Network((60, 60, 30, 30, 30, 1, 1, 1))
+    for images in order:
+        assert opened(network, images=images, fraction=0.0)
+    join_some(network, 40, without)
+    chosen = [network.study(NAMES, images=images, fraction=0.0) for images in order]
+    assert chosen[0] == {"train": LIVE, "validation": LIVE}
+    assert chosen[1] == {"train": LIVE if new_rows else BASE, "validation": LIVE}
+    network.check()
+
+
+class WithAnotherWord(Network):
+    """Every study has imaging settings of its own that leave everybody's slices as they are."""
+
+    def _lock(self, roster: tuple[str, ...], images: bool, fraction: float, in_blocks: bool) -> StudyLock:
+        lock = super()._lock(roster, images, fraction, in_blocks)
+        imaging = Imaging(interval_days=(14, 180 + len(self.published)))
+        return named_beside(lock.model_copy(update={"study": lock.study.model_copy(update={"imaging": imaging})}), self.published)
+
+
+@pytest.mark.parametrize(("without", "new_rows"), [(0, True), (1, False), (19, False), (20, True)])
+@pytest.mark.parametrize("order", [(False, True), (True, False)])
+def test_a_setting_moved_by_a_hair_hides_no_four_studies(without: int, new_rows: bool, order: tuple[bool, bool]) -> None:
+    """The same four studies, where what each asks of a patient is told in other words."""
+    network = WithAnotherWord((60, 60, 30, 30, 30, 1, 1, 1))
     for images in order:
         assert opened(network, images=images, fraction=0.0)
     join_some(network, 40, without)
