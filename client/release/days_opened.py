@@ -3,7 +3,9 @@
 A study declares its horizons, follows the months with its curves, and cuts its training hazard at days of its own. Within one
 study these lie far apart (FH-532). Over all studies of a hospital the same holds: a new study's days are those of earlier results, or
 lie half a month or more beside every one of them; and cuts of training hazards as far apart as the hospital asks within one study.
-All studies count from the same moment: day 365 from enrolment and day 365 from a treatment that began a day later are a day apart.
+Horizons, at which groups of few patients are opened too, lie half a year apart, as within one study: monthly ones of several studies
+would make the curve of a small group a monthly one. All studies count from the same moment: day 365 from enrolment and day 365 from a
+treatment that began a day later are a day apart.
 
 The journal keeps each study's days from its first result on, so that a lock that is gone, or a second office, changes nothing.
 """
@@ -23,7 +25,7 @@ from site_config.hash_chained_journal import Entry, Journal
 from site_config.problems import privacy
 from site_config.problems.base import Problem
 from site_config.site_yaml import Policy
-from site_config.study.horizon_spacing import WEEK
+from site_config.study.horizon_spacing import APART_DAYS, WEEK
 from site_config.study.plan_and_lock import Study, StudyLock
 from site_config.study.time_points import zero_column
 
@@ -35,12 +37,13 @@ TREATMENT = zero_column(None)
 
 
 class StudyDays(DoorRecord):
-    """The days at which a study's curves and predictions are opened, and the cuts of its training hazard."""
+    """The days at which a study's curves and predictions are opened, its horizons among them, and the cuts of its training hazard."""
 
     study: str
     results: tuple[int, ...]
     cuts: tuple[int, ...]
     zero: str = TREATMENT
+    horizons: tuple[int, ...] = ()
 
 
 def days_of(lock: StudyLock) -> StudyDays:
@@ -51,7 +54,7 @@ def days_of(lock: StudyLock) -> StudyDays:
     last = study.shares.longest_days - 1
     horizons = tuple(sorted(day for day in study.evaluation.horizons if 1 < day < last))
     results = tuple(sorted({*near(grid(1, last), horizons), *horizons}))
-    return StudyDays(study=lock.study_id, results=results, cuts=_cuts(study), zero=zero_column(study))
+    return StudyDays(study=lock.study_id, results=results, cuts=_cuts(study), zero=zero_column(study), horizons=horizons)
 
 
 def _cuts(study: Study) -> tuple[int, ...]:
@@ -122,6 +125,8 @@ def day_faults(policy: Policy, lock: StudyLock, known: Mapping[str, StudyDays]) 
         found.append(_other_zero(mine.zero, min(zeros - {mine.zero})))
     if two := _nearest(mine.results, (day for one in earlier for day in one.results), HALF_MONTH):
         found.append(_fault("results", *two))
+    elif two := _nearest(mine.horizons, (day for one in earlier for day in one.horizons), APART_DAYS):
+        found.append(_fault("horizons", *two))
     if two := _nearest(mine.cuts, (cut for one in earlier for cut in one.cuts), policy.minimum_cell_days):
         found.append(_fault("cut points of the training hazard", *two))
     cuts = [cut for one in earlier for cut in one.cuts]

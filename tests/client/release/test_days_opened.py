@@ -11,6 +11,7 @@ import pytest
 from client.release.days_opened import DAYS, HALF_MONTH, DaysOpened, StudyDays, day_faults, days_in, days_of, own_faults
 from client.release.journal_entries import CONSENT, REFUSAL, Consent
 from client.release.known_hospitals import effective
+from shared_model.analyses.groups.declared_days import grid
 from shared_model.secure_sum.federation_messages import AdmissionRequest, Message
 from site_config.documents.rules_over_fields import study_faults
 from site_config.hash_chained_journal import Journal
@@ -91,6 +92,23 @@ def test_a_day_after_another_reads_no_month_finer() -> None:
     days = sorted({day for one in known.values() for day in one.results})
     assert min(later - earlier for earlier, later in pairwise(days)) >= HALF_MONTH
     assert {365, 395} <= set(days)
+
+
+def test_horizons_a_month_apart_in_several_studies_make_no_monthly_curve_of_a_small_group() -> None:
+    """Every one of them is a day of the monthly curve of large sets; but calibration groups of 20 patients are opened at horizons."""
+    known: dict[str, StudyDays] = {}
+    for day in grid(1, 800)[11:]:
+        study = lock(f"study {day}", **TABLES, **horizons(day))
+        if not day_faults(Policy(), study, known):
+            known[study.study_id] = days_of(study)
+    assert sorted(day for one in known.values() for day in one.horizons) == [365, 547, 730]
+    (what,) = refused(horizons(365, 730), horizons(395))
+    assert "horizons at day 395" in what and "at day 365" in what
+
+
+def test_days_in_a_journal_of_before_have_no_horizons() -> None:
+    before = StudyDays.model_validate({"study": "0" * 64, "results": [365], "cuts": []})
+    assert not day_faults(Policy(), lock("now", **horizons(365)), {before.study: before})
 
 
 def test_cuts_of_the_training_hazard_moved_by_days() -> None:
