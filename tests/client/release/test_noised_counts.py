@@ -108,7 +108,8 @@ def test_lost_or_changed_shares_are_charged_again_within_the_budget(tmp_path: Pa
     budget = (cost + cost).epsilon + 1e-3
     site, study = Site(tmp_path, Policy(simulated_patients=True, epsilon_budget=budget)), lock()
     first, path = site.share(study), next((tmp_path / FOLDER).iterdir())
-    path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
+    kept = path.read_bytes()
+    path.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
     assert not same(site.share(study), first) and site.charges() == 2
     path.unlink()
     with pytest.raises(Problem) as refused:
