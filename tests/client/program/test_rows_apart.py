@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -33,15 +34,20 @@ LOCK = lock_study(
 LONGER, CORRECTED = {"last_contact_day": 399}, {"tace": 1}
 
 
-def rows(home: Path, *, joined: int = 0, column: bool = False, first: dict[str, int] | None = None) -> frozenset[str]:
-    """The training rows of thirty patients: with some more, with a column that the study does not read, with other cells of the first."""
-    patients = [{"event": k % 2, "last_contact_day": 400 + 10 * k, "tace": k % 3 == 1} for k in range(30 + joined)]
-    patients[0] |= first or {}
+def training_rows(home: Path, patients: Sequence[Mapping[str, int]], ids: str = "p", *, column: bool = False) -> frozenset[str]:
+    """Rows as the hospital makes them of a table of these patients, with a column more that the study does not read."""
     header = ["patient", *patients[0], *(["nash"] if column else [])]
-    lines = [[f"p{k}", *(int(cell) for cell in one.values()), *([0] if column else [])] for k, one in enumerate(patients)]
+    lines = [[f"{ids}{k}", *one.values(), *([0] if column else [])] for k, one in enumerate(patients)]
     (home / "cohort.csv").write_text("\n".join(",".join(map(str, line)) for line in (header, *lines)) + "\n")
     site = SiteConfig(site="site-a", paths=Paths(scans=None), home=home)
     return Benches(site, Journal(None, clock=lambda: NOON), Ledger())._by_set(LOCK, live_table(site))["train"]
+
+
+def rows(home: Path, *, joined: int = 0, column: bool = False, first: dict[str, int] | None = None) -> frozenset[str]:
+    """The training rows of thirty patients: with some more, with a column that the study does not read, with other cells of the first."""
+    patients = [{"event": k % 2, "last_contact_day": 400 + 10 * k, "tace": int(k % 3 == 1)} for k in range(30 + joined)]
+    patients[0] |= first or {}
+    return training_rows(home, patients, column=column)
 
 
 @pytest.mark.parametrize(

@@ -9,20 +9,11 @@ import fedhcc
 from simulations import cli
 from simulations.commands import from_table, tabular
 from site_config.problems.base import Problem
+from tests.simulations.tabular.test_awkward_tables import COLUMNS, frame
 from tests.support import app_of, run_cli
 
 APP = app_of(tabular.register, from_table.register)
 ASKED = {"site": "site", "time": "time", "event": "event", "covariates": ["x", "sex"]}
-COLUMNS = ("--site", "site", "--time", "time", "--event", "event")
-
-
-def frame(n=120, seed=3):
-    rng = np.random.default_rng(seed)
-    x, sex = rng.normal(60, 9, n).round(1), rng.integers(0, 2, n)
-    died, lost = rng.exponential(900 * np.exp(-0.05 * (x - 60) - 0.5 * sex)), rng.exponential(1500, n)
-    day = np.ceil(np.minimum(died, lost)).clip(1).astype(int)
-    return pd.DataFrame({"site": [f"h{i % 6}" for i in range(n)], "time": day, "event": (died <= lost).astype(int), "x": x, "sex": sex})
-
 
 TABLE = frame()
 TEXT = TABLE.to_csv(index=False)

@@ -19,7 +19,7 @@ from site_config.problems.base import Problem
 from site_config.site_yaml import Paths, SiteConfig
 from site_config.study.clinical_variables import ClinicalVariable
 from site_config.study.lock_study import as_earlier
-from tests.client.program.test_rows_apart import LOCK
+from tests.client.program.test_rows_apart import LOCK, training_rows
 from tests.client.release import hospital_network
 from tests.client.release.test_generation_properties import LEAST, NAMES, Network
 from tests.client.release.test_handed_over import SIZES, value, write
@@ -31,11 +31,7 @@ def rows(home: Path, ids: str = "p", *, joined: int = 0, column: bool = False, t
     """The training rows of thirty patients and some more, under ids with a letter, the first with a value and a last day of its own."""
     patients = [{"event": k % 2, "last_contact_day": 400 + 10 * k, "tace": int(k % 3 == 1), "age": 40 + k} for k in range(30 + joined)]
     patients[0] |= {"tace": tace, "last_contact_day": last}
-    header = ["patient", *patients[0], *(["nash"] if column else [])]
-    lines = [[f"{ids}{k}", *one.values(), *([0] if column else [])] for k, one in enumerate(patients)]
-    (home / "cohort.csv").write_text("\n".join(",".join(map(str, line)) for line in (header, *lines)) + "\n")
-    site = SiteConfig(site="site-a", paths=Paths(scans=None), home=home)
-    return Benches(site, Journal(None, clock=lambda: NOON), Ledger())._by_set(LOCK, live_table(site))["train"]
+    return training_rows(home, patients, ids, column=column)
 
 
 @pytest.mark.parametrize(
