@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from server import office_setup
 from simulations.cohort.cohort_presets import PRESETS
 from simulations.cohort.write_cohort import make_cohort
+from simulations.engines.loopback_engine import loopback_address
 from simulations.study.simulated_study import FinishedRun, Options, run
 from simulations.study.site_folders import Homes, enrol, publish
 from site_config.study.clinical_variables import seven_variables
@@ -52,6 +54,8 @@ def tables(tmp_path: Path) -> Callable[..., tuple[Homes, StudyLock]]:
         }
         homes = Homes(tmp_path / "run")
         make_cohort(replace(base, survival=survival, study=settings), homes.cohort, seed=3)
+        address, superlink = loopback_address()  # other programs may have the usual ports
+        office_setup.init(homes.coordinator, homes.study().title, address, superlink_port=superlink)
         enrol(homes, 3)
         return homes, publish(homes)
 

@@ -12,8 +12,6 @@ import pytest
 from client.cli import app as site
 from server import hospital_register as enrol
 from server.cli import app as office
-from simulations.engines.loopback_engine import free_ports
-from simulations.study import site_folders
 from simulations.study.site_folders import Homes
 from site_config.console import invoke
 from site_config.study.plan_and_lock import StudyLock
@@ -37,7 +35,6 @@ def blocks(name: str) -> list[tuple[str, str, list[str]]]:
 def test_every_command_of_a_page_runs(
     name: str, tables: Callable[..., tuple[Homes, StudyLock]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site_folders, "ADDRESS", f"127.0.0.1:{free_ports(1)[0]}")  # another program may have the usual one
     homes, lock = tables()
     own = lock.names("development")[0]
     monkeypatch.setenv("FEDHCC_HOME", str(homes.coordinator))
