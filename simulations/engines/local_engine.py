@@ -7,7 +7,6 @@ what another one does with it; as many sites answer at a time as there are proce
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +20,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from client.app import app as installed
 from server.link.flower_grid import FlowerTransport
+from site_config.health.machine_questions import processors
 
 MOST_AT_A_TIME = 4
 """Sites that compute at a time: each holds a network's activations."""
@@ -71,7 +71,7 @@ class LocalGrid(Grid):  # type: ignore[misc]
         waiting = [self._inbox.pop(identifier) for identifier in message_ids if identifier in self._inbox]
         if len(waiting) < 2:
             return [self._answer(message) for message in waiting]
-        with ThreadPoolExecutor(min(len(waiting), len(os.sched_getaffinity(0)), MOST_AT_A_TIME)) as pool:
+        with ThreadPoolExecutor(min(len(waiting), processors(), MOST_AT_A_TIME)) as pool:
             return list(pool.map(self._answer, waiting))
 
     def _answer(self, message: Message) -> Message:

@@ -24,11 +24,16 @@ PROBE_BYTES = 1 << 20
 CHECKPOINT = ".rehearsal.bin"
 
 
+def processors() -> int:
+    """Processors that this process may use; all of them where the system does not say (macOS)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def host() -> str:
     """System, interpreter and processors."""
     place = "in a container, " if os.environ.get(CONTAINER) else ""
-    processors = plural(len(os.sched_getaffinity(0)), "processor")
-    return f"{place}{platform.system()} {platform.release()}, Python {sys.version.split()[0]}, {processors}"
+    many = plural(processors(), "processor")
+    return f"{place}{platform.system()} {platform.release()}, Python {sys.version.split()[0]}, {many}"
 
 
 def disk(folder: Path) -> DoctorFinding:

@@ -24,7 +24,7 @@ def difference_of_shares(counts: Mapping[str, int | None], others: Mapping[str, 
     None where a count is hidden, a group is empty, or nothing varies.
 
     >>> round(difference_of_shares({"no": 50, "yes": 50}, {"no": 70, "yes": 30}), 4)
-    0.4171
+    0.417
     """
     levels = list(dict.fromkeys([*counts, *others]))
     table = [[group.get(level, 0) for level in levels] for group in (counts, others)]
